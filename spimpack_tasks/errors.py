@@ -1,9 +1,9 @@
 """What can be wrong, and how it is said.
 
-A mistake of the user's is a `Problem`: a value with a stable code, a place and a hint. Problems are
-collected into a `Report`, and a run that cannot go on raises once, with the whole report, one of the
-few `SpimpackError` classes below. Each class knows its exit code. Bugs are not dressed up: they stay
-ordinary exceptions.
+A mistake of the user's is a `Problem`: a value with a stable code, a place and a hint. Problems
+are collected into a `Report`, and a run that cannot go on raises once, with the whole report,
+one of the few `SpimpackError` classes below. Each class knows its exit code. Bugs are not dressed
+up: they stay ordinary exceptions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """Exit codes of `spimpack` and, unless the user's own configuration says otherwise, of `luigi`."""
+    """Exit codes of `spimpack`, and of `luigi` unless the user configures others."""
 
     OK = 0
     """Every row of the table is in the output."""
