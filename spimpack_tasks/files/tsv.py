@@ -1,0 +1,108 @@
+"""Tab-separated tables as text, with the place of every cell.
+
+`01` stays `01` and an empty cell stays empty. A row must have as many cells as the header. Quotes
+follow the csv convention, but a quoted cell may not go over a line end: an unclosed quote would
+otherwise swallow the rows behind it without a word.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Place, Problem, count_of
+
+if TYPE_CHECKING:
+    from spimpack_tasks.errors import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its cells in header order, its line number, and the line as it stands."""
+
+    line: int
+    cells: tuple[str, ...]
+    raw: str
+
+    def column(self, index: int) -> int:
+        """Return the character column, from 1, at which cell `index` starts."""
+        # A tab inside quotes is possible but rare; the column is for finding one's way.
+        return len("\t".join(self.raw.split("\t")[:index])) + (2 if index else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class TsvTable:
+    """A table as read: file, header and rows."""
+
+    file: str
+    header: Row
+    rows: tuple[Row, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column names, without surrounding blanks."""
+        return tuple(name.strip() for name in self.header.cells)
+
+    def place(self, row: Row, index: int = 0) -> Place:
+        """Return where cell `index` of `row` stands."""
+        return Place(self.file, row.line, row.column(index))
+
+
+def parse_tsv(text: str, file: str, report: Report) -> TsvTable | None:
+    """Return the table in `text`; problems go to `report`, `None` where there is no header.
+
+    Blank lines are passed over. Rows of a wrong length are reported and left out.
+    """
+    rows = [row for row in _split(text, file, report) if row.raw.strip()]
+    if not rows:
+        report.add(Problem("table.empty", Place(file), "", "has no header", "name the columns"))
+        return None
+    header, *body = rows
+    report.extend(_header_problems(file, header))
+    width = len(header.cells)
+    good = []
+    for row in body:
+        if len(row.cells) == width:
+            good.append(row)
+        else:
+            message = f"has {count_of(len(row.cells), 'cell')}, the header has {width}"
+            hint = "put one tab between two cells, also around empty ones"
+            report.add(Problem("table.ragged-row", Place(file, row.line, 1), "", message, hint))
+    return TsvTable(file, header, tuple(good))
+
+
+def _split(text: str, file: str, report: Report) -> list[Row]:
+    # str.splitlines would also split at characters that are legal inside a cell.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if '"' not in line:
+            rows.append(Row(number, tuple(line.split("\t")), line))
+            continue
+        try:
+            cells = next(csv.reader([line], delimiter="\t", strict=True))
+        except csv.Error:
+            hint = 'close the quote, or write "" for a quote inside quotes'
+            report.add(
+                Problem("table.quote", Place(file, number, 1), "", "has an unclosed quote", hint)
+            )
+        else:
+            rows.append(Row(number, tuple(cells), line))
+    return rows
+
+
+def _header_problems(file: str, header: Row) -> list[Problem]:
+    names = [name.strip() for name in header.cells]
+    counts = Counter(names)
+    problems = []
+    for index, name in enumerate(names):
+        place = Place(file, header.line, header.column(index))
+        if not name:
+            message = f"column {index + 1} has no name"
+            problems.append(Problem("table.blank-header", place, "", message, "name it"))
+        elif counts[name] > 1 and names.index(name) != index:
+            message = "is the name of two columns"
+            problems.append(Problem("table.duplicate-header", place, name, message, "keep one"))
+    return problems

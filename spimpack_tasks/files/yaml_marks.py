@@ -1,0 +1,204 @@
+"""YAML with the place of every key and value, loaded without risk.
+
+The loader works on the parser's events, so all limits hold before anything is built: no tags, a
+bounded depth, and a bounded size after aliases are expanded (an alias bomb is a few lines long).
+It goes on after a problem where it can, so that a user sees all of them at once. Numbers and
+dates keep the text that the user wrote where a text is wanted: dates are never converted.
+
+It does not know what a manifest is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import Place, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from spimpack_tasks.errors import Report
+
+Path = tuple["str | int", ...]
+
+MAX_DEPTH = 50
+MAX_VALUES = 2_000_000
+
+
+@dataclass(slots=True)
+class Document:
+    """The data of one YAML document, and where each part of it stands."""
+
+    file: str
+    data: Any = None
+    _values: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    _keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
+
+    def place(self, path: Path) -> Place:
+        """Return where the value at `path` stands, or the nearest parent that stands somewhere."""
+        return self._nearest(path, self._values)
+
+    def key_place(self, path: Path) -> Place:
+        """Return where the key at `path` stands."""
+        return self._nearest(path, self._keys)
+
+    def _nearest(self, path: Path, places: dict[Path, tuple[int, int]]) -> Place:
+        while path and path not in places:
+            path = path[:-1]
+        line, column = places.get(path) or self._values.get(path, (1, 1))
+        return Place(self.file, line, column)
+
+
+def load_yaml(text: str, file: str, report: Report) -> Document:
+    """Load the one document in `text`; problems go to `report` and `data` stays `None` if fatal."""
+    import yaml
+
+    document = Document(file)
+    try:
+        # The C parser is five times as fast; wheels have it, a source build may not.
+        events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document.data = _Builder(document, report).build(events)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        message = f"is not valid YAML: {error.problem or error.context}"
+        report.add(Problem("yaml.syntax", Place(file, line, column), "", message))
+    except yaml.YAMLError as error:
+        message = f"is not valid YAML: {' '.join(str(error).split())}"
+        report.add(Problem("yaml.syntax", Place(file, 1, 1), "", message))
+    except _RefusedError as refused:
+        report.add(refused.problem)
+    return document
+
+
+class _RefusedError(Exception):
+    """The document breaks a limit; loading stops."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class _Builder:
+    """Builds data from events; one method per kind of event, recursion bounded by MAX_DEPTH."""
+
+    def __init__(self, document: Document, report: Report) -> None:
+        import yaml
+
+        self.yaml = yaml
+        self.document = document
+        self.report = report
+        self.scalars = yaml.SafeLoader("")
+        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.count = 0
+
+    def build(self, events: Iterator[Any]) -> Any:
+        data, documents = None, 0
+        for event in events:
+            if isinstance(event, self.yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._refuse(event, "yaml.documents", "has more than one document", "keep one")
+            elif isinstance(event, self.yaml.NodeEvent):
+                data = self._node(event, events, ())
+        return data
+
+    def _node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
+        self._mark(self.document._values, event, path)  # noqa: SLF001 - builder and document are one
+        before = self.count
+        self._grow(1, event)
+        if len(path) > MAX_DEPTH:
+            self._refuse(event, "yaml.depth", f"is nested deeper than {MAX_DEPTH} levels", "")
+        if isinstance(event, self.yaml.AliasEvent):
+            return self._alias(event)
+        tag = event.tag
+        if tag not in {None, "!"} or (tag == "!" and not isinstance(event, self.yaml.ScalarEvent)):
+            self._refuse(event, "yaml.tag", f"has the tag {tag!r}; tags are not allowed", "")
+        if isinstance(event, self.yaml.ScalarEvent):
+            data = self._scalar(event)
+        elif isinstance(event, self.yaml.SequenceStartEvent):
+            data = self._sequence(events, path)
+        else:
+            data = self._mapping(events, path)
+        if event.anchor:
+            self.anchors[event.anchor] = (data, self.count - before)
+        return data
+
+    def _alias(self, event: Any) -> Any:
+        if event.anchor not in self.anchors:
+            message = f"*{event.anchor} refers to an anchor that is not defined above"
+            self._refuse(event, "yaml.alias", message, "")
+        data, size = self.anchors[event.anchor]
+        self._grow(size, event)
+        return data
+
+    def _scalar(self, event: Any) -> Any:
+        resolver_tag = self.scalars.resolve(self.yaml.ScalarNode, event.value, event.implicit)
+        if resolver_tag in {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}:
+            return event.value
+        node = self.yaml.ScalarNode(resolver_tag, event.value, event.start_mark, event.end_mark)
+        try:
+            data = self.scalars.construct_object(node)
+        except (ValueError, self.yaml.YAMLError):
+            return event.value
+        if isinstance(data, float) and not math.isfinite(data):
+            self._add(event, "yaml.not-finite", f"{event.value} is not a number", "leave it out")
+            return None
+        return data
+
+    def _sequence(self, events: Iterator[Any], path: Path) -> list[Any]:
+        items: list[Any] = []
+        for event in events:
+            if isinstance(event, self.yaml.SequenceEndEvent):
+                break
+            items.append(self._node(event, events, (*path, len(items))))
+        return items
+
+    def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for event in events:
+            if isinstance(event, self.yaml.MappingEndEvent):
+                break
+            key = self._key(event, events, path)
+            place = (*path, key)
+            if key in data:
+                first = self.document.key_place(place).line
+                message = f"is given twice, first in line {first}"
+                self._add(event, "yaml.duplicate-key", message, "keep one of them", key)
+            else:
+                self._mark(self.document._keys, event, place)  # noqa: SLF001 - see above
+            value = self._node(next(events), events, place)
+            data.setdefault(key, value)
+        return data
+
+    def _key(self, event: Any, events: Iterator[Any], path: Path) -> str:
+        key: Hashable = self._node(event, events, (*path, "?"))
+        if isinstance(event, self.yaml.ScalarEvent):
+            if not isinstance(key, str):
+                hint = f"write it in quotes: '{event.value}'"
+                message = f"the key {event.value!r} is not text"
+                self._add(event, "yaml.key-type", message, hint, event.value)
+            return str(event.value)
+        self._refuse(event, "yaml.key-type", "a key must be plain text", "")
+        raise AssertionError  # _refuse always raises
+
+    def _grow(self, size: int, event: Any) -> None:
+        self.count += size
+        if self.count > MAX_VALUES:
+            self._refuse(event, "yaml.size", f"holds more than {MAX_VALUES:,} values", "use tables")
+
+    def _mark(self, places: dict[Path, tuple[int, int]], event: Any, path: Path) -> None:
+        places[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def _problem(self, event: Any, code: str, message: str, hint: str, key: str = "") -> Problem:
+        mark = event.start_mark
+        place = Place(self.document.file, mark.line + 1, mark.column + 1)
+        return Problem(code, place, key, message, hint)
+
+    def _add(self, event: Any, code: str, message: str, hint: str, key: str = "") -> None:
+        self.report.add(self._problem(event, code, message, hint, key))
+
+    def _refuse(self, event: Any, code: str, message: str, hint: str) -> None:
+        raise _RefusedError(self._problem(event, code, message, hint))

@@ -1,0 +1,1 @@
+"""Facts and values of the field: entities, orientation, the plan. Standard library only."""

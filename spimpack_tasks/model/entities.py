@@ -1,0 +1,82 @@
+"""The BIDS entities of a microscopy image, and the file name they make.
+
+This is the one list of entities: table columns, file names, schemas and messages derive from it.
+The order is that of BIDS 1.10 for the data type `micr`. Whether a label is well formed is a rule
+(`packaging.rules`), not a matter of this module.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+SUFFIX = "SPIM"
+DATATYPE = "micr"
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One BIDS entity: `subject` is `sub-<label>` in file names."""
+
+    name: str
+    short: str
+    form: Literal["label", "index"] = "label"
+    required: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Table columns that give this entity, the canonical one first."""
+        return (self.name,) if self.name == self.short else (self.name, self.short)
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What a value must match in full."""
+        return _INDEX if self.form == "index" else _LABEL
+
+
+_LABEL = re.compile(r"[A-Za-z0-9]+")
+_INDEX = re.compile(r"[0-9]+")
+
+ENTITIES = (
+    Entity("subject", "sub", required=True),
+    Entity("session", "ses"),
+    Entity("sample", "sample", required=True),
+    Entity("acquisition", "acq"),
+    Entity("stain", "stain"),
+    Entity("run", "run", form="index"),
+    Entity("chunk", "chunk", form="index"),
+)
+
+# What pybids fills in; brackets mark what may be absent.
+PATH_PATTERN = (
+    "sub-{subject}/[ses-{session}/]"
+    + DATATYPE
+    + "/"
+    + "_".join(f"{e.short}-{{{e.name}}}" for e in ENTITIES if e.name == "subject")
+    + "".join(
+        f"_{e.short}-{{{e.name}}}" if e.required else f"[_{e.short}-{{{e.name}}}]"
+        for e in ENTITIES
+        if e.name != "subject"
+    )
+    + "_{suffix<"
+    + SUFFIX
+    + ">}{extension}"
+)
+
+
+def stem(entities: dict[str, str]) -> str:
+    """Return the BIDS file name without its extension, which is also the asset's identity.
+
+    Parameters
+    ----------
+    entities
+        Values by canonical entity name; absent and empty ones are left out.
+
+    Examples
+    --------
+    >>> stem({"subject": "01", "sample": "brain", "acquisition": "4x"})
+    'sub-01_sample-brain_acq-4x_SPIM'
+    """
+    parts = [f"{e.short}-{entities[e.name]}" for e in ENTITIES if entities.get(e.name)]
+    return "_".join([*parts, SUFFIX])

@@ -1,0 +1,126 @@
+"""The plan: every output of a run, as values.
+
+A plan is a pure function of the inputs. What is done afterwards only asks whether the disk matches
+it. Its identity is the digest of its content, so equal inputs give the same plan in every process
+and on every machine, and row order does not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any
+
+BUCKETS = 64
+"""Light steps are split into at most so many tasks: Luigi's scheduler costs O(N^2) in tasks."""
+
+
+class Step(StrEnum):
+    """The steps that write outputs, in the order in which they are listed to a user."""
+
+    DESCRIPTION = "description"
+    PARTICIPANTS = "participants"
+    SAMPLES = "samples"
+    SCANS = "scans"
+    README = "readme"
+    BIDSIGNORE = "bidsignore"
+    SIDECARS = "sidecars"
+    ASSETS = "assets"
+
+
+ASSET_STEPS = (Step.SIDECARS, Step.ASSETS)
+
+
+class Kind(StrEnum):
+    """Who owns the content of an output, and so what counts as being right."""
+
+    TEXT = "text"
+    """A file that is ours as a whole."""
+    SEED = "seed"
+    """A file we start for the user, who may edit it afterwards (README, CHANGES)."""
+    BLOCK = "block"
+    """A marked block of lines in a file that also holds the user's lines (.bidsignore)."""
+    IMAGE = "image"
+    """An image, placed by a backend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One path of the dataset and what belongs there."""
+
+    path: str
+    """Relative to the dataset, with forward slashes."""
+    step: Step
+    kind: Kind
+    fingerprint: str
+    """Digest of all that this output is made from, the writer's version included."""
+    text: str = ""
+    """The whole content, for the textual kinds."""
+    source: str = ""
+    """Absolute path of the source image, for images."""
+    target: str = ""
+    """For images: what the backend needs to know besides the source, such as a link's text."""
+    asset: str = ""
+    """The asset's identity (its BIDS file name without extension), for sidecars and images."""
+    dataset_id: str = ""
+    """The asset's logical group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One validated row: a source image and all that is said of it."""
+
+    key: str
+    dataset_id: str
+    entities: dict[str, str]
+    source: str
+    stamp: tuple[int, int]
+    """Size in bytes and modification time in nanoseconds of the source."""
+    extension: str
+    """The extension in the dataset, such as `.ome.zarr`."""
+    valid_in_bids: bool
+    sidecar: dict[str, Any]
+    sample: dict[str, str] = field(default_factory=dict)
+    """Columns for samples.tsv: sample_type, pathology, derived_from."""
+    scan: dict[str, str] = field(default_factory=dict)
+    """Columns for scans.tsv: acq_time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A validated table as text: header and rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Everything that a user asked for, validated and normalised."""
+
+    description: dict[str, Any]
+    assets: tuple[Asset, ...]
+    """Sorted by key."""
+    participants: Table | None
+    backend: str
+    relative_symlinks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All outputs of a dataset."""
+
+    plan_id: str
+    backend: str
+    outputs: tuple[Output, ...]
+
+    @property
+    def asset_count(self) -> int:
+        """How many images the plan holds."""
+        return sum(output.step is Step.ASSETS for output in self.outputs)
+
+
+def bucket_of(key: str) -> str:
+    """Return the two hex digits of the bucket an asset belongs to, whatever its row number."""
+    return f"{blake2b(key.encode(), digest_size=2).digest()[0] % BUCKETS:02x}"

@@ -1,0 +1,1 @@
+"""Packaging: from a manifest and its tables to the files of a BIDS dataset."""

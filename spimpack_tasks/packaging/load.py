@@ -1,0 +1,125 @@
+"""Reads a manifest and its tables into one value, collecting all problems on the way.
+
+Tables stand beside the manifest or below its folder. What was read is remembered by content, so
+that a later look can tell whether anything changed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import Place, Problem, Report
+from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_text
+from spimpack_tasks.files.tsv import parse_tsv
+from spimpack_tasks.files.yaml_marks import Document, load_yaml
+from spimpack_tasks.packaging.records import inline_records, table_records
+from spimpack_tasks.packaging.schema_check import schema_problems, unlisted_key_problems
+from spimpack_tasks.schemas import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.files.tsv import TsvTable
+    from spimpack_tasks.packaging.records import Record
+
+
+@dataclass(slots=True)
+class Inputs:
+    """Everything that was read, not yet understood."""
+
+    manifest: str
+    """Absolute path of the manifest."""
+    document: Document
+    records: list[Record] = field(default_factory=list)
+    participants: TsvTable | None = None
+    texts: dict[str, str | None] = field(default_factory=dict)
+    """Content of each file that was looked for, `None` where there is none."""
+
+    @property
+    def folder(self) -> str:
+        """The manifest's folder, where relative paths start."""
+        return os.path.dirname(self.manifest)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The manifest's dataset_description, empty where it is no mapping."""
+        data = self.document.data
+        value = data.get("dataset_description") if isinstance(data, dict) else None
+        return value if isinstance(value, dict) else {}
+
+
+def load_inputs(manifest: str, report: Report) -> Inputs:
+    """Read the manifest at an absolute path, and the tables it names or finds beside it."""
+    inputs = Inputs(manifest, Document(shown(manifest)))
+    name = shown(manifest)
+    text = read_text(
+        manifest, name=name, blame=Place(name), limit=MAX_MANIFEST_BYTES, report=report
+    )
+    inputs.texts[manifest] = text
+    if text is None:
+        return inputs
+    before = len(report.problems)
+    inputs.document = load_yaml(text, name, report)
+    if inputs.document.data is None and len(report.problems) == before:
+        message, hint = "is empty", "start with: spimpack init"
+        report.add(Problem("manifest.empty", Place(name), "", message, hint))
+    if not isinstance(inputs.document.data, dict):
+        if inputs.document.data is not None:
+            message = "must hold keys such as dataset_description:"
+            report.add(Problem("manifest.form", Place(name, 1, 1), "", message))
+        return inputs
+    schema = load_schema("manifest")
+    report.extend(schema_problems(inputs.document, schema))
+    report.extend(unlisted_key_problems(inputs.document, schema))
+    for table in _tables(inputs, ("scans_tsv", "datasets_tsv"), "scans.tsv", report):
+        inputs.records.extend(table_records(table, report))
+    inputs.records.extend(inline_records(inputs.document, report))
+    for table in _tables(inputs, ("participants_tsv",), "participants.tsv", report):
+        inputs.participants = table
+    return inputs
+
+
+def shown(path: str) -> str:
+    """Return a path as messages show it: relative where it lies below the working directory."""
+    try:
+        relative = os.path.relpath(path)
+    except OSError:  # the working directory is gone
+        return path
+    return path if relative.startswith(os.pardir) else relative
+
+
+def _tables(
+    inputs: Inputs, keys: tuple[str, ...], default: str, report: Report
+) -> Iterator[TsvTable]:
+    """Read the tables that `keys` name; where none does, the default one if it is there."""
+    data = inputs.document.data
+    if not any(key in data for key in keys):
+        path = os.path.join(inputs.folder, default)
+        inputs.texts[path] = None
+        if os.path.lexists(path):
+            yield from _table(inputs, path, Place(inputs.document.file), report)
+    for key in keys:
+        if isinstance(data.get(key), str) and data[key]:
+            place = inputs.document.place((key,))
+            path = os.path.normpath(os.path.join(inputs.folder, data[key]))
+            if _is_below(path, inputs.folder):
+                yield from _table(inputs, path, place, report)
+            else:
+                message = f"{data[key]!r} lies outside the manifest's folder"
+                hint = "put the table beside the manifest and give its relative path"
+                report.add(Problem("table.outside", place, key, message, hint))
+
+
+def _is_below(path: str, folder: str) -> bool:
+    real = os.path.realpath(folder)
+    return os.path.commonpath([real, os.path.realpath(path)]) == real
+
+
+def _table(inputs: Inputs, path: str, blame: Place, report: Report) -> Iterator[TsvTable]:
+    text = read_text(path, name=shown(path), blame=blame, limit=MAX_TABLE_BYTES, report=report)
+    inputs.texts[path] = text
+    table = None if text is None else parse_tsv(text, shown(path), report)
+    if table is not None:
+        yield table

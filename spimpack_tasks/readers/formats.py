@@ -1,0 +1,146 @@
+"""The source formats, told by name and kind of file, and the extension each gets in BIDS.
+
+BIDS 1.10 allows `.ome.zarr`, `.ome.tif`, `.ome.btf`, `.tif` and `.png` for SPIM images. The other
+formats are packaged under their own extension and hidden from validators by `.bidsignore`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFormat:
+    """One format: the endings its files have, and where it stands in BIDS."""
+
+    name: str
+    endings: tuple[str, ...]
+    extension: str
+    valid_in_bids: bool
+    directory: bool = False
+
+
+# Longer endings stand before those that they end with.
+FORMATS = (
+    SourceFormat("zipped OME-Zarr", (".ome.zarr.zip",), ".ome.zarr.zip", valid_in_bids=False),
+    SourceFormat("zipped OME-Zarr", (".ozx",), ".ozx", valid_in_bids=False),
+    SourceFormat(
+        "OME-Zarr", (".ome.zarr", ".zarr"), ".ome.zarr", valid_in_bids=True, directory=True
+    ),
+    SourceFormat("Imaris", (".ims",), ".ims", valid_in_bids=False),
+    SourceFormat("OME-TIFF", (".ome.tif", ".ome.tiff", ".ome.btf"), ".ome.tif", valid_in_bids=True),
+    SourceFormat("TIFF", (".tif", ".tiff"), ".tif", valid_in_bids=True),
+    SourceFormat("NIfTI", (".nii.gz",), ".nii.gz", valid_in_bids=False),
+    SourceFormat("NIfTI", (".nii",), ".nii", valid_in_bids=False),
+)
+
+KNOWN_ENDINGS = tuple(ending for form in FORMATS for ending in form.endings)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source that can be packaged."""
+
+    path: str
+    """Absolute."""
+    format: SourceFormat
+    extension: str
+    """The extension in BIDS; BigTIFF makes it differ from the format's."""
+    size: int
+    """Bytes of a file; 0 for a directory, whose content is not walked."""
+    mtime_ns: int
+
+
+class SourceRefusedError(Exception):
+    """A source cannot be packaged; the arguments are a problem code, a message and a hint."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint = code, message, hint
+
+
+def format_of(name: str) -> SourceFormat | None:
+    """Return the format that a file name promises, or `None`."""
+    lower = name.lower()
+    for form in FORMATS:
+        if lower.endswith(form.endings):
+            return form
+    return None
+
+
+def examine_source(path: str) -> Source:
+    """Say what the source at an absolute `path` is, in a few system calls.
+
+    Raises
+    ------
+    SourceRefusedError
+        The path does not exist, is a broken or looping link, a pipe or device, a plain directory,
+        an empty file, or of an unknown format.
+    """
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        code = "source.unreadable"
+        raise SourceRefusedError(code, f"{path!r} cannot be read: {reason}") from error
+    form = format_of(path.rstrip("/"))
+    is_directory = stat.S_ISDIR(status.st_mode)
+    if not is_directory and not stat.S_ISREG(status.st_mode):
+        code = "source.not-a-file"
+        raise SourceRefusedError(code, f"{path!r} is neither a file nor an OME-Zarr directory")
+    if form is None:
+        what = "directory" if is_directory else "file"
+        hint = f"known are {', '.join(KNOWN_ENDINGS)}"
+        raise SourceRefusedError("source.format", f"{path!r} is a {what} of no known format", hint)
+    if form.directory:
+        return _examine_directory(path, form, status)
+    if is_directory:
+        message = f"{path!r} is a directory, but {form.name} is a file"
+        raise SourceRefusedError("source.not-a-file", message)
+    return _examine_file(path, form, status)
+
+
+def _examine_directory(path: str, form: SourceFormat, status: os.stat_result) -> Source:
+    if not stat.S_ISDIR(status.st_mode):
+        message = f"{path!r} is a file, but {form.name} is a directory"
+        raise SourceRefusedError("source.not-a-directory", message)
+    for metadata in ("zarr.json", ".zattrs", ".zgroup"):
+        try:
+            inner = os.stat(os.path.join(path, metadata))
+        except OSError:
+            continue
+        # The metadata of the group stands for the store, which may hold a million chunks.
+        return Source(path, form, form.extension, 0, max(status.st_mtime_ns, inner.st_mtime_ns))
+    message = f"{path!r} holds no zarr.json or .zattrs, so it is not an OME-Zarr"
+    raise SourceRefusedError("source.format", message, "name the folder that holds the metadata")
+
+
+def _examine_file(path: str, form: SourceFormat, status: os.stat_result) -> Source:
+    if status.st_size == 0:
+        raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
+    extension = form.extension
+    if form.name == "OME-TIFF":
+        extension = ".ome.btf" if _is_bigtiff(path) else ".ome.tif"
+    return Source(path, form, extension, status.st_size, status.st_mtime_ns)
+
+
+def _is_bigtiff(path: str) -> bool:
+    """Read the magic number: 42 is TIFF, 43 is BigTIFF (libtiff's BigTIFF design)."""
+    try:
+        with open(path, "rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        message = f"{path!r} cannot be read: {error.strerror}"
+        raise SourceRefusedError("source.unreadable", message) from error
+    return magic in {b"II\x2b\x00", b"MM\x00\x2b"}
+
+
+def _missing(path: str) -> SourceRefusedError:
+    if os.path.islink(path):
+        message = f"{path!r} is a link to {os.readlink(path)!r}, which does not exist"
+        return SourceRefusedError("source.missing", message, "mend the link")
+    return SourceRefusedError("source.missing", f"{path!r} does not exist", "check the path")

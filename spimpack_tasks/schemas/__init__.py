@@ -1,0 +1,16 @@
+"""The JSON Schemas of manifest, tables and sidecar: one source for checks, editors and docs."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def load_schema(name: str) -> dict[str, Any]:
+    """Return the schema `manifest`, `scans`, `participants` or `sidecar`."""
+    text = files(__name__).joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
