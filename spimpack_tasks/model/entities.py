@@ -7,7 +7,6 @@ The order is that of BIDS 1.10 for the data type `micr`. Whether a label is well
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,14 +28,6 @@ class Entity:
         """Table columns that give this entity, the canonical one first."""
         return (self.name,) if self.name == self.short else (self.name, self.short)
 
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """What a value must match in full."""
-        return _INDEX if self.form == "index" else _LABEL
-
-
-_LABEL = re.compile(r"[A-Za-z0-9]+")
-_INDEX = re.compile(r"[0-9]+")
 
 ENTITIES = (
     Entity("subject", "sub", required=True),

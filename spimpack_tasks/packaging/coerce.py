@@ -76,7 +76,7 @@ def _types(schema: dict[str, Any]) -> list[str]:
 
 def _number(key: str, text: str) -> float:
     # Objectives are labelled 4x or 4X; any other unit would be a guess.
-    digits = text[:-1].rstrip() if key == "Magnification" and text[-1] in "xX×" else text
+    digits = text[:-1].rstrip() if key == "Magnification" and text[-1] in "xX" else text
     if not _NUMBER.fullmatch(digits):
         hint = "write a point, not a comma" if "," in text else "write digits only, without a unit"
         raise ValueRefusedError("value.type", f"must be a number, not {text!r}", hint)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import Problem
+from spimpack_tasks.errors import Problem, Severity
 from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.packaging.coerce import near_key
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
@@ -134,3 +135,7 @@ def _misspelt(name: str, missing: list[str], where: Callable[[str], Place]) -> I
     if near and near[0] not in missing:
         hint = f"write {near[0]!r}"
         yield Problem("column.misspelt", where(name), name, "is not a known column", hint)
+    elif near_key(name):
+        message = "is not a sidecar key that BIDS lists; it is kept as it is"
+        warning = Severity.WARNING
+        yield Problem("column.unlisted", where(name), name, message, near_key(name), warning)

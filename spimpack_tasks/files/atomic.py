@@ -1,0 +1,125 @@
+"""Puts things into a directory tree so that each appears whole or not at all.
+
+Everything is made under a temporary name in a folder of the tree that only we use, and renamed to
+its place. Folders are entered one by one without following links, so a link that somebody puts in
+the way never leads a write out of the tree.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# What rename says when a directory stands in the way of a file, or a full one of anything.
+_IN_THE_WAY = {errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
+
+
+@contextmanager
+def folder(root: str, path: str, *, create: bool = False) -> Iterator[int]:
+    """Open the folder `path` below `root` and yield its descriptor, following no link.
+
+    Raises
+    ------
+    OSError
+        A component is missing (unless `create`), no directory, or a link (ELOOP or ENOTDIR).
+    """
+    descriptor = os.open(root, _ENTER & ~os.O_NOFOLLOW)
+    try:
+        for part in path.split("/") if path else ():
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=descriptor)
+            inner = os.open(part, _ENTER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Write a file that must not exist yet."""
+    descriptor = os.open(path, _CREATE, 0o666)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+
+
+def move_into_place(root: str, temporary: str, path: str) -> None:
+    """Rename `temporary` (absolute) to `path` below `root`, replacing what is there.
+
+    A file or link is replaced in one step. A directory cannot be: it is moved to a temporary name
+    first, so for a moment there is nothing at `path`, never half of something.
+    """
+    head, _, name = path.rpartition("/")
+    with folder(root, head, create=True) as parent:
+        try:
+            os.rename(temporary, name, dst_dir_fd=parent)
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY:
+                raise
+            old = temporary + ".old"
+            os.rename(name, old, src_dir_fd=parent)
+            os.rename(temporary, name, dst_dir_fd=parent)
+            discard(old)
+
+
+def write_atomically(root: str, temporary: str, path: str, data: bytes) -> None:
+    """Write a small file below `root` in one step, by way of a temporary name."""
+    write_new(temporary, data)
+    move_into_place(root, temporary, path)
+
+
+def remove(root: str, path: str, temporary: str) -> None:
+    """Remove `path` below `root`, and the folders that this empties."""
+    head, _, name = path.rpartition("/")
+    try:
+        with folder(root, head) as parent:
+            os.rename(name, temporary, src_dir_fd=parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    discard(temporary)
+    while head:
+        above, _, name = head.rpartition("/")
+        with folder(root, above) as parent:
+            try:
+                os.rmdir(name, dir_fd=parent)
+            except OSError:  # not empty: something else lives here
+                return
+        head = above
+
+
+def discard(path: str) -> None:
+    """Delete a temporary of ours, whatever it is; a link is deleted, not followed."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def sync_disk(root: str) -> None:
+    """Wait until what was written below `root` is on the disk (syncfs of Linux, else sync).
+
+    One call for many files: syncing each of 1,000 small files takes seconds.
+    """
+    import ctypes  # noqa: PLC0415 - needed only where something was written
+
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if hasattr(libc, "syncfs"):
+            if libc.syncfs(descriptor) != 0:
+                code = ctypes.get_errno()
+                raise OSError(code, os.strerror(code), root)
+        else:
+            os.sync()
+    finally:
+        os.close(descriptor)

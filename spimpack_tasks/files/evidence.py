@@ -1,0 +1,26 @@
+"""Tells whether a path still is what it was, by what `lstat` says of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+
+def evidence_of(path: str) -> str:
+    """Return what identifies the thing at `path` without reading it, empty where there is none.
+
+    A link is known by its text, a file by size and modification time, a directory by inode and
+    modification time. Renaming changes none of these, so what was said of a temporary holds for
+    the file it becomes.
+    """
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    if stat.S_ISLNK(status.st_mode):
+        return f"link {os.readlink(path)}"
+    if stat.S_ISREG(status.st_mode):
+        return f"file {status.st_size} {status.st_mtime_ns}"
+    if stat.S_ISDIR(status.st_mode):
+        return f"directory {status.st_ino} {status.st_mtime_ns}"
+    return f"other {stat.S_IFMT(status.st_mode):o}"

@@ -1,0 +1,19 @@
+"""What a user asks for besides the inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one run; paths are absolute, or empty where they were not given."""
+
+    manifest: str
+    output_dir: str
+    backend: str = "symlink"
+    relative_symlinks: bool = False
+    overwrite: bool = False
+    """Replace what stands in the way of an output."""
+    strict: bool = False
+    """Treat warnings as errors."""

@@ -1,0 +1,255 @@
+"""The rules that concern several rows, several files, or the output.
+
+Each rule is a function from the facts to the problems it finds, listed in `RULES`. A new rule is
+one function and one line there. What a single row tells is checked in `packaging.assets`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from spimpack_tasks.errors import Place, Problem, Severity, count_of
+from spimpack_tasks.files.filesystems import file_system_of, nearest_directory
+from spimpack_tasks.packaging.assets import cell_problem
+from spimpack_tasks.packaging.coerce import MISSING
+from spimpack_tasks.packaging.schema_check import suggestion
+from spimpack_tasks.registry import BACKENDS, has_backend, load_backend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.files.tsv import Row, TsvTable
+    from spimpack_tasks.model.plan import Asset
+    from spimpack_tasks.packaging.load import Inputs
+    from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.packaging.records import Record
+
+MAX_NAME_BYTES = 255
+
+
+class PlacedAsset(NamedTuple):
+    """An asset and the record it came from."""
+
+    record: Record
+    asset: Asset
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the rules may look at."""
+
+    options: Options
+    inputs: Inputs
+    assets: list[PlacedAsset]
+
+
+def needs_assets(facts: Facts) -> Iterator[Problem]:
+    """A dataset without images is a mistake, such as a table that is not named."""
+    data = facts.inputs.document.data
+    if facts.inputs.records or not isinstance(data, dict):
+        return
+    place = Place(facts.inputs.document.file)
+    hint = "name a table with scans_tsv, put scans.tsv beside the manifest, or list datasets"
+    if any(key in data for key in ("scans_tsv", "datasets_tsv", "datasets")):
+        hint = "the table or list holds no row"
+    yield Problem("assets.none", place, "", "there is no image to package", hint)
+
+
+def one_row_per_path(facts: Facts) -> Iterator[Problem]:
+    """Two rows must not make one BIDS path, whatever their extension or letter case."""
+    seen: dict[str, PlacedAsset] = {}
+    for placed in facts.assets:
+        first = seen.setdefault(placed.asset.key.casefold(), placed)
+        if first is placed:
+            continue
+        place = placed.record.where("subject")
+        other = first.record.where("subject")
+        if first.asset.key == placed.asset.key:
+            code, message = "path.duplicate", f"makes {placed.asset.key}, as {_line(other)} does"
+            hint = "tell them apart by session, acquisition, stain, run or chunk"
+        else:
+            code = "path.case"
+            message = f"makes {placed.asset.key}, and {_line(other)} makes {first.asset.key}"
+            hint = "names must differ in more than upper and lower case"
+        yield Problem(code, place, "subject", message, hint)
+
+
+def subjects_differ_in_more_than_case(facts: Facts) -> Iterator[Problem]:
+    """`sub-aB` and `sub-AB` are one folder on many disks."""
+    seen: dict[str, PlacedAsset] = {}
+    told = set()
+    for placed in facts.assets:
+        label = placed.asset.entities["subject"]
+        first = seen.setdefault(label.casefold(), placed)
+        other = first.asset.entities["subject"]
+        if other != label and label not in told:
+            told.add(label)
+            message = f"sub-{label} and sub-{other} ({_line(first.record.where('subject'))})"
+            message += " differ in letter case only"
+            hint = "write both alike, or tell them apart"
+            place = placed.record.where("subject")
+            yield Problem("path.case", place, "subject", message, hint)
+
+
+def names_fit_the_disk(facts: Facts) -> Iterator[Problem]:
+    """File systems hold names of up to 255 bytes."""
+    for record, asset in facts.assets:
+        longest = len(asset.key) + max(len(asset.extension), len(".json"))
+        if longest > MAX_NAME_BYTES:
+            message = f"makes a file name of {longest} bytes; {MAX_NAME_BYTES} is the most"
+            place = record.where("subject")
+            yield Problem("path.too-long", place, "subject", message, "shorten the labels")
+
+
+def samples_agree(facts: Facts) -> Iterator[Problem]:
+    """What is said of one sample must be the same in all its rows."""
+    seen: dict[tuple[str, str, str], PlacedAsset] = {}
+    for placed in facts.assets:
+        entities = placed.asset.entities
+        for column, value in placed.asset.sample.items():
+            first = seen.setdefault((entities["subject"], entities["sample"], column), placed)
+            if first.asset.sample[column] != value:
+                other = _line(first.record.where(column))
+                message = f"is {value!r}, but {first.asset.sample[column]!r} in {other}"
+                hint = f"sample-{entities['sample']} of sub-{entities['subject']} can have one only"
+                place = placed.record.where(column)
+                yield Problem("sample.contradiction", place, column, message, hint)
+
+
+def pixel_sizes_are_known(facts: Facts) -> Iterator[Problem]:
+    """BIDS demands PixelSize in raw datasets."""
+    if facts.inputs.description.get("DatasetType") == "derivative":
+        return
+    without = [placed for placed in facts.assets if "PixelSize" not in placed.asset.sidecar]
+    if without:
+        place = without[0].record.where("PixelSize")._replace(column=0)
+        message = f"is not given for {count_of(len(without), 'image')}; BIDS demands it"
+        hint = "give PixelSize and PixelSizeUnits in columns, such as 1.8;1.8;4 and um"
+        yield Problem("sidecar.no-pixel-size", place, "PixelSize", message, hint, Severity.WARNING)
+
+
+def participants_are_known(facts: Facts) -> Iterator[Problem]:
+    """The participants table, where there is one, lists each subject once."""
+    table = facts.inputs.participants
+    if table is None:
+        return
+    if "participant_id" not in table.columns:
+        place = table.place(table.header)
+        message, hint = "is missing", "name the column of subjects participant_id"
+        yield Problem("column.missing", place, "participant_id", message, hint)
+        return
+    column = table.columns.index("participant_id")
+    seen: dict[str, Row] = {}
+    for row in table.rows:
+        label = row.cells[column].strip().removeprefix("sub-")
+        first = seen.setdefault(label, row)
+        if first is not row:
+            message = f"{row.cells[column]!r} stands in line {first.line} already"
+            place = table.place(row, column)
+            yield Problem("participants.duplicate", place, "participant_id", message, "keep one")
+        yield from _participant_cells(table, row)
+    for record, asset in facts.assets:
+        if asset.entities["subject"] not in seen:
+            message = f"sub-{asset.entities['subject']} is not in {table.file}"
+            place, hint = record.where("subject"), "add a row there"
+            yield Problem("participants.unknown", place, "subject", message, hint)
+
+
+def _participant_cells(table: TsvTable, row: Row) -> Iterator[Problem]:
+    for index, column in enumerate(table.columns):
+        text = row.cells[index].strip()
+        if column == "participant_id" and not text:
+            place = table.place(row, index)
+            yield Problem("value.empty", place, column, "is empty", "give the subject")
+        elif text and text != MISSING:
+            problem = cell_problem("participants", column, text)
+            if problem:
+                code, message, hint = problem
+                yield Problem(code, table.place(row, index), column, message, hint)
+
+
+def options_are_known(facts: Facts) -> Iterator[Problem]:
+    """The command line names a manifest, a known backend, and options that fit it."""
+    options = facts.options
+    line = Place("command line")
+    if not has_backend(options.backend):
+        hint = suggestion(options.backend, BACKENDS) or f"one of: {', '.join(BACKENDS)}"
+        message = f"{options.backend!r} is not a backend"
+        yield Problem("option.backend", line, "--backend", message, hint)
+    elif options.relative_symlinks and not load_backend(options.backend).makes_symlinks:
+        message = f"has no effect with the backend {options.backend}"
+        key, hint = "--relative-symlinks", "leave it out"
+        yield Problem("option.relative", line, key, message, hint, Severity.WARNING)
+
+
+def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:
+    """The output must not be a source, nor lie inside one."""
+    if not facts.options.output_dir:
+        return
+    output = os.path.realpath(facts.options.output_dir)
+    for record, asset in facts.assets:
+        if output == asset.source or output.startswith(asset.source + "/"):
+            where = "is" if output == asset.source else "lies inside"
+            message = f"the output directory {where} this source"
+            place, hint = record.where("spim_path"), "choose another --output-dir"
+            yield Problem("output.in-source", place, "spim_path", message, hint)
+
+
+def output_can_be_made(facts: Facts) -> Iterator[Problem]:
+    """The output is a directory, there or to be made, in which we may write."""
+    output = facts.options.output_dir
+    if not output:
+        return
+    line, key = Place("command line"), "--output-dir"
+    nearest = nearest_directory(output)
+    if nearest is None:
+        message, hint = f"{output!r} is not a directory", "choose another one"
+        yield Problem("output.not-a-directory", line, key, message, hint)
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        message, hint = f"{nearest!r} cannot be written", "choose another one"
+        yield Problem("output.unwritable", line, key, message, hint)
+
+
+def backend_works_here(facts: Facts) -> Iterator[Problem]:
+    """The backend suits the file systems of output and sources."""
+    options = facts.options
+    directory = nearest_directory(options.output_dir) if options.output_dir else None
+    if directory is None or not has_backend(options.backend):
+        return
+    backend = load_backend(options.backend)
+    system = file_system_of(directory)
+    if system in backend.impossible_on:
+        message = f"{options.backend} cannot work on a {system} disk"
+        hint = "use --backend copy"
+        yield Problem("backend.impossible", Place("command line"), "--backend", message, hint)
+    if backend.same_disk:
+        device = os.stat(directory).st_dev
+        for record, asset in facts.assets:
+            if os.stat(asset.source).st_dev != device:
+                message = (
+                    f"is on another disk than the output; {options.backend} cannot cross disks"
+                )
+                place, hint = record.where("spim_path"), "use --backend symlink or copy"
+                yield Problem("backend.other-disk", place, "spim_path", message, hint)
+
+
+def _line(place: Place) -> str:
+    return re.sub(r"^(.*?):(\d+).*$", r"\1 line \2", str(place))
+
+
+RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
+    needs_assets,
+    one_row_per_path,
+    subjects_differ_in_more_than_case,
+    names_fit_the_disk,
+    samples_agree,
+    pixel_sizes_are_known,
+    participants_are_known,
+    options_are_known,
+    output_is_apart_from_sources,
+    output_can_be_made,
+    backend_works_here,
+)

@@ -1,0 +1,91 @@
+"""Composes participants.tsv, samples.tsv and scans.tsv, and the JSON files that describe them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.packaging.assets import SAMPLE_COLUMNS, SCAN_COLUMNS
+from spimpack_tasks.packaging.serialise import json_text, tsv_text
+from spimpack_tasks.schemas import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from spimpack_tasks.model.plan import Asset, Table
+
+DEFAULT_SAMPLE_TYPE = "tissue"
+
+
+def compose_participants(table: Table) -> Iterator[tuple[str, str]]:
+    """Yield participants.tsv and participants.json.
+
+    `participant_id` comes first, with `sub-` in front; rows are sorted, so that their order in the
+    user's table does not matter.
+    """
+    index = table.columns.index("participant_id")
+    columns = ["participant_id", *(name for name in table.columns if name != "participant_id")]
+    rows = [
+        (
+            "sub-" + row[index].strip().removeprefix("sub-"),
+            *(cell for place, cell in enumerate(row) if place != index),
+        )
+        for row in table.rows
+    ]
+    yield "participants.tsv", tsv_text(columns, sorted(rows))
+    known = load_schema("participants")["properties"]
+    described = {
+        column: known[column]["description"]
+        if column in known
+        else f"{column} of the participant, as given by the authors."
+        for column in columns[1:]
+    }
+    yield "participants.json", _descriptions(described)
+
+
+def compose_samples(assets: Iterable[Asset]) -> Iterator[tuple[str, str]]:
+    """Yield samples.tsv, one row for each sample of each subject, and samples.json."""
+    samples: dict[tuple[str, str], dict[str, str]] = {}
+    for asset in assets:
+        identity = (f"sample-{asset.entities['sample']}", f"sub-{asset.entities['subject']}")
+        samples.setdefault(identity, {"sample_type": DEFAULT_SAMPLE_TYPE}).update(asset.sample)
+    used = [name for name in SAMPLE_COLUMNS if any(name in values for values in samples.values())]
+    rows = [
+        (*identity, *(values.get(name, "") for name in used))
+        for identity, values in sorted(samples.items(), key=lambda item: item[0][::-1])
+    ]
+    yield "samples.tsv", tsv_text(["sample_id", "participant_id", *used], rows)
+    described = {
+        "sample_id": "Sample, as in the file names.",
+        "participant_id": "Subject that the sample was taken from.",
+        "sample_type": "Kind of sample, one of the types that BIDS lists.",
+        "pathology": "Pathology of the sample.",
+        "derived_from": "Sample that this one was taken from.",
+    }
+    columns = ["sample_id", "participant_id", *used]
+    yield "samples.json", _descriptions({column: described[column] for column in columns})
+
+
+def compose_scans(assets: Iterable[Asset], paths: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield one scans.tsv for each subject and session of which there is something to say.
+
+    Parameters
+    ----------
+    assets
+        All assets.
+    paths
+        Path of the image in the dataset by asset key.
+    """
+    folders: dict[str, list[tuple[str, ...]]] = {}
+    for asset in assets:
+        if asset.scan:
+            # A scans.tsv names files relative to its own folder: micr/<file>.
+            folder, datatype, name = paths[asset.key].rsplit("/", 2)
+            cells = (asset.scan.get(column, "") for column in SCAN_COLUMNS)
+            folders.setdefault(folder, []).append((f"{datatype}/{name}", *cells))
+    for folder, rows in sorted(folders.items()):
+        name = folder.replace("/", "_") + "_scans.tsv"
+        yield f"{folder}/{name}", tsv_text(["filename", *SCAN_COLUMNS], sorted(rows))
+
+
+def _descriptions(described: dict[str, str]) -> str:
+    return json_text({column: {"Description": text} for column, text in described.items()})

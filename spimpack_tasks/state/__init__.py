@@ -1,0 +1,1 @@
+"""What the output directory knows of itself: plans, receipts, locks, and what is right on disk."""

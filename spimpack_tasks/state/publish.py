@@ -1,0 +1,223 @@
+"""Brings outputs about, safely: make aside, note what is coming, rename, note what is there.
+
+A run that is killed anywhere leaves under final names only whole things, old or new, and a record
+that tells the next run which of them are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.atomic import move_into_place, remove, sync_disk, write_new
+from spimpack_tasks.files.blocks import find_block, replace_block
+from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.state.receipts import (
+    Receipt,
+    read_all_receipts,
+    read_receipts,
+    receipts_name,
+    write_receipts,
+)
+from spimpack_tasks.state.sweep import CONFLICTS, Status, digest, inspect, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.state.receipts import Receipts
+    from spimpack_tasks.state.store import Store
+    from spimpack_tasks.state.sweep import Matches
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMaker:
+    """What a backend knows of its images."""
+
+    matches: Matches
+    """Tells whether the image at a path is as planned."""
+    make: Callable[[Output, str], None]
+    """Makes the image of an output at a path that is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An output that could not be written, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    output: Output
+    temporary: str
+    receipt: Receipt
+
+
+def publish(
+    store: Store,
+    plan_id: str,
+    outputs: Iterable[Output],
+    maker: ImageMaker,
+    *,
+    overwrite: bool = False,
+) -> list[Failure]:
+    """Bring outputs of the current plan about; what is right already is not touched.
+
+    Returns
+    -------
+    list of Failure
+        The outputs that could not be written; the others are in place.
+
+    Raises
+    ------
+    SupersededError
+        Another plan has become the current one; nothing was written.
+    """
+    parts: dict[str, list[Output]] = {}
+    for output in outputs:
+        parts.setdefault(receipts_name(output), []).append(output)
+    failures: list[Failure] = []
+    with store.writing(plan_id):
+        for name, part in parts.items():
+            with store.lock(f"receipts-{name}"):
+                failures += _Publisher(store, name, maker, overwrite=overwrite).publish(part)
+    return failures
+
+
+class _Publisher:
+    """Works on the outputs of one file of receipts."""
+
+    def __init__(self, store: Store, name: str, maker: ImageMaker, *, overwrite: bool) -> None:
+        self.store = store
+        self.name = name
+        self.maker = maker
+        self.overwrite = overwrite
+        self.receipts: Receipts = read_receipts(store, name)
+        self.failures: list[Failure] = []
+
+    def publish(self, outputs: list[Output]) -> list[Failure]:
+        before = dict(self.receipts)
+        staged = [item for item in map(self._stage, outputs) if item]
+        if staged:
+            sync_disk(self.store.root)
+            for item in staged:
+                old = self.receipts.get(item.output.path)
+                coming = item.receipt
+                self.receipts[item.output.path] = replace(
+                    old or replace(coming, fingerprint="", evidence="", sha256=""),
+                    next_fingerprint=coming.fingerprint,
+                    next_evidence=coming.evidence,
+                )
+            write_receipts(self.store, self.name, self.receipts)
+            for item in staged:
+                self._place(item)
+            sync_disk(self.store.root)
+        if self.receipts != before:
+            write_receipts(self.store, self.name, self.receipts)
+        return self.failures
+
+    def _stage(self, output: Output) -> _Staged | None:
+        """Make an output aside, unless it is right already."""
+        root = self.store.output_dir
+        try:
+            receipt = self.receipts.get(output.path)
+            status = inspect(root, output, receipt, self.maker.matches)
+            if status is Status.RIGHT:
+                return None
+            if status is Status.EQUAL:
+                self.receipts[output.path] = self._receipt(output, f"{root}/{output.path}")
+                return None
+            if status in CONFLICTS and not self.overwrite:
+                reason = f"is {status.value}: not written by us as it is, so it is left alone"
+                self.failures.append(Failure(output.path, reason))
+                return None
+            temporary = self.store.temporary()
+            self._make(output, temporary)
+            return _Staged(output, temporary, self._receipt(output, temporary))
+        except OSError as error:
+            self._fail(output, error)
+            return None
+
+    def _make(self, output: Output, temporary: str) -> None:
+        if output.kind is Kind.IMAGE:
+            self.maker.make(output, temporary)
+        elif output.kind is Kind.BLOCK:
+            path = f"{self.store.output_dir}/{output.path}"
+            text = read_file(path).decode("utf-8", "surrogateescape") if evidence_of(path) else ""
+            whole = replace_block(text, output.text)
+            write_new(temporary, whole.encode("utf-8", "surrogateescape"))
+        else:
+            write_new(temporary, output.text.encode())
+
+    def _place(self, item: _Staged) -> None:
+        path = item.output.path
+        try:
+            move_into_place(self.store.output_dir, item.temporary, path)
+        except OSError as error:
+            self._fail(item.output, error)
+        else:
+            self.receipts[path] = item.receipt
+
+    def _receipt(self, output: Output, path: str) -> Receipt:
+        text = output.text.encode()
+        evidence = digest(text) if output.kind is Kind.BLOCK else evidence_of(path)
+        sha256 = digest(text) if output.kind is not Kind.IMAGE else ""
+        return Receipt(output.kind, output.fingerprint, evidence, sha256, output.source)
+
+    def _fail(self, output: Output, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        self.failures.append(Failure(output.path, reason))
+
+
+def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
+    """Remove what we wrote and the plan no longer has, with the folders that this empties.
+
+    Returns
+    -------
+    list of str
+        Paths that were changed by someone else since; they are left, and are the user's now.
+    """
+    left = []
+    with store.writing(plan_id):
+        for name in read_all_receipts(store):
+            with store.lock(f"receipts-{name}"):
+                receipts = read_receipts(store, name)
+                stale = [path for path in receipts if path not in planned]
+                left += [path for path in stale if not _remove(store, path, receipts[path])]
+                if stale:
+                    for path in stale:
+                        del receipts[path]
+                    write_receipts(store, name, receipts)
+        store.forget_other_plans(plan_id)
+    return left
+
+
+def _remove(store: Store, path: str, receipt: Receipt) -> bool:
+    """Remove one output; tell whether it is gone."""
+    absolute = f"{store.output_dir}/{path}"
+    there = evidence_of(absolute)
+    if not there:
+        return True
+    if receipt.kind is Kind.BLOCK:
+        return _remove_block(store, path, absolute)
+    if there not in {receipt.evidence, receipt.next_evidence}:
+        touched_only = there.startswith("file") and receipt.kind is Kind.TEXT
+        if not (touched_only and digest(read_file(absolute)) == receipt.sha256):
+            return False
+    remove(store.output_dir, path, store.temporary())
+    return True
+
+
+def _remove_block(store: Store, path: str, absolute: str) -> bool:
+    text = read_file(absolute).decode("utf-8", "surrogateescape")
+    rest = replace_block(text, "")
+    if not rest:
+        remove(store.output_dir, path, store.temporary())
+    elif find_block(text):
+        temporary = store.temporary()
+        write_new(temporary, rest.encode("utf-8", "surrogateescape"))
+        move_into_place(store.output_dir, temporary, path)
+    return True

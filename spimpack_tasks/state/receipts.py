@@ -1,0 +1,86 @@
+"""Receipts: for each output what we wrote, and from what.
+
+They answer two questions that the disk alone cannot: is this file ours, and was it made from what
+the plan says now? Receipts lie in one small file for each step and bucket, so that a run reads and
+writes little. Before an output is moved to its place, its receipt says what is about to come
+(`next_evidence`); a run that is killed in between is understood by the one that follows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.model.plan import ASSET_STEPS, Kind, Step, bucket_of
+
+if TYPE_CHECKING:
+    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What we know of one output that we wrote."""
+
+    kind: Kind
+    fingerprint: str
+    evidence: str
+    """What `files.evidence` said of it, or the digest of the block for `Kind.BLOCK`."""
+    sha256: str = ""
+    """Digest of the content, for text."""
+    source: str = ""
+    """Path of the source, for images."""
+    next_fingerprint: str = ""
+    next_evidence: str = ""
+
+
+Receipts = dict[str, Receipt]
+"""Receipts by the output's path."""
+
+
+def receipts_name(output: Output) -> str:
+    """Return the name of the receipts file that an output belongs to."""
+    if output.step in ASSET_STEPS:
+        return f"{output.step}-{bucket_of(output.asset)}"
+    return str(output.step)
+
+
+def read_receipts(store: Store, name: str) -> Receipts:
+    """Return the receipts in one file, none where there is no such file."""
+    try:
+        with open(store.path("receipts", f"{name}.json"), encoding="utf-8") as file:
+            data = json.load(file)
+    except FileNotFoundError:
+        return {}
+    return {path: Receipt(Kind(kind), *rest) for path, (kind, *rest) in data.items()}
+
+
+def read_all_receipts(store: Store) -> dict[str, Receipts]:
+    """Return all receipts by the name of their file."""
+    try:
+        names = sorted(os.listdir(store.path("receipts")))
+    except FileNotFoundError:
+        return {}
+    return {name: read_receipts(store, name) for name in (n.removesuffix(".json") for n in names)}
+
+
+def write_receipts(store: Store, name: str, receipts: Receipts) -> None:
+    """Replace one file of receipts."""
+    data = {
+        path: [
+            r.kind,
+            r.fingerprint,
+            r.evidence,
+            r.sha256,
+            r.source,
+            r.next_fingerprint,
+            r.next_evidence,
+        ]
+        for path, r in sorted(receipts.items())
+    }
+    store.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())
+
+
+STEP_OF_RECEIPTS = {str(step): step for step in Step}

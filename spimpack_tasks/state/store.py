@@ -1,0 +1,146 @@
+"""The state directory `<output>/.spimpack/`: where things lie in it, its locks and its plans.
+
+    current            identity of the plan that writers may work for
+    plan/<id>/         a plan: dataset.json, and one file for each bucket of assets
+    validated/<id>     the report of the validation that led to a plan
+    receipts/          what we wrote, from what (see `state.receipts`)
+    locks/             locks that the kernel frees when a process dies
+    tmp/               things on the way to their place
+    errors/            why the outputs of a task failed, for the summary
+
+BIDS validators, pybids and DANDI pass over names that begin with a dot. Losing the directory costs
+one rerun that rewrites nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import astuple
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import SupersededError
+from spimpack_tasks.files.atomic import discard, write_atomically, write_new
+from spimpack_tasks.model.plan import ASSET_STEPS, Kind, Output, Plan, Step, bucket_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STATE_DIRECTORY = ".spimpack"
+_numbers = count()
+
+
+class Store:
+    """The state directory of one output directory; making one touches nothing."""
+
+    def __init__(self, output_dir: str) -> None:
+        self.output_dir = output_dir
+        self.root = os.path.join(output_dir, STATE_DIRECTORY)
+
+    def path(self, *parts: str) -> str:
+        """Return an absolute path in the state directory."""
+        return os.path.join(self.root, *parts)
+
+    def create(self) -> None:
+        """Make the output directory and the state directory."""
+        for name in ("plan", "validated", "receipts", "locks", "tmp", "errors"):
+            os.makedirs(self.path(name), exist_ok=True)
+
+    def temporary(self) -> str:
+        """Return a path in `tmp/` that nobody else uses."""
+        return self.path("tmp", f"{os.getpid()}-{next(_numbers)}")
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file of the state directory in one step."""
+        write_atomically(self.root, self.temporary(), path, data)
+
+    @contextmanager
+    def lock(self, name: str, *, shared: bool = False) -> Iterator[None]:
+        """Hold a lock of the state directory; the kernel frees it if the process dies."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path("locks", name), flags, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def writing(self, plan_id: str) -> Iterator[None]:
+        """Hold the right to write outputs of a plan.
+
+        Writers of one plan work side by side; another plan waits until they have finished, and
+        from then on they are refused, so the tree never ends as a mixture of two plans.
+
+        Raises
+        ------
+        SupersededError
+            Another run has made its plan the current one.
+        """
+        with self.lock("writers", shared=True):
+            if self.current_plan_id() != plan_id:
+                message = "superseded: another run with other inputs took over this output"
+                raise SupersededError(message)
+            yield
+
+    def current_plan_id(self) -> str:
+        """Return the identity of the current plan, empty where there is none."""
+        try:
+            with open(self.path("current"), encoding="ascii") as file:
+                return file.read().strip()
+        except FileNotFoundError:
+            return ""
+
+    def make_current(self, plan: Plan) -> None:
+        """Save a plan and make it the current one, when no writer of another plan is at work."""
+        with self.lock("writers"):
+            for name in os.listdir(self.path("tmp")):
+                discard(self.path("tmp", name))
+            if not self.has_plan(plan.plan_id):
+                self._save(plan)
+            self.write("current", f"{plan.plan_id}\n".encode())
+
+    def has_plan(self, plan_id: str) -> bool:
+        """Tell whether a plan has been saved."""
+        return os.path.isdir(self.path("plan", plan_id))
+
+    def _save(self, plan: Plan) -> None:
+        parts: dict[str, list[Output]] = {"dataset": []}
+        for output in plan.outputs:
+            name = bucket_of(output.asset) if output.step in ASSET_STEPS else "dataset"
+            parts.setdefault(name, []).append(output)
+        temporary = self.temporary()
+        os.mkdir(temporary)
+        for name, outputs in parts.items():
+            data = {"backend": plan.backend, "outputs": [astuple(output) for output in outputs]}
+            text = json.dumps(data, ensure_ascii=False)
+            write_new(os.path.join(temporary, f"{name}.json"), text.encode())
+        os.rename(temporary, self.path("plan", plan.plan_id))
+
+    def load_plan(self, plan_id: str, part: str | None = None) -> Plan:
+        """Return a saved plan, or only the bucket or `dataset` part of it."""
+        folder = self.path("plan", plan_id)
+        names = [f"{part}.json"] if part else sorted(os.listdir(folder))
+        outputs: list[Output] = []
+        backend = ""
+        for name in names:
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                data: dict[str, Any] = json.load(file)
+            backend = data["backend"]
+            outputs.extend(
+                Output(path, Step(step), Kind(kind), *rest)
+                for path, step, kind, *rest in data["outputs"]
+            )
+        return Plan(plan_id, backend, tuple(outputs))
+
+    def forget_other_plans(self, plan_id: str) -> None:
+        """Delete the saved plans and reports but those of `plan_id`."""
+        for kind in ("plan", "validated"):
+            for name in os.listdir(self.path(kind)):
+                if name != plan_id:
+                    temporary = self.temporary()
+                    os.rename(self.path(kind, name), temporary)
+                    discard(temporary)

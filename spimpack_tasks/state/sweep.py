@@ -1,0 +1,197 @@
+"""Answers the one question: does the disk match the plan.
+
+`inspect` answers it for one output, by one `lstat` where nothing has changed. `sweep` does so for
+a whole plan. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.blocks import find_block
+from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.state.receipts import read_all_receipts, receipts_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.state.receipts import Receipt, Receipts
+    from spimpack_tasks.state.store import Store
+
+    Matches = Callable[[Output, str], bool]
+    """Tells whether an image at an absolute path is what its backend would make there."""
+
+README_NAMES = ("README.md", "README", "README.rst", "README.txt")
+
+
+class Status(StrEnum):
+    """How one output stands."""
+
+    RIGHT = "unchanged"
+    """On disk as planned, and on record."""
+    EQUAL = "equal"
+    """On disk as planned, but not on record: nothing to write, only to note."""
+    NEW = "new"
+    """Not on disk, and never written."""
+    CHANGED = "changed"
+    """On disk as we wrote it, but the plan wants something else by now."""
+    MISSING = "missing"
+    """Written by us, but no longer on disk."""
+    ALTERED = "altered"
+    """Written by us, and changed by someone else since."""
+    FOREIGN = "foreign"
+    """Something that we did not write stands in the way."""
+
+
+CONFLICTS = frozenset({Status.ALTERED, Status.FOREIGN})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one output stands."""
+
+    output: Output
+    status: Status
+
+
+def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches) -> Status:
+    """Say how one output stands."""
+    path = f"{root}/{output.path}"
+    there = evidence_of(path)
+    if output.kind is Kind.BLOCK:
+        return _inspect_block(path, there, output, receipt)
+    if not there:
+        return _inspect_nothing(root, output, receipt)
+    if receipt and there == receipt.evidence:
+        equal = receipt.fingerprint == output.fingerprint
+        return Status.RIGHT if equal else _changed(output, path, matches)
+    if receipt and there == receipt.next_evidence:
+        equal = receipt.next_fingerprint == output.fingerprint
+        return Status.EQUAL if equal else Status.CHANGED
+    if _is_as_planned(output, path, there, matches):
+        return Status.EQUAL
+    return _inspect_other(path, there, output, receipt)
+
+
+def _inspect_nothing(root: str, output: Output, receipt: Receipt | None) -> Status:
+    if output.path in README_NAMES and any(os.path.lexists(f"{root}/{n}") for n in README_NAMES):
+        return Status.RIGHT
+    return Status.MISSING if receipt else Status.NEW
+
+
+def _inspect_other(path: str, there: str, output: Output, receipt: Receipt | None) -> Status:
+    """Something else than what we wrote, and than what is planned, is there."""
+    if output.kind is Kind.SEED:
+        return Status.RIGHT
+    if receipt and _is_ours(receipt, path, there):
+        return Status.CHANGED
+    return Status.ALTERED if receipt else Status.FOREIGN
+
+
+def _changed(output: Output, path: str, matches: Matches) -> Status:
+    """An image may be as the plan wants it although what it was made from has changed."""
+    if output.kind is Kind.IMAGE and matches(output, path):
+        return Status.EQUAL
+    return Status.CHANGED
+
+
+def _inspect_block(path: str, there: str, output: Output, receipt: Receipt | None) -> Status:
+    if there and not there.startswith("file"):
+        return Status.FOREIGN
+    block = find_block(read_file(path).decode("utf-8", "surrogateescape")) if there else ""
+    if block == output.text:
+        known = receipt and receipt.fingerprint == output.fingerprint
+        return Status.RIGHT if known else Status.EQUAL
+    if not block:
+        return Status.MISSING if receipt else Status.NEW
+    ours = receipt and digest(block.encode()) in {receipt.evidence, receipt.next_evidence}
+    return Status.CHANGED if ours else Status.ALTERED
+
+
+def _is_as_planned(output: Output, path: str, there: str, matches: Matches) -> bool:
+    if output.kind is Kind.IMAGE:
+        return matches(output, path)
+    return there.startswith("file") and read_file(path) == output.text.encode()
+
+
+def _is_ours(receipt: Receipt, path: str, there: str) -> bool:
+    """A text that was only touched, or cut to nothing, holds nothing of the user's."""
+    if receipt.kind is not Kind.TEXT or not there.startswith("file"):
+        return False
+    data = read_file(path)
+    return not data or digest(data) == receipt.sha256
+
+
+def read_file(path: str) -> bytes:
+    """Return the content of one of the small files of a dataset."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of a small file."""
+    return sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """How a whole plan stands."""
+
+    findings: tuple[Finding, ...]
+    stale: tuple[str, ...]
+    """Paths that we wrote and that the plan no longer has."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the disk matches the plan."""
+        right = all(finding.status is Status.RIGHT for finding in self.findings)
+        return right and not self.stale
+
+    @property
+    def conflicts(self) -> list[Finding]:
+        """What stands in the way."""
+        return [finding for finding in self.findings if finding.status in CONFLICTS]
+
+
+def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
+    """Say how every output of a plan stands."""
+    receipts = read_all_receipts(store)
+    findings = tuple(find(store, plan.outputs, receipts, matches))
+    planned = {output.path for output in plan.outputs}
+    stale = {path for part in receipts.values() for path in part if path not in planned}
+    return Sweep(findings, tuple(sorted(stale)))
+
+
+def find(
+    store: Store, outputs: Iterable[Output], receipts: dict[str, Receipts], matches: Matches
+) -> Iterator[Finding]:
+    """Yield how each output stands, given all receipts by the name of their file."""
+    nothing: Receipts = {}
+    blocked = _BlockedFolders(store.output_dir)
+    for output in outputs:
+        receipt = receipts.get(receipts_name(output), nothing).get(output.path)
+        status = inspect(store.output_dir, output, receipt, matches)
+        if status is not Status.RIGHT and output.path.rpartition("/")[0] in blocked:
+            status = Status.FOREIGN
+        yield Finding(output, status)
+
+
+class _BlockedFolders:
+    """Folders that we cannot enter, because a link or a file stands in their way."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.known: dict[str, bool] = {"": False}
+
+    def __contains__(self, folder: str) -> bool:
+        if folder not in self.known:
+            there = evidence_of(f"{self.root}/{folder}")
+            blocked = bool(there) and not there.startswith("directory")
+            self.known[folder] = folder.rpartition("/")[0] in self or blocked
+        return self.known[folder]
