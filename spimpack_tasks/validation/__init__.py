@@ -1,0 +1,1 @@
+"""What others say of the dataset that was written: the official BIDS validator."""
