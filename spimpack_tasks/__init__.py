@@ -1,1 +1,48 @@
-"""Package light-sheet microscopy (SPIM) files into a valid BIDS dataset, as a Luigi task graph."""
+"""Package light-sheet microscopy (SPIM) files into a valid BIDS dataset, as a Luigi task graph.
+
+The tasks stand here because `luigi --module spimpack_tasks` finds them by importing this package.
+Importing it costs little more than Luigi itself: heavy libraries are imported where they are used.
+"""
+
+from spimpack_tasks.luigi_setup import fill_config_defaults
+from spimpack_tasks.packaging.backends.copy import CopyAssets
+from spimpack_tasks.packaging.backends.hardlink import HardlinkAssets
+from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
+from spimpack_tasks.packaging.backends.symlink_tree import SymlinkTreeAssets
+from spimpack_tasks.packaging.tasks import (
+    BuildPaths,
+    LinkAssets,
+    PackageDataset,
+    PruneStale,
+    ValidateManifest,
+    WriteBidsIgnore,
+    WriteDescription,
+    WriteParticipants,
+    WriteReadme,
+    WriteSamples,
+    WriteScans,
+    WriteSidecars,
+)
+from spimpack_tasks.version import __version__
+
+__all__ = [
+    "BuildPaths",
+    "CopyAssets",
+    "HardlinkAssets",
+    "LinkAssets",
+    "PackageDataset",
+    "PruneStale",
+    "SymlinkAssets",
+    "SymlinkTreeAssets",
+    "ValidateManifest",
+    "WriteBidsIgnore",
+    "WriteDescription",
+    "WriteParticipants",
+    "WriteReadme",
+    "WriteSamples",
+    "WriteScans",
+    "WriteSidecars",
+    "__version__",
+]
+
+fill_config_defaults()

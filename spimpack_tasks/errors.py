@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -109,6 +110,11 @@ class Report:
     def warnings(self) -> list[Problem]:
         """The problems that do not stop a run, unless `--strict`."""
         return [p for p in self.problems if p.severity is Severity.WARNING]
+
+    @property
+    def identity(self) -> str:
+        """Digest of what is said, so that equal reports are known as such."""
+        return blake2b("\n".join(self.lines()).encode(), digest_size=8).hexdigest()
 
     def sorted(self) -> list[Problem]:
         """Return the problems by file, line and column."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Report
@@ -37,26 +36,41 @@ class Draft:
     """What the inputs come to."""
 
     options: Options
-    report: Report
-    dataset: Dataset | None
-    """`None` where the inputs are refused."""
     plan_id: str
-    texts: dict[str, str | None] = field(repr=False)
+    report: Report = field(default_factory=Report)
+    dataset: Dataset | None = None
+    """`None` where the inputs are refused, or were not read because the plan is saved."""
+    texts: dict[str, str | None] = field(default_factory=dict, repr=False)
     _plan: Plan | None = None
+    _refusal: InputError | None = None
+    _looked_for_conflicts: bool = False
 
     @property
     def store(self) -> Store:
         """The state directory of the output."""
         return Store(self.options.output_dir)
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all assets, sorted."""
+        if self.dataset is not None:
+            return [asset.key for asset in self.dataset.assets]
+        return sorted({output.asset for output in self.plan().outputs} - {""})
+
     def plan(self) -> Plan:
-        """Return the plan, the saved one if there is one."""
+        """Return the plan, the saved one if there is one.
+
+        Raises
+        ------
+        InputError
+            The inputs are refused.
+        """
+        if self._plan is None and self.store.has_plan(self.plan_id):
+            self._plan = self.store.load_plan(self.plan_id)
         if self._plan is None:
-            assert self.dataset is not None
-            if self.store.has_plan(self.plan_id):
-                self._plan = self.store.load_plan(self.plan_id)
-            else:
-                self._plan = make_plan(self.dataset, self.plan_id, self.options.output_dir)
+            if self.dataset is None:
+                raise InputError(self.report)
+            self._plan = make_plan(self.dataset, self.plan_id, self.options.output_dir)
         return self._plan
 
     def sweep(self) -> Sweep:
@@ -64,18 +78,24 @@ class Draft:
         return sweep(self.store, self.plan(), load_backend(self.options.backend).matches)
 
     def refusal(self) -> InputError | None:
-        """Return why nothing may be written: bad inputs, or something of the user's in the way."""
-        if self.dataset is None:
-            return InputError(self.report)
-        if not os.path.isdir(self.options.output_dir):
-            return None
-        conflicts = self._conflicts(self.sweep())
-        return ConflictError(conflicts) if conflicts.problems else None
+        """Return why nothing may be written: bad inputs, or something of the user's in the way.
 
-    def _conflicts(self, found: Sweep) -> Report:
+        The disk is looked at once for each draft that is asked for anew: what a run itself writes
+        is no conflict.
+        """
+        if self._refusal is None and not self._looked_for_conflicts:
+            self._looked_for_conflicts = True
+            if self.report.errors or (self.options.strict and self.report.warnings):
+                self._refusal = InputError(self.report)
+            elif self.dataset is not None and os.path.isdir(self.options.output_dir):
+                conflicts = self._conflicts()
+                self._refusal = ConflictError(conflicts) if conflicts.problems else None
+        return self._refusal
+
+    def _conflicts(self) -> Report:
         report = Report()
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
-        for finding in found.conflicts:
+        for finding in self.sweep().conflicts:
             problem = _conflict(self.options, finding, sources)
             if problem:
                 report.add(problem)
@@ -83,21 +103,45 @@ class Draft:
 
     def is_current(self) -> bool:
         """Tell whether the inputs still are what this draft was made from."""
-        return all(_text_now(path) == text for path, text in self.texts.items()) and all(
-            _stamp_now(asset.source) == asset.stamp
-            for asset in (self.dataset.assets if self.dataset else ())
+        return (
+            self.dataset is not None
+            and all(_text_now(path) == text for path, text in self.texts.items())
+            and all(_stamp_now(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
+
+    def forget_disk(self) -> Draft:
+        """Look for conflicts again when next asked."""
+        self._refusal, self._looked_for_conflicts = None, False
+        return self
 
 
 def make_draft(options: Options) -> Draft:
-    """Return what the inputs come to; never raises on a user's mistake."""
+    """Return what the inputs come to now; never raises on a user's mistake."""
     known = _drafts.get(options)
-    # A refused draft is not looked at again: a source that was missing may be there by now.
-    if known is not None and known.dataset is not None and known.is_current():
+    # A refused draft is never current: a source that was missing may be there by now.
+    if known is not None and known.is_current():
+        return known.forget_disk()
+    return _remember(_make_draft(options))
+
+
+def find_draft(options: Options, plan_id: str) -> Draft:
+    """Return the draft of a known identity, so that an edit during a run does not leak into it.
+
+    Where it is not remembered, because another process made it, the saved plan is taken up; before
+    there is one, the inputs are read again. They may have been edited by then: compare the
+    identity.
+    """
+    known = _drafts.get(options)
+    if known is not None and known.plan_id == plan_id:
         return known
-    draft = _make_draft(options)
-    _drafts.pop(options, None)
-    _drafts[options] = draft
+    if Store(options.output_dir).has_plan(plan_id):
+        return _remember(Draft(options, plan_id))
+    return make_draft(options)
+
+
+def _remember(draft: Draft) -> Draft:
+    _drafts.pop(draft.options, None)
+    _drafts[draft.options] = draft
     while len(_drafts) > _REMEMBERED:
         del _drafts[next(iter(_drafts))]
     return draft
@@ -105,25 +149,25 @@ def make_draft(options: Options) -> Draft:
 
 def _make_draft(options: Options) -> Draft:
     report = Report()
+    line = Place("command line")
+    for key, value in (("--manifest", options.manifest), ("--output-dir", options.output_dir)):
+        if not value:
+            report.add(Problem("option.missing", line, key, "is not given", "give it a path"))
     if not options.manifest:
-        hint = "name the YAML manifest"
-        place = Place("command line")
-        report.add(Problem("option.missing", place, "--manifest", "is not given", hint))
-        return Draft(options, report, None, refused_id(report), {})
+        return Draft(options, refused_id(report), report)
     inputs = load_inputs(options.manifest, report)
     facts = Facts(options, inputs, _read_assets(inputs, report))
     for rule in RULES:
         report.extend(rule(facts))
     if report.errors or (options.strict and report.warnings):
-        return Draft(options, report, None, refused_id(report), inputs.texts)
+        return Draft(options, refused_id(report), report, texts=inputs.texts)
     dataset = _dataset(facts)
-    return Draft(options, report, dataset, identify(dataset, options.output_dir), inputs.texts)
+    return Draft(options, identify(dataset, options.output_dir), report, dataset, inputs.texts)
 
 
 def refused_id(report: Report) -> str:
     """Return an identity for a run that is refused; no plan ever has it."""
-    digest = blake2b("\n".join(report.lines()).encode(), digest_size=8).hexdigest()
-    return f"refused-{digest}"
+    return f"refused-{report.identity}"
 
 
 def _read_assets(inputs: Inputs, report: Report) -> list[PlacedAsset]:

@@ -1,0 +1,58 @@
+"""Walking and remaking directory trees such as OME-Zarr stores, in order and in little memory."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def files_below(root: str) -> Iterator[str]:
+    """Yield the relative path of each file below `root`, folder by folder in sorted order.
+
+    A link to a file counts as a file. A link to a directory is followed, so that a store which is
+    put together from links comes out whole.
+
+    Raises
+    ------
+    OSError
+        A folder cannot be read, or the links go round in a circle (ELOOP, ENAMETOOLONG).
+    """
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        with os.scandir(os.path.join(root, folder)) as entries:
+            found = sorted((entry.name, entry.is_dir()) for entry in entries)
+        inner = []
+        for name, is_directory in found:
+            path = f"{folder}/{name}" if folder else name
+            if is_directory:
+                inner.append(path)
+            else:
+                yield path
+        pending.extend(reversed(inner))
+
+
+def remake_tree(source: str, destination: str, make_file: Callable[[str, str], None]) -> None:
+    """Make a tree of real directories like `source`, each file of it by `make_file`.
+
+    `make_file` gets the file's absolute source and the free path at which to make it.
+    """
+    os.mkdir(destination)
+    known = {""}
+    for path in files_below(source):
+        folder = path.rpartition("/")[0]
+        if folder not in known:
+            os.makedirs(os.path.join(destination, folder), exist_ok=True)
+            known.add(folder)
+        make_file(f"{source}/{path}", f"{destination}/{path}")
+
+
+def same_tree(source: str, other: str, same_file: Callable[[str, str], bool]) -> bool:
+    """Tell whether two trees hold files of the same names that `same_file` finds equal."""
+    if os.path.islink(other) or not os.path.isdir(other):
+        return False
+    here, there = list(files_below(source)), list(files_below(other))
+    return here == there and all(same_file(f"{source}/{p}", f"{other}/{p}") for p in here)

@@ -1,0 +1,83 @@
+"""What Luigi needs to be told: exit codes, and messages that a user can read.
+
+Luigi exits 0 when tasks fail and logs a traceback for every mistake, unless it is configured. The
+options that the user's own configuration leaves out are filled in when this package is imported;
+nothing that the user sets is changed.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import luigi
+import luigi.configuration
+import luigi.retcodes
+
+from spimpack_tasks.errors import ExitCode, SpimpackError
+
+DEFAULTS = {
+    "retcode": {
+        "already_running": ExitCode.NOT_RUN,
+        "missing_data": ExitCode.BAD_INPUT,
+        "not_run": ExitCode.NOT_RUN,
+        "scheduling_error": ExitCode.INTERNAL,
+        "task_failed": ExitCode.FAILED,
+        "unhandled_exception": ExitCode.INTERNAL,
+    },
+    "core": {"log_level": "INFO"},
+    # A task that ran but left its output undone has failed.
+    "worker": {"check_complete_on_run": "true"},
+}
+
+_filled: set[tuple[str, str]] = set()
+
+
+def fill_config_defaults() -> None:
+    """Set the options that the user's configuration does not."""
+    config = luigi.configuration.get_config()
+    for section, options in DEFAULTS.items():
+        for option, value in options.items():
+            spellings = (option, option.replace("_", "-"))
+            if not any(config.has_option(section, name) for name in spellings):
+                config.set(section, option, str(value if isinstance(value, str) else int(value)))
+                _filled.add((section, option))
+
+
+def exit_with(code: ExitCode) -> None:
+    """Let a failed task end the `luigi` command with `code`, unless the user chose the code.
+
+    Luigi has one exit code for all failed tasks; it reads it from this object after the run.
+    """
+    if ("retcode", "task_failed") in _filled:
+        luigi.retcodes.retcode().task_failed = int(code)
+
+
+class ReadableLog(logging.Filter):
+    """Shows a user's mistake as its message, and leaves out what is said of every single task."""
+
+    _PER_TASK = (
+        "Informed scheduler",
+        "[pid %s] Worker %s running",
+        "[pid %s] Worker %s done",
+        "[pid %s] Worker %s new requirements",
+        "Worker Worker(",
+        "Running Worker with",
+        "Done scheduling tasks",
+    )
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to show a record, having made it readable."""
+        debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, SpimpackError) and not debugging:
+            record.msg, record.args = "%s", (str(error),)
+            record.exc_info = None
+        chatter = record.levelno == logging.INFO and str(record.msg).startswith(self._PER_TASK)
+        return debugging or not chatter
+
+
+def make_log_readable() -> None:
+    """Filter Luigi's log; a second call changes nothing."""
+    logger = logging.getLogger("luigi-interface")
+    if not any(isinstance(known, ReadableLog) for known in logger.filters):
+        logger.addFilter(ReadableLog())

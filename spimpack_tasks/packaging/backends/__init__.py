@@ -1,0 +1,1 @@
+"""The backends: how images get into the dataset. One module each."""

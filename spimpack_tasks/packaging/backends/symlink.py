@@ -1,0 +1,35 @@
+"""One symbolic link for each image: no space, no time, and the source stays where it is."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.filesystems import NO_LINKS
+from spimpack_tasks.packaging.tasks import LinkAssets
+
+if TYPE_CHECKING:
+    from spimpack_tasks.model.plan import Output
+
+
+class SymlinkAssets(LinkAssets):
+    """Link each image, absolutely or, with relative_symlinks, relatively."""
+
+    name = "symlink"
+    makes_symlinks = True
+    impossible_on = NO_LINKS
+
+    @classmethod
+    def describe_target(cls, source: str, relative_to: str | None) -> str:
+        """Return the text of the link."""
+        return os.path.relpath(source, relative_to) if relative_to else source
+
+    @classmethod
+    def make(cls, output: Output, path: str) -> None:
+        """Make the link."""
+        os.symlink(output.target, path)
+
+    @classmethod
+    def matches(cls, output: Output, path: str) -> bool:
+        """Tell whether `path` is a link with the text of the plan."""
+        return os.path.islink(path) and os.readlink(path) == output.target

@@ -1,0 +1,85 @@
+"""Luigi targets that tell whether a thing is right, not just there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import luigi
+
+from spimpack_tasks.state.receipts import read_receipts, receipts_name
+from spimpack_tasks.state.sweep import Status, find, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.state.store import Store
+    from spimpack_tasks.state.sweep import Matches
+
+
+class StateFile(luigi.LocalTarget):  # type: ignore[misc]
+    """A file of the state directory, there or not."""
+
+    def __init__(self, store: Store, *parts: str) -> None:
+        super().__init__(store.path(*parts))
+
+
+class CurrentPlan(luigi.Target):  # type: ignore[misc]
+    """A saved plan that is the current one of its output directory."""
+
+    def __init__(self, store: Store, plan_id: str) -> None:
+        self.store = store
+        self.plan_id = plan_id
+        self.path = store.path("plan", plan_id)
+
+    def exists(self) -> bool:
+        """Tell whether the plan is saved and current."""
+        return self.store.current_plan_id() == self.plan_id and self.store.has_plan(self.plan_id)
+
+
+class OutputsOnDisk(CurrentPlan):
+    """Outputs of the current plan, each as planned and on record."""
+
+    def __init__(
+        self, store: Store, plan_id: str, outputs: Callable[[], Iterable[Output]], matches: Matches
+    ) -> None:
+        super().__init__(store, plan_id)
+        self.outputs = outputs
+        self.matches = matches
+
+    def exists(self) -> bool:
+        """Compare the outputs with the disk."""
+        if not super().exists():
+            return False
+        outputs = list(self.outputs())
+        names = {receipts_name(output) for output in outputs}
+        receipts = {name: read_receipts(self.store, name) for name in names}
+        findings = find(self.store, outputs, receipts, self.matches)
+        return all(finding.status is Status.RIGHT for finding in findings)
+
+
+class WholeDataset(CurrentPlan):
+    """All outputs of the current plan, and nothing of ours besides."""
+
+    def __init__(
+        self, store: Store, plan_id: str, plan: Callable[[], Plan], matches: Matches
+    ) -> None:
+        super().__init__(store, plan_id)
+        self.plan = plan
+        self.matches = matches
+
+    def exists(self) -> bool:
+        """Compare the whole dataset with the disk."""
+        return super().exists() and sweep(self.store, self.plan(), self.matches).is_right
+
+
+class NothingStale(CurrentPlan):
+    """A dataset that holds nothing of ours that the current plan does not have."""
+
+    def __init__(self, store: Store, plan_id: str, stale: Callable[[], Iterable[str]]) -> None:
+        super().__init__(store, plan_id)
+        self.stale = stale
+
+    def exists(self) -> bool:
+        """Look for stale receipts."""
+        return super().exists() and not any(True for _ in self.stale())
