@@ -109,6 +109,10 @@ class DatasetTask(luigi.Task):  # type: ignore[misc]
         """What the inputs come to."""
         return find_draft(self.options, self.plan_id)
 
+    def matches_plan(self, output: Output, path: str) -> bool:
+        """Tell whether the image at `path` is as planned."""
+        return load_backend(self.backend).matches(output, path)
+
     def refusal(self) -> list[luigi.Task]:
         """Return the task that says why nothing may be written; nothing if all is well."""
         error = self.draft.refusal()
@@ -172,8 +176,7 @@ class WriteOutputs(DatasetTask):
         return self.refusal() or [self.clone(BuildPaths)]
 
     def output(self) -> luigi.Target:
-        matches = load_backend(self.backend).matches
-        return OutputsOnDisk(self.store, self.plan_id, self.outputs, matches)
+        return OutputsOnDisk(self.store, self.plan_id, self.outputs, self.matches_plan)
 
     def outputs(self) -> list[Output]:
         """Return the outputs that this task brings about; the plan must have been saved."""
@@ -181,8 +184,7 @@ class WriteOutputs(DatasetTask):
         return [output for output in plan.outputs if output.step is self.step]
 
     def run(self) -> None:
-        backend = load_backend(self.backend)
-        maker = ImageMaker(backend.matches, backend.make)
+        maker = ImageMaker(self.matches_plan, load_backend(self.backend).make)
         failures = publish(
             self.store, self.plan_id, self.outputs(), maker, overwrite=self.overwrite
         )
@@ -377,8 +379,7 @@ class PackageDataset(DatasetTask):
         return self.refusal() or [*prune_stale.steps(), prune_stale]
 
     def output(self) -> luigi.Target:
-        matches = load_backend(self.backend).matches
-        return WholeDataset(self.store, self.plan_id, self._plan, matches)
+        return WholeDataset(self.store, self.plan_id, self._plan, self.matches_plan)
 
     def run(self) -> None:
         plan = self._plan()
