@@ -151,7 +151,7 @@ def _make_draft(options: Options) -> Draft:
     report = Report()
     line = Place("command line")
     for key, value in (("--manifest", options.manifest), ("--output-dir", options.output_dir)):
-        if not value:
+        if not value and (key == "--manifest" or options.writes):
             report.add(Problem("option.missing", line, key, "is not given", "give it a path"))
     if not options.manifest:
         return Draft(options, refused_id(report), report)

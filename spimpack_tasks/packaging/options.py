@@ -17,3 +17,5 @@ class Options:
     """Replace what stands in the way of an output."""
     strict: bool = False
     """Treat warnings as errors."""
+    writes: bool = True
+    """Whether anything is to be written; checking alone needs no output directory."""

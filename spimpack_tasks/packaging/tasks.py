@@ -191,12 +191,6 @@ class WriteOutputs(DatasetTask):
         if failures:
             raise OutputError("\n".join(f"{f.path}: {f.reason}" for f in failures))
 
-    def on_failure(self, exception: BaseException) -> str:
-        """Leave the reason where the summary finds it."""
-        if isinstance(exception, OutputError):
-            self.store.write(f"errors/{self.task_id}", f"{exception}\n".encode())
-        return str(super().on_failure(exception))
-
 
 class WriteDescription(WriteOutputs):
     """Write dataset_description.json."""

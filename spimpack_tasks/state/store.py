@@ -6,7 +6,6 @@
     receipts/          what we wrote, from what (see `state.receipts`)
     locks/             locks that the kernel frees when a process dies
     tmp/               things on the way to their place
-    errors/            why the outputs of a task failed, for the summary
 
 BIDS validators, pybids and DANDI pass over names that begin with a dot. Losing the directory costs
 one rerun that rewrites nothing.
@@ -46,7 +45,7 @@ class Store:
 
     def create(self) -> None:
         """Make the output directory and the state directory."""
-        for name in ("plan", "validated", "receipts", "locks", "tmp", "errors"):
+        for name in ("plan", "validated", "receipts", "locks", "tmp"):
             os.makedirs(self.path(name), exist_ok=True)
 
     def temporary(self) -> str:

@@ -58,6 +58,7 @@ class Finding:
 
     output: Output
     status: Status
+    receipt: Receipt | None
 
 
 def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches) -> Status:
@@ -179,7 +180,7 @@ def find(
         status = inspect(store.output_dir, output, receipt, matches)
         if status is not Status.RIGHT and output.path.rpartition("/")[0] in blocked:
             status = Status.FOREIGN
-        yield Finding(output, status)
+        yield Finding(output, status, receipt)
 
 
 class _BlockedFolders:

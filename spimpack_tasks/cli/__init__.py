@@ -1,0 +1,1 @@
+"""The `spimpack` command: one module per subcommand, each a thin face on the stages."""

@@ -1,0 +1,28 @@
+"""`spimpack demo`: the whole way on small generated images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.pipelines import make_demo
+from spimpack_tasks.registry import BACKENDS
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = "make small real images, package them, and validate the dataset"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("directory", metavar="DIR", help="where; made if it is not there")
+    parser.add_argument("--backend", default="symlink", choices=tuple(BACKENDS))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the demo, and print what happens."""
+    for line in make_demo(Path(arguments.directory), arguments.backend):
+        print(line, flush=True)
+    return ExitCode.OK

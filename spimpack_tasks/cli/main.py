@@ -1,0 +1,70 @@
+"""The entry point of `spimpack`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from spimpack_tasks.errors import ExitCode, InputError, SpimpackError
+from spimpack_tasks.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = ("init", "validate", "plan", "package", "demo")
+"""Subcommands in the order of `--help`; each is a module of this package."""
+
+
+class Command(Protocol):
+    """What the module of a subcommand has."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the subcommand's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it and return the exit code."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="spimpack",
+        description="Package light-sheet microscopy (SPIM) files into a valid BIDS dataset.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        command: Command = import_module(f"spimpack_tasks.cli.{name}")  # type: ignore[assignment]
+        inner = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
+        command.add_arguments(inner)
+        inner.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `spimpack` and return its exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except SpimpackError as error:
+        print(f"spimpack: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"spimpack: {where}{error.strerror}", file=sys.stderr)
+        return ExitCode.FAILED
+    except KeyboardInterrupt:
+        print("spimpack: interrupted; run it again to go on", file=sys.stderr)
+        return 130
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

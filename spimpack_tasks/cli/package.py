@@ -1,0 +1,33 @@
+"""`spimpack package`: the same as `luigi --module spimpack_tasks PackageDataset`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.cli.arguments import add_inputs, options_of
+from spimpack_tasks.pipelines import package
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = "package the images of a manifest into a BIDS dataset"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_inputs(parser, output=True)
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace what stands in the way of an output, but never a source",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="number of processes (default: 1)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Package, and print the summary."""
+    outcome = package(options_of(arguments), arguments.workers)
+    print("\n".join(outcome.lines(arguments.output_dir)))
+    return outcome.exit_code

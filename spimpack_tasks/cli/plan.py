@@ -1,0 +1,58 @@
+"""`spimpack plan`: what a run would do, and why; writes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.cli.arguments import add_inputs, options_of
+from spimpack_tasks.errors import ConflictError, ExitCode
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
+from spimpack_tasks.packaging.draft import make_draft
+
+if TYPE_CHECKING:
+    import argparse
+
+    from spimpack_tasks.packaging.changes import Change
+
+HELP = "show what a run would do, and why, without writing anything"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_inputs(parser, output=True)
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="text for people (default), or one JSON object per line",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan, and print the changes."""
+    draft = make_draft(options_of(arguments))
+    refusal = draft.refusal()
+    if refusal is not None and not isinstance(refusal, ConflictError):
+        raise refusal
+    changes = find_changes(draft)
+    if arguments.format == "json":
+        for change in changes:
+            print(json.dumps(change.as_dict(), ensure_ascii=False))
+    else:
+        print("\n".join(_lines(changes)))
+    return refusal.exit_code if refusal else ExitCode.OK
+
+
+def _lines(changes: list[Change]) -> list[str]:
+    lines = []
+    for change in changes:
+        if change.verdict is Verdict.UNCHANGED and not change.reasons:
+            continue
+        source = f" <- {change.source}" if change.source else ""
+        group = f" [{change.dataset_id}]" if change.dataset_id else ""
+        lines.append(f"{change.verdict:<10}{change.path}{source}{group}")
+        lines.extend(f"          {reason}" for reason in change.reasons)
+    counts = count_verdicts(changes)
+    lines.append(", ".join(f"{number:,} {what}" for what, number in counts.items() if number))
+    return lines

@@ -1,0 +1,41 @@
+"""`spimpack validate`: all problems of manifest, tables and sources, in one go."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.cli.arguments import add_inputs, options_of
+from spimpack_tasks.errors import ExitCode, count_of
+from spimpack_tasks.packaging.draft import make_draft
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = "check manifest, tables and sources, and report all problems at once"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_inputs(parser, output=False)
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="text for people (default), or one JSON object per line",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, and print the problems."""
+    draft = make_draft(options_of(arguments))
+    refusal = draft.refusal()
+    report = refusal.report if refusal else draft.report
+    if arguments.format == "json":
+        for problem in report.sorted():
+            print(json.dumps(problem.as_dict(), ensure_ascii=False))
+    else:
+        found = f"{count_of(len(draft.keys), 'image')}: " if refusal is None else ""
+        *problems, count = report.lines()
+        print("\n".join([*problems, found + count]))
+    return refusal.exit_code if refusal else ExitCode.OK

@@ -1,0 +1,133 @@
+"""Says what a run would do, asset by asset, and why."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.model.plan import ASSET_STEPS, Step
+from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.state.sweep import Finding
+
+
+class Verdict(StrEnum):
+    """What a run would do with an asset or a file."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    MISSING = "missing"
+    UNCHANGED = "unchanged"
+    CONFLICT = "conflict"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a run would do with one asset, or with one file of the dataset as a whole."""
+
+    path: str
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    source: str = ""
+    dataset_id: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the change as a JSON-ready mapping."""
+        return {
+            "path": self.path,
+            "verdict": str(self.verdict),
+            "reasons": list(self.reasons),
+            "source": self.source,
+            "dataset_id": self.dataset_id,
+        }
+
+
+_VERDICTS = {
+    Status.RIGHT: Verdict.UNCHANGED,
+    Status.EQUAL: Verdict.UNCHANGED,
+    Status.NEW: Verdict.NEW,
+    Status.CHANGED: Verdict.CHANGED,
+    Status.MISSING: Verdict.MISSING,
+    Status.ALTERED: Verdict.CONFLICT,
+    Status.FOREIGN: Verdict.CONFLICT,
+}
+
+# Of two outputs of one asset, the weightier verdict stands for both.
+_WEIGHT = [Verdict.UNCHANGED, Verdict.CHANGED, Verdict.MISSING, Verdict.NEW, Verdict.CONFLICT]
+
+
+def find_changes(draft: Draft) -> list[Change]:
+    """Return what a run would do: assets first, then other files, then what would be removed."""
+    sweep = draft.sweep()
+    assets: dict[str, list[Finding]] = {}
+    others = []
+    for finding in sweep.findings:
+        if finding.output.step in ASSET_STEPS:
+            assets.setdefault(finding.output.asset, []).append(finding)
+        else:
+            others.append(finding)
+    root = draft.options.output_dir
+    changes = [_asset_change(root, findings) for _, findings in sorted(assets.items())]
+    changes += [Change(f.output.path, _verdict(f), tuple(_reasons(root, f))) for f in others]
+    changes += [Change(path, Verdict.REMOVED, ("no longer in the tables",)) for path in sweep.stale]
+    return changes
+
+
+def _verdict(finding: Finding) -> Verdict:
+    # Made from other inputs, although what comes out of them is on disk already.
+    if finding.status is Status.EQUAL and finding.receipt:
+        return Verdict.CHANGED
+    return _VERDICTS[finding.status]
+
+
+def _asset_change(root: str, findings: list[Finding]) -> Change:
+    image = next(f.output for f in findings if f.output.step is Step.ASSETS)
+    verdict = max((_verdict(f) for f in findings), key=_WEIGHT.index)
+    reasons = tuple(reason for finding in findings for reason in _reasons(root, finding))
+    if verdict is Verdict.NEW:
+        reasons = ()
+    return Change(image.path, verdict, reasons, image.source, image.dataset_id)
+
+
+def _reasons(root: str, finding: Finding) -> Iterator[str]:
+    output, status, receipt = finding.output, finding.status, finding.receipt
+    name = output.path.rpartition("/")[2]
+    if status is Status.MISSING:
+        yield f"{name} is gone"
+    elif status is Status.ALTERED:
+        yield f"{name} was changed since it was written"
+    elif status in CONFLICTS:
+        yield f"{name} was not written by this program"
+    elif status is Status.CHANGED and output.step is Step.SIDECARS:
+        yield from _field_reasons(os.path.join(root, output.path), output.text)
+    elif output.step is Step.ASSETS and status in {Status.CHANGED, Status.EQUAL} and receipt:
+        if receipt.source != output.source:
+            yield f"source was {receipt.source}"
+        else:
+            yield "source changed" if status is Status.EQUAL else "way of linking changed"
+
+
+def _field_reasons(path: str, text: str) -> Iterator[str]:
+    try:
+        old = json.loads(read_file(path))
+    except (OSError, ValueError):
+        return
+    new = json.loads(text)
+    for key in sorted(set(old) | set(new)):
+        if old.get(key) != new.get(key):
+            yield f"{key}: {json.dumps(old.get(key))} -> {json.dumps(new.get(key))}"
+
+
+def count_verdicts(changes: list[Change]) -> dict[str, int]:
+    """Return how many assets (and removed files) there are of each verdict."""
+    counted = [c for c in changes if c.source or c.verdict is Verdict.REMOVED]
+    counts = {verdict: sum(c.verdict is verdict for c in counted) for verdict in Verdict}
+    return {str(verdict): number for verdict, number in counts.items()}

@@ -1,0 +1,57 @@
+"""The manifest and the table that `spimpack init` starts a user with, made from the schemas."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from spimpack_tasks.schemas import load_schema
+
+_EXAMPLES = {"BIDSVersion": "1.10.0", "DatasetType": "raw", "License": "CC-BY-4.0"}
+
+
+def template_files() -> dict[str, str]:
+    """Return file names and contents."""
+    schema = json.dumps(load_schema("manifest"), indent=2, ensure_ascii=False) + "\n"
+    return {
+        "manifest.yml": compose_manifest(),
+        "scans.tsv": compose_scans_header(),
+        "manifest.schema.json": schema,
+    }
+
+
+def compose_manifest() -> str:
+    """Return a manifest with every key, the optional ones as comments."""
+    properties = load_schema("manifest")["properties"]
+    description = properties["dataset_description"]
+    lines = [
+        "# yaml-language-server: $schema=./manifest.schema.json",
+        "# What to package. Lines with a # in front are optional.",
+        "dataset_description:",
+    ]
+    for name, schema in description["properties"].items():
+        optional = "" if name in description["required"] else "# "
+        lines += [f"  # {line}" for line in textwrap.wrap(schema.get("description", ""), 92)]
+        lines.append(f"  {optional}{name}: {_example(name, schema)}".rstrip())
+    for name in ("scans_tsv", "participants_tsv"):
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(properties[name]["description"], 94))]
+        optional = "" if name == "scans_tsv" else "# "
+        lines.append(f"{optional}{name}: {name.removesuffix('_tsv')}.tsv")
+    return "\n".join(lines) + "\n"
+
+
+def compose_scans_header() -> str:
+    """Return the header of a scans table with the columns that most datasets have."""
+    required = load_schema("scans")["required"]
+    further = ["session", "acquisition", "PixelSize", "PixelSizeUnits"]
+    return "\t".join([*required, *further]) + "\n"
+
+
+def _example(name: str, schema: dict[str, Any]) -> str:
+    kind = schema.get("type")
+    if name in _EXAMPLES:
+        return _EXAMPLES[name]
+    if kind == "array":
+        return "[]"
+    return "{}" if kind == "object" else '""'

@@ -1,0 +1,111 @@
+"""Joins the stages into what a user asks for. The only module that knows several stages."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import luigi
+
+from spimpack_tasks.demo.dataset import write_demo_inputs
+from spimpack_tasks.demo.tree import draw_tree
+from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
+from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.tasks import PackageDataset
+from spimpack_tasks.state.sweep import Status
+from spimpack_tasks.validation.bids_validator import run_bids_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    exit_code: ExitCode
+    counts: dict[str, int]
+    """Number of assets by what was done with them, and `failed`."""
+
+    def lines(self, output_dir: str) -> list[str]:
+        """Return the summary a user reads."""
+        done = ", ".join(f"{number:,} {what}" for what, number in self.counts.items() if number)
+        if self.exit_code is not ExitCode.OK:
+            return [f"{output_dir} is not complete: {done or 'nothing was done'}"]
+        changed = set(self.counts) - {str(Verdict.UNCHANGED)}
+        if not any(self.counts[what] for what in changed):
+            return [f"Nothing to do: {done} in {output_dir}"]
+        return [f"Packaged {output_dir}: {done}"]
+
+
+def package(options: Options, workers: int = 1) -> Outcome:
+    """Run PackageDataset with the local scheduler.
+
+    Raises
+    ------
+    InputError
+        The inputs are refused, or something is in the way; nothing was written.
+    """
+    draft = make_draft(options)
+    refusal = draft.refusal()
+    if refusal is not None:
+        raise refusal
+    _show_messages()
+    counts = count_verdicts(find_changes(draft))
+    task = PackageDataset(
+        manifest=options.manifest,
+        output_dir=options.output_dir,
+        backend=options.backend,
+        relative_symlinks=options.relative_symlinks,
+        overwrite=options.overwrite,
+        strict=options.strict,
+    )
+    luigi.build([task], local_scheduler=True, workers=workers, no_lock=True, log_level="ERROR")
+    after = draft.sweep()
+    wrong = {f.output.asset for f in after.findings if f.status is not Status.RIGHT}
+    failed = len(wrong - {""})
+    if draft.store.current_plan_id() != draft.plan_id:
+        code = ExitCode.SUPERSEDED if draft.store.current_plan_id() else ExitCode.FAILED
+    else:
+        code = ExitCode.OK if after.is_right else ExitCode.FAILED
+    return Outcome(code, {**counts, "failed": failed})
+
+
+def _show_messages() -> None:
+    """Show what our tasks say in plain lines."""
+    ours = logging.getLogger("spimpack_tasks")
+    if not ours.handlers:
+        ours.addHandler(logging.StreamHandler(sys.stderr))
+
+
+def make_demo(directory: Path, backend: str = "symlink") -> Iterator[str]:
+    """Make the demo's inputs, package them, and yield what a user reads on the way.
+
+    The dataset goes to `bids` in `directory`. Where the demo has been made before, only what is
+    missing is made.
+
+    Raises
+    ------
+    SpimpackError
+        The directory holds other things, an extra is missing, or packaging failed.
+    """
+    if (
+        directory.exists()
+        and any(directory.iterdir())
+        and not (directory / "manifest.yml").exists()
+    ):
+        message = f"{directory} is not empty and holds no demo; choose another directory"
+        raise SpimpackError(message)
+    manifest = write_demo_inputs(directory)
+    yield f"Images, manifest and tables: {directory}"
+    output = directory / "bids"
+    options = Options(str(manifest.absolute()), str(output.absolute()), backend)
+    outcome = package(options)
+    yield from outcome.lines(str(output))
+    yield from draw_tree(output)
+    yield from run_bids_validator(output).lines()
