@@ -15,14 +15,14 @@ import luigi.retcodes
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
 
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, str | int]] = {
     "retcode": {
-        "already_running": ExitCode.NOT_RUN,
-        "missing_data": ExitCode.BAD_INPUT,
-        "not_run": ExitCode.NOT_RUN,
-        "scheduling_error": ExitCode.INTERNAL,
-        "task_failed": ExitCode.FAILED,
-        "unhandled_exception": ExitCode.INTERNAL,
+        "already_running": ExitCode.NOT_RUN.value,
+        "missing_data": ExitCode.BAD_INPUT.value,
+        "not_run": ExitCode.NOT_RUN.value,
+        "scheduling_error": ExitCode.INTERNAL.value,
+        "task_failed": ExitCode.FAILED.value,
+        "unhandled_exception": ExitCode.INTERNAL.value,
     },
     "core": {"log_level": "INFO"},
     # A task that ran but left its output undone has failed.
@@ -39,7 +39,7 @@ def fill_config_defaults() -> None:
         for option, value in options.items():
             spellings = (option, option.replace("_", "-"))
             if not any(config.has_option(section, name) for name in spellings):
-                config.set(section, option, str(value if isinstance(value, str) else int(value)))
+                config.set(section, option, str(value))
                 _filled.add((section, option))
 
 

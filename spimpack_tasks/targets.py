@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.sweep import Matches
 
 
-class StateFile(luigi.LocalTarget):  # type: ignore[misc]
+class StateFile(luigi.LocalTarget):
     """A file of the state directory, there or not."""
 
     def __init__(self, store: Store, *parts: str) -> None:
         super().__init__(store.path(*parts))
 
 
-class CurrentPlan(luigi.Target):  # type: ignore[misc]
+class CurrentPlan(luigi.Target):
     """A saved plan that is the current one of its output directory."""
 
     def __init__(self, store: Store, plan_id: str) -> None:

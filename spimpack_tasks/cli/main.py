@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        command: Command = import_module(f"spimpack_tasks.cli.{name}")  # type: ignore[assignment]
+        command: Command = import_module(f"spimpack_tasks.cli.{name}")
         inner = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
         command.add_arguments(inner)
         inner.set_defaults(run=command.run)

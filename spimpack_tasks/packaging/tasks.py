@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class AbsolutePath(luigi.Parameter):  # type: ignore[misc]
+class AbsolutePath(luigi.Parameter):
     """A path, made absolute, so that equal paths make equal tasks from any directory."""
 
     def normalize(self, x: str) -> str:
@@ -57,7 +57,7 @@ class AbsolutePath(luigi.Parameter):  # type: ignore[misc]
         return os.path.abspath(os.path.expanduser(str(x))) if x else ""
 
 
-class DatasetTask(luigi.Task):  # type: ignore[misc]
+class DatasetTask(luigi.Task):
     """A task that works for one dataset, by one plan."""
 
     manifest: luigi.Parameter[str] = AbsolutePath(

@@ -66,7 +66,7 @@ def _share(reader: int, writer: int) -> bool:
 
 
 def _copy(reader: int, writer: int) -> None:
-    while os.sendfile(writer, reader, None, _PIECE):  # type: ignore[arg-type]
+    while os.sendfile(writer, reader, None, _PIECE):
         pass
 
 
