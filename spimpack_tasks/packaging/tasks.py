@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -122,6 +123,17 @@ class DatasetTask(luigi.Task):
         return [self.clone(ValidateManifest, plan_id=refused_id(error.report))]
 
 
+@contextmanager
+def disk_trouble_told() -> Iterator[None]:
+    """Tell of a full, failing or read-only disk in one line."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror or error}; run it again when that is mended"
+        raise OutputError(message) from error
+
+
 def _options(values: dict[str, Any]) -> Options:
     names = ("manifest", "output_dir", "backend", "relative_symlinks", "overwrite", "strict")
     return Options(**{name: values[name] for name in names})
@@ -141,9 +153,11 @@ class ValidateManifest(DatasetTask):
         _refuse_other_plan(draft, self.plan_id)
         for problem in draft.report.sorted():
             logger.warning("%s", problem)
-        self.store.create()
         text = json.dumps([problem.as_dict() for problem in draft.report.sorted()], indent=2)
-        self.store.write(f"validated/{self.plan_id}", f"{text}\n".encode())
+        with disk_trouble_told():
+            self.store.create()
+            with self.store.workplace("validated") as place:
+                place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
 
 
 class BuildPaths(DatasetTask):
@@ -158,7 +172,8 @@ class BuildPaths(DatasetTask):
     def run(self) -> None:
         draft = self.draft
         _refuse_other_plan(draft, self.plan_id)
-        self.store.make_current(draft.plan())
+        with disk_trouble_told():
+            self.store.make_current(draft.plan())
 
 
 def _refuse_other_plan(draft: Draft, plan_id: str) -> None:
@@ -185,9 +200,10 @@ class WriteOutputs(DatasetTask):
 
     def run(self) -> None:
         maker = ImageMaker(self.matches_plan, load_backend(self.backend).make)
-        failures = publish(
-            self.store, self.plan_id, self.outputs(), maker, overwrite=self.overwrite
-        )
+        with disk_trouble_told():
+            failures = publish(
+                self.store, self.plan_id, self.outputs(), maker, overwrite=self.overwrite
+            )
         if failures:
             raise OutputError("\n".join(f"{f.path}: {f.reason}" for f in failures))
 
@@ -357,7 +373,9 @@ class PruneStale(DatasetTask):
             yield from (path for path in receipts if path not in planned)
 
     def run(self) -> None:
-        for path in prune(self.store, self.plan_id, self._planned()):
+        with disk_trouble_told():
+            left = prune(self.store, self.plan_id, self._planned())
+        for path in left:
             message = "%s is no longer in the tables, but was changed: it is left, and is yours now"
             logger.warning(message, path)
 

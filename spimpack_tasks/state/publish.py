@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.files.atomic import move_into_place, remove, sync_disk, write_new
+from spimpack_tasks.files.atomic import (
+    move_into_place,
+    remove,
+    sync_disk,
+    write_atomically,
+    write_new,
+)
 from spimpack_tasks.files.blocks import find_block, replace_block
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.receipts import Receipts
-    from spimpack_tasks.state.store import Store
+    from spimpack_tasks.state.store import Store, Workplace
     from spimpack_tasks.state.sweep import Matches
 
 
@@ -82,59 +88,53 @@ def publish(
     failures: list[Failure] = []
     with store.writing(plan_id):
         for name, part in parts.items():
-            with store.lock(f"receipts-{name}"):
-                failures += _Publisher(store, name, maker, overwrite=overwrite).publish(part)
+            with store.workplace(f"receipts-{name}") as place:
+                failures += _Publisher(place, name, maker, overwrite=overwrite).publish(part)
     return failures
 
 
 class _Publisher:
     """Works on the outputs of one file of receipts."""
 
-    def __init__(self, store: Store, name: str, maker: ImageMaker, *, overwrite: bool) -> None:
-        self.store = store
+    def __init__(self, place: Workplace, name: str, maker: ImageMaker, *, overwrite: bool) -> None:
+        self.place = place
+        self.root = place.store.output_dir
         self.name = name
         self.maker = maker
         self.overwrite = overwrite
-        self.receipts: Receipts = read_receipts(store, name)
+        self.receipts: Receipts = read_receipts(place.store, name)
         self.failures: list[Failure] = []
 
     def publish(self, outputs: list[Output]) -> list[Failure]:
         before = dict(self.receipts)
         staged = [item for item in map(self._stage, outputs) if item]
         if staged:
-            sync_disk(self.store.root)
+            if any(not item.receipt.evidence.startswith("link") for item in staged):
+                sync_disk(self.place.folder)
             for item in staged:
-                old = self.receipts.get(item.output.path)
-                coming = item.receipt
-                self.receipts[item.output.path] = replace(
-                    old or replace(coming, fingerprint="", evidence="", sha256=""),
-                    next_fingerprint=coming.fingerprint,
-                    next_evidence=coming.evidence,
-                )
-            write_receipts(self.store, self.name, self.receipts)
+                self._announce(item)
+            write_receipts(self.place, self.name, self.receipts)
             for item in staged:
-                self._place(item)
-            sync_disk(self.store.root)
+                self._move(item)
         if self.receipts != before:
-            write_receipts(self.store, self.name, self.receipts)
+            write_receipts(self.place, self.name, self.receipts)
         return self.failures
 
     def _stage(self, output: Output) -> _Staged | None:
         """Make an output aside, unless it is right already."""
-        root = self.store.output_dir
         try:
             receipt = self.receipts.get(output.path)
-            status = inspect(root, output, receipt, self.maker.matches)
+            status = inspect(self.root, output, receipt, self.maker.matches)
             if status is Status.RIGHT:
                 return None
             if status is Status.EQUAL:
-                self.receipts[output.path] = self._receipt(output, f"{root}/{output.path}")
+                self.receipts[output.path] = self._receipt(output, f"{self.root}/{output.path}")
                 return None
             if status in CONFLICTS and not self.overwrite:
                 reason = f"is {status.value}: not written by us as it is, so it is left alone"
                 self.failures.append(Failure(output.path, reason))
                 return None
-            temporary = self.store.temporary()
+            temporary = self.place.temporary()
             self._make(output, temporary)
             return _Staged(output, temporary, self._receipt(output, temporary))
         except OSError as error:
@@ -145,17 +145,27 @@ class _Publisher:
         if output.kind is Kind.IMAGE:
             self.maker.make(output, temporary)
         elif output.kind is Kind.BLOCK:
-            path = f"{self.store.output_dir}/{output.path}"
+            path = f"{self.root}/{output.path}"
             text = read_file(path).decode("utf-8", "surrogateescape") if evidence_of(path) else ""
             whole = replace_block(text, output.text)
             write_new(temporary, whole.encode("utf-8", "surrogateescape"))
         else:
             write_new(temporary, output.text.encode())
 
-    def _place(self, item: _Staged) -> None:
+    def _announce(self, item: _Staged) -> None:
+        """Note what is about to come, so that a run that is killed now is understood later."""
+        old = self.receipts.get(item.output.path)
+        coming = item.receipt
+        self.receipts[item.output.path] = replace(
+            old or replace(coming, fingerprint="", evidence="", sha256=""),
+            next_fingerprint=coming.fingerprint,
+            next_evidence=coming.evidence,
+        )
+
+    def _move(self, item: _Staged) -> None:
         path = item.output.path
         try:
-            move_into_place(self.store.output_dir, item.temporary, path)
+            move_into_place(self.root, item.temporary, path)
         except OSError as error:
             self._fail(item.output, error)
         else:
@@ -181,43 +191,42 @@ def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
         Paths that were changed by someone else since; they are left, and are the user's now.
     """
     left = []
-    with store.writing(plan_id):
+    with store.writing(plan_id), store.workplace("prune") as trash:
         for name in read_all_receipts(store):
-            with store.lock(f"receipts-{name}"):
+            with store.workplace(f"receipts-{name}") as place:
                 receipts = read_receipts(store, name)
                 stale = [path for path in receipts if path not in planned]
-                left += [path for path in stale if not _remove(store, path, receipts[path])]
+                left += [path for path in stale if not _remove(place, path, receipts[path])]
                 if stale:
-                    for path in stale:
-                        del receipts[path]
-                    write_receipts(store, name, receipts)
-        store.forget_other_plans(plan_id)
+                    kept = {path: r for path, r in receipts.items() if path in planned}
+                    write_receipts(place, name, kept)
+        store.forget_other_plans(plan_id, trash)
     return left
 
 
-def _remove(store: Store, path: str, receipt: Receipt) -> bool:
+def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
     """Remove one output; tell whether it is gone."""
-    absolute = f"{store.output_dir}/{path}"
+    root = place.store.output_dir
+    absolute = f"{root}/{path}"
     there = evidence_of(absolute)
     if not there:
         return True
     if receipt.kind is Kind.BLOCK:
-        return _remove_block(store, path, absolute)
+        return _remove_block(place, path, absolute)
     if there not in {receipt.evidence, receipt.next_evidence}:
         touched_only = there.startswith("file") and receipt.kind is Kind.TEXT
         if not (touched_only and digest(read_file(absolute)) == receipt.sha256):
             return False
-    remove(store.output_dir, path, store.temporary())
+    remove(root, path, place.temporary())
     return True
 
 
-def _remove_block(store: Store, path: str, absolute: str) -> bool:
+def _remove_block(place: Workplace, path: str, absolute: str) -> bool:
     text = read_file(absolute).decode("utf-8", "surrogateescape")
     rest = replace_block(text, "")
     if not rest:
-        remove(store.output_dir, path, store.temporary())
+        remove(place.store.output_dir, path, place.temporary())
     elif find_block(text):
-        temporary = store.temporary()
-        write_new(temporary, rest.encode("utf-8", "surrogateescape"))
-        move_into_place(store.output_dir, temporary, path)
+        data = rest.encode("utf-8", "surrogateescape")
+        write_atomically(place.store.output_dir, place.temporary(), path, data)
     return True

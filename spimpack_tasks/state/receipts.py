@@ -13,11 +13,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.plan import ASSET_STEPS, Kind, Step, bucket_of
+from spimpack_tasks.model.plan import ASSET_STEPS, Kind, bucket_of
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
-    from spimpack_tasks.state.store import Store
+    from spimpack_tasks.state.store import Store, Workplace
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def read_all_receipts(store: Store) -> dict[str, Receipts]:
     return {name: read_receipts(store, name) for name in (n.removesuffix(".json") for n in names)}
 
 
-def write_receipts(store: Store, name: str, receipts: Receipts) -> None:
-    """Replace one file of receipts."""
+def write_receipts(place: Workplace, name: str, receipts: Receipts) -> None:
+    """Replace one file of receipts, holding its workplace."""
     data = {
         path: [
             r.kind,
@@ -80,7 +80,4 @@ def write_receipts(store: Store, name: str, receipts: Receipts) -> None:
         ]
         for path, r in sorted(receipts.items())
     }
-    store.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())
-
-
-STEP_OF_RECEIPTS = {str(step): step for step in Step}
+    place.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())

@@ -5,7 +5,7 @@
     validated/<id>     the report of the validation that led to a plan
     receipts/          what we wrote, from what (see `state.receipts`)
     locks/             locks that the kernel frees when a process dies
-    tmp/               things on the way to their place
+    tmp/<lock>/        things on the way to their place, by whoever holds the lock
 
 BIDS validators, pybids and DANDI pass over names that begin with a dot. Losing the directory costs
 one rerun that rewrites nothing.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STATE_DIRECTORY = ".spimpack"
-_numbers = count()
 
 
 class Store:
@@ -48,14 +47,6 @@ class Store:
         for name in ("plan", "validated", "receipts", "locks", "tmp"):
             os.makedirs(self.path(name), exist_ok=True)
 
-    def temporary(self) -> str:
-        """Return a path in `tmp/` that nobody else uses."""
-        return self.path("tmp", f"{os.getpid()}-{next(_numbers)}")
-
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file of the state directory in one step."""
-        write_atomically(self.root, self.temporary(), path, data)
-
     @contextmanager
     def lock(self, name: str, *, shared: bool = False) -> Iterator[None]:
         """Hold a lock of the state directory; the kernel frees it if the process dies."""
@@ -66,6 +57,21 @@ class Store:
             yield
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def workplace(self, name: str) -> Iterator[Workplace]:
+        """Hold a lock, and a folder for temporaries that goes with it.
+
+        What a killed process left in the folder is thrown away by the next one that gets the lock.
+        """
+        with self.lock(name):
+            place = Workplace(self, self.path("tmp", name))
+            place.clear()
+            os.mkdir(place.folder)
+            try:
+                yield place
+            finally:
+                place.clear()
 
     @contextmanager
     def writing(self, plan_id: str) -> Iterator[None]:
@@ -95,23 +101,21 @@ class Store:
 
     def make_current(self, plan: Plan) -> None:
         """Save a plan and make it the current one, when no writer of another plan is at work."""
-        with self.lock("writers"):
-            for name in os.listdir(self.path("tmp")):
-                discard(self.path("tmp", name))
+        with self.workplace("writers") as place:
             if not self.has_plan(plan.plan_id):
-                self._save(plan)
-            self.write("current", f"{plan.plan_id}\n".encode())
+                self._save(plan, place)
+            place.write("current", f"{plan.plan_id}\n".encode())
 
     def has_plan(self, plan_id: str) -> bool:
         """Tell whether a plan has been saved."""
         return os.path.isdir(self.path("plan", plan_id))
 
-    def _save(self, plan: Plan) -> None:
+    def _save(self, plan: Plan, place: Workplace) -> None:
         parts: dict[str, list[Output]] = {"dataset": []}
         for output in plan.outputs:
             name = bucket_of(output.asset) if output.step in ASSET_STEPS else "dataset"
             parts.setdefault(name, []).append(output)
-        temporary = self.temporary()
+        temporary = place.temporary()
         os.mkdir(temporary)
         for name, outputs in parts.items():
             data = {"backend": plan.backend, "outputs": [astuple(output) for output in outputs]}
@@ -135,11 +139,33 @@ class Store:
             )
         return Plan(plan_id, backend, tuple(outputs))
 
-    def forget_other_plans(self, plan_id: str) -> None:
+    def forget_other_plans(self, plan_id: str, place: Workplace) -> None:
         """Delete the saved plans and reports but those of `plan_id`."""
         for kind in ("plan", "validated"):
             for name in os.listdir(self.path(kind)):
                 if name != plan_id:
-                    temporary = self.temporary()
+                    temporary = place.temporary()
                     os.rename(self.path(kind, name), temporary)
                     discard(temporary)
+
+
+class Workplace:
+    """A folder for temporaries that only the holder of its lock uses."""
+
+    def __init__(self, store: Store, folder: str) -> None:
+        self.store = store
+        self.folder = folder
+        self._numbers = count()
+
+    def temporary(self) -> str:
+        """Return a free path."""
+        return os.path.join(self.folder, str(next(self._numbers)))
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file of the state directory in one step."""
+        write_atomically(self.store.root, self.temporary(), path, data)
+
+    def clear(self) -> None:
+        """Throw away the folder with all that is in it."""
+        with suppress(FileNotFoundError):
+            discard(self.folder)
