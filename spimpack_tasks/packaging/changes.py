@@ -58,6 +58,7 @@ _VERDICTS = {
     Status.MISSING: Verdict.MISSING,
     Status.ALTERED: Verdict.CONFLICT,
     Status.FOREIGN: Verdict.CONFLICT,
+    Status.BLOCKED: Verdict.CONFLICT,
 }
 
 # Of two outputs of one asset, the weightier verdict stands for both.

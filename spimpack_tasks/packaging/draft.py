@@ -206,6 +206,9 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
     if holds_source:
         message = "is a source of this dataset, and an output belongs at its place"
         return Problem("conflict.source", place, "", message, "choose another --output-dir")
+    if finding.status is Status.BLOCKED:
+        message = "cannot be written: a link or a file stands in place of its folder"
+        return Problem("conflict.folder", place, "", message, "make it a real folder")
     if options.overwrite:
         return None
     if finding.status is Status.ALTERED:

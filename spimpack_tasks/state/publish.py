@@ -130,7 +130,7 @@ class _Publisher:
             if status is Status.EQUAL:
                 self.receipts[output.path] = self._receipt(output, f"{self.root}/{output.path}")
                 return None
-            if status in CONFLICTS and not self.overwrite:
+            if status is Status.BLOCKED or (status in CONFLICTS and not self.overwrite):
                 reason = f"is {status.value}: not written by us as it is, so it is left alone"
                 self.failures.append(Failure(output.path, reason))
                 return None

@@ -47,9 +47,11 @@ class Status(StrEnum):
     """Written by us, and changed by someone else since."""
     FOREIGN = "foreign"
     """Something that we did not write stands in the way."""
+    BLOCKED = "blocked"
+    """A link or a file stands where a folder must be; nothing is written through it."""
 
 
-CONFLICTS = frozenset({Status.ALTERED, Status.FOREIGN})
+CONFLICTS = frozenset({Status.ALTERED, Status.FOREIGN, Status.BLOCKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches
         return _inspect_nothing(root, output, receipt)
     if receipt and there == receipt.evidence:
         equal = receipt.fingerprint == output.fingerprint
-        return Status.RIGHT if equal else _changed(output, path, matches)
+        return Status.RIGHT if equal else _changed(output, path, receipt, matches)
     if receipt and there == receipt.next_evidence:
         equal = receipt.next_fingerprint == output.fingerprint
         return Status.EQUAL if equal else Status.CHANGED
@@ -95,11 +97,13 @@ def _inspect_other(path: str, there: str, output: Output, receipt: Receipt | Non
     return Status.ALTERED if receipt else Status.FOREIGN
 
 
-def _changed(output: Output, path: str, matches: Matches) -> Status:
-    """An image may be as the plan wants it although what it was made from has changed."""
-    if output.kind is Kind.IMAGE and matches(output, path):
-        return Status.EQUAL
-    return Status.CHANGED
+def _changed(output: Output, path: str, receipt: Receipt, matches: Matches) -> Status:
+    """What an output is made from has changed; what comes out of it need not have."""
+    if output.kind is Kind.IMAGE:
+        equal = matches(output, path)
+    else:
+        equal = receipt.sha256 == digest(output.text.encode())
+    return Status.EQUAL if equal else Status.CHANGED
 
 
 def _inspect_block(path: str, there: str, output: Output, receipt: Receipt | None) -> Status:
@@ -179,7 +183,7 @@ def find(
         receipt = receipts.get(receipts_name(output), nothing).get(output.path)
         status = inspect(store.output_dir, output, receipt, matches)
         if status is not Status.RIGHT and output.path.rpartition("/")[0] in blocked:
-            status = Status.FOREIGN
+            status = Status.BLOCKED
         yield Finding(output, status, receipt)
 
 

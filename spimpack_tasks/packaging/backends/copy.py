@@ -74,4 +74,6 @@ def _is_equal(source: str, path: str) -> bool:
     if os.path.islink(path) or not os.path.isfile(path):
         return False
     there, here = os.stat(source), os.stat(path)
+    if os.path.samestat(there, here):  # a hard link is no copy
+        return False
     return (there.st_size, there.st_mtime_ns) == (here.st_size, here.st_mtime_ns)

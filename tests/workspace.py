@@ -1,0 +1,139 @@
+"""A small dataset to package: tests change one thing in it, run, and look at the tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.pipelines import Outcome, package
+
+STATE = ".spimpack"
+
+SHARED = {
+    "sample": "brain",
+    "orientation_string_xyz": "RPI",
+    "sample_staining": "YoPro;Abeta",
+    "PixelSize": "1.8;1.8;4",
+    "PixelSizeUnits": "um",
+}
+
+
+@dataclass
+class Workspace:
+    """Sources, manifest and tables in one folder, with `out` beside them."""
+
+    root: Path
+    rows: list[dict[str, str]] = field(default_factory=list)
+    description: dict[str, Any] = field(
+        default_factory=lambda: {
+            "Name": "Test",
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "raw",
+            "License": "CC0",
+            "Authors": ["A One", "B Two"],
+        }
+    )
+    participants: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def out(self) -> Path:
+        return self.root / "out"
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.yml"
+
+    def add_source(self, name: str) -> Path:
+        """Make a tiny source of the format that its name tells."""
+        path = self.root / "raw" / name
+        path.parent.mkdir(exist_ok=True)
+        if name.endswith(".zarr"):
+            (path / "0" / "c").mkdir(parents=True)
+            (path / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
+            (path / "0" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "array"}')
+            (path / "0" / "c" / "0").write_bytes(b"\x00" * 16)
+        else:
+            path.write_bytes(b"II*\x00" if ".tif" in name else b"\x89HDF\r\n\x1a\n" + name.encode())
+        return path
+
+    def add_row(self, source: str, **cells: str) -> None:
+        self.add_source(source)
+        self.rows.append({"spim_path": f"raw/{source}", **SHARED, **cells})
+
+    def write(self) -> None:
+        data = {"dataset_description": self.description, "scans_tsv": "scans.tsv"}
+        self.manifest.write_text(json.dumps(data))  # JSON is YAML
+        write_table(self.root / "scans.tsv", self.rows)
+        if self.participants:
+            write_table(self.root / "participants.tsv", self.participants)
+
+    def options(self, **changes: Any) -> Options:
+        return Options(**{"manifest": str(self.manifest), "output_dir": str(self.out)} | changes)
+
+    def run(self, workers: int = 1, **changes: Any) -> Outcome:
+        self.write()
+        return package(self.options(**changes), workers)
+
+    def tree(self) -> dict[str, tuple[str, str]]:
+        return tree_of(self.out)
+
+    def stamps(self) -> dict[str, tuple[Any, ...]]:
+        """What shows that a path was rewritten, even with equal bytes."""
+        return {
+            path: (*what, os.lstat(self.out / path).st_mtime_ns, os.lstat(self.out / path).st_ino)
+            for path, what in self.tree().items()
+            if what[0] != "directory"
+        }
+
+
+def small_workspace(root: Path) -> Workspace:
+    """Return three images of three formats, one of which BIDS does not hold."""
+    workspace = Workspace(root)
+    workspace.add_row("a.ims", subject="01", acquisition="4x", Species="mouse")
+    workspace.add_row("b.ome.zarr", subject="02", acquisition="4x", Species="mouse")
+    workspace.add_row("c.ome.tif", subject="03", acquisition="4x", Species="rat")
+    workspace.participants = [
+        {"participant_id": "sub-01", "genotype": "wt"},
+        {"participant_id": "02", "genotype": ""},
+        {"participant_id": "sub-03", "genotype": "5xFAD"},
+    ]
+    return workspace
+
+
+def write_table(path: Path, rows: list[dict[str, str]]) -> None:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+    path.write_text("".join("\t".join(line) + "\n" for line in lines))
+
+
+def tree_of(root: Path) -> dict[str, tuple[str, str]]:
+    """Return every path below `root` but our state: what it is, and what is in it."""
+    found = {}
+    for folder, directories, files in os.walk(root):
+        if Path(folder) == root and STATE in directories:
+            directories.remove(STATE)
+        for name in directories + files:
+            path = Path(folder, name)
+            relative = str(path.relative_to(root))
+            if path.is_symlink():
+                found[relative] = ("link", str(path.readlink()))
+            elif path.is_dir():
+                found[relative] = ("directory", "")
+            else:
+                found[relative] = ("file", path.read_bytes().decode("latin-1"))
+    return found
+
+
+def leftovers(out: Path) -> list[str]:
+    """Return what lies in the folder for temporaries."""
+    folder = out / STATE / "tmp"
+    return sorted(os.listdir(folder)) if folder.exists() else []
+
+
+def forget(out: Path) -> None:
+    shutil.rmtree(out, ignore_errors=True)
