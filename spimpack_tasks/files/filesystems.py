@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+"""How blanks, tabs, line ends and backslashes are written in proc(5)'s mountinfo."""
 
 NO_LINKS = frozenset({"vfat", "msdos", "exfat", "fuseblk.exfat"})
 """File systems that know neither symbolic nor hard links."""
@@ -14,6 +18,14 @@ def nearest_directory(path: str) -> str | None:
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return path if os.path.isdir(path) else None
+
+
+def device_of(path: str) -> int | None:
+    """Return the number of the disk that holds `path`, `None` where it has just vanished."""
+    try:
+        return os.stat(path).st_dev
+    except OSError:
+        return None
 
 
 def file_system_of(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
@@ -30,7 +42,7 @@ def file_system_of(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
     real = os.path.realpath(path)
     best, found = "", ""
     for fields in mounts:
-        point = fields[4].replace("\\040", " ")
+        point = _OCTAL.sub(lambda match: chr(int(match[1], 8)), fields[4])
         if os.path.commonpath([real, point]) == point and len(point) >= len(best):
             best, found = point, fields[fields.index("-") + 1]
     return found

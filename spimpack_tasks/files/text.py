@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_MANIFEST_BYTES = 16 * 2**20
 MAX_TABLE_BYTES = 256 * 2**20
+
+_SAVE = "save it as UTF-8"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_text(path: str, *, name: str, blame: Place, limit: int, report: Report) -> str | None:
@@ -37,14 +41,22 @@ def read_text(path: str, *, name: str, blame: Place, limit: int, report: Report)
         try:
             with open(path, "rb") as file:
                 raw = file.read()
-            return raw.decode("utf-8-sig")
+            text = raw.decode("utf-8-sig")
+            # UTF-16 without a byte order mark passes for UTF-8, with a NUL beside each letter.
+            nul = text.find("\0")
+            if nul < 0:
+                return text
+            blame = Place(name, text.count("\n", 0, nul) + 1)
+            problem = ("file.encoding", "holds NUL characters, so it is not UTF-8 text", _SAVE)
         except OSError as error:
             problem = ("file.unreadable", f"cannot be read: {error.strerror}", "")
         except UnicodeDecodeError as error:
             blame = Place(name, raw.count(b"\n", 0, error.start) + 1)
-            problem = ("file.encoding", "is not UTF-8 text", "save it as UTF-8")
+            what = "UTF-16 text, not UTF-8" if raw[:2] in _UTF_16 else "not UTF-8 text"
+            problem = ("file.encoding", f"is {what}", _SAVE)
     code, message, hint = problem
-    report.add(Problem(code, blame, "", f"{name} {message}", hint))
+    message = message if blame.file == name else f"{name} {message}"
+    report.add(Problem(code, blame, "", message, hint))
     return None
 
 

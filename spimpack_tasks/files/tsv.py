@@ -83,14 +83,21 @@ def _split(text: str, file: str, report: Report) -> list[Row]:
             continue
         try:
             cells = next(csv.reader([line], delimiter="\t", strict=True))
-        except csv.Error:
-            hint = 'close the quote, or write "" for a quote inside quotes'
-            report.add(
-                Problem("table.quote", Place(file, number, 1), "", "has an unclosed quote", hint)
-            )
+        except csv.Error as error:
+            report.add(_quote_problem(Place(file, number, 1), str(error)))
         else:
             rows.append(Row(number, tuple(cells), line))
     return rows
+
+
+def _quote_problem(place: Place, reason: str) -> Problem:
+    if "unexpected end" in reason:
+        message = "has an unclosed quote; a cell cannot go over the end of a line"
+        hint = 'close it, or write "" for a quote inside quotes'
+    else:
+        message = f"cannot be read: {reason}"
+        hint = 'in a cell that begins with a quote, write "" for a quote inside'
+    return Problem("table.quote", place, "", message, hint)
 
 
 def _header_problems(file: str, header: Row) -> list[Problem]:
@@ -103,6 +110,7 @@ def _header_problems(file: str, header: Row) -> list[Problem]:
             message = f"column {index + 1} has no name"
             problems.append(Problem("table.blank-header", place, "", message, "name it"))
         elif counts[name] > 1 and names.index(name) != index:
-            message = "is the name of two columns"
-            problems.append(Problem("table.duplicate-header", place, name, message, "keep one"))
+            message = f"is the name of {counts[name]} columns"
+            hint = "keep one, or give them other names"
+            problems.append(Problem("table.duplicate-header", place, name, message, hint))
     return problems

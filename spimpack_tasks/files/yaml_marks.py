@@ -2,8 +2,9 @@
 
 The loader works on the parser's events, so all limits hold before anything is built: no tags, a
 bounded depth, and a bounded size after aliases are expanded (an alias bomb is a few lines long).
-It goes on after a problem where it can, so that a user sees all of them at once. Numbers and
-dates keep the text that the user wrote where a text is wanted: dates are never converted.
+It goes on after a problem where it can, so that a user sees all of them at once. Dates stay text,
+and of a number, a truth value or a null it is known how the user wrote it: `01` is read as 1.
+Merge keys (`<<: *defaults`) are followed.
 
 It does not know what a manifest is.
 """
@@ -25,6 +26,11 @@ Path = tuple["str | int", ...]
 
 MAX_DEPTH = 50
 MAX_VALUES = 2_000_000
+MAX_ALIASED_VALUES = 100_000
+"""What aliases stand for, added up. They cost nothing to write, but every reader walks them all."""
+
+_TAG = "tag:yaml.org,2002:"
+_KEPT_AS_TEXT = {_TAG + "timestamp", _TAG + "value"}
 
 
 @dataclass(slots=True)
@@ -35,6 +41,7 @@ class Document:
     data: Any = None
     _values: dict[Path, tuple[int, int]] = field(default_factory=dict)
     _keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    _written: dict[Path, str] = field(default_factory=dict)
 
     def place(self, path: Path) -> Place:
         """Return where the value at `path` stands, or the nearest parent that stands somewhere."""
@@ -43,6 +50,10 @@ class Document:
     def key_place(self, path: Path) -> Place:
         """Return where the key at `path` stands."""
         return self._nearest(path, self._keys)
+
+    def written(self, path: Path) -> str:
+        """Return how the user wrote a value that YAML reads as no text, empty for others."""
+        return self._written.get(path, "")
 
     def _nearest(self, path: Path, places: dict[Path, tuple[int, int]]) -> Place:
         while path and path not in places:
@@ -65,12 +76,20 @@ def load_yaml(text: str, file: str, report: Report) -> Document:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         message = f"is not valid YAML: {error.problem or error.context}"
         report.add(Problem("yaml.syntax", Place(file, line, column), "", message))
-    except yaml.YAMLError as error:
-        message = f"is not valid YAML: {' '.join(str(error).split())}"
-        report.add(Problem("yaml.syntax", Place(file, 1, 1), "", message))
+    except yaml.reader.ReaderError as error:
+        report.add(_character_problem(text, file, error))
     except _RefusedError as refused:
         report.add(refused.problem)
     return document
+
+
+def _character_problem(text: str, file: str, error: Any) -> Problem:
+    """Say which character YAML does not allow; the C parser counts bytes, so it is looked up."""
+    index = next((i for i, char in enumerate(text) if ord(char) == error.character), 0)
+    line = text.count("\n", 0, index) + 1
+    column = index - text.rfind("\n", 0, index)
+    message = f"the character {chr(error.character)!r} is not allowed in YAML"
+    return Problem("yaml.syntax", Place(file, line, column), "", message, "take it out")
 
 
 class _RefusedError(Exception):
@@ -93,6 +112,7 @@ class _Builder:
         self.scalars = yaml.SafeLoader("")
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.count = 0
+        self.aliased = 0
 
     def build(self, events: Iterator[Any]) -> Any:
         data, documents = None, 0
@@ -118,6 +138,8 @@ class _Builder:
             self._refuse(event, "yaml.tag", f"has the tag {tag!r}; tags are not allowed", "")
         if isinstance(event, self.yaml.ScalarEvent):
             data = self._scalar(event)
+            if not isinstance(data, str):
+                self.document._written[path] = event.value  # noqa: SLF001 - see above
         elif isinstance(event, self.yaml.SequenceStartEvent):
             data = self._sequence(events, path)
         else:
@@ -131,12 +153,16 @@ class _Builder:
             message = f"*{event.anchor} refers to an anchor that is not defined above"
             self._refuse(event, "yaml.alias", message, "")
         data, size = self.anchors[event.anchor]
+        self.aliased += size
+        if self.aliased > MAX_ALIASED_VALUES:
+            message = f"aliases stand for more than {MAX_ALIASED_VALUES:,} values"
+            self._refuse(event, "yaml.alias", message, "write the values out, or use tables")
         self._grow(size, event)
         return data
 
     def _scalar(self, event: Any) -> Any:
         resolver_tag = self.scalars.resolve(self.yaml.ScalarNode, event.value, event.implicit)
-        if resolver_tag in {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}:
+        if resolver_tag in _KEPT_AS_TEXT:
             return event.value
         node = self.yaml.ScalarNode(resolver_tag, event.value, event.start_mark, event.end_mark)
         try:
@@ -158,20 +184,34 @@ class _Builder:
 
     def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
+        merged: list[dict[str, Any]] = []
         for event in events:
             if isinstance(event, self.yaml.MappingEndEvent):
                 break
             key = self._key(event, events, path)
             place = (*path, key)
-            if key in data:
+            if key == "<<" and event.implicit[0]:
+                merged += self._merged(event, self._node(next(events), events, place))
+            elif key in data:
                 first = self.document.key_place(place).line
                 message = f"is given twice, first in line {first}"
                 self._add(event, "yaml.duplicate-key", message, "keep one of them", key)
+                self._node(next(events), events, (*path, "?"))
             else:
                 self._mark(self.document._keys, event, place)  # noqa: SLF001 - see above
-            value = self._node(next(events), events, place)
-            data.setdefault(key, value)
+                data[key] = self._node(next(events), events, place)
+        for defaults in merged:
+            data = defaults | data
         return data
+
+    def _merged(self, event: Any, value: Any) -> list[dict[str, Any]]:
+        """Return the mappings under a merge key, those that count more first."""
+        mappings = value if isinstance(value, list) else [value]
+        if all(isinstance(mapping, dict) for mapping in mappings):
+            return mappings
+        hint = "write it like <<: *defaults"
+        self._add(event, "yaml.merge", "must be the alias of a mapping", hint, "<<")
+        return []
 
     def _key(self, event: Any, events: Iterator[Any], path: Path) -> str:
         key: Hashable = self._node(event, events, (*path, "?"))

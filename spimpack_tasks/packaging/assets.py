@@ -22,25 +22,25 @@ from spimpack_tasks.packaging.coerce import (
     coerce_text,
     near_key,
 )
-from spimpack_tasks.packaging.records import known_columns
-from spimpack_tasks.packaging.schema_check import explain, make_validator
+from spimpack_tasks.packaging.records import OWN_COLUMN, known_columns
+from spimpack_tasks.packaging.schema_check import explain, property_validator
 from spimpack_tasks.readers.formats import Source, SourceRefusedError, examine_source
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spimpack_tasks.errors import Report
+    from spimpack_tasks.errors import Place, Report
     from spimpack_tasks.packaging.records import Record
 
 SAMPLE_COLUMNS = ("sample_type", "pathology", "derived_from")
 SCAN_COLUMNS = ("acq_time",)
 
-# Sidecar keys that have a column of their own, so that they cannot be said twice.
-_OWN_COLUMN = {
-    "OrientationStringXYZ": "orientation_string_xyz",
-    "SampleStaining": "sample_staining",
+_FORMS = {
+    "label": ("value.label", "A-Za-z0-9", "letters and digits"),
+    "index": ("value.index", "0-9", "digits"),
 }
+"""Problem code, characters allowed, and their name, by the form of an entity."""
 
 
 class AssetReader:
@@ -48,9 +48,10 @@ class AssetReader:
 
     def __init__(self, folder: str, required_keys: Iterable[str], report: Report) -> None:
         self.folder = folder
-        self.required_keys = tuple(required_keys)
+        self.required_keys = [key for key in required_keys if key not in OWN_COLUMN]
         self.report = report
         self.real_directories: dict[str, str] = {}
+        self.told: set[tuple[Place, str]] = set()
 
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where the record has an error."""
@@ -81,40 +82,49 @@ class AssetReader:
         self.report.add(Problem(code, record.where(key), key, message, hint))
 
     def _text(self, record: Record, key: str) -> str:
-        """Return the text under a column that must hold text, empty where it is absent."""
-        value = record.values.get(key, "")
+        """Return the text under a column that must hold text, empty where there is none."""
+        value = record.values.get(key)
         if isinstance(value, str):
             return value
-        given = "empty" if value is None else repr(value)
-        self._add(record, key, "value.type", f"must be text, not {given}", "put quotes around it")
+        if value is not None:
+            given = record.written(key) or repr(value)
+            hint = f"put quotes around it: '{given}'" if record.written(key) else ""
+            self._add(record, key, "value.type", f"must be text, not {given}", hint)
         return ""
+
+    def _is_empty(self, record: Record, key: str, hint: str) -> bool:
+        """Tell whether a required column holds nothing, and report it; a missing one has been."""
+        value = record.values.get(key, MISSING)
+        empty = value is None or (isinstance(value, str) and value.strip() in {"", MISSING})
+        if empty and key in record.values:
+            what = f"is {MISSING}, but needs a value" if value == MISSING else "is empty"
+            self._add(record, key, "value.empty", what, hint)
+        return empty
 
     def _entities(self, record: Record) -> dict[str, str]:
         entities = {}
         for entity in ENTITIES:
             if entity.name not in record.values:
                 continue
-            value = record.values[entity.name]
+            if entity.required and self._is_empty(record, entity.name, f"give the {entity.name}"):
+                continue
             text = self._text(record, entity.name)
-            if text and not (text == MISSING and not entity.required):
+            if text and text != MISSING:
                 problem = _label_problem(entity.form, text)
                 if problem:
                     self._add(record, entity.name, *problem)
                 entities[entity.name] = text
-            elif entity.required and isinstance(value, str):
-                self._add(record, entity.name, "value.empty", "is empty", f"give the {entity.name}")
         return entities
 
     def _source(self, record: Record) -> Source | None:
+        if self._is_empty(record, "spim_path", "give the path of the image"):
+            return None
         text = self._text(record, "spim_path")
-        if not text.strip():
-            if isinstance(record.values.get("spim_path"), str):
-                hint = "give the path of the image"
-                self._add(record, "spim_path", "value.empty", "is empty", hint)
+        if not text:
             return None
         path = os.path.expanduser(text) if text == "~" or text.startswith("~/") else text
         try:
-            return examine_source(self._real(os.path.join(self.folder, path)))
+            return examine_source(self._real(os.path.join(self.folder, path)), path)
         except SourceRefusedError as refused:
             hint = refused.hint
             if text != text.strip():
@@ -124,6 +134,8 @@ class AssetReader:
 
     def _real(self, path: str) -> str:
         """Resolve links as `os.path.realpath` does, but each directory only once."""
+        if "\0" in path:
+            return path  # no file has such a name; examining it says so
         head, name = os.path.split(path.rstrip("/") or "/")
         if head not in self.real_directories:
             self.real_directories[head] = os.path.realpath(head)
@@ -135,72 +147,82 @@ class AssetReader:
 
     def _sidecar(self, record: Record) -> dict[str, Any]:
         sidecar: dict[str, Any] = {}
-        columns = {key: value for key, value in record.values.items() if key not in known_columns()}
-        metadata = record.values.get("metadata", {})
-        if isinstance(metadata, dict):
-            columns |= metadata
-        else:
+        refused = set()
+        values = record.values
+        metadata = values.get("metadata")
+        if metadata is not None:
             message = f"must be a mapping, not {metadata!r}"
             self._add(record, "metadata", "value.type", message)
-        for key, value in columns.items():
-            coerced = self._sidecar_value(record, key, value)
-            if coerced is not None:
-                sidecar[key] = coerced
-        self._check_pixel_size(record, sidecar)
-        for key in self.required_keys:
-            if key not in sidecar and key not in _OWN_COLUMN:
-                hint = f"RequiredMicroscopyFields asks for it; give it in a column {key}"
-                self._add(record, key, "sidecar.required", "is missing or empty", hint)
+        for key in values.keys() - _KNOWN_COLUMNS:
+            try:
+                coerced = self._sidecar_value(record, key, values[key])
+            except ValueRefusedError as error:
+                refused.add(key)
+                self._add(record, key, error.code, error.message, error.hint or near_key(key))
+            else:
+                if coerced is not None:
+                    sidecar[key] = coerced
+        self._check_required(record, sidecar.keys() | refused)
         sidecar["OrientationStringXYZ"] = self._orientation(record)
         sidecar["SampleStaining"] = self._staining(record)
         return dict(sorted(sidecar.items()))
 
     def _sidecar_value(self, record: Record, key: str, value: Any) -> Any:
-        if key in _OWN_COLUMN:
-            hint = f"give it in the column {_OWN_COLUMN[key]}"
-            self._add(record, key, "column.reserved", "is made by this program", hint)
-            return None
-        try:
-            return coerce_text(key, value) if isinstance(value, str) else check_value(key, value)
-        except ValueRefusedError as refused:
-            hint = refused.hint or near_key(key)
-            self._add(record, key, refused.code, refused.message, hint)
-            return None
+        if isinstance(value, str):
+            return coerce_text(key, value)
+        return None if value is None else check_value(key, value, record.written(key))
 
-    def _check_pixel_size(self, record: Record, sidecar: dict[str, Any]) -> None:
-        given = [key for key in ("PixelSize", "PixelSizeUnits") if key in sidecar]
-        if len(given) == 1:
-            other = "PixelSizeUnits" if given == ["PixelSize"] else "PixelSize"
-            hint = "BIDS wants both"
-            self._add(record, other, "sidecar.pixel-size", f"is missing beside {given[0]}", hint)
+    def _check_required(self, record: Record, given: set[str]) -> None:
+        """Report keys that the manifest or another key asks for, each once where it would stand."""
+        dependent = load_schema("sidecar")["dependentRequired"]
+        for key in given & dependent.keys():
+            for other in dependent[key]:
+                if other not in given:
+                    message, hint = f"is missing beside {key}", "BIDS wants both"
+                    self._add_once(record, other, "sidecar.incomplete", message, hint)
+                    given = given | {other}
+        for key in self.required_keys:
+            if key not in given:
+                hint = f"RequiredMicroscopyFields asks for it; give it in a column {key}"
+                self._add_once(record, key, "sidecar.required", "is missing or empty", hint)
+
+    def _add_once(self, record: Record, key: str, code: str, message: str, hint: str) -> None:
+        """Report an absent value; a column that is not there is one mistake, not one a row."""
+        place = record.where(key) if key in record.values else record.where_missing()
+        if (place, key) not in self.told:
+            self.told.add((place, key))
+            self.report.add(Problem(code, place, key, message, hint))
 
     def _orientation(self, record: Record) -> str:
         key = "orientation_string_xyz"
+        hint = "write one letter each of L/R, A/P and S/I, such as RPI"
+        if self._is_empty(record, key, hint):
+            return ""
         text = self._text(record, key)
         code = normalise_orientation(text)
-        if code is None and isinstance(record.values.get(key), str):
-            problem = "value.orientation" if text.strip() else "value.empty"
-            message = f"{text!r} is not an orientation" if text.strip() else "is empty"
-            hint = "write one letter each of L/R, A/P and S/I, such as RPI"
-            self._add(record, key, problem, message, hint)
+        if code is None and text:
+            self._add(record, key, "value.orientation", f"{text!r} is not an orientation", hint)
         return code or ""
 
     def _staining(self, record: Record) -> list[str]:
         key = "sample_staining"
-        value = record.values.get(key, [])
+        value = record.values.get(key)
         given = value if isinstance(value, list) else [value]
-        if not all(isinstance(item, str) for item in given):
+        if value is not None and not all(isinstance(item, str) for item in given):
+            shown = record.written(key) or repr(value)
             hint = "write names, in quotes where YAML would read a number"
-            self._add(record, key, "value.type", f"must be names, not {value!r}", hint)
+            self._add(record, key, "value.type", f"must be names, not {shown}", hint)
             return []
-        names = given if isinstance(value, list) else re.split("[;,]", str(value))
-        names = [name.strip() for name in names]
+        if isinstance(value, list):
+            names = tuple(name.strip() for name in value)
+        else:
+            names = _split_stains(value or "")
         if key in record.values and not any(names):
             self._add(record, key, "value.empty", "is empty", "name the stain of each channel")
         elif "" in names:
             hint = "name every channel, in order, with one semicolon between two"
             self._add(record, key, "value.staining", f"{value!r} leaves a channel out", hint)
-        return names
+        return list(names)
 
     def _plain_columns(self, record: Record, columns: tuple[str, ...]) -> dict[str, str]:
         found = {}
@@ -214,20 +236,27 @@ class AssetReader:
         return found
 
 
+_KNOWN_COLUMNS = frozenset(known_columns())
+
+
+@cache
+def _split_stains(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in re.split("[;,]", text))
+
+
 @cache
 def _label_problem(form: str, text: str) -> tuple[str, str, str] | None:
-    allowed, what = ("0-9", "digits") if form == "index" else ("A-Za-z0-9", "letters and digits")
+    code, allowed, what = _FORMS[form]
     if re.fullmatch(f"[{allowed}]+", text):
         return None
     cleaned = re.sub(f"[^{allowed}]", "", text)
-    hint = f"write {cleaned!r}" if cleaned else ""
-    return f"value.{form}", f"{text!r} has other characters than {what}", hint
+    hint = f"write {cleaned!r}" if cleaned else f"write {what} only"
+    return code, f"{text!r} has other characters than {what}", hint
 
 
 @cache
 def cell_problem(schema: str, column: str, text: str) -> tuple[str, str, str] | None:
     """Return code, message and hint of what the schema of a table finds wrong with a cell."""
-    properties = load_schema(schema)["properties"]
-    for error in make_validator(properties.get(column, {})).iter_errors(text):
+    for error in property_validator(schema, column).iter_errors(text):
         return explain(error)
     return None

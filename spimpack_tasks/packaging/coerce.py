@@ -6,11 +6,12 @@ The types come from the sidecar schema; a key it does not list stays text.
 from __future__ import annotations
 
 import json
+import math
 import re
 from functools import cache
 from typing import Any
 
-from spimpack_tasks.packaging.schema_check import explain, make_validator, suggestion
+from spimpack_tasks.packaging.schema_check import explain, property_validator, suggestion
 from spimpack_tasks.schemas import load_schema
 
 MISSING = "n/a"
@@ -57,16 +58,19 @@ def coerce_text(key: str, text: str) -> Any:
     return check_value(key, value)
 
 
-def check_value(key: str, value: Any) -> Any:
-    """Return a value that is no text of a cell, if it fits its key."""
-    for error in _validator(key).iter_errors(value):
-        raise ValueRefusedError(*explain(error))
+def check_value(key: str, value: Any, written: str = "") -> Any:
+    """Return a value that is no text of a cell, if it fits its key.
+
+    `written` is how the user wrote it, where that is not how Python shows it.
+
+    Raises
+    ------
+    ValueRefusedError
+        The value is not of the type that BIDS wants for `key`.
+    """
+    for error in property_validator("sidecar", key).iter_errors(value):
+        raise ValueRefusedError(*explain(error, written))
     return value
-
-
-@cache
-def _validator(key: str) -> Any:
-    return make_validator(load_schema("sidecar")["properties"].get(key, {}))
 
 
 def _types(schema: dict[str, Any]) -> list[str]:
@@ -81,6 +85,8 @@ def _number(key: str, text: str) -> float:
         hint = "write a point, not a comma" if "," in text else "write digits only, without a unit"
         raise ValueRefusedError("value.type", f"must be a number, not {text!r}", hint)
     number = float(digits)
+    if not math.isfinite(number):
+        raise ValueRefusedError("value.range", f"{text!r} is too large a number")
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
@@ -94,13 +100,17 @@ def _array(key: str, text: str, items: dict[str, Any]) -> list[Any]:
 
 def _json_array(text: str) -> list[Any]:
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
         value = None
     if isinstance(value, list):
         return value
     hint = "write it as in JSON: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]"
     raise ValueRefusedError("value.type", f"must be a list of lists, not {text!r}", hint)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 def _split(text: str) -> list[str]:

@@ -7,6 +7,7 @@ that a later look can tell whether anything changed.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.records import Record
 
 
+SCANS_KEYS = ("scans_tsv", "datasets_tsv")
+"""Keys of the manifest that name a scans table."""
+
+_NO_ROWS = frozenset({"dataset_description", "participants_tsv"})
+
+
 @dataclass(slots=True)
 class Inputs:
     """Everything that was read, not yet understood."""
@@ -36,6 +43,10 @@ class Inputs:
     participants: TsvTable | None = None
     texts: dict[str, str | None] = field(default_factory=dict)
     """Content of each file that was looked for, `None` where there is none."""
+    tables: list[str] = field(default_factory=list)
+    """The scans tables that were read, as messages name them."""
+    lost_rows: bool = False
+    """Whether rows may be missing for a reason that has been reported."""
 
     @property
     def folder(self) -> str:
@@ -70,15 +81,26 @@ def load_inputs(manifest: str, report: Report) -> Inputs:
             message = "must hold keys such as dataset_description:"
             report.add(Problem("manifest.form", Place(name, 1, 1), "", message))
         return inputs
+    _read_rows(inputs, report)
+    return inputs
+
+
+def _read_rows(inputs: Inputs, report: Report) -> None:
     schema = load_schema("manifest")
-    report.extend(schema_problems(inputs.document, schema))
+    found = list(schema_problems(inputs.document, schema))
+    report.extend(found)
     report.extend(unlisted_key_problems(inputs.document, schema))
-    for table in _tables(inputs, ("scans_tsv", "datasets_tsv"), "scans.tsv", report):
+    before = len(report.problems)
+    tables = list(_tables(inputs, SCANS_KEYS, "scans.tsv", report))
+    # A table under a misspelt key, or of a wrong form, is the reason why there are no rows.
+    misplaced = any(re.split(r"[.[]", problem.key)[0] not in _NO_ROWS for problem in found)
+    inputs.lost_rows = misplaced or len(report.problems) > before
+    for table in tables:
+        inputs.tables.append(table.file)
         inputs.records.extend(table_records(table, report))
     inputs.records.extend(inline_records(inputs.document, report))
     for table in _tables(inputs, ("participants_tsv",), "participants.tsv", report):
         inputs.participants = table
-    return inputs
 
 
 def shown(path: str) -> str:
@@ -86,8 +108,10 @@ def shown(path: str) -> str:
     try:
         relative = os.path.relpath(path)
     except OSError:  # the working directory is gone
-        return path
-    return path if relative.startswith(os.pardir) else relative
+        relative = os.pardir
+    name = path if relative.startswith(os.pardir) else relative
+    # A name that is not UTF-8 can be opened, but not printed.
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _tables(
@@ -101,9 +125,11 @@ def _tables(
         if os.path.lexists(path):
             yield from _table(inputs, path, Place(inputs.document.file), report)
     for key in keys:
-        if isinstance(data.get(key), str) and data[key]:
+        if isinstance(data.get(key), str) and data[key].strip():
             place = inputs.document.place((key,))
             path = os.path.normpath(os.path.join(inputs.folder, data[key]))
+            if path in inputs.texts:
+                continue  # both keys name one table
             if _is_below(path, inputs.folder):
                 yield from _table(inputs, path, place, report)
             else:
@@ -113,6 +139,8 @@ def _tables(
 
 
 def _is_below(path: str, folder: str) -> bool:
+    if "\0" in path:
+        return True  # no file has such a name; reading it says so
     real = os.path.realpath(folder)
     return os.path.commonpath([real, os.path.realpath(path)]) == real
 

@@ -5,75 +5,139 @@ A record is still text (or YAML values); what it means is decided in `packaging.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.packaging.coerce import near_key
+from spimpack_tasks.packaging.schema_check import closest
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from spimpack_tasks.errors import Place, Report
-    from spimpack_tasks.files.tsv import TsvTable
-    from spimpack_tasks.files.yaml_marks import Document
+    from spimpack_tasks.files.tsv import Row, TsvTable
+    from spimpack_tasks.files.yaml_marks import Document, Path
 
 CANONICAL = {column: entity.name for entity in ENTITIES for column in entity.columns}
 """Canonical entity name by column name, long or short."""
 
+OWN_COLUMN = {
+    "OrientationStringXYZ": "orientation_string_xyz",
+    "SampleStaining": "sample_staining",
+}
+"""Sidecar keys that are given by a column of another name, so that nothing is said twice."""
 
-@dataclass(frozen=True, slots=True)
-class Record:
+RESERVED = {
+    "metadata": "it is for inline assets only; give each sidecar key its own column",
+    **{key: f"give it in the column {column}" for key, column in OWN_COLUMN.items()},
+}
+"""What not to name a column, with the advice."""
+
+
+@dataclass(slots=True)
+class Record(ABC):
     """One asset as the user wrote it."""
 
     values: dict[str, Any]
-    where: Callable[[str], Place]
-    """Where the value of a column stands."""
+    """By canonical column name; further sidecar keys stand beside the columns."""
+
+    @abstractmethod
+    def where(self, name: str) -> Place:
+        """Return where the value of a column stands."""
+
+    @abstractmethod
+    def where_missing(self) -> Place:
+        """Return where a column that is not there would have to be added."""
+
+    def written(self, name: str) -> str:
+        """Return how the user wrote a value that was read as no text, empty for others."""
+        del name
+        return ""
 
 
+@dataclass(slots=True)
+class TableRecord(Record):
+    """One row of a table."""
+
+    table: TsvTable
+    row: Row
+    index_of: dict[str, int]
+
+    def where(self, name: str) -> Place:
+        """Return where the cell stands, or the row if there is no such column."""
+        return self.table.place(self.row, self.index_of.get(name, 0))
+
+    def where_missing(self) -> Place:
+        """Return the header."""
+        return self.table.place(self.table.header)._replace(column=0)
+
+
+@dataclass(slots=True)
+class InlineRecord(Record):
+    """One asset in the manifest."""
+
+    document: Document
+    path: Path
+    paths: dict[str, Path]
+    """Path of each value below `path`, which is not its name: long, short, or in `metadata`."""
+
+    def where(self, name: str) -> Place:
+        """Return where the value stands, or the asset if there is no such key."""
+        return self.document.place((*self.path, *self.paths.get(name, ())))
+
+    def where_missing(self) -> Place:
+        """Return where the asset begins."""
+        return self.document.place(self.path)
+
+    def written(self, name: str) -> str:
+        """Return the text of a number, a truth value or a null."""
+        return self.document.written((*self.path, *self.paths.get(name, ())))
+
+
+@cache
 def known_columns() -> tuple[str, ...]:
     """Return the columns that mean something besides a sidecar key."""
     return tuple(load_schema("scans")["properties"])
 
 
+@cache
 def required_columns() -> tuple[str, ...]:
     """Return the columns each asset must have."""
     return tuple(load_schema("scans")["required"])
 
 
-def table_records(table: TsvTable, report: Report) -> Iterator[Record]:
+def table_records(table: TsvTable, report: Report) -> Iterator[TableRecord]:
     """Yield the rows of a scans table; problems with its header go to `report`."""
-    names = [CANONICAL.get(name, name) for name in table.columns]
-    index_of = {name: index for index, name in enumerate(names)}
+    index_of: dict[str, int] = {}
+    for index, column in enumerate(table.columns):
+        name = CANONICAL.get(column, column)
+        first = index_of.setdefault(name, index)
+        place = table.place(table.header, index)
+        if first != index and table.columns[first] != column:
+            message = f"gives {name}, as column {table.columns[first]} does"
+            report.add(Problem("table.duplicate-header", place, column, message, "keep one"))
 
-    def place_of_header(name: str) -> Place:
-        return table.place(table.header, index_of.get(name, 0))
+    def place_of(name: str) -> Place:
+        return table.place(table.header, index_of[name])
 
-    for index, name in enumerate(names):
-        if name and index_of[name] != index and table.columns[index] != name:
-            message = f"gives {name}, as another column does"
-            place = table.place(table.header, index)
-            key = table.columns[index]
-            report.add(Problem("table.duplicate-header", place, key, message, "keep one"))
-    report.extend(_column_problems(names, place_of_header))
+    header = table.place(table.header)._replace(column=0)
+    report.extend(_column_problems(index_of, place_of, header))
     if "metadata" in index_of:
-        message = "is for inline assets only"
-        hint = "give each sidecar key its own column"
-        report.add(
-            Problem("column.reserved", place_of_header("metadata"), "metadata", message, hint)
-        )
+        report.add(_reserved("metadata", place_of("metadata")))
+    columns = [(name, index) for name, index in index_of.items() if name not in RESERVED]
     for row in table.rows:
         # A column that is missing has been reported once; it is not missing again in each row.
-        yield Record(
-            dict(zip(names, row.cells, strict=True)),
-            lambda name, row=row: table.place(row, index_of.get(name, 0)),  # type: ignore[misc]
-        )
+        cells = row.cells
+        values = {name: cells[index] for name, index in columns}
+        yield TableRecord(values, table, row, index_of)
 
 
-def inline_records(document: Document, report: Report) -> Iterator[Record]:
+def inline_records(document: Document, report: Report) -> Iterator[InlineRecord]:
     """Yield the inline assets of a manifest; problems with their keys go to `report`."""
     datasets = document.data.get("datasets") if isinstance(document.data, dict) else None
     for position, dataset in enumerate(datasets if isinstance(datasets, list) else []):
@@ -81,61 +145,83 @@ def inline_records(document: Document, report: Report) -> Iterator[Record]:
         for number, asset in enumerate(assets if isinstance(assets, list) else []):
             if isinstance(asset, dict):
                 path = ("datasets", position, "assets", number)
-                dataset_id = dataset.get("dataset_id", f"dataset-{position + 1}")
-                yield _inline_record(document, path, {"dataset_id": dataset_id, **asset}, report)
+                dataset_id = dataset.get("dataset_id")
+                # An identity that is no text has been reported with the manifest.
+                group = dataset_id if isinstance(dataset_id, str) else f"dataset-{position + 1}"
+                yield _inline_record(document, path, {"dataset_id": group, **asset}, report)
 
 
 def _inline_record(
-    document: Document, path: tuple[str | int, ...], asset: dict[str, Any], report: Report
-) -> Record:
+    document: Document, path: Path, asset: dict[str, Any], report: Report
+) -> InlineRecord:
     values: dict[str, Any] = {}
-    written: dict[str, str] = {}
+    paths: dict[str, Path] = {}
+
+    def take(name: str, value: Any, at: Path) -> None:
+        if name in values:
+            message = f"gives {name}, as {'.'.join(map(str, paths[name]))} does"
+            place, key = document.key_place((*path, *at)), ".".join(map(str, at))
+            report.add(Problem("yaml.duplicate-key", place, key, message, "keep one"))
+        else:
+            values[name], paths[name] = value, at
+
     for name, value in asset.items():
-        canonical = CANONICAL.get(name, name)
-        if canonical in values:
-            message = f"gives {canonical}, as another key does"
-            place = document.key_place((*path, name))
-            report.add(Problem("yaml.duplicate-key", place, name, message, "keep one"))
-        values[canonical] = value
-        written[canonical] = name
-    report.extend(
-        _column_problems(list(values), lambda name: document.key_place((*path, written[name])))
-    )
+        take(CANONICAL.get(name, name), value, (name,))
+
+    def place_of(name: str) -> Place:
+        return document.key_place((*path, *paths[name]))
+
+    report.extend(_column_problems(list(values), place_of, document.place(path)))
     metadata = values.get("metadata")
     if isinstance(metadata, dict):
-        written |= {key: f"metadata.{key}" for key in metadata}
+        del values["metadata"]
+        for name, value in metadata.items():
+            place = document.key_place((*path, "metadata", name))
+            if name in RESERVED:
+                report.add(_reserved(name, place))
+            elif CANONICAL.get(name, name) in known_columns():
+                hint = "write it beside metadata, not below"
+                message = "is a column, not a sidecar key"
+                report.add(Problem("column.reserved", place, f"metadata.{name}", message, hint))
+            else:
+                take(name, value, ("metadata", name))
+    values = {name: value for name, value in values.items() if name not in OWN_COLUMN}
+    return InlineRecord(values, document, path, paths)
 
-    def where(name: str) -> Place:
-        return document.place((*path, *written.get(name, name).split(".", 1)))
 
-    return Record(values, where)
-
-
-def _column_problems(names: Iterable[str], where: Callable[[str], Place]) -> Iterator[Problem]:
-    given = set(names)
+def _column_problems(
+    names: Iterable[str], place_of: Callable[[str], Place], header: Place
+) -> Iterator[Problem]:
+    given = [name for name in names if name]
     missing = [name for name in required_columns() if name not in given]
-    unknown = [name for name in names if name and name not in known_columns()]
+    unknown = [name for name in given if name not in known_columns()]
+    renamed = set()
     for name in missing:
-        near = get_close_matches(name, unknown, n=1)
-        hint = (
-            f"rename {near[0]!r}"
-            if near
-            else load_schema("scans")["properties"][name]["description"]
-        )
-        place = where("")._replace(column=0)
+        place, hint = header, load_schema("scans")["properties"][name]["description"]
+        near = closest(name, unknown, 0.6)
+        if near and closest(near, missing, 0.6) == name:
+            renamed.add(near)
+            place, hint = place_of(near), f"rename {near!r}"
         yield Problem("column.missing", place, name, "is missing", hint)
     for name in unknown:
-        yield from _misspelt(name, missing, where)
+        if name in OWN_COLUMN and name not in renamed:
+            yield _reserved(name, place_of(name))
+        elif name not in renamed:
+            yield from _misspelt(name, place_of)
 
 
-def _misspelt(name: str, missing: list[str], where: Callable[[str], Place]) -> Iterator[Problem]:
+def _reserved(name: str, place: Place) -> Problem:
+    return Problem("column.reserved", place, name, "cannot be given here", RESERVED[name])
+
+
+def _misspelt(name: str, place_of: Callable[[str], Place]) -> Iterator[Problem]:
     """Further columns are welcome in the sidecar, but not by way of a typing error."""
-    columns = [*known_columns(), *CANONICAL]
-    near = get_close_matches(name.lower(), columns, n=1, cutoff=0.85)
-    if near and near[0] not in missing:
-        hint = f"write {near[0]!r}"
-        yield Problem("column.misspelt", where(name), name, "is not a known column", hint)
+    near = closest(name, [*known_columns(), *CANONICAL], 0.85)
+    is_word = name.lower() in load_schema("participants")["properties"]  # strain is not stain
+    if near and not is_word:
+        hint = f"did you mean {near!r}?"
+        yield Problem("column.misspelt", place_of(name), name, "is not a known column", hint)
     elif near_key(name):
         message = "is not a sidecar key that BIDS lists; it is kept as it is"
         warning = Severity.WARNING
-        yield Problem("column.unlisted", where(name), name, message, near_key(name), warning)
+        yield Problem("column.unlisted", place_of(name), name, message, near_key(name), warning)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import Place, Problem, Severity, count_of
-from spimpack_tasks.files.filesystems import file_system_of, nearest_directory
+from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.packaging.assets import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
 from spimpack_tasks.packaging.schema_check import suggestion
@@ -48,14 +48,18 @@ class Facts:
 
 def needs_assets(facts: Facts) -> Iterator[Problem]:
     """A dataset without images is a mistake, such as a table that is not named."""
-    data = facts.inputs.document.data
-    if facts.inputs.records or not isinstance(data, dict):
+    inputs = facts.inputs
+    data = inputs.document.data
+    if inputs.records or inputs.lost_rows or not isinstance(data, dict):
         return
-    place = Place(facts.inputs.document.file)
+    place, key = Place(inputs.document.file), ""
     hint = "name a table with scans_tsv, put scans.tsv beside the manifest, or list datasets"
-    if any(key in data for key in ("scans_tsv", "datasets_tsv", "datasets")):
-        hint = "the table or list holds no row"
-    yield Problem("assets.none", place, "", "there is no image to package", hint)
+    if inputs.tables:
+        place, hint = Place(inputs.tables[0]), "the table has no row below its header"
+    elif "datasets" in data:
+        place, key = inputs.document.key_place(("datasets",)), "datasets"
+        hint = "give each dataset one asset or more"
+    yield Problem("assets.none", place, key, "there is no image to package", hint)
 
 
 def one_row_per_path(facts: Facts) -> Iterator[Problem]:
@@ -146,14 +150,16 @@ def participants_are_known(facts: Facts) -> Iterator[Problem]:
     for row in table.rows:
         label = row.cells[column].strip().removeprefix("sub-")
         first = seen.setdefault(label, row)
-        if first is not row:
+        if first is not row and label not in {"", MISSING}:
             message = f"{row.cells[column]!r} stands in line {first.line} already"
             place = table.place(row, column)
             yield Problem("participants.duplicate", place, "participant_id", message, "keep one")
         yield from _participant_cells(table, row)
     for record, asset in facts.assets:
-        if asset.entities["subject"] not in seen:
-            message = f"sub-{asset.entities['subject']} is not in {table.file}"
+        label = asset.entities["subject"]
+        if label not in seen:
+            seen[label] = table.header  # told once
+            message = f"sub-{label} is not in {table.file}"
             place, hint = record.where("subject"), "add a row there"
             yield Problem("participants.unknown", place, "subject", message, hint)
 
@@ -161,7 +167,7 @@ def participants_are_known(facts: Facts) -> Iterator[Problem]:
 def _participant_cells(table: TsvTable, row: Row) -> Iterator[Problem]:
     for index, column in enumerate(table.columns):
         text = row.cells[index].strip()
-        if column == "participant_id" and not text:
+        if column == "participant_id" and text in {"", MISSING}:
             place = table.place(row, index)
             yield Problem("value.empty", place, column, "is empty", "give the subject")
         elif text and text != MISSING:
@@ -205,10 +211,12 @@ def output_can_be_made(facts: Facts) -> Iterator[Problem]:
         return
     line, key = Place("command line"), "--output-dir"
     nearest = nearest_directory(output)
-    if nearest is None:
+    real = os.path.realpath(output)
+    is_source = any(real == asset.source for _, asset in facts.assets)  # told by another rule
+    if nearest is None and not is_source:
         message, hint = f"{output!r} is not a directory", "choose another one"
         yield Problem("output.not-a-directory", line, key, message, hint)
-    elif not os.access(nearest, os.W_OK | os.X_OK):
+    elif nearest is not None and not os.access(nearest, os.W_OK | os.X_OK):
         message, hint = f"{nearest!r} cannot be written", "choose another one"
         yield Problem("output.unwritable", line, key, message, hint)
 
@@ -228,7 +236,7 @@ def backend_works_here(facts: Facts) -> Iterator[Problem]:
     if backend.same_disk:
         device = os.stat(directory).st_dev
         for record, asset in facts.assets:
-            if os.stat(asset.source).st_dev != device:
+            if device_of(asset.source) not in {device, None}:
                 message = (
                     f"is on another disk than the output; {options.backend} cannot cross disks"
                 )

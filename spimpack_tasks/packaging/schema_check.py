@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity
+from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,79 +28,161 @@ _TYPE_NAMES = {
     "null": "empty",
 }
 
+_RANGES = {
+    "minItems": "must have {wanted} items or more, not {count}",
+    "maxItems": "must have {wanted} items or fewer, not {count}",
+    "exclusiveMinimum": "must be greater than {wanted}, not {value!r}",
+}
 
-def make_validator(schema: dict[str, Any]) -> Any:
-    """Return a validator whose `pattern` must match in full, not even a line end aside."""
+DATE_TIME = "bids-date-time"
+"""Format of a date and time that may lack a time zone, which JSON Schema's own date-time wants."""
+
+
+@cache
+def _validator_class() -> Any:
+    """Return a validator class whose patterns with `^` and `$` do not allow a last line end."""
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
 
     def full_pattern(
         _validator: Any, pattern: str, instance: Any, _schema: Any
     ) -> Iterator[ValidationError]:
-        if isinstance(instance, str) and not re.fullmatch(pattern.removesuffix("$"), instance):
+        # `$` would match before a last line end, \Z does not.
+        strict = re.sub(r"\$\Z", r"\\Z", pattern)
+        if isinstance(instance, str) and not re.search(strict, instance):
             yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
-    return extend(Draft202012Validator, {"pattern": full_pattern})(schema)
+    return extend(Draft202012Validator, {"pattern": full_pattern})
+
+
+def make_validator(schema: dict[str, Any]) -> Any:
+    """Return a validator that also knows our formats."""
+    from jsonschema import FormatChecker
+
+    checker = FormatChecker(formats=())
+    checker.checks(DATE_TIME, raises=ValueError)(_is_date_time)
+    return _validator_class()(schema, format_checker=checker)
+
+
+@cache
+def property_validator(schema: str, name: str) -> Any:
+    """Return the validator for one property of a shipped schema; it allows all if not listed."""
+    return make_validator(load_schema(schema)["properties"].get(name, {}))
+
+
+def _is_date_time(text: object) -> bool:
+    return bool(datetime.fromisoformat(str(text)))
 
 
 def schema_problems(document: Document, schema: dict[str, Any]) -> Iterator[Problem]:
     """Yield what the schema finds wrong with a document."""
+    told = set()
     for error in make_validator(schema).iter_errors(document.data):
-        yield from _translate(error, document)
+        for problem in _translate(error, document):
+            # A text may break several rules at once; one message for one mistake.
+            if (problem.place, problem.key) not in told:
+                told.add((problem.place, problem.key))
+                yield problem
 
 
 def _translate(error: ValidationError, document: Document) -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     properties: dict[str, Any] = error.schema.get("properties", {})  # type: ignore[union-attr]
+    given: Any = error.instance
+    required: Any = error.validator_value
     if error.validator == "required":
-        for name in error.validator_value:
-            if name not in error.instance:
-                hint = properties.get(name, {}).get("description", "")
-                key = dotted((*path, name))
-                yield Problem("key.missing", document.key_place(path), key, "is missing", hint)
+        for name in required:
+            if name not in given:
+                yield _missing(name, path, given, properties, document)
     elif error.validator == "additionalProperties":
-        for name in error.instance:
+        for name in given:
             if name not in properties:
                 place = document.key_place((*path, name))
                 hint = suggestion(name, properties) or f"known keys: {', '.join(properties)}"
                 key = dotted((*path, name))
                 yield Problem("key.unknown", place, key, "is not a known key", hint)
     else:
-        code, message, hint = explain(error)
+        code, message, hint = explain(error, document.written(path))
         yield Problem(code, document.place(path), dotted(path), message, hint)
 
 
-def explain(error: ValidationError) -> tuple[str, str, str]:
-    """Return code, message and hint for an error in one value."""
-    value, wanted = error.instance, error.validator_value
-    if error.validator == "type":
-        names = [wanted] if isinstance(wanted, str) else wanted
-        expected = " or ".join(_TYPE_NAMES[name] for name in names)
-        given = "empty" if value is None else repr(value)
-        quote = isinstance(value, (int, float)) and "string" in names
-        return (
-            "value.type",
-            f"must be {expected}, not {given}",
-            "put quotes around it" if quote else "",
-        )
-    if error.validator == "enum":
-        hint = suggestion(str(value), wanted) or f"one of: {', '.join(map(str, wanted))}"
-        return "value.choice", f"{value!r} is not allowed", hint
-    if error.validator in {"minLength", "minItems"} and not value:
+def _missing(
+    name: str,
+    path: tuple[str | int, ...],
+    given: dict[str, Any],
+    properties: dict[str, Any],
+    document: Document,
+) -> Problem:
+    hint = properties.get(name, {}).get("description", "")
+    place = document.key_place(path)
+    unknown = [key for key in given if key not in properties]
+    if name == closest(closest(name, unknown), properties):
+        misspelt = closest(name, unknown)
+        place, hint = document.key_place((*path, misspelt)), f"rename {misspelt!r}"
+    return Problem("key.missing", place, dotted((*path, name)), "is missing", hint)
+
+
+def explain(error: ValidationError, written: str = "") -> tuple[str, str, str]:
+    """Return code, message and hint for an error in one value.
+
+    Parameters
+    ----------
+    error
+        What the validator found.
+    written
+        How the user wrote the value, where that is not how Python shows it.
+    """
+    value: Any = error.instance
+    wanted: Any = error.validator_value
+    rule = str(error.validator)
+    if isinstance(value, str) and not value.strip():
         return "value.empty", "is empty", ""
-    if error.validator == "pattern":
+    if rule == "type":
+        return _explain_type(value, wanted, written)
+    if rule == "enum":
+        hint = suggestion(str(value), wanted) or f"one of: {', '.join(map(str, wanted))}"
+        if value is None:
+            return "value.empty", "is empty", hint
+        return "value.choice", f"{written or repr(value)} is not allowed", hint
+    if rule in {"pattern", "format"}:
         examples = error.schema.get("examples", [])  # type: ignore[union-attr]
         hint = f"write it like {examples[0]!r}" if examples else f"it must match {wanted}"
         return "value.form", f"{value!r} is not well formed", hint
-    return "value.range", error.message, ""
+    count = len(value) if isinstance(value, list) else 0
+    message = _RANGES.get(rule, "{reason}")
+    values = {"wanted": wanted, "value": value, "count": count, "reason": error.message}
+    return "value.range", message.format(**values), ""
+
+
+def _explain_type(value: Any, wanted: str | list[str], written: str) -> tuple[str, str, str]:
+    names = [wanted] if isinstance(wanted, str) else wanted
+    expected = " or ".join(_TYPE_NAMES[name] for name in names)
+    if value is None:
+        return "value.empty", f"is empty; it must be {expected}", ""
+    hint = ""
+    if written and "string" in names:
+        hint = "put quotes around it"
+    elif isinstance(value, str) and names == ["array"]:
+        hint = f"write [{value}]"
+    given = written or _shown(value)
+    return "value.type", f"must be {expected}, not {given}", hint
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def unlisted_key_problems(document: Document, schema: dict[str, Any]) -> Iterator[Problem]:
     """Yield keys of dataset_description that BIDS does not list: typing errors, or additions."""
-    properties = schema["properties"]["dataset_description"]["properties"]
+    described = schema["properties"]["dataset_description"]
+    properties = described["properties"]
     data = document.data.get("dataset_description") if isinstance(document.data, dict) else None
-    for name in data if isinstance(data, dict) else ():
-        if name not in properties:
+    given = data if isinstance(data, dict) else {}
+    missing = set(described["required"]) - given.keys()
+    for name in given:
+        # What stands for a missing key was told with that, with the advice to rename it.
+        if name not in properties and closest(name, properties) not in missing:
             path = ("dataset_description", name)
             place, key = document.key_place(path), dotted(path)
             hint = suggestion(name, properties)
@@ -108,11 +193,17 @@ def unlisted_key_problems(document: Document, schema: dict[str, Any]) -> Iterato
                 yield Problem("key.unlisted", place, key, message, severity=Severity.WARNING)
 
 
+def closest(name: str, known: Any, cutoff: float = 0.75) -> str:
+    """Return the known name that `name` is likely to stand for, letter case aside, or nothing."""
+    lower = {str(candidate).lower(): str(candidate) for candidate in known}
+    near = get_close_matches(name.lower(), lower, n=1, cutoff=cutoff)
+    return lower[near[0]] if near else ""
+
+
 def suggestion(name: str, known: Any) -> str:
     """Return `did you mean …?` for a likely typing error, or nothing."""
-    lower = {str(candidate).lower(): str(candidate) for candidate in known}
-    near = get_close_matches(name.lower(), lower, n=1, cutoff=0.75)
-    return f"did you mean {lower[near[0]]!r}?" if near else ""
+    near = closest(name, known)
+    return f"did you mean {near!r}?" if near else ""
 
 
 def dotted(path: tuple[str | int, ...]) -> str:

@@ -6,6 +6,7 @@ formats are packaged under their own extension and hidden from validators by `.b
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -35,6 +36,13 @@ FORMATS = (
     SourceFormat("NIfTI", (".nii.gz",), ".nii.gz", valid_in_bids=False),
     SourceFormat("NIfTI", (".nii",), ".nii", valid_in_bids=False),
 )
+
+_TIFF_MAGIC = {
+    b"II\x2a\x00": ".ome.tif",
+    b"MM\x00\x2a": ".ome.tif",
+    b"II\x2b\x00": ".ome.btf",
+    b"MM\x00\x2b": ".ome.btf",
+}
 
 KNOWN_ENDINGS = tuple(ending for form in FORMATS for ending in form.endings)
 
@@ -70,8 +78,16 @@ def format_of(name: str) -> SourceFormat | None:
     return None
 
 
-def examine_source(path: str) -> Source:
+def examine_source(path: str, name: str = "") -> Source:
     """Say what the source at an absolute `path` is, in a few system calls.
+
+    Parameters
+    ----------
+    path
+        Where the source lies, links resolved.
+    name
+        The name that tells the format, if it is not that of `path`: content-addressed stores keep
+        files under their digest, with a link that has the name.
 
     Raises
     ------
@@ -84,17 +100,15 @@ def examine_source(path: str) -> Source:
     except FileNotFoundError:
         raise _missing(path) from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        code = "source.unreadable"
-        raise SourceRefusedError(code, f"{path!r} cannot be read: {reason}") from error
-    form = format_of(path.rstrip("/"))
+        raise _unreadable(path, error) from error
+    form = format_of((name or path).rstrip("/"))
     is_directory = stat.S_ISDIR(status.st_mode)
     if not is_directory and not stat.S_ISREG(status.st_mode):
         code = "source.not-a-file"
         raise SourceRefusedError(code, f"{path!r} is neither a file nor an OME-Zarr directory")
     if form is None:
         what = "directory" if is_directory else "file"
-        hint = f"known are {', '.join(KNOWN_ENDINGS)}"
+        hint = f"known endings are {', '.join(KNOWN_ENDINGS)}"
         raise SourceRefusedError("source.format", f"{path!r} is a {what} of no known format", hint)
     if form.directory:
         return _examine_directory(path, form, status)
@@ -124,19 +138,30 @@ def _examine_file(path: str, form: SourceFormat, status: os.stat_result) -> Sour
         raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
     extension = form.extension
     if form.name == "OME-TIFF":
-        extension = ".ome.btf" if _is_bigtiff(path) else ".ome.tif"
+        extension = _tiff_extension(path)
     return Source(path, form, extension, status.st_size, status.st_mtime_ns)
 
 
-def _is_bigtiff(path: str) -> bool:
-    """Read the magic number: 42 is TIFF, 43 is BigTIFF (libtiff's BigTIFF design)."""
+def _tiff_extension(path: str) -> str:
+    """Read the magic number: 42 is TIFF, 43 is BigTIFF (TIFF 6.0; libtiff's BigTIFF design)."""
     try:
         with open(path, "rb") as file:
             magic = file.read(4)
     except OSError as error:
-        message = f"{path!r} cannot be read: {error.strerror}"
-        raise SourceRefusedError("source.unreadable", message) from error
-    return magic in {b"II\x2b\x00", b"MM\x00\x2b"}
+        raise _unreadable(path, error) from error
+    extension = _TIFF_MAGIC.get(magic)
+    if extension is None:
+        message = f"{path!r} does not begin as a TIFF file does"
+        raise SourceRefusedError("source.content", message, "check that the file is complete")
+    return extension
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> SourceRefusedError:
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        message = f"{path!r} is a link that leads back to itself"
+        return SourceRefusedError("source.unreadable", message, "mend the link")
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return SourceRefusedError("source.unreadable", f"{path!r} cannot be read: {reason}")
 
 
 def _missing(path: str) -> SourceRefusedError:
