@@ -1,0 +1,251 @@
+"""Writes the reference pages from what the program itself reads: schemas, parser, exit codes.
+
+    python docs/generate.py
+
+A test compares the committed pages with what comes out here, so they cannot drift. Pages that
+explain something (tutorial, how-to, design) are written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks import errors
+from spimpack_tasks.cli.main import build_parser
+from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.readers.formats import FORMATS
+from spimpack_tasks.schemas import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate.py; edit the schema or the code instead. -->"
+NOT_BLANK = r"\S"
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each generated page by file name."""
+    return {
+        "manifest.md": _page(manifest_lines()),
+        "scans.md": _page(scans_lines()),
+        "participants.md": _page(participants_lines()),
+        "sidecar.md": _page(sidecar_lines()),
+        "formats.md": _page(formats_lines()),
+        "cli.md": _page(cli_lines()),
+        "exit-codes.md": _page(exit_codes_lines()),
+    }
+
+
+def manifest_lines() -> Iterator[str]:
+    """Yield the page on the manifest."""
+    schema = load_schema("manifest")
+    yield from ("# The manifest", "", schema["description"], "")
+    yield from ("A YAML file. Keys that are not listed at the top level are refused.", "")
+    yield from _properties(schema, "Key")
+    description = schema["properties"]["dataset_description"]
+    yield from ("", "## dataset_description", "", description["description"], "")
+    yield from _properties(description, "Key")
+    datasets = schema["properties"]["datasets"]
+    yield from ("", "## An item of datasets", "", datasets["description"], "")
+    yield from _properties(datasets["items"], "Key")
+    yield from ("", "The keys of an asset are the columns of the [scans table](scans.md).")
+
+
+def scans_lines() -> Iterator[str]:
+    """Yield the page on the scans table."""
+    schema = load_schema("scans")
+    short = {e.name: e.short for e in ENTITIES if e.name != e.short}
+    yield from ("# The scans table", "", schema["description"], "")
+    yield "Tab-separated text, UTF-8, with a header. An empty cell and `n/a` say nothing."
+    yield "Sidecar keys are listed in [sidecar.md](sidecar.md)."
+    yield ""
+    yield from _properties(schema, "Column")
+    yield from ("", "Short names of columns, as in file names:", "")
+    yield from _table(("Column", "Short"), ((f"`{n}`", f"`{s}`") for n, s in short.items()))
+    yield from ("", "The path in the dataset:", "", "```text", _path_pattern(), "```")
+
+
+def participants_lines() -> Iterator[str]:
+    """Yield the page on the participants table."""
+    schema = load_schema("participants")
+    yield from ("# The participants table", "", schema["description"], "")
+    yield from ("Optional. Where it is given, it lists each subject of the scans table once.", "")
+    yield from _properties(schema, "Column")
+
+
+def sidecar_lines() -> Iterator[str]:
+    """Yield the page on the sidecar."""
+    schema = load_schema("sidecar")
+    yield from ("# The sidecar", "", schema["description"], "")
+    yield "Give a key as a column of the scans table of the same name, or inline under `metadata`."
+    yield "A list is written with semicolons: `1.8;1.8;4`."
+    yield ""
+    yield from _properties(schema, "Key")
+    for key, others in schema.get("dependentRequired", {}).items():
+        yield from ("", f"`{key}` needs {', '.join(f'`{other}`' for other in others)} beside it.")
+
+
+def formats_lines() -> Iterator[str]:
+    """Yield the page on source formats."""
+    yield from ("# Source formats", "", "Told by name and kind of file.", "")
+    rows = (
+        (
+            f.name,
+            ", ".join(f"`{ending}`" for ending in f.endings),
+            "directory" if f.directory else "file",
+            f"`{f.extension}`",
+            "yes" if f.valid_in_bids else "no",
+        )
+        for f in FORMATS
+    )
+    yield from _table(("Format", "Endings", "Is a", "Becomes", "Known to BIDS"), rows)
+    yield ""
+    yield "An OME-TIFF in BigTIFF becomes `.ome.btf`. What BIDS does not know is packaged, and"
+    yield "listed in `.bidsignore` together with its sidecar, so that validators pass over it."
+
+
+def cli_lines() -> Iterator[str]:
+    """Yield the page on the command line."""
+    parser = build_parser()
+    yield from ("# The command line", "", str(parser.description), "")
+    yield "The tasks can be run by `luigi --module spimpack_tasks` as well; `PackageDataset` takes"
+    yield "the options of `spimpack package`. Exit codes: [exit-codes.md](exit-codes.md)."
+    for name, command in _subparsers(parser).items():
+        yield from ("", f"## spimpack {name}", "", _sentence(str(command.description)), "")
+        yield from _arguments(command)
+
+
+def exit_codes_lines() -> Iterator[str]:
+    """Yield the page on exit codes."""
+    doc, _, _ = str(errors.ExitCode.__doc__).partition("\n")
+    yield from ("# Exit codes", "", doc, "")
+    yield from exit_code_table()
+    yield ""
+    yield "`luigi` knows one code for all failed tasks. This package sets it to 2, 3, 4 or 7,"
+    yield "whichever is true, unless your own configuration has `[retcode] task_failed`."
+    yield "`argparse` itself exits 2 where the command line cannot be understood, and an"
+    yield "interrupted `spimpack` exits 130."
+
+
+def exit_code_table() -> list[str]:
+    """Return the table of exit codes, which the README has as well."""
+    docs = _member_docs(errors.ExitCode)
+    rows = ((str(int(code)), f"`{code.name}`", docs[code.name]) for code in errors.ExitCode)
+    return list(_table(("Code", "Name", "Meaning"), rows))
+
+
+def _page(lines: Iterable[str]) -> str:
+    return "\n".join([NOTE, "", *lines]) + "\n"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield _row(header)
+    yield _row(["---"] * len(header))
+    yield from (_row(row) for row in rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _properties(schema: dict[str, Any], title: str) -> Iterator[str]:
+    required = schema.get("required", [])
+    rows = (
+        (
+            f"`{name}`",
+            "yes" if name in required else "",
+            describe_form(inner),
+            inner.get("description", ""),
+        )
+        for name, inner in schema["properties"].items()
+    )
+    return _table((title, "Required", "Form", "Meaning"), rows)
+
+
+def describe_form(schema: dict[str, Any]) -> str:
+    """Return in words what values a schema allows."""
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    kinds = schema.get("type", "string")
+    words = [_kind(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    form = " or ".join(words)
+    examples = [f"`{example}`" for example in schema.get("examples", [])]
+    return f"{form}, such as {', '.join(examples)}" if examples else form
+
+
+def _kind(kind: str, schema: dict[str, Any]) -> str:
+    if kind == "array":
+        least, most = schema.get("minItems"), schema.get("maxItems")
+        count = f"{least} to {most} " if most else ""
+        return f"list of {count}{_plural(describe_form(schema.get('items', {})))}"
+    if kind == "object":
+        return "mapping"
+    if kind == "number":
+        return "positive number" if schema.get("exclusiveMinimum") == 0 else "number"
+    pattern = schema.get("pattern", NOT_BLANK)
+    return "text" if pattern == NOT_BLANK else f"text like `{pattern}`"
+
+
+def _plural(words: str) -> str:
+    first, *rest = words.split(" of ", 1)
+    many = first if first.startswith("text") else f"{first}s"
+    return " of ".join([many, *rest])
+
+
+def _path_pattern() -> str:
+    first, *rest = ((f"{e.short}-<{e.name}>", e.required) for e in ENTITIES)
+    name = first[0] + "".join(f"_{part}" if needed else f"[_{part}]" for part, needed in rest)
+    return f"sub-<subject>/[ses-<session>/]micr/{name}_SPIM<extension>"
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    # argparse has no public way to list what it parses.
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            return dict(action.choices)
+    return {}
+
+
+def _arguments(command: argparse.ArgumentParser) -> Iterator[str]:
+    actions = [a for a in command._actions if a.dest != "help"]  # noqa: SLF001 - as above
+    rows = (
+        (_spelling(action), "yes" if action.required else "", action.help or "")
+        for action in actions
+    )
+    return _table(("Argument", "Required", "Meaning"), rows)
+
+
+def _spelling(action: argparse.Action) -> str:
+    value = action.metavar if isinstance(action.metavar, str) else ""
+    if action.choices:
+        value = "{" + ",".join(map(str, action.choices)) + "}"
+    return f"`{' '.join([*action.option_strings[:1], value]).strip()}`"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].removesuffix(".") + "."
+
+
+def _member_docs(cls: type) -> dict[str, str]:
+    """Return the text that stands below each member of a class."""
+    body = ast.parse(inspect.getsource(cls)).body[0]
+    assert isinstance(body, ast.ClassDef)  # noqa: S101 - the source of a class is one
+    docs = {}
+    for member, below in zip(body.body, body.body[1:], strict=False):
+        if isinstance(member, ast.Assign) and isinstance(below, ast.Expr):
+            name, text = member.targets[0], below.value
+            if isinstance(name, ast.Name) and isinstance(text, ast.Constant):
+                docs[name.id] = inspect.cleandoc(str(text.value)).replace("\n", " ")
+    return docs
+
+
+if __name__ == "__main__":
+    REFERENCE.mkdir(exist_ok=True)
+    for file_name, page in pages().items():
+        (REFERENCE / file_name).write_text(page, encoding="utf-8")
+        print(REFERENCE / file_name)
