@@ -1,0 +1,89 @@
+"""The pages: generated ones are up to date, commands do what is said, links lead somewhere.
+
+    REFRESH_DOCS=1 python -m pytest tests/test_docs.py
+
+puts what the commands print now into the pages.
+"""
+
+import os
+import re
+import runpy
+import tomllib
+
+import pytest
+from example_inputs import place_example
+from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
+
+from spimpack_tasks.registry import BACKENDS
+
+DOCS = ROOT / "docs"
+GENERATED = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
+WRITTEN = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_generated_page_is_up_to_date(name):
+    page = (DOCS / "reference" / name).read_text(encoding="utf-8")
+    assert page == GENERATED[name], "run: python docs/generate.py"
+
+
+def test_the_reference_shows_every_property():
+    for name, properties in {"manifest": 5, "scans": 15, "participants": 1, "sidecar": 20}.items():
+        rows = re.findall(r"^\| `", GENERATED[f"{name}.md"], re.MULTILINE)
+        assert len(rows) >= properties
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if not target.startswith("https://"):
+            path = page.parent / target.partition("#")[0]
+            assert path.exists(), f"{page.name} links to {target}"
+
+
+def test_the_tutorial_does_what_it_says(tmp_path):
+    compare(DOCS / "tutorial.md", tmp_path)
+
+
+def test_backends_can_be_changed_as_described(tmp_path):
+    place_example(tmp_path)
+    page = DOCS / "how-to" / "choose-a-backend.md"
+    compare(page, tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert all(f"`{name}`" in text for name in BACKENDS)
+
+
+def test_the_backend_of_the_page_works(tmp_path):
+    place_example(tmp_path)
+    page = DOCS / "how-to" / "write-a-backend.md"
+    install(page, tmp_path)
+    compare(page, tmp_path, {"PYTHONPATH": str(tmp_path)})
+    source = tmp_path / "images" / "batch 1" / "AS001.ome.zarr" / "zarr.json"
+    for dataset in ("bids", "by-luigi"):
+        (made,) = (tmp_path / dataset).glob("sub-AS001/ses-pilot/micr/*.ome.zarr")
+        assert (made / "zarr.json").samefile(source)
+
+
+def install(page, folder):
+    """Do what `pip install` does with the package of a page, without building it."""
+    (toml,) = (block.text for block in read_blocks(page) if block.kind == "toml")
+    project = tomllib.loads(toml)["project"]
+    information = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    information.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (information / "METADATA").write_text(metadata)
+    lines = []
+    for group, entries in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+    (information / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def compare(page, folder, environment=None):
+    """Run a page, and compare what its commands print with what it says."""
+    transcript = run_page(page, folder, environment)
+    assert transcript.claimed
+    if os.environ.get("REFRESH_DOCS"):
+        refresh_page(page, transcript)
+    else:
+        assert transcript.printed == transcript.claimed
