@@ -39,6 +39,8 @@ class TsvTable:
     file: str
     header: Row
     rows: tuple[Row, ...]
+    is_whole: bool = True
+    """Whether no row was left out for a mistake that has been reported."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,11 +57,17 @@ def parse_tsv(text: str, file: str, report: Report) -> TsvTable | None:
 
     Blank lines are passed over. Rows of a wrong length are reported and left out.
     """
+    before = len(report.problems)
     rows = [row for row in _split(text, file, report) if row.raw.strip()]
+    is_whole = len(report.problems) == before
     if not rows:
         report.add(Problem("table.empty", Place(file), "", "has no header", "name the columns"))
         return None
     header, *body = rows
+    if len(header.cells) == 1 and ("," in header.raw or ";" in header.raw):
+        place, hint = Place(file, header.line, 1), "save it as tab-separated text"
+        report.add(Problem("table.separator", place, "", "has no tab in its header", hint))
+        return None
     report.extend(_header_problems(file, header))
     width = len(header.cells)
     good = []
@@ -70,7 +78,7 @@ def parse_tsv(text: str, file: str, report: Report) -> TsvTable | None:
             message = f"has {count_of(len(row.cells), 'cell')}, the header has {width}"
             hint = "put one tab between two cells, also around empty ones"
             report.add(Problem("table.ragged-row", Place(file, row.line, 1), "", message, hint))
-    return TsvTable(file, header, tuple(good))
+    return TsvTable(file, header, tuple(good), is_whole and len(good) == len(body))
 
 
 def _split(text: str, file: str, report: Report) -> list[Row]:

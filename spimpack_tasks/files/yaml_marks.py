@@ -48,7 +48,9 @@ class Document:
         return self._nearest(path, self._values)
 
     def key_place(self, path: Path) -> Place:
-        """Return where the key at `path` stands."""
+        """Return where the key at `path` stands; an item of a list stands for itself."""
+        if path and isinstance(path[-1], int):
+            return self.place(path)
         return self._nearest(path, self._keys)
 
     def written(self, path: Path) -> str:

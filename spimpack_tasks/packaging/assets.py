@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import Problem, Severity
+from spimpack_tasks.errors import Problem
 from spimpack_tasks.model.entities import ENTITIES, stem
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.plan import Asset
@@ -23,7 +23,7 @@ from spimpack_tasks.packaging.coerce import (
     near_key,
 )
 from spimpack_tasks.packaging.records import OWN_COLUMN, known_columns
-from spimpack_tasks.packaging.schema_check import explain, property_validator
+from spimpack_tasks.packaging.schema_check import explain, property_validator, shown_value
 from spimpack_tasks.readers.formats import Source, SourceRefusedError, examine_source
 from spimpack_tasks.schemas import load_schema
 
@@ -54,25 +54,27 @@ class AssetReader:
         self.told: set[tuple[Place, str]] = set()
 
     def read(self, record: Record) -> Asset | None:
-        """Return the asset of a record, `None` where the record has an error."""
-        before = len(self.report.problems)
+        """Return the asset of a record, `None` where its entities have an error.
+
+        Where something else is wrong the asset is returned with that left empty, so that the rules
+        still see its place in the dataset. The report has an error then, so nothing is packaged.
+        """
         entities = self._entities(record)
         source = self._source(record)
         sidecar = self._sidecar(record)
         sample = self._plain_columns(record, SAMPLE_COLUMNS)
         scan = self._plain_columns(record, SCAN_COLUMNS)
         dataset_id = self._text(record, "dataset_id")
-        new = self.report.problems[before:]
-        if source is None or any(problem.severity is Severity.ERROR for problem in new):
+        if entities is None:
             return None
         return Asset(
             key=stem(entities),
             dataset_id=dataset_id,
             entities=entities,
-            source=source.path,
-            stamp=(source.size, source.mtime_ns),
-            extension=source.extension,
-            valid_in_bids=source.format.valid_in_bids,
+            source=source.path if source else "",
+            stamp=(source.size, source.mtime_ns) if source else (0, 0),
+            extension=source.extension if source else "",
+            valid_in_bids=source is not None and source.format.valid_in_bids,
             sidecar=sidecar,
             sample=sample,
             scan=scan,
@@ -87,7 +89,7 @@ class AssetReader:
         if isinstance(value, str):
             return value
         if value is not None:
-            given = record.written(key) or repr(value)
+            given = record.written(key) or shown_value(value)
             hint = f"put quotes around it: '{given}'" if record.written(key) else ""
             self._add(record, key, "value.type", f"must be text, not {given}", hint)
         return ""
@@ -101,20 +103,21 @@ class AssetReader:
             self._add(record, key, "value.empty", what, hint)
         return empty
 
-    def _entities(self, record: Record) -> dict[str, str]:
-        entities = {}
-        for entity in ENTITIES:
-            if entity.name not in record.values:
+    def _entities(self, record: Record) -> dict[str, str] | None:
+        entities, refused = {}, False
+        for name, form, required in _ENTITIES:
+            if required and self._is_empty(record, name, f"give the {name}"):
+                refused = True
                 continue
-            if entity.required and self._is_empty(record, entity.name, f"give the {entity.name}"):
-                continue
-            text = self._text(record, entity.name)
+            text = self._text(record, name)
+            refused = refused or not isinstance(record.values.get(name, ""), str | None)
             if text and text != MISSING:
-                problem = _label_problem(entity.form, text)
+                problem = _label_problem(form, text)
                 if problem:
-                    self._add(record, entity.name, *problem)
-                entities[entity.name] = text
-        return entities
+                    refused = True
+                    self._add(record, name, *problem)
+                entities[name] = text
+        return None if refused else entities
 
     def _source(self, record: Record) -> Source | None:
         if self._is_empty(record, "spim_path", "give the path of the image"):
@@ -151,7 +154,7 @@ class AssetReader:
         values = record.values
         metadata = values.get("metadata")
         if metadata is not None:
-            message = f"must be a mapping, not {metadata!r}"
+            message = f"must be a mapping, not {shown_value(metadata)}"
             self._add(record, "metadata", "value.type", message)
         for key in values.keys() - _KNOWN_COLUMNS:
             try:
@@ -163,6 +166,7 @@ class AssetReader:
                 if coerced is not None:
                     sidecar[key] = coerced
         self._check_required(record, sidecar.keys() | refused)
+        sidecar |= dict.fromkeys(refused)
         sidecar["OrientationStringXYZ"] = self._orientation(record)
         sidecar["SampleStaining"] = self._staining(record)
         return dict(sorted(sidecar.items()))
@@ -201,15 +205,19 @@ class AssetReader:
         text = self._text(record, key)
         code = normalise_orientation(text)
         if code is None and text:
-            self._add(record, key, "value.orientation", f"{text!r} is not an orientation", hint)
+            self._add(
+                record, key, "value.orientation", f"{shown_value(text)} is not an orientation", hint
+            )
         return code or ""
 
     def _staining(self, record: Record) -> list[str]:
         key = "sample_staining"
-        value = record.values.get(key)
+        if key not in record.values:
+            return []
+        value = record.values[key]
         given = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(item, str) for item in given):
-            shown = record.written(key) or repr(value)
+            shown = record.written(key) or shown_value(value)
             hint = "write names, in quotes where YAML would read a number"
             self._add(record, key, "value.type", f"must be names, not {shown}", hint)
             return []
@@ -217,11 +225,14 @@ class AssetReader:
             names = tuple(name.strip() for name in value)
         else:
             names = _split_stains(value or "")
-        if key in record.values and not any(names):
+        if not any(names):
             self._add(record, key, "value.empty", "is empty", "name the stain of each channel")
         elif "" in names:
             hint = "name every channel, in order, with one semicolon between two"
-            self._add(record, key, "value.staining", f"{value!r} leaves a channel out", hint)
+            self._add(
+                record, key, "value.staining", f"{shown_value(value)} leaves a channel out", hint
+            )
+            return []
         return list(names)
 
     def _plain_columns(self, record: Record, columns: tuple[str, ...]) -> dict[str, str]:
@@ -232,10 +243,13 @@ class AssetReader:
                 problem = cell_problem("scans", key, text)
                 if problem:
                     self._add(record, key, *problem)
-                found[key] = text
+                else:
+                    found[key] = text
         return found
 
 
+_PREFIX = re.compile(f"({'|'.join(entity.short for entity in ENTITIES)})-")
+_ENTITIES = tuple((entity.name, entity.form, entity.required) for entity in ENTITIES)
 _KNOWN_COLUMNS = frozenset(known_columns())
 
 
@@ -249,9 +263,9 @@ def _label_problem(form: str, text: str) -> tuple[str, str, str] | None:
     code, allowed, what = _FORMS[form]
     if re.fullmatch(f"[{allowed}]+", text):
         return None
-    cleaned = re.sub(f"[^{allowed}]", "", text)
-    hint = f"write {cleaned!r}" if cleaned else f"write {what} only"
-    return code, f"{text!r} has other characters than {what}", hint
+    cleaned = re.sub(f"[^{allowed}]", "", _PREFIX.sub("", text))
+    hint = f"write {shown_value(cleaned)}" if cleaned else f"write {what} only"
+    return code, f"{shown_value(text)} has other characters than {what}", hint
 
 
 @cache

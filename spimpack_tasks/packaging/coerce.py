@@ -11,7 +11,12 @@ import re
 from functools import cache
 from typing import Any
 
-from spimpack_tasks.packaging.schema_check import explain, property_validator, suggestion
+from spimpack_tasks.packaging.schema_check import (
+    explain,
+    property_validator,
+    shown_value,
+    suggestion,
+)
 from spimpack_tasks.schemas import load_schema
 
 MISSING = "n/a"
@@ -83,10 +88,10 @@ def _number(key: str, text: str) -> float:
     digits = text[:-1].rstrip() if key == "Magnification" and text[-1] in "xX" else text
     if not _NUMBER.fullmatch(digits):
         hint = "write a point, not a comma" if "," in text else "write digits only, without a unit"
-        raise ValueRefusedError("value.type", f"must be a number, not {text!r}", hint)
+        raise ValueRefusedError("value.type", f"must be a number, not {shown_value(text)}", hint)
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueRefusedError("value.range", f"{text!r} is too large a number")
+        raise ValueRefusedError("value.range", f"{shown_value(text)} is too large a number")
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
@@ -106,7 +111,7 @@ def _json_array(text: str) -> list[Any]:
     if isinstance(value, list):
         return value
     hint = "write it as in JSON: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]"
-    raise ValueRefusedError("value.type", f"must be a list of lists, not {text!r}", hint)
+    raise ValueRefusedError("value.type", f"must be a list of lists, not {shown_value(text)}", hint)
 
 
 def _refuse_constant(name: str) -> None:
@@ -117,7 +122,7 @@ def _split(text: str) -> list[str]:
     parts = [part.strip() for part in text.split(";")]
     if "" in parts:
         hint = "put one name between two semicolons"
-        raise ValueRefusedError("value.empty", f"{text!r} has an empty item", hint)
+        raise ValueRefusedError("value.empty", f"{shown_value(text)} has an empty item", hint)
     return parts
 
 

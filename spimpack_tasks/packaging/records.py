@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import Problem, Severity
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.packaging.coerce import near_key
-from spimpack_tasks.packaging.schema_check import closest
+from spimpack_tasks.packaging.schema_check import closest, first_sentence
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
@@ -197,7 +197,10 @@ def _column_problems(
     unknown = [name for name in given if name not in known_columns()]
     renamed = set()
     for name in missing:
-        place, hint = header, load_schema("scans")["properties"][name]["description"]
+        place, hint = (
+            header,
+            first_sentence(load_schema("scans")["properties"][name]["description"]),
+        )
         near = closest(name, unknown, 0.6)
         if near and closest(near, missing, 0.6) == name:
             renamed.add(near)

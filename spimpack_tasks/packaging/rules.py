@@ -15,11 +15,11 @@ from spimpack_tasks.errors import Place, Problem, Severity, count_of
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.packaging.assets import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
-from spimpack_tasks.packaging.schema_check import suggestion
+from spimpack_tasks.packaging.schema_check import closest, suggestion
 from spimpack_tasks.registry import BACKENDS, has_backend, load_backend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from spimpack_tasks.files.tsv import Row, TsvTable
     from spimpack_tasks.model.plan import Asset
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.records import Record
 
 MAX_NAME_BYTES = 255
+
+BIDS_VERSIONS = ("1.7.0", "1.8.0", "1.9.0", "1.10.0", "1.10.1", "1.11.0", "1.11.1", "1.11.2")
+"""Microscopy came into BIDS with 1.7.0."""
 
 
 class PlacedAsset(NamedTuple):
@@ -135,14 +138,62 @@ def pixel_sizes_are_known(facts: Facts) -> Iterator[Problem]:
         yield Problem("sidecar.no-pixel-size", place, "PixelSize", message, hint, Severity.WARNING)
 
 
+def bids_version_is_known(facts: Facts) -> Iterator[Problem]:
+    """A version that BIDS does not know is written, but validators complain."""
+    version = facts.inputs.description.get("BIDSVersion")
+    if isinstance(version, str) and version not in BIDS_VERSIONS:
+        path = ("dataset_description", "BIDSVersion")
+        message = f"{version!r} is not a version of BIDS with microscopy known here"
+        hint = f"known are {', '.join(BIDS_VERSIONS)}"
+        place, key = facts.inputs.document.place(path), ".".join(path)
+        yield Problem("description.version", place, key, message, hint, Severity.WARNING)
+
+
+def assets_are_alike(facts: Facts) -> Iterator[Problem]:
+    """BIDS allows mixtures that snakebids workflows such as SPIMquant stop at."""
+    for code, column, what, trait in _TRAITS:
+        first = None
+        for placed in facts.assets:
+            first = first or placed
+            if trait(placed.asset) != trait(first.asset) and placed.asset.source:
+                here, there = trait(placed.asset), trait(first.asset)
+                message = f"{what} {here}, but {there} in {_line(first.record.where(column))}"
+                place, hint = placed.record.where(column), "SPIMquant stops at such a mixture"
+                yield Problem(code, place, column, message, hint, Severity.WARNING)
+                break
+
+
+def subjects_have_the_same_stains(facts: Facts) -> Iterator[Problem]:
+    """SPIMquant wants the same stains of every subject."""
+    stains: dict[str, set[str]] = {}
+    where: dict[str, PlacedAsset] = {}
+    for placed in facts.assets:
+        if placed.asset.sidecar["SampleStaining"]:
+            subject = placed.asset.entities["subject"]
+            stains.setdefault(subject, set()).update(placed.asset.sidecar["SampleStaining"])
+            where.setdefault(subject, placed)
+    first = next(iter(stains), "")
+    for subject, names in stains.items():
+        if names != stains[first]:
+            message = (
+                f"sub-{subject} has {_listed(names)}, but sub-{first} {_listed(stains[first])}"
+            )
+            place = where[subject].record.where("sample_staining")
+            key, hint = "sample_staining", "SPIMquant wants the same stains of every subject"
+            yield Problem("dataset.mixed-stains", place, key, message, hint, Severity.WARNING)
+            return
+
+
 def participants_are_known(facts: Facts) -> Iterator[Problem]:
     """The participants table, where there is one, lists each subject once."""
     table = facts.inputs.participants
     if table is None:
         return
     if "participant_id" not in table.columns:
-        place = table.place(table.header)
-        message, hint = "is missing", "name the column of subjects participant_id"
+        near = closest("participant_id", table.columns, 0.6)
+        place = table.place(table.header, table.columns.index(near) if near else 0)
+        hint = f"rename {near!r}" if near else "name the column of subjects participant_id"
+        place, message = place if near else place._replace(column=0), "is missing"
         yield Problem("column.missing", place, "participant_id", message, hint)
         return
     column = table.columns.index("participant_id")
@@ -155,17 +206,20 @@ def participants_are_known(facts: Facts) -> Iterator[Problem]:
             place = table.place(row, column)
             yield Problem("participants.duplicate", place, "participant_id", message, "keep one")
         yield from _participant_cells(table, row)
-    for record, asset in facts.assets:
+    told: set[str] = set()
+    for record, asset in facts.assets if table.is_whole else ():
         label = asset.entities["subject"]
-        if label not in seen:
-            seen[label] = table.header  # told once
+        if label not in seen and label not in told:
+            told.add(label)
             message = f"sub-{label} is not in {table.file}"
-            place, hint = record.where("subject"), "add a row there"
+            place = record.where("subject")
+            hint = suggestion(label, seen) or "add a row there"
             yield Problem("participants.unknown", place, "subject", message, hint)
 
 
 def _participant_cells(table: TsvTable, row: Row) -> Iterator[Problem]:
-    for index, column in enumerate(table.columns):
+    for column in dict.fromkeys(table.columns):
+        index = table.columns.index(column)
         text = row.cells[index].strip()
         if column == "participant_id" and text in {"", MISSING}:
             place = table.place(row, index)
@@ -197,7 +251,7 @@ def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:
         return
     output = os.path.realpath(facts.options.output_dir)
     for record, asset in facts.assets:
-        if output == asset.source or output.startswith(asset.source + "/"):
+        if asset.source and (output == asset.source or output.startswith(asset.source + "/")):
             where = "is" if output == asset.source else "lies inside"
             message = f"the output directory {where} this source"
             place, hint = record.where("spim_path"), "choose another --output-dir"
@@ -244,9 +298,19 @@ def backend_works_here(facts: Facts) -> Iterator[Problem]:
                 yield Problem("backend.other-disk", place, "spim_path", message, hint)
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
 def _line(place: Place) -> str:
     return re.sub(r"^(.*?):(\d+).*$", r"\1 line \2", str(place))
 
+
+_TRAITS: tuple[tuple[str, str, str, Callable[[Asset], str]], ...] = (
+    ("dataset.mixed-formats", "spim_path", "becomes", lambda asset: asset.extension),
+    ("dataset.mixed-entities", "subject", "has", lambda asset: ", ".join(asset.entities)),
+)
+"""Problem code, column, verb, and what should be the same for all assets."""
 
 RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     needs_assets,
@@ -255,6 +319,9 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     names_fit_the_disk,
     samples_agree,
     pixel_sizes_are_known,
+    bids_version_is_known,
+    assets_are_alike,
+    subjects_have_the_same_stains,
     participants_are_known,
     options_are_known,
     output_is_apart_from_sources,

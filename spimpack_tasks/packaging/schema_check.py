@@ -113,7 +113,7 @@ def _missing(
     properties: dict[str, Any],
     document: Document,
 ) -> Problem:
-    hint = properties.get(name, {}).get("description", "")
+    hint = first_sentence(properties.get(name, {}).get("description", ""))
     place = document.key_place(path)
     unknown = [key for key in given if key not in properties]
     if name == closest(closest(name, unknown), properties):
@@ -143,11 +143,11 @@ def explain(error: ValidationError, written: str = "") -> tuple[str, str, str]:
         hint = suggestion(str(value), wanted) or f"one of: {', '.join(map(str, wanted))}"
         if value is None:
             return "value.empty", "is empty", hint
-        return "value.choice", f"{written or repr(value)} is not allowed", hint
+        return "value.choice", f"{written or shown_value(value)} is not allowed", hint
     if rule in {"pattern", "format"}:
         examples = error.schema.get("examples", [])  # type: ignore[union-attr]
         hint = f"write it like {examples[0]!r}" if examples else f"it must match {wanted}"
-        return "value.form", f"{value!r} is not well formed", hint
+        return "value.form", f"{shown_value(value)} is not well formed", hint
     count = len(value) if isinstance(value, list) else 0
     message = _RANGES.get(rule, "{reason}")
     values = {"wanted": wanted, "value": value, "count": count, "reason": error.message}
@@ -164,13 +164,20 @@ def _explain_type(value: Any, wanted: str | list[str], written: str) -> tuple[st
         hint = "put quotes around it"
     elif isinstance(value, str) and names == ["array"]:
         hint = f"write [{value}]"
-    given = written or _shown(value)
+    given = written or shown_value(value)
     return "value.type", f"must be {expected}, not {given}", hint
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """Return a value as messages show it, in quotes if it is text, and not longer than a line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def first_sentence(description: str) -> str:
+    """Return the first sentence of a description, as a hint: `name of the dataset`."""
+    sentence = description.split(". ", maxsplit=1)[0].rstrip(".")
+    return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
 
 
 def unlisted_key_problems(document: Document, schema: dict[str, Any]) -> Iterator[Problem]:
@@ -193,7 +200,7 @@ def unlisted_key_problems(document: Document, schema: dict[str, Any]) -> Iterato
                 yield Problem("key.unlisted", place, key, message, severity=Severity.WARNING)
 
 
-def closest(name: str, known: Any, cutoff: float = 0.75) -> str:
+def closest(name: str, known: Any, cutoff: float = 0.7) -> str:
     """Return the known name that `name` is likely to stand for, letter case aside, or nothing."""
     lower = {str(candidate).lower(): str(candidate) for candidate in known}
     near = get_close_matches(name.lower(), lower, n=1, cutoff=cutoff)

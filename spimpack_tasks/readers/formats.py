@@ -97,7 +97,7 @@ def examine_source(path: str, name: str = "") -> Source:
     """
     try:
         status = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise _missing(path) from None
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error

@@ -1,0 +1,525 @@
+"""Bad inputs: each case breaks one thing in a valid study, and says what is to be reported.
+
+`place` is `file:line:column`, `file:line` or `file`, as the message shows it; a shorter one leaves
+the rest open. `says` is a text that the message must hold, such as the offending value.
+"""
+
+# One case is one row, so rows are long.
+# ruff: noqa: E501
+# fmt: off
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Case:
+    """One bad input."""
+
+    id: str
+    spoil: Callable
+    code: str
+    place: str
+    says: str = ""
+    also: tuple[tuple[str, str], ...] = ()
+    """Further expected problems: code and place."""
+
+
+def manifest(old: str, new: str):
+    return lambda study: study.replace("manifest.yml", old, new)
+
+
+def inline(old: str, new: str):
+    def spoil(study):
+        study.inline()
+        study.replace("manifest.yml", old, new)
+
+    return spoil
+
+
+def as_manifest(content: str | bytes):
+    return lambda study: study.write("manifest.yml", content)
+
+
+def without_tables(content: str):
+    return lambda study: study.inline(content)
+
+
+def cell(line: int, column: str, text: str):
+    return lambda study: study.cell(line, column, text)
+
+
+def column(name: str, text: str):
+    return lambda study: study.column(name, text)
+
+
+def columns(**texts: str):
+    def spoil(study):
+        for name, text in texts.items():
+            study.column(name, text)
+
+    return spoil
+
+
+def rename(old: str, new: str):
+    return lambda study: study.rename(old, new)
+
+
+def drop(*names: str):
+    return lambda study: study.drop(*names)
+
+
+def row(**cells: str):
+    return lambda study: study.add_row(**cells)
+
+
+def table(old: str, new: str):
+    return lambda study: study.replace("scans.tsv", old, new)
+
+
+def as_table(content: str | bytes):
+    return lambda study: study.write("scans.tsv", content)
+
+
+def participants(old: str, new: str):
+    return lambda study: study.replace("participants.tsv", old, new)
+
+
+def option(**changes):
+    return lambda study: study.options.update(changes)
+
+
+def source(name: str, make: Callable = lambda _: None):
+    """Point the second row at a source of another kind, which `make` makes at its path."""
+
+    def spoil(study):
+        path = study.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+        study.cell(3, "spim_path", name)
+
+    return spoil
+
+
+def several(*spoilers: Callable):
+    def spoil(study):
+        for one in spoilers:
+            one(study)
+
+    return spoil
+
+
+def to_directory(name: str):
+    def spoil(study):
+        study.path(name).unlink()
+        study.path(name).mkdir()
+
+    return spoil
+
+
+def to_pipe(name: str):
+    def spoil(study):
+        study.path(name).unlink()
+        os.mkfifo(study.path(name))
+
+    return spoil
+
+
+def loop(path):
+    path.symlink_to(path.name)
+
+
+def broken(path):
+    path.symlink_to("nowhere.ims")
+
+
+def foreign(name: str, text: str = "mine\n"):
+    return lambda study: study.write(f"out/{name}", text)
+
+
+def hardlink_across_disks(study):
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == study.folder.stat().st_dev:
+        pytest.skip("there is no second disk")
+    folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    study.cleanup.append(folder)
+    (folder / "two.ims").write_bytes(b"x")
+    study.options["backend"] = "hardlink"
+    study.cell(3, "spim_path", str(folder / "two.ims"))
+
+
+def many_brackets(study):
+    study.write("manifest.yml", "dataset_description: " + "[" * 20_000)
+
+
+def alias_bomb(study):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for level in range(1, 10):
+        aliases = ", ".join([f"*a{level - 1}"] * 10)
+        lines.append(f"a{level}: &a{level} [{aliases}]")
+    study.write("manifest.yml", "\n".join(lines) + "\n")
+
+
+DESCRIPTION = [
+    Case("manifest-no-description", as_manifest("scans_tsv: scans.tsv\n"),
+         "key.missing", "manifest.yml:1", "dataset_description"),
+    Case("description-null", as_manifest("dataset_description:\nscans_tsv: scans.tsv\n"),
+         "value.empty", "manifest.yml:1", "must be a mapping"),
+    Case("description-is-a-list", as_manifest("dataset_description: [a]\nscans_tsv: scans.tsv\n"),
+         "value.type", "manifest.yml:1:22", "['a']"),
+    Case("name-missing", manifest("  Name: Demo\n", ""), "key.missing", "manifest.yml:1", "Name"),
+    Case("name-empty", manifest("Name: Demo", 'Name: ""'), "value.empty", "manifest.yml:2:9"),
+    Case("name-blank", manifest("Name: Demo", 'Name: "  "'), "value.empty", "manifest.yml:2:9"),
+    Case("name-null", manifest("Name: Demo", "Name:"), "value.empty", "manifest.yml:2:8"),
+    Case("name-number", manifest("Name: Demo", "Name: 0123"), "value.type", "manifest.yml:2:9", "0123"),
+    Case("name-list", manifest("Name: Demo", "Name: [Demo]"), "value.type", "manifest.yml:2:9", "['Demo']"),
+    Case("name-misspelt", manifest("Name: Demo", "Nmae: Demo"), "key.missing", "manifest.yml:2:3", "rename 'Nmae'"),
+    Case("version-missing", manifest('  BIDSVersion: "1.10.0"\n', ""), "key.missing", "manifest.yml:1", "BIDSVersion"),
+    Case("version-empty", manifest('"1.10.0"', '""'), "value.empty", "manifest.yml:3:16"),
+    Case("version-null", manifest('"1.10.0"', "~"), "value.empty", "manifest.yml:3:16"),
+    Case("version-number", manifest('"1.10.0"', "1.10"), "value.type", "manifest.yml:3:16", "1.10"),
+    Case("version-with-v", manifest('"1.10.0"', "v1.9.0"), "value.form", "manifest.yml:3:16", "'v1.9.0'"),
+    Case("version-line-end", manifest('"1.10.0"', r'"1.10.0\n"'), "value.form", "manifest.yml:3:16", r"'1.10.0\n'"),
+    Case("type-missing", manifest("  DatasetType: raw\n", ""), "key.missing", "manifest.yml:1", "DatasetType"),
+    Case("type-empty", manifest(": raw", ': ""'), "value.empty", "manifest.yml:4:16"),
+    Case("type-null", manifest(": raw", ": null"), "value.empty", "manifest.yml:4:16"),
+    Case("type-unknown", manifest(": raw", ": derived"), "value.choice", "manifest.yml:4:16", "'derived' is not allowed; did you mean 'derivative'?"),
+    Case("type-capital", manifest(": raw", ": RAW"), "value.choice", "manifest.yml:4:16", "did you mean 'raw'?"),
+    Case("type-truth", manifest(": raw", ": yes"), "value.choice", "manifest.yml:4:16", "yes"),
+    Case("licence-missing", manifest("  License: CC0\n", ""), "key.missing", "manifest.yml:1", "License"),
+    Case("licence-empty", manifest(": CC0", ": ''"), "value.empty", "manifest.yml:5:12"),
+    Case("licence-null", manifest(": CC0", ":"), "value.empty", "manifest.yml:5"),
+    Case("licence-british", manifest("License", "Licence"), "key.missing", "manifest.yml:5:3", "rename 'Licence'"),
+    Case("licence-number", manifest(": CC0", ": 4.0"), "value.type", "manifest.yml:5:12", "4.0"),
+    Case("two-keys-missing", manifest('  Name: Demo\n  BIDSVersion: "1.10.0"\n', ""),
+         "key.missing", "manifest.yml:1", "Name", (("key.missing", "manifest.yml:1"),)),
+    Case("authors-text", manifest("Authors:\n    - Ada Lovelace\n    - Santiago Ramón y Cajal", "Authors: Ada Lovelace"),
+         "value.type", "manifest.yml:6:12", "must be a list, not 'Ada Lovelace'; write [Ada Lovelace]"),
+    Case("authors-numbers", manifest("- Ada Lovelace", "- 1815"), "value.type", "manifest.yml:7:7", "1815"),
+    Case("authors-blank", manifest("- Ada Lovelace", "- ''"), "value.empty", "manifest.yml:7:7"),
+    Case("authors-mapping", manifest("- Ada Lovelace", "- Ada: Lovelace"), "value.type", "manifest.yml:7:7", "{'Ada': 'Lovelace'}"),
+    Case("generated-by-spread", manifest("  License: CC0", "  License: CC0\n  GeneratedBy: [{Name: a}, {Version: '1'}]"),
+         "key.missing", "manifest.yml:6", "dataset_description.GeneratedBy[1].Name"),
+    Case("generated-by-number", manifest("  License: CC0", "  License: CC0\n  GeneratedBy: [{Name: a, Version: 1.0}]"),
+         "value.type", "manifest.yml:6:36", "1.0"),
+    Case("description-misspelt", manifest("  License: CC0", "  License: CC0\n  Fundings: [me]"),
+         "key.unknown", "manifest.yml:6:3", "did you mean 'Funding'?"),
+    Case("required-fields-text", manifest("  License: CC0", "  License: CC0\n  RequiredMicroscopyFields: Immersion"),
+         "value.type", "manifest.yml:6:29", "'Immersion'"),
+    Case("required-field-absent", manifest("  License: CC0", "  License: CC0\n  RequiredMicroscopyFields: [Immersion]"),
+         "sidecar.required", "scans.tsv:1", "Immersion"),
+    Case("required-field-empty", several(
+            manifest("  License: CC0", "  License: CC0\n  RequiredMicroscopyFields: [Immersion]"),
+            columns(Immersion="oil"), cell(3, "Immersion", "")),
+         "sidecar.required", "scans.tsv:3:56", "Immersion"),
+]
+
+YAML = [
+    Case("manifest-missing", lambda s: s.path("manifest.yml").unlink(), "file.missing", "manifest.yml"),
+    Case("manifest-directory", to_directory("manifest.yml"), "file.not-a-file", "manifest.yml"),
+    Case("manifest-pipe", to_pipe("manifest.yml"), "file.not-a-file", "manifest.yml"),
+    Case("manifest-empty", as_manifest(""), "manifest.empty", "manifest.yml"),
+    Case("manifest-comment", as_manifest("# later\n---\n"), "manifest.empty", "manifest.yml"),
+    Case("manifest-list", as_manifest("- a\n- b\n"), "manifest.form", "manifest.yml:1:1"),
+    Case("manifest-text", as_manifest("scans.tsv\n"), "manifest.form", "manifest.yml:1:1"),
+    Case("manifest-zip", as_manifest(b"PK\x03\x04\xff\xfe\x00"), "file.encoding", "manifest.yml:1"),
+    Case("manifest-latin-1", lambda s: s.write("manifest.yml", s.path("manifest.yml").read_text().encode("latin-1")),
+         "file.encoding", "manifest.yml:8", "not UTF-8"),
+    Case("manifest-utf-16", lambda s: s.write("manifest.yml", s.path("manifest.yml").read_text().encode("utf-16")),
+         "file.encoding", "manifest.yml:1", "UTF-16"),
+    Case("manifest-utf-16-no-mark", as_manifest("a: b\n".encode("utf-16-le")), "file.encoding", "manifest.yml:1", "NUL"),
+    Case("manifest-too-large", as_manifest("#" * (16 * 2**20 + 1)), "file.too-large", "manifest.yml", "16 MiB"),
+    Case("yaml-syntax", manifest("  License: CC0", "  License: [CC0"), "yaml.syntax", "manifest.yml:6"),
+    Case("yaml-tab", manifest("  License: CC0", "\tLicense: CC0"), "yaml.syntax", "manifest.yml:5:1"),
+    Case("yaml-control-character", manifest("Name: Demo", "Name: Dé\x07mo"), "yaml.syntax", "manifest.yml:2:11", r"'\x07'"),
+    Case("yaml-tag", manifest("Name: Demo", "Name: !!python/object/apply:os.system [ls]"), "yaml.tag", "manifest.yml:2:9", "python/object"),
+    Case("yaml-own-tag", manifest("Name: Demo", "Name: !env HOME"), "yaml.tag", "manifest.yml:2:9", "!env"),
+    Case("yaml-alias-unknown", manifest("Name: Demo", "Name: *nobody"), "yaml.alias", "manifest.yml:2:9", "*nobody"),
+    Case("yaml-alias-bomb", alias_bomb, "yaml.alias", "manifest.yml:5:45"),
+    Case("yaml-brackets", many_brackets, "yaml.depth", "manifest.yml:1"),
+    Case("yaml-deep", manifest("  License: CC0", "  License: CC0\n  DatasetLinks: " + "{a: " * 60 + "b" + "}" * 60),
+         "yaml.depth", "manifest.yml:6"),
+    Case("yaml-two-documents", lambda s: s.write("manifest.yml", s.path("manifest.yml").read_text() + "---\na: b\n"),
+         "yaml.documents", "manifest.yml:11"),
+    Case("yaml-not-a-number", manifest("  License: CC0", "  License: CC0\n  Extra: .nan"), "yaml.not-finite", "manifest.yml:6:10", ".nan"),
+    Case("yaml-infinite", manifest("  License: CC0", "  License: CC0\n  Extra: [-.inf]"), "yaml.not-finite", "manifest.yml:6:11", "-.inf"),
+    Case("yaml-key-number", manifest("  License: CC0", "  License: CC0\n  1: one"), "yaml.key-type", "manifest.yml:6:3", "1"),
+    Case("yaml-key-truth", manifest("  License: CC0", "  License: CC0\n  on: one"), "yaml.key-type", "manifest.yml:6:3", "'on'"),
+    Case("yaml-key-list", manifest("  License: CC0", "  License: CC0\n  [a, b]: one"), "yaml.key-type", "manifest.yml:6:3"),
+    Case("yaml-merge-text", inline("        metadata:", "        <<: brain\n        metadata:"), "yaml.merge", "manifest.yml:14:9"),
+    Case("duplicate-key-top", lambda s: s.write("manifest.yml", s.path("manifest.yml").read_text() + "scans_tsv: other.tsv\n"),
+         "yaml.duplicate-key", "manifest.yml:11:1", "first in line 9"),
+    Case("duplicate-key-description", manifest("  License: CC0", "  License: CC0\n  Name: Other"),
+         "yaml.duplicate-key", "manifest.yml:6:3", "first in line 2"),
+    Case("duplicate-key-deep", manifest("  License: CC0", "  License: CC0\n  GeneratedBy: [{Name: a, Name: b}]"),
+         "yaml.duplicate-key", "manifest.yml:6:27", "Name"),
+    Case("duplicate-key-asset", inline("        metadata:", "        sample: other\n        metadata:"),
+         "yaml.duplicate-key", "manifest.yml:14:9", "first in line 10"),
+    Case("duplicate-key-metadata", inline("          PixelSizeUnits: um", "          PixelSizeUnits: um\n          PixelSizeUnits: mm"),
+         "yaml.duplicate-key", "manifest.yml:17:11", "first in line 16"),
+    Case("duplicate-key-short-name", inline("        metadata:", "        sub: '03'\n        metadata:"),
+         "yaml.duplicate-key", "manifest.yml:14:9", "gives subject"),
+    Case("duplicate-key-in-and-out", inline("        metadata:", "        PixelSizeUnits: mm\n        metadata:"),
+         "yaml.duplicate-key", "manifest.yml:17:11", "PixelSizeUnits"),
+    Case("key-unknown", manifest("scans_tsv:", "notes: x\nscans_tsv:"), "key.unknown", "manifest.yml:9:1", "known keys: dataset_description"),
+    Case("key-misspelt", manifest("participants_tsv", "participant_tsv"), "key.unknown", "manifest.yml:10:1", "did you mean 'participants_tsv'?"),
+    Case("key-misspelt-table", several(lambda s: s.path("scans.tsv").rename("other.tsv"), manifest("scans_tsv: scans.tsv", "scan_tsv: other.tsv")),
+         "key.unknown", "manifest.yml:9:1", "did you mean 'scans_tsv'?"),
+    Case("key-capital", manifest("scans_tsv", "Scans_TSV"), "key.unknown", "manifest.yml:9:1", "did you mean 'scans_tsv'?"),
+]
+
+INLINE = [
+    Case("datasets-text", without_tables("dataset_description: {Name: a, BIDSVersion: 1.10.0, DatasetType: raw, License: CC0}\ndatasets: study\n"),
+         "value.type", "manifest.yml:2:11", "'study'"),
+    Case("dataset-without-assets", inline("    assets:\n", "    images:\n"), "key.missing", "manifest.yml:7:5", "datasets[0].assets",
+         (("key.unknown", "manifest.yml:8:5"),)),
+    Case("dataset-key-unknown", inline("  - dataset_id: study\n", "  - datasetid: study\n"), "key.unknown", "manifest.yml:7:5", "did you mean 'dataset_id'?"),
+    Case("dataset-id-number", inline("dataset_id: study", "dataset_id: 007"), "value.type", "manifest.yml:7:17", "007"),
+    Case("assets-mapping", inline('      - subject: "01"', '      a:\n      - subject: "01"'), "value.type", "manifest.yml:9:7"),
+    Case("asset-text", inline('      - subject: "02"', '      - two.ims\n      - subject: "02"'), "value.type", "manifest.yml:17:9", "'two.ims'"),
+    Case("subject-octal", inline('"01"', "01"), "value.type", "manifest.yml:9:18", "must be text, not 01; put quotes around it: '01'"),
+    Case("subject-date", inline('"01"', "2026-03-31"), "value.label", "manifest.yml:9:18", "write '20260331'"),
+    Case("session-truth", inline("        metadata:", "        session: no\n        metadata:"), "value.type", "manifest.yml:14:18", "not no"),
+    Case("session-list", inline("        metadata:", "        session: [1]\n        metadata:"), "value.type", "manifest.yml:14:18", "[1]"),
+    Case("run-number", inline("        metadata:", "        run: 010\n        metadata:"), "value.type", "manifest.yml:14:14", "010"),
+    Case("label-line-end", inline('"01"', r'"01\n"'), "value.label", "manifest.yml:9:18", r"'01\n'"),
+    Case("label-line-end-folded", inline('subject: "01"', "subject: |\n          01"), "value.label", "manifest.yml:9:18", r"'01\n'"),
+    Case("inline-missing-key", inline("        orientation_string_xyz: RPI\n        sample_staining: [Abeta, YoPro]\n        metadata", "        sample_staining: [Abeta, YoPro]\n        metadata"),
+         "column.missing", "manifest.yml:9", "orientation_string_xyz"),
+    Case("inline-near-miss", inline("        orientation_string_xyz: RPI\n        sample_staining: [Abeta, YoPro]\n        metadata", "        orientation: RPI\n        sample_staining: [Abeta, YoPro]\n        metadata"),
+         "column.missing", "manifest.yml:12:9", "rename 'orientation'"),
+    Case("inline-null-path", inline("spim_path: raw/one.ome.zarr", "spim_path: ~"), "value.empty", "manifest.yml:11:20"),
+    Case("inline-nul-path", inline("spim_path: raw/one.ome.zarr", r'spim_path: "raw/on\0e.ims"'), "source.unreadable", "manifest.yml:11:20"),
+    Case("inline-path-list", inline("spim_path: raw/one.ome.zarr", "spim_path: [raw/one.ome.zarr]"), "value.type", "manifest.yml:11:20", "['raw/one.ome.zarr']"),
+    Case("inline-staining-numbers", inline("[Abeta, YoPro]\n        metadata", "[1, 2]\n        metadata"), "value.type", "manifest.yml:13:26", "[1, 2]"),
+    Case("inline-staining-null", inline("[Abeta, YoPro]\n        metadata", "[Abeta, ~]\n        metadata"), "value.type", "manifest.yml:13:26", "None"),
+    Case("inline-staining-hole", inline("[Abeta, YoPro]\n        metadata", "[Abeta, '', YoPro]\n        metadata"), "value.staining", "manifest.yml:13:26"),
+    Case("inline-staining-empty", inline("[Abeta, YoPro]\n        metadata", "[]\n        metadata"), "value.empty", "manifest.yml:13:26"),
+    Case("inline-staining-number", inline("[Abeta, YoPro]\n        metadata", "488\n        metadata"), "value.type", "manifest.yml:13:26", "488"),
+    Case("metadata-list", inline("metadata:\n          PixelSize: [1.8, 1.8, 4]\n          PixelSizeUnits: um", "metadata: [a]"), "value.type", "manifest.yml:14:19", "['a']"),
+    Case("metadata-entity", inline("          PixelSizeUnits: um", "          PixelSizeUnits: um\n          session: '1'"), "column.reserved", "manifest.yml:17:11", "metadata.session"),
+    Case("metadata-orientation", inline("          PixelSizeUnits: um", "          PixelSizeUnits: um\n          OrientationStringXYZ: RPI"), "column.reserved", "manifest.yml:17:11", "orientation_string_xyz"),
+    Case("metadata-number-text", inline("[1.8, 1.8, 4]", "[1.8, '1.8', 4]"), "value.type", "manifest.yml:15:22", "'1.8'"),
+    Case("metadata-zero", inline("[1.8, 1.8, 4]", "[1.8, 1.8, 0]"), "value.range", "manifest.yml:15:22", "greater than 0"),
+    Case("metadata-string-number", inline("          PixelSizeUnits: um", "          PixelSizeUnits: um\n          Immersion: 1.52"), "value.type", "manifest.yml:17:22", "1.52"),
+    Case("metadata-software-list", inline("          PixelSizeUnits: um", "          PixelSizeUnits: um\n          SoftwareVersions: [a, b]"), "value.type", "manifest.yml:17:29", "['a', 'b']"),
+    Case("table-and-inline", lambda s: (s.write("manifest.yml", s.path("manifest.yml").read_text() + (
+            "datasets:\n  - assets:\n      - {subject: '02', sample: brain, session: '1', spim_path: raw/two.ims, orientation_string_xyz: RPI, sample_staining: a;b}\n")),),
+         "path.duplicate", "manifest.yml:13:19", "sub-02_ses-1_sample-brain_SPIM"),
+]
+
+NO_ASSETS = [
+    Case("no-rows-default-table", several(manifest("scans_tsv: scans.tsv\n", ""), as_table("subject\tsample\tspim_path\torientation_string_xyz\tsample_staining\n")),
+         "assets.none", "scans.tsv"),
+    Case("no-rows-table", as_table("subject\tsample\tspim_path\torientation_string_xyz\tsample_staining\n\n\n"), "assets.none", "scans.tsv"),
+    Case("no-table-at-all", several(manifest("scans_tsv: scans.tsv\nparticipants_tsv: participants.tsv\n", ""), lambda s: s.path("scans.tsv").unlink()),
+         "assets.none", "manifest.yml", "scans_tsv"),
+    Case("no-datasets", without_tables("dataset_description: {Name: a, BIDSVersion: 1.10.0, DatasetType: raw, License: CC0}\ndatasets: []\n"),
+         "assets.none", "manifest.yml:2:1"),
+    Case("no-assets-in-dataset", without_tables("dataset_description: {Name: a, BIDSVersion: 1.10.0, DatasetType: raw, License: CC0}\ndatasets:\n  - dataset_id: a\n    assets: []\n"),
+         "assets.none", "manifest.yml:2:1"),
+]
+
+TABLES = [
+    Case("table-missing", manifest("scans_tsv: scans.tsv", "scans_tsv: scan.tsv"), "file.missing", "manifest.yml:9:12", "scan.tsv"),
+    Case("table-key-number", manifest("scans_tsv: scans.tsv", "scans_tsv: 1"), "value.type", "manifest.yml:9:12", "1"),
+    Case("table-key-null", manifest("scans_tsv: scans.tsv", "scans_tsv:"), "value.empty", "manifest.yml:9"),
+    Case("table-key-blank", manifest("scans_tsv: scans.tsv", "scans_tsv: ' '"), "value.empty", "manifest.yml:9:12"),
+    Case("table-key-nul", manifest("scans_tsv: scans.tsv", r'scans_tsv: "a\0.tsv"'), "file.unreadable", "manifest.yml:9:12"),
+    Case("table-outside", manifest("scans_tsv: scans.tsv", "scans_tsv: ../scans.tsv"), "table.outside", "manifest.yml:9:12", "'../scans.tsv'"),
+    Case("table-absolute-outside", manifest("scans_tsv: scans.tsv", "scans_tsv: /etc/passwd"), "table.outside", "manifest.yml:9:12", "/etc/passwd"),
+    Case("table-link-outside", lambda s: (s.path("scans.tsv").unlink(), s.path("scans.tsv").symlink_to("/etc/passwd")), "table.outside", "manifest.yml:9:12"),
+    Case("table-directory", to_directory("scans.tsv"), "file.not-a-file", "manifest.yml:9:12", "scans.tsv"),
+    Case("table-pipe", to_pipe("scans.tsv"), "file.not-a-file", "manifest.yml:9:12", "scans.tsv"),
+    Case("table-pipe-by-default", several(to_pipe("scans.tsv"), manifest("scans_tsv: scans.tsv\n", "")), "file.not-a-file", "manifest.yml", "scans.tsv"),
+    Case("table-empty", as_table(""), "table.empty", "scans.tsv"),
+    Case("table-blank-lines", as_table("\n\n\n"), "table.empty", "scans.tsv"),
+    Case("table-latin-1", lambda s: (s.cell(3, "sample_staining", "é"), s.write("scans.tsv", s.path("scans.tsv").read_text().encode("latin-1"))),
+         "file.encoding", "scans.tsv:3"),
+    Case("table-utf-16", lambda s: s.write("scans.tsv", s.path("scans.tsv").read_text().encode("utf-16")), "file.encoding", "scans.tsv:1", "UTF-16"),
+    Case("table-comma", lambda s: s.write("scans.tsv", s.path("scans.tsv").read_text().replace("\t", ",")), "table.separator", "scans.tsv:1"),
+    Case("header-duplicate", rename("session", "sample"), "table.duplicate-header", "scans.tsv:1:65", "sample: is the name of 2 columns"),
+    Case("header-duplicate-names", rename("session", "sub"), "table.duplicate-header", "scans.tsv:1:65", "gives subject"),
+    Case("header-duplicate-short-first", several(rename("subject", "sub"), rename("session", "subject")), "table.duplicate-header", "scans.tsv:1:61", "gives subject"),
+    Case("header-blank", rename("session", ""), "table.blank-header", "scans.tsv:1:65", "column 6"),
+    Case("row-long", table("\tum\t4x\n02", "\tum\t4x\textra\n02"), "table.ragged-row", "scans.tsv:2:1", "has 10 cells, the header has 9"),
+    Case("row-short", table("raw/two.ims\tRPI\tAbeta;YoPro\t1", "raw/two.ims"), "table.ragged-row", "scans.tsv:3:1", "has 6 cells"),
+    Case("quote-unclosed", cell(3, "sample_staining", '"Abeta;YoPro'), "table.quote", "scans.tsv:3:1", "unclosed quote"),
+    Case("quote-inside", cell(3, "sample_staining", '"Abeta" YoPro'), "table.quote", "scans.tsv:3:1", "expected after"),
+    Case("quote-over-lines", cell(3, "sample_staining", '"Abeta\nYoPro"'), "table.quote", "scans.tsv:3:1", "over the end of a line", (("table.ragged-row", "scans.tsv:4"),)),
+    Case("column-missing", drop("sample_staining"), "column.missing", "scans.tsv:1", "sample_staining"),
+    Case("columns-missing", drop("sample_staining", "subject"), "column.missing", "scans.tsv:1", "", (("column.missing", "scans.tsv:1"),)),
+    Case("column-near-miss", rename("sample_staining", "staining"), "column.missing", "scans.tsv:1:49", "rename 'staining'"),
+    Case("column-capital", rename("subject", "Subject"), "column.missing", "scans.tsv:1:1", "rename 'Subject'"),
+    Case("column-original-name", rename("spim_path", "path"), "column.missing", "scans.tsv:1:16", "rename 'path'"),
+    Case("column-orientation-key", rename("orientation_string_xyz", "OrientationStringXYZ"), "column.missing", "scans.tsv:1:26", "rename 'OrientationStringXYZ'"),
+    Case("column-misspelt", rename("session", "sesion"), "column.misspelt", "scans.tsv:1:65", "did you mean 'session'?"),
+    Case("column-metadata", rename("session", "metadata"), "column.reserved", "scans.tsv:1:65", "metadata"),
+    Case("column-reserved-orientation", column("OrientationStringXYZ", "RPI"), "column.reserved", "scans.tsv:1:112", "orientation_string_xyz"),
+    Case("column-reserved-staining", column("SampleStaining", "a"), "column.reserved", "scans.tsv:1:112", "sample_staining"),
+]
+
+CELLS = [
+    Case("subject-hyphen", cell(3, "subject", "a-2"), "value.label", "scans.tsv:3:1", "'a-2' has other characters than letters and digits; write 'a2'"),
+    Case("subject-prefix", cell(3, "subject", "sub-02"), "value.label", "scans.tsv:3:1", "write '02'"),
+    Case("subject-empty", cell(3, "subject", ""), "value.empty", "scans.tsv:3:1", "give the subject"),
+    Case("subject-not-known", cell(3, "subject", "n/a"), "value.empty", "scans.tsv:3:1", "n/a"),
+    Case("subject-blank", cell(3, "subject", "  "), "value.empty", "scans.tsv:3:1"),
+    Case("subject-trailing-blank", cell(3, "subject", "02 "), "value.label", "scans.tsv:3:1", "'02 '"),
+    Case("sample-underscore", cell(3, "sample", "left_half"), "value.label", "scans.tsv:3:4", "write 'lefthalf'"),
+    Case("sample-space", cell(3, "sample", "left half"), "value.label", "scans.tsv:3:4", "'left half'"),
+    Case("sample-accent", cell(3, "sample", "cérébro"), "value.label", "scans.tsv:3:4", "write 'crbro'"),
+    Case("sample-digits-of-other-scripts", cell(3, "sample", "٣"), "value.label", "scans.tsv:3:4", "letters and digits only"),
+    Case("sample-empty", cell(3, "sample", ""), "value.empty", "scans.tsv:3:4"),
+    Case("sample-escape", cell(3, "sample", "../x"), "value.label", "scans.tsv:3:4", "'../x'"),
+    Case("session-dot", cell(3, "session", "1.5"), "value.label", "scans.tsv:3:38", "'1.5'"),
+    Case("acquisition-slash", column("acq", "4x/0.28"), "value.label", "scans.tsv:2", "'4x/0.28'",
+         (("value.label", "scans.tsv:3"), ("value.label", "scans.tsv:4"))),
+    Case("stain-plus", several(columns(stain="a"), cell(4, "stain", "a+b")), "value.label", "scans.tsv:4", "'a+b'"),
+    Case("run-letters", several(columns(run="1"), cell(4, "run", "1a")), "value.index", "scans.tsv:4", "'1a' has other characters than digits; write '1'"),
+    Case("run-negative", several(columns(run="1"), cell(4, "run", "-1")), "value.index", "scans.tsv:4", "'-1'"),
+    Case("chunk-decimal", several(columns(chunk="1"), cell(4, "chunk", "1.0")), "value.index", "scans.tsv:4", "'1.0'"),
+    Case("orientation-letter", cell(3, "orientation_string_xyz", "RPX"), "value.orientation", "scans.tsv:3:22", "'RPX'"),
+    Case("orientation-pair", cell(3, "orientation_string_xyz", "RLS"), "value.orientation", "scans.tsv:3:22", "'RLS'"),
+    Case("orientation-short", cell(3, "orientation_string_xyz", "RP"), "value.orientation", "scans.tsv:3:22", "'RP'"),
+    Case("orientation-long", cell(3, "orientation_string_xyz", "RPIS"), "value.orientation", "scans.tsv:3:22", "'RPIS'"),
+    Case("orientation-empty", cell(3, "orientation_string_xyz", ""), "value.empty", "scans.tsv:3:22"),
+    Case("staining-hole", cell(3, "sample_staining", "Abeta;;YoPro"), "value.staining", "scans.tsv:3:26", "'Abeta;;YoPro'"),
+    Case("staining-hole-at-end", cell(3, "sample_staining", "Abeta;"), "value.staining", "scans.tsv:3:26", "'Abeta;'"),
+    Case("staining-commas", cell(3, "sample_staining", "Abeta, ,YoPro"), "value.staining", "scans.tsv:3:26"),
+    Case("staining-empty", cell(3, "sample_staining", ""), "value.empty", "scans.tsv:3:26"),
+    Case("staining-separators", cell(3, "sample_staining", ";"), "value.empty", "scans.tsv:3:26"),
+    Case("magnification-unit", cell(3, "Magnification", "4y"), "value.type", "scans.tsv:3:53", "'4y'"),
+    Case("magnification-zero", cell(3, "Magnification", "0"), "value.range", "scans.tsv:3:53", "greater than 0"),
+    Case("magnification-infinite", cell(3, "Magnification", "1e999"), "value.range", "scans.tsv:3:53", "'1e999'"),
+    Case("magnification-nan", cell(3, "Magnification", "nan"), "value.type", "scans.tsv:3:53", "'nan'"),
+    Case("pixel-size-letter", cell(3, "PixelSize", "2,x,4"), "value.type", "scans.tsv:3:40", "'x'"),
+    Case("pixel-size-zero", cell(3, "PixelSize", "0;1;1"), "value.range", "scans.tsv:3:40", "greater than 0, not 0"),
+    Case("pixel-size-negative", cell(3, "PixelSize", "-1;1;1"), "value.range", "scans.tsv:3:40", "-1"),
+    Case("pixel-size-one", cell(3, "PixelSize", "2"), "value.range", "scans.tsv:3:40", "2 items or more, not 1"),
+    Case("pixel-size-four", cell(3, "PixelSize", "1;2;3;4"), "value.range", "scans.tsv:3:40", "3 items or fewer, not 4"),
+    Case("pixel-size-hole", cell(3, "PixelSize", "1;;3"), "value.type", "scans.tsv:3:40", "''"),
+    Case("aperture-decimal-comma", several(columns(NumericalAperture="0.5"), cell(3, "NumericalAperture", "0,5")), "value.type", "scans.tsv:3:56", "'0,5'; write a point"),
+    Case("units-inch", cell(3, "PixelSizeUnits", "inch"), "value.choice", "scans.tsv:3:50", "'inch'"),
+    Case("units-missing", drop("PixelSizeUnits"), "sidecar.incomplete", "scans.tsv:1", "PixelSizeUnits"),
+    Case("units-empty", cell(3, "PixelSizeUnits", ""), "sidecar.incomplete", "scans.tsv:3:50", "PixelSizeUnits"),
+    Case("pixel-size-empty", cell(3, "PixelSize", ""), "sidecar.incomplete", "scans.tsv:3:40", "PixelSize"),
+    Case("environment", several(columns(SampleEnvironment="ex vivo"), cell(3, "SampleEnvironment", "ex-vivo")), "value.choice", "scans.tsv:3:56", "did you mean 'ex vivo'?"),
+    Case("matrix-text", several(columns(ChunkTransformationMatrixAxis="X;Y", ChunkTransformationMatrix=""), cell(3, "ChunkTransformationMatrix", "[[1,0,0],[0,NaN,0],[0,0,1]]")),
+         "value.type", "scans.tsv:3:60", "NaN"),
+    Case("matrix-brackets", several(columns(ChunkTransformationMatrixAxis="X;Y", ChunkTransformationMatrix=""), cell(3, "ChunkTransformationMatrix", "[" * 100_000)),
+         "value.type", "scans.tsv:3:60", "[[[..."),
+    Case("matrix-without-axes", columns(ChunkTransformationMatrix="[[1,0,0],[0,1,0],[0,0,1]]"), "sidecar.incomplete", "scans.tsv:1", "ChunkTransformationMatrixAxis"),
+    Case("antibody-hole", several(columns(SamplePrimaryAntibody="a;b"), cell(3, "SamplePrimaryAntibody", "a;;b")), "value.empty", "scans.tsv:3:56", "'a;;b'"),
+    Case("sample-type", several(columns(sample_type="tissue"), cell(3, "sample_type", "brain")), "value.choice", "scans.tsv:3:56", "'brain'"),
+    Case("sample-type-contradiction", several(columns(sample_type="tissue"), row(session="2", sample_type="organoid")),
+         "sample.contradiction", "scans.tsv:5", "is 'organoid', but 'tissue' in scans.tsv line 2"),
+    Case("derived-from", several(columns(derived_from=""), cell(3, "derived_from", "brain")), "value.form", "scans.tsv:3:56", "'brain'"),
+    Case("acq-time-date-only", several(columns(acq_time=""), cell(3, "acq_time", "2026-03-31")), "value.form", "scans.tsv:3:56", "write it like '2026-03-31T14:05:00'"),
+    Case("acq-time-blank", several(columns(acq_time=""), cell(3, "acq_time", "2026-03-31 14:05:00")), "value.form", "scans.tsv:3:56", "'2026-03-31 14:05:00'"),
+    Case("acq-time-impossible", several(columns(acq_time=""), cell(3, "acq_time", "2026-02-30T14:05:00")), "value.form", "scans.tsv:3:56", "'2026-02-30T14:05:00'"),
+    Case("acq-time-us", several(columns(acq_time=""), cell(3, "acq_time", "3/31/2026")), "value.form", "scans.tsv:3:56", "'3/31/2026'"),
+]
+
+SOURCES = [
+    Case("source-missing", source("raw/none.ims"), "source.missing", "scans.tsv:3:10", "raw/none.ims"),
+    Case("source-empty-cell", cell(3, "spim_path", ""), "value.empty", "scans.tsv:3:10"),
+    Case("source-trailing-blank", cell(3, "spim_path", "raw/two.ims "), "source.missing", "scans.tsv:3:10", "begins or ends with a blank"),
+    Case("source-broken-link", source("raw/link.ims", broken), "source.missing", "scans.tsv:3:10", "is a link to 'nowhere.ims'"),
+    Case("source-loop", source("raw/loop.ims", loop), "source.unreadable", "scans.tsv:3:10", "back to itself"),
+    Case("source-pipe", source("raw/pipe.ims", os.mkfifo), "source.not-a-file", "scans.tsv:3:10", "pipe.ims"),
+    Case("source-pipe-tif", source("raw/pipe.ome.tif", os.mkfifo), "source.not-a-file", "scans.tsv:3:10", "pipe.ome.tif"),
+    Case("source-device", cell(3, "spim_path", "/dev/null"), "source.not-a-file", "scans.tsv:3:10", "/dev/null"),
+    Case("source-link-to-device", source("raw/null.ims", lambda path: path.symlink_to("/dev/zero")), "source.not-a-file", "scans.tsv:3:10"),
+    Case("source-directory", source("raw/plain", lambda path: path.mkdir()), "source.format", "scans.tsv:3:10", "directory of no known format"),
+    Case("source-folder-itself", cell(3, "spim_path", "."), "source.format", "scans.tsv:3:10"),
+    Case("source-format", source("raw/two.czi", lambda path: path.write_text("x")), "source.format", "scans.tsv:3:10", "known endings are .ome.zarr.zip"),
+    Case("source-no-ending", source("raw/two", lambda path: path.write_text("x")), "source.format", "scans.tsv:3:10"),
+    Case("source-empty", source("raw/empty.ims", lambda path: path.touch()), "source.empty", "scans.tsv:3:10", "empty.ims"),
+    Case("source-zarr-file", source("raw/two.ome.zarr", lambda path: path.write_text("x")), "source.not-a-directory", "scans.tsv:3:10", "OME-Zarr is a directory"),
+    Case("source-ims-directory", source("raw/dir.ims", lambda path: path.mkdir()), "source.not-a-file", "scans.tsv:3:10", "Imaris is a file"),
+    Case("source-zarr-bare", source("raw/bare.ome.zarr", lambda path: path.mkdir()), "source.format", "scans.tsv:3:10", "zarr.json"),
+    Case("source-no-tiff", source("raw/text.ome.tif", lambda path: path.write_text("text")), "source.content", "scans.tsv:3:10", "text.ome.tif"),
+    Case("source-name-too-long", cell(3, "spim_path", "raw/" + "x" * 300 + ".ims"), "source.unreadable", "scans.tsv:3:10", "File name too long"),
+    Case("source-through-a-file", cell(3, "spim_path", "raw/two.ims/x.ims"), "source.missing", "scans.tsv:3:10"),
+    Case("source-other-home", cell(3, "spim_path", "~nobody/two.ims"), "source.missing", "scans.tsv:3:10", "~nobody"),
+    Case("source-url", cell(3, "spim_path", "s3://bucket/two.ome.zarr"), "source.missing", "scans.tsv:3:10", "s3:"),
+]
+
+PATHS = [
+    Case("path-twice", row(), "path.duplicate", "scans.tsv:5:1", "sub-01_ses-1_sample-brain_SPIM, as scans.tsv line 2 does"),
+    Case("path-twice-other-source", row(spim_path="raw/two.ims"), "path.duplicate", "scans.tsv:5:1", "line 2"),
+    Case("path-twice-with-another-mistake", row(spim_path="raw/none.ims"), "path.duplicate", "scans.tsv:5:1", "", (("source.missing", "scans.tsv:5:10"),)),
+    Case("path-case", row(sample="Brain"), "path.case", "scans.tsv:5:1", "sub-01_ses-1_sample-Brain_SPIM"),
+    Case("subject-case", several(cell(2, "subject", "ab"), cell(3, "subject", "aB"), cell(3, "sample", "other"),
+            participants("sub-01", "ab"), participants("sub-02", "aB")),
+         "path.case", "scans.tsv:3:1", "sub-aB and sub-ab (scans.tsv line 2) differ in letter case only"),
+    Case("name-too-long", several(cell(3, "sample", "x" * 240)), "path.too-long", "scans.tsv:3:1", "bytes; 255 is the most"),
+]
+
+PARTICIPANTS = [
+    Case("participants-missing-table", manifest("participants_tsv: participants.tsv", "participants_tsv: people.tsv"), "file.missing", "manifest.yml:10:19", "people.tsv"),
+    Case("participants-number", manifest("participants_tsv: participants.tsv", "participants_tsv: 3"), "value.type", "manifest.yml:10:19", "3"),
+    Case("participants-outside", manifest("participants_tsv: participants.tsv", "participants_tsv: ../participants.tsv"), "table.outside", "manifest.yml:10:19"),
+    Case("participants-column", participants("participant_id", "participant"), "column.missing", "participants.tsv:1:1", "rename 'participant'"),
+    Case("participants-no-column", participants("participant_id", "who"), "column.missing", "participants.tsv:1", "participant_id"),
+    Case("participants-duplicate", participants("sub-02\t", "sub-01\t"), "participants.duplicate", "participants.tsv:3:1", "line 2 already",
+         (("participants.unknown", "scans.tsv:3:1"),)),
+    Case("participants-duplicate-prefix", participants("sub-03\t10\tn/a\twt\n", "sub-03\t10\tn/a\twt\n01\t9\tF\twt\n"), "participants.duplicate", "participants.tsv:5:1", "'01'"),
+    Case("participants-unknown", participants("sub-03\t10\tn/a\twt\n", ""), "participants.unknown", "scans.tsv:4:1", "sub-03 is not in participants.tsv"),
+    Case("participants-unknown-once", several(participants("sub-03\t10\tn/a\twt\n", ""), row(subject="03", session="2")), "participants.unknown", "scans.tsv:4:1"),
+    Case("participants-case", several(cell(3, "subject", "2b"), participants("sub-02", "sub-2B")), "participants.unknown", "scans.tsv:3:1", "did you mean"),
+    Case("participants-empty-id", participants("sub-03\t10", "\t10"), "value.empty", "participants.tsv:4:1", "", (("participants.unknown", "scans.tsv:4:1"),)),
+    Case("participants-bad-id", participants("sub-03\t10\tn/a\twt\n", "sub-03\t10\tn/a\twt\nsub-0_4\t1\tF\twt\n"), "value.form", "participants.tsv:5:1", "'sub-0_4'"),
+    Case("participants-age", participants("12.5", "P90D"), "value.form", "participants.tsv:2:8", "'P90D' is not well formed; write it like '12.5'"),
+    Case("participants-age-comma", participants("12.5", "12,5"), "value.form", "participants.tsv:2:8", "'12,5'"),
+    Case("participants-sex", participants("11\tM", "11\tmal"), "value.choice", "participants.tsv:3:11", "'mal' is not allowed; did you mean"),
+    Case("participants-header-duplicate", participants("genotype", "sex"), "table.duplicate-header", "participants.tsv:1:24", "sex"),
+    Case("participants-header-blank", participants("genotype", ""), "table.blank-header", "participants.tsv:1:24"),
+    Case("participants-ragged", participants("11\tM\twt", "11\tM"), "table.ragged-row", "participants.tsv:3:1", "has 3 cells, the header has 4"),
+    Case("participants-no-rows", lambda s: s.write("participants.tsv", "participant_id\n"), "participants.unknown", "scans.tsv:2", "",
+         (("participants.unknown", "scans.tsv:3"), ("participants.unknown", "scans.tsv:4"))),
+    Case("participants-latin-1", lambda s: s.write("participants.tsv", "participant_id\tsite\nsub-01\tGenève\n".encode("latin-1")), "file.encoding", "participants.tsv:2"),
+    Case("participants-directory", to_directory("participants.tsv"), "file.not-a-file", "manifest.yml:10:19"),
+]
+
+OPTIONS = [
+    Case("option-manifest", option(manifest=""), "option.missing", "command line", "--manifest"),
+    Case("option-output", option(output_dir=""), "option.missing", "command line", "--output-dir"),
+    Case("option-backend", option(backend="simlink"), "option.backend", "command line", "'simlink' is not a backend; did you mean 'symlink'?"),
+    Case("option-backend-strange", option(backend="teleport"), "option.backend", "command line", "one of: symlink"),
+    Case("output-inside-source", lambda s: s.options.update(output_dir=s.path("raw/one.ome.zarr/out")), "output.in-source", "scans.tsv:2:10", "lies inside"),
+    Case("output-is-source", lambda s: s.options.update(output_dir=s.path("raw/one.ome.zarr")), "output.in-source", "scans.tsv:2:10", "is this source"),
+    Case("output-is-file-source", lambda s: s.options.update(output_dir=s.path("raw/two.ims")), "output.in-source", "scans.tsv:3:10", "is this source"),
+    Case("output-in-source-by-link", lambda s: (s.path("link").symlink_to("raw/one.ome.zarr"), s.options.update(output_dir=s.path("link/out"))), "output.in-source", "scans.tsv:2:10"),
+    Case("output-is-a-file", lambda s: (s.write("file", "x"), s.options.update(output_dir=s.path("file"))), "output.not-a-directory", "command line", "file"),
+    Case("output-below-a-file", lambda s: (s.write("file", "x"), s.options.update(output_dir=s.path("file/out"))), "output.not-a-directory", "command line", "file"),
+    Case("output-broken-link", lambda s: s.out.symlink_to("nowhere"), "output.not-a-directory", "command line", "out"),
+    Case("hardlink-other-disk", hardlink_across_disks, "backend.other-disk", "scans.tsv:3:10", "use --backend symlink or copy"),
+    Case("strict", several(option(strict=True), manifest("1.10.0", "1.6.0")), "description.version", "manifest.yml:3:16", "warning: dataset_description.BIDSVersion: '1.6.0'",
+         (("dataset.mixed-formats", "scans.tsv:3:10"),)),
+]
+
+CONFLICTS = [
+    Case("conflict-description", foreign("dataset_description.json", "{}\n"), "conflict.foreign", "out/dataset_description.json"),
+    Case("conflict-image", foreign("sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.ims"), "conflict.foreign", "out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.ims"),
+    Case("conflict-sidecar", foreign("sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.json", "{}"), "conflict.foreign", "out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.json"),
+    Case("conflict-directory", foreign("sub-01/ses-1/micr/sub-01_ses-1_sample-brain_SPIM.ome.zarr/zarr.json"), "conflict.foreign", "out/sub-01/ses-1/micr/sub-01_ses-1_sample-brain_SPIM.ome.zarr"),
+    Case("conflict-participants", foreign("participants.tsv", "participant_id\nsub-09\n"), "conflict.foreign", "out/participants.tsv"),
+]
+
+REFUSED = [*DESCRIPTION, *YAML, *INLINE, *NO_ASSETS, *TABLES, *CELLS, *SOURCES, *PATHS, *PARTICIPANTS, *OPTIONS]
+CASES = [*REFUSED, *CONFLICTS]
+
+BY_COMMAND = (
+    "name-missing", "manifest-missing", "manifest-pipe", "yaml-alias-bomb", "duplicate-key-top", "table-missing",
+    "columns-missing", "subject-hyphen", "source-missing", "path-twice", "option-backend", "output-inside-source",
+    "participants-unknown", "conflict-description", "conflict-image",
+)
+"""Cases that are also run through the real command."""
