@@ -1,0 +1,192 @@
+"""The example inputs, the settings for Luigi and the workflows do what they are for."""
+
+import configparser
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+import luigi.interface
+import luigi.retcodes
+import luigi.rpc
+import luigi.scheduler
+import luigi.worker
+import pytest
+from example_inputs import EXAMPLE, place_example, read_rows
+from markdown_blocks import ROOT, environment_of_tests
+
+from spimpack_tasks import PackageDataset
+from spimpack_tasks.luigi_setup import DEFAULTS
+from spimpack_tasks.validation.bids_validator import run_bids_validator
+
+CONFIG = ROOT / "configs" / "luigi.cfg"
+WORKFLOWS = ROOT / "workflows"
+SECTIONS = {
+    "core": luigi.interface.core,
+    "worker": luigi.worker.worker,
+    "scheduler": luigi.scheduler.scheduler,
+    "retcode": luigi.retcodes.retcode,
+}
+READ_WITHOUT_PARAMETER = {"rpc-retry-attempts", "rpc-retry-wait"}
+
+
+@pytest.fixture
+def example(tmp_path):
+    """A folder with the example manifest and its images."""
+    folder = tmp_path / "my study"
+    folder.mkdir()
+    place_example(folder)
+    return folder
+
+
+def run(command, folder, *, check=True, **environment):
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment_of_tests() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def package_dataset(manifest="manifest.yml"):
+    command = "luigi --module spimpack_tasks PackageDataset --output-dir bids --local-scheduler"
+    return [*command.split(), "--manifest", manifest]
+
+
+def images_in(dataset):
+    return sorted(path.name for path in dataset.glob("sub-*/ses-*/micr/*.ome.zarr"))
+
+
+def test_the_example_becomes_a_valid_dataset_without_a_word(example):
+    done = run(["spimpack", "validate", "--manifest", "manifest.yml", "--strict"], example)
+    assert done.stdout == "5 images: 0 errors\n"
+    run(["spimpack", "package", "--manifest", "manifest.yml", "--output-dir", "bids"], example)
+    assert len(images_in(example / "bids")) == len(read_rows(EXAMPLE / "scans.tsv")) == 5
+    assert not run_bids_validator(example / "bids").errors
+
+
+def read_config(text):
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def test_luigi_knows_every_setting():
+    text = CONFIG.read_text(encoding="utf-8")
+    everything = read_config(re.sub(r"^#(?=[\[a-z])", "", text, flags=re.MULTILINE))
+    assert everything["retcode"] == {k: str(int(v)) for k, v in DEFAULTS["retcode"].items()}
+    for section, options in everything.items():
+        parameters = dict(SECTIONS[section].get_params())
+        for option, value in options.items():
+            if option not in READ_WITHOUT_PARAMETER:
+                parameters[option].parse(value)
+
+
+def test_the_settings_keep_our_exit_codes_and_bring_no_warning(example):
+    environment = {"LUIGI_CONFIG_PATH": str(CONFIG)}
+    done = run(package_dataset(), example, **environment)
+    assert "Warning" not in done.stderr
+    assert run(package_dataset("no.yml"), example, check=False, **environment).returncode == 2
+
+
+def test_an_exit_code_of_the_user_stands(example):
+    config = example / "mine.cfg"
+    config.write_text("[retcode]\ntask_failed = 42\n")
+    environment = {"LUIGI_CONFIG_PATH": str(config)}
+    assert run(package_dataset("no.yml"), example, check=False, **environment).returncode == 42
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_local_workflow(example, workers):
+    command = [WORKFLOWS / "local.sh", "manifest.yml", "bids", workers, "--relative-symlinks"]
+    assert run(command, example).stdout.endswith("Packaged bids: 5 new\n")
+    assert run(command, example).stdout.endswith("Nothing to do: 5 unchanged in bids\n")
+    links = [path.readlink() for path in (example / "bids").glob("sub-*/ses-*/micr/*.ome.zarr")]
+    assert len(links) == 5
+    assert not any(link.is_absolute() for link in links)
+
+
+def test_local_workflow_stops_at_bad_input(example):
+    table = example / "scans.tsv"
+    table.write_text(table.read_text().replace("RPI", "RRR"))
+    done = run([WORKFLOWS / "local.sh", "manifest.yml", "bids"], example, check=False)
+    assert done.returncode == 2
+    assert not (example / "bids").exists()
+
+
+def luigid_port(text):
+    return int(re.search(r"^luigid: http://127\.0\.0\.1:(\d+)$", text, re.MULTILINE)[1])
+
+
+def nobody_listens_on(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_luigid_workflow(example, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    command = [WORKFLOWS / "luigid.sh", "manifest.yml", "bids", "--backend", "copy"]
+    done = run(command, example, TMPDIR=str(state))
+    assert done.stdout.endswith("Nothing to do: 5 unchanged in bids\n"), done.stdout + done.stderr
+    assert len(images_in(example / "bids")) == 5
+    assert nobody_listens_on(luigid_port(done.stdout))
+    assert not list(state.iterdir())
+
+
+def test_luigid_workflow_stops_at_bad_input(example):
+    (example / "scans.tsv").write_text("subject\n01\n")
+    done = run([WORKFLOWS / "luigid.sh", "manifest.yml", "bids"], example, check=False)
+    assert done.returncode == 2
+    assert "luigid" not in done.stdout
+
+
+@pytest.fixture
+def luigid(tmp_path):
+    """A scheduler on loopback; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    state = tmp_path / "luigid"
+    state.mkdir()
+    environment = environment_of_tests() | {"LUIGI_CONFIG_PATH": str(CONFIG)}
+    options = [
+        "--state-path",
+        state / "state.pickle",
+        "--logdir",
+        state,
+        "--pidfile",
+        state / "pid",
+    ]
+    with (state / "out").open("wb") as out:
+        process = subprocess.Popen(
+            ["luigid", "--address", "127.0.0.1", "--port", str(port), *map(str, files)],
+            executable=shutil.which("luigid", path=environment["PATH"]),
+            env=environment,
+            stdout=out,
+            stderr=out,
+        )
+    deadline = time.monotonic() + 20
+    while nobody_listens_on(port) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(20)
+
+
+def test_an_assistant_does_tasks_that_it_knows_by_their_parameters_only(example, luigid):
+    worker = luigi.worker.Worker(luigi.rpc.RemoteScheduler(luigid))
+    manifest = str(example / "manifest.yml")
+    task = PackageDataset(manifest=manifest, output_dir=str(example / "bids"), backend="copy")
+    assert worker.add(task)
+    command = "luigi --module spimpack_tasks BuildPaths --output-dir other --assistant --no-lock"
+    arguments = ["--manifest", "manifest.yml", "--scheduler-url", luigid]
+    run([*command.split(), *arguments], example, check=False)
+    assert task.complete()
+    assert len(images_in(example / "bids")) == 5
