@@ -156,17 +156,11 @@ def luigid(tmp_path):
     state = tmp_path / "luigid"
     state.mkdir()
     environment = environment_of_tests() | {"LUIGI_CONFIG_PATH": str(CONFIG)}
-    options = [
-        "--state-path",
-        state / "state.pickle",
-        "--logdir",
-        state,
-        "--pidfile",
-        state / "pid",
-    ]
+    files = [("--state-path", "state.pickle"), ("--logdir", ""), ("--pidfile", "pid")]
+    options = [str(part) for option, name in files for part in (option, state / name)]
     with (state / "out").open("wb") as out:
         process = subprocess.Popen(
-            ["luigid", "--address", "127.0.0.1", "--port", str(port), *map(str, files)],
+            ["luigid", "--address", "127.0.0.1", "--port", str(port), *options],
             executable=shutil.which("luigid", path=environment["PATH"]),
             env=environment,
             stdout=out,
