@@ -169,6 +169,11 @@ class Study:
         self.path("participants.tsv").unlink()
         self.write("manifest.yml", text)
 
+    def inline_subject(self, text: str) -> None:
+        """Give one asset in the manifest, with a YAML text for its subject."""
+        whole = INLINE_MANIFEST[: INLINE_MANIFEST.index('      - subject: "02"')]
+        self.write("manifest.yml", whole.replace('"01"', text))
+
     def make_options(self) -> Options:
         given = {"manifest": self.path("manifest.yml"), "output_dir": self.out} | self.options
         paths = ("manifest", "output_dir")

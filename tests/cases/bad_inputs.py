@@ -512,6 +512,13 @@ CONFLICTS = [
     Case("conflict-sidecar", foreign("sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.json", "{}"), "conflict.foreign", "out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.json"),
     Case("conflict-directory", foreign("sub-01/ses-1/micr/sub-01_ses-1_sample-brain_SPIM.ome.zarr/zarr.json"), "conflict.foreign", "out/sub-01/ses-1/micr/sub-01_ses-1_sample-brain_SPIM.ome.zarr"),
     Case("conflict-participants", foreign("participants.tsv", "participant_id\nsub-09\n"), "conflict.foreign", "out/participants.tsv"),
+    Case("conflict-link", lambda s: (s.out.mkdir(), (s.out / "samples.tsv").symlink_to("../scans.tsv")), "conflict.foreign", "out/samples.tsv"),
+    Case("conflict-folder", lambda s: (s.out.mkdir(), s.path("elsewhere").mkdir(), (s.out / "sub-02").symlink_to("../elsewhere")), "conflict.folder", "out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.ims", "",
+         (("conflict.folder", "out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.json"),)),
+    Case("conflict-source", source("out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.ims", lambda path: path.write_text("x")),
+         "conflict.source", "out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.ims"),
+    Case("conflict-source-overwrite", several(option(overwrite=True), source("out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.ims", lambda path: path.write_text("x"))),
+         "conflict.source", "out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.ims"),
 ]
 
 REFUSED = [*DESCRIPTION, *YAML, *INLINE, *NO_ASSETS, *TABLES, *CELLS, *SOURCES, *PATHS, *PARTICIPANTS, *OPTIONS]
@@ -520,6 +527,6 @@ CASES = [*REFUSED, *CONFLICTS]
 BY_COMMAND = (
     "name-missing", "manifest-missing", "manifest-pipe", "yaml-alias-bomb", "duplicate-key-top", "table-missing",
     "columns-missing", "subject-hyphen", "source-missing", "path-twice", "option-backend", "output-inside-source",
-    "participants-unknown", "conflict-description", "conflict-image",
+    "participants-unknown", "conflict-description", "conflict-source-overwrite",
 )
 """Cases that are also run through the real command."""

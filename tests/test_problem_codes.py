@@ -1,0 +1,62 @@
+"""Every problem code is documented, and there is a case for it."""
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+from cases.bad_inputs import CASES
+from test_inputs import WARNINGS
+
+import spimpack_tasks
+
+ROOT = Path(__file__).parent.parent
+CODE = re.compile(r"([a-z]+)\.[a-z]+(-[a-z]+)*")
+FILE_ENDINGS = (".json", ".tsv", ".yml")
+
+# Found by other tests, or not to be had on every machine.
+WITHOUT_CASE = {
+    "backend.impossible",  # a disk without links
+    "conflict.altered",
+    "output.unwritable",  # root writes anywhere
+    "yaml.size",  # takes seconds
+}
+
+
+def documented():
+    page = (ROOT / "docs" / "reference" / "problems.md").read_text()
+    return re.findall(r"^\| `(\S+)` \|", page, flags=re.MULTILINE)
+
+
+def in_source():
+    """Yield the texts in the package that look like a code of a documented family."""
+    families = {code.split(".")[0] for code in documented()}
+    for path in Path(spimpack_tasks.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            text = node.value if isinstance(node, ast.Constant) else None
+            match = CODE.fullmatch(text) if isinstance(text, str) else None
+            if match and match[1] in families and not text.endswith(FILE_ENDINGS):
+                yield text
+
+
+def test_the_page_lists_the_codes_of_the_source_once():
+    assert max(Counter(documented()).values()) == 1
+    assert set(documented()) == set(in_source())
+
+
+def test_each_code_is_made_from_a_constant():
+    """Nothing is put together, so that a code can be found by searching for it."""
+    for path in Path(spimpack_tasks.__file__).parent.rglob("*.py"):
+        assert not re.search(r'Problem\(\s*f"', path.read_text()), path
+
+
+def test_each_code_has_a_case():
+    covered = {case.code for case in CASES} | {code for code, _ in WARNINGS}
+    assert covered.isdisjoint(WITHOUT_CASE)
+    assert covered | WITHOUT_CASE == set(documented())
+
+
+def test_warnings_are_documented_as_such():
+    page = (ROOT / "docs" / "reference" / "problems.md").read_text()
+    marked = set(re.findall(r"^\| `(\S+)` \| Warning: ", page, flags=re.MULTILINE))
+    assert marked == {code for code, _ in WARNINGS}
