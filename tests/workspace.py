@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,7 @@ class Workspace:
     def add_source(self, name: str) -> Path:
         """Make a tiny source of the format that its name tells."""
         path = self.root / "raw" / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if name.endswith(".zarr"):
             (path / "0" / "c").mkdir(parents=True)
             (path / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
@@ -130,10 +129,5 @@ def tree_of(root: Path) -> dict[str, tuple[str, str]]:
 
 
 def leftovers(out: Path) -> list[str]:
-    """Return what lies in the folder for temporaries."""
-    folder = out / STATE / "tmp"
-    return sorted(os.listdir(folder)) if folder.exists() else []
-
-
-def forget(out: Path) -> None:
-    shutil.rmtree(out, ignore_errors=True)
+    """Return the temporary files that lie about; an empty folder may stay after a kill."""
+    return sorted(str(path) for path in (out / STATE / "tmp").rglob("*") if not path.is_dir())

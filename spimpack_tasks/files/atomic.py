@@ -79,21 +79,20 @@ def write_atomically(root: str, temporary: str, path: str, data: bytes) -> None:
 
 
 def remove(root: str, path: str, temporary: str) -> None:
-    """Remove `path` below `root`, and the folders that this empties."""
+    """Remove `path` below `root`, if it is there, and the folders that are empty then."""
     head, _, name = path.rpartition("/")
-    try:
-        with folder(root, head) as parent:
-            os.rename(name, temporary, src_dir_fd=parent)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    discard(temporary)
+    with suppress(FileNotFoundError), folder(root, head) as parent:
+        os.rename(name, temporary, src_dir_fd=parent)
+        discard(temporary)
     while head:
         above, _, name = head.rpartition("/")
-        with folder(root, above) as parent:
-            try:
+        try:
+            with folder(root, above) as parent:
                 os.rmdir(name, dir_fd=parent)
-            except OSError:  # not empty: something else lives here
-                return
+        except FileNotFoundError:
+            pass
+        except OSError:  # not empty: something else lives here
+            return
         head = above
 
 

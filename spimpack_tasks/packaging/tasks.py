@@ -19,7 +19,7 @@ import json
 import logging
 import os
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
@@ -83,6 +83,12 @@ class DatasetTask(luigi.Task):
     )
 
     retry_count = 1
+
+    @classmethod
+    @cache
+    def get_params(cls) -> list[tuple[str, Any]]:
+        """Return the parameters; Luigi looks for them anew each time a task is made."""
+        return list(super().get_params())
 
     @classmethod
     def get_param_values(

@@ -209,11 +209,9 @@ def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
     root = place.store.output_dir
     absolute = f"{root}/{path}"
     there = evidence_of(absolute)
-    if not there:
-        return True
-    if receipt.kind is Kind.BLOCK:
+    if there and receipt.kind is Kind.BLOCK:
         return _remove_block(place, path, absolute)
-    if there not in {receipt.evidence, receipt.next_evidence}:
+    if there and there not in {receipt.evidence, receipt.next_evidence}:
         touched_only = there.startswith("file") and receipt.kind is Kind.TEXT
         if not (touched_only and digest(read_file(absolute)) == receipt.sha256):
             return False

@@ -1,0 +1,193 @@
+"""Kills a run at every single file operation, and looks at what is left and what a rerun makes.
+
+The operations are counted by an audit hook in a forked child. At the k-th one the child is killed
+before it, killed with a torn file left behind, or told that the disk is full. After each:
+no torn or strange file under a final name, sources and foreign files untouched, and a rerun ends
+with the tree of a run that was never disturbed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+from workspace import Workspace, small_workspace, tree_of
+
+from spimpack_tasks.errors import ExitCode, InputError
+
+NEEDS_SPACE = {"os.rename", "os.mkdir", "os.symlink", "os.link"}
+FREES_SPACE = {"os.remove", "os.rmdir", "os.utime"}
+KILLED = 137
+NOT_REACHED = 99
+
+
+class Saboteur:
+    """Does harm at the k-th file operation below the output directory."""
+
+    def __init__(self, out: Path, k: int, mode: str) -> None:
+        self.out = str(out)
+        self.k = k
+        self.mode = mode
+        self.count = 0
+
+    def __call__(self, event: str, args: tuple[object, ...]) -> None:
+        if not self._is_operation(event, args) or not self._concerns_output(args):
+            return
+        self.count += 1
+        if self.count != self.k:
+            return
+        if self.mode == "full disk":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(args[0]))
+        if self.mode == "torn":
+            self.k = -1
+            with open(str(args[0]), "wb") as file:
+                file.write(b'{"to')
+        os._exit(KILLED)
+
+    def _is_operation(self, event: str, args: tuple[object, ...]) -> bool:
+        """Count the operations at which the mode makes a difference."""
+        if event == "open":
+            return self._opens_for_writing(args)
+        needs_space = event in NEEDS_SPACE and self.mode != "torn"
+        return needs_space or (event in FREES_SPACE and self.mode == "killed")
+
+    @staticmethod
+    def _opens_for_writing(args: tuple[object, ...]) -> bool:
+        flags = args[2]
+        return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+
+    def _concerns_output(self, args: tuple[object, ...]) -> bool:
+        # A name relative to an open folder has no slash in front; we use those for the output only.
+        path = args[0]
+        return isinstance(path, str) and (path.startswith(self.out) or not path.startswith("/"))
+
+
+def start(action: Callable[[], int], log: str = os.devnull) -> int:
+    """Run an action in a forked child, its standard error in `log`; return the process id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 2)
+        code = action()
+    except BaseException:  # noqa: BLE001 - the child must not go on as a second pytest
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(code)
+
+
+def wait(child: int) -> int:
+    """Wait for a child and return its exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def run(workspace: Workspace, backend: str) -> int:
+    try:
+        return workspace.run(backend=backend).exit_code
+    except InputError as error:
+        return error.exit_code
+
+
+def run_sabotaged(workspace: Workspace, backend: str, k: int, mode: str) -> int:
+    saboteur = Saboteur(workspace.out, k, mode)
+
+    def action() -> int:
+        sys.addaudithook(saboteur)
+        code = run(workspace, backend)
+        return NOT_REACHED if saboteur.count < k else code
+
+    return wait(start(action))
+
+
+def first_version(root: Path) -> Workspace:
+    workspace = small_workspace(root)
+    workspace.rows.pop()
+    workspace.participants = []
+    return workspace
+
+
+def second_version(first: Workspace) -> Workspace:
+    """Change a cell and the dataset's name, rename a subject: outputs change, come and go."""
+    one, two = (dict(row) for row in first.rows)
+    rows = [one | {"Species": "rat"}, two | {"subject": "09"}]
+    return Workspace(first.root, rows, first.description | {"Name": "Second"})
+
+
+def make_start(workspace: Workspace | None, backend: str) -> Path | None:
+    """Make the output directory as it is before the run that is disturbed, and keep a copy."""
+    if workspace is None:
+        return None
+    (workspace.out / "derivatives").mkdir(parents=True)
+    (workspace.out / "derivatives" / "mine.txt").write_text("mine")
+    assert run(workspace, backend) == ExitCode.OK
+    return shutil.copytree(workspace.out, workspace.root / "before", symlinks=True)
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The output before the run and after an undisturbed run, and the sources."""
+
+    old: dict[str, tuple[str, str]]
+    wanted: dict[str, tuple[str, str]]
+    sources: dict[str, tuple[str, str]]
+
+    def check_after_crash(self, workspace: Workspace) -> None:
+        for path, what in workspace.tree().items():
+            # A copied store is replaced as a whole, so what is in it is new or old with it.
+            assert path in self.old or path in self.wanted, f"strange name {path}"
+            if what[0] != "directory":
+                assert what in (self.old.get(path), self.wanted.get(path)), f"torn file {path}"
+        assert tree_of(workspace.root / "raw") == self.sources
+
+
+def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points: count[int]) -> int:
+    """Crash at each of the points until a run gets by; return how far it got."""
+    first = first_version(root)
+    before = make_start(first if scenario == "update" else None, backend)
+    workspace = second_version(first) if before else first
+    old = workspace.tree()
+    assert run(workspace, backend) == ExitCode.OK
+    trees = Trees(old, workspace.tree(), tree_of(root / "raw"))
+    for k in points:
+        shutil.rmtree(workspace.out)
+        if before:
+            shutil.copytree(before, workspace.out, symlinks=True)
+        code = run_sabotaged(workspace, backend, k, mode)
+        if code == NOT_REACHED:
+            return k
+        # A disk that is full only when we clean up behind us does not make a run fail.
+        complete = workspace.tree() == trees.wanted
+        assert code != ExitCode.OK or (mode == "full disk" and complete), k
+        trees.check_after_crash(workspace)
+        assert run(workspace, backend) == ExitCode.OK, k
+        assert workspace.tree() == trees.wanted, k
+    raise AssertionError
+
+
+@pytest.mark.parametrize("mode", ["killed", "torn", "full disk"])
+@pytest.mark.parametrize(("scenario", "backend"), [("fresh", "copy"), ("update", "symlink")])
+def test_every_crash_point_heals(backend: str, scenario: str, mode: str, tmp_path: Path) -> None:
+    small_workspace(tmp_path / "warm").run()  # what is imported once is not imported in each child
+
+    def half(name: str, points: count[int]) -> int:
+        (tmp_path / name).mkdir()
+
+        def action() -> int:
+            reached = try_crash_points(tmp_path / name, scenario, backend, mode, points)
+            assert reached > 25, "the saboteur saw next to nothing of the run"
+            return 0
+
+        return start(action, str(tmp_path / f"{name}.log"))
+
+    children = {"odd": half("odd", count(1, 2)), "even": half("even", count(2, 2))}
+    failed = [name for name, child in children.items() if wait(child) != 0]
+    assert not failed, (tmp_path / f"{failed[0]}.log").read_text()[-3000:]
