@@ -167,7 +167,7 @@ def test_yaml_goes_on_after_a_problem():
         ("yaml.duplicate-key", "m.yml:7:3"),
         ("yaml.not-finite", "m.yml:7:10"),
     ]
-    assert document.data == {"a": 1, "b": None, "3": "c", "d": {"e": 1}}
+    assert document.data == {"a": 1, "b": None, "d": {"e": 1}}
     assert str(document.place(("a",))) == "m.yml:1:4"
 
 
@@ -188,6 +188,8 @@ def test_a_merge_key_in_quotes_is_a_key():
 @pytest.mark.parametrize(
     ("text", "code"),
     [
+        ("a: &a b\n*a : c\n*a : d\n", "yaml.duplicate-key"),
+        ("a: &a [b]\n*a : c\n", "yaml.key-type"),
         ("[" * 20_000, "yaml.depth"),
         ("{a: " * 20_000, "yaml.depth"),
         ("- " * 20_000, "yaml.depth"),

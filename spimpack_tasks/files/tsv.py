@@ -103,7 +103,8 @@ def _quote_problem(place: Place, reason: str) -> Problem:
         message = "has an unclosed quote; a cell cannot go over the end of a line"
         hint = 'close it, or write "" for a quote inside quotes'
     else:
-        message = f"cannot be read: {reason}"
+        long = "limit" in reason
+        message = "has a quoted cell that is too long" if long else "goes on behind a closing quote"
         hint = 'in a cell that begins with a quote, write "" for a quote inside'
     return Problem("table.quote", place, "", message, hint)
 

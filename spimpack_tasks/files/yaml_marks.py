@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Iterator
 
     from spimpack_tasks.errors import Report
 
@@ -191,8 +191,10 @@ class _Builder:
             if isinstance(event, self.yaml.MappingEndEvent):
                 break
             key = self._key(event, events, path)
-            place = (*path, key)
-            if key == "<<" and event.implicit[0]:
+            place = (*path, key or "?")
+            if key is None:
+                self._node(next(events), events, place)
+            elif key == "<<" and event.implicit[0]:
                 merged += self._merged(event, self._node(next(events), events, place))
             elif key in data:
                 first = self.document.key_place(place).line
@@ -215,16 +217,17 @@ class _Builder:
         self._add(event, "yaml.merge", "must be the alias of a mapping", hint, "<<")
         return []
 
-    def _key(self, event: Any, events: Iterator[Any], path: Path) -> str:
-        key: Hashable = self._node(event, events, (*path, "?"))
-        if isinstance(event, self.yaml.ScalarEvent):
-            if not isinstance(key, str):
-                hint = f"write it in quotes: '{event.value}'"
-                message = f"the key {event.value!r} is not text"
-                self._add(event, "yaml.key-type", message, hint, event.value)
-            return str(event.value)
-        self._refuse(event, "yaml.key-type", "a key must be plain text", "")
-        raise AssertionError  # _refuse always raises
+    def _key(self, event: Any, events: Iterator[Any], path: Path) -> str | None:
+        """Return a key, `None` where it is no text."""
+        key = self._node(event, events, (*path, "?"))
+        if not isinstance(event, self.yaml.ScalarEvent | self.yaml.AliasEvent):
+            self._refuse(event, "yaml.key-type", "a key must be plain text", "")
+        if isinstance(key, str):
+            return key
+        shown = event.value if isinstance(event, self.yaml.ScalarEvent) else f"*{event.anchor}"
+        hint = f"write it in quotes: '{shown}'"
+        self._add(event, "yaml.key-type", f"the key {shown!r} is not text", hint)
+        return None
 
     def _grow(self, size: int, event: Any) -> None:
         self.count += size

@@ -10,6 +10,7 @@ import os
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from spimpack_tasks.errors import Problem
 from spimpack_tasks.model.entities import ENTITIES, stem
@@ -132,6 +133,8 @@ class AssetReader:
             hint = refused.hint
             if text != text.strip():
                 hint = "the path begins or ends with a blank; take it out"
+            elif "://" in text:
+                hint = "a URL is not read; give the path of a file on this machine"
             self._add(record, "spim_path", refused.code, refused.message, hint)
             return None
 
@@ -227,7 +230,8 @@ class AssetReader:
             names = _split_stains(value or "")
         if not any(names):
             self._add(record, key, "value.empty", "is empty", "name the stain of each channel")
-        elif "" in names:
+            return []
+        if "" in names:
             hint = "name every channel, in order, with one semicolon between two"
             self._add(
                 record, key, "value.staining", f"{shown_value(value)} leaves a channel out", hint
@@ -263,8 +267,11 @@ def _label_problem(form: str, text: str) -> tuple[str, str, str] | None:
     code, allowed, what = _FORMS[form]
     if re.fullmatch(f"[{allowed}]+", text):
         return None
-    cleaned = re.sub(f"[^{allowed}]", "", _PREFIX.sub("", text))
-    hint = f"write {shown_value(cleaned)}" if cleaned else f"write {what} only"
+    cleaned = _PREFIX.sub("", normalize("NFKD", text.strip()))
+    if form == "label":  # 1.0 is no number with the point taken out
+        cleaned = re.sub(f"[^{allowed}]", "", cleaned)
+    good = re.fullmatch(f"[{allowed}]+", cleaned)
+    hint = f"write {shown_value(cleaned)}" if good else f"write {what} only"
     return code, f"{shown_value(text)} has other characters than {what}", hint
 
 

@@ -141,7 +141,8 @@ def pixel_sizes_are_known(facts: Facts) -> Iterator[Problem]:
 def bids_version_is_known(facts: Facts) -> Iterator[Problem]:
     """A version that BIDS does not know is written, but validators complain."""
     version = facts.inputs.description.get("BIDSVersion")
-    if isinstance(version, str) and version not in BIDS_VERSIONS:
+    well_formed = isinstance(version, str) and re.fullmatch(r"[0-9.]+", version)
+    if well_formed and version not in BIDS_VERSIONS:
         path = ("dataset_description", "BIDSVersion")
         message = f"{version!r} is not a version of BIDS with microscopy known here"
         hint = f"known are {', '.join(BIDS_VERSIONS)}"
