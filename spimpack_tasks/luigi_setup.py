@@ -12,6 +12,7 @@ import logging
 import luigi
 import luigi.configuration
 import luigi.retcodes
+from luigi.worker import TaskException
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
 
@@ -69,11 +70,27 @@ class ReadableLog(logging.Filter):
         """Tell whether to show a record, having made it readable."""
         debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, SpimpackError) and not debugging:
-            record.msg, record.args = "%s", (str(error),)
-            record.exc_info = None
+        message = None if debugging else _plain_message(error)
+        if message:
+            record.msg, record.args, record.exc_info = "%s", (message,), None
         chatter = record.levelno == logging.INFO and str(record.msg).startswith(self._PER_TASK)
         return debugging or not chatter
+
+
+def _plain_message(error: BaseException | None) -> str | None:
+    """Return what a user needs to know of an error, `None` for a bug."""
+    if isinstance(error, SpimpackError):
+        return str(error)
+    if isinstance(error, (RuntimeError, TaskException)) and str(error).startswith(_OVERTAKEN):
+        return "superseded: another run is at work on this output; run it again when that has ended"
+    return None
+
+
+# What Luigi says where something that was done before is undone by the time it is needed.
+_OVERTAKEN = (
+    "Unfulfilled depend",
+    "Task finished running, but complete() is still returning false",
+)
 
 
 def make_log_readable() -> None:

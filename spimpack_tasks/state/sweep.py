@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.state.receipts import read_all_receipts, receipts_name
+from spimpack_tasks.state.receipts import read_all_receipts, read_receipts, receipts_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -180,8 +180,13 @@ def find(
     nothing: Receipts = {}
     blocked = _BlockedFolders(store.output_dir)
     for output in outputs:
-        receipt = receipts.get(receipts_name(output), nothing).get(output.path)
+        name = receipts_name(output)
+        receipt = receipts.get(name, nothing).get(output.path)
         status = inspect(store.output_dir, output, receipt, matches)
+        if status in CONFLICTS:
+            # A run that is at work may have written it after the receipts were read.
+            receipt = read_receipts(store, name).get(output.path)
+            status = inspect(store.output_dir, output, receipt, matches)
         if status is not Status.RIGHT and output.path.rpartition("/")[0] in blocked:
             status = Status.BLOCKED
         yield Finding(output, status, receipt)
