@@ -59,6 +59,8 @@ class Output:
     """The whole content, for the textual kinds."""
     source: str = ""
     """Absolute path of the source image, for images."""
+    stamp: str = ""
+    """Size in bytes and modification time in nanoseconds of the source, for images."""
     target: str = ""
     """For images: what the backend needs to know besides the source, such as a link's text."""
     asset: str = ""

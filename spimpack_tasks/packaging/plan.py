@@ -116,6 +116,7 @@ def _asset_outputs(dataset: Dataset, asset: Asset, path: str, output_dir: str) -
         Kind.IMAGE,
         fingerprint=_digest(made_from),
         source=asset.source,
+        stamp="{} {}".format(*asset.stamp),
         target=target,
         asset=asset.key,
         dataset_id=asset.dataset_id,

@@ -175,7 +175,9 @@ class _Publisher:
         text = output.text.encode()
         evidence = digest(text) if output.kind is Kind.BLOCK else evidence_of(path)
         sha256 = digest(text) if output.kind is not Kind.IMAGE else ""
-        return Receipt(output.kind, output.fingerprint, evidence, sha256, output.source)
+        return Receipt(
+            output.kind, output.fingerprint, evidence, sha256, output.source, output.stamp
+        )
 
     def _fail(self, output: Output, error: OSError) -> None:
         reason = error.strerror or str(error)

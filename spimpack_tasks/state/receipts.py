@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.model.plan import ASSET_STEPS, Kind, bucket_of
@@ -32,9 +33,13 @@ class Receipt:
     """Digest of the content, for text."""
     source: str = ""
     """Path of the source, for images."""
+    stamp: str = ""
+    """Size and modification time of the source when it was packaged."""
     next_fingerprint: str = ""
     next_evidence: str = ""
 
+
+_values = attrgetter(*(field.name for field in fields(Receipt)))
 
 Receipts = dict[str, Receipt]
 """Receipts by the output's path."""
@@ -68,16 +73,5 @@ def read_all_receipts(store: Store) -> dict[str, Receipts]:
 
 def write_receipts(place: Workplace, name: str, receipts: Receipts) -> None:
     """Replace one file of receipts, holding its workplace."""
-    data = {
-        path: [
-            r.kind,
-            r.fingerprint,
-            r.evidence,
-            r.sha256,
-            r.source,
-            r.next_fingerprint,
-            r.next_evidence,
-        ]
-        for path, r in sorted(receipts.items())
-    }
+    data = {path: _values(receipt) for path, receipt in sorted(receipts.items())}
     place.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())

@@ -17,8 +17,9 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
+from dataclasses import fields
 from itertools import count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import SupersededError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STATE_DIRECTORY = ".spimpack"
+
+_values = attrgetter(*(field.name for field in fields(Output)))
 
 
 class Store:
@@ -118,7 +121,7 @@ class Store:
         temporary = place.temporary()
         os.mkdir(temporary)
         for name, outputs in parts.items():
-            data = {"backend": plan.backend, "outputs": [astuple(output) for output in outputs]}
+            data = {"backend": plan.backend, "outputs": [_values(output) for output in outputs]}
             text = json.dumps(data, ensure_ascii=False)
             write_new(os.path.join(temporary, f"{name}.json"), text.encode())
         os.rename(temporary, self.path("plan", plan.plan_id))
