@@ -9,12 +9,10 @@ from spimpack_tasks.packaging.backends.copy import CopyAssets
 from spimpack_tasks.packaging.backends.hardlink import HardlinkAssets
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.backends.symlink_tree import SymlinkTreeAssets
-from spimpack_tasks.packaging.tasks import (
-    BuildPaths,
+from spimpack_tasks.packaging.tasks.dataset import PackageDataset, PruneStale
+from spimpack_tasks.packaging.tasks.planning import BuildPaths, ValidateManifest
+from spimpack_tasks.packaging.tasks.writing import (
     LinkAssets,
-    PackageDataset,
-    PruneStale,
-    ValidateManifest,
     WriteBidsIgnore,
     WriteDescription,
     WriteParticipants,

@@ -71,7 +71,7 @@ class Problem:
         hint = f"; {self.hint}" if self.hint else ""
         warning = "warning: " if self.severity is Severity.WARNING else ""
         key = f"{self.key}: " if self.key else ""
-        return f"{self.place}: {warning}{key}{self.message}{hint} [{self.code}]"
+        return printable(f"{self.place}: {warning}{key}{self.message}{hint} [{self.code}]")
 
     def as_dict(self) -> dict[str, str | int]:
         """Return the problem as one flat, JSON-ready mapping."""
@@ -114,7 +114,8 @@ class Report:
     @property
     def identity(self) -> str:
         """Digest of what is said, so that equal reports are known as such."""
-        return blake2b("\n".join(self.lines()).encode(), digest_size=8).hexdigest()
+        text = "\n".join(self.lines())
+        return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
     def sorted(self) -> list[Problem]:
         """Return the problems by file, line and column."""
@@ -126,6 +127,13 @@ class Report:
         if self.warnings:
             count += f", {count_of(len(self.warnings), 'warning')}"
         return [*(str(p) for p in self.sorted()), count]
+
+
+def printable(text: str) -> str:
+    """Return a text with what a terminal would obey, or not show, written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def count_of(number: int, noun: str) -> str:

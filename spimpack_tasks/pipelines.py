@@ -15,7 +15,7 @@ from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.tasks import PackageDataset
+from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.state.sweep import Status
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 

@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spimpack_tasks.packaging.tasks import LinkAssets
+    from spimpack_tasks.packaging.tasks.writing import LinkAssets
 
 BACKENDS = {
     "symlink": "spimpack_tasks.packaging.backends.symlink:SymlinkAssets",

@@ -4,7 +4,6 @@ import ast
 import inspect
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,8 @@ import luigi
 import pytest
 
 import spimpack_tasks
-from spimpack_tasks.packaging.tasks import DatasetTask, LinkAssets
+from spimpack_tasks.packaging.tasks.planning import DatasetTask
+from spimpack_tasks.packaging.tasks.writing import LinkAssets
 from spimpack_tasks.registry import BACKENDS, load_backend
 
 ROOT = Path(__file__).parents[1]
@@ -111,21 +111,9 @@ def test_help_loads_no_heavy_library(arguments):
     assert {name for name in ours if name.startswith("jsonschema")} <= luigi_alone
 
 
-def test_the_import_costs_little_more_than_that_of_luigi():
-    def cpu(code):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    rounds = [(cpu("import luigi"), cpu("import spimpack_tasks")) for _ in range(7)]
-    alone, ours = map(min, zip(*rounds, strict=True))
-    assert ours <= 1.3 * alone
-
-
 def task_classes():
     for path in MODULES:
-        if path.name == "tasks.py" or path.parent.name == "backends":
+        if path.parent.name in {"tasks", "backends"}:
             for name, value in vars(import_module(name_of(path))).items():
                 if inspect.isclass(value) and issubclass(value, luigi.Task):
                     yield name, value

@@ -13,7 +13,7 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("init", "validate", "plan", "package", "demo")
+COMMANDS = ("init", "validate", "plan", "package", "verify", "demo")
 """Subcommands in the order of `--help`; each is a module of this package."""
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Report
+from spimpack_tasks.files.text import MAX_TABLE_BYTES, read_text
 from spimpack_tasks.model.plan import Dataset, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.load import Inputs, load_inputs, shown
 from spimpack_tasks.packaging.plan import identify, make_plan
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
-from spimpack_tasks.readers.formats import SourceRefusedError, examine_source
+from spimpack_tasks.readers.formats import stamp_source
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
@@ -95,10 +96,9 @@ class Draft:
     def _conflicts(self) -> Report:
         report = Report()
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
-        for finding in self.sweep().conflicts:
-            problem = _conflict(self.options, finding, sources)
-            if problem:
-                report.add(problem)
+        found = (_conflict(self.options, f, sources) for f in self.sweep().conflicts)
+        # One folder that cannot be entered is in the way of all that belongs there.
+        report.extend(dict.fromkeys(problem for problem in found if problem))
         return report
 
     def is_current(self) -> bool:
@@ -106,7 +106,7 @@ class Draft:
         return (
             self.dataset is not None
             and all(_text_now(path) == text for path, text in self.texts.items())
-            and all(_stamp_now(asset.source) == asset.stamp for asset in self.dataset.assets)
+            and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 
     def forget_disk(self) -> Draft:
@@ -207,8 +207,9 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
         message = "is a source of this dataset, and an output belongs at its place"
         return Problem("conflict.source", place, "", message, "choose another --output-dir")
     if finding.status is Status.BLOCKED:
-        message = "cannot be written: a link or a file stands in place of its folder"
-        return Problem("conflict.folder", place, "", message, "make it a real folder")
+        message = "is or lies below a link or a file where a real folder must be"
+        folder = Place(shown(os.path.dirname(path)))
+        return Problem("conflict.folder", folder, "", message, "make it a real folder")
     if options.overwrite:
         return None
     if finding.status is Status.ALTERED:
@@ -221,16 +222,4 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
 
 
 def _text_now(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _stamp_now(source: str) -> tuple[int, int] | None:
-    try:
-        now = examine_source(source)
-    except SourceRefusedError:
-        return None
-    return now.size, now.mtime_ns
+    return read_text(path, name=path, blame=Place(path), limit=MAX_TABLE_BYTES, report=Report())

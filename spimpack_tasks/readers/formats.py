@@ -122,15 +122,32 @@ def _examine_directory(path: str, form: SourceFormat, status: os.stat_result) ->
     if not stat.S_ISDIR(status.st_mode):
         message = f"{path!r} is a file, but {form.name} is a directory"
         raise SourceRefusedError("source.not-a-directory", message)
+    stamp = stamp_source(path)
+    if stamp is not None:
+        return Source(path, form, form.extension, *stamp)
+    message = f"{path!r} holds no zarr.json or .zattrs, so it is not an OME-Zarr"
+    raise SourceRefusedError("source.format", message, "name the folder that holds the metadata")
+
+
+def stamp_source(path: str) -> tuple[int, int] | None:
+    """Return size in bytes and modification time in nanoseconds, `None` where nothing is there.
+
+    The metadata of an OME-Zarr stand for the store, which may hold a million chunks: it has the
+    size 0, and the later of the times of its folder and its metadata.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size, status.st_mtime_ns
     for metadata in ("zarr.json", ".zattrs", ".zgroup"):
         try:
             inner = os.stat(os.path.join(path, metadata))
         except OSError:
             continue
-        # The metadata of the group stands for the store, which may hold a million chunks.
-        return Source(path, form, form.extension, 0, max(status.st_mtime_ns, inner.st_mtime_ns))
-    message = f"{path!r} holds no zarr.json or .zattrs, so it is not an OME-Zarr"
-    raise SourceRefusedError("source.format", message, "name the folder that holds the metadata")
+        return 0, max(status.st_mtime_ns, inner.st_mtime_ns)
+    return None
 
 
 def _examine_file(path: str, form: SourceFormat, status: os.stat_result) -> Source:

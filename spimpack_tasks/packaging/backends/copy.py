@@ -11,7 +11,7 @@ from fcntl import ioctl
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.trees import remake_tree, same_tree
-from spimpack_tasks.packaging.tasks import LinkAssets
+from spimpack_tasks.packaging.tasks.writing import LinkAssets
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.files.trees import remake_tree, same_tree
-from spimpack_tasks.packaging.tasks import LinkAssets
+from spimpack_tasks.packaging.tasks.writing import LinkAssets
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output

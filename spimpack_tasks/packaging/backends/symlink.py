@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.filesystems import NO_LINKS
-from spimpack_tasks.packaging.tasks import LinkAssets
+from spimpack_tasks.packaging.tasks.writing import LinkAssets
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output

@@ -1,0 +1,79 @@
+"""The tasks that concern the dataset as a whole."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import count_of
+from spimpack_tasks.packaging.tasks.planning import DatasetTask, disk_trouble_told
+from spimpack_tasks.packaging.tasks.writing import (
+    DATASET_STEPS,
+    LinkAssets,
+    WriteSidecars,
+    load_whole_plan,
+)
+from spimpack_tasks.state.publish import prune
+from spimpack_tasks.state.receipts import read_all_receipts
+from spimpack_tasks.targets import NothingStale, WholeDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import luigi
+
+    from spimpack_tasks.model.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+
+class PruneStale(DatasetTask):
+    """Remove what earlier runs wrote and the plan no longer has."""
+
+    def requires(self) -> list[luigi.Task]:
+        return self.refusal() or list(self.steps())
+
+    def steps(self) -> Iterator[luigi.Task]:
+        """Yield the tasks that write, each unit on its own."""
+        for step in DATASET_STEPS:
+            yield self.clone(step)
+        keys = self.draft.keys
+        yield from self.clone(WriteSidecars).units(keys)
+        yield from self.clone(LinkAssets).units(keys)
+
+    def output(self) -> luigi.Target:
+        return NothingStale(self.store, self.plan_id, self.stale)
+
+    def stale(self) -> Iterator[str]:
+        """Yield the paths on record that the plan does not have."""
+        planned = self._planned()
+        for receipts in read_all_receipts(self.store).values():
+            yield from (path for path in receipts if path not in planned)
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            left = prune(self.store, self.plan_id, self._planned())
+        for path in left:
+            message = "%s is no longer in the tables, but was changed: it is left, and is yours now"
+            logger.warning(message, path)
+
+    def _planned(self) -> set[str]:
+        return {o.path for o in load_whole_plan(self.store.output_dir, self.plan_id).outputs}
+
+
+class PackageDataset(DatasetTask):
+    """Package the images of a manifest into a BIDS dataset."""
+
+    def requires(self) -> list[luigi.Task]:
+        prune_stale = self.clone(PruneStale)
+        return self.refusal() or [*prune_stale.steps(), prune_stale]
+
+    def output(self) -> luigi.Target:
+        return WholeDataset(self.store, self.plan_id, self._plan, self.matches_plan)
+
+    def run(self) -> None:
+        plan = self._plan()
+        logger.info("%s in %s", count_of(plan.asset_count, "image"), self.output_dir)
+
+    def _plan(self) -> Plan:
+        return load_whole_plan(self.store.output_dir, self.plan_id)

@@ -1,0 +1,166 @@
+"""The tasks that come first: is the request good, and what is the plan."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import luigi
+
+from spimpack_tasks.errors import OutputError, SupersededError
+from spimpack_tasks.luigi_setup import exit_with, make_log_readable
+from spimpack_tasks.packaging.draft import find_draft, make_draft, refused_id
+from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.registry import load_backend
+from spimpack_tasks.state.store import Store
+from spimpack_tasks.targets import CurrentPlan, StateFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.packaging.draft import Draft
+
+logger = logging.getLogger(__name__)
+
+
+class AbsolutePath(luigi.Parameter):
+    """A path, made absolute, so that equal paths make equal tasks from any directory."""
+
+    def normalize(self, x: str) -> str:
+        """Return the path as an absolute one; an empty one stays empty."""
+        return os.path.abspath(os.path.expanduser(str(x))) if x else ""
+
+
+class DatasetTask(luigi.Task):
+    """A task that works for one dataset, by one plan."""
+
+    manifest: luigi.Parameter[str] = AbsolutePath(
+        default="", description="YAML manifest that says what to package."
+    )
+    output_dir: luigi.Parameter[str] = AbsolutePath(
+        default="", description="Directory of the BIDS dataset; made if it is not there."
+    )
+    backend: luigi.Parameter[str] = luigi.Parameter(
+        default="symlink",
+        description="How images get into the dataset: symlink, symlink-tree, hardlink or copy.",
+    )
+    relative_symlinks: luigi.Parameter[bool] = luigi.BoolParameter(
+        description="Make relative symbolic links instead of absolute ones."
+    )
+    overwrite: luigi.Parameter[bool] = luigi.BoolParameter(
+        description="Replace what stands in the way of an output, but never a source."
+    )
+    strict: luigi.Parameter[bool] = luigi.BoolParameter(description="Treat warnings as errors.")
+    plan_id: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Identity of the plan; worked out from the inputs if not given."
+    )
+
+    retry_count = 1
+
+    @classmethod
+    @cache
+    def get_params(cls) -> list[tuple[str, Any]]:
+        """Return the parameters; Luigi looks for them anew each time a task is made."""
+        return list(super().get_params())
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Work out `plan_id` where it is not given."""
+        values = dict(super().get_param_values(params, args, kwargs))
+        if not values["plan_id"]:
+            make_log_readable()
+            values["plan_id"] = make_draft(_options(values)).plan_id
+        return list(values.items())
+
+    @property
+    def options(self) -> Options:
+        """The options of the run."""
+        return _options(self.param_kwargs)
+
+    @property
+    def store(self) -> Store:
+        """The state directory of the output."""
+        return Store(self.output_dir)
+
+    @property
+    def draft(self) -> Draft:
+        """What the inputs come to."""
+        return find_draft(self.options, self.plan_id)
+
+    def matches_plan(self, output: Output, path: str) -> bool:
+        """Tell whether the image at `path` is as planned."""
+        return load_backend(self.backend).matches(output, path)
+
+    def refusal(self) -> list[luigi.Task]:
+        """Return the task that says why nothing may be written; nothing if all is well."""
+        error = self.draft.refusal()
+        if error is None:
+            return []
+        exit_with(error.exit_code)
+        return [self.clone(ValidateManifest, plan_id=refused_id(error.report))]
+
+
+@contextmanager
+def disk_trouble_told() -> Iterator[None]:
+    """Tell of a full, failing or read-only disk in one line."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror or error}; run it again when that is mended"
+        raise OutputError(message) from error
+
+
+def _options(values: dict[str, Any]) -> Options:
+    names = ("manifest", "output_dir", "backend", "relative_symlinks", "overwrite", "strict")
+    return Options(**{name: values[name] for name in names})
+
+
+class ValidateManifest(DatasetTask):
+    """Check manifest, tables, sources and output; fail with all problems at once."""
+
+    def output(self) -> luigi.Target:
+        return StateFile(self.store, "validated", self.plan_id)
+
+    def run(self) -> None:
+        draft = make_draft(self.options)
+        error = draft.refusal()
+        if error is not None:
+            raise error
+        _refuse_other_plan(draft, self.plan_id)
+        for problem in draft.report.sorted():
+            logger.warning("%s", problem)
+        text = json.dumps([problem.as_dict() for problem in draft.report.sorted()], indent=2)
+        with disk_trouble_told():
+            self.store.create()
+            with self.store.workplace("validated") as place:
+                place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
+
+
+class BuildPaths(DatasetTask):
+    """Build the BIDS paths with pybids, save the plan, and make it the current one."""
+
+    def requires(self) -> list[luigi.Task]:
+        return self.refusal() or [self.clone(ValidateManifest)]
+
+    def output(self) -> luigi.Target:
+        return CurrentPlan(self.store, self.plan_id)
+
+    def run(self) -> None:
+        draft = self.draft
+        _refuse_other_plan(draft, self.plan_id)
+        with disk_trouble_told():
+            self.store.make_current(draft.plan())
+
+
+def _refuse_other_plan(draft: Draft, plan_id: str) -> None:
+    if draft.plan_id != plan_id:
+        message = "superseded: the inputs were edited while this run was starting; run it again"
+        raise SupersededError(message)

@@ -1,0 +1,210 @@
+"""The tasks that write: one for each step, and for each unit of assets."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import luigi
+
+from spimpack_tasks.errors import OutputError
+from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
+from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask, disk_trouble_told
+from spimpack_tasks.registry import load_backend
+from spimpack_tasks.state.publish import ImageMaker, publish
+from spimpack_tasks.state.store import Store
+from spimpack_tasks.targets import OutputsOnDisk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.model.plan import Output, Plan
+
+
+class WriteOutputs(DatasetTask):
+    """Bring one step's outputs about; what is right already is not touched."""
+
+    step: ClassVar[Step]
+
+    def requires(self) -> list[luigi.Task]:
+        return self.refusal() or [self.clone(BuildPaths)]
+
+    def output(self) -> luigi.Target:
+        return OutputsOnDisk(self.store, self.plan_id, self.outputs, self.matches_plan)
+
+    def outputs(self) -> list[Output]:
+        """Return the outputs that this task brings about; the plan must have been saved."""
+        plan = _plan_part(self.store.output_dir, self.plan_id, "dataset")
+        return [output for output in plan.outputs if output.step is self.step]
+
+    def run(self) -> None:
+        maker = ImageMaker(self.matches_plan, load_backend(self.backend).make)
+        with disk_trouble_told():
+            failures = publish(
+                self.store, self.plan_id, self.outputs(), maker, overwrite=self.overwrite
+            )
+        if failures:
+            raise OutputError("\n".join(f"{f.path}: {f.reason}" for f in failures))
+
+
+class WriteDescription(WriteOutputs):
+    """Write dataset_description.json."""
+
+    step = Step.DESCRIPTION
+
+
+class WriteParticipants(WriteOutputs):
+    """Write participants.tsv and participants.json, if there is a table of participants."""
+
+    step = Step.PARTICIPANTS
+
+
+class WriteSamples(WriteOutputs):
+    """Write samples.tsv and samples.json."""
+
+    step = Step.SAMPLES
+
+
+class WriteScans(WriteOutputs):
+    """Write a scans.tsv for each subject and session of which there is something to say."""
+
+    step = Step.SCANS
+
+
+class WriteReadme(WriteOutputs):
+    """Write README.md and CHANGES, if the user has none."""
+
+    step = Step.README
+
+
+class WriteBidsIgnore(WriteOutputs):
+    """Write our block of .bidsignore, if there is something that BIDS cannot hold."""
+
+    step = Step.BIDSIGNORE
+
+
+class AssetTask(WriteOutputs):
+    """A step with an output for each asset, divided into units.
+
+    A unit is one asset, by its key, or a bucket of assets, by two hex digits. The task without a
+    unit is the whole step, and only requires its units.
+    """
+
+    unit: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Asset or bucket of assets to work on; all of them if not given."
+    )
+
+    one_task_per_asset: ClassVar[bool] = False
+
+    def requires(self) -> list[luigi.Task]:
+        return self.refusal() or (
+            [self.clone(BuildPaths)] if self.unit else list(self.units(self.draft.keys))
+        )
+
+    def units(self, keys: list[str]) -> Iterator[luigi.Task]:
+        """Yield a task for each unit."""
+        single = self.one_task_per_asset or len(keys) <= BUCKETS
+        for unit in keys if single else sorted({bucket_of(key) for key in keys}):
+            yield self.clone(unit=unit)
+
+    def outputs(self) -> list[Output]:
+        folder, plan_id, unit = self.store.output_dir, self.plan_id, self.unit
+        if not unit:
+            return [o for o in load_whole_plan(folder, plan_id).outputs if o.step is self.step]
+        is_bucket = len(unit) == len(bucket_of(unit))
+        plan = _plan_part(folder, plan_id, unit if is_bucket else bucket_of(unit))
+        ours = (output for output in plan.outputs if output.step is self.step)
+        return [output for output in ours if is_bucket or output.asset == unit]
+
+    def run(self) -> None:
+        if self.unit:
+            super().run()
+
+
+class WriteSidecars(AssetTask):
+    """Write the JSON sidecar of each image."""
+
+    step = Step.SIDECARS
+
+
+class LinkAssets(AssetTask):
+    """Get each image into the dataset. A backend is a subclass of this task.
+
+    A backend says how an image is made (`make`), and how to tell that what is on disk is what it
+    would make (`matches`). It does not own names, receipts, replacing or removing: those are the
+    same for all. `make` gets a path that is free, on the disk of the output, and may be
+    interrupted anywhere: what it leaves there is thrown away.
+    """
+
+    step = Step.ASSETS
+    name: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    """Raise it when the backend makes something else from the same source."""
+    makes_symlinks: ClassVar[bool] = False
+    same_disk: ClassVar[bool] = False
+    """Whether sources must lie on the disk of the output."""
+    impossible_on: ClassVar[frozenset[str]] = frozenset()
+    """Types of file systems on which the backend cannot work."""
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Let a backend that is run by its own name be the backend of the run."""
+        if cls.name:
+            kwargs = {**kwargs, "backend": cls.name}
+        return super().get_param_values(params, args, kwargs)
+
+    @classmethod
+    def describe_target(cls, source: str, relative_to: str | None) -> str:
+        """Return what `make` needs to know besides the source.
+
+        Parameters
+        ----------
+        source
+            Absolute path of the source.
+        relative_to
+            Absolute folder of the image, where relative links are wanted.
+        """
+        del source, relative_to
+        return ""
+
+    @classmethod
+    def make(cls, output: Output, path: str) -> None:
+        """Make the image of `output` at `path`, which is free."""
+        raise NotImplementedError
+
+    @classmethod
+    def matches(cls, output: Output, path: str) -> bool:
+        """Tell whether `path`, which exists, is what `make` would make."""
+        raise NotImplementedError
+
+    def units(self, keys: list[str]) -> Iterator[luigi.Task]:
+        """Yield a task of the chosen backend for each unit."""
+        backend = load_backend(self.backend)
+        if type(self) is backend:
+            yield from super().units(keys)
+        else:
+            yield from self.clone(backend).units(keys)
+
+
+DATASET_STEPS = (
+    WriteDescription,
+    WriteParticipants,
+    WriteSamples,
+    WriteScans,
+    WriteReadme,
+    WriteBidsIgnore,
+)
+
+
+@lru_cache(maxsize=4 * BUCKETS)
+def _plan_part(output_dir: str, plan_id: str, part: str) -> Plan:
+    """Return a part of a saved plan; a plan never changes, so it may be kept."""
+    return Store(output_dir).load_plan(plan_id, part)
+
+
+@lru_cache(maxsize=2)
+def load_whole_plan(output_dir: str, plan_id: str) -> Plan:
+    """Return a saved plan, kept as its parts are."""
+    return Store(output_dir).load_plan(plan_id)
