@@ -207,8 +207,8 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
         message = "is a source of this dataset, and an output belongs at its place"
         return Problem("conflict.source", place, "", message, "choose another --output-dir")
     if finding.status is Status.BLOCKED:
-        message = "is or lies below a link or a file where a real folder must be"
-        folder = Place(shown(os.path.dirname(path)))
+        message = "is a link or a file, and a folder of the dataset belongs at its place"
+        folder = Place(shown(_blocked_folder(options.output_dir, finding.output.path)))
         return Problem("conflict.folder", folder, "", message, "make it a real folder")
     if options.overwrite:
         return None
@@ -219,6 +219,16 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
     message = "is in the way of an output, and was not written by this program"
     hint = "move it away, choose another --output-dir, or use --overwrite to replace it"
     return Problem("conflict.foreign", place, "", message, hint)
+
+
+def _blocked_folder(root: str, path: str) -> str:
+    """Return the first of the folders that lead to `path` that cannot be entered."""
+    folder = root
+    for part in path.split("/")[:-1]:
+        folder = os.path.join(folder, part)
+        if os.path.islink(folder) or not os.path.isdir(folder):
+            break
+    return folder
 
 
 def _text_now(path: str) -> str | None:
