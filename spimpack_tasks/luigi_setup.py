@@ -8,6 +8,8 @@ nothing that the user sets is changed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import luigi
 import luigi.configuration
@@ -32,6 +34,8 @@ DEFAULTS: dict[str, dict[str, str | int]] = {
 
 _filled: set[tuple[str, str]] = set()
 
+Judge = Callable[[], ExitCode | None]
+
 
 def fill_config_defaults() -> None:
     """Set the options that the user's configuration does not."""
@@ -44,13 +48,35 @@ def fill_config_defaults() -> None:
                 _filled.add((section, option))
 
 
-def exit_with(code: ExitCode) -> None:
-    """Let a failed task end the `luigi` command with `code`, unless the user chose the code.
+class JudgedCodes(luigi.retcodes.retcode):
+    """Luigi's exit codes, corrected by what has become of the dataset.
 
-    Luigi has one exit code for all failed tasks; it reads it from this object after the run.
+    Luigi knows one code for all failed tasks, and a worker that shares a run with others counts
+    the tasks it did not do itself as not done. It asks for the codes when the run has ended.
     """
-    if ("retcode", "task_failed") in _filled:
-        luigi.retcodes.retcode().task_failed = int(code)
+
+    task_namespace = "spimpack"
+    judge: Judge | None = None
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return what the judge says in place of a code that the user did not choose."""
+        code = super().__getattribute__(name)
+        judge = JudgedCodes.judge
+        if judge is not None and name != "unhandled_exception" and ("retcode", name) in _filled:
+            verdict = judge()
+            return code if verdict is None else int(verdict)
+        return code
+
+
+def judge_by(judge: Judge) -> None:
+    """Let `judge` correct the exit code of this process; the first one stays.
+
+    The judge returns `None` where it has nothing to say against Luigi's own code.
+    """
+    if JudgedCodes.judge is None:
+        JudgedCodes.judge = judge
+        # Luigi has made the object before it made the first task, and keeps it.
+        luigi.retcodes.retcode().__class__ = JudgedCodes
 
 
 class ReadableLog(logging.Filter):

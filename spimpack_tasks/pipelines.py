@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import luigi
 
 from spimpack_tasks.demo.dataset import write_demo_inputs
 from spimpack_tasks.demo.tree import draw_tree
-from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
@@ -31,16 +32,21 @@ class Outcome:
     exit_code: ExitCode
     counts: dict[str, int]
     """Number of assets by what was done with them, and `failed`."""
+    datasets: dict[str, int]
+    """Number of images by dataset_id."""
 
     def lines(self, output_dir: str) -> list[str]:
         """Return the summary a user reads."""
         done = ", ".join(f"{number:,} {what}" for what, number in self.counts.items() if number)
-        if self.exit_code is not ExitCode.OK:
-            return [f"{output_dir} is not complete: {done or 'nothing was done'}"]
+        groups = [f"{name}: {count_of(n, 'image')}" for name, n in self.datasets.items() if name]
         changed = set(self.counts) - {str(Verdict.UNCHANGED)}
-        if not any(self.counts[what] for what in changed):
-            return [f"Nothing to do: {done} in {output_dir}"]
-        return [f"Packaged {output_dir}: {done}"]
+        if self.exit_code is not ExitCode.OK:
+            first = f"{output_dir} is not complete: {done or 'nothing was done'}"
+        elif any(self.counts[what] for what in changed):
+            first = f"Packaged {output_dir}: {done}"
+        else:
+            first = f"Nothing to do: {done} in {output_dir}"
+        return [first, *groups]
 
 
 def package(options: Options, workers: int = 1) -> Outcome:
@@ -56,7 +62,7 @@ def package(options: Options, workers: int = 1) -> Outcome:
     if refusal is not None:
         raise refusal
     _show_messages()
-    counts = count_verdicts(find_changes(draft))
+    changes = find_changes(draft)
     task = PackageDataset(
         manifest=options.manifest,
         output_dir=options.output_dir,
@@ -66,14 +72,15 @@ def package(options: Options, workers: int = 1) -> Outcome:
         strict=options.strict,
     )
     luigi.build([task], local_scheduler=True, workers=workers, no_lock=True, log_level="ERROR")
-    after = draft.sweep()
-    wrong = {f.output.asset for f in after.findings if f.status is not Status.RIGHT}
-    failed = len(wrong - {""})
-    if draft.store.current_plan_id() != draft.plan_id:
-        code = ExitCode.SUPERSEDED if draft.store.current_plan_id() else ExitCode.FAILED
-    else:
-        code = ExitCode.OK if after.is_right else ExitCode.FAILED
-    return Outcome(code, {**counts, "failed": failed})
+    code = task.verdict()
+    failed = 0
+    if code is not ExitCode.OK:
+        code = ExitCode.FAILED if code is None else code
+        findings = draft.sweep().findings
+        failed = len({f.output.asset for f in findings if f.status is not Status.RIGHT} - {""})
+    datasets = Counter(change.dataset_id for change in changes if change.source)
+    counts = {**count_verdicts(changes), "failed": failed}
+    return Outcome(code, counts, dict(sorted(datasets.items())))
 
 
 def _show_messages() -> None:

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import luigi
 import pytest
+from luigi.retcodes import run_with_retcodes
 from workspace import SHARED, Workspace, small_workspace, write_table
 
 import spimpack_tasks
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.luigi_setup import JudgedCodes
+from spimpack_tasks.model.plan import Output
 from spimpack_tasks.registry import BACKENDS
 from spimpack_tasks.version import __version__
 
@@ -219,6 +222,36 @@ def test_the_users_own_exit_codes_win(tmp_path: Path) -> None:
     workspace.write()
     (tmp_path / "luigi.cfg").write_text("[retcode]\ntask-failed = 77\n")
     assert run_luigi(workspace).returncode == 77
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # Luigi's own lock file
+def test_luigi_says_when_another_run_took_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = small_workspace(tmp_path)
+    workspace.write()
+    make = spimpack_tasks.SymlinkAssets.make
+
+    def take_over(output: Output, path: str) -> None:
+        (workspace.out / ".spimpack" / "current").write_text("another")
+        make(output, path)
+
+    monkeypatch.setattr(spimpack_tasks.SymlinkAssets, "make", take_over)
+    monkeypatch.setattr(JudgedCodes, "judge", None)
+    where = ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
+    command = ["--module", "spimpack_tasks", "PackageDataset", *where, "--local-scheduler"]
+    with pytest.raises(SystemExit) as ended:
+        run_with_retcodes([*command, "--no-lock"])
+    assert ended.value.code == ExitCode.SUPERSEDED
+
+
+def test_the_summary_names_the_groups(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.add_row("a.ims", subject="01", dataset_id="pilot")
+    workspace.add_row("b.ims", subject="02", dataset_id="main")
+    workspace.add_row("c.ims", subject="03", dataset_id="main")
+    lines = workspace.run().lines("out")
+    assert lines == ["Packaged out: 3 new", "main: 2 images", "pilot: 1 image"]
 
 
 def test_spimpack_and_luigi_do_the_same(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from spimpack_tasks.errors import OutputError, SupersededError
-from spimpack_tasks.luigi_setup import exit_with, make_log_readable
+from spimpack_tasks.errors import ExitCode, OutputError, SupersededError
+from spimpack_tasks.luigi_setup import judge_by, make_log_readable
 from spimpack_tasks.packaging.draft import find_draft, make_draft, refused_id
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.registry import load_backend
@@ -61,6 +61,7 @@ class DatasetTask(luigi.Task):
     )
 
     retry_count = 1
+    was_complete = False
 
     @classmethod
     @cache
@@ -77,6 +78,7 @@ class DatasetTask(luigi.Task):
         if not values["plan_id"]:
             make_log_readable()
             values["plan_id"] = make_draft(_options(values)).plan_id
+            judge_by(lambda: cls(**values).verdict())
         return list(values.items())
 
     @property
@@ -101,10 +103,22 @@ class DatasetTask(luigi.Task):
     def refusal(self) -> list[luigi.Task]:
         """Return the task that says why nothing may be written; nothing if all is well."""
         error = self.draft.refusal()
-        if error is None:
-            return []
-        exit_with(error.exit_code)
-        return [self.clone(ValidateManifest, plan_id=refused_id(error.report))]
+        return [self.clone(ValidateManifest, plan_id=refused_id(error.report))] if error else []
+
+    def complete(self) -> bool:
+        """Tell whether the outputs are as planned, and remember the answer."""
+        self.was_complete = bool(super().complete())
+        return self.was_complete
+
+    def verdict(self) -> ExitCode | None:
+        """Return the exit code that the state of the dataset asks for, `None` if it is open."""
+        if self.was_complete or self.complete():
+            return ExitCode.OK
+        error = self.draft.refusal()
+        if error is not None:
+            return error.exit_code
+        superseded = self.store.current_plan_id() not in {"", self.plan_id}
+        return ExitCode.SUPERSEDED if superseded else None
 
 
 @contextmanager
