@@ -133,3 +133,9 @@ def test_validator_on_the_path_is_used_when_none_is_beside_python(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "elsewhere" / "python"))
     monkeypatch.setenv("PATH", str(program.parent))
     assert run_bids_validator(dataset) == Verdict((), "9.9.9", "1.2.7")
+
+
+def test_the_version_is_the_validators_own_in_a_git_checkout(monkeypatch, dataset):
+    monkeypatch.chdir(Path(__file__).parent)
+    assert run_bids_validator(dataset).validator_version[0].isdigit()
+    assert "." in run_bids_validator(dataset).validator_version

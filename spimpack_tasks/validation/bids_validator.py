@@ -121,7 +121,13 @@ def _run(command: list[str], exit_codes: tuple[int, ...]) -> subprocess.Complete
     environment = {k: v for k, v in os.environ.items() if k != "BIDS_SCHEMA"} | {"NO_COLOR": "1"}
     try:
         output = subprocess.run(  # noqa: S603 - no shell, and the program is the one looked up
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env=environment,
+            # In a git checkout the validator says its commit for the validator's own version.
+            cwd=os.sep,
         )
     except OSError as error:
         message = f"the BIDS validator cannot be run: {' '.join(command)}: {error.strerror}"
