@@ -126,8 +126,9 @@ def exit_codes_lines() -> Iterator[str]:
     yield from ("# Exit codes", "", doc, "")
     yield from exit_code_table()
     yield ""
-    yield "`luigi` knows one code for all failed tasks. This package sets it to 2, 3, 4 or 7,"
-    yield "whichever is true, unless your own configuration has `[retcode] task_failed`."
+    yield "`luigi` has one code for all failed tasks, and counts work that another process did as not"
+    yield "done. So the codes that your own configuration leaves open under `[retcode]` are decided"
+    yield "by what has become of the dataset when the run has ended."
     yield "`argparse` itself exits 2 where the command line cannot be understood, and an"
     yield "interrupted `spimpack` exits 130."
 

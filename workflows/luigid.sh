@@ -46,7 +46,7 @@ run=(luigi --module spimpack_tasks PackageDataset "${inputs[@]}"
 "${run[@]}" --assistant >"$state/assistant.log" 2>&1 &
 processes+=($!)
 
-# Workers that share a run say that they did not do all of it (6), so their verdict is not the
-# last word: the command below looks at the dataset, and does what a lost worker left undone.
+# If a worker is lost, luigid gives up on its task; the command below does what was left undone, and
+# has nothing to do otherwise.
 "${run[@]}" || echo "luigi: exit code $?"
 spimpack package "${inputs[@]}"
