@@ -126,7 +126,7 @@ def exit_codes_lines() -> Iterator[str]:
     yield from ("# Exit codes", "", doc, "")
     yield from exit_code_table()
     yield ""
-    yield "`luigi` has one code for all failed tasks, and counts work that another process did as not"
+    yield "`luigi` has one code for all failed tasks, and counts what another process did as not"
     yield "done. So the codes that your own configuration leaves open under `[retcode]` are decided"
     yield "by what has become of the dataset when the run has ended."
     yield "`argparse` itself exits 2 where the command line cannot be understood, and an"
