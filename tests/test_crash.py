@@ -12,13 +12,12 @@ import errno
 import os
 import shutil
 import sys
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest
+from children import start, wait
 from workspace import Workspace, small_workspace, tree_of
 
 from spimpack_tasks.errors import ExitCode, InputError
@@ -68,26 +67,6 @@ class Saboteur:
         # A name relative to an open folder has no slash in front; we use those for the output only.
         path = args[0]
         return isinstance(path, str) and (path.startswith(self.out) or not path.startswith("/"))
-
-
-def start(action: Callable[[], int], log: str = os.devnull) -> int:
-    """Run an action in a forked child, its standard error in `log`; return the process id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 2)
-        code = action()
-    except BaseException:  # noqa: BLE001 - the child must not go on as a second pytest
-        os.write(2, traceback.format_exc().encode())
-    finally:
-        os._exit(code)
-
-
-def wait(child: int) -> int:
-    """Wait for a child and return its exit code."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def run(workspace: Workspace, backend: str) -> int:

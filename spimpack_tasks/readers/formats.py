@@ -150,6 +150,12 @@ def stamp_source(path: str) -> tuple[int, int] | None:
     return None
 
 
+def stamp_text(path: str) -> str:
+    """Return the stamp of a source as plans and receipts hold it, empty where nothing is there."""
+    stamp = stamp_source(path)
+    return "{} {}".format(*stamp) if stamp else ""
+
+
 def _examine_file(path: str, form: SourceFormat, status: os.stat_result) -> Source:
     if status.st_size == 0:
         raise SourceRefusedError("source.empty", f"{path!r} is an empty file")

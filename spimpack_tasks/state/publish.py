@@ -19,6 +19,7 @@ from spimpack_tasks.files.atomic import (
 from spimpack_tasks.files.blocks import find_block, replace_block
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.receipts import (
     Receipt,
     read_all_receipts,
@@ -136,6 +137,10 @@ class _Publisher:
                 return None
             temporary = self.place.temporary()
             self._make(output, temporary)
+            if output.kind is Kind.IMAGE and stamp_text(output.source) != output.stamp:
+                reason = "its source changed while it was packaged; run it again"
+                self.failures.append(Failure(output.path, reason))
+                return None
             return _Staged(output, temporary, self._receipt(output, temporary))
         except OSError as error:
             self._fail(output, error)

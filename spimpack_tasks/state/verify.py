@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.readers.formats import stamp_source
+from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.receipts import read_all_receipts
 from spimpack_tasks.state.sweep import digest, read_file
 
@@ -90,10 +90,10 @@ def _verify_source(path: str, receipt: Receipt) -> Iterator[Deviation]:
     if not receipt.source or not receipt.evidence.startswith("link"):
         # A copy or a hard link stands on its own: its source may go.
         return
-    now = stamp_source(receipt.source)
-    if now is None:
+    now = stamp_text(receipt.source)
+    if not now:
         yield Deviation(path, Fault.SOURCE_GONE, receipt.source)
-    elif "{} {}".format(*now) != receipt.stamp:
+    elif now != receipt.stamp:
         yield Deviation(path, Fault.SOURCE_CHANGED, receipt.source)
 
 
