@@ -1,0 +1,191 @@
+"""What a header is, and which reader knows it.
+
+A reader is one function, `read_header(path)`, in a module of its own; `READERS` names it. Readers
+open nothing for writing, hold no pixel, and leave out what a file does not say.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from spimpack_tasks.errors import MissingExtraError
+from spimpack_tasks.readers.formats import FORMATS, SourceRefusedError, format_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spimpack_tasks.readers.formats import SourceFormat
+
+READERS = {
+    "OME-Zarr": "spimpack_tasks.readers.ome_zarr:read_header",
+    "zipped OME-Zarr": "spimpack_tasks.readers.zipped_ome_zarr:read_header",
+    "Imaris": "spimpack_tasks.readers.imaris:read_header",
+    "OME-TIFF": "spimpack_tasks.readers.ome_tiff:read_header",
+    "TIFF": "spimpack_tasks.readers.tiff:read_header",
+    "NIfTI": "spimpack_tasks.readers.nifti:read_header",
+}
+"""Name of a format in `readers.formats` to `module:function`."""
+
+PLACEHOLDERS = frozenset({"", "(name not specified)", "(description not specified)"})
+"""What Imaris writes where nothing was entered."""
+
+SpacingXYZ: TypeAlias = tuple[float | None, float | None, float | None]
+UNKNOWN_SPACING: SpacingXYZ = (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its image; nothing here is a guess."""
+
+    axes: tuple[str, ...]
+    """Names in storage order, the slowest first: `t`, `c`, `z`, `y`, `x`; `page` where a TIFF
+    does not say what its pages are."""
+    shapes: tuple[tuple[int, ...], ...]
+    """The sizes of each resolution level, the full one first, in the order of `axes`."""
+    dtype: str
+    """As numpy names it, such as `uint16`."""
+    spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
+    """Distance of two voxels in micrometres at full resolution along x, y and z; `None` where the
+    file has no such axis, no value or no unit."""
+    channel_count: int = 1
+    channel_names: tuple[str, ...] = ()
+    """One for each channel, empty for a channel without one; nothing if none has a name."""
+    acquired_at: str | None = None
+    """ISO 8601, with the offset from UTC if the file has it."""
+    instrument: Mapping[str, str | float] = field(default_factory=lambda: MappingProxyType({}))
+    """Sidecar keys of BIDS that the file has values for, such as `NumericalAperture`."""
+    orientation_xyz: str | None = None
+    """Such as `RPI`: towards which side the index of x, y and z increases."""
+
+
+class HeaderError(SourceRefusedError):
+    """A file does not hold what its format demands; the message names the file."""
+
+    def __init__(self, path: str, what: str, hint: str = "") -> None:
+        super().__init__("source.content", f"{path!r} {what}", hint)
+
+
+class UnreadableHeaderError(HeaderError):
+    """The system does not let the file be read."""
+
+    def __init__(self, path: str, error: OSError) -> None:
+        super().__init__(path, f"cannot be read: {error.strerror or error}")
+        self.code = "source.unreadable"
+
+
+class Reader(Protocol):
+    """Reads the header of one format, in milliseconds and a memory that the image's size is not in.
+
+    Raises `HeaderError` where the file is damaged, and `MissingExtraError` where a library of the
+    `images` extra is not installed.
+    """
+
+    def __call__(self, path: str) -> Header:
+        """Return the header of the file or directory at `path`."""
+
+
+def read_header(path: str, form: SourceFormat | str) -> Header:
+    """Read what a source says of itself.
+
+    Parameters
+    ----------
+    path
+        The file or directory; its name need not tell the format.
+    form
+        The format as `readers.formats` has it, its name, or a file name or extension that tells it.
+
+    Raises
+    ------
+    HeaderError
+        The source is damaged or cannot be read.
+    MissingExtraError
+        A library that this format needs is not installed.
+    """
+    return _load_reader(_name_of(form))(path)
+
+
+def _name_of(form: SourceFormat | str) -> str:
+    if not isinstance(form, str):
+        return form.name
+    if form in READERS:
+        return form
+    told = format_of(form)
+    if told is None:
+        message = f"{form!r} is no format; those are {', '.join(f.name for f in FORMATS)}"
+        raise ValueError(message)
+    return told.name
+
+
+@cache
+def _load_reader(name: str) -> Reader:
+    module, _, function = READERS[name].partition(":")
+    reader: Reader = getattr(import_module(module), function)
+    return reader
+
+
+def load_library(name: str) -> Any:
+    """Import a library of the `images` extra, or say how to install it."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(name, "images") from error
+
+
+def open_for_reading(path: str) -> tuple[int, int]:
+    """Open a regular file; return its descriptor and its size in bytes.
+
+    A pipe is refused, not waited for.
+
+    Raises
+    ------
+    OSError
+        The system's reason.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status.st_size
+    os.close(descriptor)
+    raise OSError(None, "is not a regular file")
+
+
+def read_start(path: str, most: int) -> bytes:
+    """Return the content of a small regular file, or its first `most` bytes.
+
+    Raises
+    ------
+    OSError
+        The system's reason.
+    """
+    descriptor, size = open_for_reading(path)
+    try:
+        return os.read(descriptor, min(size, most))
+    finally:
+        os.close(descriptor)
+
+
+def check_regular(path: str) -> None:
+    """Refuse, for libraries that open a path by themselves, what is no regular file.
+
+    Raises
+    ------
+    HeaderError
+        It is none, or cannot be looked at.
+    """
+    try:
+        descriptor, _ = open_for_reading(path)
+    except OSError as error:
+        raise UnreadableHeaderError(path, error) from error
+    os.close(descriptor)
+
+
+def tidy_names(names: list[str]) -> tuple[str, ...]:
+    """Return the names of channels, placeholders emptied, and nothing if none is left."""
+    tidied = tuple("" if name.strip() in PLACEHOLDERS else name.strip() for name in names)
+    return tidied if any(tidied) else ()

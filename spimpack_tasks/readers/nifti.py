@@ -1,0 +1,107 @@
+"""Headers of NIfTI-1 and NIfTI-2 files (`.nii`, `.nii.gz`), by nibabel, which zarrnii brings.
+
+zarrnii opens these files as well, at a second for the import, and gives an orientation also where
+the file has none. Facts: `nifti1.h` (`pixdim`, `xyzt_units`, `qform_code`, `sform_code`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from typing import Any
+
+from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.readers.base import (
+    Header,
+    HeaderError,
+    SpacingXYZ,
+    UnreadableHeaderError,
+    load_library,
+    open_for_reading,
+)
+from spimpack_tasks.readers.quantities import QuantityError, length_in_um
+
+_AXES = ("x", "y", "z", "t", "c")
+"""Dimension 5 is that of the values at one point and time. The first runs fastest on disk, but
+nibabel, as the format, names it first."""
+_KINDS = {
+    b"\x5c\x01\x00\x00": ("Nifti1Header", 348),
+    b"\x00\x00\x01\x5c": ("Nifti1Header", 348),
+    b"\x1c\x02\x00\x00": ("Nifti2Header", 540),
+    b"\x00\x00\x02\x1c": ("Nifti2Header", 540),
+}
+"""Class in nibabel and length by the first four bytes, which tell the length."""
+_LONGEST_HEADER = 540
+_GZIP = b"\x1f\x8b"
+_DAMAGE = (ValueError, KeyError, TypeError, OverflowError, ArithmeticError)
+"""What nibabel and numpy raise for values that a header cannot have."""
+
+
+def read_header(path: str) -> Header:
+    """Return the header of a NIfTI file."""
+    nibabel = load_library("nibabel")
+    block, size = _first_bytes(path)
+    kind = _KINDS.get(block[:4])
+    if kind is None:
+        raise HeaderError(path, "does not begin as a NIfTI file does")
+    try:
+        header = getattr(nibabel, kind[0])(block[: kind[1]])
+        shape = tuple(int(n) for n in header.get_data_shape())
+        dtype = header.get_data_dtype()
+        start = int(header["vox_offset"])
+        orientation = _orientation(nibabel, header)
+    except (*_DAMAGE, nibabel.spatialimages.HeaderDataError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise HeaderError(path, f"has a damaged header: {reason}") from error
+    if not 0 < len(shape) <= len(_AXES) or not all(n > 0 for n in shape):
+        raise HeaderError(path, f"has the shape {shape}")
+    end = start + math.prod(shape) * dtype.itemsize
+    if size is not None and size < end:
+        raise HeaderError(path, f"is cut off: it has {size} bytes, but needs {end}")
+    return Header(
+        axes=_AXES[: len(shape)],
+        shapes=(shape,),
+        dtype=str(dtype.name),
+        spacing_um_xyz=_spacing(path, header),
+        channel_count=shape[4] if len(shape) == 5 else 1,
+        orientation_xyz=orientation,
+    )
+
+
+def _first_bytes(path: str) -> tuple[bytes, int | None]:
+    """Return what a header takes, and the file's size, which is `None` where it is compressed."""
+    try:
+        descriptor, size = open_for_reading(path)
+    except OSError as error:
+        raise UnreadableHeaderError(path, error) from error
+    with open(descriptor, "rb") as file:
+        try:
+            block = file.read(_LONGEST_HEADER)
+            if not block.startswith(_GZIP):
+                return block, size
+            file.seek(0)
+            with gzip.open(file) as unpacked:
+                return unpacked.read(_LONGEST_HEADER), None
+        except (OSError, EOFError, zlib.error) as error:
+            raise HeaderError(path, f"cannot be unpacked: {error}") from error
+
+
+def _spacing(path: str, header: Any) -> SpacingXYZ:
+    unit = header.get_xyzt_units()[0]
+    zooms = header.get_zooms()[:3]
+    try:
+        # `str` of a number in single precision has no more digits than that holds.
+        found: list[float | None] = [length_in_um(str(zoom), unit) for zoom in zooms]
+    except QuantityError as error:
+        raise HeaderError(path, f"has a voxel size of which {error}") from None
+    x, y, z = [*found, None, None, None][:3]
+    return x, y, z
+
+
+def _orientation(nibabel: Any, header: Any) -> str | None:
+    """Return the orientation of the affine, `None` where the file says that it has none."""
+    if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
+        return None
+    letters = nibabel.aff2axcodes(header.get_best_affine())
+    return normalise_orientation("".join(letter or "" for letter in letters))

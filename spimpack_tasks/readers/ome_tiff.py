@@ -1,0 +1,219 @@
+"""Headers of OME-TIFF and OME-BigTIFF, by the first directory and the OME-XML in it.
+
+Where a file has several images, the first is told, as viewers show it. Sizes are those of the
+whole image, also where its planes lie in several files. A pyramid is told by the `SubIFDs` of the
+first directory. Facts: the OME-TIFF specification, OME schema 2016-06.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.readers.base import (
+    Header,
+    HeaderError,
+    UnreadableHeaderError,
+    open_for_reading,
+    tidy_names,
+)
+from spimpack_tasks.readers.ome_xml import Instrument, OmeXml, OmeXmlError, parse_ome_xml
+from spimpack_tasks.readers.quantities import (
+    QuantityError,
+    iso_time,
+    length_in_um,
+    positive_number,
+)
+from spimpack_tasks.readers.tiff_directory import (
+    DESCRIPTION,
+    LENGTH,
+    LONGEST_TEXT,
+    SUB_IFDS,
+    WIDTH,
+    Tag,
+    TiffFile,
+)
+from spimpack_tasks.readers.tiff_pages import check_first_page, page_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.readers.base import SpacingXYZ
+
+_DTYPES = {
+    "bit": "bool",
+    "float": "float32",
+    "double": "float64",
+    "complex": "complex64",
+    "double-complex": "complex128",
+}
+_MOST_LEVELS = 64
+_DEFAULT_UNIT = "µm"
+"""Of the schema, where a size has no unit."""
+
+
+def read_header(path: str) -> Header:
+    """Return the header of an OME-TIFF."""
+    with TiffFile(path) as file:
+        tags, following = file.directory(file.first_directory)
+        if following > file.size:
+            raise file.truncated(following)
+        check_first_page(file, tags)
+        if not holds_ome_xml(file, tags):
+            raise HeaderError(path, "holds no OME-XML", "give a plain TIFF the ending .tif")
+        return read_ome(file, tags)
+
+
+def holds_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> bool:
+    """Tell whether the description in a directory looks like OME-XML."""
+    return re.search(rb"<(\w+:)?OME[\s>]", file.text(tags.get(DESCRIPTION))[:4096]) is not None
+
+
+def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
+    """Return the header by the OME-XML of the first directory."""
+    found = _parse(file.path, file.chunks(tags.get(DESCRIPTION)))
+    if found.companion:
+        found = _read_companion(file.path, found.companion)
+    if not found.image.pixels:
+        raise HeaderError(file.path, "has OME-XML without an image")
+    axes, sizes = _sizes(file.path, found.image.pixels)
+    shape = tuple(sizes[axis] for axis in axes)
+    page = tuple(file.number(tags.get(tag), 0) for tag in (WIDTH, LENGTH))
+    if page != (sizes["x"], sizes["y"]):
+        what = f"has pages of {page[0]} x {page[1]}, but OME-XML of {sizes['x']} x {sizes['y']}"
+        raise HeaderError(file.path, what)
+    dtype = _dtype(file.path, found.image.pixels)
+    if _width(dtype) != _width(page_dtype(file, tags)):
+        what = f"has pixels of type {page_dtype(file, tags)}, but OME-XML of {dtype}"
+        raise HeaderError(file.path, what)
+    names = [channel.get("Name", "") for channel in found.image.channels]
+    return Header(
+        axes=axes,
+        shapes=(shape, *_lower_levels(file, tags, axes, shape)),
+        dtype=dtype,
+        spacing_um_xyz=_spacing(file.path, found.image.pixels),
+        channel_count=sizes["c"],
+        # A channel of several samples, as in colour images, has one name.
+        channel_names=tidy_names(names) if len(names) == sizes["c"] else (),
+        acquired_at=iso_time(found.image.acquired_at),
+        instrument=_instrument(found),
+    )
+
+
+def _parse(path: str, chunks: Iterator[bytes]) -> OmeXml:
+    try:
+        return parse_ome_xml(chunks)
+    except OmeXmlError as error:
+        raise HeaderError(path, f"has OME-XML that {error}") from error
+
+
+def _read_companion(path: str, name: str) -> OmeXml:
+    """Return what the file beside this one says that has the metadata of a whole set."""
+    if os.path.basename(name) != name:
+        raise HeaderError(path, f"has its metadata in {name[:200]!r}, which is not beside it")
+    companion = os.path.join(os.path.dirname(path), name)
+    try:
+        descriptor, size = open_for_reading(companion)
+    except FileNotFoundError:
+        what = f"has its metadata in {name!r}, which is not there"
+        raise HeaderError(path, what, f"put {name!r} beside it") from None
+    except (OSError, ValueError) as error:
+        raise HeaderError(path, f"has its metadata in {name!r}: {error}") from error
+    with open(descriptor, "rb") as file:
+        if size > LONGEST_TEXT:
+            raise HeaderError(companion, f"has {size} bytes")
+        try:
+            found = _parse(companion, iter(lambda: file.read(65536), b""))
+        except OSError as error:
+            raise UnreadableHeaderError(companion, error) from error
+    if found.images != 1:
+        what = f"has its metadata in {name!r}, which describes {found.images} images"
+        raise HeaderError(path, what)
+    return found
+
+
+def _sizes(path: str, pixels: dict[str, str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Return the axes, the slowest first, and their sizes."""
+    order = pixels.get("DimensionOrder", "")
+    if sorted(order) != sorted("XYZCT") or not order.startswith("XY"):
+        raise HeaderError(path, f"has OME-XML with the order of dimensions {order[:20]!r}")
+    sizes = {}
+    for axis in order[::-1]:
+        text = pixels.get(f"Size{axis}", "")
+        if not re.fullmatch("[0-9]{1,18}", text) or not int(text):
+            raise HeaderError(path, f"has OME-XML with a Size{axis} of {text[:20]!r}")
+        sizes[axis.lower()] = int(text)
+    return tuple(sizes), sizes
+
+
+def _dtype(path: str, pixels: dict[str, str]) -> str:
+    told = pixels.get("Type", pixels.get("PixelType", ""))
+    name = _DTYPES.get(told, told)
+    if not re.fullmatch("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)", name):
+        raise HeaderError(path, f"has OME-XML with pixels of type {told[:20]!r}")
+    return name
+
+
+def _width(dtype: str) -> int:
+    """Return bits of a sample; those of one bit may be stored as bytes."""
+    return 8 if dtype == "bool" else int(re.sub("[a-z]", "", dtype))
+
+
+def _spacing(path: str, pixels: dict[str, str]) -> SpacingXYZ:
+    found: list[float | None] = []
+    for axis in "XYZ":
+        text = pixels.get(f"PhysicalSize{axis}")
+        if text is None:
+            found.append(None)
+            continue
+        try:
+            unit = pixels.get(f"PhysicalSize{axis}Unit", _DEFAULT_UNIT)
+            found.append(length_in_um(text, unit))
+        except QuantityError as error:
+            raise HeaderError(path, f"has a PhysicalSize{axis} of which {error}") from None
+    return found[0], found[1], found[2]
+
+
+def _lower_levels(
+    file: TiffFile, tags: dict[int, Tag], axes: tuple[str, ...], shape: tuple[int, ...]
+) -> list[tuple[int, ...]]:
+    """Return the shapes of the reduced pages; a pyramid is of x and y alone."""
+    levels = []
+    for offset in file.numbers(tags.get(SUB_IFDS))[:_MOST_LEVELS]:
+        reduced, _ = file.directory(offset)
+        size = {"x": file.number(reduced.get(WIDTH), 0), "y": file.number(reduced.get(LENGTH), 0)}
+        level = tuple(size.get(axis, n) for axis, n in zip(axes, shape, strict=True))
+        if not all(0 < a <= b for a, b in zip(level, shape, strict=True)):
+            raise HeaderError(file.path, f"has a level of {level} below one of {shape}")
+        levels.append(level)
+    return levels
+
+
+def _instrument(found: OmeXml) -> dict[str, str | float]:
+    """Return what is said of microscope, objective and software.
+
+    An instrument or objective that the image does not refer to counts if it is the only one.
+    """
+    image = found.image
+    only = next(iter(found.instruments.values())) if len(found.instruments) == 1 else Instrument()
+    instrument = found.instruments.get(image.instrument_id, only)
+    objectives = instrument.objectives
+    objective = objectives.get(image.objective_id, {})
+    if not objective and not image.objective_id and len(objectives) == 1:
+        objective = next(iter(objectives.values()))
+    texts = {
+        "Manufacturer": instrument.microscope.get("Manufacturer", ""),
+        "ManufacturersModelName": instrument.microscope.get("Model", ""),
+        "DeviceSerialNumber": instrument.microscope.get("SerialNumber", ""),
+        "Immersion": objective.get("Immersion", ""),
+        "SoftwareVersions": found.root.get("Creator", ""),
+    }
+    numbers = {
+        "NumericalAperture": positive_number(objective.get("LensNA", "")),
+        "Magnification": positive_number(
+            objective.get("CalibratedMagnification") or objective.get("NominalMagnification", "")
+        ),
+    }
+    said = {k: v.strip() for k, v in texts.items() if v.strip() not in {"", "Other", "Unknown"}}
+    return said | {key: value for key, value in numbers.items() if value is not None}

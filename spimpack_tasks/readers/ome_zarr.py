@@ -1,0 +1,291 @@
+"""Headers of OME-Zarr directories: versions 0.1 to 0.5, in Zarr v2 or v3, by JSON alone.
+
+A few small files are read, whatever the number of chunks. Facts: NGFF 0.4 and 0.5 (multiscales,
+omero), NGFF RFC-4 (orientation of axes), Zarr v2 and v3 (`.zarray`, `zarr.json`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.readers.base import (
+    UNKNOWN_SPACING,
+    Header,
+    HeaderError,
+    SpacingXYZ,
+    UnreadableHeaderError,
+    read_start,
+    tidy_names,
+)
+from spimpack_tasks.readers.quantities import (
+    EXACT,
+    QuantityError,
+    length_in_um,
+    parse_number,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST_METADATA = 16 * 2**20
+"""Bytes of one metadata file; consolidated ones of a plate reach some MiB."""
+MOST_LEVELS = 64
+MOST_AXES = 16
+
+RFC4_LETTERS = {
+    "left-to-right": "R",
+    "right-to-left": "L",
+    "posterior-to-anterior": "A",
+    "anterior-to-posterior": "P",
+    "inferior-to-superior": "S",
+    "superior-to-inferior": "I",
+}
+"""Values of RFC-4 go from the lowest to the highest coordinate; the letter is where they lead to.
+Others, such as `dorsal-to-ventral`, have no letter that holds for every animal."""
+
+_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
+
+
+class Store(NamedTuple):
+    """A place that metadata files are read from."""
+
+    path: str
+    """What messages name."""
+    read: Callable[[str], bytes | None]
+    """Returns at most `LARGEST_METADATA` + 1 bytes of an entry, `None` where it is not there."""
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """Return a JSON object, `None` where there is no such entry."""
+        content = self.read(name)
+        if content is None:
+            return None
+        if len(content) > LARGEST_METADATA:
+            raise self.error(f"has a {name!r} of more than {LARGEST_METADATA // 2**20} MiB")
+        try:
+            data = json.loads(content)
+        except (ValueError, RecursionError):
+            raise self.error(f"has a {name!r} that is not JSON") from None
+        if not isinstance(data, dict):
+            raise self.error(f"has a {name!r} that is no JSON object")
+        return data
+
+    def error(self, what: str, hint: str = "") -> HeaderError:
+        """Return the error that names this store."""
+        return HeaderError(self.path, what, hint)
+
+
+def read_header(path: str) -> Header:
+    """Return the header of an OME-Zarr directory."""
+
+    def read(name: str) -> bytes | None:
+        try:
+            return read_start(f"{path}/{name}", LARGEST_METADATA + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise UnreadableHeaderError(os.path.join(path, name), error) from error
+        except ValueError as error:  # a path that no file has
+            raise HeaderError(path, f"cannot be read: {error}") from error
+
+    return read_store(Store(path, read))
+
+
+def read_store(store: Store, prefix: str = "") -> Header:
+    """Return the header of the OME-Zarr below a prefix, which is empty or ends with `/`."""
+    group = store.load(f"{prefix}zarr.json")
+    if group is not None:
+        outer, array_name = _mapping(group.get("attributes")), "zarr.json"
+        attributes = {**outer, **_mapping(outer.get("ome"))}
+    else:
+        attributes, array_name = store.load(f"{prefix}.zattrs") or {}, ".zarray"
+    if attributes.get("bioformats2raw.layout") == 3 and "multiscales" not in attributes:
+        return _read_only_series(store, prefix)
+    multiscale = _find_multiscale(store, attributes)
+    datasets = _listed(multiscale.get("datasets"), MOST_LEVELS)
+    if not datasets:
+        raise store.error("has multiscales without datasets")
+    axes = _find_axes(store, multiscale)
+    names = tuple(str(axis["name"]) for axis in axes)
+    arrays = [
+        _read_array(store, prefix + _level_path(store, dataset), array_name, names)
+        for dataset in datasets
+    ]
+    shapes = tuple(shape for shape, _ in arrays)
+    for number, shape in enumerate(shapes):
+        if any(n > most for n, most in zip(shape, shapes[0], strict=True)):
+            raise store.error(f"has a level {number} that is larger than its full resolution")
+    channels = dict(zip(names, shapes[0], strict=True)).get("c", 1)
+    return Header(
+        axes=names,
+        shapes=shapes,
+        dtype=arrays[0][1],
+        spacing_um_xyz=_find_spacing(store, axes, multiscale, datasets[0]),
+        channel_count=channels,
+        channel_names=_channel_names(attributes, channels),
+        orientation_xyz=_find_orientation(store, axes, attributes),
+    )
+
+
+def _read_only_series(store: Store, prefix: str) -> Header:
+    """Return the header of the one image that bioformats2raw's layout holds, below `0/`."""
+    if prefix or any(store.read(f"1/{name}") is not None for name in ("zarr.json", ".zattrs")):
+        raise store.error("holds several images", "name one of them, such as the folder '0' in it")
+    return read_store(store, "0/")
+
+
+def _find_multiscale(store: Store, attributes: dict[str, Any]) -> dict[str, Any]:
+    for key in ("plate", "well"):
+        if key in attributes:
+            raise store.error(f"is a {key}, which holds several images", "name one of them")
+    found = attributes.get("multiscales")
+    if not found:
+        raise store.error("has no multiscales, so it is not an OME-Zarr image")
+    if not isinstance(found, list) or not isinstance(found[0], dict):
+        raise store.error("has multiscales that are not a list of JSON objects")
+    multiscale: dict[str, Any] = found[0]
+    return multiscale
+
+
+def _find_axes(store: Store, multiscale: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return name, type and unit of each axis; 0.3 has names only, 0.1 and 0.2 five fixed axes."""
+    given = multiscale.get("axes")
+    if given is None and str(multiscale.get("version")) in {"0.1", "0.2"}:
+        given = list("tczyx")
+    if not isinstance(given, list) or not 0 < len(given) <= MOST_AXES:
+        raise store.error("has multiscales without axes")
+    axes = [{"name": axis} if isinstance(axis, str) else _mapping(axis) for axis in given]
+    names = [axis.get("name") for axis in axes]
+    if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
+        raise store.error(f"has axes without a name of their own: {str(names)[:100]}")
+    return axes
+
+
+def _level_path(store: Store, dataset: dict[str, Any]) -> str:
+    path = dataset.get("path")
+    if not isinstance(path, str) or "\0" in path or ".." in path.split("/"):
+        raise store.error(f"has a level with the path {str(path)[:100]!r}")
+    path = path.strip("/")
+    return f"{path}/" if path else ""
+
+
+def _read_array(
+    store: Store, folder: str, name: str, axes: tuple[str, ...]
+) -> tuple[tuple[int, ...], str]:
+    """Return shape and data type of one level."""
+    array = store.load(folder + name)
+    where = f"{folder}{name}"
+    if array is None:
+        raise store.error(f"has no {where!r}, which its multiscales name")
+    shape = array.get("shape")
+    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+        raise store.error(f"has no shape of positive numbers in {where!r}")
+    if len(shape) != len(axes):
+        raise store.error(f"has {len(axes)} axes, but {len(shape)} sizes in {where!r}")
+    dtype = _dtype_name(array.get("data_type" if name == "zarr.json" else "dtype"))
+    if not dtype:
+        raise store.error(f"has no known data type in {where!r}")
+    return tuple(shape), dtype
+
+
+def _dtype_name(told: object) -> str:
+    """Return the name in numpy; Zarr v3 has it, v2 writes `<u2` for `uint16`."""
+    if not isinstance(told, str):
+        return ""
+    if re.fullmatch(r"bool|(u?int|float|complex)\d{1,3}", told):
+        return told
+    match = re.fullmatch(r"[<>|=]([biufc])(1|2|4|8|16)", told)
+    if not match:
+        return ""
+    return "bool" if match[1] == "b" else f"{_KINDS[match[1]]}{8 * int(match[2])}"
+
+
+def _find_spacing(
+    store: Store,
+    axes: list[dict[str, Any]],
+    multiscale: dict[str, Any],
+    dataset: dict[str, Any],
+) -> SpacingXYZ:
+    """Return the product of the scales of the image and of its first level, by the axes' units."""
+    scales = [
+        scale
+        for owner in (dataset, multiscale)
+        if (scale := _scale_of(store, owner, len(axes))) is not None
+    ]
+    if not scales:
+        return UNKNOWN_SPACING
+    found: dict[str, float | None] = {}
+    for index, axis in enumerate(axes):
+        if axis["name"] in {"x", "y", "z"} and isinstance(axis.get("unit"), str):
+            try:
+                found[axis["name"]] = _spacing_along([s[index] for s in scales], axis["unit"])
+            except QuantityError as error:
+                raise store.error(f"has a scale along {axis['name']} of which {error}") from None
+    return found.get("x"), found.get("y"), found.get("z")
+
+
+def _spacing_along(factors: list[object], unit: str) -> float | None:
+    product = parse_number(1)
+    for factor in factors:
+        number = parse_number(factor)
+        if number <= 0:
+            raise QuantityError(f"{factor!r} is not above 0")
+        product = EXACT.multiply(product, number)
+    return length_in_um(product, unit)
+
+
+def _scale_of(store: Store, owner: dict[str, Any], length: int) -> list[object] | None:
+    """Return the numbers of the scale among the transformations, `None` where there is none."""
+    for transformation in _listed(owner.get("coordinateTransformations"), MOST_AXES):
+        if transformation.get("type") == "scale":
+            scale = transformation.get("scale")
+            if not isinstance(scale, list) or len(scale) != length:
+                raise store.error(f"has a scale that is not a list of {length} numbers")
+            return scale
+    return None
+
+
+def _channel_names(attributes: dict[str, Any], count: int) -> tuple[str, ...]:
+    """Return the labels of omero, if it speaks of as many channels as there are."""
+    channels = _mapping(attributes.get("omero")).get("channels")
+    if not isinstance(channels, list) or len(channels) != count:
+        return ()
+    labels = [_mapping(channel).get("label") for channel in channels]
+    return tidy_names([label if isinstance(label, str) else "" for label in labels])
+
+
+def _find_orientation(
+    store: Store, axes: list[dict[str, Any]], attributes: dict[str, Any]
+) -> str | None:
+    """Return the orientation of RFC-4 or of zarrnii; zarrnii's old attribute runs z, y, x."""
+    by_axis = {axis["name"]: _rfc4_letter(axis.get("orientation")) for axis in axes}
+    standard = normalise_orientation("".join(by_axis.get(name, "") for name in "xyz"))
+    told = attributes.get("xyz_orientation")
+    if told is None:
+        legacy = attributes.get("orientation")
+        own = normalise_orientation(legacy[::-1]) if isinstance(legacy, str) else None
+    else:
+        own = normalise_orientation(told) if isinstance(told, str) else None
+        if own is None:
+            raise store.error(f"has an xyz_orientation that is none: {str(told)[:50]!r}")
+    if standard and own and standard != own:
+        what = f"has two orientations: {standard} by its axes, {own} by the attribute of zarrnii"
+        raise store.error(what, "make them agree")
+    return standard or own
+
+
+def _rfc4_letter(orientation: object) -> str:
+    value = orientation.get("value") if isinstance(orientation, dict) else orientation
+    return RFC4_LETTERS.get(value, "") if isinstance(value, str) else ""
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: object, most: int) -> list[dict[str, Any]]:
+    """Return the JSON objects of a list, up to a number that no sound file exceeds."""
+    return [_mapping(item) for item in value[:most]] if isinstance(value, list) else []

@@ -1,0 +1,78 @@
+"""Headers of OME-Zarr in one zip file: `.ozx` (NGFF RFC-9) and `.ome.zarr.zip`.
+
+Nothing is extracted: the metadata are read in place. Time and memory go with the number of entries
+in the archive's directory, which is small where chunks are kept in shards.
+"""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, open_for_reading
+from spimpack_tasks.readers.ome_zarr import LARGEST_METADATA, Store, read_store
+
+if TYPE_CHECKING:
+    from spimpack_tasks.readers.base import Header
+
+_ROOTS = ("zarr.json", ".zattrs", ".zgroup")
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,  # a compression that Python has not
+    RuntimeError,  # an encrypted entry
+    ValueError,
+    OSError,
+    OverflowError,
+)
+"""What `zipfile` raises for an archive that is not sound."""
+
+
+def read_header(path: str) -> Header:
+    """Return the header of a zipped OME-Zarr, at the archive's root or in its one folder."""
+    try:
+        descriptor, _ = open_for_reading(path)
+    except OSError as error:
+        raise UnreadableHeaderError(path, error) from error
+    with open(descriptor, "rb") as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except (*_DAMAGE, IndexError, UnicodeError) as error:
+            raise HeaderError(path, f"is not a sound zip file: {error}") from error
+        with archive:
+            return read_store(_open_store(path, archive), _find_root(path, archive))
+
+
+def _open_store(path: str, archive: zipfile.ZipFile) -> Store:
+    def read(name: str) -> bytes | None:
+        try:
+            entry = archive.getinfo(name)
+        except KeyError:
+            return None
+        try:
+            with archive.open(entry) as file:
+                return file.read(LARGEST_METADATA + 1)
+        except _DAMAGE as error:
+            raise HeaderError(path, f"has a damaged {name!r}: {error}") from error
+
+    return Store(path, read)
+
+
+def _find_root(path: str, archive: zipfile.ZipFile) -> str:
+    """Return the folder of the image in the archive, empty or ending with `/`."""
+    names = archive.NameToInfo
+    if any(name in names for name in _ROOTS):
+        return ""
+    folders = {folder for folder, _, name in (n.rpartition("/") for n in names) if name in _ROOTS}
+    # The image's group lies above its arrays.
+    highest = min((folder.count("/") for folder in folders), default=0)
+    tops = {folder for folder in folders if folder.count("/") == highest}
+    if len(tops) == 1:
+        return f"{tops.pop()}/"
+    if tops:
+        raise HeaderError(path, "holds several folders with Zarr metadata", "pack one image alone")
+    raise HeaderError(path, "holds no zarr.json, .zattrs or .zgroup, so it is not an OME-Zarr")
