@@ -33,7 +33,15 @@ def has_backend(name: str) -> bool:
 
 @cache
 def load_backend(name: str) -> type[LinkAssets]:
-    """Return the task class of a backend that is there."""
+    """Return the task class of a backend that is there.
+
+    Raises
+    ------
+    KeyError
+        There is none of that name.
+    """
+    if not has_backend(name):
+        raise KeyError(name)
     module, _, attribute = BACKENDS[name].partition(":")
     backend: type[LinkAssets] = getattr(import_module(module), attribute)
     return backend

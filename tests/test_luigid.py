@@ -80,6 +80,8 @@ def run(workspace: Workspace, luigid: tuple[int, dict[str, str]], *further: str)
         timeout=120,
     )
     assert "Traceback" not in done.stderr, done.stderr
+    if done.returncode == ExitCode.BAD_INPUT:
+        assert "[value.label]" in done.stderr
     return done.returncode
 
 
@@ -109,6 +111,17 @@ def test_edits_are_seen_although_the_scheduler_remembers(
         (workspace.out / "samples.tsv").unlink()
         assert run(workspace, luigid, "--workers", workers) == ExitCode.OK
         assert (workspace.out / "samples.tsv").exists()
+
+
+def test_a_mistake_is_told_each_time(luigid: tuple[int, dict[str, str]], tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path / "data")
+    workspace.rows[0]["subject"] = "a-b"
+    workspace.write()
+    assert run(workspace, luigid) == ExitCode.BAD_INPUT
+    assert run(workspace, luigid) == ExitCode.BAD_INPUT
+    workspace.rows[0]["subject"] = "01"
+    workspace.write()
+    assert run(workspace, luigid) == ExitCode.OK
 
 
 def test_the_scheduler_learns_no_free_text(

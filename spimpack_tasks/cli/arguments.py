@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-from typing import TYPE_CHECKING
 
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.registry import BACKENDS
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
@@ -34,6 +31,14 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
         help="make relative symbolic links instead of absolute ones",
     )
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
+
+
+def positive(text: str) -> int:
+    """Return a whole number above 0, for argparse."""
+    if not text.isdecimal() or int(text) == 0:
+        message = f"{text!r} is not a whole number above 0"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def options_of(arguments: argparse.Namespace) -> Options:

@@ -18,7 +18,12 @@ HELP = "make small real images, package them, and validate the dataset"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("directory", metavar="DIR", help="where; made if it is not there")
-    parser.add_argument("--backend", default="symlink", choices=tuple(BACKENDS))
+    parser.add_argument(
+        "--backend",
+        default="symlink",
+        choices=tuple(BACKENDS),
+        help="how images get into the dataset (default: symlink)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Protocol
 
 from spimpack_tasks.errors import ExitCode, InputError, SpimpackError
@@ -47,15 +49,24 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `spimpack` and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character must not end a run.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
+        sys.stdout.flush()
     except InputError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     except SpimpackError as error:
         print(f"spimpack: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # The reader, such as head, has had enough; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"spimpack: {where}{error.strerror}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_inputs, options_of
+from spimpack_tasks.cli.arguments import add_inputs, options_of, positive
 from spimpack_tasks.pipelines import package
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="replace what stands in the way of an output, but never a source",
     )
     parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="number of processes (default: 1)"
+        "--workers", type=positive, default=1, metavar="N", help="number of processes (default: 1)"
     )
 
 

@@ -170,6 +170,11 @@ def refused_id(report: Report) -> str:
     return f"refused-{report.identity}"
 
 
+def is_refused(plan_id: str) -> bool:
+    """Tell whether an identity is that of a refused run."""
+    return plan_id.startswith("refused-")
+
+
 def _read_assets(inputs: Inputs, report: Report) -> list[PlacedAsset]:
     required = inputs.description.get("RequiredMicroscopyFields", [])
     names = (

@@ -13,7 +13,12 @@ import luigi
 
 from spimpack_tasks.errors import ExitCode, OutputError, SupersededError
 from spimpack_tasks.luigi_setup import judge_by, make_log_readable
-from spimpack_tasks.packaging.draft import find_draft, make_draft, refused_id
+from spimpack_tasks.packaging.draft import (
+    find_draft,
+    is_refused,
+    make_draft,
+    refused_id,
+)
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.store import Store
@@ -60,8 +65,15 @@ class DatasetTask(luigi.Task):
         default="", description="Identity of the plan; worked out from the inputs if not given."
     )
 
-    retry_count = 1
     was_complete = False
+
+    @property
+    def retry_count(self) -> int:
+        """How often a task may fail, or lose its worker, until a scheduler gives it up.
+
+        What is refused now is refused a minute later.
+        """
+        return 1 if is_refused(self.plan_id) else 3
 
     @classmethod
     @cache
