@@ -33,6 +33,8 @@ _KINDS = {
 }
 """Class in nibabel and length by the first four bytes, which tell the length."""
 _LONGEST_HEADER = 540
+_MAGIC = (b"n+1\0", b"n+2\0\r\n\x1a\n")
+"""Of files that hold header and voxels; two-file NIfTI is no source format."""
 _GZIP = b"\x1f\x8b"
 _DAMAGE = (ValueError, KeyError, TypeError, OverflowError, ArithmeticError)
 """What nibabel and numpy raise for values that a header cannot have."""
@@ -43,10 +45,12 @@ def read_header(path: str) -> Header:
     nibabel = load_library("nibabel")
     block, size = _first_bytes(path)
     kind = _KINDS.get(block[:4])
-    if kind is None:
+    if kind is None or len(block) < kind[1] or not any(m in block for m in _MAGIC):
         raise HeaderError(path, "does not begin as a NIfTI file does")
     try:
-        header = getattr(nibabel, kind[0])(block[: kind[1]])
+        # Checks of nibabel would put right what is wrong, such as a voxel size of 0.
+        header = getattr(nibabel, kind[0])(block[: kind[1]], check=False)
+        unit = header.get_xyzt_units()[0]
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = header.get_data_dtype()
         start = int(header["vox_offset"])
@@ -63,7 +67,7 @@ def read_header(path: str) -> Header:
         axes=_AXES[: len(shape)],
         shapes=(shape,),
         dtype=str(dtype.name),
-        spacing_um_xyz=_spacing(path, header),
+        spacing_um_xyz=_spacing(path, header, unit),
         channel_count=shape[4] if len(shape) == 5 else 1,
         orientation_xyz=orientation,
     )
@@ -87,8 +91,7 @@ def _first_bytes(path: str) -> tuple[bytes, int | None]:
             raise HeaderError(path, f"cannot be unpacked: {error}") from error
 
 
-def _spacing(path: str, header: Any) -> SpacingXYZ:
-    unit = header.get_xyzt_units()[0]
+def _spacing(path: str, header: Any, unit: str) -> SpacingXYZ:
     zooms = header.get_zooms()[:3]
     try:
         # `str` of a number in single precision has no more digits than that holds.
@@ -103,5 +106,6 @@ def _orientation(nibabel: Any, header: Any) -> str | None:
     """Return the orientation of the affine, `None` where the file says that it has none."""
     if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
         return None
-    letters = nibabel.aff2axcodes(header.get_best_affine())
+    with load_library("numpy").errstate(invalid="ignore"):  # of NaN comes no code
+        letters = nibabel.aff2axcodes(header.get_best_affine())
     return normalise_orientation("".join(letter or "" for letter in letters))

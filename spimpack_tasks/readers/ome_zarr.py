@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.model.orientation import normalise_orientation
@@ -25,7 +27,7 @@ from spimpack_tasks.readers.quantities import (
     EXACT,
     QuantityError,
     length_in_um,
-    parse_number,
+    parse_length,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ RFC4_LETTERS = {
 """Values of RFC-4 go from the lowest to the highest coordinate; the letter is where they lead to.
 Others, such as `dorsal-to-ventral`, have no letter that holds for every animal."""
 
+_ONE = Decimal(1)
 _KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
 
@@ -66,7 +69,7 @@ class Store(NamedTuple):
         if len(content) > LARGEST_METADATA:
             raise self.error(f"has a {name!r} of more than {LARGEST_METADATA // 2**20} MiB")
         try:
-            data = json.loads(content)
+            data = json.loads(content.decode())
         except (ValueError, RecursionError):
             raise self.error(f"has a {name!r} that is not JSON") from None
         if not isinstance(data, dict):
@@ -185,16 +188,16 @@ def _read_array(
         raise store.error(f"has no shape of positive numbers in {where!r}")
     if len(shape) != len(axes):
         raise store.error(f"has {len(axes)} axes, but {len(shape)} sizes in {where!r}")
-    dtype = _dtype_name(array.get("data_type" if name == "zarr.json" else "dtype"))
+    told = array.get("data_type" if name == "zarr.json" else "dtype")
+    dtype = _dtype_name(told) if isinstance(told, str) and len(told) < 20 else ""
     if not dtype:
         raise store.error(f"has no known data type in {where!r}")
     return tuple(shape), dtype
 
 
-def _dtype_name(told: object) -> str:
+@lru_cache(64)
+def _dtype_name(told: str) -> str:
     """Return the name in numpy; Zarr v3 has it, v2 writes `<u2` for `uint16`."""
-    if not isinstance(told, str):
-        return ""
     if re.fullmatch(r"bool|(u?int|float|complex)\d{1,3}", told):
         return told
     match = re.fullmatch(r"[<>|=]([biufc])(1|2|4|8|16)", told)
@@ -228,12 +231,9 @@ def _find_spacing(
 
 
 def _spacing_along(factors: list[object], unit: str) -> float | None:
-    product = parse_number(1)
+    product = _ONE
     for factor in factors:
-        number = parse_number(factor)
-        if number <= 0:
-            raise QuantityError(f"{factor!r} is not above 0")
-        product = EXACT.multiply(product, number)
+        product = EXACT.multiply(product, parse_length(factor))
     return length_in_um(product, unit)
 
 

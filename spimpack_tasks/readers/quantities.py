@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Context, Decimal, DecimalException
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,6 +69,21 @@ def parse_number(value: object) -> Decimal:
     return number
 
 
+def parse_length(value: object) -> Decimal:
+    """Return the number above 0 that a text or a JSON number is.
+
+    Raises
+    ------
+    QuantityError
+        It is none.
+    """
+    number = parse_number(value)
+    if number <= 0:
+        raise QuantityError(f"{_shown(value)} is not above 0")
+    return number
+
+
+@lru_cache(64)
 def unit_in_um(unit: str) -> Decimal | None:
     """Return how many micrometres a unit of length has, `None` for what is no length.
 
@@ -92,9 +108,7 @@ def length_in_um(value: object, unit: str) -> float | None:
     QuantityError
         The value is not a number above 0, or the unit is not known.
     """
-    number = parse_number(value)
-    if number <= 0:
-        raise QuantityError(f"{_shown(value)} is not above 0")
+    number = value if isinstance(value, Decimal) else parse_length(value)
     factor = unit_in_um(unit)
     return None if factor is None else checked_um(EXACT.multiply(number, factor))
 
