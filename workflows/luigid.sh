@@ -46,7 +46,7 @@ run=(luigi --module spimpack_tasks PackageDataset "${inputs[@]}"
 "${run[@]}" --assistant >"$state/assistant.log" 2>&1 &
 processes+=($!)
 
-# If a worker is lost, luigid gives up on its task; the command below does what was left undone, and
-# has nothing to do otherwise.
+# If luigid or all workers are lost, the command below does what was left undone; it has nothing to
+# do otherwise.
 "${run[@]}" || echo "luigi: exit code $?"
 spimpack package "${inputs[@]}"
