@@ -2,8 +2,8 @@
 
     python benchmarks/headers.py [files]
 
-Linux. Makes its own small files, one copy for each header, so that nothing is read twice. Each format has
-a process of its own; import and first header are counted apart.
+Linux. Makes its own small files, one for each header, so that nothing is read twice. Each format
+has a process of its own; import and first header are counted apart.
 """
 
 from __future__ import annotations

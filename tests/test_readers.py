@@ -731,6 +731,19 @@ def test_no_file_stays_open(images):
     assert (len(os.listdir("/proc/self/fd")) if before else 0) <= before
 
 
+@pytest.mark.parametrize("form", READERS)
+def test_a_name_that_no_file_has_is_told(tmp_path, form):
+    for name in ("nul\0.x", "lone\ud800.x", "x" * 300):
+        with pytest.raises(HeaderError):
+            read_header(str(tmp_path / name), form)
+
+
+def test_a_name_that_is_not_utf8(images, tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff.ims"
+    shutil.copyfile(images / "imaris.ims", path)
+    assert read_header(os.fsdecode(path), ".ims").channel_names == NAMES
+
+
 def test_a_header_can_be_compared_and_changed(images):
     header = header_of(images / "imaris.ims")
     assert replace(header, channel_count=3) != header == header_of(images / "imaris.ims")

@@ -147,7 +147,10 @@ def open_for_reading(path: str) -> tuple[int, int]:
     OSError
         The system's reason.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except ValueError as error:  # a name that no file can have
+        raise OSError(None, str(error)) from error
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
         return descriptor, status.st_size

@@ -91,20 +91,13 @@ def read_header(path: str) -> Header:
             return None
         except OSError as error:
             raise UnreadableHeaderError(os.path.join(path, name), error) from error
-        except ValueError as error:  # a path that no file has
-            raise HeaderError(path, f"cannot be read: {error}") from error
 
     return read_store(Store(path, read))
 
 
 def read_store(store: Store, prefix: str = "") -> Header:
     """Return the header of the OME-Zarr below a prefix, which is empty or ends with `/`."""
-    group = store.load(f"{prefix}zarr.json")
-    if group is not None:
-        outer, array_name = _mapping(group.get("attributes")), "zarr.json"
-        attributes = {**outer, **_mapping(outer.get("ome"))}
-    else:
-        attributes, array_name = store.load(f"{prefix}.zattrs") or {}, ".zarray"
+    attributes, array_name = _find_attributes(store, prefix)
     if attributes.get("bioformats2raw.layout") == 3 and "multiscales" not in attributes:
         return _read_only_series(store, prefix)
     multiscale = _find_multiscale(store, attributes)
@@ -131,6 +124,18 @@ def read_store(store: Store, prefix: str = "") -> Header:
         channel_names=_channel_names(attributes, channels),
         orientation_xyz=_find_orientation(store, axes, attributes),
     )
+
+
+def _find_attributes(store: Store, prefix: str) -> tuple[dict[str, Any], str]:
+    """Return the attributes of the group, and the name of the metadata of its arrays."""
+    group = store.load(f"{prefix}zarr.json")
+    if group is not None:
+        outer = _mapping(group.get("attributes"))
+        return {**outer, **_mapping(outer.get("ome"))}, "zarr.json"
+    attributes = store.load(f"{prefix}.zattrs")
+    if attributes is None:
+        raise store.error("holds no zarr.json or .zattrs, so it is not an OME-Zarr image")
+    return attributes, ".zarray"
 
 
 def _read_only_series(store: Store, prefix: str) -> Header:
