@@ -1,9 +1,9 @@
 """Kills a run at every single file operation, and looks at what is left and what a rerun makes.
 
 The operations are counted by an audit hook in a forked child. At the k-th one the child is killed
-before it, killed with a torn file left behind, or told that the disk is full. After each:
-no torn or strange file under a final name, sources and foreign files untouched, and a rerun ends
-with the tree of a run that was never disturbed.
+before it, killed with a torn file left behind, or told that the disk is full, failing or read-only.
+After each: no torn or strange file under a final name, sources and foreign files untouched, and a
+rerun ends with the tree of a run that was never disturbed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from workspace import Workspace, small_workspace, tree_of
 from spimpack_tasks.errors import ExitCode, InputError
 
 NEEDS_SPACE = {"os.rename", "os.mkdir", "os.symlink", "os.link"}
+TROUBLES = (errno.ENOSPC, errno.EIO, errno.EROFS)
 FREES_SPACE = {"os.remove", "os.rmdir", "os.utime"}
 KILLED = 137
 NOT_REACHED = 99
@@ -43,8 +44,9 @@ class Saboteur:
         self.count += 1
         if self.count != self.k:
             return
-        if self.mode == "full disk":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(args[0]))
+        if self.mode == "disk trouble":
+            code = TROUBLES[self.k % len(TROUBLES)]
+            raise OSError(code, os.strerror(code), str(args[0]))
         if self.mode == "torn":
             self.k = -1
             with open(str(args[0]), "wb") as file:
@@ -143,16 +145,16 @@ def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points:
         code = run_sabotaged(workspace, backend, k, mode)
         if code == NOT_REACHED:
             return k
-        # A disk that is full only when we clean up behind us does not make a run fail.
+        # A disk that fails only when we clean up behind us does not make a run fail.
         complete = workspace.tree() == trees.wanted
-        assert code != ExitCode.OK or (mode == "full disk" and complete), k
+        assert code != ExitCode.OK or (mode == "disk trouble" and complete), k
         trees.check_after_crash(workspace)
         assert run(workspace, backend) == ExitCode.OK, k
         assert workspace.tree() == trees.wanted, k
     raise AssertionError
 
 
-@pytest.mark.parametrize("mode", ["killed", "torn", "full disk"])
+@pytest.mark.parametrize("mode", ["killed", "torn", "disk trouble"])
 @pytest.mark.parametrize(("scenario", "backend"), [("fresh", "copy"), ("update", "symlink")])
 def test_every_crash_point_heals(backend: str, scenario: str, mode: str, tmp_path: Path) -> None:
     small_workspace(tmp_path / "warm").run()  # what is imported once is not imported in each child
