@@ -129,6 +129,7 @@ def exit_codes_lines() -> Iterator[str]:
     yield "`luigi` has one code for all failed tasks, and counts what another process did as not"
     yield "done. So the codes that your own configuration leaves open under `[retcode]` are decided"
     yield "by what has become of the dataset when the run has ended."
+    yield "`spimpack verify` exits 3 where something is not as recorded."
     yield "`argparse` itself exits 2 where the command line cannot be understood, and an"
     yield "interrupted `spimpack` exits 130."
 

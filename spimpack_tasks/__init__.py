@@ -9,7 +9,8 @@ from spimpack_tasks.packaging.backends.copy import CopyAssets
 from spimpack_tasks.packaging.backends.hardlink import HardlinkAssets
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.backends.symlink_tree import SymlinkTreeAssets
-from spimpack_tasks.packaging.tasks.dataset import PackageDataset, PruneStale
+from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
+from spimpack_tasks.packaging.tasks.dataset import PackageDataset, PruneStale, WriteChecksumLists
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, ValidateManifest
 from spimpack_tasks.packaging.tasks.writing import (
     LinkAssets,
@@ -30,10 +31,12 @@ __all__ = [
     "LinkAssets",
     "PackageDataset",
     "PruneStale",
+    "RecordChecksums",
     "SymlinkAssets",
     "SymlinkTreeAssets",
     "ValidateManifest",
     "WriteBidsIgnore",
+    "WriteChecksumLists",
     "WriteDescription",
     "WriteParticipants",
     "WriteReadme",

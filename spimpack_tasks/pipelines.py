@@ -13,16 +13,20 @@ import luigi
 from spimpack_tasks.demo.dataset import write_demo_inputs
 from spimpack_tasks.demo.tree import draw_tree
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
+from spimpack_tasks.state.checksums import lacks_checksum
 from spimpack_tasks.state.sweep import Status
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from spimpack_tasks.packaging.draft import Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ class Outcome:
         return [first, *groups]
 
 
-def package(options: Options, workers: int = 1) -> Outcome:
-    """Run PackageDataset with the local scheduler.
+def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Outcome:
+    """Run PackageDataset with the local scheduler; `checksum` has the images read as well.
 
     Raises
     ------
@@ -63,6 +67,7 @@ def package(options: Options, workers: int = 1) -> Outcome:
         raise refusal
     _show_messages()
     changes = find_changes(draft)
+    unread = _unread(draft) if checksum else set()
     task = PackageDataset(
         manifest=options.manifest,
         output_dir=options.output_dir,
@@ -70,17 +75,29 @@ def package(options: Options, workers: int = 1) -> Outcome:
         relative_symlinks=options.relative_symlinks,
         overwrite=options.overwrite,
         strict=options.strict,
+        checksum=checksum,
     )
     luigi.build([task], local_scheduler=True, workers=workers, no_lock=True, log_level="ERROR")
     code = task.verdict()
-    failed = 0
+    failed: set[str] = set()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code
         findings = draft.sweep().findings
-        failed = len({f.output.asset for f in findings if f.status is not Status.RIGHT} - {""})
+        failed = {f.output.asset for f in findings if f.status is not Status.RIGHT} - {""}
+    still_unread = _unread(draft) if checksum else set()
+    failed |= still_unread
     datasets = Counter(change.dataset_id for change in changes if change.source)
-    counts = {**count_verdicts(changes), "failed": failed}
+    counts = count_verdicts(changes) | {
+        "checksums made": len(unread - still_unread),
+        "failed": len(failed),
+    }
     return Outcome(code, counts, dict(sorted(datasets.items())))
+
+
+def _unread(draft: Draft) -> set[str]:
+    """Return the images without a checksum of what they are."""
+    images = (output for output in draft.plan().outputs if output.step is Step.ASSETS)
+    return {output.asset for output in lacks_checksum(draft.store, images)}
 
 
 def _show_messages() -> None:

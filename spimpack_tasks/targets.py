@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import luigi
 
+from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
 from spimpack_tasks.state.receipts import read_receipts, receipts_name
 from spimpack_tasks.state.sweep import Status, find, sweep
 
@@ -83,3 +84,23 @@ class NothingStale(CurrentPlan):
     def exists(self) -> bool:
         """Look for stale receipts."""
         return super().exists() and not any(True for _ in self.stale())
+
+
+class ChecksumsRecorded(CurrentPlan):
+    """Images of the current plan, each with a checksum of what it is now."""
+
+    def __init__(self, store: Store, plan_id: str, outputs: Callable[[], Iterable[Output]]) -> None:
+        super().__init__(store, plan_id)
+        self.outputs = outputs
+
+    def exists(self) -> bool:
+        """Compare the checksums on record with the receipts."""
+        return super().exists() and not lacks_checksum(self.store, self.outputs())
+
+
+class ChecksumLists(CurrentPlan):
+    """Lists of checksums that say what is on record."""
+
+    def exists(self) -> bool:
+        """Compare the lists with what they would be if they were made now."""
+        return super().exists() and lists_are_right(self.store)

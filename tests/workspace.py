@@ -74,9 +74,9 @@ class Workspace:
     def options(self, **changes: Any) -> Options:
         return Options(**{"manifest": str(self.manifest), "output_dir": str(self.out)} | changes)
 
-    def run(self, workers: int = 1, **changes: Any) -> Outcome:
+    def run(self, workers: int = 1, *, checksum: bool = False, **changes: Any) -> Outcome:
         self.write()
-        return package(self.options(**changes), workers)
+        return package(self.options(**changes), workers, checksum=checksum)
 
     def tree(self) -> dict[str, tuple[str, str]]:
         return tree_of(self.out)

@@ -15,7 +15,7 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("init", "validate", "plan", "package", "verify", "demo")
+COMMANDS = ("init", "validate", "plan", "package", "status", "verify", "demo")
 """Subcommands in the order of `--help`; each is a module of this package."""
 
 

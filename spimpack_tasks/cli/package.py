@@ -22,12 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="replace what stands in the way of an output, but never a source",
     )
     parser.add_argument(
+        "--checksum",
+        action="store_true",
+        help="read all images and record their checksums, for verify --checksum full",
+    )
+    parser.add_argument(
         "--workers", type=positive, default=1, metavar="N", help="number of processes (default: 1)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Package, and print the summary."""
-    outcome = package(options_of(arguments), arguments.workers)
+    outcome = package(options_of(arguments), arguments.workers, checksum=arguments.checksum)
     print("\n".join(outcome.lines(arguments.output_dir)))
     return outcome.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_inputs, options_of
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import argparse
 
     from spimpack_tasks.packaging.changes import Change
+    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.options import Options
 
 HELP = "show what a run would do, and why, without writing anything"
 
@@ -31,17 +34,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, and print the changes."""
-    draft = make_draft(options_of(arguments))
-    refusal = draft.refusal()
-    if refusal is not None and not isinstance(refusal, ConflictError):
-        raise refusal
-    changes = find_changes(draft)
+    _, changes, refusal = look(options_of(arguments))
     if arguments.format == "json":
         for change in changes:
             print(json.dumps(change.as_dict(), ensure_ascii=False))
     else:
         print("\n".join(_lines(changes)))
     return refusal.exit_code if refusal else ExitCode.OK
+
+
+def look(options: Options) -> tuple[Draft, list[Change], ConflictError | None]:
+    """Return what the inputs come to, what a run would do, and what stands in its way.
+
+    Raises
+    ------
+    InputError
+        The inputs are refused.
+    """
+    draft = make_draft(options)
+    if draft.dataset is not None:
+        # A run with other inputs may just be forgetting our plan: then it is made anew.
+        with suppress(FileNotFoundError):
+            draft.plan()
+    refusal = draft.refusal()
+    if refusal is not None and not isinstance(refusal, ConflictError):
+        raise refusal
+    return draft, find_changes(draft), refusal
 
 
 def _lines(changes: list[Change]) -> list[str]:

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 
 def files_below(root: str) -> Iterator[str]:
-    """Yield the relative path of each file below `root`, folder by folder in sorted order.
+    """Yield the relative path of each file below `root`, in the order of the paths' bytes.
 
-    A link to a file counts as a file. A link to a directory is followed, so that a store which is
-    put together from links comes out whole.
+    The order is that of `LC_ALL=C sort`, and no more than the names along one path are kept in
+    memory. A link to a file counts as a file. A link to a directory is followed, so that a store
+    which is put together from links comes out whole.
 
     Raises
     ------
@@ -22,17 +23,13 @@ def files_below(root: str) -> Iterator[str]:
     """
     pending = [""]
     while pending:
-        folder = pending.pop()
-        with os.scandir(os.path.join(root, folder)) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries)
-        inner = []
-        for name, is_directory in found:
-            path = f"{folder}/{name}" if folder else name
-            if is_directory:
-                inner.append(path)
-            else:
-                yield path
-        pending.extend(reversed(inner))
+        path = pending.pop()
+        if path and not path.endswith("/"):
+            yield path
+            continue
+        with os.scandir(os.path.join(root, path)) as entries:
+            found = [path + entry.name + ("/" if entry.is_dir() else "") for entry in entries]
+        pending += sorted(found, key=os.fsencode, reverse=True)
 
 
 def remake_tree(source: str, destination: str, make_file: Callable[[str, str], None]) -> None:

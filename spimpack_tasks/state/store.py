@@ -4,6 +4,7 @@
     plan/<id>/         a plan: dataset.json, and one file for each bucket of assets
     validated/<id>     the report of the validation that led to a plan
     receipts/          what we wrote, from what (see `state.receipts`)
+    checksums/         of images, where they were asked for (see `state.checksums`)
     locks/             locks that the kernel frees when a process dies
     tmp/<lock>/        things on the way to their place, by whoever holds the lock
 
@@ -60,6 +61,26 @@ class Store:
             yield
         finally:
             os.close(descriptor)
+
+    def is_busy(self) -> bool:
+        """Tell whether a process holds a lock just now; nothing is written, nobody is kept."""
+        with suppress(FileNotFoundError):
+            return any(self._is_held(name) for name in os.listdir(self.path("locks")))
+        return False
+
+    def _is_held(self, name: str) -> bool:
+        descriptor = os.open(self.path("locks", name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            # A shared lock would not meet the shared ones of writers. On NFS, an exclusive one
+            # needs a file that is open for writing (EBADF): there one cannot tell.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return False
 
     @contextmanager
     def workplace(self, name: str) -> Iterator[Workplace]:

@@ -182,14 +182,24 @@ def find(
     for output in outputs:
         name = receipts_name(output)
         receipt = receipts.get(name, nothing).get(output.path)
-        status = inspect(store.output_dir, output, receipt, matches)
-        if status in CONFLICTS:
+        status = _inspect_moving(store.output_dir, output, receipt, matches)
+        if status is None or status in CONFLICTS:
             # A run that is at work may have written it after the receipts were read.
             receipt = read_receipts(store, name).get(output.path)
             status = inspect(store.output_dir, output, receipt, matches)
         if status is not Status.RIGHT and output.path.rpartition("/")[0] in blocked:
             status = Status.BLOCKED
         yield Finding(output, status, receipt)
+
+
+def _inspect_moving(
+    root: str, output: Output, receipt: Receipt | None, matches: Matches
+) -> Status | None:
+    """Say how an output stands, `None` where it went away while it was looked at."""
+    try:
+        return inspect(root, output, receipt, matches)
+    except FileNotFoundError:
+        return None
 
 
 class _BlockedFolders:

@@ -1,8 +1,13 @@
 """Proves a dataset against what was recorded when it was written, without its manifest.
 
 The fast way looks at every path by `lstat` and at every source by `stat`; text files are read
-again where their time differs. What the user may edit (README.md, CHANGES, own lines in
-.bidsignore) and what lies outside of `sub-*` folders is the user's, and passed over.
+again where their time differs. The full way reads all texts and images, through links, and compares
+their checksums; what it finds equal is right, whatever its time. What the user may edit (README.md,
+CHANGES, own lines in .bidsignore) and what lies outside of `sub-*` folders is the user's, and is
+passed over.
+
+Nothing is written but the log of a full verification (`.spimpack/verify`), from which one that was
+interrupted goes on; where it cannot be written, it is done without.
 """
 
 from __future__ import annotations
@@ -12,18 +17,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.errors import printable
 from spimpack_tasks.files.blocks import find_block
+from spimpack_tasks.files.digests import DigestLog
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
+from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.state.receipts import read_all_receipts
 from spimpack_tasks.state.sweep import digest, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from spimpack_tasks.state.checksums import Record
     from spimpack_tasks.state.receipts import Receipt, Receipts
     from spimpack_tasks.state.store import Store
+
+LOG = "verify"
+_METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
 class Fault(StrEnum):
@@ -31,11 +43,25 @@ class Fault(StrEnum):
 
     MISSING = "missing"
     ALTERED = "altered"
+    REPLACED = "replaced"
     RETARGETED = "retargeted"
     EXTRA = "extra"
     SOURCE_GONE = "source gone"
     SOURCE_CHANGED = "source changed"
     CHECKSUM = "checksum differs"
+    UNREADABLE = "unreadable"
+    UNRECORDED = "no checksum recorded"
+    """No deviation: all else is as recorded, and there is nothing to compare the content with."""
+
+
+_NOT_READ = {
+    Fault.MISSING,
+    Fault.REPLACED,
+    Fault.RETARGETED,
+    Fault.SOURCE_GONE,
+    Fault.UNREADABLE,
+}
+"""What makes it idle to look at the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,49 +72,121 @@ class Deviation:
     fault: Fault
     detail: str = ""
 
+    @property
+    def counts(self) -> bool:
+        """Whether the dataset is not what was recorded."""
+        return self.fault is not Fault.UNRECORDED
+
     def __str__(self) -> str:
         """Render as one line."""
-        return f"{self.fault}: {self.path}" + (f" ({self.detail})" if self.detail else "")
+        detail = f" ({self.detail})" if self.detail else ""
+        return printable(f"{self.fault}: {self.path}{detail}")
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the deviation as a JSON-ready mapping."""
+        return {"path": self.path, "fault": str(self.fault), "detail": self.detail}
+
+
+def _receipts_in_order(store: Store) -> Receipts:
+    receipts: Receipts = {}
+    for part in read_all_receipts(store).values():
+        receipts |= part
+    return dict(sorted(receipts.items()))
 
 
 def verify_fast(store: Store) -> Iterator[Deviation]:
     """Yield what differs from the record, by size, time and link text."""
-    receipts: Receipts = {}
-    for part in read_all_receipts(store).values():
-        receipts |= part
-    for path, receipt in sorted(receipts.items()):
-        yield from _verify_output(store.output_dir, path, receipt)
-        yield from _verify_source(path, receipt)
+    receipts = _receipts_in_order(store)
+    for path, receipt in receipts.items():
+        yield from _verify(store.output_dir, path, receipt)
     yield from _extra(store.output_dir, receipts)
+
+
+def verify_full(store: Store, on_read: Callable[[int], None] | None = None) -> Iterator[Deviation]:
+    """Yield what differs from the record, by content wherever a checksum is recorded.
+
+    Parameters
+    ----------
+    store
+        The state directory of the dataset.
+    on_read
+        Told the number of bytes after each piece that was read.
+    """
+    receipts = _receipts_in_order(store)
+    records = read_all_records(store)
+    with DigestLog(store.path(LOG), on_read) as log:
+        for path, receipt in receipts.items():
+            recorded = _recorded_checksum(receipt, records.get(path))
+            yield from _verify_content(store.output_dir, path, receipt, recorded, log)
+        yield from _extra(store.output_dir, receipts)
+        log.forget()
+
+
+def _recorded_checksum(receipt: Receipt, record: Record | None) -> str:
+    if receipt.kind is Kind.TEXT:
+        return receipt.sha256
+    return record.sha256 if record and record.fits(receipt) else ""
+
+
+def _verify_content(
+    root: str, path: str, receipt: Receipt, recorded: str, log: DigestLog
+) -> Iterator[Deviation]:
+    seen = list(_verify(root, path, receipt))
+    not_ours = receipt.kind in {Kind.SEED, Kind.BLOCK}
+    if not_ours or any(deviation.fault in _NOT_READ for deviation in seen):
+        yield from seen
+    elif not recorded:
+        yield from seen or [Deviation(path, Fault.UNRECORDED)]
+    else:
+        try:
+            now = log.checksum(f"{root}/{path}", path).sha256
+        except OSError as error:
+            yield _unreadable(path, error)
+        else:
+            if now != recorded:
+                detail = f"recorded {recorded}, is {now}"
+                yield from seen or [Deviation(path, Fault.CHECKSUM, detail)]
+
+
+def _verify(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
+    """Yield what can be said of one output without reading an image."""
+    try:
+        yield from _verify_output(root, path, receipt)
+        yield from _verify_source(root, path, receipt)
+    except OSError as error:
+        yield _unreadable(path, error)
 
 
 def _verify_output(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
     absolute = f"{root}/{path}"
     there = evidence_of(absolute)
-    if receipt.kind is Kind.SEED:
+    if receipt.kind is Kind.SEED or (there and there in {receipt.evidence, receipt.next_evidence}):
         return
     if not there:
         yield Deviation(path, Fault.MISSING)
     elif receipt.kind is Kind.BLOCK:
-        text = read_file(absolute).decode("utf-8", "surrogateescape")
-        if digest(find_block(text).encode()) != receipt.evidence:
+        if not (there.startswith("file") and _same_block(absolute, receipt)):
             yield Deviation(path, Fault.ALTERED)
-    elif there == receipt.evidence:
-        return
-    elif receipt.evidence.startswith("link"):
+    elif _word(there) != _word(receipt.evidence):
+        yield Deviation(path, Fault.REPLACED, f"is a {_word(there)}")
+    elif _word(there) == "link":
         yield Deviation(path, Fault.RETARGETED, there.removeprefix("link "))
-    elif not _same_text(absolute, there, receipt):
+    elif receipt.kind is not Kind.TEXT or digest(read_file(absolute)) != receipt.sha256:
         yield Deviation(path, Fault.ALTERED)
 
 
-def _same_text(path: str, there: str, receipt: Receipt) -> bool:
-    is_text = receipt.kind is Kind.TEXT and there.startswith("file")
-    return is_text and digest(read_file(path)) == receipt.sha256
+def _word(evidence: str) -> str:
+    """Return what kind of thing evidence speaks of."""
+    return evidence.partition(" ")[0]
 
 
-def _verify_source(path: str, receipt: Receipt) -> Iterator[Deviation]:
-    if not receipt.source or not receipt.evidence.startswith("link"):
-        # A copy or a hard link stands on its own: its source may go.
+def _same_block(path: str, receipt: Receipt) -> bool:
+    text = read_file(path).decode("utf-8", "surrogateescape")
+    return digest(find_block(text).encode()) == receipt.evidence
+
+
+def _verify_source(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
+    if not receipt.source or not _needs_source(f"{root}/{path}", receipt):
         return
     now = stamp_text(receipt.source)
     if not now:
@@ -97,15 +195,32 @@ def _verify_source(path: str, receipt: Receipt) -> Iterator[Deviation]:
         yield Deviation(path, Fault.SOURCE_CHANGED, receipt.source)
 
 
+def _needs_source(path: str, receipt: Receipt) -> bool:
+    """Tell whether an image is made of links; a copy or a hard link stands on its own."""
+    if _word(receipt.evidence) == "link":
+        return True
+    is_directory = _word(receipt.evidence) == "directory"
+    return is_directory and any(os.path.islink(f"{path}/{name}") for name in _METADATA)
+
+
 def _extra(root: str, receipts: Receipts) -> Iterator[Deviation]:
     """Yield what lies in the folders of subjects but is not on record."""
-    pending = sorted(name for name in os.listdir(root) if name.startswith("sub-"))
+    pending = [name for name in sorted(os.listdir(root), reverse=True) if name.startswith("sub-")]
     while pending:
-        path = pending.pop(0)
+        path = pending.pop()
         absolute = f"{root}/{path}"
         if path in receipts:
             continue
-        if os.path.isdir(absolute) and not os.path.islink(absolute):
-            pending += [f"{path}/{name}" for name in sorted(os.listdir(absolute))]
-        else:
+        if not os.path.isdir(absolute) or os.path.islink(absolute):
             yield Deviation(path, Fault.EXTRA)
+            continue
+        try:
+            inner = sorted(os.listdir(absolute), reverse=True)
+        except OSError as error:
+            yield _unreadable(path, error)
+        else:
+            pending += [f"{path}/{name}" for name in inner]
+
+
+def _unreadable(path: str, error: OSError) -> Deviation:
+    return Deviation(path, Fault.UNREADABLE, error.strerror or str(error))

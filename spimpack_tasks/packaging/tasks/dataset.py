@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import luigi
+
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.model.plan import Step
+from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
 from spimpack_tasks.packaging.tasks.planning import DatasetTask, disk_trouble_told
 from spimpack_tasks.packaging.tasks.writing import (
     DATASET_STEPS,
@@ -13,16 +17,15 @@ from spimpack_tasks.packaging.tasks.writing import (
     WriteSidecars,
     load_whole_plan,
 )
+from spimpack_tasks.state.checksums import has_lists, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import read_all_receipts
-from spimpack_tasks.targets import NothingStale, WholeDataset
+from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStale, WholeDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import luigi
-
-    from spimpack_tasks.model.plan import Plan
+    from spimpack_tasks.model.plan import Output, Plan
 
 logger = logging.getLogger(__name__)
 
@@ -61,19 +64,60 @@ class PruneStale(DatasetTask):
         return {o.path for o in load_whole_plan(self.store.output_dir, self.plan_id).outputs}
 
 
-class PackageDataset(DatasetTask):
+class ChecksumTask(DatasetTask):
+    """A task that has checksums made if asked to."""
+
+    checksum: luigi.Parameter[bool] = luigi.BoolParameter(
+        description="Read all images and record their checksums, for `spimpack verify`."
+    )
+
+    def last_writers(self) -> list[luigi.Task]:
+        """Return all that must have been done before checksums are listed."""
+        prune_stale = self.clone(PruneStale)
+        records = self.clone(RecordChecksums).units(self.draft.keys) if self.checksum else ()
+        return [*prune_stale.steps(), prune_stale, *records]
+
+
+class WriteChecksumLists(ChecksumTask):
+    """List the checksums on record for `sha256sum -c`; without `checksum`, no image is read."""
+
+    def requires(self) -> list[luigi.Task]:
+        return self.refusal() or self.last_writers()
+
+    def output(self) -> luigi.Target:
+        return ChecksumLists(self.store, self.plan_id)
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            write_lists(self.store, self.plan_id)
+
+
+class PackageDataset(ChecksumTask):
     """Package the images of a manifest into a BIDS dataset."""
 
     def requires(self) -> list[luigi.Task]:
-        prune_stale = self.clone(PruneStale)
-        return self.refusal() or [*prune_stale.steps(), prune_stale]
+        lists = [self.clone(WriteChecksumLists)] if self._keeps_lists() else []
+        return self.refusal() or [*self.last_writers(), *lists]
 
-    def output(self) -> luigi.Target:
-        return WholeDataset(self.store, self.plan_id, self._plan, self.matches_plan)
+    def output(self) -> list[luigi.Target]:
+        targets: list[luigi.Target] = [
+            WholeDataset(self.store, self.plan_id, self._plan, self.matches_plan)
+        ]
+        if self.checksum:
+            targets.append(ChecksumsRecorded(self.store, self.plan_id, self._outputs))
+        if self._keeps_lists():
+            targets.append(ChecksumLists(self.store, self.plan_id))
+        return targets
 
     def run(self) -> None:
         plan = self._plan()
         logger.info("%s in %s", count_of(plan.asset_count, "image"), self.output_dir)
 
+    def _keeps_lists(self) -> bool:
+        return self.checksum or has_lists(self.store)
+
     def _plan(self) -> Plan:
         return load_whole_plan(self.store.output_dir, self.plan_id)
+
+    def _outputs(self) -> list[Output]:
+        return [output for output in self._plan().outputs if output.step is Step.ASSETS]

@@ -101,10 +101,15 @@ class AssetTask(WriteOutputs):
             [self.clone(BuildPaths)] if self.unit else list(self.units(self.draft.keys))
         )
 
+    @classmethod
+    def unit_of(cls, key: str, keys: list[str]) -> str:
+        """Return the unit that an asset belongs to, given the keys of all."""
+        single = cls.one_task_per_asset or len(keys) <= BUCKETS
+        return key if single else bucket_of(key)
+
     def units(self, keys: list[str]) -> Iterator[luigi.Task]:
         """Yield a task for each unit."""
-        single = self.one_task_per_asset or len(keys) <= BUCKETS
-        for unit in keys if single else sorted({bucket_of(key) for key in keys}):
+        for unit in sorted({self.unit_of(key, keys) for key in keys}):
             yield self.clone(unit=unit)
 
     def outputs(self) -> list[Output]:

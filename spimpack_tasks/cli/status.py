@@ -1,0 +1,56 @@
+"""`spimpack status`: how a dataset stands, in three lines; writes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.cli.arguments import add_inputs, options_of
+from spimpack_tasks.cli.plan import look
+from spimpack_tasks.errors import ExitCode, count_of
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = "show in short what a run would do, and whether one is going on"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_inputs(parser, output=True)
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="text for people (default), or one JSON object",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Count the changes, and print the numbers."""
+    draft, changes, _ = look(options_of(arguments))
+    counts = count_verdicts(changes)
+    stale = counts.pop(str(Verdict.REMOVED))
+    current = draft.store.current_plan_id()
+    is_busy = draft.store.is_busy()
+    if arguments.format == "json":
+        standing = {
+            "images": counts,
+            "stale_files": stale,
+            "current_plan": current,
+            "plan": draft.plan_id,
+            "run_going_on": is_busy,
+        }
+        print(json.dumps(standing))
+        return ExitCode.OK
+    numbers = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+    print(f"{count_of(sum(counts.values()), 'image')}: {numbers}; {count_of(stale, 'stale file')}")
+    if not current:
+        print("current plan: none, nothing has been packaged here")
+    elif current == draft.plan_id:
+        print(f"current plan: {current}, that of these inputs")
+    else:
+        print(f"current plan: {current}; these inputs make {draft.plan_id}")
+    print("a run is going on" if is_busy else "no run is going on")
+    return ExitCode.OK
