@@ -35,10 +35,14 @@ def folder(root: str, path: str, *, create: bool = False) -> Iterator[int]:
     descriptor = os.open(root, _ENTER & ~os.O_NOFOLLOW)
     try:
         for part in path.split("/") if path else ():
-            if create:
+            try:
+                inner = os.open(part, _ENTER, dir_fd=descriptor)
+            except FileNotFoundError:
+                if not create:
+                    raise
                 with suppress(FileExistsError):
                     os.mkdir(part, dir_fd=descriptor)
-            inner = os.open(part, _ENTER, dir_fd=descriptor)
+                inner = os.open(part, _ENTER, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = inner
         yield descriptor
