@@ -77,6 +77,22 @@ class ChecksumTask(DatasetTask):
         records = self.clone(RecordChecksums).units(self.draft.keys) if self.checksum else ()
         return [*prune_stale.steps(), prune_stale, *records]
 
+    def checksum_targets(self) -> list[luigi.Target]:
+        """Return what is wanted of checksums; lists that are there are kept up to date."""
+        targets: list[luigi.Target] = []
+        if self.checksum:
+            targets.append(ChecksumsRecorded(self.store, self.plan_id, self._images))
+        if self.checksum or has_lists(self.store):
+            targets.append(ChecksumLists(self.store, self.plan_id))
+        return targets
+
+    def whole_plan(self) -> Plan:
+        """Return the plan; it must have been saved."""
+        return load_whole_plan(self.store.output_dir, self.plan_id)
+
+    def _images(self) -> list[Output]:
+        return [output for output in self.whole_plan().outputs if output.step is Step.ASSETS]
+
 
 class WriteChecksumLists(ChecksumTask):
     """List the checksums on record for `sha256sum -c`; without `checksum`, no image is read."""
@@ -84,8 +100,9 @@ class WriteChecksumLists(ChecksumTask):
     def requires(self) -> list[luigi.Task]:
         return self.refusal() or self.last_writers()
 
-    def output(self) -> luigi.Target:
-        return ChecksumLists(self.store, self.plan_id)
+    def output(self) -> list[luigi.Target]:
+        # Not the lists alone: they may be right now, and no longer when an image has been read.
+        return self.checksum_targets() or [ChecksumLists(self.store, self.plan_id)]
 
     def run(self) -> None:
         with disk_trouble_told():
@@ -96,28 +113,13 @@ class PackageDataset(ChecksumTask):
     """Package the images of a manifest into a BIDS dataset."""
 
     def requires(self) -> list[luigi.Task]:
-        lists = [self.clone(WriteChecksumLists)] if self._keeps_lists() else []
+        lists = [self.clone(WriteChecksumLists)] if self.checksum_targets() else []
         return self.refusal() or [*self.last_writers(), *lists]
 
     def output(self) -> list[luigi.Target]:
-        targets: list[luigi.Target] = [
-            WholeDataset(self.store, self.plan_id, self._plan, self.matches_plan)
-        ]
-        if self.checksum:
-            targets.append(ChecksumsRecorded(self.store, self.plan_id, self._outputs))
-        if self._keeps_lists():
-            targets.append(ChecksumLists(self.store, self.plan_id))
-        return targets
+        whole = WholeDataset(self.store, self.plan_id, self.whole_plan, self.matches_plan)
+        return [whole, *self.checksum_targets()]
 
     def run(self) -> None:
-        plan = self._plan()
+        plan = self.whole_plan()
         logger.info("%s in %s", count_of(plan.asset_count, "image"), self.output_dir)
-
-    def _keeps_lists(self) -> bool:
-        return self.checksum or has_lists(self.store)
-
-    def _plan(self) -> Plan:
-        return load_whole_plan(self.store.output_dir, self.plan_id)
-
-    def _outputs(self) -> list[Output]:
-        return [output for output in self._plan().outputs if output.step is Step.ASSETS]
