@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spimpack_tasks.errors import Place, Report
+    from spimpack_tasks.packaging.headers import Headers
     from spimpack_tasks.packaging.records import Record
 
 SAMPLE_COLUMNS = ("sample_type", "pathology", "derived_from")
@@ -44,11 +45,17 @@ _FORMS = {
 """Problem code, characters allowed, and their name, by the form of an entity."""
 
 
+_PIXEL_KEYS = {"PixelSize", "PixelSizeUnits"}
+
+
 class AssetReader:
     """Turns the records of one manifest into assets."""
 
-    def __init__(self, folder: str, required_keys: Iterable[str], report: Report) -> None:
+    def __init__(
+        self, folder: str, required_keys: Iterable[str], headers: Headers, report: Report
+    ) -> None:
         self.folder = folder
+        self.headers = headers
         self.required_keys = [key for key in required_keys if key not in OWN_COLUMN]
         self.report = report
         self.real_directories: dict[str, str] = {}
@@ -62,7 +69,7 @@ class AssetReader:
         """
         entities = self._entities(record)
         source = self._source(record)
-        sidecar = self._sidecar(record)
+        sidecar = self._sidecar(record, source)
         sample = self._plain_columns(record, SAMPLE_COLUMNS)
         scan = self._plain_columns(record, SCAN_COLUMNS)
         dataset_id = self._text(record, "dataset_id")
@@ -151,7 +158,7 @@ class AssetReader:
             return resolved if os.path.exists(resolved) else real
         return real
 
-    def _sidecar(self, record: Record) -> dict[str, Any]:
+    def _sidecar(self, record: Record, source: Source | None) -> dict[str, Any]:
         sidecar: dict[str, Any] = {}
         refused = set()
         values = record.values
@@ -168,6 +175,8 @@ class AssetReader:
             else:
                 if coerced is not None:
                     sidecar[key] = coerced
+        if source is not None and not _PIXEL_KEYS & (sidecar.keys() | refused):
+            sidecar |= self.headers.facts(source)
         self._check_required(record, sidecar.keys() | refused)
         sidecar |= dict.fromkeys(refused)
         sidecar["OrientationStringXYZ"] = self._orientation(record)

@@ -15,6 +15,7 @@ from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Rep
 from spimpack_tasks.files.text import MAX_TABLE_BYTES, read_text
 from spimpack_tasks.model.plan import Dataset, Table
 from spimpack_tasks.packaging.assets import AssetReader
+from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import Inputs, load_inputs, shown
 from spimpack_tasks.packaging.plan import identify, make_plan
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
@@ -42,6 +43,8 @@ class Draft:
     dataset: Dataset | None = None
     """`None` where the inputs are refused, or were not read because the plan is saved."""
     texts: dict[str, str | None] = field(default_factory=dict, repr=False)
+    headers: Headers | None = None
+    """What the sources' headers told, where they were asked."""
     _plan: Plan | None = None
     _refusal: InputError | None = None
     _looked_for_conflicts: bool = False
@@ -156,13 +159,15 @@ def _make_draft(options: Options) -> Draft:
     if not options.manifest:
         return Draft(options, refused_id(report), report)
     inputs = load_inputs(options.manifest, report)
-    facts = Facts(options, inputs, _read_assets(inputs, report))
+    headers = Headers(Store(options.output_dir))
+    facts = Facts(options, inputs, _read_assets(inputs, headers, report))
     for rule in RULES:
         report.extend(rule(facts))
     if report.errors or (options.strict and report.warnings):
         return Draft(options, refused_id(report), report, texts=inputs.texts)
     dataset = _dataset(facts)
-    return Draft(options, identify(dataset, options.output_dir), report, dataset, inputs.texts)
+    plan_id = identify(dataset, options.output_dir)
+    return Draft(options, plan_id, report, dataset, inputs.texts, headers)
 
 
 def refused_id(report: Report) -> str:
@@ -175,12 +180,12 @@ def is_refused(plan_id: str) -> bool:
     return plan_id.startswith("refused-")
 
 
-def _read_assets(inputs: Inputs, report: Report) -> list[PlacedAsset]:
+def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[PlacedAsset]:
     required = inputs.description.get("RequiredMicroscopyFields", [])
     names = (
         [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
     )
-    reader = AssetReader(inputs.folder, names, report)
+    reader = AssetReader(inputs.folder, names, headers, report)
     found = []
     for record in inputs.records:
         asset = reader.read(record)

@@ -3,6 +3,7 @@
     current            identity of the plan that writers may work for
     plan/<id>/         a plan: dataset.json, and one file for each bucket of assets
     validated/<id>     the report of the validation that led to a plan
+    headers.json       what was read in the sources' headers (see `packaging.headers`)
     receipts/          what we wrote, from what (see `state.receipts`)
     checksums/         of images, where they were asked for (see `state.checksums`)
     locks/             locks that the kernel frees when a process dies

@@ -19,6 +19,7 @@ from spimpack_tasks.packaging.draft import (
     make_draft,
     refused_id,
 )
+from spimpack_tasks.packaging.headers import HEADERS_FILE
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.store import Store
@@ -167,6 +168,8 @@ class ValidateManifest(DatasetTask):
         with disk_trouble_told():
             self.store.create()
             with self.store.workplace("validated") as place:
+                if draft.headers is not None and draft.headers.used:
+                    place.write(HEADERS_FILE, draft.headers.text().encode())
                 place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
 
 
