@@ -133,7 +133,8 @@ def pixel_sizes_are_known(facts: Facts) -> Iterator[Problem]:
     without = [placed for placed in facts.assets if "PixelSize" not in placed.asset.sidecar]
     if without:
         place = without[0].record.where("PixelSize")._replace(column=0)
-        message = f"is not given for {count_of(len(without), 'image')}; BIDS demands it"
+        images = count_of(len(without), "image")
+        message = f"is neither given nor in the header of {images}; BIDS demands it"
         hint = "give PixelSize and PixelSizeUnits in columns, such as 1.8;1.8;4 and um"
         yield Problem("sidecar.no-pixel-size", place, "PixelSize", message, hint, Severity.WARNING)
 
