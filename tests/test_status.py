@@ -140,15 +140,14 @@ def test_plan_and_status_work_while_a_run_is_going_on(
             for manifest in manifests:
                 for command in ("plan", "status"):
                     code = main([command, "--manifest", manifest, *shared])
-                    said = capsys.readouterr()
-                    assert code == ExitCode.OK, said
-                    assert "conflict" not in said.out
-                    seen.add(said.out)
+                    shown = capsys.readouterr()
+                    assert code == ExitCode.OK, shown
+                    assert "conflict" not in shown.out
+                    seen.add(shown.out)
                     looks += 1
-        assert run.wait() == ExitCode.OK
-        assert "Traceback" not in (run.stderr.read() if run.stderr else "")
-        if run.stderr:
-            run.stderr.close()
+        said = run.communicate()[1]
+        assert "Traceback" not in said
+        assert run.returncode == ExitCode.OK, said
     assert looks > 8
     assert len(seen) > 4
     assert os.path.isdir(workspace.out)
