@@ -15,6 +15,7 @@ from example_inputs import place_example
 from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
 
 from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.state.verify import LOG, Fault
 
 DOCS = ROOT / "docs"
 GENERATED = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
@@ -54,6 +55,15 @@ def test_backends_can_be_changed_as_described(tmp_path):
     compare(page, tmp_path)
     text = page.read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in BACKENDS)
+
+
+def test_a_dataset_can_be_verified_as_described(tmp_path):
+    place_example(tmp_path)
+    page = DOCS / "how-to" / "verify-a-dataset.md"
+    compare(page, tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert all(f"| `{fault}` |" in text for fault in Fault)
+    assert f"`.spimpack/{LOG}`" in text
 
 
 def test_the_backend_of_the_page_works(tmp_path):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import luigi
 import pytest
 from workspace import Workspace, leftovers, small_workspace
 
@@ -16,10 +18,28 @@ from spimpack_tasks.errors import ConflictError, ExitCode
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging import plan as plan_module
 from spimpack_tasks.packaging.draft import _drafts
+from spimpack_tasks.packaging.tasks.planning import DatasetTask
+from spimpack_tasks.packaging.tasks.writing import LinkAssets
 
 ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
 TWO = "sub-02/micr/sub-02_sample-brain_acq-4x_SPIM"
 THREE = "sub-03/micr/sub-03_sample-brain_acq-4x_SPIM"
+
+
+EVERY_STEP = frozenset(
+    {
+        "WriteDescription",
+        "WriteParticipants",
+        "WriteSamples",
+        "WriteScans",
+        "WriteReadme",
+        "WriteBidsIgnore",
+        "WriteSidecars",
+        "LinkAssets",
+        "PruneStale",
+    }
+)
+NOT_A_STEP = {"ValidateManifest", "BuildPaths", "PackageDataset"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +52,8 @@ class Case:
     added: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
     options: tuple[tuple[str, object], ...] = ()
+    reruns: frozenset[str] = EVERY_STEP
+    """The tasks that run. Under a new plan every step looks; one that is right writes nothing."""
 
 
 def cell(row: int, column: str, value: str) -> Callable[[Workspace], None]:
@@ -79,7 +101,7 @@ def grow(path: Path) -> None:
 
 TABLES = frozenset({"samples.tsv", "README.md"})
 CASES = [
-    Case("nothing", lambda _: None),
+    Case("nothing", lambda _: None, reruns=frozenset()),
     Case("one cell", cell(0, "Species", "rat"), frozenset({f"{ONE}.json"})),
     Case("another source", new_source, frozenset({f"{ONE}.ims"})),
     Case("touched source", lambda w: touch(w.root / "raw/a.ims")),
@@ -95,7 +117,7 @@ CASES = [
         lambda w: w.description.update(Keywords=["brain"]),
         frozenset({"dataset_description.json"}),
     ),
-    Case("rows and columns in another order", shuffle),
+    Case("rows and columns in another order", shuffle, reruns=frozenset()),
     Case(
         "relative links",
         lambda _: None,
@@ -106,14 +128,19 @@ CASES = [
         "removed sidecar",
         on_output(lambda o: (o / f"{ONE}.json").unlink()),
         frozenset({f"{ONE}.json"}),
+        reruns=frozenset({"WriteSidecars"}),
     ),
     Case(
-        "removed link", on_output(lambda o: (o / f"{ONE}.ims").unlink()), frozenset({f"{ONE}.ims"})
+        "removed link",
+        on_output(lambda o: (o / f"{ONE}.ims").unlink()),
+        frozenset({f"{ONE}.ims"}),
+        reruns=frozenset({"LinkAssets"}),
     ),
     Case(
         "truncated sidecar",
         on_output(lambda o: (o / f"{ONE}.json").write_text("")),
         frozenset({f"{ONE}.json"}),
+        reruns=frozenset({"WriteSidecars"}),
     ),
     Case("lost state", on_output(lambda o: shutil.rmtree(o / ".spimpack"))),
     Case(
@@ -145,16 +172,74 @@ CASES = [
 ]
 
 
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[[], set[str]]]:
+    """Give the steps that have run since it was last asked, in whichever process."""
+    log = tmp_path / "started"
+
+    def note(task: DatasetTask) -> None:
+        with log.open("a") as file:
+            file.write("LinkAssets\n" if isinstance(task, LinkAssets) else f"{task.task_family}\n")
+
+    def tell() -> set[str]:
+        families = set(log.read_text().split()) if log.exists() else set()
+        log.unlink(missing_ok=True)
+        return families - NOT_A_STEP
+
+    DatasetTask.event_handler(luigi.Event.START)(note)
+    yield tell
+    DatasetTask.remove_event_handler(luigi.Event.START, note)
+
+
+def table_of_cases() -> list[str]:
+    """Return the table of docs/explanation/reruns.md."""
+    lines = ["| What was done | Tasks that run | Written anew | Added | Removed |"]
+    lines.append("| --- | --- | --- | --- | --- |")
+    for case in CASES:
+        steps = "all steps" if case.reruns == EVERY_STEP else ", ".join(sorted(case.reruns))
+        cells = [case.action, steps or "none"]
+        cells += [names_of(paths) for paths in (case.rewritten, case.added, case.removed)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def names_of(paths: frozenset[str]) -> str:
+    """Return what stands for some paths in the table: the user's three images are 1, 2 and 3."""
+    shown = []
+    for path in sorted(paths):
+        subject = re.match(r"sub-0?(\d)/micr/", path)
+        kind = "sidecar" if path.endswith(".json") else "image"
+        shown.append(f"{kind} of sub-0{subject[1]}" if subject else f"`{path}`")
+    return ", ".join(shown) or "nothing"
+
+
+def test_the_page_has_the_table_of_the_cases() -> None:
+    page = Path(__file__).parents[1] / "docs" / "explanation" / "reruns.md"
+    text = page.read_text()
+    begin, end = "<!-- CASES of tests/test_reruns.py -->\n\n", "\n\n<!-- end -->"
+    before, _, rest = text.partition(begin)
+    table, _, after = rest.partition(end)
+    wanted = "\n".join(table_of_cases())
+    if os.environ.get("REFRESH_DOCS"):
+        page.write_text(before + begin + wanted + end + after)
+    else:
+        assert table == wanted
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.action)
-def test_rerun_touches_exactly_what_changed(case: Case, workers: int, tmp_path: Path) -> None:
+def test_rerun_touches_exactly_what_changed(
+    case: Case, workers: int, tmp_path: Path, started: Callable[[], set[str]]
+) -> None:
     workspace = small_workspace(tmp_path)
     assert workspace.run(workers).exit_code == ExitCode.OK
     case.edit(workspace)
     before = workspace.stamps() | {
         path: ("restored",) for path in case.rewritten if not os.path.lexists(workspace.out / path)
     }
+    started()
     assert workspace.run(workers, **dict(case.options)).exit_code == ExitCode.OK
+    assert started() == case.reruns
     after = workspace.stamps()
     assert {p for p in before if p in after and before[p] != after[p]} == case.rewritten
     assert set(after) - set(before) == case.added
