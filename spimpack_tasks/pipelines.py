@@ -38,6 +38,8 @@ class Outcome:
     """Number of assets by what was done with them, and `failed`."""
     datasets: dict[str, int]
     """Number of images by dataset_id."""
+    other_files: int = 0
+    """Number of files of the dataset as a whole that were not right."""
 
     def lines(self, output_dir: str) -> list[str]:
         """Return the summary a user reads."""
@@ -48,6 +50,8 @@ class Outcome:
             first = f"{output_dir} is not complete: {done or 'nothing was done'}"
         elif any(self.counts[what] for what in changed):
             first = f"Packaged {output_dir}: {done}"
+        elif self.other_files:
+            first = f"Packaged {output_dir}: {done}, {count_of(self.other_files, 'other file')}"
         else:
             first = f"Nothing to do: {done} in {output_dir}"
         return [first, *groups]
@@ -91,7 +95,9 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
         "checksums made": len(unread - still_unread),
         "failed": len(failed),
     }
-    return Outcome(code, counts, dict(sorted(datasets.items())))
+    settled = {Verdict.UNCHANGED, Verdict.REMOVED}
+    other_files = sum(not c.source and c.verdict not in settled for c in changes)
+    return Outcome(code, counts, dict(sorted(datasets.items())), other_files)
 
 
 def _unread(draft: Draft) -> set[str]:

@@ -530,6 +530,16 @@ def test_images_without_checksum_are_named(
     assert said.endswith(": 0 deviations, 3 images without checksum\n")
 
 
+def test_the_summary_counts_checksums_and_other_files(tmp_path: Path) -> None:
+    workspace = package(tmp_path, checksum=False)
+    assert workspace.run(checksum=True).lines("out") == [
+        "Packaged out: 3 unchanged, 3 checksums made"
+    ]
+    assert workspace.run(checksum=True).lines("out") == ["Nothing to do: 3 unchanged in out"]
+    (workspace.out / "samples.tsv").unlink()
+    assert workspace.run().lines("out") == ["Packaged out: 3 unchanged, 1 other file"]
+
+
 def test_a_folder_without_record_is_said_to_be_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
