@@ -118,7 +118,9 @@ def _find_program() -> str:
 
 def _run(command: list[str], exit_codes: tuple[int, ...]) -> subprocess.CompletedProcess[bytes]:
     # BIDS_SCHEMA would replace the schema inside the validator, and colours would mar its words.
-    environment = {k: v for k, v in os.environ.items() if k != "BIDS_SCHEMA"} | {"NO_COLOR": "1"}
+    # Installed below a git checkout, it would say the checkout's commit for its own version.
+    environment = {k: v for k, v in os.environ.items() if k != "BIDS_SCHEMA"}
+    environment |= {"NO_COLOR": "1", "GIT_DIR": os.devnull}
     try:
         output = subprocess.run(  # noqa: S603 - no shell, and the program is the one looked up
             command,
@@ -126,8 +128,6 @@ def _run(command: list[str], exit_codes: tuple[int, ...]) -> subprocess.Complete
             capture_output=True,
             check=False,
             env=environment,
-            # In a git checkout the validator says its commit for the validator's own version.
-            cwd=os.sep,
         )
     except OSError as error:
         message = f"the BIDS validator cannot be run: {' '.join(command)}: {error.strerror}"
