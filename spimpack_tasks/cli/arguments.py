@@ -33,6 +33,18 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
 
 
+def add_format(
+    parser: argparse.ArgumentParser, json_form: str = "one JSON object per line"
+) -> None:
+    """Add the choice between text and JSON."""
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help=f"text for people (default), or {json_form}",
+    )
+
+
 def positive(text: str) -> int:
     """Return a whole number above 0, for argparse."""
     if not text.isdecimal() or int(text) == 0:

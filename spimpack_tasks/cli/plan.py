@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_inputs, options_of
+from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ConflictError, ExitCode
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
@@ -24,12 +24,7 @@ HELP = "show what a run would do, and why, without writing anything"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inputs(parser, output=True)
-    parser.add_argument(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="text for people (default), or one JSON object per line",
-    )
+    add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

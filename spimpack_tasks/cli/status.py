@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_inputs, options_of
+from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.cli.plan import look
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts
@@ -19,12 +19,7 @@ HELP = "show in short what a run would do, and whether one is going on"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inputs(parser, output=True)
-    parser.add_argument(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="text for people (default), or one JSON object",
-    )
+    add_format(parser, "one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_inputs, options_of
+from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.packaging.draft import make_draft
 
@@ -18,12 +18,7 @@ HELP = "check manifest, tables and sources, and report all problems at once"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inputs(parser, output=False)
-    parser.add_argument(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="text for people (default), or one JSON object per line",
-    )
+    add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.arguments import add_format
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.state.store import Store
@@ -32,12 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fast: compare sizes, times and links (default); full: read everything and compare "
         "checksums, going on where a full verification was interrupted",
     )
-    parser.add_argument(
-        "--format",
-        choices=("text", "json"),
-        default="text",
-        help="text for people (default), or one JSON object per line",
-    )
+    add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
