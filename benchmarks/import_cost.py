@@ -1,6 +1,6 @@
 """CPU seconds of `import spimpack_tasks` beside `import luigi`, byte-code compiled, in turns.
 
-    python benchmarks/import_cost.py
+python benchmarks/import_cost.py
 """
 
 from __future__ import annotations
