@@ -380,3 +380,15 @@ def test_the_source_itself_is_never_overwritten(tmp_path: Path) -> None:
         with pytest.raises(ConflictError, match="is a source of this dataset"):
             workspace.run(overwrite=overwrite)
         assert source.read_bytes() == b"precious"
+
+
+def test_another_name_of_an_output_is_never_written_through(tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path)
+    workspace.run()
+    sidecar, elsewhere = workspace.out / f"{ONE}.json", tmp_path / "elsewhere.json"
+    elsewhere.hardlink_to(sidecar)
+    before = elsewhere.read_text()
+    workspace.rows[0]["Species"] = "rat"
+    assert workspace.run().exit_code == ExitCode.OK
+    assert '"rat"' in sidecar.read_text()
+    assert elsewhere.read_text() == before
