@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -17,8 +18,9 @@ from workspace import SHARED, Workspace, small_workspace, write_table
 import spimpack_tasks
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.luigi_setup import JudgedCodes
-from spimpack_tasks.model.plan import Output
+from spimpack_tasks.model.plan import Output, Plan
 from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.state.store import Store
 from spimpack_tasks.version import __version__
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -222,6 +224,18 @@ def test_the_users_own_exit_codes_win(tmp_path: Path) -> None:
     workspace.write()
     (tmp_path / "luigi.cfg").write_text("[retcode]\ntask-failed = 77\n")
     assert run_luigi(workspace).returncode == 77
+
+
+def test_an_early_failure_is_no_takeover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = small_workspace(tmp_path)
+    workspace.run()
+    workspace.rows[0]["Species"] = "rat"
+
+    def full_disk(_store: Store, _plan: Plan) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Store, "make_current", full_disk)
+    assert workspace.run().exit_code == ExitCode.FAILED
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # Luigi's own lock file

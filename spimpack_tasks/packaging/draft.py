@@ -45,6 +45,8 @@ class Draft:
     texts: dict[str, str | None] = field(default_factory=dict, repr=False)
     headers: Headers | None = None
     """What the sources' headers told, where they were asked."""
+    current_before: str = ""
+    """Identity of the plan that was the current one of the output when the draft was asked for."""
     _plan: Plan | None = None
     _refusal: InputError | None = None
     _looked_for_conflicts: bool = False
@@ -115,6 +117,8 @@ class Draft:
     def forget_disk(self) -> Draft:
         """Look for conflicts again when next asked."""
         self._refusal, self._looked_for_conflicts = None, False
+        if self.options.output_dir:
+            self.current_before = self.store.current_plan_id()
         return self
 
 
@@ -124,7 +128,7 @@ def make_draft(options: Options) -> Draft:
     # A refused draft is never current: a source that was missing may be there by now.
     if known is not None and known.is_current():
         return known.forget_disk()
-    return _remember(_make_draft(options))
+    return _remember(_make_draft(options)).forget_disk()
 
 
 def find_draft(options: Options, plan_id: str) -> Draft:

@@ -121,7 +121,7 @@ class Store:
         try:
             with open(self.path("current"), encoding="ascii") as file:
                 return file.read().strip()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ""
 
     def make_current(self, plan: Plan) -> None:

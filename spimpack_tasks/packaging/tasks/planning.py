@@ -130,7 +130,12 @@ class DatasetTask(luigi.Task):
         error = self.draft.refusal()
         if error is not None:
             return error.exit_code
-        superseded = self.store.current_plan_id() not in {"", self.plan_id}
+        current = self.store.current_plan_id()
+        # A run that failed early has left the plan of the run before it as the current one.
+        was_current = self.store.has_plan(self.plan_id)
+        superseded = current not in {"", self.plan_id} and (
+            was_current or current != self.draft.current_before
+        )
         return ExitCode.SUPERSEDED if superseded else None
 
 
