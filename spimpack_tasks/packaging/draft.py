@@ -114,8 +114,8 @@ class Draft:
             and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 
-    def forget_disk(self) -> Draft:
-        """Look for conflicts again when next asked."""
+    def look_afresh(self) -> Draft:
+        """Note the current plan, and look for conflicts again when next asked."""
         self._refusal, self._looked_for_conflicts = None, False
         if self.options.output_dir:
             self.current_before = self.store.current_plan_id()
@@ -127,8 +127,8 @@ def make_draft(options: Options) -> Draft:
     known = _drafts.get(options)
     # A refused draft is never current: a source that was missing may be there by now.
     if known is not None and known.is_current():
-        return known.forget_disk()
-    return _remember(_make_draft(options)).forget_disk()
+        return known.look_afresh()
+    return _remember(_make_draft(options)).look_afresh()
 
 
 def find_draft(options: Options, plan_id: str) -> Draft:

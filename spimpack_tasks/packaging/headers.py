@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.readers.base import read_header
-from spimpack_tasks.readers.formats import SourceRefusedError
+from spimpack_tasks.readers.formats import SourceRefusedError, write_stamp
 
 if TYPE_CHECKING:
     from spimpack_tasks.readers.base import Header
@@ -40,7 +40,7 @@ class Headers:
         """
         if self._known is None:
             self._known = self._load()
-        stamp = f"{source.size} {source.mtime_ns}"
+        stamp = write_stamp(source.size, source.mtime_ns)
         entry = self._known.get(source.path)
         if entry is None or entry[0] != stamp:
             try:

@@ -17,6 +17,7 @@ from spimpack_tasks.packaging.description import (
 )
 from spimpack_tasks.packaging.serialise import json_text
 from spimpack_tasks.packaging.tables import compose_participants, compose_samples, compose_scans
+from spimpack_tasks.readers.formats import write_stamp
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.version import __version__
 
@@ -116,7 +117,7 @@ def _asset_outputs(dataset: Dataset, asset: Asset, path: str, output_dir: str) -
         Kind.IMAGE,
         fingerprint=_digest(made_from),
         source=asset.source,
-        stamp="{} {}".format(*asset.stamp),
+        stamp=write_stamp(*asset.stamp),
         target=target,
         asset=asset.key,
         dataset_id=asset.dataset_id,

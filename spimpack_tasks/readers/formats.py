@@ -153,7 +153,12 @@ def stamp_source(path: str) -> tuple[int, int] | None:
 def stamp_text(path: str) -> str:
     """Return the stamp of a source as plans and receipts hold it, empty where nothing is there."""
     stamp = stamp_source(path)
-    return "{} {}".format(*stamp) if stamp else ""
+    return write_stamp(*stamp) if stamp else ""
+
+
+def write_stamp(size: int, mtime_ns: int) -> str:
+    """Return a stamp as the one text that plans, receipts and headers compare."""
+    return f"{size} {mtime_ns}"
 
 
 def _examine_file(path: str, form: SourceFormat, status: os.stat_result) -> Source:
