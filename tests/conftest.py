@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from tiny_images import write_tiny_image
 
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
@@ -111,12 +112,8 @@ class Study:
         self.write("scans.tsv", "\n".join(lines) + "\n")
 
     def add_source(self, name: str) -> Path:
-        """Make a tiny source of the format that its name tells."""
-        if name.endswith(".zarr"):
-            self.write(f"{name}/zarr.json", '{"zarr_format": 3, "node_type": "group"}')
-            return self.path(name)
-        magic = b"II*\x00" if ".tif" in name else b"II+\x00" if ".btf" in name else b"\x89HDF"
-        return self.write(name, magic + b"\x08\x00\x00\x00")
+        """Make a tiny image of the format that its name tells."""
+        return write_tiny_image(self.path(name))
 
     def replace(self, name: str, old: str, new: str) -> None:
         """Replace the one occurrence of a text in a file."""

@@ -119,7 +119,7 @@ CASES = [
     case("flipped bit in a file", IMS, flip_bit, None, Fault.CHECKSUM, backends=ALL),
     case(
         "flipped bit in a chunk",
-        f"{ZARR}/0/c/0",
+        f"{ZARR}/0/c/0/0/0/0",
         flip_bit,
         None,
         Fault.CHECKSUM,
@@ -132,7 +132,7 @@ CASES = [
     case("deleted table", "samples.tsv", Path.unlink, Fault.MISSING, Fault.MISSING),
     case(
         "deleted chunk",
-        f"{ZARR}/0/c/0",
+        f"{ZARR}/0/c/0/0/0/0",
         Path.unlink,
         None,
         Fault.CHECKSUM,
@@ -317,7 +317,7 @@ def large_store(root: Path) -> Workspace:
     workspace.add_row("a.ims", subject="01")
     workspace.add_row("b.ome.zarr", subject="02")
     for number in range(20):
-        (root / "raw/b.ome.zarr/0/c" / str(number)).write_bytes(bytes([number]))
+        (root / "raw/b.ome.zarr/0/c/0/0/0" / str(number)).write_bytes(bytes([number]))
     return workspace
 
 
@@ -361,7 +361,7 @@ def test_verification_goes_on_where_it_was_killed(
     assert wait(start(lambda: killed(12))) == -signal.SIGKILL
     assert (workspace.out / STATE / "verify").exists()
     # What has changed since is read again, and what was not reached yet.
-    changed = tmp_path / "raw/b.ome.zarr/0/c/0"
+    changed = tmp_path / "raw/b.ome.zarr/0/c/0/0/0/0"
     changed.write_bytes(b"other")
     assert wait(start(lambda: killed(6))) == -signal.SIGKILL
     reads.paths.clear()

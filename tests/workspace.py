@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tiny_images import write_tiny_image
+
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.pipelines import Outcome, package
 
@@ -48,17 +50,8 @@ class Workspace:
         return self.root / "manifest.yml"
 
     def add_source(self, name: str) -> Path:
-        """Make a tiny source of the format that its name tells."""
-        path = self.root / "raw" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if name.endswith(".zarr"):
-            (path / "0" / "c").mkdir(parents=True)
-            (path / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
-            (path / "0" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "array"}')
-            (path / "0" / "c" / "0").write_bytes(b"\x00" * 16)
-        else:
-            path.write_bytes(b"II*\x00" if ".tif" in name else b"\x89HDF\r\n\x1a\n" + name.encode())
-        return path
+        """Make a tiny image of the format that its name tells."""
+        return write_tiny_image(self.root / "raw" / name)
 
     def add_row(self, source: str, **cells: str) -> None:
         self.add_source(source)

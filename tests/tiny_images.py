@@ -1,0 +1,70 @@
+"""Sound images of the smallest size, whose headers say what the tables of the tests say."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from spimpack_tasks.demo.images import DemoImage, write_imaris, write_ome_tiff, write_ozx
+
+IMAGE = DemoImage(("Abeta", "YoPro"), (2, 8, 8), (4.0, 1.8, 1.8), levels=1)
+"""Pixel size [1.8, 1.8, 4] um; two channels."""
+
+WRITERS = {
+    ".ome.btf": lambda path: write_ome_tiff(path, IMAGE, bigtiff=True),
+    ".tif": lambda path: write_ome_tiff(path, IMAGE),
+    ".tiff": lambda path: write_ome_tiff(path, IMAGE),
+    ".ozx": lambda path: write_ozx(path, IMAGE),
+    ".zip": lambda path: write_ozx(path, IMAGE),
+    ".ims": lambda path: write_imaris(path, IMAGE),
+}
+
+
+def write_tiny_image(path: Path) -> Path:
+    """Write an image of the format that its name tells; no two files have the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ending = next((ending for ending in WRITERS if path.name.endswith(ending)), ".ims")
+    if path.name.endswith(".zarr"):
+        _write_ome_zarr(path)
+    elif ending == ".ims" or ".tif" in ending:
+        # HDF5 and TIFF know where they end.
+        path.write_bytes(_content(ending) + path.name.encode())
+    else:
+        path.write_bytes(_content(ending))
+    return path
+
+
+@cache
+def _content(ending: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"image{ending}")
+        WRITERS[ending](path)
+        return path.read_bytes()
+
+
+def _write_ome_zarr(path: Path) -> None:
+    """Write an OME-Zarr 0.5 by hand, which takes no time, with one chunk of raw zeros."""
+    shape = [len(IMAGE.channels), *IMAGE.shape_zyx]
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    scale = {"type": "scale", "scale": [1.0, *IMAGE.spacing_um_zyx]}
+    dataset = {"path": "0", "coordinateTransformations": [scale]}
+    ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}
+    array = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": shape,
+        "data_type": "uint16",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shape}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": 0,
+        "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+    }
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
+    chunk = path / "0" / "c" / "0" / "0" / "0" / "0"
+    chunk.parent.mkdir(parents=True)
+    (path / "zarr.json").write_text(json.dumps(group))
+    (path / "0" / "zarr.json").write_text(json.dumps(array))
+    chunk.write_bytes(bytes(2 * 2 * 2 * 8 * 8))
