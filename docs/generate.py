@@ -34,6 +34,7 @@ def pages() -> dict[str, str]:
         "manifest.md": _page(manifest_lines()),
         "scans.md": _page(scans_lines()),
         "participants.md": _page(participants_lines()),
+        "photos.md": _page(photos_lines()),
         "sidecar.md": _page(sidecar_lines()),
         "formats.md": _page(formats_lines()),
         "cli.md": _page(cli_lines()),
@@ -78,12 +79,25 @@ def participants_lines() -> Iterator[str]:
     yield from _properties(schema, "Column")
 
 
+def photos_lines() -> Iterator[str]:
+    """Yield the page on the photos table."""
+    schema = load_schema("photos")
+    yield from ("# The photos table", "", schema["description"], "")
+    yield "Optional. A photo becomes `sub-<subject>[_ses-<session>]_sample-<sample>"
+    yield "[_acq-<acquisition>]_photo` with `.jpg`, `.png` or `.tif`, beside the images of its"
+    yield "subject; its sidecar names the images that it belongs to."
+    yield ""
+    yield from _properties(schema, "Column")
+
+
 def sidecar_lines() -> Iterator[str]:
     """Yield the page on the sidecar."""
     schema = load_schema("sidecar")
     yield from ("# The sidecar", "", schema["description"], "")
-    yield "Give a key as a column of the scans table of the same name, or inline under `metadata`."
-    yield "A list is written with semicolons: `1.8;1.8;4`."
+    yield "Give a key as a column of the scans table of the same name, or inline under `metadata`;"
+    yield "one that all images share, under `sidecar_defaults` in the manifest. What neither says"
+    yield "is taken from the image itself, if its [header](headers.md) tells it. A list is written"
+    yield "with semicolons: `1.8;1.8;4`."
     yield ""
     yield from _properties(schema, "Key")
     for key, others in schema.get("dependentRequired", {}).items():

@@ -7,7 +7,6 @@ from pathlib import Path
 from spimpack_tasks.demo.images import DemoImage, write_ome_zarr
 
 EXAMPLE = Path(__file__).parents[1] / "configs" / "example"
-IMAGE = DemoImage(("YoPro", "Abeta", "Iba1"), (4, 16, 16), (4.0, 1.8, 1.8), levels=1)
 
 
 def place_example(folder):
@@ -15,7 +14,10 @@ def place_example(folder):
     for path in EXAMPLE.iterdir():
         shutil.copy(path, folder)
     for row in read_rows(folder / "scans.tsv"):
-        write_ome_zarr(folder / row["spim_path"], IMAGE, ngff="0.5")
+        x, y, z = map(float, row["PixelSize"].split(";"))
+        stains = tuple(row["sample_staining"].split(";"))
+        image = DemoImage(stains, (4, 16, 16), (z, y, x), levels=1)
+        write_ome_zarr(folder / row["spim_path"], image, ngff="0.5")
     return folder / "manifest.yml"
 
 

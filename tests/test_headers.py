@@ -15,9 +15,9 @@ from spimpack_tasks.demo.images import (
     write_ome_zarr,
     write_ozx,
 )
-from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.packaging import headers
-from spimpack_tasks.packaging.draft import _drafts
+from spimpack_tasks.packaging.draft import _drafts, make_draft
 
 IMAGE = DemoImage(("YoPro", "Abeta"), (4, 16, 16), (4.0, 0.3467, 1.8), levels=1)
 WRITERS = {
@@ -57,14 +57,6 @@ def test_pixel_sizes_come_from_the_headers_as_x_y_z(tmp_path: Path) -> None:
     assert pixel_sizes(workspace) == [([1.8, 0.3467, 4.0], "um")] * len(WRITERS)
 
 
-def test_the_table_wins(tmp_path: Path) -> None:
-    workspace = workspace_without_sizes(tmp_path)
-    for row in workspace.rows:
-        row.update(PixelSize="2;2;5", PixelSizeUnits="nm")
-    workspace.run()
-    assert pixel_sizes(workspace) == [([2, 2, 5], "nm")] * len(WRITERS)
-
-
 def test_a_header_is_read_again_only_when_its_source_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,8 +75,22 @@ def test_a_header_is_read_again_only_when_its_source_changed(
     assert pixel_sizes(workspace)[3] == ([2.0, 2.0, 8.0], "um")
 
 
-def test_a_header_that_cannot_be_read_leaves_the_size_unknown(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "reported"),
+    [
+        ({}, ("sidecar.no-pixel-size", Severity.ERROR)),
+        ({"PixelSize": "2;2;5", "PixelSizeUnits": "um"}, ("source.header", Severity.WARNING)),
+    ],
+    ids=["needed", "not-needed"],
+)
+def test_a_header_that_cannot_be_read(
+    tmp_path: Path, given: dict[str, str], reported: tuple[str, Severity]
+) -> None:
     workspace = workspace_without_sizes(tmp_path)
     (tmp_path / "raw" / "d.ims").write_bytes(b"\x89HDF\r\n\x1a\n cut off")
-    assert workspace.run().exit_code == ExitCode.OK
-    assert pixel_sizes(workspace)[3] == (None, None)
+    workspace.rows[3] |= given
+    workspace.write()
+    report = make_draft(workspace.options()).report
+    (problem,) = (p for p in report.problems if "d.ims" in p.message)
+    assert (problem.code, problem.severity) == reported
+    assert problem.place.line == 5

@@ -8,6 +8,7 @@ import pytest
 from conftest import SCANS
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tiny_images import write_silent_image
 
 from spimpack_tasks.errors import Severity
 from spimpack_tasks.packaging.draft import make_draft
@@ -45,7 +46,9 @@ def test_the_study_of_the_tests_is_valid(study):
         "PixelSize": [1.8, 1.8, 4],
         "PixelSizeUnits": "um",
         "SampleStaining": ["Abeta", "YoPro"],
+        "SoftwareVersions": "spimpack demo 1.0",
     }
+    assert asset.origins == {"SoftwareVersions": "header"}
 
 
 def with_mark(text):
@@ -251,6 +254,8 @@ VALUES = [
 
 @pytest.mark.parametrize(("key", "text", "value"), VALUES)
 def test_a_cell_gets_the_type_that_bids_wants(study, key, text, value):
+    write_silent_image(study.path("raw/silent.tif"))  # there is nothing to contradict
+    study.cell(2, "spim_path", "raw/silent.tif")
     study.cell(2, key, text)
     found = accepted(study)["01"].sidecar[key]
     assert found == value
@@ -331,7 +336,6 @@ def test_inline_assets_are_read(study):
         "PixelSizeUnits": "um",
         "SampleStaining": ["Abeta", "YoPro"],
     }
-    assert "sidecar.no-pixel-size" in warnings(study)  # of the second asset
 
 
 def test_inline_groups_without_name_are_numbered(study):
@@ -348,7 +352,8 @@ def test_inline_assets_may_share_defaults(study):
     study.write("manifest.yml", text[: text.index('- subject: "02"')] + rest)
     assets = accepted(study)
     assert assets["02"].source.endswith("two.ims")
-    assert assets["02"].sidecar == assets["01"].sidecar
+    automatic = {"SoftwareVersions": "spimpack demo 1.0"}
+    assert assets["02"].sidecar == assets["01"].sidecar | automatic
 
 
 def test_tables_and_inline_assets_go_together(study):
@@ -356,7 +361,7 @@ def test_tables_and_inline_assets_go_together(study):
         "datasets:\n  - dataset_id: more\n    assets:\n"
         "      - {sub: '03', ses: '2', sample: brain, "
         "spim_path: raw/two.ims, orientation_string_xyz: rpi, sample_staining: Abeta;YoPro, "
-        "PixelSize: [1, 1, 1], PixelSizeUnits: µm}\n"
+        "PixelSize: [1.8, 1.8, 4], PixelSizeUnits: µm}\n"
     )
     study.write("manifest.yml", study.path("manifest.yml").read_text() + extra)
     assets = study.draft().dataset.assets
@@ -384,9 +389,39 @@ def test_samples_and_scans_get_their_columns(study):
     assert not {"sample_type", "derived_from", "acq_time"} & asset.sidecar.keys()
 
 
+def store_other_orientation(study):
+    for line, name in enumerate(("one", "two", "three"), start=2):
+        study.add_source(f"raw/{name}.zarr")
+        study.cell(line, "spim_path", f"raw/{name}.zarr")
+    metadata = study.path("raw/two.zarr/zarr.json").read_text()
+    told = metadata.replace('"attributes": {', '"attributes": {"xyz_orientation": "LPS", ')
+    study.write("raw/two.zarr/zarr.json", told)
+
+
+def as_derivative(study, described="", sources="\n  SourceDatasets: [{URL: somewhere}]"):
+    study.replace("manifest.yml", "DatasetType: raw", f"DatasetType: derivative{sources}")
+    if described:
+        study.column("Description", described)
+
+
+def add_photo(study, **cells):
+    """Name a photo in a table; it shows another sample than the images unless told."""
+    study.write("raw/photo.jpg", b"\xff\xd8\xff")
+    row = {"subject": "02", "sample": "spleen", "photo_path": "raw/photo.jpg"} | cells
+    study.write("photos.tsv", "\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
+
+
 WARNINGS = [
     ("column.unlisted", lambda study: study.rename("Magnification", "magnification")),
-    ("sidecar.no-pixel-size", lambda study: study.drop("PixelSize", "PixelSizeUnits")),
+    ("source.header", lambda study: study.write("raw/two.ims", b"\x89HDF")),
+    (
+        "sidecar.channels",
+        lambda study: study.cell(3, "sample_staining", "Abeta;YoPro;Abeta"),
+    ),
+    ("sidecar.orientation", store_other_orientation),
+    ("sidecar.no-description", as_derivative),
+    ("description.no-source", lambda study: as_derivative(study, "stitched", sources="")),
+    ("photo.no-image", add_photo),
     (
         "key.unlisted",
         lambda study: study.replace("manifest.yml", "  License:", "  Laboratory: x\n  License:"),
@@ -394,7 +429,7 @@ WARNINGS = [
     ("description.version", lambda study: study.replace("manifest.yml", "1.10.0", "1.10.7")),
     ("dataset.mixed-formats", lambda study: study.cell(2, "spim_path", "raw/one.ome.zarr")),
     ("dataset.mixed-entities", lambda study: study.cell(3, "session", "")),
-    ("dataset.mixed-stains", lambda study: study.cell(4, "sample_staining", "YoPro")),
+    ("dataset.mixed-stains", lambda study: study.cell(4, "sample_staining", "YoPro;Iba1")),
     ("option.relative", lambda study: study.options.update(backend="copy", relative_symlinks=True)),
 ]
 

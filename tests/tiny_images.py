@@ -36,6 +36,16 @@ def write_tiny_image(path: Path) -> Path:
     return path
 
 
+def write_silent_image(path: Path) -> Path:
+    """Write a plain TIFF that says nothing of its pixels' size, nor of channels."""
+    import numpy as np
+    import tifffile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, np.zeros((2, 8, 8), "uint16"), metadata=None, photometric="minisblack")
+    return path
+
+
 @cache
 def _content(ending: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ConflictError, ExitCode
+from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.packaging.draft import Draft
@@ -25,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inputs(parser, output=True)
     add_format(parser)
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="show all assets, and where values come from that their rows do not give",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         for change in changes:
             print(json.dumps(change.as_dict(), ensure_ascii=False))
     else:
-        print("\n".join(_lines(changes)))
+        print("\n".join(_lines(changes, verbose=arguments.verbose)))
     return refusal.exit_code if refusal else ExitCode.OK
 
 
@@ -57,15 +64,29 @@ def look(options: Options) -> tuple[Draft, list[Change], ConflictError | None]:
     return draft, find_changes(draft), refusal
 
 
-def _lines(changes: list[Change]) -> list[str]:
+def _lines(changes: list[Change], *, verbose: bool) -> list[str]:
     lines = []
     for change in changes:
-        if change.verdict is Verdict.UNCHANGED and not change.reasons:
+        if change.verdict is Verdict.UNCHANGED and not change.reasons and not verbose:
             continue
         source = f" <- {change.source}" if change.source else ""
         group = f" [{change.dataset_id}]" if change.dataset_id else ""
         lines.append(f"{change.verdict:<10}{change.path}{source}{group}")
         lines.extend(f"          {reason}" for reason in change.reasons)
+        if verbose:
+            lines.extend(f"          {line}" for line in _automatic_lines(change))
     counts = count_verdicts(changes)
     lines.append(", ".join(f"{number:,} {what}" for what, number in counts.items() if number))
     return lines
+
+
+def _automatic_lines(change: Change) -> Iterator[str]:
+    for key, told in change.automatic().items():
+        value = json.dumps(told["value"], ensure_ascii=False)
+        yield f"{key}: {value}, {_ORIGINS[told['origin']]}"
+
+
+_ORIGINS = {
+    Origin.HEADER: "from the image's header",
+    Origin.DEFAULTS: "from the manifest's sidecar_defaults",
+}

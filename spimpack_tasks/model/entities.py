@@ -1,8 +1,8 @@
 """The BIDS entities of a microscopy image, and the file name they make.
 
 This is the one list of entities: table columns, file names, schemas and messages derive from it.
-The order is that of BIDS 1.10 for the data type `micr`. Whether a label is well formed is a rule
-(`packaging.rules`), not a matter of this module.
+The order is that of BIDS 1.10 for the data type `micr`. Whether a label is well formed, and an
+entity allowed, is a rule (`packaging.rules`), not a matter of this module.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SUFFIX = "SPIM"
+PHOTO_SUFFIX = "photo"
 DATATYPE = "micr"
 
 
@@ -22,6 +23,10 @@ class Entity:
     short: str
     form: Literal["label", "index"] = "label"
     required: bool = False
+    derivative: bool = False
+    """Whether only images of derivative datasets have it."""
+    of_photos: bool = False
+    """Whether photos of samples have it, too."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -30,13 +35,15 @@ class Entity:
 
 
 ENTITIES = (
-    Entity("subject", "sub", required=True),
-    Entity("session", "ses"),
-    Entity("sample", "sample", required=True),
-    Entity("acquisition", "acq"),
+    Entity("subject", "sub", required=True, of_photos=True),
+    Entity("session", "ses", of_photos=True),
+    Entity("sample", "sample", required=True, of_photos=True),
+    Entity("acquisition", "acq", of_photos=True),
     Entity("stain", "stain"),
     Entity("run", "run", form="index"),
+    Entity("space", "space", derivative=True),
     Entity("chunk", "chunk", form="index"),
+    Entity("desc", "desc", derivative=True),
 )
 
 # What pybids fills in; brackets mark what may be absent.
@@ -50,19 +57,19 @@ PATH_PATTERN = (
         for e in ENTITIES
         if e.name != "subject"
     )
-    + "_{suffix<"
-    + SUFFIX
-    + ">}{extension}"
+    + f"_{{suffix<{SUFFIX}|{PHOTO_SUFFIX}>}}{{extension}}"
 )
 
 
-def stem(entities: dict[str, str]) -> str:
+def stem(entities: dict[str, str], suffix: str = SUFFIX) -> str:
     """Return the BIDS file name without its extension, which is also the asset's identity.
 
     Parameters
     ----------
     entities
         Values by canonical entity name; absent and empty ones are left out.
+    suffix
+        What the file is.
 
     Examples
     --------
@@ -70,4 +77,4 @@ def stem(entities: dict[str, str]) -> str:
     'sub-01_sample-brain_acq-4x_SPIM'
     """
     parts = [f"{e.short}-{entities[e.name]}" for e in ENTITIES if entities.get(e.name)]
-    return "_".join([*parts, SUFFIX])
+    return "_".join([*parts, suffix])

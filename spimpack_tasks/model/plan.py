@@ -12,6 +12,8 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
+from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX
+
 BUCKETS = 64
 """Light steps are split into at most so many tasks: Luigi's scheduler costs O(N^2) in tasks."""
 
@@ -30,6 +32,15 @@ class Step(StrEnum):
 
 
 ASSET_STEPS = (Step.SIDECARS, Step.ASSETS)
+
+
+class Origin(StrEnum):
+    """Where a value comes from that its row does not give."""
+
+    HEADER = "header"
+    """The image's own header."""
+    DEFAULTS = "sidecar_defaults"
+    """The manifest's values for all images."""
 
 
 class Kind(StrEnum):
@@ -67,6 +78,8 @@ class Output:
     """The asset's identity (its BIDS file name without extension), for sidecars and images."""
     dataset_id: str = ""
     """The asset's logical group."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """For sidecars: where the value of a key comes from, if not from the asset's own row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,16 @@ class Asset:
     """Columns for samples.tsv: sample_type, pathology, derived_from."""
     scan: dict[str, str] = field(default_factory=dict)
     """Columns for scans.tsv: acq_time."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """Where the value of a sidecar key comes from, if not from the row; see `Origin`."""
+    suffix: str = SUFFIX
+    intended_for: tuple[str, ...] = ()
+    """Of a photo: the keys of the images of its sample."""
+
+    @property
+    def is_photo(self) -> bool:
+        """Tell whether this is a photo of a sample, and not an image of a microscope."""
+        return self.suffix == PHOTO_SUFFIX
 
 
 @dataclass(frozen=True, slots=True)

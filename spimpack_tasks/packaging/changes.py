@@ -14,6 +14,7 @@ from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.draft import Draft
     from spimpack_tasks.state.sweep import Finding
 
@@ -38,6 +39,16 @@ class Change:
     reasons: tuple[str, ...] = ()
     source: str = ""
     dataset_id: str = ""
+    sidecar: Output | None = None
+    """Of an asset, as it is planned."""
+
+    def automatic(self) -> dict[str, dict[str, Any]]:
+        """Return value and origin of each sidecar key that the asset's row does not give."""
+        if self.sidecar is None or not self.sidecar.origins:
+            return {}
+        values = json.loads(self.sidecar.text)
+        origins = self.sidecar.origins.items()
+        return {key: {"value": values[key], "origin": origin} for key, origin in origins}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the change as a JSON-ready mapping."""
@@ -47,6 +58,7 @@ class Change:
             "reasons": list(self.reasons),
             "source": self.source,
             "dataset_id": self.dataset_id,
+            "automatic": self.automatic(),
         }
 
 
@@ -91,11 +103,12 @@ def _verdict(finding: Finding) -> Verdict:
 
 def _asset_change(root: str, findings: list[Finding]) -> Change:
     image = next(f.output for f in findings if f.output.step is Step.ASSETS)
+    sidecar = next(f.output for f in findings if f.output.step is Step.SIDECARS)
     verdict = max((_verdict(f) for f in findings), key=_WEIGHT.index)
     reasons = tuple(reason for finding in findings for reason in _reasons(root, finding))
     if verdict is Verdict.NEW:
         reasons = ()
-    return Change(image.path, verdict, reasons, image.source, image.dataset_id)
+    return Change(image.path, verdict, reasons, image.source, image.dataset_id, sidecar)
 
 
 def _reasons(root: str, finding: Finding) -> Iterator[str]:

@@ -17,16 +17,21 @@ from spimpack_tasks.model.plan import Dataset, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import Inputs, load_inputs, shown
+from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
+from spimpack_tasks.packaging.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.readers.formats import stamp_source
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from spimpack_tasks.model.plan import Plan
     from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.packaging.records import Record
     from spimpack_tasks.state.sweep import Finding
 
 _REMEMBERED = 4
@@ -189,13 +194,20 @@ def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[Place
     names = (
         [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
     )
-    reader = AssetReader(inputs.folder, names, headers, report)
-    found = []
-    for record in inputs.records:
+    defaults = read_defaults(inputs.document, report)
+    sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
+    images = list(_read_rows(inputs.records, AssetReader(inputs.folder, sidecars, report)))
+    photos = PhotoReader(inputs.folder, (image.asset for image in images), report)
+    return [*images, *_read_rows(inputs.photos, photos)]
+
+
+def _read_rows(
+    records: Iterable[Record], reader: AssetReader | PhotoReader
+) -> Iterator[PlacedAsset]:
+    for record in records:
         asset = reader.read(record)
         if asset is not None:
-            found.append(PlacedAsset(record, asset))
-    return found
+            yield PlacedAsset(record, asset)
 
 
 def _dataset(facts: Facts) -> Dataset:

@@ -1,4 +1,4 @@
-"""What the images themselves add to their sidecars: the pixel size, where the tables leave it out.
+"""What the images themselves say that a sidecar can hold, or that a table can be held against.
 
 Reading a header takes milliseconds, which add up for thousands of images. What was learned is kept
 in the state directory, and used again as long as the source has the same size and time.
@@ -7,6 +7,8 @@ in the state directory, and used again as long as the source has the same size a
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError
@@ -18,10 +20,35 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.formats import Source
     from spimpack_tasks.state.store import Store
 
-VERSION = 1
+VERSION = 2
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
+
+_WRITERS = re.compile(
+    r"(ome[ -])?(bio-?formats|imagej|fiji|imaris|tifffile|ngff-zarr|zarrnii|bioio|aicsimageio"
+    r"|ome-types|libtiff|imagemagick|matlab|python)",
+    re.IGNORECASE,
+)
+"""Software that converts or analyses images. It names itself where the software of the microscope
+would stand, which is what BIDS means by SoftwareVersions."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """What is used of a header."""
+
+    pixel_size_um: tuple[float | None, ...] = ()
+    """Along x, y and z, or x and y where the image has no depth; `None` where it is not known."""
+    channel_count: int | None = None
+    """`None` where the file does not tell channels from other pages."""
+    orientation_xyz: str | None = None
+    instrument: dict[str, str | float] = field(default_factory=dict)
+    """Sidecar keys of BIDS."""
+    trouble: str = ""
+    """Why the header cannot be read, empty if it can."""
+    missing_library: bool = False
+    """Whether that is because an optional library is not installed."""
 
 
 class Headers:
@@ -29,29 +56,24 @@ class Headers:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._known: dict[str, list[Any]] | None = None
-        self.used: dict[str, list[Any]] = {}
+        self._saved: dict[str, list[Any]] | None = None
+        self._facts: dict[str, tuple[str, HeaderFacts]] = {}
         """Stamp and facts of each source that was asked for, by its path."""
 
-    def facts(self, source: Source) -> dict[str, Any]:
-        """Return the sidecar keys that a source has values for; nothing if it cannot be read.
-
-        Whether anything is missing then is for the rules to say.
-        """
-        if self._known is None:
-            self._known = self._load()
+    def facts(self, source: Source) -> HeaderFacts:
+        """Return what is known of a source; whether anything is missing then is not said here."""
         stamp = write_stamp(source.size, source.mtime_ns)
-        entry = self._known.get(source.path)
-        if entry is None or entry[0] != stamp:
-            try:
-                facts = sidecar_facts(read_header(source.path, source.format))
-            except SourceRefusedError:
-                facts = {}
-            except MissingExtraError:  # not worth keeping: it may be installed by the next run
-                return {}
-            entry = [stamp, facts]
-        self.used[source.path] = entry
-        return dict(entry[1])
+        known = self._facts.get(source.path)
+        if known is None or known[0] != stamp:
+            known = stamp, self._find(source, stamp)
+            self._facts[source.path] = known
+        return known[1]
+
+    def _find(self, source: Source, stamp: str) -> HeaderFacts:
+        if self._saved is None:
+            self._saved = self._load()
+        entry = self._saved.get(source.path)
+        return HeaderFacts(**entry[1]) if entry and entry[0] == stamp else _read_facts(source)
 
     def _load(self) -> dict[str, list[Any]]:
         try:
@@ -63,18 +85,41 @@ class Headers:
         return known
 
     def text(self) -> str:
-        """Return what is to be kept, as JSON."""
-        return json.dumps({"version": VERSION, "sources": self.used}, sort_keys=True)
+        """Return what is to be kept, as JSON; empty if there is nothing.
+
+        A library that is missing now may be installed by the next run.
+        """
+        kept = {
+            path: [stamp, asdict(facts)]
+            for path, (stamp, facts) in self._facts.items()
+            if not facts.missing_library
+        }
+        data = {"version": VERSION, "sources": kept}
+        return json.dumps(data, sort_keys=True) if kept else ""
 
 
-def sidecar_facts(header: Header) -> dict[str, Any]:
-    """Return the sidecar keys that follow from a header.
+def _read_facts(source: Source) -> HeaderFacts:
+    try:
+        return facts_of(read_header(source.path, source.format))
+    except SourceRefusedError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        return HeaderFacts(trouble=f"{error.message}{hint}")
+    except MissingExtraError as error:
+        return HeaderFacts(trouble=str(error), missing_library=True)
 
-    PixelSize is [X, Y, Z] in micrometres, [X, Y] where there is no z axis; nothing where any of
-    these is unknown.
-    """
+
+def facts_of(header: Header) -> HeaderFacts:
+    """Return what is used of a header."""
+    sizes = dict(zip(header.axes, header.shapes[0], strict=True))
     x, y, z = header.spacing_um_xyz
-    size = [x, y, z] if "z" in header.axes else [x, y]
-    if None in size:
-        return {}
-    return {"PixelSize": size, "PixelSizeUnits": "um"}
+    # One plane has no distance to a next one.
+    is_deep = "z" in sizes and (z is not None or sizes["z"] > 1)
+    instrument = dict(header.instrument)
+    if _WRITERS.match(str(instrument.get("SoftwareVersions", ""))):
+        del instrument["SoftwareVersions"]
+    return HeaderFacts(
+        pixel_size_um=(x, y, z) if is_deep else (x, y),
+        channel_count=None if "page" in sizes else header.channel_count,
+        orientation_xyz=header.orientation_xyz,
+        instrument=instrument,
+    )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SCANS_KEYS = ("scans_tsv", "datasets_tsv")
 """Keys of the manifest that name a scans table."""
 
-_NO_ROWS = frozenset({"dataset_description", "participants_tsv"})
+_NO_ROWS = frozenset({"dataset_description", "participants_tsv", "photos_tsv", "sidecar_defaults"})
 
 
 @dataclass(slots=True)
@@ -40,6 +40,7 @@ class Inputs:
     """Absolute path of the manifest."""
     document: Document
     records: list[Record] = field(default_factory=list)
+    photos: list[Record] = field(default_factory=list)
     participants: TsvTable | None = None
     texts: dict[str, str | None] = field(default_factory=dict)
     """Content of each file that was looked for, `None` where there is none."""
@@ -52,6 +53,11 @@ class Inputs:
     def folder(self) -> str:
         """The manifest's folder, where relative paths start."""
         return os.path.dirname(self.manifest)
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the dataset is of images as they were recorded."""
+        return self.description.get("DatasetType") != "derivative"
 
     @property
     def description(self) -> dict[str, Any]:
@@ -99,6 +105,8 @@ def _read_rows(inputs: Inputs, report: Report) -> None:
         inputs.tables.append(table.file)
         inputs.records.extend(table_records(table, report))
     inputs.records.extend(inline_records(inputs.document, report))
+    for table in _tables(inputs, ("photos_tsv",), "photos.tsv", report):
+        inputs.photos.extend(table_records(table, report, "photos"))
     for table in _tables(inputs, ("participants_tsv",), "participants.tsv", report):
         inputs.participants = table
 

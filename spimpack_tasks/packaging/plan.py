@@ -7,7 +7,7 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.entities import PATH_PATTERN, SUFFIX
+from spimpack_tasks.model.entities import PATH_PATTERN
 from spimpack_tasks.model.plan import Dataset, Kind, Output, Plan, Step
 from spimpack_tasks.packaging.bidsignore import compose_bidsignore
 from spimpack_tasks.packaging.description import (
@@ -44,7 +44,10 @@ def identify(dataset: Dataset, output_dir: str) -> str:
         if dataset.participants
         else [],
         [
-            (a.key, a.dataset_id, a.source, a.stamp, a.extension, a.sidecar, a.sample, a.scan)
+            (
+                *(a.key, a.dataset_id, a.source, a.stamp, a.extension, a.sidecar, a.sample),
+                *(a.scan, a.origins, a.intended_for),
+            )
             for a in dataset.assets
         ],
     ]
@@ -56,7 +59,7 @@ def make_plan(dataset: Dataset, plan_id: str, output_dir: str) -> Plan:
     paths = build_paths(dataset.assets)
     outputs = [*_dataset_outputs(dataset, paths)]
     for asset in dataset.assets:
-        outputs.extend(_asset_outputs(dataset, asset, paths[asset.key], output_dir))
+        outputs.extend(_asset_outputs(dataset, asset, paths, output_dir))
     return Plan(plan_id, dataset.backend, tuple(outputs))
 
 
@@ -67,9 +70,9 @@ def build_paths(assets: tuple[Asset, ...]) -> dict[str, str]:
     """
     from bids.layout.writing import build_path
 
-    paths = {}
+    paths: dict[str, str] = {}
     for asset in assets:
-        entities = asset.entities | {"suffix": SUFFIX, "extension": asset.extension}
+        entities = asset.entities | {"suffix": asset.suffix, "extension": asset.extension}
         paths[asset.key] = build_path(entities, [PATH_PATTERN], strict=True)
     return paths
 
@@ -96,9 +99,14 @@ def _dataset_outputs(dataset: Dataset, paths: dict[str, str]) -> Iterator[Output
         yield _text(".bidsignore", Step.BIDSIGNORE, block, Kind.BLOCK)
 
 
-def _asset_outputs(dataset: Dataset, asset: Asset, path: str, output_dir: str) -> Iterator[Output]:
-    sidecar = json_text(asset.sidecar)
-    yield _text(_sidecar_path(path, asset), Step.SIDECARS, sidecar, asset=asset)
+def _asset_outputs(
+    dataset: Dataset, asset: Asset, paths: dict[str, str], output_dir: str
+) -> Iterator[Output]:
+    path = paths[asset.key]
+    sidecar = dict(asset.sidecar)
+    if asset.intended_for:
+        sidecar["IntendedFor"] = [f"bids::{paths[key]}" for key in asset.intended_for]
+    yield _text(_sidecar_path(path, asset), Step.SIDECARS, json_text(sidecar), asset=asset)
     backend = load_backend(dataset.backend)
     relative_to = os.path.join(os.path.realpath(output_dir), os.path.dirname(path))
     target = backend.describe_target(
@@ -128,7 +136,8 @@ def _text(
     path: str, step: Step, text: str, kind: Kind = Kind.TEXT, asset: Asset | None = None
 ) -> Output:
     fingerprint = _digest([WRITER_VERSIONS[step], text])
-    return Output(path, step, kind, fingerprint, text, asset=asset.key if asset else "")
+    key, origins = (asset.key, asset.origins) if asset else ("", {})
+    return Output(path, step, kind, fingerprint, text, asset=key, origins=origins)
 
 
 def _sidecar_path(path: str, asset: Asset) -> str:

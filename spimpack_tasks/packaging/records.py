@@ -32,8 +32,12 @@ OWN_COLUMN = {
 }
 """Sidecar keys that are given by a column of another name, so that nothing is said twice."""
 
+OVERRIDDEN = "OverriddenHeaderValues"
+"""Sidecar key that holds what a header says, where a row insists on something else."""
+
 RESERVED = {
     "metadata": "it is for inline assets only; give each sidecar key its own column",
+    OVERRIDDEN: "name the keys to insist on in the column override_header",
     **{key: f"give it in the column {column}" for key, column in OWN_COLUMN.items()},
 }
 """What not to name a column, with the advice."""
@@ -100,19 +104,16 @@ class InlineRecord(Record):
 
 
 @cache
-def known_columns() -> tuple[str, ...]:
-    """Return the columns that mean something besides a sidecar key."""
-    return tuple(load_schema("scans")["properties"])
+def known_columns(schema: str = "scans") -> tuple[str, ...]:
+    """Return the columns of a table that mean something besides a sidecar key."""
+    return tuple(load_schema(schema)["properties"])
 
 
-@cache
-def required_columns() -> tuple[str, ...]:
-    """Return the columns each asset must have."""
-    return tuple(load_schema("scans")["required"])
+def table_records(table: TsvTable, report: Report, schema: str = "scans") -> Iterator[TableRecord]:
+    """Yield the rows of a table of images; problems with its header go to `report`.
 
-
-def table_records(table: TsvTable, report: Report) -> Iterator[TableRecord]:
-    """Yield the rows of a scans table; problems with its header go to `report`."""
+    `schema` is the name of the schema that lists its columns.
+    """
     index_of: dict[str, int] = {}
     for index, column in enumerate(table.columns):
         name = CANONICAL.get(column, column)
@@ -126,7 +127,7 @@ def table_records(table: TsvTable, report: Report) -> Iterator[TableRecord]:
         return table.place(table.header, index_of[name])
 
     header = table.place(table.header)._replace(column=0)
-    report.extend(_column_problems(index_of, place_of, header))
+    report.extend(_column_problems(index_of, place_of, header, schema))
     if "metadata" in index_of:
         report.add(_reserved("metadata", place_of("metadata")))
     columns = [(name, index) for name, index in index_of.items() if name not in RESERVED]
@@ -171,7 +172,7 @@ def _inline_record(
     def place_of(name: str) -> Place:
         return document.key_place((*path, *paths[name]))
 
-    report.extend(_column_problems(list(values), place_of, document.place(path)))
+    report.extend(_column_problems(list(values), place_of, document.place(path), "scans"))
     metadata = values.get("metadata")
     if isinstance(metadata, dict):
         del values["metadata"]
@@ -185,46 +186,53 @@ def _inline_record(
                 report.add(Problem("column.reserved", place, f"metadata.{name}", message, hint))
             else:
                 take(name, value, ("metadata", name))
-    values = {name: value for name, value in values.items() if name not in OWN_COLUMN}
+    refused = RESERVED.keys() - {"metadata"}
+    values = {name: value for name, value in values.items() if name not in refused}
     return InlineRecord(values, document, path, paths)
 
 
 def _column_problems(
-    names: Iterable[str], place_of: Callable[[str], Place], header: Place
+    names: Iterable[str], place_of: Callable[[str], Place], header: Place, schema: str
 ) -> Iterator[Problem]:
+    described = load_schema(schema)["properties"]
     given = [name for name in names if name]
-    missing = [name for name in required_columns() if name not in given]
-    unknown = [name for name in given if name not in known_columns()]
+    missing = [name for name in load_schema(schema)["required"] if name not in given]
+    # What entities an asset may have is for its reader to say.
+    unknown = [name for name in given if name not in {*described, *CANONICAL.values()}]
     renamed = set()
     for name in missing:
-        place, hint = (
-            header,
-            first_sentence(load_schema("scans")["properties"][name]["description"]),
-        )
+        place, hint = header, first_sentence(described[name]["description"])
         near = closest(name, unknown, 0.6)
         if near and closest(near, missing, 0.6) == name:
             renamed.add(near)
             place, hint = place_of(near), f"rename {near!r}"
         yield Problem("column.missing", place, name, "is missing", hint)
     for name in unknown:
-        if name in OWN_COLUMN and name not in renamed:
+        if name in RESERVED and name not in renamed:
             yield _reserved(name, place_of(name))
         elif name not in renamed:
-            yield from _misspelt(name, place_of)
+            yield from _misspelt(name, place_of, known_columns(schema))
 
 
 def _reserved(name: str, place: Place) -> Problem:
     return Problem("column.reserved", place, name, "cannot be given here", RESERVED[name])
 
 
-def _misspelt(name: str, place_of: Callable[[str], Place]) -> Iterator[Problem]:
+def _misspelt(
+    name: str, place_of: Callable[[str], Place], known: Iterable[str]
+) -> Iterator[Problem]:
     """Further columns are welcome in the sidecar, but not by way of a typing error."""
-    near = closest(name, [*known_columns(), *CANONICAL], 0.85)
+    near = closest(name, [*known, *CANONICAL], 0.85)
     is_word = name.lower() in load_schema("participants")["properties"]  # strain is not stain
     if near and not is_word:
         hint = f"did you mean {near!r}?"
         yield Problem("column.misspelt", place_of(name), name, "is not a known column", hint)
-    elif near_key(name):
+    else:
+        yield from near_key_problems(name, place_of(name))
+
+
+def near_key_problems(key: str, place: Place) -> Iterator[Problem]:
+    """Yield a warning if a sidecar key looks like a misspelt one."""
+    if near_key(key):
         message = "is not a sidecar key that BIDS lists; it is kept as it is"
-        warning = Severity.WARNING
-        yield Problem("column.unlisted", place_of(name), name, message, near_key(name), warning)
+        yield Problem("column.unlisted", place, key, message, near_key(key), Severity.WARNING)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import Place, Problem, Severity, count_of
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
-from spimpack_tasks.packaging.assets import cell_problem
+from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
 from spimpack_tasks.packaging.schema_check import closest, suggestion
 from spimpack_tasks.registry import BACKENDS, has_backend, load_backend
@@ -39,6 +40,11 @@ class PlacedAsset(NamedTuple):
     record: Record
     asset: Asset
 
+    @property
+    def path_column(self) -> str:
+        """The column that names the source."""
+        return "photo_path" if self.asset.is_photo else "spim_path"
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -47,6 +53,11 @@ class Facts:
     options: Options
     inputs: Inputs
     assets: list[PlacedAsset]
+
+    @property
+    def images(self) -> list[PlacedAsset]:
+        """The assets that are no photos."""
+        return [placed for placed in self.assets if not placed.asset.is_photo]
 
 
 def needs_assets(facts: Facts) -> Iterator[Problem]:
@@ -126,17 +137,38 @@ def samples_agree(facts: Facts) -> Iterator[Problem]:
                 yield Problem("sample.contradiction", place, column, message, hint)
 
 
-def pixel_sizes_are_known(facts: Facts) -> Iterator[Problem]:
-    """BIDS demands PixelSize in raw datasets."""
-    if facts.inputs.description.get("DatasetType") == "derivative":
+def entities_fit_the_dataset_type(facts: Facts) -> Iterator[Problem]:
+    """`space` and `desc` tell processed images from raw ones; a space needs a reference."""
+    names = [entity.name for entity in ENTITIES if entity.derivative]
+    for record, asset in facts.assets:
+        for name in names if facts.inputs.is_raw else ():
+            if name in asset.entities:
+                message = "is for derivative datasets, and DatasetType is raw"
+                hint = "leave it out, or write DatasetType: derivative"
+                yield Problem("entity.derivative", record.where(name), name, message, hint)
+        if "space" in asset.entities and not asset.sidecar.get("SpatialReference"):
+            key, message = "SpatialReference", "is missing beside space"
+            hint = "give the URI of the image that defines the space, in a column of this name"
+            yield Problem("sidecar.incomplete", record.where("space"), key, message, hint)
+
+
+def derivatives_tell_their_origin(facts: Facts) -> Iterator[Problem]:
+    """BIDS recommends to say what a derivative was made from, and how."""
+    if facts.inputs.is_raw:
         return
-    without = [placed for placed in facts.assets if "PixelSize" not in placed.asset.sidecar]
+    warning = Severity.WARNING
+    if not facts.inputs.description.get("SourceDatasets"):
+        place = facts.inputs.document.key_place(("dataset_description",))
+        key, message = "dataset_description.SourceDatasets", "is missing in a derivative dataset"
+        hint = "list the datasets that it was made from, such as - URL: bids::sourcedata"
+        yield Problem("description.no-source", place, key, message, hint, warning)
+    without = [record for record, asset in facts.images if "Description" not in asset.sidecar]
     if without:
-        place = without[0].record.where("PixelSize")._replace(column=0)
         images = count_of(len(without), "image")
-        message = f"is neither given nor in the header of {images}; BIDS demands it"
-        hint = "give PixelSize and PixelSizeUnits in columns, such as 1.8;1.8;4 and um"
-        yield Problem("sidecar.no-pixel-size", place, "PixelSize", message, hint, Severity.WARNING)
+        key, message = "Description", f"is not given for {images} of a derivative dataset"
+        hint = "say how they were made, in a column Description or in sidecar_defaults"
+        place = without[0].where(key)._replace(column=0)
+        yield Problem("sidecar.no-description", place, key, message, hint, warning)
 
 
 def bids_version_is_known(facts: Facts) -> Iterator[Problem]:
@@ -155,7 +187,7 @@ def assets_are_alike(facts: Facts) -> Iterator[Problem]:
     """BIDS allows mixtures that snakebids workflows such as SPIMquant stop at."""
     for code, column, what, trait in _TRAITS:
         first = None
-        for placed in facts.assets:
+        for placed in facts.images:
             first = first or placed
             if trait(placed.asset) != trait(first.asset) and placed.asset.source:
                 here, there = trait(placed.asset), trait(first.asset)
@@ -169,7 +201,7 @@ def subjects_have_the_same_stains(facts: Facts) -> Iterator[Problem]:
     """SPIMquant wants the same stains of every subject."""
     stains: dict[str, set[str]] = {}
     where: dict[str, PlacedAsset] = {}
-    for placed in facts.assets:
+    for placed in facts.images:
         if placed.asset.sidecar["SampleStaining"]:
             subject = placed.asset.entities["subject"]
             stains.setdefault(subject, set()).update(placed.asset.sidecar["SampleStaining"])
@@ -252,12 +284,13 @@ def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:
     if not facts.options.output_dir:
         return
     output = os.path.realpath(facts.options.output_dir)
-    for record, asset in facts.assets:
+    for placed in facts.assets:
+        record, asset = placed
         if asset.source and (output == asset.source or output.startswith(asset.source + "/")):
             where = "is" if output == asset.source else "lies inside"
             message = f"the output directory {where} this source"
-            place, hint = record.where("spim_path"), "choose another --output-dir"
-            yield Problem("output.in-source", place, "spim_path", message, hint)
+            place, hint = record.where(placed.path_column), "choose another --output-dir"
+            yield Problem("output.in-source", place, placed.path_column, message, hint)
 
 
 def output_can_be_made(facts: Facts) -> Iterator[Problem]:
@@ -291,13 +324,14 @@ def backend_works_here(facts: Facts) -> Iterator[Problem]:
         yield Problem("backend.impossible", Place("command line"), "--backend", message, hint)
     if backend.same_disk:
         device = os.stat(directory).st_dev
-        for record, asset in facts.assets:
-            if device_of(asset.source) not in {device, None}:
+        for placed in facts.assets:
+            if device_of(placed.asset.source) not in {device, None}:
                 message = (
                     f"is on another disk than the output; {options.backend} cannot cross disks"
                 )
-                place, hint = record.where("spim_path"), "use --backend symlink or copy"
-                yield Problem("backend.other-disk", place, "spim_path", message, hint)
+                key, hint = placed.path_column, "use --backend symlink or copy"
+                place = placed.record.where(key)
+                yield Problem("backend.other-disk", place, key, message, hint)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -320,7 +354,8 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     subjects_differ_in_more_than_case,
     names_fit_the_disk,
     samples_agree,
-    pixel_sizes_are_known,
+    entities_fit_the_dataset_type,
+    derivatives_tell_their_origin,
     bids_version_is_known,
     assets_are_alike,
     subjects_have_the_same_stains,

@@ -37,14 +37,19 @@ FORMATS = (
     SourceFormat("NIfTI", (".nii",), ".nii", valid_in_bids=False),
 )
 
+PHOTO_FORMATS = (
+    SourceFormat("JPEG", (".jpg", ".jpeg"), ".jpg", valid_in_bids=True),
+    SourceFormat("PNG", (".png",), ".png", valid_in_bids=True),
+    SourceFormat("TIFF", (".tif", ".tiff"), ".tif", valid_in_bids=True),
+)
+"""Formats of photos of samples (BIDS 1.10, `_photo`)."""
+
 _TIFF_MAGIC = {
     b"II\x2a\x00": ".ome.tif",
     b"MM\x00\x2a": ".ome.tif",
     b"II\x2b\x00": ".ome.btf",
     b"MM\x00\x2b": ".ome.btf",
 }
-
-KNOWN_ENDINGS = tuple(ending for form in FORMATS for ending in form.endings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +74,18 @@ class SourceRefusedError(Exception):
         self.code, self.message, self.hint = code, message, hint
 
 
-def format_of(name: str) -> SourceFormat | None:
+def format_of(name: str, formats: tuple[SourceFormat, ...] = FORMATS) -> SourceFormat | None:
     """Return the format that a file name promises, or `None`."""
     lower = name.lower()
-    for form in FORMATS:
+    for form in formats:
         if lower.endswith(form.endings):
             return form
     return None
 
 
-def examine_source(path: str, name: str = "") -> Source:
+def examine_source(
+    path: str, name: str = "", formats: tuple[SourceFormat, ...] = FORMATS
+) -> Source:
     """Say what the source at an absolute `path` is, in a few system calls.
 
     Parameters
@@ -88,6 +95,8 @@ def examine_source(path: str, name: str = "") -> Source:
     name
         The name that tells the format, if it is not that of `path`: content-addressed stores keep
         files under their digest, with a link that has the name.
+    formats
+        Those that are wanted.
 
     Raises
     ------
@@ -101,14 +110,15 @@ def examine_source(path: str, name: str = "") -> Source:
         raise _missing(path) from None
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    form = format_of((name or path).rstrip("/"))
+    form = format_of((name or path).rstrip("/"), formats)
     is_directory = stat.S_ISDIR(status.st_mode)
     if not is_directory and not stat.S_ISREG(status.st_mode):
         code = "source.not-a-file"
         raise SourceRefusedError(code, f"{path!r} is neither a file nor an OME-Zarr directory")
     if form is None:
         what = "directory" if is_directory else "file"
-        hint = f"known endings are {', '.join(KNOWN_ENDINGS)}"
+        endings = (ending for known in formats for ending in known.endings)
+        hint = f"known endings are {', '.join(endings)}"
         raise SourceRefusedError("source.format", f"{path!r} is a {what} of no known format", hint)
     if form.directory:
         return _examine_directory(path, form, status)

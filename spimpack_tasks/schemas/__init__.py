@@ -10,7 +10,7 @@ from typing import Any
 
 @cache
 def load_schema(name: str) -> dict[str, Any]:
-    """Return the schema `manifest`, `scans`, `participants` or `sidecar`."""
+    """Return the schema `manifest`, `scans`, `photos`, `participants` or `sidecar`."""
     text = files(__name__).joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tiny_images import write_silent_image
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,61 @@ def source(name: str, make: Callable = lambda _: None):
         path.parent.mkdir(parents=True, exist_ok=True)
         make(path)
         study.cell(3, "spim_path", name)
+
+    return spoil
+
+
+def silent(study):
+    """Point the second row at an image that does not tell the size of its pixels."""
+    write_silent_image(study.path("raw/silent.tif"))
+    study.cell(3, "spim_path", "raw/silent.tif")
+
+
+def silent_all_but(line: int):
+    def spoil(study):
+        write_silent_image(study.path("raw/silent.tif"))
+        for other in {2, 3, 4} - {line}:
+            study.cell(other, "spim_path", "raw/silent.tif")
+
+    return spoil
+
+
+def as_zarr(line: int, change: tuple[str, str]):
+    """Point a row at an OME-Zarr with a change in its metadata."""
+
+    def spoil(study):
+        study.add_source("raw/other.ome.zarr")
+        study.replace("raw/other.ome.zarr/zarr.json", *change)
+        study.cell(line, "spim_path", "raw/other.ome.zarr")
+
+    return spoil
+
+
+def with_lens(study):
+    """Let the image of the second row tell the magnification of its objective."""
+    import h5py
+    import numpy as np
+
+    with h5py.File(study.path("raw/two.ims"), "r+") as file:
+        file["DataSetInfo/Image"].attrs["LensPower"] = np.array([b"4", b"x"], "S1")
+
+
+def defaults_text(text: str):
+    return lambda study: study.replace("manifest.yml", "scans_tsv:", f"{text}\nscans_tsv:")
+
+
+def defaults(line: str):
+    return defaults_text(f"sidecar_defaults:\n  {line}")
+
+
+def photo(**cells: str | None):
+    """Add a table with a photo of the second row's sample, some cells changed or left out."""
+
+    def spoil(study):
+        study.write("raw/photo.jpg", b"\xff\xd8\xff")
+        row = {"subject": "02", "sample": "brain", "photo_path": "raw/photo.jpg"} | cells
+        row = {name: text for name, text in row.items() if text is not None}
+        study.write("photos.tsv", "\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
 
     return spoil
 
@@ -265,7 +321,7 @@ YAML = [
          "yaml.duplicate-key", "manifest.yml:17:11", "first in line 16"),
     Case("duplicate-key-short-name", inline("        metadata:", "        sub: '03'\n        metadata:"),
          "yaml.duplicate-key", "manifest.yml:14:9", "gives subject"),
-    Case("duplicate-key-in-and-out", inline("        metadata:", "        PixelSizeUnits: mm\n        metadata:"),
+    Case("duplicate-key-in-and-out", inline("        metadata:", "        PixelSizeUnits: um\n        metadata:"),
          "yaml.duplicate-key", "manifest.yml:17:11", "PixelSizeUnits"),
     Case("key-unknown", manifest("scans_tsv:", "notes: x\nscans_tsv:"), "key.unknown", "manifest.yml:9:1", "known keys: dataset_description"),
     Case("key-misspelt", manifest("participants_tsv", "participant_tsv"), "key.unknown", "manifest.yml:10:1", "did you mean 'participants_tsv'?"),
@@ -410,7 +466,6 @@ CELLS = [
     Case("units-inch", cell(3, "PixelSizeUnits", "inch"), "value.choice", "scans.tsv:3:50", "'inch'"),
     Case("units-missing", drop("PixelSizeUnits"), "sidecar.incomplete", "scans.tsv:1", "PixelSizeUnits"),
     Case("units-empty", cell(3, "PixelSizeUnits", ""), "sidecar.incomplete", "scans.tsv:3:50", "PixelSizeUnits"),
-    Case("pixel-size-empty", cell(3, "PixelSize", ""), "sidecar.incomplete", "scans.tsv:3:40", "PixelSize"),
     Case("environment", several(columns(SampleEnvironment="ex vivo"), cell(3, "SampleEnvironment", "ex-vivo")), "value.choice", "scans.tsv:3:56", "did you mean 'ex vivo'?"),
     Case("matrix-text", several(columns(ChunkTransformationMatrixAxis="X;Y", ChunkTransformationMatrix=""), cell(3, "ChunkTransformationMatrix", "[[1,0,0],[0,NaN,0],[0,0,1]]")),
          "value.type", "scans.tsv:3:60", "NaN"),
@@ -451,6 +506,53 @@ SOURCES = [
     Case("source-through-a-file", cell(3, "spim_path", "raw/two.ims/x.ims"), "source.missing", "scans.tsv:3:10"),
     Case("source-other-home", cell(3, "spim_path", "~nobody/two.ims"), "source.missing", "scans.tsv:3:10", "~nobody"),
     Case("source-url", cell(3, "spim_path", "s3://bucket/two.ome.zarr"), "source.missing", "scans.tsv:3:10", "a URL is not read"),
+]
+
+HEADERS = [
+    Case("size-nowhere", several(silent, cell(3, "PixelSize", ""), cell(3, "PixelSizeUnits", "")), "sidecar.no-pixel-size", "scans.tsv:3:43", "is neither given nor in the header"),
+    Case("size-nowhere-but-unit", several(silent, cell(3, "PixelSize", "")), "sidecar.no-pixel-size", "scans.tsv:3:43", "silent.tif"),
+    Case("size-partly", several(as_zarr(3, ('"unit": "micrometer"}, {"name": "y"', '"unit": "pixel"}, {"name": "y"')), drop("PixelSize")),
+         "sidecar.no-pixel-size", "scans.tsv:3", "which tells x and y only"),
+    Case("size-unreadable", several(source("raw/cut.ims", lambda path: path.write_bytes(b"\x89HDF")), cell(3, "PixelSize", "")),
+         "sidecar.no-pixel-size", "scans.tsv:3:40", "cannot be read: '"),
+    Case("size-contradiction", cell(3, "PixelSize", "1.8;1.8;4.01"), "sidecar.contradiction", "scans.tsv:3:40", "is [1.8, 1.8, 4.01] um, but the image says [1.8, 1.8, 4.0] um"),
+    Case("size-contradiction-xy", cell(3, "PixelSize", "4;1.8;1.8"), "sidecar.contradiction", "scans.tsv:3:40"),
+    Case("size-contradiction-unit", cell(3, "PixelSizeUnits", "mm"), "sidecar.contradiction", "scans.tsv:3:40", "1.8, 1.8, 4] mm"),
+    Case("size-contradiction-flat", cell(3, "PixelSize", "1.8;1.8"), "sidecar.contradiction", "scans.tsv:3:40", "write PixelSize into a column override_header"),
+    Case("lens-contradiction", several(cell(2, "Magnification", ""), with_lens, cell(3, "Magnification", "5")), "sidecar.contradiction", "scans.tsv:3:53", "is 5, but the image says 4"),
+    Case("size-contradiction-default", several(drop("PixelSize"), defaults("PixelSize: [1, 1, 1]"), silent_all_but(3)), "sidecar.contradiction", "scans.tsv:3:10", "is [1, 1, 1] um"),
+    Case("override-unknown", columns(override_header="PixelSizes"), "value.choice", "scans.tsv:2:61", "did you mean 'PixelSize'?", (("value.choice", "scans.tsv:3"), ("value.choice", "scans.tsv:4"))),
+    Case("override-reserved", columns(OverriddenHeaderValues="1"), "column.reserved", "scans.tsv:1", "override_header"),
+]
+
+DEFAULTS = [
+    Case("defaults-list", defaults_text("sidecar_defaults: [1]"), "value.type", "manifest.yml:9:19", "must be a mapping"),
+    Case("default-choice", defaults("SampleEnvironment: dead"), "value.choice", "manifest.yml:10:22", "'dead'"),
+    Case("default-number", defaults("NumericalAperture: high"), "value.type", "manifest.yml:10:22", "must be a number, not 'high'"),
+    Case("default-type", defaults("InstitutionName: 7"), "value.type", "manifest.yml:10:20", "put quotes around it"),
+    Case("default-column", defaults("subject: '01'"), "column.reserved", "manifest.yml:10:3", "each row gives it"),
+    Case("default-column-short", defaults("acq: 4x"), "column.reserved", "manifest.yml:10:3", "sidecar_defaults.acq"),
+    Case("default-stains", defaults("SampleStaining: [Abeta]"), "column.reserved", "manifest.yml:10:3", "column sample_staining"),
+]
+
+DERIVATIVES = [
+    Case("desc-in-raw", cell(3, "desc", "stitched"), "entity.derivative", "scans.tsv:3:56", "DatasetType: derivative"),
+    Case("space-in-raw", several(cell(3, "space", "ABA"), columns(SpatialReference="https://x.org/a")), "entity.derivative", "scans.tsv:3:56"),
+    Case("space-alone", several(manifest("DatasetType: raw", "DatasetType: derivative"), cell(3, "space", "ABA")), "sidecar.incomplete", "scans.tsv:3:56", "SpatialReference: is missing beside space"),
+    Case("desc-label", several(manifest("DatasetType: raw", "DatasetType: derivative"), cell(3, "desc", "de_skewed")), "value.label", "scans.tsv:3:56", "write 'deskewed'"),
+]
+
+PHOTOS = [
+    Case("photo-missing", photo(photo_path="raw/none.jpg"), "source.missing", "photos.tsv:2:10", "raw/none.jpg"),
+    Case("photo-format", photo(photo_path="raw/two.ims"), "source.format", "photos.tsv:2:10", "known endings are .jpg"),
+    Case("photo-column", photo(photo_pat="x", photo_path=None), "column.missing", "photos.tsv:1", "rename 'photo_pat'"),
+    Case("photo-run", photo(run="1"), "column.reserved", "photos.tsv:2", "is no entity of a photo"),
+    Case("photo-intended-for", photo(IntendedFor="sub-02_ses-1_sample-brainy_SPIM.ims"), "photo.intended-for", "photos.tsv:2", "did you mean 'sub-02_ses-1_sample-brain_SPIM'?"),
+    Case("photo-of-other-subject", photo(IntendedFor="sub-01_ses-1_sample-brain_SPIM.ome.zarr"), "photo.intended-for", "photos.tsv:2", "is no image of sub-02"),
+    Case("photo-twice", several(photo(), lambda study: study.write("photos.tsv", study.path("photos.tsv").read_text() + study.path("photos.tsv").read_text().splitlines()[1] + "\n")),
+         "path.duplicate", "photos.tsv:3", "sub-02_sample-brain_photo"),
+    Case("photo-of-stranger", photo(subject="77", IntendedFor=None), "participants.unknown", "photos.tsv:2"),
+    Case("photos-table-missing", manifest("scans_tsv:", "photos_tsv: pictures.tsv\nscans_tsv:"), "file.missing", "manifest.yml:9:13", "pictures.tsv"),
 ]
 
 PATHS = [
@@ -521,7 +623,10 @@ CONFLICTS = [
          "conflict.source", "out/sub-02/ses-1/micr/sub-02_ses-1_sample-brain_SPIM.ims"),
 ]
 
-REFUSED = [*DESCRIPTION, *YAML, *INLINE, *NO_ASSETS, *TABLES, *CELLS, *SOURCES, *PATHS, *PARTICIPANTS, *OPTIONS]
+REFUSED = [
+    *DESCRIPTION, *YAML, *INLINE, *NO_ASSETS, *TABLES, *CELLS, *SOURCES, *HEADERS, *DEFAULTS, *DERIVATIVES, *PHOTOS,
+    *PATHS, *PARTICIPANTS, *OPTIONS,
+]
 CASES = [*REFUSED, *CONFLICTS]
 
 BY_COMMAND = (

@@ -169,12 +169,13 @@ class ValidateManifest(DatasetTask):
         _refuse_other_plan(draft, self.plan_id)
         for problem in draft.report.sorted():
             logger.warning("%s", problem)
+        headers = draft.headers.text() if draft.headers is not None else ""
         text = json.dumps([problem.as_dict() for problem in draft.report.sorted()], indent=2)
         with disk_trouble_told():
             self.store.create()
             with self.store.workplace("validated") as place:
-                if draft.headers is not None and draft.headers.used:
-                    place.write(HEADERS_FILE, draft.headers.text().encode())
+                if headers:
+                    place.write(HEADERS_FILE, headers.encode())
                 place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
 
 

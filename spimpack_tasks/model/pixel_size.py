@@ -1,0 +1,47 @@
+"""Sizes of pixels in the units that BIDS has, and whether two of them are the same.
+
+Facts: BIDS 1.10, `PixelSize` ([X, Y] or [X, Y, Z]) and `PixelSizeUnits` (mm, um or nm).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TOLERANCE = 0.001
+"""Relative difference that rounding explains; more is a contradiction."""
+
+_EXPONENT = {"mm": 3, "um": 0, "nm": -3}
+"""Powers of ten that make micrometres of a unit."""
+
+
+def convert_length(length: float, unit: str, to: str) -> float:
+    """Return a length in another unit, shifted by decimal places, so that 0.3467 stays 0.3467."""
+    return float(Decimal(repr(length)).scaleb(_EXPONENT[unit] - _EXPONENT[to]))
+
+
+def differ(one: float, other: float) -> bool:
+    """Tell whether two values of one quantity differ by more than rounding explains."""
+    return abs(one - other) > TOLERANCE * max(abs(one), abs(other))
+
+
+def sizes_differ(given: Sequence[float], unit: str, known_um: Sequence[float | None]) -> bool:
+    """Tell whether a pixel size contradicts what an image says of itself.
+
+    Parameters
+    ----------
+    given
+        PixelSize in `unit`, along x, y and maybe z.
+    unit
+        PixelSizeUnits.
+    known_um
+        What the image says in micrometres, along x and y, and z if it has depth; `None` where it
+        says nothing.
+    """
+    if len(known_um) > len(given):
+        return True
+    pairs = zip(given, known_um, strict=False)
+    return any(k is not None and differ(convert_length(g, unit, "um"), k) for g, k in pairs)
