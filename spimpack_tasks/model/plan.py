@@ -131,6 +131,11 @@ class Dataset:
     backend: str
     relative_symlinks: bool
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether the images are as they were recorded, and not made from others."""
+        return bool(self.description["DatasetType"] != "derivative")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

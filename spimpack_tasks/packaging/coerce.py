@@ -92,6 +92,11 @@ def _number(key: str, text: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
         raise ValueRefusedError("value.range", f"{shown_value(text)} is too large a number")
+    return plain_number(number)
+
+
+def plain_number(number: float) -> float:
+    """Return a whole number without its `.0`, so that one value is written in one way."""
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 

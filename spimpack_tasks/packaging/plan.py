@@ -83,9 +83,9 @@ def _dataset_outputs(dataset: Dataset, paths: dict[str, str]) -> Iterator[Output
     yield _text("README.md", Step.README, compose_readme(dataset), Kind.SEED)
     yield _text("CHANGES", Step.README, compose_changes(description), Kind.SEED)
     if dataset.participants:
-        for path, text in compose_participants(dataset.participants):
+        for path, text in compose_participants(dataset.participants, is_raw=dataset.is_raw):
             yield _text(path, Step.PARTICIPANTS, text)
-    for path, text in compose_samples(dataset.assets):
+    for path, text in compose_samples(dataset.assets, is_raw=dataset.is_raw):
         yield _text(path, Step.SAMPLES, text)
     for path, text in compose_scans(dataset.assets, paths):
         yield _text(path, Step.SCANS, text)

@@ -162,7 +162,7 @@ def derivatives_tell_their_origin(facts: Facts) -> Iterator[Problem]:
         key, message = "dataset_description.SourceDatasets", "is missing in a derivative dataset"
         hint = "list the datasets that it was made from, such as - URL: bids::sourcedata"
         yield Problem("description.no-source", place, key, message, hint, warning)
-    without = [record for record, asset in facts.images if "Description" not in asset.sidecar]
+    without = [record for record, asset in facts.assets if "Description" not in asset.sidecar]
     if without:
         images = count_of(len(without), "image")
         key, message = "Description", f"is not given for {images} of a derivative dataset"

@@ -16,7 +16,7 @@ from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.pixel_size import convert_length, differ, sizes_differ
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.cells import CellReader, sidecar_value
-from spimpack_tasks.packaging.coerce import ValueRefusedError, near_key
+from spimpack_tasks.packaging.coerce import ValueRefusedError, near_key, plain_number
 from spimpack_tasks.packaging.records import (
     CANONICAL,
     OVERRIDDEN,
@@ -270,11 +270,11 @@ def _fill_from_header(keys: _Keys, facts: HeaderFacts) -> None:
     is_whole = bool(known) and len(known) == len(facts.pixel_size_um)
     if is_whole and not keys.has("PixelSize") and "PixelSizeUnits" not in keys.refused:
         unit = keys.values.get("PixelSizeUnits", "um")
-        size = [convert_length(each, "um", unit) for each in known]
+        size = [plain_number(convert_length(each, "um", unit)) for each in known]
         keys.fill("PixelSizeUnits", unit, Origin.HEADER)
         keys.fill("PixelSize", size, Origin.HEADER)
     for key, value in facts.instrument.items():
-        keys.fill(key, value, Origin.HEADER)
+        keys.fill(key, value if isinstance(value, str) else plain_number(value), Origin.HEADER)
 
 
 _KNOWN_COLUMNS = frozenset(known_columns())

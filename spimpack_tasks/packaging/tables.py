@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_SAMPLE_TYPE = "tissue"
 
 
-def compose_participants(table: Table) -> Iterator[tuple[str, str]]:
+def compose_participants(table: Table, *, is_raw: bool) -> Iterator[tuple[str, str]]:
     """Yield participants.tsv and participants.json.
 
     `participant_id` comes first, with `sub-` in front; rows are sorted, so that their order in the
@@ -39,10 +39,11 @@ def compose_participants(table: Table) -> Iterator[tuple[str, str]]:
         else f"{column} of the participant, as given by the authors."
         for column in columns[1:]
     }
-    yield "participants.json", _descriptions(described)
+    about = "" if is_raw else "Participants of the dataset that this one was made from."
+    yield "participants.json", _descriptions(described, about)
 
 
-def compose_samples(assets: Iterable[Asset]) -> Iterator[tuple[str, str]]:
+def compose_samples(assets: Iterable[Asset], *, is_raw: bool) -> Iterator[tuple[str, str]]:
     """Yield samples.tsv, one row for each sample of each subject, and samples.json."""
     samples: dict[tuple[str, str], dict[str, str]] = {}
     for asset in assets:
@@ -62,7 +63,8 @@ def compose_samples(assets: Iterable[Asset]) -> Iterator[tuple[str, str]]:
         "derived_from": "Sample that this one was taken from.",
     }
     columns = ["sample_id", "participant_id", *used]
-    yield "samples.json", _descriptions({column: described[column] for column in columns})
+    about = "" if is_raw else "Samples of the dataset that this one was made from."
+    yield "samples.json", _descriptions({column: described[column] for column in columns}, about)
 
 
 def compose_scans(assets: Iterable[Asset], paths: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -87,5 +89,7 @@ def compose_scans(assets: Iterable[Asset], paths: dict[str, str]) -> Iterator[tu
         yield f"{folder}/{name}", tsv_text(["filename", *SCAN_COLUMNS], sorted(rows))
 
 
-def _descriptions(described: dict[str, str]) -> str:
-    return json_text({column: {"Description": text} for column, text in described.items()})
+def _descriptions(described: dict[str, str], about: str) -> str:
+    """Return the JSON that describes a table; BIDS wants a word on it as a whole in derivatives."""
+    whole = {"Description": about} if about else {}
+    return json_text(whole | {column: {"Description": text} for column, text in described.items()})
