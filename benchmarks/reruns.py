@@ -5,8 +5,8 @@
 
 Each run is a process of its own, and counts user and system time of it and its children. Beside
 them stands `luigi --help`, which is what Python and Luigi alone take, and, where a checkout of
-SPIMpack is given, SPIMpack on the same rows. Sources are tiny files; no image is read. Writes a
-Markdown table to standard output.
+SPIMpack is given, SPIMpack on the same rows. Sources are tiny OME-TIFFs. A fresh run reads their
+headers, which SPIMpack does not. Writes a Markdown table to standard output.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from spimpack_tasks.demo.images import DemoImage, write_ome_tiff
 
 BIN = Path(sys.executable).parent
 DESCRIPTION = """\
@@ -58,10 +60,13 @@ def write_inputs(folder: Path, assets: int) -> Path:
     """Make sources, table and manifest, ten images to a subject."""
     raw = folder / "raw"
     raw.mkdir()
+    image = raw / "image.ome.tif"
+    write_ome_tiff(image, DemoImage(("Abeta",), (2, 8, 8), (4.0, 1.8, 1.8), levels=1))
+    content = image.read_bytes()
     rows = []
     for number in range(assets):
-        source = raw / f"{number:06}.ims"
-        source.write_bytes(b"\x89HDF\r\n\x1a\n")
+        source = raw / f"{number:06}.ome.tif"
+        source.write_bytes(content)
         subject, acquisition = f"{number // 10:05}", f"{number % 10}x"
         rows.append([subject, "brain", acquisition, str(source), "RPI", "Abeta"])
     write_table(folder, [[*row, "1.8;1.8;4", "um", "as delivered"] for row in rows])

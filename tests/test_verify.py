@@ -557,7 +557,7 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
     process = subprocess.Popen(command.split(), stdout=subprocess.DEVNULL, stderr=inside)
     os.close(inside)
     seen = os.read(terminal, 1000)
-    os.close(terminal)
     assert process.wait() == ExitCode.OK
+    os.close(terminal)
     assert seen.startswith(b"\r")
     assert b"\n" not in seen

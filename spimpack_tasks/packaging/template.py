@@ -10,6 +10,17 @@ from spimpack_tasks.schemas import load_schema
 
 _EXAMPLES = {"BIDSVersion": "1.10.0", "DatasetType": "raw", "License": "CC-BY-4.0"}
 
+_SHARED_KEYS = (
+    "InstitutionName",
+    "InstitutionAddress",
+    "InstitutionalDepartmentName",
+    "Manufacturer",
+    "ManufacturersModelName",
+    "BodyPart",
+    "SampleEnvironment",
+)
+"""Sidecar keys that are the same for all images of most datasets."""
+
 
 def template_files() -> dict[str, str]:
     """Return file names and contents."""
@@ -34,18 +45,20 @@ def compose_manifest() -> str:
         optional = "" if name in description["required"] else "# "
         lines += [f"  # {line}" for line in textwrap.wrap(schema.get("description", ""), 92)]
         lines.append(f"  {optional}{name}: {_example(name, schema)}".rstrip())
-    for name in ("scans_tsv", "participants_tsv"):
+    for name in ("scans_tsv", "participants_tsv", "photos_tsv"):
         lines += ["", *(f"# {line}" for line in textwrap.wrap(properties[name]["description"], 94))]
         optional = "" if name == "scans_tsv" else "# "
         lines.append(f"{optional}{name}: {name.removesuffix('_tsv')}.tsv")
+    shared = properties["sidecar_defaults"]["description"]
+    lines += ["", *(f"# {line}" for line in textwrap.wrap(shared, 94)), "# sidecar_defaults:"]
+    lines += [f'#   {key}: ""' for key in _SHARED_KEYS]
     return "\n".join(lines) + "\n"
 
 
 def compose_scans_header() -> str:
     """Return the header of a scans table with the columns that most datasets have."""
     required = load_schema("scans")["required"]
-    further = ["session", "acquisition", "PixelSize", "PixelSizeUnits"]
-    return "\t".join([*required, *further]) + "\n"
+    return "\t".join([*required, "session", "acquisition"]) + "\n"
 
 
 def _example(name: str, schema: dict[str, Any]) -> str:
