@@ -276,3 +276,14 @@ def test_a29_a_derivative_dataset_without_a_word_from_the_validator(tmp_path: Pa
     description = json.loads((workspace.out / "dataset_description.json").read_text())
     assert [tool["Name"] for tool in description["GeneratedBy"]] == ["spimpack_tasks"]
     assert run_bids_validator(workspace.out).findings == ()
+
+
+def test_a21_stains_and_orientation_as_they_are_read_by_spimquant(tmp_path: Path) -> None:
+    workspace = study_of(tmp_path, sample_staining="YoPro;Abeta", orientation_string_xyz="lps")
+    sidecar = sidecar_of(workspace)
+    assert sidecar["SampleStaining"] == ["YoPro", "Abeta"]
+    assert sidecar["OrientationStringXYZ"] == "LPS"
+    workspace.add_row("b.ims", subject="02", sample_staining="YoPro;Abeta;Iba1")
+    workspace.write()
+    warnings = [(p.code, p.place.line) for p in make_draft(workspace.options()).report.warnings]
+    assert sorted(warnings) == [("dataset.mixed-stains", 3), ("sidecar.channels", 3)]

@@ -456,7 +456,7 @@ CELLS = [
     Case("magnification-zero", cell(3, "Magnification", "0"), "value.range", "scans.tsv:3:53", "greater than 0"),
     Case("magnification-infinite", cell(3, "Magnification", "1e999"), "value.range", "scans.tsv:3:53", "'1e999'"),
     Case("magnification-nan", cell(3, "Magnification", "nan"), "value.type", "scans.tsv:3:53", "'nan'"),
-    Case("pixel-size-letter", cell(3, "PixelSize", "2,x,4"), "value.type", "scans.tsv:3:40", "'x'"),
+    Case("a07-pixel-size-letter", cell(3, "PixelSize", "2,x,4"), "value.type", "scans.tsv:3:40", "'x'"),
     Case("pixel-size-zero", cell(3, "PixelSize", "0;1;1"), "value.range", "scans.tsv:3:40", "greater than 0, not 0"),
     Case("pixel-size-negative", cell(3, "PixelSize", "-1;1;1"), "value.range", "scans.tsv:3:40", "-1"),
     Case("pixel-size-one", cell(3, "PixelSize", "2"), "value.range", "scans.tsv:3:40", "2 items or more, not 1"),
@@ -509,13 +509,13 @@ SOURCES = [
 ]
 
 HEADERS = [
-    Case("size-nowhere", several(silent, cell(3, "PixelSize", ""), cell(3, "PixelSizeUnits", "")), "sidecar.no-pixel-size", "scans.tsv:3:43", "is neither given nor in the header"),
+    Case("a10-size-nowhere", several(silent, cell(3, "PixelSize", ""), cell(3, "PixelSizeUnits", "")), "sidecar.no-pixel-size", "scans.tsv:3:43", "is neither given nor in the header"),
     Case("size-nowhere-but-unit", several(silent, cell(3, "PixelSize", "")), "sidecar.no-pixel-size", "scans.tsv:3:43", "silent.tif"),
     Case("size-partly", several(as_zarr(3, ('"unit": "micrometer"}, {"name": "y"', '"unit": "pixel"}, {"name": "y"')), drop("PixelSize")),
          "sidecar.no-pixel-size", "scans.tsv:3", "which tells x and y only"),
-    Case("size-unreadable", several(source("raw/cut.ims", lambda path: path.write_bytes(b"\x89HDF")), cell(3, "PixelSize", "")),
+    Case("a10-size-unreadable", several(source("raw/cut.ims", lambda path: path.write_bytes(b"\x89HDF")), cell(3, "PixelSize", "")),
          "sidecar.no-pixel-size", "scans.tsv:3:40", "cannot be read: '"),
-    Case("size-contradiction", cell(3, "PixelSize", "1.8;1.8;4.01"), "sidecar.contradiction", "scans.tsv:3:40", "is [1.8, 1.8, 4.01] um, but the image says [1.8, 1.8, 4.0] um"),
+    Case("a09-size-contradiction", cell(3, "PixelSize", "1.8;1.8;4.01"), "sidecar.contradiction", "scans.tsv:3:40", "is [1.8, 1.8, 4.01] um, but the image says [1.8, 1.8, 4.0] um"),
     Case("size-contradiction-xy", cell(3, "PixelSize", "4;1.8;1.8"), "sidecar.contradiction", "scans.tsv:3:40"),
     Case("size-contradiction-unit", cell(3, "PixelSizeUnits", "mm"), "sidecar.contradiction", "scans.tsv:3:40", "1.8, 1.8, 4] mm"),
     Case("size-contradiction-flat", cell(3, "PixelSize", "1.8;1.8"), "sidecar.contradiction", "scans.tsv:3:40", "write PixelSize into a column override_header"),
