@@ -18,6 +18,7 @@ IMAGES = {
     "10x": f"bids::{MICR}/sub-01_ses-1_sample-brain_acq-10x_SPIM.ims",
     "spleen": f"bids::{MICR}/sub-01_ses-1_sample-spleen_SPIM.ome.tif",
 }
+BEGINNINGS = {".png": b"\x89PNG\r\n\x1a\n", ".tiff": b"II*\x00"}
 BRAIN = {"subject": "01", "session": "1", "sample": "brain"}
 
 
@@ -28,7 +29,8 @@ def study_of(root: Path, *photos: dict[str, str]) -> Workspace:
     workspace.add_row("b.ims", **BRAIN, acquisition="10x")
     workspace.add_row("c.ome.tif", **BRAIN | {"sample": "spleen"})
     for photo in photos:
-        (root / photo["photo_path"]).write_bytes(b"\xff\xd8\xff" + bytes(20))
+        path = root / photo["photo_path"]
+        path.write_bytes(BEGINNINGS.get(path.suffix, b"\xff\xd8\xff") + bytes(20))
     write_table(root / "photos.tsv", list(photos))
     return workspace
 

@@ -258,11 +258,11 @@ def _contradictions(
     """Yield the keys of which the header says something else, with what it says."""
     size, unit = values.get("PixelSize"), values.get("PixelSizeUnits")
     if size and unit and sizes_differ(size, unit, facts.pixel_size_um):
-        yield "PixelSize", list(facts.pixel_size_um)
+        yield "PixelSize", [n if n is None else plain_number(n) for n in facts.pixel_size_um]
     for key in COMPARED[1:]:
         told = facts.instrument.get(key)
         if key in values and isinstance(told, float | int) and differ(values[key], told):
-            yield key, told
+            yield key, plain_number(told)
 
 
 def _fill_from_header(keys: _Keys, facts: HeaderFacts) -> None:

@@ -21,7 +21,17 @@ class SourceFormat:
     extension: str
     valid_in_bids: bool
     directory: bool = False
+    beginnings: tuple[bytes, ...] = ()
+    """What the files begin with, where it is looked at."""
 
+
+_TIFF_MAGIC = {
+    b"II\x2a\x00": ".ome.tif",
+    b"MM\x00\x2a": ".ome.tif",
+    b"II\x2b\x00": ".ome.btf",
+    b"MM\x00\x2b": ".ome.btf",
+}
+"""Magic numbers: 42 is TIFF, 43 is BigTIFF (TIFF 6.0; libtiff's BigTIFF design)."""
 
 # Longer endings stand before those that they end with.
 FORMATS = (
@@ -31,25 +41,28 @@ FORMATS = (
         "OME-Zarr", (".ome.zarr", ".zarr"), ".ome.zarr", valid_in_bids=True, directory=True
     ),
     SourceFormat("Imaris", (".ims",), ".ims", valid_in_bids=False),
-    SourceFormat("OME-TIFF", (".ome.tif", ".ome.tiff", ".ome.btf"), ".ome.tif", valid_in_bids=True),
+    SourceFormat(
+        "OME-TIFF",
+        (".ome.tif", ".ome.tiff", ".ome.btf"),
+        ".ome.tif",
+        valid_in_bids=True,
+        beginnings=tuple(_TIFF_MAGIC),
+    ),
     SourceFormat("TIFF", (".tif", ".tiff"), ".tif", valid_in_bids=True),
     SourceFormat("NIfTI", (".nii.gz",), ".nii.gz", valid_in_bids=False),
     SourceFormat("NIfTI", (".nii",), ".nii", valid_in_bids=False),
 )
 
 PHOTO_FORMATS = (
-    SourceFormat("JPEG", (".jpg", ".jpeg"), ".jpg", valid_in_bids=True),
-    SourceFormat("PNG", (".png",), ".png", valid_in_bids=True),
-    SourceFormat("TIFF", (".tif", ".tiff"), ".tif", valid_in_bids=True),
+    SourceFormat(
+        "JPEG", (".jpg", ".jpeg"), ".jpg", valid_in_bids=True, beginnings=(b"\xff\xd8\xff",)
+    ),
+    SourceFormat("PNG", (".png",), ".png", valid_in_bids=True, beginnings=(b"\x89PNG",)),
+    SourceFormat(
+        "TIFF", (".tif", ".tiff"), ".tif", valid_in_bids=True, beginnings=tuple(_TIFF_MAGIC)
+    ),
 )
 """Formats of photos of samples (BIDS 1.10, `_photo`)."""
-
-_TIFF_MAGIC = {
-    b"II\x2a\x00": ".ome.tif",
-    b"MM\x00\x2a": ".ome.tif",
-    b"II\x2b\x00": ".ome.btf",
-    b"MM\x00\x2b": ".ome.btf",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,23 +188,24 @@ def _examine_file(path: str, form: SourceFormat, status: os.stat_result) -> Sour
     if status.st_size == 0:
         raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
     extension = form.extension
-    if form.name == "OME-TIFF":
-        extension = _tiff_extension(path)
+    if form.beginnings:
+        magic = _read_magic(path, form)
+        if form.name == "OME-TIFF":
+            extension = _TIFF_MAGIC[magic]
     return Source(path, form, extension, status.st_size, status.st_mtime_ns)
 
 
-def _tiff_extension(path: str) -> str:
-    """Read the magic number: 42 is TIFF, 43 is BigTIFF (TIFF 6.0; libtiff's BigTIFF design)."""
+def _read_magic(path: str, form: SourceFormat) -> bytes:
+    """Return the first four bytes, if they are as the format has them."""
     try:
         with open(path, "rb") as file:
             magic = file.read(4)
     except OSError as error:
         raise _unreadable(path, error) from error
-    extension = _TIFF_MAGIC.get(magic)
-    if extension is None:
-        message = f"{path!r} does not begin as a TIFF file does"
+    if not magic.startswith(form.beginnings):
+        message = f"{path!r} does not begin as a {form.name.removeprefix('OME-')} file does"
         raise SourceRefusedError("source.content", message, "check that the file is complete")
-    return extension
+    return magic
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> SourceRefusedError:

@@ -156,7 +156,8 @@ def photo(**cells: str | None):
     """Add a table with a photo of the second row's sample, some cells changed or left out."""
 
     def spoil(study):
-        study.write("raw/photo.jpg", b"\xff\xd8\xff")
+        for name in ("photo.jpg", "photo.png"):
+            study.write(f"raw/{name}", b"\xff\xd8\xff")
         row = {"subject": "02", "sample": "brain", "photo_path": "raw/photo.jpg"} | cells
         row = {name: text for name, text in row.items() if text is not None}
         study.write("photos.tsv", "\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
@@ -515,7 +516,7 @@ HEADERS = [
          "sidecar.no-pixel-size", "scans.tsv:3", "which tells x and y only"),
     Case("a10-size-unreadable", several(source("raw/cut.ims", lambda path: path.write_bytes(b"\x89HDF")), cell(3, "PixelSize", "")),
          "sidecar.no-pixel-size", "scans.tsv:3:40", "cannot be read: '"),
-    Case("a09-size-contradiction", cell(3, "PixelSize", "1.8;1.8;4.01"), "sidecar.contradiction", "scans.tsv:3:40", "is [1.8, 1.8, 4.01] um, but the image says [1.8, 1.8, 4.0] um"),
+    Case("a09-size-contradiction", cell(3, "PixelSize", "1.8;1.8;4.01"), "sidecar.contradiction", "scans.tsv:3:40", "is [1.8, 1.8, 4.01] um, but the image says [1.8, 1.8, 4] um"),
     Case("size-contradiction-xy", cell(3, "PixelSize", "4;1.8;1.8"), "sidecar.contradiction", "scans.tsv:3:40"),
     Case("size-contradiction-unit", cell(3, "PixelSizeUnits", "mm"), "sidecar.contradiction", "scans.tsv:3:40", "1.8, 1.8, 4] mm"),
     Case("size-contradiction-flat", cell(3, "PixelSize", "1.8;1.8"), "sidecar.contradiction", "scans.tsv:3:40", "write PixelSize into a column override_header"),
@@ -545,6 +546,7 @@ DERIVATIVES = [
 PHOTOS = [
     Case("photo-missing", photo(photo_path="raw/none.jpg"), "source.missing", "photos.tsv:2:10", "raw/none.jpg"),
     Case("photo-format", photo(photo_path="raw/two.ims"), "source.format", "photos.tsv:2:10", "known endings are .jpg"),
+    Case("photo-of-other-format", photo(photo_path="raw/photo.png"), "source.content", "photos.tsv:2:10", "does not begin as a PNG file does"),
     Case("photo-column", photo(photo_pat="x", photo_path=None), "column.missing", "photos.tsv:1", "rename 'photo_pat'"),
     Case("photo-run", photo(run="1"), "column.reserved", "photos.tsv:2", "is no entity of a photo"),
     Case("photo-intended-for", photo(IntendedFor="sub-02_ses-1_sample-brainy_SPIM.ims"), "photo.intended-for", "photos.tsv:2", "did you mean 'sub-02_ses-1_sample-brain_SPIM'?"),
