@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -134,6 +135,19 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def closest(name: str, known: Iterable[object], cutoff: float = 0.7) -> str:
+    """Return the known name that `name` is likely to stand for, letter case aside, or nothing."""
+    lower = {str(candidate).lower(): str(candidate) for candidate in known}
+    near = get_close_matches(name.lower(), lower, n=1, cutoff=cutoff)
+    return lower[near[0]] if near else ""
+
+
+def suggestion(name: str, known: Iterable[object]) -> str:
+    """Return `did you mean …?` for a likely typing error, or nothing."""
+    near = closest(name, known)
+    return f"did you mean {near!r}?" if near else ""
 
 
 def count_of(number: int, noun: str) -> str:

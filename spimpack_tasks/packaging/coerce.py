@@ -11,12 +11,8 @@ import re
 from functools import cache
 from typing import Any
 
-from spimpack_tasks.packaging.schema_check import (
-    explain,
-    property_validator,
-    shown_value,
-    suggestion,
-)
+from spimpack_tasks.errors import suggestion
+from spimpack_tasks.packaging.schema_check import explain, property_validator, shown_value
 from spimpack_tasks.schemas import load_schema
 
 MISSING = "n/a"

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.errors import suggestion
 from spimpack_tasks.model.entities import ENTITIES, PHOTO_SUFFIX, SUFFIX, stem
 from spimpack_tasks.model.plan import Asset
 from spimpack_tasks.packaging.assets import RowReader
 from spimpack_tasks.packaging.coerce import MISSING
 from spimpack_tasks.packaging.records import CANONICAL, known_columns
-from spimpack_tasks.packaging.schema_check import shown_value, suggestion
+from spimpack_tasks.packaging.schema_check import shown_value
 from spimpack_tasks.readers.formats import PHOTO_FORMATS
 
 if TYPE_CHECKING:

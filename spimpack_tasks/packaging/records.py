@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import Problem, Severity
+from spimpack_tasks.errors import Problem, Severity, closest
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.packaging.coerce import near_key
-from spimpack_tasks.packaging.schema_check import closest, first_sentence
+from spimpack_tasks.packaging.schema_check import first_sentence
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:

@@ -11,12 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from spimpack_tasks.errors import Place, Problem, Severity, count_of
+from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, suggestion
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
-from spimpack_tasks.packaging.schema_check import closest, suggestion
 from spimpack_tasks.registry import BACKENDS, has_backend, load_backend
 
 if TYPE_CHECKING:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import Problem, Severity
+from spimpack_tasks.errors import Problem, Severity, closest, suggestion
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
@@ -198,19 +197,6 @@ def unlisted_key_problems(document: Document, schema: dict[str, Any]) -> Iterato
             else:
                 message = "is not a key that BIDS lists; it is written as it is"
                 yield Problem("key.unlisted", place, key, message, severity=Severity.WARNING)
-
-
-def closest(name: str, known: Any, cutoff: float = 0.7) -> str:
-    """Return the known name that `name` is likely to stand for, letter case aside, or nothing."""
-    lower = {str(candidate).lower(): str(candidate) for candidate in known}
-    near = get_close_matches(name.lower(), lower, n=1, cutoff=cutoff)
-    return lower[near[0]] if near else ""
-
-
-def suggestion(name: str, known: Any) -> str:
-    """Return `did you mean …?` for a likely typing error, or nothing."""
-    near = closest(name, known)
-    return f"did you mean {near!r}?" if near else ""
 
 
 def dotted(path: tuple[str | int, ...]) -> str:

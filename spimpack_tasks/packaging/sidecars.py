@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spimpack_tasks.errors import Problem
+from spimpack_tasks.errors import Problem, suggestion
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.pixel_size import convert_length, differ, sizes_differ
 from spimpack_tasks.model.plan import Origin
@@ -25,7 +25,7 @@ from spimpack_tasks.packaging.records import (
     known_columns,
     near_key_problems,
 )
-from spimpack_tasks.packaging.schema_check import shown_value, suggestion
+from spimpack_tasks.packaging.schema_check import shown_value
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
