@@ -8,9 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spimpack_tasks.errors import Place, Report
+from spimpack_tasks.files.atomic import write_together
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.files.text import read_text
-from spimpack_tasks.files.tsv import parse_tsv
+from spimpack_tasks.files.tsv import compose_tsv, fits_cell, parse_tsv
 from spimpack_tasks.files.yaml_marks import load_yaml
 
 CELL = st.text(
@@ -33,6 +34,21 @@ def parsed(text):
     report = Report()
     table = parse_tsv(text, "t.tsv", report)
     return table, [(problem.code, str(problem.place)) for problem in report.problems]
+
+
+@given(tables(ANY_CELL.filter(fits_cell)))
+def test_a_table_is_read_as_it_was_composed(table):
+    header, rows = table
+    read, problems = parsed(compose_tsv([header, *rows]))
+    assert not problems
+    # A row of nothing but blanks is passed over.
+    said = [row for row in rows if compose_tsv([row]).strip()]
+    assert [list(row.cells) for row in (read.header, *read.rows)] == [header, *said]
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\0b", "\udcff"], ids=ascii)
+def test_a_table_cannot_hold_every_text(text):
+    assert not fits_cell(text)
 
 
 @given(tables(CELL), st.sampled_from(["\n", "\r\n", "\r"]))
@@ -261,3 +277,13 @@ def test_the_nearest_directory_is_found(tmp_path):
     assert nearest_directory(str(tmp_path / "file/b")) is None
     assert device_of(str(tmp_path)) == tmp_path.stat().st_dev
     assert device_of(str(tmp_path / "none")) is None
+
+
+def test_files_are_written_together_or_not_at_all(tmp_path):
+    (tmp_path / "b").write_text("mine")
+    with pytest.raises(FileExistsError):
+        write_together(str(tmp_path), {"a": "1", "b": "2", "c": "3"})
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("b", "mine")]
+    write_together(str(tmp_path), {"a": "1", "c": "3"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    assert (tmp_path / "a").read_text() == "1"

@@ -11,10 +11,11 @@ import errno
 import os
 import shutil
 from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -55,6 +56,33 @@ def write_new(path: str, data: bytes) -> None:
     descriptor = os.open(path, _CREATE, 0o666)
     with open(descriptor, "wb") as file:
         file.write(data)
+
+
+def write_together(directory: str, texts: Mapping[str, str]) -> None:
+    """Write several new files into a directory: all of them, or none.
+
+    They are whole under temporary names before the first of their own names is taken, and taking a
+    name fails where there is something.
+
+    Raises
+    ------
+    OSError
+        One of them is there already (FileExistsError), or the disk does not take them.
+    """
+    with TemporaryDirectory(prefix=".spimpack-", dir=directory) as aside:
+        for name, text in texts.items():
+            write_new(os.path.join(aside, name), text.encode())
+        taken = []
+        try:
+            for name in texts:
+                write_new(os.path.join(directory, name), b"")
+                taken.append(os.path.join(directory, name))
+        except OSError:
+            for path in taken:
+                os.unlink(path)
+            raise
+        for name in texts:
+            os.rename(os.path.join(aside, name), os.path.join(directory, name))
 
 
 def move_into_place(root: str, temporary: str, path: str) -> None:

@@ -8,6 +8,7 @@ otherwise swallow the rows behind it without a word.
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Place, Problem, count_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from spimpack_tasks.errors import Report
 
 
@@ -123,3 +126,19 @@ def _header_problems(file: str, header: Row) -> list[Problem]:
             hint = "keep one, or give them other names"
             problems.append(Problem("table.duplicate-header", place, name, message, hint))
     return problems
+
+
+def fits_cell(text: str) -> bool:
+    """Tell whether a table can hold a text: it is UTF-8, without line ends and NUL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        return False
+    return not any(character in text for character in "\r\n\0")
+
+
+def compose_tsv(rows: Iterable[Sequence[str]]) -> str:
+    """Return the text that `parse_tsv` reads as these rows, of cells that fit."""
+    text = io.StringIO()
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
+    return text.getvalue()
