@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -12,12 +13,33 @@ import luigi
 
 from spimpack_tasks.demo.dataset import write_demo_inputs
 from spimpack_tasks.demo.tree import draw_tree
-from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.errors import (
+    ConflictError,
+    ExitCode,
+    InputError,
+    Place,
+    Problem,
+    Report,
+    SpimpackError,
+    count_of,
+)
+from spimpack_tasks.files.atomic import write_together
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
+from spimpack_tasks.packaging.template import SCHEMA_FILE, compose_manifest, compose_schema
+from spimpack_tasks.scanning.headers import fill_from_headers
+from spimpack_tasks.scanning.options import understand
+from spimpack_tasks.scanning.survey import Surveyor
+from spimpack_tasks.scanning.tables import (
+    PARTICIPANTS,
+    REPORT,
+    SCANS,
+    compose_tables,
+    describe_survey,
+)
 from spimpack_tasks.state.checksums import lacks_checksum
 from spimpack_tasks.state.sweep import Status
 from spimpack_tasks.validation.bids_validator import run_bids_validator
@@ -27,6 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.scanning.options import ScanOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +134,50 @@ def _show_messages() -> None:
     ours = logging.getLogger("spimpack_tasks")
     if not ours.handlers:
         ours.addHandler(logging.StreamHandler(sys.stderr))
+
+
+def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
+    """Write a manifest and tables for the images below a folder.
+
+    Returns
+    -------
+    What a user reads, and warnings.
+
+    Raises
+    ------
+    InputError
+        The options are wrong, no image is found, or images cannot be told apart.
+    ConflictError
+        A manifest or a table is there already. In both cases nothing was written.
+    """
+    report = Report()
+    request = understand(options, report)
+    if report.errors:
+        raise InputError(report)
+    report.extend(_conflicts(options.directory))
+    if report.errors:
+        raise ConflictError(report)
+    survey = Surveyor(request, report).run()
+    if report.errors:
+        raise InputError(report)
+    fill_from_headers(survey, request, report)
+    files = compose_tables(request, survey)
+    keys = {f"{name.removesuffix('.tsv')}_tsv" for name in files}
+    files["manifest.yml"] = compose_manifest(keys, f"Made by: {options.command()}")
+    if not os.path.lexists(os.path.join(request.directory, SCHEMA_FILE)):
+        files[SCHEMA_FILE] = compose_schema()
+    os.makedirs(request.directory, exist_ok=True)
+    write_together(request.directory, files)
+    wrote = [f"wrote {os.path.join(options.directory, name)}" for name in sorted(files)]
+    return [*wrote, *describe_survey(survey)], report.warnings
+
+
+def _conflicts(directory: str) -> Iterator[Problem]:
+    for name in ("manifest.yml", SCANS, PARTICIPANTS, REPORT):
+        path = os.path.join(directory, name)
+        if os.path.lexists(path):
+            hint = "move it away, or write elsewhere: spimpack init DIR --scan ..."
+            yield Problem("conflict.exists", Place(path), "", "is there already", hint)
 
 
 def make_demo(directory: Path, backend: str = "symlink") -> Iterator[str]:

@@ -13,7 +13,7 @@ import luigi.rpc
 import luigi.scheduler
 import luigi.worker
 import pytest
-from example_inputs import EXAMPLE, place_example, read_rows
+from example_inputs import EXAMPLE, place_example, place_tree, read_rows
 from markdown_blocks import ROOT, environment_of_tests
 
 from spimpack_tasks import PackageDataset
@@ -119,6 +119,19 @@ def test_local_workflow_stops_at_bad_input(example):
     done = run([WORKFLOWS / "local.sh", "manifest.yml", "bids"], example, check=False)
     assert done.returncode == 2
     assert not (example / "bids").exists()
+
+
+def test_scan_workflow_waits_until_the_gaps_are_filled(tmp_path):
+    place_tree(tmp_path, ["1/4x.ome.zarr", "2/4x.ome.zarr"])
+    pattern = "{subject}/{acquisition}.ome.zarr"
+    command = [WORKFLOWS / "scan.sh", "microscope", "study", "bids", "--pattern", pattern]
+    settings = ["--set", "sample=brain", "--set", "orientation_string_xyz=RPI"]
+    assert run([*command, *settings], tmp_path, check=False).returncode == 2
+    assert not (tmp_path / "bids").exists()
+    manifest = tmp_path / "study" / "manifest.yml"
+    manifest.write_text(manifest.read_text().replace('Name: ""', "Name: Two mice"))
+    assert "\nPackaged bids: 2 new\n" in run([*command, *settings], tmp_path).stdout
+    assert "\nNothing to do: 2 unchanged in bids\n" in run([*command, *settings], tmp_path).stdout
 
 
 def luigid_port(text):

@@ -11,7 +11,7 @@ import runpy
 import tomllib
 
 import pytest
-from example_inputs import place_example
+from example_inputs import place_example, place_tree
 from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
 
 from spimpack_tasks.registry import BACKENDS
@@ -61,6 +61,13 @@ def test_backends_can_be_changed_as_described(tmp_path):
 def test_the_page_does_what_it_says(name, tmp_path):
     place_example(tmp_path)
     compare(DOCS / "how-to" / f"{name}.md", tmp_path)
+
+
+def test_a_folder_can_be_scanned_as_described(tmp_path):
+    page = DOCS / "how-to" / "scan-a-folder.md"
+    tree = next(block.text for block in read_blocks(page) if block.kind == "text")
+    place_tree(tmp_path, re.findall(r"── (.*)", tree))
+    compare(page, tmp_path)
 
 
 def test_a_dataset_can_be_verified_as_described(tmp_path):

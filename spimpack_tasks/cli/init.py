@@ -1,17 +1,20 @@
-"""`spimpack init`: a commented manifest and a table to fill in."""
+"""`spimpack init`: a commented manifest and a table to fill in, or filled in from a folder tree."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.errors import ExitCode, InputError, Place, Problem, Report
 from spimpack_tasks.packaging.template import template_files
+from spimpack_tasks.pipelines import init_from_scan
+from spimpack_tasks.scanning.options import ScanOptions
 
 if TYPE_CHECKING:
     import argparse
 
-HELP = "write a commented manifest and a table to fill in"
+HELP = "write a commented manifest and a table, to fill in or filled in from a folder tree"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +22,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directory", nargs="?", default=".", metavar="DIR", help="where (default: here)"
     )
+    parser.add_argument(
+        "--scan",
+        metavar="ROOT",
+        help="list the images below this folder in the table, with what their headers say",
+    )
+    parser.add_argument(
+        "--pattern",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="path of images below ROOT, such as '{subject}/exp_{session}/*.ims'; the first of "
+        "several that fits counts (default: names such as sub-01_acq-4x)",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="leave out names such as '*preview*', or paths below ROOT; may be given several times",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="give a column one value in all rows, whatever headers say, such as sample=brain",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Write the files."""
+    if arguments.scan is None:
+        _refuse_options_of_a_scan(arguments)
+        _write_templates(Path(arguments.directory))
+    else:
+        options = ScanOptions(
+            root=arguments.scan,
+            directory=arguments.directory,
+            patterns=tuple(arguments.pattern),
+            excludes=tuple(arguments.exclude),
+            settings=tuple(arguments.set),
+        )
+        lines, warnings = init_from_scan(options)
+        for problem in warnings:
+            print(problem, file=sys.stderr)
+        print("\n".join(lines))
+    return ExitCode.OK
+
+
+def _refuse_options_of_a_scan(arguments: argparse.Namespace) -> None:
+    for name in ("pattern", "exclude", "set"):
+        if getattr(arguments, name):
+            message, hint = f"is missing beside --{name}", "name the folder to look through"
+            place = Place("command line")
+            raise InputError(Report([Problem("option.missing", place, "--scan", message, hint)]))
+
+
+def _write_templates(directory: Path) -> None:
     """Write the files that are not there yet."""
-    directory = Path(arguments.directory)
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in template_files().items():
         path = directory / name
@@ -35,4 +92,3 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print(f"wrote {path}")
     print(f"Fill them in, then run: spimpack validate --manifest {directory / 'manifest.yml'}")
-    return ExitCode.OK

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.schemas import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+SCHEMA_FILE = "manifest.schema.json"
 
 _EXAMPLES = {"BIDSVersion": "1.10.0", "DatasetType": "raw", "License": "CC-BY-4.0"}
 
@@ -24,21 +29,34 @@ _SHARED_KEYS = (
 
 def template_files() -> dict[str, str]:
     """Return file names and contents."""
-    schema = json.dumps(load_schema("manifest"), indent=2, ensure_ascii=False) + "\n"
     return {
         "manifest.yml": compose_manifest(),
         "scans.tsv": compose_scans_header(),
-        "manifest.schema.json": schema,
+        SCHEMA_FILE: compose_schema(),
     }
 
 
-def compose_manifest() -> str:
-    """Return a manifest with every key, the optional ones as comments."""
+def compose_schema() -> str:
+    """Return the schema of the manifest, which an editor reads beside it."""
+    return json.dumps(load_schema("manifest"), indent=2, ensure_ascii=False) + "\n"
+
+
+def compose_manifest(tables: Container[str] = ("scans_tsv",), origin: str = "") -> str:
+    """Return a manifest with every key, the optional ones as comments.
+
+    Parameters
+    ----------
+    tables
+        Keys of the tables that there are.
+    origin
+        A comment on where the manifest comes from.
+    """
     properties = load_schema("manifest")["properties"]
     description = properties["dataset_description"]
     lines = [
-        "# yaml-language-server: $schema=./manifest.schema.json",
+        f"# yaml-language-server: $schema=./{SCHEMA_FILE}",
         "# What to package. Lines with a # in front are optional.",
+        *([f"# {origin}"] if origin else []),
         "dataset_description:",
     ]
     for name, schema in description["properties"].items():
@@ -47,7 +65,7 @@ def compose_manifest() -> str:
         lines.append(f"  {optional}{name}: {_example(name, schema)}".rstrip())
     for name in ("scans_tsv", "participants_tsv", "photos_tsv"):
         lines += ["", *(f"# {line}" for line in textwrap.wrap(properties[name]["description"], 94))]
-        optional = "" if name == "scans_tsv" else "# "
+        optional = "" if name in tables else "# "
         lines.append(f"{optional}{name}: {name.removesuffix('_tsv')}.tsv")
     shared = properties["sidecar_defaults"]["description"]
     lines += ["", *(f"# {line}" for line in textwrap.wrap(shared, 94)), "# sidecar_defaults:"]

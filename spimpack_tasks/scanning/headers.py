@@ -1,0 +1,85 @@
+"""What the headers of images say, as cells of the scans table. Nothing is made up."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import MissingExtraError, Problem, Severity
+from spimpack_tasks.files.tsv import fits_cell
+from spimpack_tasks.readers.base import read_header
+from spimpack_tasks.readers.formats import SourceRefusedError
+from spimpack_tasks.schemas import load_schema
+
+if TYPE_CHECKING:
+    from spimpack_tasks.errors import Report
+    from spimpack_tasks.readers.base import Header
+    from spimpack_tasks.scanning.options import Request
+    from spimpack_tasks.scanning.survey import Survey
+
+PIXEL_COLUMNS = ("PixelSize", "PixelSizeUnits")
+
+
+def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
+    """Add to each image what its header says, if the user does not say it.
+
+    A header that cannot be read is noted at its image. A library that is not installed is a
+    warning besides, told once.
+    """
+    ours = set(request.settings)
+    if ours & set(PIXEL_COLUMNS):
+        ours.update(PIXEL_COLUMNS)  # a size means nothing without its own unit
+    told: set[str] = set()
+    for image in survey.images:
+        try:
+            cells = header_cells(read_header(image.source.path, image.source.format))
+        except (SourceRefusedError, MissingExtraError) as error:
+            reason = request.without_path(str(error), image.path)
+            image.notes.append(f"its header was not read: {reason}")
+            survey.unread_headers += 1
+            if isinstance(error, MissingExtraError) and reason not in told:
+                told.add(reason)
+                where, warning = request.place(image.path), Severity.WARNING
+                report.add(Problem("scan.extra", where, "", reason, "", warning))
+        else:
+            image.cells.update((column, cells[column]) for column in cells.keys() - ours)
+
+
+def header_cells(header: Header) -> dict[str, str]:
+    """Return the cells that follow from a header, empty where it does not say."""
+    size = _pixel_size(header)
+    return {
+        "sample_staining": _staining(header.channel_names),
+        "orientation_string_xyz": header.orientation_xyz or "",
+        "PixelSize": size,
+        "PixelSizeUnits": "um" if size else "",
+        "acq_time": _acquisition_time(header.acquired_at or ""),
+    }
+
+
+def _pixel_size(header: Header) -> str:
+    """Return the spacing along x, y and z; nothing unless that of every axis is known."""
+    x, y, z = header.spacing_um_xyz
+    depth = dict(zip(header.axes, header.shapes[0], strict=True)).get("z", 0)
+    # One plane has no distance to a next one.
+    sizes = [x, y] if z is None and depth <= 1 else [x, y, z]
+    known = [decimal_text(size) for size in sizes if size is not None]
+    return ";".join(known) if len(known) == len(sizes) else ""
+
+
+def decimal_text(number: float) -> str:
+    """Return the shortest decimal text, without exponent, that is this number when it is read."""
+    return f"{Decimal(repr(number)).normalize():f}"
+
+
+def _staining(names: tuple[str, ...]) -> str:
+    """Return the channels' names; nothing unless each has one that can stand in a list."""
+    text = ";".join(names)
+    can_be_read_back = [name.strip() for name in re.split("[;,]", text)] == list(names)
+    return text if all(names) and can_be_read_back and fits_cell(text) else ""
+
+
+def _acquisition_time(text: str) -> str:
+    form = load_schema("scans")["properties"]["acq_time"]["pattern"]
+    return text if re.fullmatch(form, text) else ""

@@ -1,0 +1,157 @@
+"""What the user of a scan asks for, understood and checked before anything is looked at."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Place, Problem, closest, printable
+from spimpack_tasks.files.tsv import fits_cell
+from spimpack_tasks.scanning.labels import as_label, wanted_form
+from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PatternError, read_glob, read_pattern
+from spimpack_tasks.scanning.walk import special_folder
+from spimpack_tasks.schemas import load_schema
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
+
+    from spimpack_tasks.errors import Report
+    from spimpack_tasks.scanning.patterns import Pattern
+
+COMMAND_LINE = Place("command line")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """What is asked for, as the command line has it."""
+
+    root: str
+    """The folder to look through."""
+    directory: str
+    """Where manifest and tables are to be written."""
+    patterns: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    """Each `COLUMN=VALUE`."""
+
+    def command(self) -> str:
+        """Return the command that asks for this, in one line."""
+        words = ["spimpack", "init", self.directory, "--scan", self.root]
+        options = {"--pattern": self.patterns, "--exclude": self.excludes, "--set": self.settings}
+        for option, values in options.items():
+            words += (word for value in values for word in (option, value))
+        return printable(shlex.join(words))
+
+
+@dataclass(slots=True)
+class Request:
+    """What is asked for, understood."""
+
+    root: str
+    """Absolute."""
+    shown_root: str
+    """As messages name it."""
+    directory: str
+    """Absolute."""
+    patterns: list[Pattern] = field(default_factory=list)
+    globs: list[tuple[str, re.Pattern[str]]] = field(default_factory=list)
+    """Texts and expressions of what is left out."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Values by canonical column name, for all rows."""
+
+    def place(self, path: str) -> Place:
+        """Return a path below the scanned folder as a place of problems."""
+        return Place(os.path.join(self.shown_root, path))
+
+    def without_path(self, message: str, path: str) -> str:
+        """Return what is said of a source without its path, for use beside that path."""
+        return message.removeprefix(f"{os.path.join(self.root, path)!r} ")
+
+    def excluded_by(self, path: str) -> str:
+        """Return the glob that leaves a path out; one without a slash is for any name on it."""
+        name = path.rpartition("/")[2]
+        for text, expression in self.globs:
+            if expression.fullmatch(path if "/" in text.rstrip("/") else name):
+                return text
+        return ""
+
+
+def understand(options: ScanOptions, report: Report) -> Request:
+    """Return what the options ask for; what is wrong with them goes to the report."""
+    request = Request(
+        root=os.path.abspath(options.root),
+        shown_root=options.root,
+        directory=os.path.abspath(options.directory),
+    )
+    report.extend(_place_problems(request))
+    for text in options.patterns:
+        try:
+            request.patterns.append(read_pattern(text))
+        except PatternError as error:
+            report.add(_pattern_problem("--pattern", text, error))
+    for text in options.excludes:
+        try:
+            request.globs.append((text, read_glob(text)))
+        except PatternError as error:
+            report.add(_pattern_problem("--exclude", text, error))
+    for text in options.settings:
+        report.extend(_take_setting(text, request))
+    return request
+
+
+def _pattern_problem(key: str, text: str, error: PatternError) -> Problem:
+    message = f"{text!r} {error.message}"
+    return Problem("scan.pattern", COMMAND_LINE, key, message, error.hint)
+
+
+def _place_problems(request: Request) -> Iterator[Problem]:
+    try:
+        special = special_folder(iter(os.listdir(request.shown_root)))
+    except OSError as error:
+        special = f"cannot be read: {error.strerror}"
+    if special:
+        message, hint = f"{request.shown_root!r} {special}", "give the folder that holds the images"
+        yield Problem("scan.root", COMMAND_LINE, "--scan", message, hint)
+    root, directory = os.path.realpath(request.root), os.path.realpath(request.directory)
+    if not special and os.path.commonpath([root, directory]) == root:
+        message = f"{request.directory!r} lies in the scanned folder, which is only looked at"
+        hint = "write elsewhere: spimpack init DIR --scan ..."
+        yield Problem("scan.inside", COMMAND_LINE, "DIR", message, hint)
+
+
+def _take_setting(text: str, request: Request) -> Iterator[Problem]:
+    """Add `COLUMN=VALUE` to the settings, or yield what is wrong with it."""
+    column, equals, value = (part.strip() for part in text.partition("="))
+    entity = ENTITY_BY_NAME.get(column)
+    name = entity.name if entity is not None else column
+    reason, hint = _setting_refusal(name, value if equals else "", request)
+    if reason:
+        yield Problem("scan.setting", COMMAND_LINE, "--set", f"{text!r} {reason}", hint)
+    elif entity is not None and as_label(name, value) != value:
+        code, wanted = wanted_form(name)
+        label = as_label(name, value)
+        hint = f"write {label!r}" if label else f"write {wanted}"
+        message = f"{value!r} has other characters than {wanted}"
+        yield Problem(code, COMMAND_LINE, f"--set {column}", message, hint)
+    else:
+        request.settings[name] = value
+
+
+def _setting_refusal(column: str, value: str, request: Request) -> tuple[str, str]:
+    """Return why a column cannot be set, and a hint; two empty texts if it can."""
+    schemas = map(load_schema, ("scans", "sidecar", "participants"))
+    known = [name for schema in schemas for name in schema["properties"]]
+    near = "" if column in known else closest(column, known, 0.85)
+    pattern = next((p.text for p in request.patterns if column in p.entities), "")
+    reasons = (
+        (not column or not value, "is not COLUMN=VALUE", "write it like sample=brain"),
+        (column == "spim_path", "cannot be set", "it is the path of each image"),
+        (not fits_cell(column + value), "cannot stand in a table", "leave out line ends"),
+        (column in request.settings, "sets a column once more", "keep one"),
+        (near, "names no known column", f"did you mean {near!r}?"),
+        (pattern, f"sets what the pattern {pattern!r} captures", "leave one of them out"),
+    )
+    return next(((reason, hint) for applies, reason, hint in reasons if applies), ("", ""))

@@ -1,0 +1,124 @@
+"""Walks a folder tree and says of every file whether it may be an image, and if not, why.
+
+Nothing is opened but folders. A folder that is passed over is told once, for all that is in it;
+a folder with the name of an OME-Zarr counts as a file. Memory holds the folders that were entered
+and the names along one path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.state.store import STATE_DIRECTORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ZARR_METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
+
+OUR_DATASET = "holds a dataset that spimpack wrote"
+BARE_ZARR = "is a Zarr store, but its name does not end in .ome.zarr or .zarr"
+
+
+class Found(NamedTuple):
+    """A file, or a folder that was not entered."""
+
+    path: str
+    """Relative to the scanned folder; that of a folder ends with a slash."""
+    ignored: str = ""
+    """Why it is no image; empty where it may be one."""
+    error: str = ""
+    """What the system says of a folder that cannot be read."""
+
+
+class Walk:
+    """One walk through the tree below an absolute path; it can be gone once."""
+
+    def __init__(self, root: str, excluded_by: Callable[[str], str]) -> None:
+        self.root = root
+        self.excluded_by = excluded_by
+        """Returns the glob that leaves a path out, empty where none does."""
+        self.entered: dict[tuple[int, int], str] = {}
+        self.links: list[str] = []
+        """Links to folders, which come after the folders themselves."""
+
+    def __iter__(self) -> Iterator[Found]:
+        """Yield files and folders, in no order that means anything."""
+        pending = [""]
+        while pending or self.links:
+            if not pending:
+                pending, self.links = sorted(self.links, key=natural, reverse=True), []
+            folder = pending.pop()
+            try:
+                entries = self._enter(folder)
+            except OSError as error:
+                yield Found(folder, f"cannot be read: {error.strerror}", error.strerror or "")
+                continue
+            if isinstance(entries, str):
+                yield Found(folder, entries)
+                continue
+            for entry in entries:
+                found = self._look_at(folder, entry)
+                if found is not None:
+                    yield found
+                else:
+                    (self.links if entry.is_symlink() else pending).append(f"{folder}{entry.name}/")
+
+    def _enter(self, folder: str) -> list[os.DirEntry[str]] | str:
+        """Return what is in a folder, or why it is passed over."""
+        path = os.path.join(self.root, folder)
+        status = os.stat(path)
+        first = self.entered.setdefault((status.st_dev, status.st_ino), folder)
+        if first != folder:
+            return f"is the folder {first or '.'!r}, by another way"
+        with os.scandir(path) as found:
+            entries = list(found)
+        return special_folder(entry.name for entry in entries) or entries
+
+    def _look_at(self, folder: str, entry: os.DirEntry[str]) -> Found | None:
+        """Return what an entry is, `None` for a folder to enter."""
+        path = folder + entry.name
+        try:
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+        except OSError as error:
+            return Found(path, f"cannot be looked at: {error.strerror}")
+        slash = "/" if is_folder else ""
+        if entry.name.startswith("."):
+            return Found(path + slash, "is hidden")
+        glob = self.excluded_by(path)
+        if glob:
+            return Found(path + slash, f"is excluded by {glob!r}")
+        if is_folder:
+            form = format_of(entry.name)
+            return Found(path) if form is not None and form.directory else None
+        if is_file:
+            return Found(path)
+        what = "is a link to nothing" if entry.is_symlink() else "is neither a file nor a folder"
+        return Found(path, what)
+
+
+def special_folder(names: Iterator[str]) -> str:
+    """Return why a folder with these names in it is not entered, empty where it is."""
+    for name in names:
+        if name == STATE_DIRECTORY:
+            return OUR_DATASET
+        if name in ZARR_METADATA:
+            return BARE_ZARR
+    return ""
+
+
+def natural(path: str) -> tuple[tuple[tuple[str | int, ...], ...], str]:
+    """Return a key by which `mouse2` comes before `mouse10`, folder by folder."""
+    return tuple(_natural_name(name) for name in path.split("/")), path
+
+
+def _natural_name(name: str) -> tuple[str | int, ...]:
+    parts: list[str | int] = list(_DIGITS.split(name))
+    parts[1::2] = map(int, parts[1::2])
+    return tuple(parts)
+
+
+_DIGITS = re.compile("([0-9]+)")

@@ -1,0 +1,105 @@
+"""Scans that are refused: each case is a tree, options, the code and a text of the message."""
+
+# One case is one row, so rows are long.
+# ruff: noqa: E501
+# fmt: off
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class BadScan:
+    """Files below `scope`, further arguments, and what is to be said."""
+
+    id: str
+    files: str
+    arguments: tuple[str, ...]
+    code: str
+    says: str
+    prepare: Callable[[Path], object] = lambda _: None
+    """Does something else in the folder that holds `scope`."""
+    scan: tuple[str, ...] = ("study", "--scan", "scope")
+
+
+SCAN_WARNINGS = {"scan.unreadable", "scan.extra"}
+"""Codes of what does not stop a scan; each has a test of its own in tests/test_scan.py."""
+
+
+def pattern(text: str):
+    return "--pattern", text
+
+
+def write(name: str):
+    def prepare(folder: Path):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine\n")
+
+    return prepare
+
+
+ONE = "sub-01/a.ims"
+
+CASES = [
+    BadScan("two-captures-side-by-side", ONE, pattern("{subject}{session}/*.ims"), "scan.pattern",
+            "does not say where {subject} ends and {session} begins in '{subject}{session}'"),
+    BadScan("capture-beside-star", ONE, pattern("sub-{subject}*/*.ims"), "scan.pattern", "where {subject} ends and * begins"),
+    BadScan("entity-misspelt", ONE, pattern("{sujbect}/*.ims"), "scan.pattern", "did you mean 'subject'?"),
+    BadScan("entity-unknown", ONE, pattern("{xyzzy}/*.ims"), "scan.pattern", "known are subject, sub, session"),
+    BadScan("capture-without-name", ONE, pattern("{}/*.ims"), "scan.pattern", "captures ''"),
+    BadScan("no-regex", ONE, pattern("{subject:(}/*.ims"), "scan.pattern", "'(', which is not a regular expression: missing )"),
+    BadScan("regex-of-endless-length", ONE, pattern("{subject:a{99999999999}}/*.ims"), "scan.pattern", "repetition number is too large"),
+    BadScan("brace-alone", ONE, pattern("sub-{subject/*.ims"), "scan.pattern", "has a { without its other half"),
+    BadScan("pattern-absolute", ONE, pattern("/sub-{subject}/*.ims"), "scan.pattern", "begins with a slash"),
+    BadScan("pattern-leads-out", ONE, pattern("../{subject}/*.ims"), "scan.pattern", "has '..' for a name"),
+    BadScan("pattern-two-slashes", ONE, pattern("{subject}//*.ims"), "scan.pattern", "has '' for a name"),
+    BadScan("pattern-empty", ONE, pattern(""), "scan.pattern", "has '' for a name"),
+    BadScan("folders-within-a-name", ONE, pattern("sub-**/*.ims"), "scan.pattern", "has ** within a name"),
+    BadScan("exclude-captures", ONE, ("--exclude", "{subject}"), "scan.pattern", "captures a label"),
+    BadScan("b50-no-part-of-a-name", ONE, pattern("sub/*.ims"), "scan.no-match", "'sub/*.ims' fits no image; 'sub-01/a.ims' is an image here"),
+    BadScan("b51-a-pattern-fits-nothing", ONE, (*pattern("sub-{subject}/*.ims"), *pattern("{subject}/*.tif")),
+            "scan.no-match", "'{subject}/*.tif' fits no image that an earlier pattern leaves"),
+    BadScan("b51-earlier-patterns-take-all", ONE, (*pattern("sub-{subject}/*.ims"), *pattern("{subject}/*.ims")),
+            "scan.no-match", "'{subject}/*.ims' fits no image that an earlier pattern leaves"),
+    BadScan("b51-no-image", "notes.txt", (), "scan.no-image", "known endings are .ome.zarr.zip"),
+    BadScan("b51-nothing-at-all", "", (), "scan.no-image", "0 other paths found"),
+    BadScan("b51-all-excluded", ONE, ("--exclude", "*.ims"), "scan.no-image", "1 other path found"),
+    BadScan("two-readings", "a/b/c.ims", pattern("**/{subject}/**/*.ims"), "scan.ambiguous", "fits with 'a' or 'b'"),
+    BadScan("two-readings-of-a-name", "1_2_3_4.ims", pattern("*_{run}_*.ims"), "scan.ambiguous", "fits with '2' or '3'"),
+    BadScan("b53-two-images-of-one-name", "a/sub-01_sample-b.ims a/sub-01_sample-b.ozx", (), "path.duplicate",
+            "a/sub-01_sample-b.ozx: makes sub-01_sample-b_SPIM, as 'a/sub-01_sample-b.ims' does"),
+    BadScan("b54-one-stem-two-folders", "1/sub-01_sample-b.ims 2/sub-01_sample-b.ims", (), "path.duplicate", "as '1/sub-01_sample-b.ims' does"),
+    BadScan("b53-many-images-of-one-name", " ".join(f"sub-01_sample-b/{n}.tif" for n in range(1, 1201)), (), "path.duplicate",
+            "sub-01_sample-b/2.tif: makes sub-01_sample-b_SPIM, as 'sub-01_sample-b/1.tif' does; so do 1,198 more"),
+    BadScan("two-readings-many-times", "a/b/c.ims a/b/d.ims", pattern("**/{subject}/**/*.ims"), "scan.ambiguous", "a/b/c.ims: subject: "),
+    BadScan("two-texts-one-label", "mouse-01/a.ims mouse_01/a.ims mouse_01/b.ims", pattern("{subject}/*.ims"), "scan.same-label",
+            "'mouse_01' and 'mouse-01' would both become 'mouse01'"),
+    BadScan("label-without-letters", "日本/a.ims", pattern("{subject}/*.ims"), "value.label", "'日本' has no letters A to Z or digits"),
+    BadScan("run-with-letters", "a1.ims", pattern("{run}.ims"), "value.index", "'a1' has no digits only"),
+    BadScan("set-a-label", ONE, ("--set", "sample=my brain"), "value.label", "write 'mybrain'"),
+    BadScan("set-a-run", ONE, ("--set", "run=1.5"), "value.index", "write digits only"),
+    BadScan("set-without-value", ONE, ("--set", "sample"), "scan.setting", "'sample' is not COLUMN=VALUE"),
+    BadScan("set-nothing", ONE, ("--set", "sample= "), "scan.setting", "is not COLUMN=VALUE"),
+    BadScan("set-the-path", ONE, ("--set", "spim_path=a.ims"), "scan.setting", "cannot be set"),
+    BadScan("set-twice", ONE, ("--set", "acquisition=4x", "--set", "acq=2x"), "scan.setting", "'acq=2x' sets a column once more"),
+    BadScan("set-a-line-end", ONE, ("--set", "BodyPart=a\nb"), "scan.setting", "cannot stand in a table"),
+    BadScan("set-a-typing-error", ONE, ("--set", "samle=brain"), "scan.setting", "did you mean 'sample'?"),
+    BadScan("set-what-is-captured", ONE, (*pattern("sub-{sub}/*"), "--set", "subject=01"), "scan.setting", "sets what the pattern 'sub-{sub}/*' captures"),
+    BadScan("root-missing", ONE, (), "scan.root", "No such file", scan=("study", "--scan", "scoop")),
+    BadScan("root-empty", ONE, (), "scan.root", "No such file", scan=("study", "--scan", "")),
+    BadScan("root-is-a-file", ONE, (), "scan.root", "Not a directory", scan=("study", "--scan", f"scope/{ONE}")),
+    BadScan("root-is-an-image", "a.ome.zarr", (), "scan.root", "is a Zarr store", scan=("study", "--scan", "scope/a.ome.zarr")),
+    BadScan("b52-root-is-a-dataset", ONE, (), "scan.root", "a dataset that spimpack wrote", lambda folder: (folder / "scope/.spimpack").mkdir()),
+    BadScan("b58-into-the-tree", ONE, (), "scan.inside", "spimpack init DIR --scan", scan=("scope/study", "--scan", "scope")),
+    BadScan("b58-into-the-root", ONE, (), "scan.inside", "only looked at", scan=("scope", "--scan", "scope")),
+    BadScan("b58-into-the-tree-by-a-link", ONE, (), "scan.inside", "only looked at", lambda folder: (folder / "study").symlink_to("scope/sub-01")),
+    BadScan("scan-missing", ONE, pattern("*.ims"), "option.missing", "--scan: is missing beside --pattern", scan=("study",)),
+]
+
+CONFLICTS = [
+    BadScan(f"{name.partition('.')[0]}-is-there", ONE, (), "conflict.exists", f"study/{name}: is there already", write(f"study/{name}"))
+    for name in ("manifest.yml", "scans.tsv", "participants.tsv", "scan_report.tsv")
+]
