@@ -60,10 +60,19 @@ class Image:
 class Survey:
     """All that was found, in natural order."""
 
-    images: list[Image] = field(default_factory=list)
-    passed: list[Passed] = field(default_factory=list)
+    found: list[Image | Passed] = field(default_factory=list)
     unread_headers: int = 0
     """Number of images whose header could not be read."""
+
+    @property
+    def images(self) -> list[Image]:
+        """What the scans table lists."""
+        return [one for one in self.found if isinstance(one, Image)]
+
+    @property
+    def passed(self) -> list[Passed]:
+        """Everything else."""
+        return [one for one in self.found if isinstance(one, Passed)]
 
 
 class Surveyor:
@@ -89,7 +98,7 @@ class Surveyor:
                 self.report.add(Problem("scan.unreadable", where, "", message, "", warning))
             reason = found.ignored or self._take(found.path)
             if reason:
-                self.survey.passed.append(Passed(found.path, reason))
+                self.survey.found.append(Passed(found.path, reason))
         self._check_patterns()
         self._check_names()
         return self.survey
@@ -110,7 +119,7 @@ class Surveyor:
             return self.request.without_path(refused.message, path)
         image = Image(path, source, self._entities(path, texts, notes), notes)
         image.cells.update(self.request.settings)
-        self.survey.images.append(image)
+        self.survey.found.append(image)
         return ""
 
     def _read_path(self, path: str) -> tuple[dict[str, str] | None, list[str]]:

@@ -9,6 +9,7 @@ from spimpack_tasks.errors import count_of, printable
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.scanning.headers import PIXEL_COLUMNS
+from spimpack_tasks.scanning.survey import Image
 from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.schemas import load_schema
 
@@ -54,23 +55,27 @@ def _columns(survey: Survey) -> list[str]:
 
 
 def _compose_report(survey: Survey) -> str:
-    rows = [(image.path, "used", "; ".join(image.notes)) for image in survey.images]
-    rows += [(passed.path, "ignored", passed.reason) for passed in survey.passed]
-    rows.sort(key=lambda row: natural(row[0]))
-    cells = ([cell if fits_cell(cell) else printable(cell) for cell in row] for row in rows)
-    return compose_tsv([("path", "verdict", "reason"), *cells])
+    rows = [("path", "verdict", "reason")]
+    for one in survey.found:
+        if isinstance(one, Image):
+            verdict, reason = "used", "; ".join(one.notes)
+        else:
+            verdict, reason = "ignored", one.reason
+        path, reason = (text if fits_cell(text) else printable(text) for text in (one.path, reason))
+        rows.append((path, verdict, reason))
+    return compose_tsv(rows)
 
 
 def describe_survey(survey: Survey) -> Iterator[str]:
     """Yield what a user reads: how much was found, and last what the table still lacks."""
-    unread = survey.unread_headers
+    images, unread = survey.images, survey.unread_headers
     headers = f" ({count_of(unread, 'header')} not read)" if unread else ""
-    used = count_of(len(survey.images), "image")
+    used = count_of(len(images), "image")
     ignored = count_of(len(survey.passed), "other path")
     yield f"{used} used{headers}, {ignored} ignored; {REPORT} says why"
     gaps = []
     for column in (*load_schema("scans")["required"], *PIXEL_COLUMNS):
-        number = sum(not image.cells.get(column) for image in survey.images)
+        number = sum(not image.cells.get(column) for image in images)
         if number and column != "spim_path":
             gaps.append(f"{column} in {count_of(number, 'row')}")
     yield f"To fill in, in {SCANS}: {', '.join(gaps)}" if gaps else f"{SCANS} has no gaps"
