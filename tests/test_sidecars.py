@@ -179,9 +179,22 @@ def test_software_that_converts_is_not_that_of_the_microscope(creator: str, *, k
     assert ("SoftwareVersions" in facts_of(header).instrument) == kept
 
 
-def test_one_plane_needs_no_distance_to_a_next_one() -> None:
-    header = Header(("z", "y", "x"), ((1, 8, 8),), "uint8", spacing_um_xyz=(2.0, 2.0, None))
-    assert facts_of(header).pixel_size_um == (2.0, 2.0)
+@pytest.mark.parametrize(
+    ("axes", "count", "spacing", "wanted"),
+    [
+        (("z", "y", "x"), 2, (2.0, 3.0, 4.0), (2.0, 3.0, 4.0)),
+        (("z", "y", "x"), 2, (2.0, 3.0, None), (2.0, 3.0, None)),
+        (("z", "y", "x"), 1, (2.0, 3.0, None), (2.0, 3.0)),
+        (("c", "y", "x"), 2, (2.0, 3.0, None), (2.0, 3.0)),
+        (("page", "y", "x"), 2, (2.0, 3.0, None), ()),
+        (("page", "y", "x"), 1, (2.0, 3.0, None), (2.0, 3.0)),
+    ],
+)
+def test_the_size_of_a_pixel_has_as_many_numbers_as_the_image_has_directions(
+    axes: tuple[str, ...], count: int, spacing: tuple, wanted: tuple
+) -> None:
+    header = Header(axes, ((count, 8, 8),), "uint8", spacing_um_xyz=spacing)
+    assert facts_of(header).pixel_size_um == wanted
 
 
 def origins_shown(workspace: Workspace, capsys: pytest.CaptureFixture[str], *more: str) -> str:

@@ -110,16 +110,12 @@ def _read_facts(source: Source) -> HeaderFacts:
 
 def facts_of(header: Header) -> HeaderFacts:
     """Return what is used of a header."""
-    sizes = dict(zip(header.axes, header.shapes[0], strict=True))
-    x, y, z = header.spacing_um_xyz
-    # One plane has no distance to a next one.
-    is_deep = "z" in sizes and (z is not None or sizes["z"] > 1)
     instrument = dict(header.instrument)
     if _WRITERS.match(str(instrument.get("SoftwareVersions", ""))):
         del instrument["SoftwareVersions"]
     return HeaderFacts(
-        pixel_size_um=(x, y, z) if is_deep else (x, y),
-        channel_count=None if "page" in sizes else header.channel_count,
+        pixel_size_um=header.pixel_size_um,
+        channel_count=None if "page" in header.axes else header.channel_count,
         orientation_xyz=header.orientation_xyz,
         instrument=instrument,
     )

@@ -63,6 +63,18 @@ class Header:
     orientation_xyz: str | None = None
     """Such as `RPI`: towards which side the index of x, y and z increases."""
 
+    @property
+    def pixel_size_um(self) -> tuple[float | None, ...]:
+        """The spacing along x, y and z, or x and y: one plane has no distance to a next one.
+
+        Nothing for several pages of which the file does not say what they are.
+        """
+        sizes = dict(zip(self.axes, self.shapes[0], strict=True))
+        x, y, z = self.spacing_um_xyz
+        if sizes.get("page", 1) > 1:
+            return ()
+        return (x, y) if z is None and sizes.get("z", 1) == 1 else (x, y, z)
+
 
 class HeaderError(SourceRefusedError):
     """A file does not hold what its format demands; the message names the file."""

@@ -59,11 +59,8 @@ def header_cells(header: Header) -> dict[str, str]:
 
 
 def _pixel_size(header: Header) -> str:
-    """Return the spacing along x, y and z; nothing unless that of every axis is known."""
-    x, y, z = header.spacing_um_xyz
-    depth = dict(zip(header.axes, header.shapes[0], strict=True)).get("z", 0)
-    # One plane has no distance to a next one.
-    sizes = [x, y] if z is None and depth <= 1 else [x, y, z]
+    """Return the spacing along each axis; nothing unless that of all is known."""
+    sizes = header.pixel_size_um
     known = [decimal_text(size) for size in sizes if size is not None]
     return ";".join(known) if len(known) == len(sizes) else ""
 
