@@ -1,6 +1,5 @@
 """Each header, held against a reader of the format that had no part in it."""
 
-import gc
 import json
 import math
 import os
@@ -21,7 +20,6 @@ import pytest
 import tifffile
 import zarr
 from cases.bad_headers import CASES
-from zarrnii import ZarrNii
 
 from spimpack_tasks.demo.images import (
     DemoImage,
@@ -210,30 +208,12 @@ def test_imagej_agrees_with_tifffile(images):
 
 
 @pytest.mark.parametrize("name", ["nifti.nii", "nifti.nii.gz"])
-def test_nifti_agrees_with_nibabel_and_zarrnii(images, name):
+def test_nifti_agrees_with_nibabel(images, name):
     header = header_of(images / name)
     image = nibabel.load(images / name)
     assert (header.shapes, header.dtype) == ((image.shape,), image.get_data_dtype().name)
     assert header.orientation_xyz == "".join(nibabel.aff2axcodes(image.affine)) == "PRS"
     assert header.spacing_um_xyz == (0.3467, 2.6, 4.0)
-    opened = ZarrNii.from_file(str(images / name))
-    assert sorted(1000 * s for s in opened.scale.values()) == pytest.approx([0.3467, 2.6, 4.0])
-    del image, opened
-    gc.collect()
-
-
-# zarrnii leaves the TIFF open; the collection puts the warning into the test that it belongs to.
-@pytest.mark.filterwarnings(r"ignore:unclosed file.*classic\.ome\.tif:ResourceWarning")
-@pytest.mark.parametrize("name", ["v04.ome.zarr", "v05.ome.zarr", "imaris.ims", "classic.ome.tif"])
-def test_zarrnii_agrees(images, name):
-    opened = ZarrNii.from_file(str(images / name))
-    header = header_of(images / name)
-    spacing_um = [1000 * opened.scale[axis] for axis in "xyz"]
-    assert header.spacing_um_xyz == pytest.approx(spacing_um, abs=0.0006)
-    sizes = dict(zip(header.axes, header.shapes[0], strict=True))
-    assert opened.data.shape[-4:] == tuple(sizes[axis] for axis in "czyx")
-    del opened
-    gc.collect()
 
 
 UNITS = [
@@ -458,16 +438,6 @@ def test_orientation_round_trip(copy, code):
     for key, text in {"xyz_orientation": code, "orientation": code[::-1]}.items():
         (old / ".zattrs").write_text(json.dumps(attributes | {key: text}))
         assert header_of(old).orientation_xyz == code
-
-
-# ome-zarr warns of its own class as it is imported.
-@pytest.mark.filterwarnings(r"ignore:Call to deprecated class Scaler:DeprecationWarning")
-@pytest.mark.filterwarnings(r"ignore:.*coordinate_transformations.*:DeprecationWarning")
-def test_orientation_as_zarrnii_writes_it(images, tmp_path):
-    opened = ZarrNii.from_file(str(images / "v05.ome.zarr"))
-    opened.xyz_orientation = "PIR"
-    opened.to_ome_zarr(str(tmp_path / "out.ome.zarr"))
-    assert header_of(tmp_path / "out.ome.zarr").orientation_xyz == "PIR"
 
 
 def test_orientation_that_is_told_twice_must_agree(copy):
