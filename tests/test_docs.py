@@ -13,9 +13,11 @@ import tomllib
 import pytest
 from example_inputs import place_example, place_tree
 from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
+from workspace import Workspace
 
 from spimpack_tasks.registry import BACKENDS
 from spimpack_tasks.state.verify import LOG, Fault
+from spimpack_tasks.validation.bids_validator import run_bids_validator
 
 DOCS = ROOT / "docs"
 GENERATED = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
@@ -77,6 +79,33 @@ def test_a_dataset_can_be_verified_as_described(tmp_path):
     text = page.read_text(encoding="utf-8")
     assert all(f"| `{fault}` |" in text for fault in Fault)
     assert f"`.spimpack/{LOG}`" in text
+
+
+def test_the_page_on_warnings_names_each_that_comes(tmp_path):
+    """A dataset with all of them: as little in its inputs as can be, and files that are odd."""
+    workspace = Workspace(tmp_path)
+    workspace.add_row("a.ome.zarr", subject="01", chunk="1")
+    del workspace.description["Authors"]
+    workspace.description["BIDSVersion"] = "1.10.9"
+    workspace.out.mkdir()
+    (workspace.out / "README.md").write_text("Images.\n")
+    workspace.run()
+    found = warnings_of(workspace.out)
+    (workspace.out / "CITATION.cff").write_text("cff-version: 1.2.0\ntitle: Images\nauthors: []\n")
+    found |= warnings_of(workspace.out)
+    text = (DOCS / "how-to" / "reach-zero-warnings.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    assert {name for cell in cells for name in re.findall("`(.+?)`", cell)} == found
+
+
+def warnings_of(dataset):
+    """Return the warnings of the validator, as the page names them."""
+    names = {
+        "SIDECAR_KEY_RECOMMENDED": "{0.sub_code}",
+        "JSON_KEY_RECOMMENDED": "{0.code} {0.sub_code}",
+    }
+    warnings = run_bids_validator(dataset).warnings
+    return {names.get(warning.code, "{0.code}").format(warning) for warning in warnings}
 
 
 def test_the_backend_of_the_page_works(tmp_path):

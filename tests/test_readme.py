@@ -73,7 +73,7 @@ def test_the_demo_runs_in_a_fresh_clone_with_an_empty_home(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Packaged demo/bids: 4 new" in done.stdout
-    assert re.search(r"^bids-validator .*: 0 errors", done.stdout, re.MULTILINE)
+    assert re.search(r"^bids-validator .*: 0 errors, 0 warnings$", done.stdout, re.MULTILINE)
     for path in ("sub-01/sub-01_scans.tsv", "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.ome.zarr"):
         assert (clone / "demo" / "bids" / path).exists()
         assert path.rpartition("/")[2] in TEXT

@@ -15,13 +15,33 @@ MANIFEST = """\
 dataset_description:
   Name: spimpack demo
   BIDSVersion: 1.10.0
+  HEDVersion: 8.3.0
   DatasetType: raw
   License: CC0
   Authors:
     - Ada Example
     - Ben Example
+  SourceDatasets:
+    - URL: ../microscope
 scans_tsv: scans.tsv
 participants_tsv: participants.tsv
+# What all images share; a column of the same name in scans.tsv wins.
+sidecar_defaults:
+  Magnification: 4
+  NumericalAperture: 0.28
+  Manufacturer: Example Optics
+  ManufacturersModelName: Sheet 3000
+  DeviceSerialNumber: "0001"
+  StationName: spim1
+  SoftwareVersions: 1.2.3
+  InstitutionName: Example University
+  InstitutionAddress: 1 Example Road
+  InstitutionalDepartmentName: Microscopy
+  BodyPart: BRAIN
+  BodyPartDetails: left hemisphere
+  SampleEnvironment: ex vivo
+  SamplePrimaryAntibody: n/a
+  SampleSecondaryAntibody: n/a
 """
 
 PARTICIPANTS = """\
@@ -32,28 +52,12 @@ sub-03	mus musculus	0.5	F	5xFAD
 sub-04	mus musculus	0.5	M	5xFAD
 """
 
-# Columns that are the same in each row of the demo; the last 13 are the sidecar keys that BIDS
-# recommends.
+# Columns that are the same in each row of the demo.
 _SHARED = {
     "sample": "brain",
     "acquisition": "4x",
     "orientation_string_xyz": "RPI",
     "PixelSizeUnits": "um",
-    "Magnification": "4x",
-    "NumericalAperture": "0.28",
-    "Manufacturer": "Example Optics",
-    "ManufacturersModelName": "Sheet 3000",
-    "DeviceSerialNumber": "0001",
-    "StationName": "spim1",
-    "SoftwareVersions": "1.2.3",
-    "InstitutionName": "Example University",
-    "InstitutionAddress": "1 Example Road",
-    "InstitutionalDepartmentName": "Microscopy",
-    "BodyPart": "BRAIN",
-    "BodyPartDetails": "left hemisphere",
-    "SampleEnvironment": "ex vivo",
-    "SamplePrimaryAntibody": "n/a",
-    "SampleSecondaryAntibody": "n/a",
 }
 
 _IMAGE = DemoImage(
