@@ -64,7 +64,7 @@ def images_in(dataset):
     return sorted(path.name for path in dataset.glob("sub-*/ses-*/micr/*.ome.zarr"))
 
 
-def test_the_example_becomes_a_dataset_without_a_warning(example):
+def test_a02_the_example_becomes_a_dataset_without_a_warning(example):
     done = run(["spimpack", "validate", "--manifest", "manifest.yml", "--strict"], example)
     assert done.stdout == "5 images: 0 errors\n"
     run(["spimpack", "package", "--manifest", "manifest.yml", "--output-dir", "bids"], example)

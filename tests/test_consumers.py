@@ -100,7 +100,7 @@ def test_the_official_validator_finds_no_error(backend: str, sources: Path) -> N
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pybids' own
-def test_pybids_lists_exactly_the_packaged_images(sources: Path) -> None:
+def test_a30_pybids_lists_exactly_the_packaged_images(sources: Path) -> None:
     from bids import BIDSLayout
 
     workspace = package_formats(sources, "symlink")
@@ -119,7 +119,7 @@ def test_pybids_lists_exactly_the_packaged_images(sources: Path) -> None:
         assert layout.get_metadata(file.path)["PixelSize"] == [1.8, 1.8, 4]
 
 
-def test_bids2table_lists_exactly_the_packaged_images(sources: Path) -> None:
+def test_a30_bids2table_lists_exactly_the_packaged_images(sources: Path) -> None:
     import bids2table
 
     workspace = package_formats(sources, "symlink-tree")

@@ -156,7 +156,9 @@ def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points:
 
 @pytest.mark.parametrize("mode", ["killed", "torn", "disk trouble"])
 @pytest.mark.parametrize(("scenario", "backend"), [("fresh", "copy"), ("update", "symlink")])
-def test_every_crash_point_heals(backend: str, scenario: str, mode: str, tmp_path: Path) -> None:
+def test_a24_every_crash_point_heals(
+    backend: str, scenario: str, mode: str, tmp_path: Path
+) -> None:
     small_workspace(tmp_path / "warm").run()  # what is imported once is not imported in each child
 
     def half(name: str, points: count[int]) -> int:

@@ -1,7 +1,8 @@
 """Bad inputs: each case breaks one thing in a valid study, and says what is to be reported.
 
 `place` is `file:line:column`, `file:line` or `file`, as the message shows it; a shorter one leaves
-the rest open. `says` is a text that the message must hold, such as the offending value.
+the rest open. `says` is a text that the message must hold, such as the offending value. An id with a
+number in front is what tests/test_bids_acceptance.py asks for under that number.
 """
 
 # One case is one row, so rows are long.
@@ -240,9 +241,9 @@ DESCRIPTION = [
     Case("version-missing", manifest('  BIDSVersion: "1.10.0"\n', ""), "key.missing", "manifest.yml:1", "BIDSVersion"),
     Case("version-empty", manifest('"1.10.0"', '""'), "value.empty", "manifest.yml:3:16"),
     Case("version-null", manifest('"1.10.0"', "~"), "value.empty", "manifest.yml:3:16"),
-    Case("version-number", manifest('"1.10.0"', "1.10"), "value.type", "manifest.yml:3:16", "1.10"),
-    Case("version-with-v", manifest('"1.10.0"', "v1.9.0"), "value.form", "manifest.yml:3:16", "'v1.9.0'"),
-    Case("version-line-end", manifest('"1.10.0"', r'"1.10.0\n"'), "value.form", "manifest.yml:3:16", r"'1.10.0\n'"),
+    Case("a06-version-number", manifest('"1.10.0"', "1.10"), "value.type", "manifest.yml:3:16", "1.10"),
+    Case("a06-version-with-v", manifest('"1.10.0"', "v1.9.0"), "value.form", "manifest.yml:3:16", "'v1.9.0'"),
+    Case("a06-version-line-end", manifest('"1.10.0"', r'"1.10.0\n"'), "value.form", "manifest.yml:3:16", r"'1.10.0\n'"),
     Case("type-missing", manifest("  DatasetType: raw\n", ""), "key.missing", "manifest.yml:1", "DatasetType"),
     Case("type-empty", manifest(": raw", ': ""'), "value.empty", "manifest.yml:4:16"),
     Case("type-null", manifest(": raw", ": null"), "value.empty", "manifest.yml:4:16"),
@@ -261,9 +262,9 @@ DESCRIPTION = [
     Case("authors-numbers", manifest("- Ada Lovelace", "- 1815"), "value.type", "manifest.yml:7:7", "1815"),
     Case("authors-blank", manifest("- Ada Lovelace", "- ''"), "value.empty", "manifest.yml:7:7"),
     Case("authors-mapping", manifest("- Ada Lovelace", "- Ada: Lovelace"), "value.type", "manifest.yml:7:7", "{'Ada': 'Lovelace'}"),
-    Case("generated-by-spread", manifest("  License: CC0", "  License: CC0\n  GeneratedBy: [{Name: a}, {Version: '1'}]"),
+    Case("a05-generated-by-spread", manifest("  License: CC0", "  License: CC0\n  GeneratedBy: [{Name: a}, {Version: '1'}]"),
          "key.missing", "manifest.yml:6", "dataset_description.GeneratedBy[1].Name"),
-    Case("generated-by-number", manifest("  License: CC0", "  License: CC0\n  GeneratedBy: [{Name: a, Version: 1.0}]"),
+    Case("a05-generated-by-number", manifest("  License: CC0", "  License: CC0\n  GeneratedBy: [{Name: a, Version: 1.0}]"),
          "value.type", "manifest.yml:6:36", "1.0"),
     Case("description-misspelt", manifest("  License: CC0", "  License: CC0\n  Fundings: [me]"),
          "key.unknown", "manifest.yml:6:3", "did you mean 'Funding'?"),
@@ -345,8 +346,8 @@ INLINE = [
     Case("session-truth", inline("        metadata:", "        session: no\n        metadata:"), "value.type", "manifest.yml:14:18", "not no"),
     Case("session-list", inline("        metadata:", "        session: [1]\n        metadata:"), "value.type", "manifest.yml:14:18", "[1]"),
     Case("run-number", inline("        metadata:", "        run: 010\n        metadata:"), "value.type", "manifest.yml:14:14", "010"),
-    Case("label-line-end", inline('"01"', r'"01\n"'), "value.label", "manifest.yml:9:18", r"'01\n'"),
-    Case("label-line-end-folded", inline('subject: "01"', "subject: |\n          01"), "value.label", "manifest.yml:9:18", r"'01\n'"),
+    Case("a11-label-line-end", inline('"01"', r'"01\n"'), "value.label", "manifest.yml:9:18", r"'01\n'"),
+    Case("a11-label-line-end-folded", inline('subject: "01"', "subject: |\n          01"), "value.label", "manifest.yml:9:18", r"'01\n'"),
     Case("inline-missing-key", inline("        orientation_string_xyz: RPI\n        sample_staining: [Abeta, YoPro]\n        metadata", "        sample_staining: [Abeta, YoPro]\n        metadata"),
          "column.missing", "manifest.yml:9", "orientation_string_xyz"),
     Case("inline-near-miss", inline("        orientation_string_xyz: RPI\n        sample_staining: [Abeta, YoPro]\n        metadata", "        orientation: RPI\n        sample_staining: [Abeta, YoPro]\n        metadata"),
@@ -423,26 +424,26 @@ TABLES = [
 ]
 
 CELLS = [
-    Case("subject-hyphen", cell(3, "subject", "a-2"), "value.label", "scans.tsv:3:1", "'a-2' has other characters than letters and digits; write 'a2'"),
+    Case("a11-subject-hyphen", cell(3, "subject", "a-2"), "value.label", "scans.tsv:3:1", "'a-2' has other characters than letters and digits; write 'a2'"),
     Case("subject-prefix", cell(3, "subject", "sub-02"), "value.label", "scans.tsv:3:1", "write '02'"),
-    Case("subject-empty", cell(3, "subject", ""), "value.empty", "scans.tsv:3:1", "give the subject"),
+    Case("a11-subject-empty", cell(3, "subject", ""), "value.empty", "scans.tsv:3:1", "give the subject"),
     Case("subject-not-known", cell(3, "subject", "n/a"), "value.empty", "scans.tsv:3:1", "n/a"),
     Case("subject-blank", cell(3, "subject", "  "), "value.empty", "scans.tsv:3:1"),
     Case("subject-trailing-blank", cell(3, "subject", "02 "), "value.label", "scans.tsv:3:1", "'02 '"),
-    Case("sample-underscore", cell(3, "sample", "left_half"), "value.label", "scans.tsv:3:4", "write 'lefthalf'"),
-    Case("sample-space", cell(3, "sample", "left half"), "value.label", "scans.tsv:3:4", "'left half'"),
-    Case("sample-accent", cell(3, "sample", "cérébro"), "value.label", "scans.tsv:3:4", "write 'cerebro'"),
-    Case("sample-digits-of-other-scripts", cell(3, "sample", "٣"), "value.label", "scans.tsv:3:4", "letters and digits only"),
+    Case("a11-sample-underscore", cell(3, "sample", "left_half"), "value.label", "scans.tsv:3:4", "write 'lefthalf'"),
+    Case("a11-sample-space", cell(3, "sample", "left half"), "value.label", "scans.tsv:3:4", "'left half'"),
+    Case("a11-sample-accent", cell(3, "sample", "cérébro"), "value.label", "scans.tsv:3:4", "write 'cerebro'"),
+    Case("a11-sample-digits-of-other-scripts", cell(3, "sample", "٣"), "value.label", "scans.tsv:3:4", "letters and digits only"),
     Case("sample-empty", cell(3, "sample", ""), "value.empty", "scans.tsv:3:4"),
-    Case("sample-escape", cell(3, "sample", "../x"), "value.label", "scans.tsv:3:4", "'../x'"),
-    Case("session-dot", cell(3, "session", "1.5"), "value.label", "scans.tsv:3:38", "'1.5'"),
-    Case("acquisition-slash", column("acq", "4x/0.28"), "value.label", "scans.tsv:2", "'4x/0.28'",
+    Case("a11-sample-escape", cell(3, "sample", "../x"), "value.label", "scans.tsv:3:4", "'../x'"),
+    Case("a11-session-dot", cell(3, "session", "1.5"), "value.label", "scans.tsv:3:38", "'1.5'"),
+    Case("a11-acquisition-slash", column("acq", "4x/0.28"), "value.label", "scans.tsv:2", "'4x/0.28'",
          (("value.label", "scans.tsv:3"), ("value.label", "scans.tsv:4"))),
-    Case("stain-plus", several(columns(stain="a"), cell(4, "stain", "a+b")), "value.label", "scans.tsv:4", "'a+b'"),
-    Case("run-letters", several(columns(run="1"), cell(4, "run", "1a")), "value.index", "scans.tsv:4", "'1a' has other characters than digits; write digits only"),
+    Case("a11-stain-plus", several(columns(stain="a"), cell(4, "stain", "a+b")), "value.label", "scans.tsv:4", "'a+b'"),
+    Case("a11-run-letters", several(columns(run="1"), cell(4, "run", "1a")), "value.index", "scans.tsv:4", "'1a' has other characters than digits; write digits only"),
     Case("run-prefix", several(columns(run="1"), cell(4, "run", "run-02")), "value.index", "scans.tsv:4", "write '02'"),
-    Case("run-negative", several(columns(run="1"), cell(4, "run", "-1")), "value.index", "scans.tsv:4", "'-1'"),
-    Case("chunk-decimal", several(columns(chunk="1"), cell(4, "chunk", "1.0")), "value.index", "scans.tsv:4", "'1.0'"),
+    Case("a11-run-negative", several(columns(run="1"), cell(4, "run", "-1")), "value.index", "scans.tsv:4", "'-1'"),
+    Case("a11-chunk-decimal", several(columns(chunk="1"), cell(4, "chunk", "1.0")), "value.index", "scans.tsv:4", "'1.0'"),
     Case("orientation-letter", cell(3, "orientation_string_xyz", "RPX"), "value.orientation", "scans.tsv:3:22", "'RPX'"),
     Case("orientation-pair", cell(3, "orientation_string_xyz", "RLS"), "value.orientation", "scans.tsv:3:22", "'RLS'"),
     Case("orientation-short", cell(3, "orientation_string_xyz", "RP"), "value.orientation", "scans.tsv:3:22", "'RP'"),
@@ -474,7 +475,7 @@ CELLS = [
          "value.type", "scans.tsv:3:60", "[[[..."),
     Case("matrix-without-axes", columns(ChunkTransformationMatrix="[[1,0,0],[0,1,0],[0,0,1]]"), "sidecar.incomplete", "scans.tsv:1", "ChunkTransformationMatrixAxis"),
     Case("antibody-hole", several(columns(SamplePrimaryAntibody="a;b"), cell(3, "SamplePrimaryAntibody", "a;;b")), "value.empty", "scans.tsv:3:56", "'a;;b'"),
-    Case("sample-type", several(columns(sample_type="tissue"), cell(3, "sample_type", "brain")), "value.choice", "scans.tsv:3:56", "'brain'"),
+    Case("a04-sample-type", several(columns(sample_type="tissue"), cell(3, "sample_type", "brain")), "value.choice", "scans.tsv:3:56", "'brain'"),
     Case("sample-type-contradiction", several(columns(sample_type="tissue"), row(session="2", sample_type="organoid")),
          "sample.contradiction", "scans.tsv:5", "is 'organoid', but 'tissue' in scans.tsv line 2"),
     Case("derived-from", several(columns(derived_from=""), cell(3, "derived_from", "brain")), "value.form", "scans.tsv:3:56", "'brain'"),
@@ -488,8 +489,8 @@ SOURCES = [
     Case("source-missing", source("raw/none.ims"), "source.missing", "scans.tsv:3:10", "raw/none.ims"),
     Case("source-empty-cell", cell(3, "spim_path", ""), "value.empty", "scans.tsv:3:10"),
     Case("source-trailing-blank", cell(3, "spim_path", "raw/two.ims "), "source.missing", "scans.tsv:3:10", "begins or ends with a blank"),
-    Case("source-broken-link", source("raw/link.ims", broken), "source.missing", "scans.tsv:3:10", "is a link to 'nowhere.ims'"),
-    Case("source-loop", source("raw/loop.ims", loop), "source.unreadable", "scans.tsv:3:10", "back to itself"),
+    Case("a23-source-broken-link", source("raw/link.ims", broken), "source.missing", "scans.tsv:3:10", "is a link to 'nowhere.ims'"),
+    Case("a23-source-loop", source("raw/loop.ims", loop), "source.unreadable", "scans.tsv:3:10", "back to itself"),
     Case("source-pipe", source("raw/pipe.ims", os.mkfifo), "source.not-a-file", "scans.tsv:3:10", "pipe.ims"),
     Case("source-pipe-tif", source("raw/pipe.ome.tif", os.mkfifo), "source.not-a-file", "scans.tsv:3:10", "pipe.ome.tif"),
     Case("source-device", cell(3, "spim_path", "/dev/null"), "source.not-a-file", "scans.tsv:3:10", "/dev/null"),
@@ -500,7 +501,7 @@ SOURCES = [
     Case("source-no-ending", source("raw/two", lambda path: path.write_text("x")), "source.format", "scans.tsv:3:10"),
     Case("source-empty", source("raw/empty.ims", lambda path: path.touch()), "source.empty", "scans.tsv:3:10", "empty.ims"),
     Case("source-zarr-file", source("raw/two.ome.zarr", lambda path: path.write_text("x")), "source.not-a-directory", "scans.tsv:3:10", "OME-Zarr is a directory"),
-    Case("source-ims-directory", source("raw/dir.ims", lambda path: path.mkdir()), "source.not-a-file", "scans.tsv:3:10", "Imaris is a file"),
+    Case("a03-source-ims-directory", source("raw/dir.ims", lambda path: path.mkdir()), "source.not-a-file", "scans.tsv:3:10", "Imaris is a file"),
     Case("source-zarr-bare", source("raw/bare.ome.zarr", lambda path: path.mkdir()), "source.format", "scans.tsv:3:10", "zarr.json"),
     Case("source-no-tiff", source("raw/text.ome.tif", lambda path: path.write_text("text")), "source.content", "scans.tsv:3:10", "text.ome.tif"),
     Case("source-name-too-long", cell(3, "spim_path", "raw/" + "x" * 300 + ".ims"), "source.unreadable", "scans.tsv:3:10", "File name too long"),
@@ -558,11 +559,11 @@ PHOTOS = [
 ]
 
 PATHS = [
-    Case("path-twice", row(), "path.duplicate", "scans.tsv:5:1", "sub-01_ses-1_sample-brain_SPIM, as scans.tsv line 2 does"),
+    Case("a12-path-twice", row(), "path.duplicate", "scans.tsv:5:1", "sub-01_ses-1_sample-brain_SPIM, as scans.tsv line 2 does"),
     Case("path-twice-other-source", row(spim_path="raw/two.ims"), "path.duplicate", "scans.tsv:5:1", "line 2"),
     Case("path-twice-with-another-mistake", row(spim_path="raw/none.ims"), "path.duplicate", "scans.tsv:5:1", "", (("source.missing", "scans.tsv:5:10"),)),
-    Case("path-case", row(sample="Brain"), "path.case", "scans.tsv:5:1", "sub-01_ses-1_sample-Brain_SPIM"),
-    Case("subject-case", several(cell(2, "subject", "ab"), cell(3, "subject", "aB"), cell(3, "sample", "other"),
+    Case("a12-path-case", row(sample="Brain"), "path.case", "scans.tsv:5:1", "sub-01_ses-1_sample-Brain_SPIM"),
+    Case("a12-subject-case", several(cell(2, "subject", "ab"), cell(3, "subject", "aB"), cell(3, "sample", "other"),
             participants("sub-01", "ab"), participants("sub-02", "aB")),
          "path.case", "scans.tsv:3:1", "sub-aB and sub-ab (scans.tsv line 2) differ in letter case only"),
     Case("name-too-long", several(cell(3, "sample", "x" * 240)), "path.too-long", "scans.tsv:3:1", "bytes; 255 is the most"),
@@ -632,8 +633,8 @@ REFUSED = [
 CASES = [*REFUSED, *CONFLICTS]
 
 BY_COMMAND = (
-    "name-missing", "manifest-pipe", "yaml-alias-bomb", "duplicate-key-top", "columns-missing", "subject-hyphen",
-    "source-missing", "path-twice", "option-backend", "output-inside-source", "conflict-description",
+    "name-missing", "manifest-pipe", "yaml-alias-bomb", "duplicate-key-top", "columns-missing", "a11-subject-hyphen",
+    "source-missing", "a12-path-twice", "option-backend", "output-inside-source", "conflict-description",
     "conflict-source-overwrite",
 )
 """Cases that are also run through the real command."""
