@@ -398,6 +398,11 @@ def store_other_orientation(study):
     study.write("raw/two.zarr/zarr.json", told)
 
 
+def mix_runs(study):
+    study.column("run", "1")
+    study.cell(3, "run", "2")
+
+
 def as_derivative(study, described="", sources="\n  SourceDatasets: [{URL: somewhere}]"):
     study.replace("manifest.yml", "DatasetType: raw", f"DatasetType: derivative{sources}")
     if described:
@@ -428,6 +433,7 @@ WARNINGS = [
     ),
     ("description.version", lambda study: study.replace("manifest.yml", "1.10.0", "1.10.7")),
     ("dataset.mixed-formats", lambda study: study.cell(2, "spim_path", "raw/one.ome.zarr")),
+    ("dataset.mixed-runs", mix_runs),
     ("dataset.mixed-entities", lambda study: study.cell(3, "session", "")),
     ("dataset.mixed-stains", lambda study: study.cell(4, "sample_staining", "YoPro;Iba1")),
     ("option.relative", lambda study: study.options.update(backend="copy", relative_symlinks=True)),

@@ -31,7 +31,7 @@ SPIMQUANT = {
         "wildcards": ["subject", "session", "sample", "acquisition", "staining"],
     }
 }
-MIXTURES = {"dataset.mixed-formats", "dataset.mixed-entities"}
+MIXTURES = {"dataset.mixed-formats", "dataset.mixed-entities", "dataset.mixed-runs"}
 
 Rows = dict[str, dict[str, str]]
 
@@ -45,6 +45,9 @@ ALL_ENTITIES = {"session": "1", "acquisition": "4x", "stain": "Abeta"}
 ZARR = ("a.ome.zarr", "b.ome.zarr", "c.ome.zarr")
 ONE_WITHOUT_SESSION = rows_of(*ZARR, session="1") | rows_of("a.ome.zarr")
 ONE_WITH_STAIN = rows_of(*ZARR) | rows_of("a.ome.zarr", stain="Abeta")
+OTHER_RUNS = rows_of(*ZARR, run="1") | rows_of("a.ome.zarr", run="2")
+OTHER_CHUNKS = rows_of(*ZARR, chunk="1") | rows_of("a.ome.zarr", chunk="2")
+OTHER_SAMPLE = rows_of(*ZARR) | rows_of("a.ims", sample="spleen", session="1")
 OTHER_SESSIONS = rows_of(*ZARR, session="1") | rows_of("a.ome.zarr", session="2")
 
 
@@ -99,6 +102,8 @@ def warned_of(workspace: Workspace) -> set[str]:
         pytest.param(rows_of("a.ome.zarr", "b.ims"), "dataset.mixed-formats", id="a20-formats"),
         pytest.param(ONE_WITHOUT_SESSION, "dataset.mixed-entities", id="a20-sessions"),
         pytest.param(ONE_WITH_STAIN, "dataset.mixed-entities", id="a20-stains"),
+        pytest.param(OTHER_RUNS, "dataset.mixed-runs", id="a20-runs"),
+        pytest.param(OTHER_CHUNKS, "dataset.mixed-runs", id="a20-chunks"),
     ],
 )
 def test_spimquant_stops_where_we_warn(tmp_path: Path, rows: Rows, code: str) -> None:
@@ -108,6 +113,15 @@ def test_spimquant_stops_where_we_warn(tmp_path: Path, rows: Rows, code: str) ->
     assert warned_of(workspace) == {code}
     with pytest.raises(ConfigError, match="Multiple path templates"):
         entities_found(workspace.out)
+
+
+def test_a20_images_of_other_samples_are_left_out(tmp_path: Path) -> None:
+    from snakebids import generate_inputs
+
+    workspace = package(tmp_path, OTHER_SAMPLE)
+    assert not warned_of(workspace)
+    component = generate_inputs(bids_dir=workspace.out, pybids_inputs=SPIMQUANT)["spim"]
+    assert sorted(component.zip_lists["subject"]) == ["01", "02", "03"]
 
 
 def assets_of_dandi(dataset: Path) -> dict[str, str]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 255
 
+_PIECES = ("run", "chunk")
+
 BIDS_VERSIONS = ("1.7.0", "1.8.0", "1.9.0", "1.10.0", "1.10.1", "1.11.0", "1.11.1", "1.11.2")
 """Microscopy came into BIDS with 1.7.0."""
 
@@ -183,17 +185,23 @@ def bids_version_is_known(facts: Facts) -> Iterator[Problem]:
 
 
 def assets_are_alike(facts: Facts) -> Iterator[Problem]:
-    """BIDS allows mixtures that snakebids workflows such as SPIMquant stop at."""
+    """BIDS allows mixtures in one sample that snakebids workflows such as SPIMquant stop at."""
     for code, column, what, trait in _TRAITS:
-        first = None
+        firsts: dict[str, PlacedAsset] = {}
         for placed in facts.images:
-            first = first or placed
+            first = firsts.setdefault(placed.asset.entities["sample"], placed)
             if trait(placed.asset) != trait(first.asset) and placed.asset.source:
                 here, there = trait(placed.asset), trait(first.asset)
                 message = f"{what} {here}, but {there} in {_line(first.record.where(column))}"
                 place, hint = placed.record.where(column), "SPIMquant stops at such a mixture"
                 yield Problem(code, place, column, message, hint, Severity.WARNING)
                 break
+
+
+def _pieces(asset: Asset) -> str:
+    """Return run and chunk, which SPIMquant does not tell images by."""
+    given = (f"{name}-{asset.entities[name]}" for name in _PIECES if name in asset.entities)
+    return "_".join(given) or "without run and chunk"
 
 
 def subjects_have_the_same_stains(facts: Facts) -> Iterator[Problem]:
@@ -344,8 +352,9 @@ def _line(place: Place) -> str:
 _TRAITS: tuple[tuple[str, str, str, Callable[[Asset], str]], ...] = (
     ("dataset.mixed-formats", "spim_path", "becomes", lambda asset: asset.extension),
     ("dataset.mixed-entities", "subject", "has", lambda asset: ", ".join(asset.entities)),
+    ("dataset.mixed-runs", "subject", "is", _pieces),
 )
-"""Problem code, column, verb, and what should be the same for all assets."""
+"""Problem code, column, verb, and what should be the same for all images of a sample."""
 
 RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     needs_assets,
