@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity, closest
 from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.model.header_values import OVERRIDDEN
 from spimpack_tasks.packaging.coerce import near_key
 from spimpack_tasks.packaging.schema_check import first_sentence
 from spimpack_tasks.schemas import load_schema
@@ -31,9 +32,6 @@ OWN_COLUMN = {
     "SampleStaining": "sample_staining",
 }
 """Sidecar keys that are given by a column of another name, so that nothing is said twice."""
-
-OVERRIDDEN = "OverriddenHeaderValues"
-"""Sidecar key that holds what a header says, where a row insists on something else."""
 
 RESERVED = {
     "metadata": "it is for inline assets only; give each sidecar key its own column",

@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.errors import Problem, suggestion
+from spimpack_tasks.model.header_values import (
+    COMPARED,
+    OVERRIDDEN,
+    convert_length,
+    differ,
+    sizes_differ,
+)
 from spimpack_tasks.model.orientation import normalise_orientation
-from spimpack_tasks.model.pixel_size import convert_length, differ, sizes_differ
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.cells import CellReader, sidecar_value
 from spimpack_tasks.packaging.coerce import ValueRefusedError, near_key, plain_number
 from spimpack_tasks.packaging.records import (
     CANONICAL,
-    OVERRIDDEN,
     OWN_COLUMN,
     RESERVED,
     known_columns,
@@ -36,9 +41,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.headers import HeaderFacts, Headers
     from spimpack_tasks.packaging.records import Record
     from spimpack_tasks.readers.formats import Source
-
-COMPARED = ("PixelSize", "NumericalAperture", "Magnification")
-"""Keys that a row and a header must agree on."""
 
 
 class Sidecar(NamedTuple):

@@ -1,4 +1,4 @@
-"""Sizes of pixels in the units that BIDS has, and whether two of them are the same.
+"""How the numbers of a sidecar are held against those that an image tells of itself.
 
 Facts: BIDS 1.10, `PixelSize` ([X, Y] or [X, Y, Z]) and `PixelSizeUnits` (mm, um or nm).
 """
@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+COMPARED = ("PixelSize", "NumericalAperture", "Magnification")
+"""Keys of which sidecar and image must say the same."""
+
+OVERRIDDEN = "OverriddenHeaderValues"
+"""Sidecar key that holds what the image says, where the authors insist on something else."""
 
 TOLERANCE = 0.001
 """Relative difference that rounding explains; more is a contradiction."""
