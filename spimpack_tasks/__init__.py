@@ -22,6 +22,8 @@ from spimpack_tasks.packaging.tasks.writing import (
     WriteScans,
     WriteSidecars,
 )
+from spimpack_tasks.pipelines import PackageAndValidate
+from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 from spimpack_tasks.version import __version__
 
 __all__ = [
@@ -29,11 +31,13 @@ __all__ = [
     "CopyAssets",
     "HardlinkAssets",
     "LinkAssets",
+    "PackageAndValidate",
     "PackageDataset",
     "PruneStale",
     "RecordChecksums",
     "SymlinkAssets",
     "SymlinkTreeAssets",
+    "ValidateDataset",
     "ValidateManifest",
     "WriteBidsIgnore",
     "WriteChecksumLists",

@@ -35,6 +35,8 @@ class ExitCode(IntEnum):
     """The scheduler did not let the work run: not reachable, already running, lost a worker."""
     SUPERSEDED = 7
     """Another run with other inputs took over the output directory."""
+    INVALID = 8
+    """The dataset was written, but is not valid BIDS."""
 
 
 class Severity(StrEnum):
@@ -185,6 +187,12 @@ class SupersededError(SpimpackError):
     """Another run made its own plan the current one of this output directory."""
 
     exit_code = ExitCode.SUPERSEDED
+
+
+class InvalidDatasetError(SpimpackError):
+    """The dataset is there, but is not valid BIDS; the message has what was found."""
+
+    exit_code = ExitCode.INVALID
 
 
 class MissingExtraError(SpimpackError):

@@ -1,4 +1,4 @@
-"""What Luigi needs to be told: exit codes, and messages that a user can read.
+"""What Luigi needs to be told: exit codes, paths, and messages that a user can read.
 
 Luigi exits 0 when tasks fail and logs a traceback for every mistake, unless it is configured. The
 options that the user's own configuration leaves out are filled in when this package is imported;
@@ -8,15 +8,20 @@ nothing that the user sets is changed.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import luigi
 import luigi.configuration
 import luigi.retcodes
 from luigi.worker import TaskException
 
-from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.errors import ExitCode, OutputError, SpimpackError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEFAULTS: dict[str, dict[str, str | int]] = {
     "retcode": {
@@ -77,6 +82,25 @@ def judge_by(judge: Judge) -> None:
         JudgedCodes.judge = judge
         # Luigi has made the object before it made the first task, and keeps it.
         luigi.retcodes.retcode().__class__ = JudgedCodes
+
+
+class AbsolutePath(luigi.Parameter):
+    """A path, made absolute, so that equal paths make equal tasks from any directory."""
+
+    def normalize(self, x: str) -> str:
+        """Return the path as an absolute one; an empty one stays empty."""
+        return os.path.abspath(os.path.expanduser(str(x))) if x else ""
+
+
+@contextmanager
+def disk_trouble_told() -> Iterator[None]:
+    """Tell of a full, failing or read-only disk in one line."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror or error}; run it again when that is mended"
+        raise OutputError(message) from error
 
 
 class ReadableLog(logging.Filter):

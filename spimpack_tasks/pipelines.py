@@ -16,6 +16,7 @@ from spimpack_tasks.demo.tree import draw_tree
 from spimpack_tasks.errors import (
     ConflictError,
     ExitCode,
+    MissingExtraError,
     InputError,
     Place,
     Problem,
@@ -28,7 +29,7 @@ from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.tasks.dataset import PackageDataset
+from spimpack_tasks.packaging.tasks.dataset import ChecksumTask, PackageDataset
 from spimpack_tasks.packaging.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.options import understand
@@ -42,7 +43,9 @@ from spimpack_tasks.scanning.tables import (
 )
 from spimpack_tasks.state.checksums import lacks_checksum
 from spimpack_tasks.state.sweep import Status
-from spimpack_tasks.validation.bids_validator import run_bids_validator
+from spimpack_tasks.validation.bids_validator import find_validator, run_bids_validator
+from spimpack_tasks.validation.tasks.dataset import ValidateDataset
+from spimpack_tasks.validation.validate import find_report, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.packaging.draft import Draft
     from spimpack_tasks.scanning.options import ScanOptions
+    from spimpack_tasks.validation.report import ValidationReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,66 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
     settled = {Verdict.UNCHANGED, Verdict.REMOVED}
     other_files = sum(not c.source and c.verdict not in settled for c in changes)
     return Outcome(code, counts, dict(sorted(datasets.items())), other_files)
+
+
+class PackageAndValidate(ChecksumTask):
+    """Package the images of a manifest into a BIDS dataset, then validate the dataset."""
+
+    # What keeps a dataset from being valid may be mended where no plan shows it.
+    retry_count = ValidateDataset.retry_count
+
+    def requires(self) -> list[luigi.Task]:
+        # Without the validator nothing is packaged: run() says that it is missing.
+        return self.refusal() or [self.packaging()] if has_validator() else []
+
+    def output(self) -> list[luigi.Target]:
+        return [*self.packaging().output(), self.validation().output()]
+
+    def run(self) -> None:
+        find_validator()
+        validation = self.validation()
+        if not validation.complete():
+            validation.run()
+
+    def packaging(self) -> PackageDataset:
+        """Return the task that packages."""
+        packaging: PackageDataset = self.clone(PackageDataset)
+        return packaging
+
+    def validation(self) -> ValidateDataset:
+        """Return the task that validates the dataset as it is now."""
+        return ValidateDataset(dataset=self.output_dir, strict=self.strict)
+
+    def verdict(self) -> ExitCode | None:
+        """Return the exit code that the state of the dataset asks for, `None` if it is open."""
+        code = super().verdict()
+        if code is not None:
+            return code
+        if not has_validator():
+            return ExitCode.BAD_INPUT
+        return self.validation().verdict() if self.packaging().complete() else None
+
+
+def has_validator() -> bool:
+    """Tell whether the official validator is installed."""
+    try:
+        find_validator()
+    except MissingExtraError:
+        return False
+    return True
+
+
+def validate_packaged(options: Options) -> ValidationReport:
+    """Return the report on a dataset that was packaged; what is on file is not found out again.
+
+    Raises
+    ------
+    SpimpackError
+        The official validator did not come to a verdict.
+    """
+    report = find_report(options.output_dir) or validate(options.output_dir)
+    report.write(options.output_dir)
+    return report
 
 
 def _unread(draft: Draft) -> set[str]:

@@ -15,8 +15,8 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("init", "validate", "plan", "package", "status", "verify", "demo")
-"""Subcommands in the order of `--help`; each is a module of this package."""
+COMMANDS = ("init", "validate", "plan", "package", "status", "verify", "bids-validate", "demo")
+"""Subcommands in the order of `--help`; each is a module of this package, with `_` for `-`."""
 
 
 class Command(Protocol):
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        command: Command = import_module(f"spimpack_tasks.cli.{name}")
+        command: Command = import_module(f"spimpack_tasks.cli.{name.replace('-', '_')}")
         inner = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
         command.add_arguments(inner)
         inner.set_defaults(run=command.run)

@@ -1,11 +1,18 @@
-"""`spimpack package`: the same as `luigi --module spimpack_tasks PackageDataset`."""
+"""`spimpack package`: the same as `luigi --module spimpack_tasks PackageDataset`.
+
+With `--bids-validator`, the same as `PackageAndValidate`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_inputs, options_of, positive
-from spimpack_tasks.pipelines import package
+from spimpack_tasks.cli.bids_validate import lines_of
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.pipelines import package, validate_packaged
+from spimpack_tasks.validation.bids_validator import find_validator
+from spimpack_tasks.validation.report import place_for
 
 if TYPE_CHECKING:
     import argparse
@@ -27,12 +34,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="read all images and record their checksums, for verify --checksum full",
     )
     parser.add_argument(
+        "--bids-validator",
+        action="store_true",
+        help="validate the dataset when it is packaged, as bids-validate does",
+    )
+    parser.add_argument(
         "--workers", type=positive, default=1, metavar="N", help="number of processes (default: 1)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Package, and print the summary."""
-    outcome = package(options_of(arguments), arguments.workers, checksum=arguments.checksum)
-    print("\n".join(outcome.lines(arguments.output_dir)))
-    return outcome.exit_code
+    """Package, print the summary, and validate if asked to."""
+    options = options_of(arguments)
+    if arguments.bids_validator:
+        find_validator()
+    outcome = package(options, arguments.workers, checksum=arguments.checksum)
+    print("\n".join(outcome.lines(arguments.output_dir)), flush=True)
+    if not arguments.bids_validator or outcome.exit_code is not ExitCode.OK:
+        return outcome.exit_code
+    report = validate_packaged(options)
+    print("\n".join(lines_of(report, arguments.output_dir, place_for(options.output_dir))))
+    return ExitCode.OK if report.verdict.is_valid(strict=options.strict) else ExitCode.INVALID

@@ -1,7 +1,8 @@
 """Run the official BIDS validator on a dataset and say what it found.
 
 The validator is `bids-validator-deno`, a program with its own BIDS schema inside; it needs neither
-the network nor a home directory. This module neither adds rules of its own nor silences any.
+the network nor a home directory. Rules that it does
+not have stand in `validation.own_checks`; none of its own is silenced.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
-from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import MissingExtraError, Severity, SpimpackError, count_of
+from spimpack_tasks.errors import MissingExtraError, Severity, SpimpackError
+from spimpack_tasks.validation.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,63 +27,11 @@ PROGRAM = "bids-validator-deno"
 OPTIONS = ("--format", "json", "--max-rows", "-1")
 EXIT_CODES = (0, 16)
 """What the validator exits with after a whole check: 0 without errors, 16 with some."""
-MESSAGE_WIDTH = 200
 STDERR_LINES = 8
 
 
 class ValidatorFailedError(SpimpackError):
     """The BIDS validator did not come to a verdict; the message has its command and last words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that the validator found."""
-
-    code: str
-    sub_code: str
-    """Which key or column a general code means; empty where the code says all."""
-    severity: Severity
-    location: str
-    """Relative to the dataset, a directory with a trailing `/`; empty for the dataset itself."""
-    message: str
-    """As the validator words it, over several lines."""
-    line: int = 0
-    """Counts from 1; 0 means the file as a whole."""
-
-    def __str__(self) -> str:
-        """Render as `location:line: message [code sub_code]`, on one line."""
-        place = ":".join(filter(None, [self.location or "dataset", str(self.line or "")]))
-        summary = textwrap.shorten(self.message, MESSAGE_WIDTH, placeholder=" ...")
-        code = " ".join(filter(None, [self.code, self.sub_code]))
-        return ": ".join(filter(None, [place, summary])) + f" [{code}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """All that the validator found, and which validator said so."""
-
-    findings: tuple[Finding, ...]
-    validator_version: str
-    schema_version: str
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """The findings that make the dataset invalid."""
-        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """The findings that leave the dataset valid."""
-        return tuple(f for f in self.findings if f.severity is Severity.WARNING)
-
-    def lines(self, *, max_errors: int = 20) -> list[str]:
-        """Return the page a user reads: the counts, then up to `max_errors` errors."""
-        errors = self.errors
-        validator = f"bids-validator {self.validator_version} (BIDS schema {self.schema_version})"
-        counts = f"{count_of(len(errors), 'error')}, {count_of(len(self.warnings), 'warning')}"
-        left_out = len(errors) - max_errors
-        more = [f"... and {count_of(left_out, 'more error')}"] if left_out > 0 else []
-        return [f"{validator}: {counts}", *(str(e) for e in errors[:max_errors]), *more]
 
 
 def run_bids_validator(dataset: Path) -> Verdict:
@@ -95,7 +44,7 @@ def run_bids_validator(dataset: Path) -> Verdict:
     ValidatorFailedError
         It could not be run, crashed, or answered something else than its JSON.
     """
-    program = _find_program()
+    program = find_validator()
     # An absolute path cannot be taken for an option.
     check = [program, str(dataset.absolute()), *OPTIONS]
     output = _run(check, EXIT_CODES)
@@ -103,17 +52,37 @@ def run_bids_validator(dataset: Path) -> Verdict:
         findings, schema_version = _parse_answer(json.loads(output.stdout))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValidatorFailedError(_explain(check, output, "did not answer in its JSON")) from error
-    version = _run([program, "--version"], (0,)).stdout.decode(errors="replace").split()
-    return Verdict(findings, version[-1] if version else "of unknown version", schema_version)
+    return Verdict(findings, validator_version(program), schema_version)
 
 
-def _find_program() -> str:
-    """Prefer the validator of this Python's environment, which need not be on the `PATH`."""
+def find_validator() -> str:
+    """Return the path of the validator.
+
+    That of this Python's environment is preferred, which need not be on the `PATH`.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    """
     beside = os.path.dirname(sys.executable) if sys.executable else ""
     found = (beside and shutil.which(PROGRAM, path=beside)) or shutil.which(PROGRAM)
     if not found:
         raise MissingExtraError(PROGRAM, "bids")
     return found
+
+
+@cache
+def validator_version(program: str) -> str:
+    """Return what the validator at a path says is its version.
+
+    Raises
+    ------
+    ValidatorFailedError
+        It could not be run.
+    """
+    words = _run([program, "--version"], (0,)).stdout.decode(errors="replace").split()
+    return words[-1] if words else "of unknown version"
 
 
 def _run(command: list[str], exit_codes: tuple[int, ...]) -> subprocess.CompletedProcess[bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import OutputError
+from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import Step
-from spimpack_tasks.packaging.tasks.planning import disk_trouble_told
 from spimpack_tasks.packaging.tasks.writing import AssetTask
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.checksums import record_checksums

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
-from spimpack_tasks.packaging.tasks.planning import DatasetTask, disk_trouble_told
+from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.writing import (
     DATASET_STEPS,
     LinkAssets,

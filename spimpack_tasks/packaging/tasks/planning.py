@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from spimpack_tasks.errors import ExitCode, OutputError, SupersededError
-from spimpack_tasks.luigi_setup import judge_by, make_log_readable
+from spimpack_tasks.errors import ExitCode, SupersededError
+from spimpack_tasks.luigi_setup import (
+    AbsolutePath,
+    disk_trouble_told,
+    judge_by,
+    make_log_readable,
+)
 from spimpack_tasks.packaging.draft import (
     find_draft,
     is_refused,
@@ -26,20 +29,10 @@ from spimpack_tasks.state.store import Store
 from spimpack_tasks.targets import CurrentPlan, StateFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.draft import Draft
 
 logger = logging.getLogger(__name__)
-
-
-class AbsolutePath(luigi.Parameter):
-    """A path, made absolute, so that equal paths make equal tasks from any directory."""
-
-    def normalize(self, x: str) -> str:
-        """Return the path as an absolute one; an empty one stays empty."""
-        return os.path.abspath(os.path.expanduser(str(x))) if x else ""
 
 
 class DatasetTask(luigi.Task):
@@ -137,17 +130,6 @@ class DatasetTask(luigi.Task):
             was_current or current != self.draft.current_before
         )
         return ExitCode.SUPERSEDED if superseded else None
-
-
-@contextmanager
-def disk_trouble_told() -> Iterator[None]:
-    """Tell of a full, failing or read-only disk in one line."""
-    try:
-        yield
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        message = f"{where}{error.strerror or error}; run it again when that is mended"
-        raise OutputError(message) from error
 
 
 def _options(values: dict[str, Any]) -> Options:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import luigi
 
 from spimpack_tasks.errors import OutputError
+from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
-from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask, disk_trouble_told
+from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.publish import ImageMaker, publish
 from spimpack_tasks.state.store import Store

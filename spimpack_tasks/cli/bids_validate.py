@@ -1,0 +1,76 @@
+"""`spimpack bids-validate`: what the official BIDS validator, and we, say of a dataset."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.cli.arguments import add_format
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.validation.report import check_place, place_for
+from spimpack_tasks.validation.validate import validate
+
+if TYPE_CHECKING:
+    import argparse
+
+    from spimpack_tasks.validation.report import ValidationReport
+
+HELP = "validate any BIDS dataset with the official validator and checks of our own"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("dataset", metavar="DIR", help="the BIDS dataset")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="let the official validator see the dataset itself, with every chunk, and not a "
+        "shadow of it; takes long, and finds the same",
+    )
+    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    add_format(parser, "one JSON object")
+    parser.add_argument(
+        "--report",
+        default="",
+        metavar="FILE",
+        help="file for the report in JSON (default: in the .spimpack of the dataset, if it has "
+        "one); nothing else is written",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Validate, keep the report, and print what was found."""
+    dataset = os.path.abspath(os.path.expanduser(arguments.dataset))
+    path = os.path.abspath(os.path.expanduser(arguments.report)) if arguments.report else ""
+    if path:
+        check_place(dataset, path)
+    report = validate(dataset, full=arguments.full)
+    kept = _keep(report, dataset, path)
+    if arguments.format == "json":
+        print(report.text(), end="")
+    else:
+        print("\n".join(lines_of(report, arguments.dataset, kept)))
+    return ExitCode.OK if report.verdict.is_valid(strict=arguments.strict) else ExitCode.INVALID
+
+
+def lines_of(report: ValidationReport, dataset: str, kept: str) -> list[str]:
+    """Return the page a user reads, with where the whole report is."""
+    first, *rest = report.verdict.page()
+    where = f"all of it: {kept}" if kept else "all of it: with --format json, or --report FILE"
+    return [f"{dataset}: {first}", *rest, *([where] if rest else [])]
+
+
+def _keep(report: ValidationReport, dataset: str, path: str) -> str:
+    """Write the report and return where; a state directory that is read-only is done without."""
+    place = place_for(dataset, path)
+    if not place:
+        return ""
+    try:
+        report.write(dataset, path)
+    except OSError as error:
+        if path:
+            raise
+        print(f"spimpack: the report was not kept: {error.strerror}", file=sys.stderr)
+        return ""
+    return place

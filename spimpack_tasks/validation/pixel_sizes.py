@@ -1,0 +1,86 @@
+"""Checks the pixel size in sidecars against what the images themselves say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import MissingExtraError, Severity, count_of
+from spimpack_tasks.readers.base import READERS, read_header
+from spimpack_tasks.readers.formats import SourceRefusedError, format_of
+from spimpack_tasks.readers.quantities import UM_PER_UNIT
+from spimpack_tasks.validation.inventory import EntryKind, stem_of_image
+from spimpack_tasks.validation.verdict import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from spimpack_tasks.readers.base import Header
+    from spimpack_tasks.validation.facts import Facts
+
+TOLERANCE = 0.001
+"""Relative difference of two sizes that are taken for the same."""
+
+OVERRIDE_KEY = "OverriddenHeaderValues"
+"""Sidecar key that names what its authors know to differ from the image."""
+
+
+_WITH_CONTENT = frozenset({EntryKind.FILE, EntryKind.STORE})
+
+
+def check_pixel_sizes(facts: Facts) -> Iterator[Finding]:
+    """PixelSize in the sidecar of an image is what the header of the image says."""
+    unread: Counter[str] = Counter()
+    for image in facts.images:
+        form = format_of(image.name)
+        if form is None or form.name not in READERS or image.kind not in _WITH_CONTENT:
+            continue
+        sidecar = f"{stem_of_image(image.path)}.json"
+        stated = stated_size_um(facts.read_json(sidecar).values)
+        if not stated:
+            continue
+        try:
+            header = read_header(facts.path(image.path), form)
+        except MissingExtraError as error:
+            unread[str(error)] += 1
+        except SourceRefusedError as error:
+            message = f"The pixel size was not compared with the image: {error.message}"
+            yield _warning("SPIMPACK_HEADER_UNREADABLE", image.path, message)
+        else:
+            yield from _compare(stated, header, sidecar)
+    for reason, number in unread.items():
+        message = f"The pixel sizes of {count_of(number, 'image')} were not compared: {reason}"
+        yield _warning("SPIMPACK_LIBRARY_MISSING", "", message)
+
+
+def stated_size_um(sidecar: Mapping[str, Any]) -> Sequence[float]:
+    """Return PixelSize along x, y and z in micrometres.
+
+    Nothing where it is missing, is no list of numbers (which the official validator says), or is
+    named as known to differ from the image.
+    """
+    size, unit = sidecar.get("PixelSize"), sidecar.get("PixelSizeUnits")
+    known = sidecar.get(OVERRIDE_KEY)
+    if isinstance(known, dict | list) and "PixelSize" in known:
+        return ()
+    if not isinstance(size, list) or not isinstance(unit, str) or unit not in UM_PER_UNIT:
+        return ()
+    if any(isinstance(n, bool) or not isinstance(n, int | float) for n in size):
+        return ()
+    return [number * float(UM_PER_UNIT[unit]) for number in size]
+
+
+def _compare(stated: Sequence[float], header: Header, sidecar: str) -> Iterator[Finding]:
+    wrong = [
+        f"{ours:g} um along {axis}, but the image says {theirs:g} um"
+        for axis, ours, theirs in zip("xyz", stated, header.spacing_um_xyz, strict=False)
+        if theirs is not None and abs(ours - theirs) > TOLERANCE * theirs
+    ]
+    if wrong:
+        remedy = f"correct it, or name PixelSize in {OVERRIDE_KEY}"
+        message = f"PixelSize is {'; '.join(wrong)}; {remedy}."
+        yield Finding("SPIMPACK_PIXEL_SIZE", "PixelSize", Severity.ERROR, sidecar, message)
+
+
+def _warning(code: str, location: str, message: str) -> Finding:
+    return Finding(code, "", Severity.WARNING, location, message)

@@ -1,0 +1,156 @@
+"""The report of a validation as a JSON file: what was found, by which validator, in which mode.
+
+It lies in the state directory of the dataset, or where the user wants it; a dataset that is not
+ours gets no file of ours. It holds no time, so equal datasets have equal reports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spimpack_tasks.errors import ExitCode, Severity, SpimpackError
+from spimpack_tasks.files.atomic import write_atomically
+from spimpack_tasks.state.store import Store
+from spimpack_tasks.validation.bids_validator import PROGRAM
+from spimpack_tasks.validation.inventory import check_directory
+from spimpack_tasks.validation.verdict import Finding, Verdict
+from spimpack_tasks.version import __version__
+
+REPORT = "validation.json"
+_ABOUT = "validation of a BIDS dataset"
+
+
+class ReportRefusedError(SpimpackError):
+    """There is no place for the report; the message says why, and what to do."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What was found in a dataset, and which state of which dataset it is about."""
+
+    fingerprint: str
+    """Of the dataset, the mode and the validator (see `validation.validate`)."""
+    full: bool
+    """Whether the validator saw the dataset itself, and not its shadow."""
+    verdict: Verdict
+
+    def text(self) -> str:
+        """Return the report as JSON."""
+        verdict = self.verdict
+        data = {
+            "about": _ABOUT,
+            "spimpack_tasks": __version__,
+            "validator": {
+                "name": PROGRAM,
+                "version": verdict.validator_version,
+                "schema": verdict.schema_version,
+            },
+            "mode": "full" if self.full else "shadow",
+            "fingerprint": self.fingerprint,
+            "errors": len(verdict.errors),
+            "warnings": len(verdict.warnings),
+            "codes": [
+                {"code": code, "severity": severity, "count": count}
+                for code, severity, count in verdict.counts()
+            ],
+            "findings": [asdict(finding) for finding in verdict.findings],
+        }
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+    def write(self, dataset: str, path: str = "") -> None:
+        """Write the report to `path`, or to the state directory of the dataset; see `place_for`.
+
+        A report that says the same already is left as it is.
+
+        Raises
+        ------
+        OSError
+            It cannot be written.
+        """
+        # A file name that is not UTF-8 is written as the escapes that JSON has for it.
+        data = self.text().encode("utf-8", "backslashreplace")
+        if _read(place_for(dataset, path)) == data:
+            return
+        if path:
+            folder, name = os.path.split(path)
+            write_atomically(folder, f"{folder}/.{name}.{os.getpid()}", name, data)
+            return
+        store = Store(dataset)
+        store.create()
+        with store.workplace("validation") as place:
+            place.write(REPORT, data)
+
+
+def place_for(dataset: str, path: str = "") -> str:
+    """Return where the report of a dataset lies: at `path`, or in its state directory.
+
+    Parameters
+    ----------
+    dataset
+        Absolute path of the dataset.
+    path
+        Absolute path that the user wants it at, empty for none.
+
+    Returns
+    -------
+    str
+        Empty where there is no state directory, and no path is given.
+    """
+    store = Store(dataset)
+    return path or (store.path(REPORT) if os.path.isdir(store.root) else "")
+
+
+def check_place(dataset: str, path: str) -> None:
+    """Refuse a place at which there cannot be a report, or at which it would do harm.
+
+    Raises
+    ------
+    NoDatasetError
+        There is no dataset.
+    ReportRefusedError
+        There is none, it would be a part of the dataset, or replace something else than a report.
+    """
+    check_directory(dataset)
+    if not path:
+        if not place_for(dataset):
+            name = os.path.basename(Store(dataset).root)
+            message = f"{dataset} has no {name} for the report; give a file for it with --report"
+            raise ReportRefusedError(message)
+        return
+    inner = os.path.relpath(os.path.realpath(path), os.path.realpath(dataset))
+    if not inner.startswith("."):
+        message = f"{path} would be a part of the dataset; choose another place for the report"
+        raise ReportRefusedError(message)
+    if os.path.lexists(path) and read_report(path) is None:
+        message = f"{path} is there already, and is no report; choose another place for the report"
+        raise ReportRefusedError(message)
+
+
+def read_report(path: str) -> ValidationReport | None:
+    """Return the report at a path, `None` where there is none that this version understands."""
+    try:
+        data: dict[str, Any] = json.loads(_read(path))
+        if data["about"] != _ABOUT:
+            return None
+        validator = data["validator"]
+        findings = tuple(
+            Finding(**{**finding, "severity": Severity(finding["severity"])})
+            for finding in data["findings"]
+        )
+        verdict = Verdict(findings, validator["version"], validator["schema"])
+        return ValidationReport(data["fingerprint"], data["mode"] == "full", verdict)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

@@ -1,0 +1,131 @@
+"""The task that validates a dataset, and its target: a report that is about the dataset as it is.
+
+A task knows its dataset by a fingerprint of what is in it, worked out when the task is made, so a
+scheduler that remembers an earlier run does not take it for this one.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import luigi
+
+from spimpack_tasks.errors import ExitCode, InvalidDatasetError, SpimpackError
+from spimpack_tasks.luigi_setup import (
+    AbsolutePath,
+    disk_trouble_told,
+    judge_by,
+    make_log_readable,
+)
+from spimpack_tasks.validation.report import check_place, place_for
+from spimpack_tasks.validation.validate import (
+    DatasetChangedError,
+    find_report,
+    take_fingerprint,
+    validate,
+)
+
+if TYPE_CHECKING:
+    from spimpack_tasks.validation.report import ValidationReport
+
+logger = logging.getLogger(__name__)
+
+NOT_TO_BE_HAD = "unknown"
+"""Stands for the fingerprint where there is no dataset, or no validator."""
+
+
+class CleanReport(luigi.Target):
+    """A report that is about the dataset as it is, and has nothing against it."""
+
+    def __init__(self, task: ValidateDataset) -> None:
+        self.task = task
+        self.path = place_for(task.dataset, task.report)
+
+    def exists(self) -> bool:
+        """Compare the report with the dataset."""
+        report = self.task.found()
+        return report is not None and report.verdict.is_valid(strict=self.task.strict)
+
+
+class ValidateDataset(luigi.Task):
+    """Validate a BIDS dataset with the official validator and checks of our own."""
+
+    dataset: luigi.Parameter[str] = AbsolutePath(
+        default="", description="Directory of the BIDS dataset."
+    )
+    full: luigi.Parameter[bool] = luigi.BoolParameter(
+        description="Let the official validator see the dataset itself, with every chunk."
+    )
+    strict: luigi.Parameter[bool] = luigi.BoolParameter(description="Treat warnings as errors.")
+    report: luigi.Parameter[str] = AbsolutePath(
+        default="", description="File for the report, if not in the state directory of the dataset."
+    )
+    fingerprint: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="State of the dataset; worked out from it if not given."
+    )
+
+    # A scheduler gives up a task that has failed three times, for a day. But what keeps this one
+    # from its end is mended outside: in the dataset, or by an installation.
+    retry_count = 1_000_000
+
+    @classmethod
+    @cache
+    def get_params(cls) -> list[tuple[str, Any]]:
+        """Return the parameters; Luigi looks for them anew each time a task is made."""
+        return list(super().get_params())
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Work out `fingerprint` where it is not given."""
+        values = dict(super().get_param_values(params, args, kwargs))
+        if not values["fingerprint"]:
+            make_log_readable()
+            try:
+                values["fingerprint"] = take_fingerprint(values["dataset"], full=values["full"])
+            except (SpimpackError, OSError):
+                values["fingerprint"] = NOT_TO_BE_HAD
+            judge_by(lambda: cls(**values).verdict())
+        return list(values.items())
+
+    def output(self) -> luigi.Target:
+        return CleanReport(self)
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            check_place(self.dataset, self.report)
+            report = validate(self.dataset, full=self.full)
+            report.write(self.dataset, self.report)
+        if report.fingerprint != self.fingerprint:
+            message = f"{self.dataset} was changed while this run began; run it again"
+            raise DatasetChangedError(message)
+        page = [*report.verdict.page(), f"all of it: {place_for(self.dataset, self.report)}"]
+        if not report.verdict.is_valid(strict=self.strict):
+            raise InvalidDatasetError("\n".join([f"{self.dataset} is not valid:", *page]))
+        logger.info("%s", "\n".join(page))
+
+    def found(self) -> ValidationReport | None:
+        """Return the report on the dataset as it is, if it still is what the task was made for."""
+        try:
+            report = find_report(self.dataset, full=self.full, path=self.report)
+        except (SpimpackError, OSError):
+            return None
+        return report if report and report.fingerprint == self.fingerprint else None
+
+    def verdict(self) -> ExitCode | None:
+        """Return the exit code that the dataset asks for, `None` if it is open."""
+        report = self.found()
+        if report is not None:
+            valid = report.verdict.is_valid(strict=self.strict)
+            return ExitCode.OK if valid else ExitCode.INVALID
+        try:
+            take_fingerprint(self.dataset, full=self.full)
+            check_place(self.dataset, self.report)
+        except SpimpackError as error:
+            return error.exit_code
+        except OSError:
+            return ExitCode.FAILED
+        return None
