@@ -43,7 +43,7 @@ from spimpack_tasks.scanning.tables import (
 )
 from spimpack_tasks.state.checksums import lacks_checksum
 from spimpack_tasks.state.sweep import Status
-from spimpack_tasks.validation.bids_validator import find_validator, run_bids_validator
+from spimpack_tasks.validation.bids_validator import find_validator
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 from spimpack_tasks.validation.validate import find_report, validate
 
@@ -269,4 +269,4 @@ def make_demo(directory: Path, backend: str = "symlink") -> Iterator[str]:
     outcome = package(options)
     yield from outcome.lines(str(output))
     yield from draw_tree(output)
-    yield from run_bids_validator(output).lines()
+    yield from validate(options.output_dir).verdict.lines()

@@ -50,15 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(report.text(), end="")
     else:
-        print("\n".join(lines_of(report, arguments.dataset, kept)))
+        print("\n".join(report.lines(arguments.dataset, kept)))
     return ExitCode.OK if report.verdict.is_valid(strict=arguments.strict) else ExitCode.INVALID
-
-
-def lines_of(report: ValidationReport, dataset: str, kept: str) -> list[str]:
-    """Return the page a user reads, with where the whole report is."""
-    first, *rest = report.verdict.page()
-    where = f"all of it: {kept}" if kept else "all of it: with --format json, or --report FILE"
-    return [f"{dataset}: {first}", *rest, *([where] if rest else [])]
 
 
 def _keep(report: ValidationReport, dataset: str, path: str) -> str:

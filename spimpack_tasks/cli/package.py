@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_inputs, options_of, positive
-from spimpack_tasks.cli.bids_validate import lines_of
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.pipelines import package, validate_packaged
 from spimpack_tasks.validation.bids_validator import find_validator
@@ -53,5 +52,5 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.bids_validator or outcome.exit_code is not ExitCode.OK:
         return outcome.exit_code
     report = validate_packaged(options)
-    print("\n".join(lines_of(report, arguments.output_dir, place_for(options.output_dir))))
+    print("\n".join(report.lines(arguments.output_dir, place_for(options.output_dir))))
     return ExitCode.OK if report.verdict.is_valid(strict=options.strict) else ExitCode.INVALID

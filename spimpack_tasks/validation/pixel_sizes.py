@@ -39,12 +39,14 @@ def check_pixel_sizes(facts: Facts) -> Iterator[Finding]:
         stated = stated_size_um(facts.read_json(sidecar).values)
         if not stated:
             continue
+        path = facts.path(image.path)
         try:
-            header = read_header(facts.path(image.path), form)
+            header = read_header(path, form)
         except MissingExtraError as error:
             unread[str(error)] += 1
         except SourceRefusedError as error:
-            message = f"The pixel size was not compared with the image: {error.message}"
+            reason = error.message.removeprefix(repr(path)).strip()
+            message = f"The pixel size was not compared with that of the image, which {reason}."
             yield _warning("SPIMPACK_HEADER_UNREADABLE", image.path, message)
         else:
             yield from _compare(stated, header, sidecar)

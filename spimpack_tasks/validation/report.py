@@ -62,6 +62,12 @@ class ValidationReport:
         }
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
+    def lines(self, dataset: str, kept: str) -> list[str]:
+        """Return the page a user reads of `dataset`, with where the report is `kept`, if it is."""
+        first, *rest = self.verdict.page()
+        where = f"the whole report: {kept}" if kept else "for all of it: --format json"
+        return [f"{dataset}: {first}", *rest, *([where] if rest else [])]
+
     def write(self, dataset: str, path: str = "") -> None:
         """Write the report to `path`, or to the state directory of the dataset; see `place_for`.
 

@@ -85,7 +85,14 @@ class Verdict:
 
     def page(self, *, max_errors: int = 12, max_groups: int = 8) -> list[str]:
         """Return the page a user reads: the counts, the errors, and the warnings by code."""
-        return [*self.lines(max_errors=max_errors), *self._warning_lines(max_groups)]
+        _, *errors = self.lines(max_errors=max_errors)
+        counts = count_of(len(self.warnings), "warning")
+        if self.errors:
+            counts = f"not valid BIDS: {count_of(len(self.errors), 'error')}, {counts}"
+        else:
+            counts = f"valid BIDS, {counts}"
+        validator = f"bids-validator {self.validator_version}, BIDS schema {self.schema_version}"
+        return [f"{counts} ({validator})", *errors, *self._warning_lines(max_groups)]
 
     def _warning_lines(self, most: int) -> Iterator[str]:
         """Yield a line for each code, with its number and what the first one says."""

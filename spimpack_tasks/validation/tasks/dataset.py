@@ -102,10 +102,10 @@ class ValidateDataset(luigi.Task):
         if report.fingerprint != self.fingerprint:
             message = f"{self.dataset} was changed while this run began; run it again"
             raise DatasetChangedError(message)
-        page = [*report.verdict.page(), f"all of it: {place_for(self.dataset, self.report)}"]
+        page = "\n".join(report.lines(self.dataset, place_for(self.dataset, self.report)))
         if not report.verdict.is_valid(strict=self.strict):
-            raise InvalidDatasetError("\n".join([f"{self.dataset} is not valid:", *page]))
-        logger.info("%s", "\n".join(page))
+            raise InvalidDatasetError(page)
+        logger.info("%s", page)
 
     def found(self) -> ValidationReport | None:
         """Return the report on the dataset as it is, if it still is what the task was made for."""
