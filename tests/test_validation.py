@@ -42,7 +42,6 @@ FAST = {
     "name",
     "type",
     "empty-store",
-    "tiff-extension",
     "a23-broken-link",
     "a18-hidden-type",
     "a18-inherited-by-hidden",
