@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
@@ -44,7 +44,7 @@ from spimpack_tasks.scanning.tables import (
 from spimpack_tasks.state.checksums import lacks_checksum
 from spimpack_tasks.state.sweep import Status
 from spimpack_tasks.validation.bids_validator import find_validator
-from spimpack_tasks.validation.tasks.dataset import ValidateDataset
+from spimpack_tasks.validation.tasks.dataset import ValidateDataset, make_run_id
 from spimpack_tasks.validation.validate import find_report, validate
 
 if TYPE_CHECKING:
@@ -130,8 +130,20 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
 class PackageAndValidate(ChecksumTask):
     """Package the images of a manifest into a BIDS dataset, then validate the dataset."""
 
-    # What keeps a dataset from being valid may be mended where no plan shows it.
+    run_id: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="What tells this run from others; worked out if not given."
+    )
+
     retry_count = ValidateDataset.retry_count
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Work out `run_id` where it is not given."""
+        values = dict(super().get_param_values(params, args, kwargs))
+        values["run_id"] = values["run_id"] or make_run_id(values["output_dir"])
+        return list(values.items())
 
     def requires(self) -> list[luigi.Task]:
         # Without the validator nothing is packaged: run() says that it is missing.

@@ -9,18 +9,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import luigi
 import pytest
-from test_luigid import luigid, run  # noqa: F401 - a fixture
+from cases.broken_datasets import edit_json
+from test_luigid import luigid  # noqa: F401 - a fixture
 from workspace import Workspace, small_workspace
 
+from spimpack_tasks import PackageAndValidate, ValidateDataset
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.validation.bids_validator import PROGRAM
 from spimpack_tasks.validation.report import read_report
-from spimpack_tasks.validation.validate import find_report
+from spimpack_tasks.validation.validate import DatasetChangedError, find_report, validate
+from spimpack_tasks.validation.verdict import Finding, Verdict
 
 BIN = Path(sys.executable).parent
 REPORT = ".spimpack/validation.json"
+SIDECAR = "sub-02/micr/sub-02_sample-brain_acq-4x_SPIM.json"
 PLAIN = {k: v for k, v in os.environ.items() if k != "LUIGI_CONFIG_PATH"}
 
 
@@ -228,3 +233,215 @@ def test_without_verdict_the_command_fails(script, code, said, dataset, stand_in
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (dataset / REPORT).exists()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a26_the_task_fails_where_the_dataset_is_not_valid(dataset, workers):
+    task = ["ValidateDataset", "--dataset", dataset, "--workers", workers]
+    assert start_luigi(*task).returncode == ExitCode.OK
+    assert "1 complete ones" in start_luigi(*task).stderr
+    break_(dataset)
+    done = start_luigi(*task)
+    assert done.returncode == ExitCode.INVALID
+    assert "notes.txt: " in done.stderr
+    assert "[NOT_INCLUDED]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert read_report(str(dataset / REPORT)).verdict.errors[0].location == "notes.txt"
+    assert start_luigi(*task).returncode == ExitCode.INVALID
+    mend(dataset)
+    assert start_luigi(*task).returncode == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        pytest.param([], 2, "no directory is given", id="no-dataset"),
+        pytest.param(["--dataset", "none"], 2, "none is no directory", id="nothing-there"),
+        pytest.param(["--dataset", "out"], 2, "give a file for it with --report", id="no-place"),
+        pytest.param(["--dataset", "out", "--report", "r.json"], 0, "", id="report"),
+        pytest.param(["--dataset", "out", "--report", "r.json", "--strict"], 8, "", id="strict"),
+    ],
+)
+def test_the_task_says_what_it_needs(arguments, code, said, foreign, monkeypatch):
+    monkeypatch.chdir(foreign.parent)
+    done = start_luigi("ValidateDataset", *arguments)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (foreign / ".spimpack").exists()
+
+
+CHANGES = [
+    pytest.param(edit_json(SIDECAR, PixelSizeUnits="nm"), id="edit"),
+    pytest.param(break_, id="new-file"),
+    pytest.param(lambda root: (root / "README.md").unlink(), id="file-gone"),
+    pytest.param(lambda root: os.utime(root / "samples.tsv", (1, 1)), id="touch"),
+    pytest.param(lambda root: shutil.rmtree(root.parent / "raw"), id="targets-gone"),
+    pytest.param(lambda root: (root.parent / "raw" / "c.ome.tif").write_bytes(b"II*"), id="source"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_report_is_about_one_state_of_the_dataset(change, dataset):
+    (dataset / SIDECAR).write_text('{"PixelSize": [1.8, 1.8, 4], "PixelSizeUnits": "um"}')
+    validate(str(dataset)).write(str(dataset))
+    assert find_report(str(dataset)) is not None
+    assert ValidateDataset(dataset=str(dataset)).complete()
+    assert not ValidateDataset(dataset=str(dataset), full=True).complete()
+    task = ValidateDataset(dataset=str(dataset))
+    change(dataset)
+    assert find_report(str(dataset)) is None
+    assert not task.complete()
+    assert ValidateDataset(dataset=str(dataset)).task_id != task.task_id
+
+
+def test_a_file_that_is_no_report_is_none(dataset, tmp_path):
+    for text in ("", "[]", "{}", '{"about": "validation of a BIDS dataset"}'):
+        (tmp_path / "report.json").write_text(text)
+        assert read_report(str(tmp_path / "report.json")) is None
+        assert find_report(str(dataset), path=str(tmp_path / "report.json")) is None
+
+
+def test_a_dataset_that_does_not_keep_still_has_no_verdict(dataset, tmp_path, monkeypatch):
+    """A stand-in for the official validator writes into the dataset while it is at work."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    answer = {"issues": {"issues": [], "codeMessages": {}}, "summary": {"schemaVersion": "1"}}
+    (place / PROGRAM).write_text(
+        f"#!/bin/sh\n[ $1 = --version ] && echo v 1 || {{ echo x > '{dataset}/new'; "
+        f"echo '{json.dumps(answer)}'; }}\n"
+    )
+    (place / PROGRAM).chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(place / "python"))
+    with pytest.raises(DatasetChangedError, match="validate it again"):
+        validate(str(dataset))
+
+
+def test_a23_a_target_that_vanishes_after_packaging_is_found(workspace, capsys):
+    command = ["package", *inputs_of(workspace), "--bids-validator"]
+    assert main(command) == ExitCode.OK
+    shutil.rmtree(workspace.root / "raw" / "b.ome.zarr")
+    (workspace.root / "raw" / "a.ims").unlink()
+    capsys.readouterr()
+    assert main(["bids-validate", str(workspace.out)]) == ExitCode.INVALID
+    printed = capsys.readouterr().out
+    assert "[SYMLINK_BROKEN]" in printed
+    assert "_SPIM.ims: The image is a link" in printed
+    assert "[SPIMPACK_LINK_BROKEN]" in printed
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_packaging_and_validation_in_one_command(workspace, workers, capsys):
+    command = ["package", *inputs_of(workspace), "--bids-validator", "--workers", workers]
+    assert main(command) == ExitCode.OK
+    packaged, validated, *_ = capsys.readouterr().out.splitlines()
+    assert packaged == f"Packaged {workspace.out}: 3 new"
+    assert validated.startswith(f"{workspace.out}: valid BIDS, ")
+    before = looks(workspace.out)
+    assert main(command) == ExitCode.OK
+    assert looks(workspace.out) == before
+    assert capsys.readouterr().out.startswith("Nothing to do: 3 unchanged")
+    break_(workspace.out)
+    assert main(command) == ExitCode.INVALID
+    assert "notes.txt: " in capsys.readouterr().out
+    assert main(command[:-3]) == ExitCode.OK, "without --bids-validator nothing is validated"
+
+
+def test_what_could_not_be_packaged_is_not_validated(workspace, capsys):
+    workspace.rows[0]["subject"] = "a-b"
+    workspace.write()
+    assert main(["package", *inputs_of(workspace), "--bids-validator"]) == ExitCode.BAD_INPUT
+    assert "[value.label]" in capsys.readouterr().err
+
+
+def test_a26_a_missing_validator_is_told_before_anything_is_packaged(
+    workspace, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = ["package", *inputs_of(workspace), "--bids-validator"]
+    assert main(command) == ExitCode.BAD_INPUT
+    assert f"{PROGRAM} is not installed" in capsys.readouterr().err
+    task = PackageAndValidate(manifest=str(workspace.manifest), output_dir=str(workspace.out))
+    assert not task.complete()
+    assert task.requires() == []
+    assert task.verdict() is ExitCode.BAD_INPUT
+    assert not luigi.build([task], local_scheduler=True, log_level="CRITICAL")
+    assert not workspace.out.exists()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_packaging_and_validation_by_the_stock_luigi_command(workspace, workers):
+    task = ["PackageAndValidate", *inputs_of(workspace), "--workers", workers]
+    assert start_luigi(*task).returncode == ExitCode.OK
+    before = looks(workspace.out)
+    assert start_luigi(*task).returncode == ExitCode.OK
+    assert looks(workspace.out) == before
+    break_(workspace.out)
+    done = start_luigi(*task)
+    assert done.returncode == ExitCode.INVALID, done.stderr
+    assert "[NOT_INCLUDED]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert start_luigi("PackageDataset", *task[1:]).returncode == ExitCode.OK
+    mend(workspace.out)
+    assert start_luigi(*task).returncode == ExitCode.OK
+    workspace.rows[0]["subject"] = "a-b"
+    workspace.write()
+    done = start_luigi(*task)
+    assert done.returncode == ExitCode.BAD_INPUT
+    assert done.stderr.count("[value.label]") == 1
+
+
+@pytest.mark.slow
+def test_validation_through_luigid(luigid, workspace):  # noqa: F811 - the fixture
+    port, environment = luigid
+    where = ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(port), "--no-lock"]
+
+    def ask(task: str, *arguments: str) -> int:
+        command = [BIN / "luigi", "--module", "spimpack_tasks", task, *arguments, *where]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode
+
+    for workers in ("1", "2"):
+        both = ["PackageAndValidate", *inputs_of(workspace), "--workers", workers]
+        alone = ["ValidateDataset", "--dataset", str(workspace.out), "--workers", workers]
+        assert ask(*both) == ExitCode.OK
+        break_(workspace.out)
+        assert ask(*alone) == ExitCode.INVALID
+        for _ in range(4):
+            assert ask(*both) == ExitCode.INVALID
+        mend(workspace.out)
+        assert ask(*alone) == ExitCode.OK
+        assert ask(*both) == ExitCode.OK
+
+
+def finding(code: str, number: int, severity: Severity = Severity.WARNING) -> Finding:
+    return Finding(code, f"Key{number}", severity, f"sub-{number:02}/x.json", "is not good", 0)
+
+
+def test_the_page_is_short_and_says_where_the_rest_is():
+    findings = [finding("BAD", number, Severity.ERROR) for number in range(30)]
+    findings += [finding(f"HINT_{number % 20:02}", number) for number in range(40)]
+    page = Verdict(tuple(findings), "3.0.2", "1.2.7").page()
+    assert page[0] == (
+        "not valid BIDS: 30 errors, 40 warnings (bids-validator 3.0.2, BIDS schema 1.2.7)"
+    )
+    assert page[1] == "sub-00/x.json: is not good [BAD Key0]"
+    assert page[13] == "... and 18 more errors"
+    assert page[14] == "warning: 2 x HINT_00: Key0, Key20"
+    assert page[22:] == ["... and warnings of 12 more codes"]
+    assert len(page) < 25
+
+
+def test_the_page_of_a_clean_dataset_is_one_line():
+    verdict = Verdict((), "3.0.2", "1.2.7")
+    assert verdict.page() == ["valid BIDS, 0 warnings (bids-validator 3.0.2, BIDS schema 1.2.7)"]
+    assert verdict.is_valid(strict=True)
+
+
+def test_findings_cannot_command_a_terminal():
+    text = str(Finding("BAD", "", Severity.ERROR, "a\x1b[31m.txt", "no"))
+    assert text == r"a\x1b[31m.txt: no [BAD]"

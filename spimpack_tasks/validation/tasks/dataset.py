@@ -1,12 +1,15 @@
 """The task that validates a dataset, and its target: a report that is about the dataset as it is.
 
-A task knows its dataset by a fingerprint of what is in it, worked out when the task is made, so a
-scheduler that remembers an earlier run does not take it for this one.
+What keeps a dataset from being valid is mended outside of what a task knows: in the dataset, or by
+an installation. So each run makes tasks of its own (`run_id`), and a central scheduler, which gives
+up a task that has failed, and does not repeat one that was done just now, never takes the next run
+for the last one.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,6 @@ from spimpack_tasks.luigi_setup import (
 )
 from spimpack_tasks.validation.report import check_place, place_for
 from spimpack_tasks.validation.validate import (
-    DatasetChangedError,
     find_report,
     take_fingerprint,
     validate,
@@ -32,8 +34,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NOT_TO_BE_HAD = "unknown"
-"""Stands for the fingerprint where there is no dataset, or no validator."""
+
+@cache
+def _start_of_process() -> str:
+    return f"{time.time_ns():x}"
+
+
+def make_run_id(dataset: str) -> str:
+    """Return what tells tasks on a dataset from those of other runs, and of its other states."""
+    try:
+        fingerprint = take_fingerprint(dataset)
+    except (SpimpackError, OSError):
+        fingerprint = "unknown"
+    return f"{fingerprint[:16]}-{_start_of_process()}"
 
 
 class CleanReport(luigi.Target):
@@ -62,13 +75,12 @@ class ValidateDataset(luigi.Task):
     report: luigi.Parameter[str] = AbsolutePath(
         default="", description="File for the report, if not in the state directory of the dataset."
     )
-    fingerprint: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="State of the dataset; worked out from it if not given."
+    run_id: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="What tells this run from others; worked out if not given."
     )
 
-    # A scheduler gives up a task that has failed three times, for a day. But what keeps this one
-    # from its end is mended outside: in the dataset, or by an installation.
-    retry_count = 1_000_000
+    # What is wrong now is wrong a minute later.
+    retry_count = 1
 
     @classmethod
     @cache
@@ -80,14 +92,11 @@ class ValidateDataset(luigi.Task):
     def get_param_values(
         cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
     ) -> list[tuple[str, Any]]:
-        """Work out `fingerprint` where it is not given."""
+        """Work out `run_id` where it is not given."""
         values = dict(super().get_param_values(params, args, kwargs))
-        if not values["fingerprint"]:
+        if not values["run_id"]:
             make_log_readable()
-            try:
-                values["fingerprint"] = take_fingerprint(values["dataset"], full=values["full"])
-            except (SpimpackError, OSError):
-                values["fingerprint"] = NOT_TO_BE_HAD
+            values["run_id"] = make_run_id(values["dataset"])
             judge_by(lambda: cls(**values).verdict())
         return list(values.items())
 
@@ -99,21 +108,17 @@ class ValidateDataset(luigi.Task):
             check_place(self.dataset, self.report)
             report = validate(self.dataset, full=self.full)
             report.write(self.dataset, self.report)
-        if report.fingerprint != self.fingerprint:
-            message = f"{self.dataset} was changed while this run began; run it again"
-            raise DatasetChangedError(message)
         page = "\n".join(report.lines(self.dataset, place_for(self.dataset, self.report)))
         if not report.verdict.is_valid(strict=self.strict):
             raise InvalidDatasetError(page)
         logger.info("%s", page)
 
     def found(self) -> ValidationReport | None:
-        """Return the report on the dataset as it is, if it still is what the task was made for."""
+        """Return the report on the dataset as it is, `None` where there is none."""
         try:
-            report = find_report(self.dataset, full=self.full, path=self.report)
+            return find_report(self.dataset, full=self.full, path=self.report)
         except (SpimpackError, OSError):
             return None
-        return report if report and report.fingerprint == self.fingerprint else None
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the dataset asks for, `None` if it is open."""
