@@ -10,11 +10,10 @@ import pytest
 from spimpack_tasks.errors import MissingExtraError, Severity
 from spimpack_tasks.validation.bids_validator import (
     PROGRAM,
-    Finding,
     ValidatorFailedError,
-    Verdict,
     run_bids_validator,
 )
+from spimpack_tasks.validation.verdict import Finding, Verdict
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from spimpack_tasks.errors import ExitCode, Severity, SpimpackError
@@ -21,6 +22,8 @@ from spimpack_tasks.version import __version__
 
 REPORT = "validation.json"
 _ABOUT = "validation of a BIDS dataset"
+_FIELDS = tuple(field.name for field in fields(Finding))
+_values = attrgetter(*_FIELDS)
 
 
 class ReportRefusedError(SpimpackError):
@@ -40,7 +43,7 @@ class ValidationReport:
     verdict: Verdict
 
     def text(self) -> str:
-        """Return the report as JSON."""
+        """Return the report as JSON, with one finding a line."""
         verdict = self.verdict
         data = {
             "about": _ABOUT,
@@ -58,9 +61,12 @@ class ValidationReport:
                 {"code": code, "severity": severity, "count": count}
                 for code, severity, count in verdict.counts()
             ],
-            "findings": [asdict(finding) for finding in verdict.findings],
         }
-        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        head = json.dumps(data, indent=2, ensure_ascii=False).removesuffix("\n}")
+        # json.dumps with an indent is slow, and asdict is: a second for 1,000 images.
+        values = (dict(zip(_FIELDS, _values(finding), strict=True)) for finding in verdict.findings)
+        findings = ",\n    ".join(json.dumps(value, ensure_ascii=False) for value in values)
+        return f'{head},\n  "findings": [\n    {findings}\n  ]\n}}\n'
 
     def lines(self, dataset: str, kept: str) -> list[str]:
         """Return the page a user reads of `dataset`, with where the report is `kept`, if it is."""
