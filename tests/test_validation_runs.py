@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_a26_the_command_prints_and_keeps_what_was_found(dataset, capsys):
     head, *rest = capsys.readouterr().out.splitlines()
     assert head.startswith(f"{dataset}: valid BIDS, ")
     assert rest[-1] == f"the whole report: {dataset / REPORT}"
-    assert any(line.startswith("warning: 39 x SIDECAR_KEY_RECOMMENDED: BodyPart") for line in rest)
+    assert any(re.match(r"warning: \d+ x SIDECAR_KEY_RECOMMENDED: BodyPart", x) for x in rest)
     break_(dataset)
     assert main(["bids-validate", str(dataset), "--format", "json"]) == ExitCode.INVALID
     printed = capsys.readouterr().out
