@@ -144,6 +144,7 @@ def exit_codes_lines() -> Iterator[str]:
     yield "done. So the codes that your own configuration leaves open under `[retcode]` are decided"
     yield "by what has become of the dataset when the run has ended."
     yield "`spimpack verify` exits 3 where something is not as recorded."
+    yield "`spimpack bids-validate` exits 8 where a dataset is not valid, whoever made it."
     yield "`argparse` itself exits 2 where the command line cannot be understood, and an"
     yield "interrupted `spimpack` exits 130."
 

@@ -108,6 +108,11 @@ def warnings_of(dataset):
     return {names.get(warning.code, "{0.code}").format(warning) for warning in warnings}
 
 
+def test_a_dataset_can_be_validated_as_described(tmp_path):
+    place_example(tmp_path)
+    compare(DOCS / "how-to" / "validate-a-dataset.md", tmp_path)
+
+
 def test_the_backend_of_the_page_works(tmp_path):
     place_example(tmp_path)
     page = DOCS / "how-to" / "write-a-backend.md"

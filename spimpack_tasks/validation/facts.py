@@ -11,7 +11,6 @@ from spimpack_tasks.errors import Place, Report
 from spimpack_tasks.files.text import MAX_TABLE_BYTES, read_text
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.model.entities import DATATYPE
-from spimpack_tasks.readers.formats import format_of
 from spimpack_tasks.validation.inventory import EntryKind
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Facts:
             "DatasetType" not in self.description and "GeneratedBy" in self.description
         )
         """As the official validator tells it."""
-        self.images = tuple(e for e in entries if f"/{DATATYPE}/" in e.path and format_of(e.name))
+        self.images = tuple(entry for entry in entries if _is_image(entry))
         """The microscopy images, in whatever format, also those that lie behind broken links."""
 
     def path(self, path: str) -> str:
@@ -72,6 +71,11 @@ class Facts:
             self.path(path), name=path, blame=place, limit=MAX_TABLE_BYTES, report=Report()
         )
         return text or ""
+
+
+def _is_image(entry: Entry) -> bool:
+    in_place = f"/{entry.path}".split("/")[-2] == DATATYPE
+    return in_place and entry.kind is not EntryKind.FOLDER and not entry.path.endswith(".json")
 
 
 def _parse_json(text: str) -> JsonFile:
