@@ -219,7 +219,7 @@ def test_the_shadow_is_not_in_the_dataset_and_does_not_stay(dataset, tmp_path, m
     assert sorted(dataset.rglob("*")) == before
 
 
-def test_no_chunk_is_looked_at(dataset):
+def test_a27_no_chunk_is_looked_at(dataset):
     """A store whose folders cannot be read is one thing like any other."""
     (dataset / ZARR).unlink()
     (dataset / ZARR).mkdir()

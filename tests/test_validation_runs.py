@@ -446,3 +446,8 @@ def test_the_page_of_a_clean_dataset_is_one_line():
 def test_findings_cannot_command_a_terminal():
     text = str(Finding("BAD", "", Severity.ERROR, "a\x1b[31m.txt", "no"))
     assert text == r"a\x1b[31m.txt: no [BAD]"
+
+
+@pytest.mark.parametrize("task", [ValidateDataset, PackageAndValidate])
+def test_every_parameter_is_described(task):
+    assert all(parameter.description for _, parameter in task.get_params())
