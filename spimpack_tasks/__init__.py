@@ -4,6 +4,7 @@ The tasks stand here because `luigi --module spimpack_tasks` finds them by impor
 Importing it costs little more than Luigi itself: heavy libraries are imported where they are used.
 """
 
+from spimpack_tasks.joined_tasks import PackageAndValidate
 from spimpack_tasks.luigi_setup import fill_config_defaults
 from spimpack_tasks.packaging.backends.copy import CopyAssets
 from spimpack_tasks.packaging.backends.hardlink import HardlinkAssets
@@ -22,7 +23,6 @@ from spimpack_tasks.packaging.tasks.writing import (
     WriteScans,
     WriteSidecars,
 )
-from spimpack_tasks.pipelines import PackageAndValidate
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 from spimpack_tasks.version import __version__
 

@@ -1,4 +1,4 @@
-"""Joins the stages into what a user asks for. The only module that knows several stages."""
+"""Joins the stages into what a user asks for. Only `joined_tasks` knows several stages besides."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import luigi
 
@@ -16,7 +16,6 @@ from spimpack_tasks.demo.tree import draw_tree
 from spimpack_tasks.errors import (
     ConflictError,
     ExitCode,
-    MissingExtraError,
     InputError,
     Place,
     Problem,
@@ -29,7 +28,7 @@ from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.tasks.dataset import ChecksumTask, PackageDataset
+from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.packaging.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.options import understand
@@ -43,8 +42,6 @@ from spimpack_tasks.scanning.tables import (
 )
 from spimpack_tasks.state.checksums import lacks_checksum
 from spimpack_tasks.state.sweep import Status
-from spimpack_tasks.validation.bids_validator import find_validator
-from spimpack_tasks.validation.tasks.dataset import ValidateDataset, make_run_id
 from spimpack_tasks.validation.validate import find_report, validate
 
 if TYPE_CHECKING:
@@ -125,65 +122,6 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
     settled = {Verdict.UNCHANGED, Verdict.REMOVED}
     other_files = sum(not c.source and c.verdict not in settled for c in changes)
     return Outcome(code, counts, dict(sorted(datasets.items())), other_files)
-
-
-class PackageAndValidate(ChecksumTask):
-    """Package the images of a manifest into a BIDS dataset, then validate the dataset."""
-
-    run_id: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="What tells this run from others; worked out if not given."
-    )
-
-    retry_count = ValidateDataset.retry_count
-
-    @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `run_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        values["run_id"] = values["run_id"] or make_run_id(values["output_dir"])
-        return list(values.items())
-
-    def requires(self) -> list[luigi.Task]:
-        # Without the validator nothing is packaged: run() says that it is missing.
-        return self.refusal() or [self.packaging()] if has_validator() else []
-
-    def output(self) -> list[luigi.Target]:
-        return [*self.packaging().output(), self.validation().output()]
-
-    def run(self) -> None:
-        find_validator()
-        validation = self.validation()
-        if not validation.complete():
-            validation.run()
-
-    def packaging(self) -> PackageDataset:
-        """Return the task that packages."""
-        packaging: PackageDataset = self.clone(PackageDataset)
-        return packaging
-
-    def validation(self) -> ValidateDataset:
-        """Return the task that validates the dataset as it is now."""
-        return ValidateDataset(dataset=self.output_dir, strict=self.strict)
-
-    def verdict(self) -> ExitCode | None:
-        """Return the exit code that the state of the dataset asks for, `None` if it is open."""
-        code = super().verdict()
-        if code is not None:
-            return code
-        if not has_validator():
-            return ExitCode.BAD_INPUT
-        return self.validation().verdict() if self.packaging().complete() else None
-
-
-def has_validator() -> bool:
-    """Tell whether the official validator is installed."""
-    try:
-        find_validator()
-    except MissingExtraError:
-        return False
-    return True
 
 
 def validate_packaged(options: Options) -> ValidationReport:
