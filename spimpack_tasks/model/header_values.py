@@ -20,13 +20,13 @@ OVERRIDDEN = "OverriddenHeaderValues"
 TOLERANCE = 0.001
 """Relative difference that rounding explains; more is a contradiction."""
 
-_EXPONENT = {"mm": 3, "um": 0, "nm": -3}
-"""Powers of ten that make micrometres of a unit."""
+LENGTH_UNITS = {"mm": 3, "um": 0, "nm": -3}
+"""The units of PixelSize, with the power of ten that makes micrometres of each."""
 
 
 def convert_length(length: float, unit: str, to: str) -> float:
     """Return a length in another unit, shifted by decimal places, so that 0.3467 stays 0.3467."""
-    return float(Decimal(repr(length)).scaleb(_EXPONENT[unit] - _EXPONENT[to]))
+    return float(Decimal(repr(length)).scaleb(LENGTH_UNITS[unit] - LENGTH_UNITS[to]))
 
 
 def differ(one: float, other: float) -> bool:

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError, Severity, count_of
+from spimpack_tasks.model.header_values import LENGTH_UNITS, OVERRIDDEN, convert_length, differ
 from spimpack_tasks.readers.base import READERS, read_header
 from spimpack_tasks.readers.formats import SourceRefusedError, format_of
-from spimpack_tasks.readers.quantities import UM_PER_UNIT
 from spimpack_tasks.validation.inventory import EntryKind, stem_of_image
 from spimpack_tasks.validation.verdict import Finding
 
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.readers.base import Header
     from spimpack_tasks.validation.facts import Facts
-
-TOLERANCE = 0.001
-"""Relative difference of two sizes that are taken for the same."""
-
-OVERRIDE_KEY = "OverriddenHeaderValues"
-"""Sidecar key that names what its authors know to differ from the image."""
-
 
 _WITH_CONTENT = frozenset({EntryKind.FILE, EntryKind.STORE})
 
@@ -62,24 +55,24 @@ def stated_size_um(sidecar: Mapping[str, Any]) -> Sequence[float]:
     named as known to differ from the image.
     """
     size, unit = sidecar.get("PixelSize"), sidecar.get("PixelSizeUnits")
-    known = sidecar.get(OVERRIDE_KEY)
+    known = sidecar.get(OVERRIDDEN)
     if isinstance(known, dict | list) and "PixelSize" in known:
         return ()
-    if not isinstance(size, list) or not isinstance(unit, str) or unit not in UM_PER_UNIT:
+    if not isinstance(size, list) or not isinstance(unit, str) or unit not in LENGTH_UNITS:
         return ()
     if any(isinstance(n, bool) or not isinstance(n, int | float) for n in size):
         return ()
-    return [number * float(UM_PER_UNIT[unit]) for number in size]
+    return [convert_length(number, unit, "um") for number in size]
 
 
 def _compare(stated: Sequence[float], header: Header, sidecar: str) -> Iterator[Finding]:
     wrong = [
         f"{ours:g} um along {axis}, but the image says {theirs:g} um"
         for axis, ours, theirs in zip("xyz", stated, header.spacing_um_xyz, strict=False)
-        if theirs is not None and abs(ours - theirs) > TOLERANCE * theirs
+        if theirs is not None and differ(ours, theirs)
     ]
     if wrong:
-        remedy = f"correct it, or name PixelSize in {OVERRIDE_KEY}"
+        remedy = f"correct it, or name PixelSize in {OVERRIDDEN}"
         message = f"PixelSize is {'; '.join(wrong)}; {remedy}."
         yield Finding("SPIMPACK_PIXEL_SIZE", "PixelSize", Severity.ERROR, sidecar, message)
 
