@@ -28,6 +28,7 @@ from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.settled import find_seal
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.packaging.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.scanning.headers import fill_from_headers
@@ -40,7 +41,8 @@ from spimpack_tasks.scanning.tables import (
     compose_tables,
     describe_survey,
 )
-from spimpack_tasks.state.checksums import lacks_checksum
+from spimpack_tasks.state.checksums import has_lists, lacks_checksum
+from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Status
 from spimpack_tasks.validation.validate import find_report, validate
 
@@ -64,6 +66,12 @@ class Outcome:
     """Number of images by dataset_id."""
     other_files: int = 0
     """Number of files of the dataset as a whole that were not right."""
+
+    @classmethod
+    def of_nothing(cls, datasets: dict[str, int]) -> Outcome:
+        """Return the outcome of a run that found nothing to do."""
+        counts = {str(Verdict.UNCHANGED): sum(datasets.values())}
+        return cls(ExitCode.OK, counts, dict(sorted(datasets.items())))
 
     def lines(self, output_dir: str) -> list[str]:
         """Return the summary a user reads."""
@@ -89,6 +97,9 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
     InputError
         The inputs are refused, or something is in the way; nothing was written.
     """
+    seal = find_seal(options)
+    if seal is not None and not checksum and not has_lists(Store(options.output_dir)):
+        return Outcome.of_nothing(seal.groups)
     draft = make_draft(options)
     refusal = draft.refusal()
     if refusal is not None:

@@ -8,6 +8,7 @@ import luigi
 
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
 from spimpack_tasks.state.receipts import read_receipts, receipts_name
+from spimpack_tasks.state.seal import read_seal, sealed_outputs, trace_outputs
 from spimpack_tasks.state.sweep import Status, find, sweep
 
 if TYPE_CHECKING:
@@ -63,15 +64,33 @@ class WholeDataset(CurrentPlan):
     """All outputs of the current plan, and nothing of ours besides."""
 
     def __init__(
-        self, store: Store, plan_id: str, plan: Callable[[], Plan], matches: Matches
+        self,
+        store: Store,
+        plan_id: str,
+        plan: Callable[[], Plan],
+        matches: Matches,
+        found_right: Callable[[list[str], str], None],
     ) -> None:
         super().__init__(store, plan_id)
         self.plan = plan
         self.matches = matches
+        self.found_right = found_right
+        """Called with paths, and their trace before they were compared with the plan."""
 
     def exists(self) -> bool:
-        """Compare the whole dataset with the disk."""
-        return super().exists() and sweep(self.store, self.plan(), self.matches).is_right
+        """Compare the whole dataset with its seal, or else with the plan."""
+        if not super().exists():
+            return False
+        seal = read_seal(self.store)
+        if seal is not None and seal.plan_id == self.plan_id and seal.is_whole(self.store):
+            return True
+        plan = self.plan()
+        paths = sealed_outputs(self.store, plan)
+        trace = trace_outputs(self.store.output_dir, paths)
+        if not sweep(self.store, plan, self.matches).is_right:
+            return False
+        self.found_right(paths, trace)
+        return True
 
 
 class NothingStale(CurrentPlan):

@@ -45,6 +45,8 @@ class RowReader(CellReader):
         super().__init__(report)
         self.folder = folder
         self.real_directories: dict[str, str] = {}
+        self.looked_for: list[str] = []
+        """Absolute path of each source, links not resolved."""
 
     def entities(self, record: Record) -> dict[str, str] | None:
         """Return the labels by entity, `None` where one that is needed cannot be used."""
@@ -71,8 +73,10 @@ class RowReader(CellReader):
         if not text:
             return None
         path = os.path.expanduser(text) if text == "~" or text.startswith("~/") else text
+        whole = os.path.join(self.folder, path)
+        self.looked_for.append(whole)
         try:
-            return examine_source(self._real(os.path.join(self.folder, path)), path, self.formats)
+            return examine_source(self._real(whole), path, self.formats)
         except SourceRefusedError as refused:
             hint = refused.hint
             if text != text.strip():

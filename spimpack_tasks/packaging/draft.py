@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Report
-from spimpack_tasks.files.text import MAX_TABLE_BYTES, read_text
 from spimpack_tasks.model.plan import Dataset, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.headers import Headers
-from spimpack_tasks.packaging.load import Inputs, load_inputs, shown
+from spimpack_tasks.packaging.load import Inputs, load_inputs, shown, text_now
 from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
@@ -48,6 +47,8 @@ class Draft:
     dataset: Dataset | None = None
     """`None` where the inputs are refused, or were not read because the plan is saved."""
     texts: dict[str, str | None] = field(default_factory=dict, repr=False)
+    sources: list[str] = field(default_factory=list, repr=False)
+    """Path of each source that was looked for, links not resolved."""
     headers: Headers | None = None
     """What the sources' headers told, where they were asked."""
     current_before: str = ""
@@ -115,7 +116,7 @@ class Draft:
         """Tell whether the inputs still are what this draft was made from."""
         return (
             self.dataset is not None
-            and all(_text_now(path) == text for path, text in self.texts.items())
+            and all(text_now(path) == text for path, text in self.texts.items())
             and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 
@@ -176,7 +177,7 @@ def _make_draft(options: Options) -> Draft:
         return Draft(options, refused_id(report), report, texts=inputs.texts)
     dataset = _dataset(facts)
     plan_id = identify(dataset, options.output_dir)
-    return Draft(options, plan_id, report, dataset, inputs.texts, headers)
+    return Draft(options, plan_id, report, dataset, inputs.texts, inputs.sources, headers)
 
 
 def refused_id(report: Report) -> str:
@@ -196,9 +197,12 @@ def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[Place
     )
     defaults = read_defaults(inputs.document, report)
     sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
-    images = list(_read_rows(inputs.records, AssetReader(inputs.folder, sidecars, report)))
-    photos = PhotoReader(inputs.folder, (image.asset for image in images), report)
-    return [*images, *_read_rows(inputs.photos, photos)]
+    reader = AssetReader(inputs.folder, sidecars, report)
+    images = list(_read_rows(inputs.records, reader))
+    photo_reader = PhotoReader(inputs.folder, (image.asset for image in images), report)
+    photos = list(_read_rows(inputs.photos, photo_reader))
+    inputs.sources = [*reader.looked_for, *photo_reader.looked_for]
+    return [*images, *photos]
 
 
 def _read_rows(
@@ -255,7 +259,3 @@ def _blocked_folder(root: str, path: str) -> str:
         if os.path.islink(folder) or not os.path.isdir(folder):
             break
     return folder
-
-
-def _text_now(path: str) -> str | None:
-    return read_text(path, name=path, blame=Place(path), limit=MAX_TABLE_BYTES, report=Report())

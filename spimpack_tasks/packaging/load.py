@@ -44,6 +44,8 @@ class Inputs:
     participants: TsvTable | None = None
     texts: dict[str, str | None] = field(default_factory=dict)
     """Content of each file that was looked for, `None` where there is none."""
+    sources: list[str] = field(default_factory=list)
+    """Absolute path of each source that was looked for, links not resolved."""
     tables: list[str] = field(default_factory=list)
     """The scans tables that were read, as messages name them."""
     lost_rows: bool = False
@@ -120,6 +122,11 @@ def shown(path: str) -> str:
     name = path if relative.startswith(os.pardir) else relative
     # A name that is not UTF-8 can be opened, but not printed.
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def text_now(path: str) -> str | None:
+    """Return the content of a file of the inputs, `None` where there is none that can be read."""
+    return read_text(path, name=path, blame=Place(path), limit=MAX_TABLE_BYTES, report=Report())
 
 
 def _tables(

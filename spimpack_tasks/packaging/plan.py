@@ -37,7 +37,7 @@ def identify(dataset: Dataset, output_dir: str) -> str:
     two plans with one identity are equal. The place of the output matters to relative links only.
     """
     parts = [
-        [str(WRITER_VERSIONS), __version__, dataset.backend, load_backend(dataset.backend).version],
+        [dataset.backend, *writer_versions(dataset.backend)],
         os.path.realpath(output_dir) if dataset.relative_symlinks else "",
         dataset.description,
         [dataset.participants.columns, sorted(dataset.participants.rows)]
@@ -52,6 +52,11 @@ def identify(dataset: Dataset, output_dir: str) -> str:
         ],
     ]
     return _digest(parts)
+
+
+def writer_versions(backend: str) -> list[str | int]:
+    """Return the versions of all that decides what is made of the same inputs; JSON-ready."""
+    return [__version__, *WRITER_VERSIONS.values(), load_backend(backend).version]
 
 
 def make_plan(dataset: Dataset, plan_id: str, output_dir: str) -> Plan:

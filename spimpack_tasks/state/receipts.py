@@ -62,6 +62,16 @@ def read_receipts(store: Store, name: str) -> Receipts:
     return {path: Receipt(Kind(kind), *rest) for path, (kind, *rest) in data.items()}
 
 
+def receipt_files(store: Store) -> list[str]:
+    """Return the paths of all files of receipts, relative to the output directory."""
+    folder = store.path("receipts")
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    return [os.path.relpath(os.path.join(folder, name), store.output_dir) for name in names]
+
+
 def read_all_receipts(store: Store) -> dict[str, Receipts]:
     """Return all receipts by the name of their file."""
     try:

@@ -10,6 +10,7 @@ import luigi
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import Step
+from spimpack_tasks.packaging.settled import seal_dataset
 from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
 from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.writing import (
@@ -118,8 +119,14 @@ class PackageDataset(ChecksumTask):
         return self.refusal() or [*self.last_writers(), *lists]
 
     def output(self) -> list[luigi.Target]:
-        whole = WholeDataset(self.store, self.plan_id, self.whole_plan, self.matches_plan)
+        whole = WholeDataset(
+            self.store, self.plan_id, self.whole_plan, self.matches_plan, self.seal
+        )
         return [whole, *self.checksum_targets()]
+
+    def seal(self, outputs: list[str], trace: str) -> None:
+        """Note that the dataset was found right, so that the next run need not compare it."""
+        seal_dataset(self.draft, outputs, trace)
 
     def run(self) -> None:
         plan = self.whole_plan()

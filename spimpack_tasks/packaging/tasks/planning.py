@@ -24,6 +24,7 @@ from spimpack_tasks.packaging.draft import (
 )
 from spimpack_tasks.packaging.headers import HEADERS_FILE
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.settled import find_seal
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.targets import CurrentPlan, StateFile
@@ -83,7 +84,8 @@ class DatasetTask(luigi.Task):
         values = dict(super().get_param_values(params, args, kwargs))
         if not values["plan_id"]:
             make_log_readable()
-            values["plan_id"] = make_draft(_options(values)).plan_id
+            options = _options(values)
+            values["plan_id"] = (find_seal(options) or make_draft(options)).plan_id
             judge_by(lambda: cls(**values).verdict())
         return list(values.items())
 

@@ -1,0 +1,193 @@
+"""The seal: a run knows by `stat` alone that nothing has changed, and is never wrong about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import luigi
+import pytest
+from workspace import Workspace, small_workspace
+
+from spimpack_tasks import PackageDataset, pipelines
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.packaging import headers, settled
+from spimpack_tasks.packaging.draft import _drafts
+from spimpack_tasks.packaging.settled import find_seal
+from spimpack_tasks.state.checksums import FILE_LIST
+
+ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
+Change = Callable[[Workspace], object]
+
+
+def repoint(workspace: Workspace) -> None:
+    """Let the link that the table names lead to another image of the same size and time."""
+    link = workspace.root / "raw/linked.ims"
+    status = link.stat()
+    shutil.copy(link, workspace.root / "raw/other.ims")
+    os.utime(workspace.root / "raw/other.ims", ns=(status.st_atime_ns, status.st_mtime_ns))
+    link.unlink()
+    link.symlink_to("other.ims")
+
+
+def rewrite(path: Path) -> None:
+    """Write a file anew with the same size and time."""
+    status = path.stat()
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def edit_in_place(workspace: Workspace) -> None:
+    """Change a table, but neither its size nor its time."""
+    table = workspace.root / "scans.tsv"
+    status = table.stat()
+    table.write_text(table.read_text().replace("mouse", "mouze"))
+    os.utime(table, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+BREAKS: dict[str, Change] = {
+    "table edited": edit_in_place,
+    "manifest edited": lambda w: w.manifest.write_text(w.manifest.read_text() + "\n# more\n"),
+    "table of its default name appears": lambda w: (w.root / "photos.tsv").write_text("subject\n"),
+    "table is gone": lambda w: (w.root / "participants.tsv").unlink(),
+    "source touched": lambda w: os.utime(w.root / "raw/a.ims", ns=(1, 1)),
+    "metadata of a zarr touched": lambda w: os.utime(
+        w.root / "raw/b.ome.zarr/zarr.json", ns=(2**61, 2**61)
+    ),
+    "source is gone": lambda w: (w.root / "raw/a.ims").unlink(),
+    "link to a source leads elsewhere": repoint,
+    "sidecar written anew": lambda w: rewrite(w.out / f"{ONE}.json"),
+    "sidecar is gone": lambda w: (w.out / f"{ONE}.json").unlink(),
+    "image is gone": lambda w: (w.out / f"{ONE}.ims").unlink(),
+    "folder is gone": lambda w: shutil.rmtree(w.out / "sub-01"),
+    "README is gone": lambda w: (w.out / "README.md").unlink(),
+    "another README appears": lambda w: (w.out / "README.txt").write_text("mine"),
+    "receipts are gone": lambda w: shutil.rmtree(w.out / ".spimpack/receipts"),
+    "plan is gone": lambda w: shutil.rmtree(w.out / ".spimpack/plan"),
+    "another plan is the current one": lambda w: (w.out / ".spimpack/current").write_text("x"),
+    "seal is torn": lambda w: os.truncate(w.out / ".spimpack/seal.json", 100),
+    "seal is of another kind": lambda w: (w.out / ".spimpack/seal.json").write_text("[1]"),
+    "seal lacks something": lambda w: (w.out / ".spimpack/seal.json").write_text("{}"),
+}
+
+OPTIONS = {
+    "backend": {"backend": "hardlink"},
+    "relative links": {"relative_symlinks": True},
+    "strict": {"strict": True},
+    "no output": {"output_dir": ""},
+    "unknown backend": {"backend": "symlnk"},
+}
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Workspace:
+    """A packaged workspace, one source of which is named by way of a link."""
+    workspace = small_workspace(tmp_path)
+    workspace.add_row("linked-to.ims", subject="04", acquisition="4x", Species="mouse")
+    (tmp_path / "raw/linked.ims").symlink_to("linked-to.ims")
+    workspace.rows[-1]["spim_path"] = "raw/linked.ims"
+    workspace.participants.append({"participant_id": "sub-04", "genotype": "wt"})
+    assert workspace.run().exit_code == ExitCode.OK
+    assert find_seal(workspace.options()) is not None
+    return workspace
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_what_breaks_the_seal(name: str, sealed: Workspace) -> None:
+    BREAKS[name](sealed)
+    assert find_seal(sealed.options()) is None
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_seal_is_for_one_request(name: str, sealed: Workspace) -> None:
+    assert find_seal(sealed.options(**OPTIONS[name])) is None
+
+
+def test_other_software_does_not_trust_the_seal(
+    sealed: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headers, "VERSION", headers.VERSION + 1)
+    assert find_seal(sealed.options()) is None
+
+
+def test_a_sealed_dataset_is_not_compared_again(
+    sealed: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _drafts.clear()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(pipelines, "make_draft", refuse)
+    before = sealed.stamps()
+    outcome = sealed.run()
+    assert outcome.lines("out") == ["Nothing to do: 4 unchanged in out"]
+    assert sealed.stamps() == before
+
+
+def test_luigi_trusts_the_seal(sealed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    _drafts.clear()
+    luigi.task_register.Register.clear_instance_cache()
+    monkeypatch.setattr(
+        "spimpack_tasks.packaging.tasks.planning.make_draft", lambda _: pytest.fail("read again")
+    )
+    task = PackageDataset(manifest=str(sealed.manifest), output_dir=str(sealed.out))
+    assert task.complete()
+    assert task.verdict() is ExitCode.OK
+
+
+def test_a_broken_seal_is_mended_by_the_next_run(sealed: Workspace) -> None:
+    rewrite(sealed.out / f"{ONE}.json")
+    before = sealed.stamps()
+    assert sealed.run().counts["unchanged"] == 4
+    assert sealed.stamps() == before
+    assert find_seal(sealed.options()) is not None
+
+
+def test_a_source_that_changes_while_it_is_sealed_is_not_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = small_workspace(tmp_path)
+    trace_sources = settled.trace_sources
+
+    def touch_then_trace(paths: list[str]) -> str:
+        os.utime(tmp_path / "raw/a.ims", ns=(1, 1))
+        return trace_sources(paths)
+
+    monkeypatch.setattr(settled, "trace_sources", touch_then_trace)
+    assert workspace.run().exit_code == ExitCode.OK
+    assert not (workspace.out / ".spimpack/seal.json").exists()
+
+
+def test_a_disk_that_takes_no_seal_does_no_harm(sealed: Workspace) -> None:
+    seal = sealed.out / ".spimpack/seal.json"
+    seal.unlink()
+    shutil.rmtree(sealed.out / ".spimpack/tmp")
+    (sealed.out / ".spimpack/tmp").write_text("in the way")
+    assert sealed.run().exit_code == ExitCode.OK
+    assert not seal.exists()
+
+
+def test_kept_checksums_are_looked_at_in_spite_of_the_seal(sealed: Workspace) -> None:
+    sealed.run(checksum=True)
+    lists = sealed.out / ".spimpack" / FILE_LIST
+    lists.write_text("edited")
+    assert sealed.run().exit_code == ExitCode.OK
+    assert lists.read_text() != "edited"
+
+
+def test_groups_are_shown_in_the_same_way(tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path)
+    for row, group in zip(workspace.rows, ("b", "a", "b"), strict=True):
+        row["dataset_id"] = group
+    first, second = workspace.run(), workspace.run()
+    assert first.lines("out")[1:] == second.lines("out")[1:] == ["a: 1 image", "b: 2 images"]
+    assert json.loads((workspace.out / ".spimpack/seal.json").read_text())["groups"] == {
+        "a": 1,
+        "b": 2,
+    }
