@@ -33,8 +33,13 @@ DEFAULTS: dict[str, dict[str, str | int]] = {
         "unhandled_exception": ExitCode.INTERNAL.value,
     },
     "core": {"log_level": "INFO"},
-    # A task that ran but left its output undone has failed.
-    "worker": {"check_complete_on_run": "true"},
+    "worker": {
+        # A task that ran but left its output undone has failed.
+        "check_complete_on_run": "true",
+        # Each task looks at what it writes, and the last one at all; looking at what came before
+        # each task makes a fresh run of 10,000 images take a fifth longer.
+        "check_unfulfilled_deps": "false",
+    },
 }
 
 _filled: set[tuple[str, str]] = set()

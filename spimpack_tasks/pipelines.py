@@ -24,9 +24,10 @@ from spimpack_tasks.errors import (
     count_of,
 )
 from spimpack_tasks.files.atomic import write_together
+from spimpack_tasks.luigi_setup import make_log_readable
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.draft import collecting_rarely, make_draft
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.settled import find_seal
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
@@ -89,6 +90,7 @@ class Outcome:
         return [first, *groups]
 
 
+@collecting_rarely()
 def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Outcome:
     """Run PackageDataset with the local scheduler; `checksum` has the images read as well.
 
@@ -104,8 +106,14 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
     refusal = draft.refusal()
     if refusal is not None:
         raise refusal
+    make_log_readable()
     _show_messages()
     changes = find_changes(draft)
+    counts = count_verdicts(changes)
+    datasets = Counter(change.dataset_id for change in changes if change.source)
+    settled = {Verdict.UNCHANGED, Verdict.REMOVED}
+    other_files = sum(not c.source and c.verdict not in settled for c in changes)
+    del changes  # of a hundred thousand images it is large
     unread = _unread(draft) if checksum else set()
     task = PackageDataset(
         manifest=options.manifest,
@@ -115,6 +123,7 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
         overwrite=options.overwrite,
         strict=options.strict,
         checksum=checksum,
+        plan_id=draft.plan_id,
     )
     luigi.build([task], local_scheduler=True, workers=workers, no_lock=True, log_level="ERROR")
     code = task.verdict()
@@ -125,13 +134,7 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
         failed = {f.output.asset for f in findings if f.status is not Status.RIGHT} - {""}
     still_unread = _unread(draft) if checksum else set()
     failed |= still_unread
-    datasets = Counter(change.dataset_id for change in changes if change.source)
-    counts = count_verdicts(changes) | {
-        "checksums made": len(unread - still_unread),
-        "failed": len(failed),
-    }
-    settled = {Verdict.UNCHANGED, Verdict.REMOVED}
-    other_files = sum(not c.source and c.verdict not in settled for c in changes)
+    counts |= {"checksums made": len(unread - still_unread), "failed": len(failed)}
     return Outcome(code, counts, dict(sorted(datasets.items())), other_files)
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
-from spimpack_tasks.state.receipts import read_receipts, receipts_name
 from spimpack_tasks.state.seal import read_seal, sealed_outputs, trace_outputs
-from spimpack_tasks.state.sweep import Status, find, sweep
+from spimpack_tasks.state.sweep import are_right, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,13 +50,7 @@ class OutputsOnDisk(CurrentPlan):
 
     def exists(self) -> bool:
         """Compare the outputs with the disk."""
-        if not super().exists():
-            return False
-        outputs = list(self.outputs())
-        names = {receipts_name(output) for output in outputs}
-        receipts = {name: read_receipts(self.store, name) for name in names}
-        findings = find(self.store, outputs, receipts, self.matches)
-        return all(finding.status is Status.RIGHT for finding in findings)
+        return super().exists() and are_right(self.store, self.outputs(), self.matches)
 
 
 class WholeDataset(CurrentPlan):
@@ -87,7 +80,7 @@ class WholeDataset(CurrentPlan):
         plan = self.plan()
         paths = sealed_outputs(self.store, plan)
         trace = trace_outputs(self.store.output_dir, paths)
-        if not sweep(self.store, plan, self.matches).is_right:
+        if not is_whole(self.store, plan, self.matches):
             return False
         self.found_right(paths, trace)
         return True

@@ -88,9 +88,12 @@ def _split(text: str, file: str, report: Report) -> list[Row]:
     # str.splitlines would also split at characters that are legal inside a cell.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     rows = []
+    # Tables say the same over and over; kept once, that takes half of the memory.
+    known: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         if '"' not in line:
-            rows.append(Row(number, tuple(line.split("\t")), line))
+            cells = line.split("\t")
+            rows.append(Row(number, tuple(known.setdefault(c, c) for c in cells), line))
             continue
         try:
             cells = next(csv.reader([line], delimiter="\t", strict=True))

@@ -26,6 +26,8 @@ LENGTH_UNITS = {"mm": 3, "um": 0, "nm": -3}
 
 def convert_length(length: float, unit: str, to: str) -> float:
     """Return a length in another unit, shifted by decimal places, so that 0.3467 stays 0.3467."""
+    if unit == to:
+        return float(length)
     return float(Decimal(repr(length)).scaleb(LENGTH_UNITS[unit] - LENGTH_UNITS[to]))
 
 

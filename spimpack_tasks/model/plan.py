@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -151,6 +152,7 @@ class Plan:
         return sum(output.step is Step.ASSETS for output in self.outputs)
 
 
+@cache
 def bucket_of(key: str) -> str:
     """Return the two hex digits of the bucket an asset belongs to, whatever its row number."""
     return f"{blake2b(key.encode(), digest_size=2).digest()[0] % BUCKETS:02x}"

@@ -79,7 +79,7 @@ _WEIGHT = [Verdict.UNCHANGED, Verdict.CHANGED, Verdict.MISSING, Verdict.NEW, Ver
 
 def find_changes(draft: Draft) -> list[Change]:
     """Return what a run would do: assets first, then other files, then what would be removed."""
-    sweep = draft.sweep()
+    sweep = draft.before()
     assets: dict[str, list[Finding]] = {}
     others = []
     for finding in sweep.findings:

@@ -7,8 +7,11 @@ none of these has changed.
 
 from __future__ import annotations
 
+import gc
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Report
@@ -16,19 +19,20 @@ from spimpack_tasks.model.plan import Dataset, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import Inputs, load_inputs, shown, text_now
+from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
 from spimpack_tasks.packaging.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.readers.formats import stamp_source
 from spimpack_tasks.registry import load_backend
-from spimpack_tasks.state.store import Store
+from spimpack_tasks.state.store import Store, parts_of
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from spimpack_tasks.model.plan import Plan
+    from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.packaging.records import Record
     from spimpack_tasks.state.sweep import Finding
@@ -37,7 +41,7 @@ _REMEMBERED = 4
 _drafts: dict[Options, Draft] = {}
 
 
-@dataclass(slots=True)
+@dataclass
 class Draft:
     """What the inputs come to."""
 
@@ -49,18 +53,25 @@ class Draft:
     texts: dict[str, str | None] = field(default_factory=dict, repr=False)
     sources: list[str] = field(default_factory=list, repr=False)
     """Path of each source that was looked for, links not resolved."""
-    headers: Headers | None = None
-    """What the sources' headers told, where they were asked."""
+    headers: str = field(default="", repr=False)
+    """What the sources' headers told, as it is kept."""
     current_before: str = ""
     """Identity of the plan that was the current one of the output when the draft was asked for."""
     _plan: Plan | None = None
+    _parts: dict[str, list[Output]] = field(default_factory=dict, repr=False)
     _refusal: InputError | None = None
     _looked_for_conflicts: bool = False
+    _before: Sweep | None = None
 
     @property
     def store(self) -> Store:
         """The state directory of the output."""
         return Store(self.options.output_dir)
+
+    @cached_property
+    def paths(self) -> PathBuilder:
+        """What builds the paths of the images."""
+        return PathBuilder(self.store)
 
     @property
     def keys(self) -> list[str]:
@@ -82,8 +93,23 @@ class Draft:
         if self._plan is None:
             if self.dataset is None:
                 raise InputError(self.report)
-            self._plan = make_plan(self.dataset, self.plan_id, self.options.output_dir)
+            paths = self.paths.build(self.dataset.assets)
+            self._plan = make_plan(self.dataset, self.plan_id, self.options.output_dir, paths)
         return self._plan
+
+    def part(self, name: str) -> list[Output]:
+        """Return a part of the plan; where another process made it, no more than that is read."""
+        if self._plan is not None and not self._parts:
+            self._parts = parts_of(self._plan)
+        if name not in self._parts:
+            found = () if self._plan else self.store.load_plan(self.plan_id, name).outputs
+            self._parts[name] = list(found)
+        return self._parts[name]
+
+    def before(self) -> Sweep:
+        """Return how the disk stood when conflicts were looked for; it is not kept any longer."""
+        before, self._before = self._before or self.sweep(), None
+        return before
 
     def sweep(self) -> Sweep:
         """Compare the disk with the plan."""
@@ -107,7 +133,8 @@ class Draft:
     def _conflicts(self) -> Report:
         report = Report()
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
-        found = (_conflict(self.options, f, sources) for f in self.sweep().conflicts)
+        self._before = self.sweep()
+        found = (_conflict(self.options, f, sources) for f in self._before.conflicts)
         # One folder that cannot be entered is in the way of all that belongs there.
         report.extend(dict.fromkeys(problem for problem in found if problem))
         return report
@@ -122,7 +149,7 @@ class Draft:
 
     def look_afresh(self) -> Draft:
         """Note the current plan, and look for conflicts again when next asked."""
-        self._refusal, self._looked_for_conflicts = None, False
+        self._refusal, self._looked_for_conflicts, self._before = None, False, None
         if self.options.output_dir:
             self.current_before = self.store.current_plan_id()
         return self
@@ -134,7 +161,19 @@ def make_draft(options: Options) -> Draft:
     # A refused draft is never current: a source that was missing may be there by now.
     if known is not None and known.is_current():
         return known.look_afresh()
-    return _remember(_make_draft(options)).look_afresh()
+    with collecting_rarely():
+        return _remember(_make_draft(options)).look_afresh()
+
+
+@contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """Let Python look for cyclic garbage less often: ten thousand rows make a lot, and no cycle."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def find_draft(options: Options, plan_id: str) -> Draft:
@@ -177,7 +216,8 @@ def _make_draft(options: Options) -> Draft:
         return Draft(options, refused_id(report), report, texts=inputs.texts)
     dataset = _dataset(facts)
     plan_id = identify(dataset, options.output_dir)
-    return Draft(options, plan_id, report, dataset, inputs.texts, inputs.sources, headers)
+    told = headers.text() if options.writes else ""
+    return Draft(options, plan_id, report, dataset, inputs.texts, inputs.sources, told)
 
 
 def refused_id(report: Report) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.formats import Source
     from spimpack_tasks.state.store import Store
 
-VERSION = 2
+VERSION = 3
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -51,6 +52,9 @@ class HeaderFacts:
     """Whether that is because an optional library is not installed."""
 
 
+_values = attrgetter(*(each.name for each in fields(HeaderFacts)))
+
+
 class Headers:
     """The headers of the sources of one dataset."""
 
@@ -73,7 +77,7 @@ class Headers:
         if self._saved is None:
             self._saved = self._load()
         entry = self._saved.get(source.path)
-        return HeaderFacts(**entry[1]) if entry and entry[0] == stamp else _read_facts(source)
+        return HeaderFacts(*entry[1:]) if entry and entry[0] == stamp else _read_facts(source)
 
     def _load(self) -> dict[str, list[Any]]:
         try:
@@ -90,7 +94,7 @@ class Headers:
         A library that is missing now may be installed by the next run.
         """
         kept = {
-            path: [stamp, asdict(facts)]
+            path: [stamp, *_values(facts)]
             for path, (stamp, facts) in self._facts.items()
             if not facts.missing_library
         }

@@ -1,4 +1,4 @@
-"""Makes the plan of a validated dataset: pybids builds the paths, the rest goes around them."""
+"""Makes the plan of a validated dataset: each path with what belongs there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.entities import PATH_PATTERN
 from spimpack_tasks.model.plan import Dataset, Kind, Output, Plan, Step
 from spimpack_tasks.packaging.bidsignore import compose_bidsignore
 from spimpack_tasks.packaging.description import (
@@ -36,22 +35,22 @@ def identify(dataset: Dataset, output_dir: str) -> str:
     It covers everything that the outputs are made from, the versions of the writers included, so
     two plans with one identity are equal. The place of the output matters to relative links only.
     """
-    parts = [
+    head = [
         [dataset.backend, *writer_versions(dataset.backend)],
         os.path.realpath(output_dir) if dataset.relative_symlinks else "",
         dataset.description,
         [dataset.participants.columns, sorted(dataset.participants.rows)]
         if dataset.participants
         else [],
-        [
-            (
-                *(a.key, a.dataset_id, a.source, a.stamp, a.extension, a.sidecar, a.sample),
-                *(a.scan, a.origins, a.intended_for),
-            )
-            for a in dataset.assets
-        ],
     ]
-    return _digest(parts)
+    digest = blake2b(json.dumps(head).encode(), digest_size=8)
+    for a in dataset.assets:
+        values = (
+            *(a.key, a.dataset_id, a.source, a.stamp, a.extension, a.sidecar, a.sample),
+            *(a.scan, a.origins, a.intended_for),
+        )
+        digest.update(json.dumps(values).encode())
+    return digest.hexdigest()
 
 
 def writer_versions(backend: str) -> list[str | int]:
@@ -59,27 +58,13 @@ def writer_versions(backend: str) -> list[str | int]:
     return [__version__, *WRITER_VERSIONS.values(), load_backend(backend).version]
 
 
-def make_plan(dataset: Dataset, plan_id: str, output_dir: str) -> Plan:
-    """Return the plan of a dataset."""
-    paths = build_paths(dataset.assets)
+def make_plan(dataset: Dataset, plan_id: str, output_dir: str, paths: dict[str, str]) -> Plan:
+    """Return the plan of a dataset, given the path of each image by the key of its asset."""
     outputs = [*_dataset_outputs(dataset, paths)]
+    root = os.path.realpath(output_dir) if dataset.relative_symlinks else None
     for asset in dataset.assets:
-        outputs.extend(_asset_outputs(dataset, asset, paths, output_dir))
+        outputs.extend(_asset_outputs(dataset.backend, asset, paths, root))
     return Plan(plan_id, dataset.backend, tuple(outputs))
-
-
-def build_paths(assets: tuple[Asset, ...]) -> dict[str, str]:
-    """Return the image path of each asset by its key, built by pybids from our pattern.
-
-    The labels must have been validated: pybids takes any text for a label.
-    """
-    from bids.layout.writing import build_path
-
-    paths: dict[str, str] = {}
-    for asset in assets:
-        entities = asset.entities | {"suffix": asset.suffix, "extension": asset.extension}
-        paths[asset.key] = build_path(entities, [PATH_PATTERN], strict=True)
-    return paths
 
 
 def _dataset_outputs(dataset: Dataset, paths: dict[str, str]) -> Iterator[Output]:
@@ -105,25 +90,17 @@ def _dataset_outputs(dataset: Dataset, paths: dict[str, str]) -> Iterator[Output
 
 
 def _asset_outputs(
-    dataset: Dataset, asset: Asset, paths: dict[str, str], output_dir: str
+    name: str, asset: Asset, paths: dict[str, str], root: str | None
 ) -> Iterator[Output]:
     path = paths[asset.key]
     sidecar = dict(asset.sidecar)
     if asset.intended_for:
         sidecar["IntendedFor"] = [f"bids::{paths[key]}" for key in asset.intended_for]
     yield _text(_sidecar_path(path, asset), Step.SIDECARS, json_text(sidecar), asset=asset)
-    backend = load_backend(dataset.backend)
-    relative_to = os.path.join(os.path.realpath(output_dir), os.path.dirname(path))
-    target = backend.describe_target(
-        asset.source, relative_to if dataset.relative_symlinks else None
-    )
-    made_from = [
-        WRITER_VERSIONS[Step.ASSETS],
-        dataset.backend,
-        backend.version,
-        target,
-        asset.stamp,
-    ]
+    backend = load_backend(name)
+    relative_to = None if root is None else os.path.join(root, os.path.dirname(path))
+    target = backend.describe_target(asset.source, relative_to)
+    made_from = [WRITER_VERSIONS[Step.ASSETS], name, backend.version, target, asset.stamp]
     yield Output(
         path,
         Step.ASSETS,

@@ -22,8 +22,8 @@ from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.receipts import (
     Receipt,
-    read_all_receipts,
     read_receipts,
+    receipt_names,
     receipts_name,
     write_receipts,
 )
@@ -159,12 +159,10 @@ class _Publisher:
 
     def _announce(self, item: _Staged) -> None:
         """Note what is about to come, so that a run that is killed now is understood later."""
-        old = self.receipts.get(item.output.path)
-        coming = item.receipt
-        self.receipts[item.output.path] = replace(
-            old or replace(coming, fingerprint="", evidence="", sha256=""),
-            next_fingerprint=coming.fingerprint,
-            next_evidence=coming.evidence,
+        path, coming = item.output.path, item.receipt
+        old = self.receipts.get(path) or replace(coming, fingerprint="", evidence="", sha256="")
+        self.receipts[path] = replace(
+            old, next_fingerprint=coming.fingerprint, next_evidence=coming.evidence
         )
 
     def _move(self, item: _Staged) -> None:
@@ -199,7 +197,7 @@ def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
     """
     left = []
     with store.writing(plan_id), store.workplace("prune") as trash:
-        for name in read_all_receipts(store):
+        for name in receipt_names(store):
             with store.workplace(f"receipts-{name}") as place:
                 receipts = read_receipts(store, name)
                 stale = [path for path in receipts if path not in planned]

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.model.plan import ASSET_STEPS, Kind, bucket_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.store import Store, Workplace
 
@@ -39,6 +41,8 @@ class Receipt:
     next_evidence: str = ""
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+
 _values = attrgetter(*(field.name for field in fields(Receipt)))
 
 Receipts = dict[str, Receipt]
@@ -48,37 +52,46 @@ Receipts = dict[str, Receipt]
 def receipts_name(output: Output) -> str:
     """Return the name of the receipts file that an output belongs to."""
     if output.step in ASSET_STEPS:
-        return f"{output.step}-{bucket_of(output.asset)}"
-    return str(output.step)
+        return f"{output.step.value}-{bucket_of(output.asset)}"
+    return output.step.value
 
 
 def read_receipts(store: Store, name: str) -> Receipts:
     """Return the receipts in one file, none where there is no such file."""
+    data = _load(_file(store, name))
+    return {path: Receipt(_KINDS[kind], *rest) for path, (kind, *rest) in data.items()}
+
+
+def _file(store: Store, name: str) -> str:
+    return store.path("receipts", f"{name}.json")
+
+
+def _load(path: str) -> dict[str, list[str]]:
     try:
-        with open(store.path("receipts", f"{name}.json"), encoding="utf-8") as file:
-            data = json.load(file)
+        with open(path, encoding="utf-8") as file:
+            data: dict[str, list[str]] = json.load(file)
     except FileNotFoundError:
         return {}
-    return {path: Receipt(Kind(kind), *rest) for path, (kind, *rest) in data.items()}
+    return data
 
 
-def receipt_files(store: Store) -> list[str]:
-    """Return the paths of all files of receipts, relative to the output directory."""
-    folder = store.path("receipts")
+def recorded_paths(store: Store) -> Iterator[str]:
+    """Yield the path of every output on record."""
+    for name in receipt_names(store):
+        yield from _load(_file(store, name))
+
+
+def receipt_names(store: Store) -> list[str]:
+    """Return the names of all files of receipts."""
     try:
-        names = sorted(os.listdir(folder))
+        return sorted(name.removesuffix(".json") for name in os.listdir(store.path("receipts")))
     except FileNotFoundError:
         return []
-    return [os.path.relpath(os.path.join(folder, name), store.output_dir) for name in names]
 
 
 def read_all_receipts(store: Store) -> dict[str, Receipts]:
     """Return all receipts by the name of their file."""
-    try:
-        names = sorted(os.listdir(store.path("receipts")))
-    except FileNotFoundError:
-        return {}
-    return {name: read_receipts(store, name) for name in (n.removesuffix(".json") for n in names)}
+    return {name: read_receipts(store, name) for name in receipt_names(store)}
 
 
 def write_receipts(place: Workplace, name: str, receipts: Receipts) -> None:

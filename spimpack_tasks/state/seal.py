@@ -11,16 +11,18 @@ import json
 import os
 import stat
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.readers.formats import stamp_source
-from spimpack_tasks.state.receipts import receipt_files
+from spimpack_tasks.state.receipts import receipt_names
+from spimpack_tasks.state.store import STATE_DIRECTORY
 from spimpack_tasks.state.sweep import README_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.model.plan import Plan
     from spimpack_tasks.state.store import Store
@@ -71,22 +73,28 @@ def read_seal(store: Store) -> Seal | None:
         return None
 
 
+def _values(record: Seal | SealedInputs) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
 def write_seal(store: Store, seal: Seal) -> None:
     """Keep a seal; where that cannot be written, the dataset is as right without."""
+    text = json.dumps(_values(seal) | {"inputs": _values(seal.inputs)})
     with suppress(OSError), store.workplace("seal") as place:
-        place.write(SEAL_FILE, json.dumps(asdict(seal)).encode())
+        place.write(SEAL_FILE, text.encode())
 
 
 def sealed_outputs(store: Store, plan: Plan) -> list[str]:
     """Return the paths that a seal of a dataset covers."""
     outputs = [output.path for output in plan.outputs]
+    receipts = (f"{STATE_DIRECTORY}/receipts/{name}.json" for name in receipt_names(store))
     # A README of any name stands for ours.
-    return [*outputs, *README_NAMES, *receipt_files(store)]
+    return [*outputs, *README_NAMES, *receipts]
 
 
 def trace_outputs(root: str, paths: Iterable[str]) -> str:
     """Return a digest of what `lstat` says of paths below a folder."""
-    return _digest([_trace(f"{root}/{path}") for path in paths])
+    return _digest(_trace(f"{root}/{path}") for path in paths)
 
 
 def _trace(path: str) -> tuple[int, ...]:
@@ -99,7 +107,7 @@ def _trace(path: str) -> tuple[int, ...]:
 
 def trace_sources(paths: Iterable[str]) -> str:
     """Return a digest of what `stat` says of sources, and of the metadata of an OME-Zarr."""
-    return _digest([_trace_source(path) for path in paths])
+    return _digest(map(_trace_source, paths))
 
 
 def _trace_source(path: str) -> tuple[int, ...]:
@@ -111,5 +119,8 @@ def _trace_source(path: str) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns, *inner
 
 
-def _digest(traces: list[tuple[int, ...]]) -> str:
-    return blake2b(json.dumps(traces).encode(), digest_size=16).hexdigest()
+def _digest(traces: Iterator[tuple[int, ...]]) -> str:
+    digest = blake2b(digest_size=16)
+    while some := list(islice(traces, 1000)):
+        digest.update(json.dumps(some).encode())
+    return digest.hexdigest()

@@ -29,11 +29,27 @@ from spimpack_tasks.files.atomic import discard, write_atomically, write_new
 from spimpack_tasks.model.plan import ASSET_STEPS, Kind, Output, Plan, Step, bucket_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 STATE_DIRECTORY = ".spimpack"
 
+_STEPS = {step.value: step for step in Step}
+_KINDS = {kind.value: kind for kind in Kind}
+
 _values = attrgetter(*(field.name for field in fields(Output)))
+
+
+DATASET_PART = "dataset"
+"""The part of a plan that is of no single image; the others are named by their buckets."""
+
+
+def parts_of(plan: Plan) -> dict[str, list[Output]]:
+    """Return the parts in which a plan is saved."""
+    parts: dict[str, list[Output]] = {DATASET_PART: []}
+    for output in plan.outputs:
+        name = bucket_of(output.asset) if output.step in ASSET_STEPS else DATASET_PART
+        parts.setdefault(name, []).append(output)
+    return parts
 
 
 class Store:
@@ -124,9 +140,14 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return ""
 
-    def make_current(self, plan: Plan) -> None:
-        """Save a plan and make it the current one, when no writer of another plan is at work."""
+    def make_current(self, plan: Plan, notes: Mapping[str, str] | None = None) -> None:
+        """Save a plan and make it the current one, when no writer of another plan is at work.
+
+        `notes` are texts by file name that planning wants to find again.
+        """
         with self.workplace("writers") as place:
+            for name, text in (notes or {}).items():
+                place.write(name, text.encode())
             if not self.has_plan(plan.plan_id):
                 self._save(plan, place)
             place.write("current", f"{plan.plan_id}\n".encode())
@@ -136,20 +157,16 @@ class Store:
         return os.path.isdir(self.path("plan", plan_id))
 
     def _save(self, plan: Plan, place: Workplace) -> None:
-        parts: dict[str, list[Output]] = {"dataset": []}
-        for output in plan.outputs:
-            name = bucket_of(output.asset) if output.step in ASSET_STEPS else "dataset"
-            parts.setdefault(name, []).append(output)
         temporary = place.temporary()
         os.mkdir(temporary)
-        for name, outputs in parts.items():
+        for name, outputs in parts_of(plan).items():
             data = {"backend": plan.backend, "outputs": [_values(output) for output in outputs]}
             text = json.dumps(data, ensure_ascii=False)
             write_new(os.path.join(temporary, f"{name}.json"), text.encode())
         os.rename(temporary, self.path("plan", plan.plan_id))
 
     def load_plan(self, plan_id: str, part: str | None = None) -> Plan:
-        """Return a saved plan, or only the bucket or `dataset` part of it."""
+        """Return a saved plan, or only a part of it."""
         folder = self.path("plan", plan_id)
         names = [f"{part}.json"] if part else sorted(os.listdir(folder))
         outputs: list[Output] = []
@@ -159,7 +176,7 @@ class Store:
                 data: dict[str, Any] = json.load(file)
             backend = data["backend"]
             outputs.extend(
-                Output(path, Step(step), Kind(kind), *rest)
+                Output(path, _STEPS[step], _KINDS[kind], *rest)
                 for path, step, kind, *rest in data["outputs"]
             )
         return Plan(plan_id, backend, tuple(outputs))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.state.receipts import read_all_receipts, read_receipts, receipts_name
+from spimpack_tasks.state.receipts import read_receipts, receipt_names, receipts_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,6 +61,7 @@ class Finding:
     output: Output
     status: Status
     receipt: Receipt | None
+    """What we know of it, unless it is right."""
 
 
 def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches) -> Status:
@@ -166,30 +167,71 @@ class Sweep:
 
 def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     """Say how every output of a plan stands."""
-    receipts = read_all_receipts(store)
-    findings = tuple(find(store, plan.outputs, receipts, matches))
-    planned = {output.path for output in plan.outputs}
-    stale = {path for part in receipts.values() for path in part if path not in planned}
-    return Sweep(findings, tuple(sorted(stale)))
+    findings: list[Finding] = []
+    stale: list[str] = []
+    for part in _parts(store, plan.outputs, all_receipts=True):
+        findings.extend(part.findings(matches))
+        stale.extend(part.receipts.keys() - part.planned)
+    return Sweep(tuple(findings), tuple(sorted(stale)))
 
 
-def find(
-    store: Store, outputs: Iterable[Output], receipts: dict[str, Receipts], matches: Matches
-) -> Iterator[Finding]:
-    """Yield how each output stands, given all receipts by the name of their file."""
-    nothing: Receipts = {}
-    blocked = _BlockedFolders(store.output_dir)
+def is_whole(store: Store, plan: Plan, matches: Matches) -> bool:
+    """Tell whether the disk matches a plan; the first thing that does not is enough."""
+    return all(
+        part.is_right(matches) and part.receipts.keys() <= part.planned
+        for part in _parts(store, plan.outputs, all_receipts=True)
+    )
+
+
+def are_right(store: Store, outputs: Iterable[Output], matches: Matches) -> bool:
+    """Tell whether the disk holds these outputs of a plan."""
+    return all(part.is_right(matches) for part in _parts(store, outputs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Outputs that share a file of receipts. Held one at a time, so that memory stays small."""
+
+    store: Store
+    name: str
+    outputs: list[Output]
+    receipts: Receipts
+    blocked: _BlockedFolders
+
+    @property
+    def planned(self) -> set[str]:
+        return {output.path for output in self.outputs}
+
+    def is_right(self, matches: Matches) -> bool:
+        return all(finding.status is Status.RIGHT for finding in self.findings(matches))
+
+    def findings(self, matches: Matches) -> Iterator[Finding]:
+        """Yield how each output stands."""
+        root = self.store.output_dir
+        for output in self.outputs:
+            receipt = self.receipts.get(output.path)
+            status = _inspect_moving(root, output, receipt, matches)
+            if status is None or status in CONFLICTS:
+                # A run that is at work may have written it after the receipts were read.
+                receipt = read_receipts(self.store, self.name).get(output.path)
+                status = inspect(root, output, receipt, matches)
+            if status is not Status.RIGHT and output.path.rpartition("/")[0] in self.blocked:
+                status = Status.BLOCKED
+            yield Finding(output, status, None if status is Status.RIGHT else receipt)
+
+
+def _parts(
+    store: Store, outputs: Iterable[Output], *, all_receipts: bool = False
+) -> Iterator[_Part]:
+    """Yield outputs with their receipts; with `all_receipts`, also receipts without outputs."""
+    parts: dict[str, list[Output]] = {}
     for output in outputs:
-        name = receipts_name(output)
-        receipt = receipts.get(name, nothing).get(output.path)
-        status = _inspect_moving(store.output_dir, output, receipt, matches)
-        if status is None or status in CONFLICTS:
-            # A run that is at work may have written it after the receipts were read.
-            receipt = read_receipts(store, name).get(output.path)
-            status = inspect(store.output_dir, output, receipt, matches)
-        if status is not Status.RIGHT and output.path.rpartition("/")[0] in blocked:
-            status = Status.BLOCKED
-        yield Finding(output, status, receipt)
+        parts.setdefault(receipts_name(output), []).append(output)
+    for name in receipt_names(store) if all_receipts else ():
+        parts.setdefault(name, [])
+    blocked = _BlockedFolders(store.output_dir)
+    for name, part in parts.items():
+        yield _Part(store, name, part, read_receipts(store, name), blocked)
 
 
 def _inspect_moving(

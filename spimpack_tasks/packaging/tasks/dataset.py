@@ -17,11 +17,10 @@ from spimpack_tasks.packaging.tasks.writing import (
     DATASET_STEPS,
     LinkAssets,
     WriteSidecars,
-    load_whole_plan,
 )
 from spimpack_tasks.state.checksums import has_lists, write_lists
 from spimpack_tasks.state.publish import prune
-from spimpack_tasks.state.receipts import read_all_receipts
+from spimpack_tasks.state.receipts import recorded_paths
 from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStale, WholeDataset
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ class PruneStale(DatasetTask):
     def stale(self) -> Iterator[str]:
         """Yield the paths on record that the plan does not have."""
         planned = self._planned()
-        for receipts in read_all_receipts(self.store).values():
-            yield from (path for path in receipts if path not in planned)
+        yield from (path for path in recorded_paths(self.store) if path not in planned)
 
     def run(self) -> None:
         with disk_trouble_told():
@@ -63,7 +61,7 @@ class PruneStale(DatasetTask):
             logger.warning(message, path)
 
     def _planned(self) -> set[str]:
-        return {o.path for o in load_whole_plan(self.store.output_dir, self.plan_id).outputs}
+        return {o.path for o in self.draft.plan().outputs}
 
 
 class ChecksumTask(DatasetTask):
@@ -90,7 +88,7 @@ class ChecksumTask(DatasetTask):
 
     def whole_plan(self) -> Plan:
         """Return the plan; it must have been saved."""
-        return load_whole_plan(self.store.output_dir, self.plan_id)
+        return self.draft.plan()
 
     def _images(self) -> list[Output]:
         return [output for output in self.whole_plan().outputs if output.step is Step.ASSETS]

@@ -24,6 +24,7 @@ from spimpack_tasks.packaging.draft import (
 )
 from spimpack_tasks.packaging.headers import HEADERS_FILE
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.settled import find_seal
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.store import Store
@@ -153,13 +154,12 @@ class ValidateManifest(DatasetTask):
         _refuse_other_plan(draft, self.plan_id)
         for problem in draft.report.sorted():
             logger.warning("%s", problem)
-        headers = draft.headers.text() if draft.headers is not None else ""
         text = json.dumps([problem.as_dict() for problem in draft.report.sorted()], indent=2)
         with disk_trouble_told():
             self.store.create()
             with self.store.workplace("validated") as place:
-                if headers:
-                    place.write(HEADERS_FILE, headers.encode())
+                if draft.headers:
+                    place.write(HEADERS_FILE, draft.headers.encode())
                 place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
 
 
@@ -176,7 +176,8 @@ class BuildPaths(DatasetTask):
         draft = self.draft
         _refuse_other_plan(draft, self.plan_id)
         with disk_trouble_told():
-            self.store.make_current(draft.plan())
+            plan = draft.plan()
+            self.store.make_current(plan, {PATHS_FILE: draft.paths.text()})
 
 
 def _refuse_other_plan(draft: Draft, plan_id: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
@@ -13,13 +12,13 @@ from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.publish import ImageMaker, publish
-from spimpack_tasks.state.store import Store
+from spimpack_tasks.state.store import DATASET_PART
 from spimpack_tasks.targets import OutputsOnDisk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.model.plan import Output
 
 
 class WriteOutputs(DatasetTask):
@@ -35,8 +34,7 @@ class WriteOutputs(DatasetTask):
 
     def outputs(self) -> list[Output]:
         """Return the outputs that this task brings about; the plan must have been saved."""
-        plan = _plan_part(self.store.output_dir, self.plan_id, "dataset")
-        return [output for output in plan.outputs if output.step is self.step]
+        return [output for output in self.draft.part(DATASET_PART) if output.step is self.step]
 
     def run(self) -> None:
         maker = ImageMaker(self.matches_plan, load_backend(self.backend).make)
@@ -114,12 +112,12 @@ class AssetTask(WriteOutputs):
             yield self.clone(unit=unit)
 
     def outputs(self) -> list[Output]:
-        folder, plan_id, unit = self.store.output_dir, self.plan_id, self.unit
+        unit = self.unit
         if not unit:
-            return [o for o in load_whole_plan(folder, plan_id).outputs if o.step is self.step]
+            return [o for o in self.draft.plan().outputs if o.step is self.step]
         is_bucket = len(unit) == len(bucket_of(unit))
-        plan = _plan_part(folder, plan_id, unit if is_bucket else bucket_of(unit))
-        ours = (output for output in plan.outputs if output.step is self.step)
+        part = self.draft.part(unit if is_bucket else bucket_of(unit))
+        ours = (output for output in part if output.step is self.step)
         return [output for output in ours if is_bucket or output.asset == unit]
 
     def run(self) -> None:
@@ -202,15 +200,3 @@ DATASET_STEPS = (
     WriteReadme,
     WriteBidsIgnore,
 )
-
-
-@lru_cache(maxsize=4 * BUCKETS)
-def _plan_part(output_dir: str, plan_id: str, part: str) -> Plan:
-    """Return a part of a saved plan; a plan never changes, so it may be kept."""
-    return Store(output_dir).load_plan(plan_id, part)
-
-
-@lru_cache(maxsize=2)
-def load_whole_plan(output_dir: str, plan_id: str) -> Plan:
-    """Return a saved plan, kept as its parts are."""
-    return Store(output_dir).load_plan(plan_id)

@@ -1,0 +1,69 @@
+"""Paths are those of pybids, which is asked once for each combination of entities."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bids.layout.writing import build_path
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spimpack_tasks.model.entities import ENTITIES, PATH_PATTERN, PHOTO_SUFFIX, SUFFIX
+from spimpack_tasks.model.plan import Asset
+from spimpack_tasks.packaging import paths
+from spimpack_tasks.packaging.paths import PATHS_FILE, PathBuilder
+from spimpack_tasks.state.store import Store
+
+LABEL = st.text("abcXYZ0123456789", min_size=1, max_size=12)
+LABELS = st.fixed_dictionaries(
+    {entity.name: LABEL for entity in ENTITIES if entity.required},
+    optional={entity.name: LABEL for entity in ENTITIES if not entity.required},
+)
+EXTENSIONS = st.sampled_from([".ome.zarr", ".ome.tif", ".ims", ".nii.gz", ".png"])
+
+
+def make_asset(entities: dict[str, str], suffix: str, extension: str) -> Asset:
+    return Asset(
+        key="key",
+        dataset_id="",
+        entities=entities,
+        source="",
+        stamp=(0, 0),
+        extension=extension,
+        valid_in_bids=True,
+        sidecar={},
+        suffix=suffix,
+    )
+
+
+@given(entities=LABELS, suffix=st.sampled_from([SUFFIX, PHOTO_SUFFIX]), extension=EXTENSIONS)
+def test_paths_are_those_of_pybids(entities: dict[str, str], suffix: str, extension: str) -> None:
+    builder = PathBuilder(Store("/nowhere"))
+    whole = entities | {"suffix": suffix, "extension": extension}
+    expected = build_path(whole, [PATH_PATTERN], strict=True)
+    assert builder.build([make_asset(entities, suffix, extension)]) == {"key": expected}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "asks"),
+    [pytest.param(PATH_PATTERN, 0, id="same pattern"), pytest.param("other", 1, id="other one")],
+)
+def test_what_was_kept_is_not_asked_again(
+    pattern: str, asks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path))
+    assets = [
+        make_asset({"subject": subject, "sample": "brain"}, SUFFIX, ".ims") for subject in "ab"
+    ]
+    first = PathBuilder(store)
+    built = first.build(assets)
+    store.create()
+    kept = json.loads(first.text()) | {"pattern": pattern}
+    Path(store.path(PATHS_FILE)).write_text(json.dumps(kept))
+    asked = []
+    ask = paths._ask_pybids
+    monkeypatch.setattr(paths, "_ask_pybids", lambda *what: asked.append(what) or ask(*what))
+    assert PathBuilder(store).build(assets) == built
+    assert len(asked) == asks
