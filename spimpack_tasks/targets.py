@@ -38,19 +38,21 @@ class CurrentPlan(luigi.Target):
         return self.store.current_plan_id() == self.plan_id and self.store.has_plan(self.plan_id)
 
 
-class OutputsOnDisk(CurrentPlan):
-    """Outputs of the current plan, each as planned and on record."""
+class OutputsOnDisk(luigi.Target):
+    """Outputs of a plan, each as planned and on record, whether the plan is saved yet or not."""
 
     def __init__(
-        self, store: Store, plan_id: str, outputs: Callable[[], Iterable[Output]], matches: Matches
+        self, store: Store, outputs: Callable[[], Iterable[Output] | None], matches: Matches
     ) -> None:
-        super().__init__(store, plan_id)
+        self.store = store
         self.outputs = outputs
+        """Returns `None` where there is no plan."""
         self.matches = matches
 
     def exists(self) -> bool:
         """Compare the outputs with the disk."""
-        return super().exists() and are_right(self.store, self.outputs(), self.matches)
+        outputs = self.outputs()
+        return outputs is not None and are_right(self.store, outputs, self.matches)
 
 
 class WholeDataset(CurrentPlan):

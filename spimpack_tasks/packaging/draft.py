@@ -97,6 +97,11 @@ class Draft:
             self._plan = make_plan(self.dataset, self.plan_id, self.options.output_dir, paths)
         return self._plan
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether there is a plan."""
+        return self.dataset is not None or self.store.has_plan(self.plan_id)
+
     def part(self, name: str) -> list[Output]:
         """Return a part of the plan; where another process made it, no more than that is read."""
         if self._plan is not None and not self._parts:

@@ -12,7 +12,7 @@ from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.settled import seal_dataset
 from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
-from spimpack_tasks.packaging.tasks.planning import DatasetTask
+from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import (
     DATASET_STEPS,
     LinkAssets,
@@ -35,7 +35,7 @@ class PruneStale(DatasetTask):
     """Remove what earlier runs wrote and the plan no longer has."""
 
     def requires(self) -> list[luigi.Task]:
-        return self.refusal() or list(self.steps())
+        return self.refusal() or [self.clone(BuildPaths), *self.steps()]
 
     def steps(self) -> Iterator[luigi.Task]:
         """Yield the tasks that write, each unit on its own."""
@@ -127,5 +127,9 @@ class PackageDataset(ChecksumTask):
         seal_dataset(self.draft, outputs, trace)
 
     def run(self) -> None:
+        # What was right when this run began may have been written by one that it has overtaken.
+        for task in () if self.complete() else self.last_writers():
+            if not task.complete():
+                task.run()
         plan = self.whole_plan()
         logger.info("%s in %s", count_of(plan.asset_count, "image"), self.output_dir)

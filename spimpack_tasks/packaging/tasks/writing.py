@@ -30,10 +30,15 @@ class WriteOutputs(DatasetTask):
         return self.refusal() or [self.clone(BuildPaths)]
 
     def output(self) -> luigi.Target:
-        return OutputsOnDisk(self.store, self.plan_id, self.outputs, self.matches_plan)
+        return OutputsOnDisk(self.store, self.planned_outputs, self.matches_plan)
+
+    def planned_outputs(self) -> list[Output] | None:
+        """Return the outputs that this task brings about, `None` while there is no such plan."""
+        draft = self.draft
+        return self.outputs() if draft.is_planned and draft.plan_id == self.plan_id else None
 
     def outputs(self) -> list[Output]:
-        """Return the outputs that this task brings about; the plan must have been saved."""
+        """Return the outputs that this task brings about; there must be a plan."""
         return [output for output in self.draft.part(DATASET_PART) if output.step is self.step]
 
     def run(self) -> None:
