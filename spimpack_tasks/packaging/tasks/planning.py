@@ -147,7 +147,7 @@ class ValidateManifest(DatasetTask):
         return StateFile(self.store, "validated", self.plan_id)
 
     def run(self) -> None:
-        draft = make_draft(self.options)
+        draft = self.draft
         error = draft.refusal()
         if error is not None:
             raise error
