@@ -104,6 +104,8 @@ class Draft:
 
     def part(self, name: str) -> list[Output]:
         """Return a part of the plan; where another process made it, no more than that is read."""
+        if self._plan is None and not self.store.has_plan(self.plan_id):
+            self.plan()  # nobody has saved it yet
         if self._plan is not None and not self._parts:
             self._parts = parts_of(self._plan)
         if name not in self._parts:
