@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import luigi
 import luigi.configuration
 import luigi.retcodes
+from luigi.rpc import RPCError
 from luigi.worker import TaskException
 
 from spimpack_tasks.errors import ExitCode, OutputError, SpimpackError
+from spimpack_tasks.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +108,26 @@ def disk_trouble_told() -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         message = f"{where}{error.strerror or error}; run it again when that is mended"
         raise OutputError(message) from error
+
+
+def progress_of(task: luigi.Task) -> Progress:
+    """Return the progress of a task that runs, as its scheduler shows it.
+
+    A scheduler that is away is told no more: the work must not wait for it.
+    """
+
+    def tell(percentage: int, message: str) -> bool:
+        # A task that is run by hand, and not by a worker, has nobody to tell.
+        if task.set_status_message is None or task.set_progress_percentage is None:
+            return False
+        try:
+            task.set_status_message(message)
+            task.set_progress_percentage(percentage)
+        except RPCError:
+            return False
+        return True
+
+    return Progress(tell)
 
 
 class ReadableLog(logging.Filter):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
 from spimpack_tasks.errors import OutputError
-from spimpack_tasks.luigi_setup import disk_trouble_told
+from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
 from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.registry import load_backend
@@ -16,9 +17,10 @@ from spimpack_tasks.state.store import DATASET_PART
 from spimpack_tasks.targets import OutputsOnDisk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.progress import Progress
 
 
 class WriteOutputs(DatasetTask):
@@ -42,11 +44,11 @@ class WriteOutputs(DatasetTask):
         return [output for output in self.draft.part(DATASET_PART) if output.step is self.step]
 
     def run(self) -> None:
-        maker = ImageMaker(self.matches_plan, load_backend(self.backend).make)
+        outputs = self.outputs()
+        make = _count_images(load_backend(self.backend).make, progress_of(self), len(outputs))
+        maker = ImageMaker(self.matches_plan, make)
         with disk_trouble_told():
-            failures = publish(
-                self.store, self.plan_id, self.outputs(), maker, overwrite=self.overwrite
-            )
+            failures = publish(self.store, self.plan_id, outputs, maker, overwrite=self.overwrite)
         if failures:
             raise OutputError("\n".join(f"{f.path}: {f.reason}" for f in failures))
 
@@ -205,3 +207,16 @@ DATASET_STEPS = (
     WriteReadme,
     WriteBidsIgnore,
 )
+
+
+def _count_images(
+    make: Callable[[Output, str], None], progress: Progress, total: int
+) -> Callable[[Output, str], None]:
+    """Return `make`, with the images that it has made told as progress."""
+    numbers = count()
+
+    def make_and_count(output: Output, path: str) -> None:
+        progress.reach(next(numbers), total, "images made")
+        make(output, path)
+
+    return make_and_count
