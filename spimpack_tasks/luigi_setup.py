@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import luigi
 import luigi.configuration
+import luigi.interface
 import luigi.retcodes
 from luigi.rpc import RPCError
 from luigi.worker import TaskException
@@ -44,6 +47,11 @@ DEFAULTS: dict[str, dict[str, str | int]] = {
     },
 }
 
+RPC_OPTIONS = frozenset(
+    f"rpc_{name}" for name in ("connect_timeout", "log_retries", "retry_attempts", "retry_wait")
+)
+"""Options of `[core]` that Luigi obeys, but of which it would warn that it does not know them."""
+
 _filled: set[tuple[str, str]] = set()
 
 Judge = Callable[[], ExitCode | None]
@@ -58,6 +66,7 @@ def fill_config_defaults() -> None:
             if not any(config.has_option(section, name) for name in spellings):
                 config.set(section, option, str(value))
                 _filled.add((section, option))
+    luigi.interface.core.ignore_unconsumed |= RPC_OPTIONS
 
 
 class JudgedCodes(luigi.retcodes.retcode):
@@ -74,10 +83,13 @@ class JudgedCodes(luigi.retcodes.retcode):
         """Return what the judge says in place of a code that the user did not choose."""
         code = super().__getattribute__(name)
         judge = JudgedCodes.judge
-        if judge is not None and name != "unhandled_exception" and ("retcode", name) in _filled:
-            verdict = judge()
-            return code if verdict is None else int(verdict)
-        return code
+        is_bug = name == "unhandled_exception" and not isinstance(sys.exception(), RPCError)
+        if judge is None or is_bug or ("retcode", name) not in _filled:
+            return code
+        verdict = judge()
+        if verdict is None:
+            return ExitCode.NOT_RUN.value if name == "unhandled_exception" else code
+        return int(verdict)
 
 
 def judge_by(judge: Judge) -> None:
@@ -150,7 +162,10 @@ class ReadableLog(logging.Filter):
         message = None if debugging else _plain_message(error)
         if message:
             record.msg, record.args, record.exc_info = "%s", (message,), None
+        elif str(record.msg).startswith(_NO_ANSWER) and not debugging:
+            record.exc_info = None
         chatter = record.levelno == logging.INFO and str(record.msg).startswith(self._PER_TASK)
+        _hide_password(record)
         return debugging or not chatter
 
 
@@ -158,6 +173,8 @@ def _plain_message(error: BaseException | None) -> str | None:
     """Return what a user needs to know of an error, `None` for a bug."""
     if isinstance(error, SpimpackError):
         return str(error)
+    if isinstance(error, RPCError):
+        return f"{error}; see that luigid runs there, then run it again"
     if isinstance(error, (RuntimeError, TaskException)) and str(error).startswith(_OVERTAKEN):
         return "superseded: another run is at work on this output; run it again when that has ended"
     return None
@@ -168,6 +185,19 @@ _OVERTAKEN = (
     "Unfulfilled depend",
     "Task finished running, but complete() is still returning false",
 )
+
+
+# What Luigi says, with a traceback, each time that it asks a scheduler in vain.
+_NO_ANSWER = "Failed connecting to remote scheduler"
+
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def _hide_password(record: logging.LogRecord) -> None:
+    """Take user and password out of the address of a scheduler."""
+    text = record.getMessage()
+    if _PASSWORD.search(text):
+        record.msg, record.args = "%s", (_PASSWORD.sub("", text),)
 
 
 def make_log_readable() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Package with a central scheduler, one worker and one assistant, all on this machine.
+# Package with a central scheduler, one worker and two assistants, all on this machine.
 #
 #   workflows/luigid.sh MANIFEST OUTPUT_DIR [further options of PackageDataset]
 #
@@ -34,8 +34,9 @@ spimpack validate "${inputs[@]}"
 port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 luigid --address 127.0.0.1 --port "$port" --state-path "$state/state.pickle" \
     --logdir "$state" --pidfile "$state/luigid.pid" >"$state/luigid.log" 2>&1 &
-processes+=($!)
-for _ in $(seq 100); do
+luigid=$!
+processes+=("$luigid")
+for _ in {1..100}; do
     (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
     sleep 0.1
 done
@@ -43,10 +44,21 @@ echo "luigid: http://127.0.0.1:$port"
 
 run=(luigi --module spimpack_tasks PackageDataset "${inputs[@]}"
     --scheduler-host 127.0.0.1 --scheduler-port "$port" --no-lock)
-"${run[@]}" --assistant >"$state/assistant.log" 2>&1 &
-processes+=($!)
+assistants=()
+for number in 1 2; do
+    "${run[@]}" --assistant >"$state/assistant-$number.log" 2>&1 &
+    assistants+=($!)
+    processes+=($!)
+done
+"${run[@]}" &
+main=$!
+processes+=("$main")
+wait "$main" || echo "luigi: exit code $?"
 
-# If luigid or all workers are lost, the command below does what was left undone; it has nothing to
-# do otherwise.
-"${run[@]}" || echo "luigi: exit code $?"
+# Assistants wait for ever; this tells them to finish what they are at, and to leave.
+kill -USR1 "${assistants[@]}" 2>/dev/null || true
+wait "${assistants[@]}" || true
+processes=("$luigid")
+
+# If luigid or all workers were lost, this does what was left undone; it has nothing to do otherwise.
 spimpack package "${inputs[@]}"
