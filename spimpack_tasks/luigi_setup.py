@@ -22,7 +22,7 @@ import luigi.retcodes
 from luigi.rpc import RPCError
 from luigi.worker import TaskException
 
-from spimpack_tasks.errors import ExitCode, OutputError, SpimpackError
+from spimpack_tasks.errors import ExitCode, MissingExtraError, OutputError, SpimpackError
 from spimpack_tasks.progress import Progress
 
 if TYPE_CHECKING:
@@ -173,6 +173,8 @@ def _plain_message(error: BaseException | None) -> str | None:
     """Return what a user needs to know of an error, `None` for a bug."""
     if isinstance(error, SpimpackError):
         return str(error)
+    if isinstance(error, AssertionError) and "requests-unixsocket" in str(error):
+        return str(MissingExtraError("requests-unixsocket", "cluster"))
     if isinstance(error, RPCError):
         return f"{error}; see that luigid runs there, then run it again"
     if isinstance(error, (RuntimeError, TaskException)) and str(error).startswith(_OVERTAKEN):

@@ -1,4 +1,4 @@
-"""A scheduler and workers of their own processes, for tests that kill them; all end with the test."""
+"""A scheduler and workers in processes of their own, for tests that kill them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from markdown_blocks import ROOT, environment_of_tests
 from workspace import Workspace
@@ -44,6 +44,15 @@ def shorten(folder: Path) -> Path:
     with path.open("w") as file:
         config.write(file)
     return path
+
+
+def images_for(folder: Path, number: int) -> Workspace:
+    """Return a workspace with so many images, written."""
+    workspace = Workspace(folder)
+    for index in range(number):
+        workspace.add_row(f"{index}.ims", subject=f"{index:02}", acquisition="4x")
+    workspace.write()
+    return workspace
 
 
 class Gate:
@@ -77,6 +86,21 @@ class Gate:
         if not self.log.exists():
             return []
         return [int(line.split()[0]) for line in self.log.read_text().splitlines()]
+
+    def images(self) -> list[str]:
+        """Return each image that was begun."""
+        return [line.split()[1] for line in self.log.read_text().splitlines()]
+
+    def processes(self) -> dict[int, str]:
+        """Return what still runs of all that was started with this gate, with its command line."""
+        mark = f"GATED_BACKEND_LOG={self.log}\0".encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdecimal() and mark in (entry / "environ").read_bytes():
+                    command = (entry / "cmdline").read_bytes()
+                    found[int(entry.name)] = command.replace(b"\0", b" ").decode()
+        return found
 
     def wait_for(self, worker: subprocess.Popen[bytes]) -> None:
         """Wait until a worker, or a process of it, has begun an image."""
@@ -122,7 +146,7 @@ class Cluster:
         self.processes: list[subprocess.Popen[bytes]] = []
         folder.mkdir(exist_ok=True)
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         self.start_luigid()
         return self
 
@@ -133,7 +157,7 @@ class Cluster:
             process.wait()
 
     def start(self, log: str, *command: str | Path) -> subprocess.Popen[bytes]:
-        """Start a process in a group of its own, which takes its children along when it is killed."""
+        """Start a process in a group of its own, so that its children can be killed with it."""
         with (self.folder / log).open("ab") as file:
             process = subprocess.Popen(
                 command,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import CONFIG, Cluster, Gate, end, phase_out, shorten, wait_until
+from cluster import CONFIG, Cluster, Gate, end, images_for, phase_out, shorten, wait_until
 from workspace import Workspace, leftovers
 
 from spimpack_tasks.errors import ExitCode
@@ -26,11 +26,7 @@ Stamps = dict[str, tuple[Any, ...]]
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    workspace = Workspace(tmp_path / "data")
-    for number in range(IMAGES):
-        workspace.add_row(f"{number}.ims", subject=f"{number:02}", acquisition="4x")
-    workspace.write()
-    return workspace
+    return images_for(tmp_path / "data", IMAGES)
 
 
 @pytest.fixture
@@ -106,7 +102,7 @@ def test_an_assistant_dies_and_the_others_do_its_work(
 
 
 def test_the_process_of_one_task_dies_and_the_task_is_done_again(
-    workspace: Workspace, gate: Gate, start: Any, check: Any
+    gate: Gate, start: Any, check: Any
 ) -> None:
     main = start("main", "--workers", "2")
     gate.wait_for(main)

@@ -2,8 +2,6 @@
 
 import configparser
 import re
-import shutil
-import socket
 import subprocess
 
 import luigi.interface
@@ -134,26 +132,6 @@ def test_scan_workflow_waits_until_the_gaps_are_filled(tmp_path):
     manifest.write_text(manifest.read_text().replace('Name: ""', "Name: Two mice"))
     assert "\nPackaged bids: 2 new\n" in run([*command, *settings], tmp_path).stdout
     assert "\nNothing to do: 2 unchanged in bids\n" in run([*command, *settings], tmp_path).stdout
-
-
-def luigid_port(text):
-    return int(re.search(r"^luigid: http://127\.0\.0\.1:(\d+)$", text, re.MULTILINE)[1])
-
-
-def nobody_listens_on(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def test_luigid_workflow(example, tmp_path):
-    state = tmp_path / "state"
-    state.mkdir()
-    command = [WORKFLOWS / "luigid.sh", "manifest.yml", "bids", "--backend", "copy"]
-    done = run(command, example, TMPDIR=str(state))
-    assert "\nNothing to do: 5 unchanged in bids\n" in done.stdout, done.stdout + done.stderr
-    assert len(images_in(example / "bids")) == 5
-    assert nobody_listens_on(luigid_port(done.stdout))
-    assert not list(state.iterdir())
 
 
 def test_luigid_workflow_stops_at_bad_input(example):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
+import luigi
 import pytest
-from cluster import CONFIG, Cluster, end
+from cluster import CONFIG, Cluster, end, images_for
 from workspace import Workspace, small_workspace
 
+import spimpack_tasks
+from spimpack_tasks import LinkAssets, PackageAndValidate, PackageDataset
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.model.plan import Output
+from spimpack_tasks.registry import BACKENDS
 
 
 @pytest.fixture(params=["configured", "bare"])
@@ -82,3 +92,88 @@ def test_the_scheduler_learns_no_free_text(luigid: Cluster, tmp_path: Path) -> N
     assert "WriteSidecars" in known
     assert "img" not in known
     assert "<" not in known.replace(str(tmp_path), "")
+
+
+REBUILD = """
+import json, sys
+from luigi.task_register import load_task
+
+for module, family, parameters, task_id in json.load(sys.stdin):
+    task = load_task(module, family, parameters)
+    assert task.task_id == task_id, (task_id, task.task_id)
+    task.complete()
+    print(family)
+"""
+
+
+def tasks_below(task: luigi.Task, found: dict[str, luigi.Task]) -> None:
+    if task.task_id not in found:
+        found[task.task_id] = task
+        for other in task.deps():
+            tasks_below(other, found)
+
+
+def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_path: Path) -> None:
+    """As an assistant does; and tasks that do different work have different names."""
+    workspace = small_workspace(tmp_path / "data")
+    workspace.write()
+    where = {"manifest": str(workspace.manifest), "output_dir": str(workspace.out)}
+    found: dict[str, luigi.Task] = {}
+    for backend in BACKENDS:
+        tasks_below(PackageDataset(**where, backend=backend, checksum=True), found)
+    tasks_below(PackageAndValidate(**where), found)
+    tasks_below(PackageAndValidate(**where).validation(), found)
+    tasks_below(LinkAssets(**where), found)
+    wanted = [
+        (task.task_module, task.task_family, task.to_str_params(), task.task_id)
+        for task in found.values()
+    ]
+    assert len({json.dumps(parts[:3]) for parts in wanted}) == len(found)
+    done = subprocess.run(
+        [sys.executable, "-c", REBUILD],
+        input=json.dumps(wanted),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    public = (getattr(spimpack_tasks, name) for name in spimpack_tasks.__all__)
+    families = {cls.__name__ for cls in public if inspect.isclass(cls)}
+    assert set(done.stdout.split()) == families
+
+
+class WatchedAssets(LinkAssets):
+    """A backend that looks at luigid's API each time that it makes an image."""
+
+    name = "watched"
+    cluster: ClassVar[Cluster]
+    seen: ClassVar[list[tuple[int, str]]] = []
+
+    @classmethod
+    def make(cls, output: Output, path: str) -> None:
+        Path(path).symlink_to(output.source)
+        for task in cls.cluster.ask("task_list", status="RUNNING", upstream_status="").values():
+            cls.seen.append((task["progress_percentage"], task["status_message"]))
+
+    @classmethod
+    def matches(cls, output: Output, path: str) -> bool:
+        return str(Path(path).readlink()) == output.source
+
+
+def test_b33_luigid_knows_how_far_a_task_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKENDS, "watched", f"{__name__}:WatchedAssets")
+    monkeypatch.setattr("spimpack_tasks.progress.INTERVAL_S", 0)
+    workspace = images_for(tmp_path / "data", 100)
+    where = {"manifest": str(workspace.manifest), "output_dir": str(workspace.out)}
+    with Cluster(tmp_path / "luigid", {}) as cluster:
+        monkeypatch.setattr(WatchedAssets, "cluster", cluster, raising=False)
+        scheduler: Any = luigi.rpc.RemoteScheduler(f"http://127.0.0.1:{cluster.port}")
+        settings = {"no_install_shutdown_handler": True, "keep_alive": False}
+        worker = luigi.worker.Worker(scheduler, **settings)
+        assert worker.add(PackageDataset(**where, backend="watched"))
+        with worker:
+            assert worker.run()
+    assert len(WatchedAssets.seen) == 100
+    assert {(0, "0 of 2 images made"), (50, "1 of 2 images made")} <= set(WatchedAssets.seen)
