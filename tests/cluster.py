@@ -143,6 +143,7 @@ class Cluster:
             k: v for k, v in environment_of_tests().items() if k != "LUIGI_CONFIG_PATH"
         } | environment
         self.port = free_port()
+        self.luigid_program = self.program("luigid")
         self.processes: list[subprocess.Popen[bytes]] = []
         folder.mkdir(exist_ok=True)
 
@@ -180,7 +181,7 @@ class Cluster:
         """Start luigid, on the port and with the state of the one before."""
         where = ("--address", "127.0.0.1", "--port", str(self.port))
         state = ("--state-path", "state.pickle", "--logdir", str(self.folder))
-        self.luigid = self.start("luigid.out", self.program("luigid"), *where, *state)
+        self.luigid = self.start("luigid.out", self.luigid_program, *where, *state)
         wait_until("luigid answers", self.answers)
 
     def answers(self) -> bool:
@@ -191,8 +192,12 @@ class Cluster:
     def ask(self, method: str, **arguments: Any) -> Any:
         """Return the answer of luigid's API."""
         query = urllib.parse.urlencode({"data": json.dumps(arguments)})
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/{method}?{query}") as answer:
-            return json.load(answer)["response"]
+        return json.loads(self.page(f"api/{method}?{query}"))["response"]
+
+    def page(self, path: str) -> str:
+        """Return what luigid shows under a path."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{path}") as answer:
+            return str(answer.read().decode())
 
     def start_worker(
         self, name: str, workspace: Workspace, *further: str

@@ -47,11 +47,16 @@ def read_blocks(page):
     return blocks
 
 
-def run_page(page, folder, environment=None):
-    """Run a page in a folder, and return what it said and what happened, by line."""
+def run_page(page, folder, environment=None, replaced=None):
+    """Run a page in a folder, and return what it said and what happened, by line.
+
+    `replaced` has texts of commands, such as a port, that must be others on this machine.
+    """
     transcript = Transcript()
     output, line = None, 0
     for block in read_blocks(page):
+        for text, other in (replaced or {}).items():
+            block.text = block.text.replace(text, other)
         if block.kind == "sh":
             output, line = run_block(block, folder, environment or {}), block.line
             continue

@@ -11,6 +11,7 @@ import runpy
 import tomllib
 
 import pytest
+from cluster import free_port
 from example_inputs import place_example, place_tree
 from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
 from workspace import Workspace
@@ -63,6 +64,18 @@ def test_backends_can_be_changed_as_described(tmp_path):
 def test_the_page_does_what_it_says(name, tmp_path):
     place_example(tmp_path)
     compare(DOCS / "how-to" / f"{name}.md", tmp_path)
+
+
+def test_luigid_can_be_used_as_described(tmp_path):
+    """As it stands there, but on a port that nobody has."""
+    place_example(tmp_path)
+    port = str(free_port())
+    (tmp_path / "workflows").symlink_to(ROOT / "workflows")
+    (tmp_path / "configs").mkdir()
+    settings = (ROOT / "configs" / "luigi.cfg").read_text(encoding="utf-8")
+    (tmp_path / "configs" / "luigi.cfg").write_text(settings.replace("8082", port))
+    page = DOCS / "how-to" / "run-under-luigid.md"
+    compare(page, tmp_path, replaced={"8082": port})
 
 
 def test_a_folder_can_be_scanned_as_described(tmp_path):
@@ -138,9 +151,9 @@ def install(page, folder):
     (information / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
-def compare(page, folder, environment=None):
+def compare(page, folder, environment=None, replaced=None):
     """Run a page, and compare what its commands print with what it says."""
-    transcript = run_page(page, folder, environment)
+    transcript = run_page(page, folder, environment, replaced)
     assert transcript.claimed
     if os.environ.get("REFRESH_DOCS"):
         refresh_page(page, transcript)

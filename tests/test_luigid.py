@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 import luigi
 import pytest
 from cluster import CONFIG, Cluster, end, images_for
+from markdown_blocks import ROOT
 from workspace import Workspace, small_workspace
 
 import spimpack_tasks
@@ -177,3 +179,26 @@ def test_b33_luigid_knows_how_far_a_task_is(
             assert worker.run()
     assert len(WatchedAssets.seen) == 100
     assert {(0, "0 of 2 images made"), (50, "1 of 2 images made")} <= set(WatchedAssets.seen)
+
+
+@pytest.mark.slow
+def test_history_and_metrics_work_with_the_versions_that_the_page_names(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "run-under-luigid.md").read_text(encoding="utf-8")
+    install, start = re.findall(r"^\$ (luigid-env/bin/.*)$", page, re.MULTILINE)
+    subprocess.run([sys.executable, "-m", "venv", "luigid-env"], cwd=tmp_path, check=True)
+    subprocess.run(["bash", "-c", install], cwd=tmp_path, check=True, capture_output=True)
+    config = tmp_path / "luigi.cfg"
+    options = r"^#(?=record_task|metrics_|\[task_history|db_connection)"
+    config.write_text(re.sub(options, "", CONFIG.read_text(), flags=re.MULTILINE))
+    workspace = small_workspace(tmp_path / "data")
+    workspace.write()
+    cluster = Cluster(tmp_path / "luigid", {"LUIGI_CONFIG_PATH": str(config)})
+    cluster.luigid_program = str(tmp_path / start.split()[0])
+    with cluster:
+        assert run(workspace, cluster) == ExitCode.OK
+        history, metrics = cluster.page("history"), cluster.page("metrics")
+    assert "PackageDataset" in history
+    for name in ("started", "done"):
+        assert f'luigi_task_{name}_total{{family="PackageDataset"}} 1.0' in metrics
+    assert 'luigi_task_execution_time_seconds{family="SymlinkAssets"}' in metrics
+    assert (tmp_path / "luigid" / "luigid-history.db").stat().st_size > 0
