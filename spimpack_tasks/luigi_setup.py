@@ -47,10 +47,12 @@ DEFAULTS: dict[str, dict[str, str | int]] = {
     },
 }
 
-RPC_OPTIONS = frozenset(
-    f"rpc_{name}" for name in ("connect_timeout", "log_retries", "retry_attempts", "retry_wait")
+OBEYED_OPTIONS = frozenset(
+    {f"rpc_{name}" for name in ("connect_timeout", "log_retries", "retry_attempts", "retry_wait")}
+    | {f"default_scheduler_{name}" for name in ("host", "port", "url")}
 )
-"""Options of `[core]` that Luigi obeys, but of which it would warn that it does not know them."""
+"""Options of `[core]` that Luigi obeys, but of which it would warn that it does not know them. The
+warning shows the value, which may be an address with a password."""
 
 _filled: set[tuple[str, str]] = set()
 
@@ -66,7 +68,7 @@ def fill_config_defaults() -> None:
             if not any(config.has_option(section, name) for name in spellings):
                 config.set(section, option, str(value))
                 _filled.add((section, option))
-    luigi.interface.core.ignore_unconsumed |= RPC_OPTIONS
+    luigi.interface.core.ignore_unconsumed |= OBEYED_OPTIONS
 
 
 class JudgedCodes(luigi.retcodes.retcode):

@@ -7,8 +7,12 @@ import json
 import re
 import subprocess
 import sys
+import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, ClassVar
 
 import luigi
@@ -202,3 +206,66 @@ def test_history_and_metrics_work_with_the_versions_that_the_page_names(tmp_path
         assert f'luigi_task_{name}_total{{family="PackageDataset"}} 1.0' in metrics
     assert 'luigi_task_execution_time_seconds{family="SymlinkAssets"}' in metrics
     assert (tmp_path / "luigid" / "luigid-history.db").stat().st_size > 0
+
+
+class Door(BaseHTTPRequestHandler):
+    """Lets requests with the right password through to luigid, as a web server would."""
+
+    luigid: ClassVar[str]
+    wanted = "Basic " + b64encode(b"ada:open sesame").decode()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Authorization"] != self.wanted:
+            self.send_error(401)
+            return
+        with urllib.request.urlopen(f"{self.luigid}{self.path}", body) as answer:
+            text = answer.read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name is not ours
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("option", "password", "code"),
+    [
+        ("scheduler_url", "open%20sesame", ExitCode.OK),
+        ("default-scheduler-url", "open%20sesame", ExitCode.OK),
+        ("default-scheduler-url", "wrong", ExitCode.NOT_RUN),
+    ],
+)
+def test_a_worker_can_log_in_to_a_server_in_front_of_luigid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, password: str, code: ExitCode
+) -> None:
+    workspace = small_workspace(tmp_path / "data")
+    workspace.write()
+    config = tmp_path / "private.cfg"
+    with (
+        Cluster(tmp_path / "luigid", {"LUIGI_CONFIG_PATH": str(config)}) as cluster,
+        ThreadingHTTPServer(("127.0.0.1", 0), Door) as server,
+    ):
+        monkeypatch.setattr(Door, "luigid", f"http://127.0.0.1:{cluster.port}", raising=False)
+        Thread(target=server.serve_forever).start()
+        url = f"http://ada:{password}@127.0.0.1:{server.server_port}"
+        config.write_text(
+            f"[core]\n{option} = {url.replace('%', '%%')}\n"
+            "rpc-retry-attempts = 2\nrpc-retry-wait = 0\n"
+        )
+        worker = cluster.start("worker", *package(cluster, workspace))
+        try:
+            assert end(worker) == code
+        finally:
+            server.shutdown()
+        log = cluster.log("worker")
+    assert password not in log
+    assert "Traceback" not in log
+
+
+def package(cluster: Cluster, workspace: Workspace) -> list[str]:
+    command = [cluster.program("luigi"), "--module", "spimpack_tasks", "PackageDataset"]
+    inputs = ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
+    return [*command, *inputs]
