@@ -178,7 +178,7 @@ def _plain_message(error: BaseException | None) -> str | None:
     if isinstance(error, AssertionError) and "requests-unixsocket" in str(error):
         return str(MissingExtraError("requests-unixsocket", "cluster"))
     if isinstance(error, RPCError):
-        return f"{error}; see that luigid runs there, then run it again"
+        return f"{error}; see that luigid runs there and lets you in, then run it again"
     if isinstance(error, (RuntimeError, TaskException)) and str(error).startswith(_OVERTAKEN):
         return "superseded: another run is at work on this output; run it again when that has ended"
     return None

@@ -46,6 +46,10 @@ for _ in {1..100}; do
     [ -S "$state/luigid.sock" ] && break
     sleep 0.1
 done
+if ! [ -S "$state/luigid.sock" ]; then
+    cat "$state/luigid.log" >&2
+    exit 1
+fi
 echo "luigid: $state/luigid.sock"
 
 # The address of a socket is a URL, with its slashes escaped.
