@@ -237,13 +237,23 @@ def test_slurm_recipe_hands_over_before_its_time_is_up(recipe: Recipe) -> None:
 
 
 @pytest.mark.slow
-def test_slurm_recipe_does_without_a_job_that_dies(recipe: Recipe) -> None:
+@pytest.mark.parametrize(
+    ("dies", "next_time"), [(2, []), (0, [ExitCode.OK])], ids=["last", "first"]
+)
+def test_slurm_recipe_outlives_a_job_that_dies(
+    recipe: Recipe, dies: int, next_time: list[int]
+) -> None:
+    """The others do the work of an assistant; without the first job they end, for the next time."""
     process = recipe.start(*SBATCH)
     recipe.wait_for_workers(3)
-    os.killpg(recipe.group_of_job(2), signal.SIGKILL)
+    os.killpg(recipe.group_of_job(dies), signal.SIGKILL)
     recipe.gate.open()
     assert end(process) == 1
-    assert re.findall("job .: exit code .*", recipe.log) == ["job 2: exit code 137"]
+    assert f"job {dies}: exit code 137" in recipe.log
+    before = recipe.workspace.stamps()
+    assert [end(recipe.start(*SBATCH)) for _ in next_time] == next_time
+    stamps = recipe.workspace.stamps()
+    assert {path: stamps[path] for path in before} == before
     assert recipe.made() == IMAGES
 
 
