@@ -161,7 +161,7 @@ class ReadableLog(logging.Filter):
         """Tell whether to show a record, having made it readable."""
         debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
         error = record.exc_info[1] if record.exc_info else None
-        message = None if debugging else _plain_message(error)
+        message = None if debugging else plain_message(error)
         if message:
             record.msg, record.args, record.exc_info = "%s", (message,), None
         elif str(record.msg).startswith(_NO_ANSWER) and not debugging:
@@ -171,7 +171,7 @@ class ReadableLog(logging.Filter):
         return debugging or not chatter
 
 
-def _plain_message(error: BaseException | None) -> str | None:
+def plain_message(error: BaseException | None) -> str | None:
     """Return what a user needs to know of an error, `None` for a bug."""
     if isinstance(error, SpimpackError):
         return str(error)

@@ -126,7 +126,7 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
         plan_id=draft.plan_id,
     )
     luigi.build([task], local_scheduler=True, workers=workers, no_lock=True, log_level="ERROR")
-    code = task.verdict()
+    code = task.end()
     failed: set[str] = set()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code

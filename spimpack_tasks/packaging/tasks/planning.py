@@ -26,7 +26,9 @@ from spimpack_tasks.packaging.headers import HEADERS_FILE
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.settled import find_seal
+from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.registry import load_backend
+from spimpack_tasks.state.runs import end_run
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.targets import CurrentPlan, StateFile
 
@@ -87,7 +89,8 @@ class DatasetTask(luigi.Task):
             make_log_readable()
             options = _options(values)
             values["plan_id"] = (find_seal(options) or make_draft(options)).plan_id
-            judge_by(lambda: cls(**values).verdict())
+            record_run(DatasetTask, values["output_dir"])
+            judge_by(lambda: cls(**values).end())
         return list(values.items())
 
     @property
@@ -109,6 +112,10 @@ class DatasetTask(luigi.Task):
         """Tell whether the image at `path` is as planned."""
         return load_backend(self.backend).matches(output, path)
 
+    def image_count(self) -> int:
+        """Return how many images the task is about; 0 where it is about the dataset as a whole."""
+        return 0
+
     def refusal(self) -> list[luigi.Task]:
         """Return the task that says why nothing may be written; nothing if all is well."""
         error = self.draft.refusal()
@@ -118,6 +125,12 @@ class DatasetTask(luigi.Task):
         """Tell whether the outputs are as planned, and remember the answer."""
         self.was_complete = bool(super().complete())
         return self.was_complete
+
+    def end(self) -> ExitCode | None:
+        """Note that the run has ended, and return its verdict."""
+        code = self.verdict()
+        end_run(self.store, is_complete=code is ExitCode.OK)
+        return code
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the state of the dataset asks for, `None` if it is open."""

@@ -127,6 +127,10 @@ class AssetTask(WriteOutputs):
         ours = (output for output in part if output.step is self.step)
         return [output for output in ours if is_bucket or output.asset == unit]
 
+    def image_count(self) -> int:
+        """Return how many images the task is about; the whole step works at none itself."""
+        return len(self.outputs()) if self.unit else 0
+
     def run(self) -> None:
         if self.unit:
             super().run()

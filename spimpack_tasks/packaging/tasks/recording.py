@@ -1,0 +1,48 @@
+"""Lets Luigi's events note in the state directory what a run does (see `state.runs`)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import luigi
+
+from spimpack_tasks.luigi_setup import plain_message
+from spimpack_tasks.packaging.draft import is_refused
+from spimpack_tasks.state.runs import TaskRun, begin_run, note_task
+
+if TYPE_CHECKING:
+    from spimpack_tasks.packaging.tasks.planning import DatasetTask
+
+_started: dict[str, float] = {}
+"""When a task that this process works at was started."""
+
+_recorded: set[type[luigi.Task]] = set()
+
+
+def record_run(kind: type[DatasetTask], output_dir: str) -> None:
+    """Begin a run, of which all tasks of a kind are noted."""
+    begin_run(output_dir)
+    if kind not in _recorded:
+        _recorded.add(kind)
+        kind.event_handler(luigi.Event.START)(_note_start)
+        kind.event_handler(luigi.Event.SUCCESS)(_note_end)
+        kind.event_handler(luigi.Event.FAILURE)(_note_end)
+
+
+def _note_start(task: DatasetTask) -> None:
+    _started[task.task_id] = time.time()
+
+
+def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:
+    now = time.time()
+    # A task that finds its requirements undone fails before it is started.
+    started = _started.pop(task.task_id, now)
+    unit = getattr(task, "unit", "")
+    # What refuses the inputs writes nothing, and so has nothing to do with the dataset.
+    if is_refused(task.plan_id):
+        return
+    images = task.image_count()
+    reason = "" if error is None else plain_message(error) or f"{type(error).__name__}: {error}"
+    done = TaskRun(task.task_family, unit, images, started, now, reason)
+    note_task(task.store, task.plan_id, done)

@@ -1,0 +1,189 @@
+"""What runs did: which task was worked at, when, how long, and why it failed.
+
+    runs/<start>-<process>.jsonl     one file for each process that runs Luigi, its workers included
+
+The first process to work writes a line about the run, each task that ends adds a line, and the end
+of the run a last one; a run that was killed has no such line. A run with nothing to do leaves no
+file, and the oldest files go. Lines are only ever appended, in one write each, so whoever reads
+meanwhile sees whole lines. Nothing is decided by what stands here, and times stand nowhere else:
+where a line cannot be written, the run goes on without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from spimpack_tasks.state.store import Store
+
+FOLDER = "runs"
+KEPT = 20
+"""So many files of runs are kept."""
+
+_identities: dict[str, str] = {}
+"""By output directory: the run of this process, which its forked workers inherit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """One task that was worked at. Times are seconds since 1970."""
+
+    task: str
+    unit: str
+    images: int
+    """How many images the task was about; 0 where it is about the dataset as a whole."""
+    started: float
+    ended: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as far as it went, of one process or of several that shared the work."""
+
+    plan_id: str
+    started: float
+    ended: float
+    is_complete: bool | None
+    """Whether the dataset was complete at the end; `None` of a run that goes on, or was killed."""
+    processes: int
+    """How many processes ran Luigi, workers of theirs not counted."""
+    versions: dict[str, str]
+    tasks: tuple[TaskRun, ...]
+
+    @property
+    def failures(self) -> list[TaskRun]:
+        """The tasks that failed at last, and were not done later."""
+        last = {(task.task, task.unit): task for task in sorted(self.tasks, key=lambda t: t.ended)}
+        return [task for task in last.values() if task.error]
+
+
+def begin_run(output_dir: str) -> None:
+    """Begin a run of this process; nothing is written before a task has ended."""
+    _identities[output_dir] = f"{time.time_ns():020}-{os.getpid()}"
+
+
+def run_path(store: Store) -> str:
+    """Return the path of the log of this process's run, empty where it has not begun one."""
+    identity = _identities.get(store.output_dir, "")
+    return store.path(FOLDER, f"{identity}.jsonl") if identity else ""
+
+
+def note_task(store: Store, plan_id: str, task: TaskRun) -> None:
+    """Note a task that has ended, done or failed."""
+    path = run_path(store)
+    if path:
+        with suppress(OSError):
+            _begin_file(store, path, plan_id)
+            names = TaskRun.__slots__
+            _append(path, {name: getattr(task, name) for name in names})
+
+
+def end_run(store: Store, *, is_complete: bool) -> None:
+    """Note that the run of this process has ended, if it did anything."""
+    path = run_path(store)
+    _identities.pop(store.output_dir, None)
+    if path and os.path.exists(path):
+        with suppress(OSError):
+            _append(path, {"ended": time.time(), "complete": is_complete})
+
+
+def _begin_file(store: Store, path: str, plan_id: str) -> None:
+    """Write the line about the run, unless another worker of it has."""
+    with suppress(FileExistsError):
+        os.mkdir(store.path(FOLDER))
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    except FileExistsError:
+        return
+    started = int(os.path.basename(path).partition("-")[0]) / 1e9
+    versions = {
+        "spimpack_tasks": __version__,
+        "python": platform.python_version(),
+        "luigi": version("luigi"),
+    }
+    _append(path, {"plan_id": plan_id, "started": started, "versions": versions})
+    for name in sorted(os.listdir(store.path(FOLDER)))[:-KEPT]:
+        with suppress(FileNotFoundError):
+            os.unlink(store.path(FOLDER, name))
+
+
+def _append(path: str, line: dict[str, Any]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, f"{json.dumps(line)}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+def read_tasks(lines: Iterable[str]) -> Iterator[TaskRun]:
+    """Yield the tasks that lines of a log tell of; what is no whole line is passed over."""
+    return (TaskRun(**data) for data in _parse(lines) if "task" in data)
+
+
+def read_last_run(store: Store) -> Run | None:
+    """Return the last run, `None` where none is on record.
+
+    Processes that worked for one plan at the same time are one run.
+    """
+    last: Run | None = None
+    try:
+        names = sorted(os.listdir(store.path(FOLDER)), reverse=True)
+    except FileNotFoundError:
+        return None
+    for name in names:
+        run = _read_run(store.path(FOLDER, name))
+        if run is None:
+            continue
+        if last is not None and (run.plan_id != last.plan_id or run.ended < last.started):
+            break
+        last = run if last is None else _join(run, last)
+    return last
+
+
+def _join(first: Run, second: Run) -> Run:
+    last = max(first, second, key=lambda run: run.ended)
+    return Run(
+        first.plan_id,
+        min(first.started, second.started),
+        last.ended,
+        None if None in {first.is_complete, second.is_complete} else last.is_complete,
+        first.processes + second.processes,
+        first.versions,
+        (*first.tasks, *second.tasks),
+    )
+
+
+def _read_run(path: str) -> Run | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = list(_parse(file))
+    except OSError:
+        return None
+    head = next((line for line in lines if "plan_id" in line), None)
+    if head is None:
+        return None
+    tasks = tuple(TaskRun(**line) for line in lines if "task" in line)
+    end = next((line for line in lines if "complete" in line), None)
+    ended = end["ended"] if end else max((t.ended for t in tasks), default=head["started"])
+    is_complete = end["complete"] if end else None
+    return Run(head["plan_id"], head["started"], ended, is_complete, 1, head["versions"], tasks)
+
+
+def _parse(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        with suppress(ValueError):
+            data = json.loads(line)
+            if isinstance(data, dict):
+                yield data
