@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import luigi
@@ -31,6 +31,8 @@ from spimpack_tasks.packaging.draft import collecting_rarely, make_draft
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.settled import find_seal
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
+from spimpack_tasks.packaging.tasks.planning import DatasetTask
+from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.packaging.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.options import understand
@@ -43,12 +45,13 @@ from spimpack_tasks.scanning.tables import (
     describe_survey,
 )
 from spimpack_tasks.state.checksums import has_lists, lacks_checksum
+from spimpack_tasks.state.runs import run_path
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Status
 from spimpack_tasks.validation.validate import find_report, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from spimpack_tasks.packaging.draft import Draft
@@ -90,9 +93,38 @@ class Outcome:
         return [first, *groups]
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a run has to do, and where to look up how far it is."""
+
+    log: str
+    """Path of the log of the run (see `state.runs`)."""
+    images: frozenset[str]
+    """The images that are not as planned."""
+    unread: frozenset[str]
+    """The images to be read for their checksums."""
+
+
 @collecting_rarely()
-def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Outcome:
-    """Run PackageDataset with the local scheduler; `checksum` has the images read as well.
+def package(
+    options: Options,
+    workers: int = 1,
+    *,
+    checksum: bool = False,
+    on_begin: Callable[[Work], None] | None = None,
+) -> Outcome:
+    """Run PackageDataset with the local scheduler.
+
+    Parameters
+    ----------
+    options
+        What to package, where, and how.
+    workers
+        Number of processes.
+    checksum
+        Have the images read as well.
+    on_begin
+        Told what there is to do, before it is done.
 
     Raises
     ------
@@ -108,13 +140,9 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
         raise refusal
     make_log_readable()
     _show_messages()
-    changes = find_changes(draft)
-    counts = count_verdicts(changes)
-    datasets = Counter(change.dataset_id for change in changes if change.source)
-    settled = {Verdict.UNCHANGED, Verdict.REMOVED}
-    other_files = sum(not c.source and c.verdict not in settled for c in changes)
-    del changes  # of a hundred thousand images it is large
     unread = _unread(draft) if checksum else set()
+    record_run(DatasetTask, options.output_dir)
+    before = _look_before(draft, unread, on_begin)
     task = PackageDataset(
         manifest=options.manifest,
         output_dir=options.output_dir,
@@ -134,8 +162,30 @@ def package(options: Options, workers: int = 1, *, checksum: bool = False) -> Ou
         failed = {f.output.asset for f in findings if f.status is not Status.RIGHT} - {""}
     still_unread = _unread(draft) if checksum else set()
     failed |= still_unread
-    counts |= {"checksums made": len(unread - still_unread), "failed": len(failed)}
-    return Outcome(code, counts, dict(sorted(datasets.items())), other_files)
+    counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
+    return replace(before, exit_code=code, counts=counts)
+
+
+def _look_before(
+    draft: Draft, unread: set[str], on_begin: Callable[[Work], None] | None
+) -> Outcome:
+    """Return what a run that goes well comes to, and tell `on_begin` what there is to do."""
+    # Of a hundred thousand images the changes are large: they must not outlive this.
+    changes = find_changes(draft)
+    unsettled = [change for change in changes if change.verdict not in _SETTLED]
+    if on_begin is not None:
+        images = frozenset(c.sidecar.asset for c in unsettled if c.sidecar)
+        on_begin(Work(run_path(draft.store), images, frozenset(unread)))
+    datasets = Counter(change.dataset_id for change in changes if change.source)
+    return Outcome(
+        ExitCode.OK,
+        count_verdicts(changes),
+        dict(sorted(datasets.items())),
+        sum(not change.source for change in unsettled),
+    )
+
+
+_SETTLED = {Verdict.UNCHANGED, Verdict.REMOVED}
 
 
 def validate_packaged(options: Options) -> ValidationReport:

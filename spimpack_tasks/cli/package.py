@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_inputs, options_of, positive
+from spimpack_tasks.cli.progress import RunLine
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.pipelines import package, validate_packaged
 from spimpack_tasks.validation.bids_validator import find_validator
@@ -47,7 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     options = options_of(arguments)
     if arguments.bids_validator:
         find_validator()
-    outcome = package(options, arguments.workers, checksum=arguments.checksum)
+    with RunLine() as line:
+        outcome = package(
+            options, arguments.workers, checksum=arguments.checksum, on_begin=line.begin
+        )
     print("\n".join(outcome.lines(arguments.output_dir)), flush=True)
     if not arguments.bids_validator or outcome.exit_code is not ExitCode.OK:
         return outcome.exit_code

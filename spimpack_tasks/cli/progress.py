@@ -1,0 +1,223 @@
+"""One line in the terminal that says how far a run is, and nothing where nobody looks at it.
+
+What is done is read from the log of the run (see `state.runs`), twice a second and from where it
+was read last: workers are processes of their own, and the log is what they have in common. The line
+is drawn by a thread, on a descriptor of its own, so a worker that is forked meanwhile finds no lock
+held that it needs. It ends where it begins, in column 1, and what is logged clears it first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.model.plan import bucket_of
+from spimpack_tasks.state.runs import read_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from rich.progress import Progress
+
+    from spimpack_tasks.pipelines import Work
+    from spimpack_tasks.state.runs import TaskRun
+
+INTERVAL_S = 0.5
+CLEAR = b"\r\033[2K"
+
+
+def shows_lines(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether somebody looks at a terminal that can rewrite a line, and wants to see one."""
+    on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    plain = environment.get("TERM", "dumb") == "dumb" or bool(environment.get("NO_COLOR"))
+    return on_terminal and not plain
+
+
+class Tally:
+    """Counts what of a run's work is done."""
+
+    def __init__(self, images: Iterable[str], unread: Iterable[str]) -> None:
+        self._images = _by_unit(images)
+        self._unread = _by_unit(unread)
+        self.image_count = sum(self._images.values()) // 2
+        self.unread_count = sum(self._unread.values()) // 2
+        self.sidecars = self.placed = self.read = 0
+        self._seen: set[tuple[str, str]] = set()
+
+    def add(self, task: TaskRun) -> None:
+        """Count a task that has ended; one that failed has ended as well."""
+        if (task.task, task.unit) in self._seen:
+            return
+        self._seen.add((task.task, task.unit))
+        if task.task == "RecordChecksums":
+            self.read += self._unread[task.unit]
+        elif task.task == "WriteSidecars":
+            self.sidecars += self._images[task.unit]
+        elif task.unit:
+            self.placed += self._images[task.unit]
+
+    @property
+    def step(self) -> str:
+        """What is being done now."""
+        if self.placed < self.image_count:
+            return "Placing images" if self.sidecars else "Planning"
+        return "Reading images" if self.read < self.unread_count else "Finishing"
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many images are done, of how many, in the step that is being done now."""
+        if self.step == "Reading images":
+            return self.read, self.unread_count
+        return self.placed, self.image_count
+
+    @property
+    def share(self) -> float:
+        """The share of all steps that is done, from 0 to 1."""
+        total = 2 * self.image_count + self.unread_count
+        return (self.sidecars + self.placed + self.read) / total if total else 0.0
+
+
+def _by_unit(keys: Iterable[str]) -> Counter[str]:
+    """Count images by the units that may stand for them: the image itself, and its bucket."""
+    counter: Counter[str] = Counter()
+    for key in keys:
+        counter[key] += 1
+        counter[bucket_of(key)] += 1
+    return counter
+
+
+class RunLine:
+    """The line, from when it is entered until it is left. Without rich there is none."""
+
+    def __init__(self) -> None:
+        self._work: Work | None = None
+        self._tally = Tally((), ())
+        self._log_offset = 0
+        self._stop = threading.Event()
+        self._started = time.monotonic()
+        self._thread: threading.Thread | None = None
+        self._terminal = -1
+        self._columns: Progress | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to show the line, if somebody looks at it."""
+        if shows_lines():
+            self._columns = _make_columns()
+        if self._columns is not None:
+            self._terminal = os.dup(sys.stderr.fileno())
+            self._thread = threading.Thread(target=self._draw_until_stopped, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the line away."""
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+            _clear_before_messages(-1)
+            os.close(self._terminal)
+
+    def begin(self, work: Work) -> None:
+        """Take note of what there is to do."""
+        if self._thread is not None:
+            _clear_before_messages(self._terminal)
+            self._tally = Tally(work.images, work.unread)
+            self._work = work
+
+    def _draw_until_stopped(self) -> None:
+        drawn = False
+        while not self._stop.wait(INTERVAL_S):
+            self._read_log()
+            os.write(self._terminal, CLEAR + self._render())
+            drawn = True
+        if drawn:
+            os.write(self._terminal, CLEAR)
+
+    def _read_log(self) -> None:
+        if self._work is None:
+            return
+        try:
+            with open(self._work.log, "rb") as file:
+                file.seek(self._log_offset)
+                lines = file.read().rpartition(b"\n")[0]
+        except FileNotFoundError:
+            return
+        self._log_offset += len(lines) + 1 if lines else 0
+        for task in read_tasks(lines.decode(errors="replace").splitlines()):
+            self._tally.add(task)
+
+    def _render(self) -> bytes:
+        columns, tally = self._columns, self._tally
+        assert columns is not None  # noqa: S101 - there is no thread without it
+        done, total = tally.counted
+        columns.update(
+            columns.task_ids[0],
+            completed=tally.share,
+            step=tally.step if self._work else "Checking inputs",
+            count=f"{done:,} of {total:,} images" if total else "",
+            elapsed=_clock(time.monotonic() - self._started),
+        )
+        with columns.console.capture() as captured:
+            columns.console.print(columns.get_renderable())
+        # The cursor goes back to the start of the line, for whatever is printed next.
+        return captured.get().split("\n")[0].encode() + b"\r"
+
+
+def _make_columns() -> Progress | None:
+    """Return what lays out the line, `None` where rich is not installed."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+    except ImportError:
+        return None
+    columns = Progress(
+        TextColumn("{task.fields[step]:<15}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[count]}"),
+        TextColumn("[dim]{task.fields[elapsed]}"),
+        console=Console(stderr=True),
+        auto_refresh=False,
+    )
+    columns.add_task("", total=1.0, step="", count="", elapsed="")
+    return columns
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+class _ClearFirst(logging.Filter):
+    """Takes the line away before a message is shown, in workers as well; lets all messages pass."""
+
+    terminal = -1
+
+    def filter(self, _record: logging.LogRecord) -> bool:
+        if self.terminal >= 0:
+            os.write(self.terminal, CLEAR)
+        return True
+
+
+_clear_first = _ClearFirst()
+
+
+def _clear_before_messages(terminal: int) -> None:
+    """Clear the line of a terminal before each message; -1 for no longer."""
+    _clear_first.terminal = terminal
+    # Filters of a logger see its own messages only, those of a handler all that it shows.
+    logging.getLogger("luigi-interface").addFilter(_clear_first)
+    for handler in logging.getLogger("spimpack_tasks").handlers:
+        handler.addFilter(_clear_first)
