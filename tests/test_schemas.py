@@ -13,7 +13,7 @@ from spimpack_tasks.packaging.rules import BIDS_VERSIONS
 from spimpack_tasks.packaging.schema_check import make_validator, property_validator
 from spimpack_tasks.schemas import load_schema
 
-NAMES = ("manifest", "scans", "participants", "sidecar")
+NAMES = ("manifest", "scans", "participants", "sidecar", "report")
 
 
 def parts(schema):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 
+from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.state.store import STATE_DIRECTORY, Store
 
 
 def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
@@ -64,6 +66,24 @@ def options_of(arguments: argparse.Namespace) -> Options:
         strict=arguments.strict,
         writes=bool(arguments.output_dir),
     )
+
+
+def recorded_store(dataset: str) -> Store:
+    """Return the state directory of a dataset that was packaged.
+
+    Raises
+    ------
+    SpimpackError
+        Nothing is on record.
+    """
+    store = Store(os.path.abspath(os.path.expanduser(dataset)))
+    if not store.current_plan_id():
+        message = (
+            f"{dataset} holds no record of a run (no {STATE_DIRECTORY}), so there is nothing to "
+            "compare it with; package it again, and what is right is kept"
+        )
+        raise SpimpackError(message)
+    return store
 
 
 def _absolute(path: str) -> str:

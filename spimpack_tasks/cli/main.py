@@ -15,7 +15,17 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("init", "validate", "plan", "package", "status", "verify", "bids-validate", "demo")
+COMMANDS = (
+    "init",
+    "validate",
+    "plan",
+    "package",
+    "status",
+    "report",
+    "verify",
+    "bids-validate",
+    "demo",
+)
 """Subcommands in the order of `--help`; each is a module of this package, with `_` for `-`."""
 
 

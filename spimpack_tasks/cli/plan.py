@@ -11,6 +11,7 @@ from spimpack_tasks.errors import ConflictError, ExitCode
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.report.graph import draw_dot, task_graph
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, output=True)
     add_format(parser)
     parser.add_argument(
+        "--dot",
+        action="store_true",
+        help="print the task graph for Graphviz, with what is complete, and not the changes",
+    )
+    parser.add_argument(
         "--verbose",
         action="store_true",
         help="show all assets, and where values come from that their rows do not give",
@@ -36,8 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, and print the changes."""
-    _, changes, refusal = look(options_of(arguments))
-    if arguments.format == "json":
+    draft, changes, refusal = look(options_of(arguments))
+    if arguments.dot:
+        print("\n".join(draw_dot(task_graph(draft, draft.sweep()))))
+    elif arguments.format == "json":
         for change in changes:
             print(json.dumps(change.as_dict(), ensure_ascii=False))
     else:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_format
-from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.cli.arguments import add_format, recorded_store
+from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
-from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.verify import verify_fast, verify_full
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from spimpack_tasks.state.store import Store
     from spimpack_tasks.state.verify import Deviation
 
 HELP = "prove a dataset against what was recorded, without its manifest"
@@ -38,13 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and print what deviates."""
-    store = Store(os.path.abspath(arguments.dataset))
-    if not store.current_plan_id():
-        message = (
-            f"{arguments.dataset} holds no record of a run (no {os.path.basename(store.root)}), so "
-            "there is nothing to compare it with; package it again, and what is right is kept"
-        )
-        raise SpimpackError(message)
+    store = recorded_store(arguments.dataset)
     deviations = 0
     unrecorded = 0
     for deviation in _find(store, full=arguments.checksum == "full"):

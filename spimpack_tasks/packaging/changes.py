@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.draft import Draft
-    from spimpack_tasks.state.sweep import Finding
+    from spimpack_tasks.state.sweep import Finding, Sweep
 
 
 class Verdict(StrEnum):
@@ -77,9 +77,17 @@ _VERDICTS = {
 _WEIGHT = [Verdict.UNCHANGED, Verdict.CHANGED, Verdict.MISSING, Verdict.NEW, Verdict.CONFLICT]
 
 
-def find_changes(draft: Draft) -> list[Change]:
-    """Return what a run would do: assets first, then other files, then what would be removed."""
-    sweep = draft.before()
+def find_changes(draft: Draft, sweep: Sweep | None = None) -> list[Change]:
+    """Return what a run would do: assets first, then other files, then what would be removed.
+
+    Parameters
+    ----------
+    draft
+        What the inputs come to.
+    sweep
+        How the outputs stand, if that is known; else they are looked at.
+    """
+    sweep = draft.before() if sweep is None else sweep
     assets: dict[str, list[Finding]] = {}
     others = []
     for finding in sweep.findings:

@@ -157,6 +157,10 @@ class Store:
         """Tell whether a plan has been saved."""
         return os.path.isdir(self.path("plan", plan_id))
 
+    def has_validated(self, plan_id: str) -> bool:
+        """Tell whether the report of the validation that led to a plan is kept."""
+        return os.path.isfile(self.path("validated", plan_id))
+
     def _save(self, plan: Plan, place: Workplace) -> None:
         temporary = place.temporary()
         os.mkdir(temporary)

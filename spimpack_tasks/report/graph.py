@@ -1,0 +1,143 @@
+"""The task graph of a plan, and which of its tasks are complete, told from one look at the disk.
+
+It is worked out from what stands on disk for each output, without making Luigi's tasks: with a
+backend that has one task for each image these are thousands, and each would look at the disk again.
+A test compares the graph with that of the tasks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import count_of
+from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
+from spimpack_tasks.registry import load_backend
+from spimpack_tasks.state.checksums import has_lists, lists_are_right
+from spimpack_tasks.state.sweep import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.state.sweep import Sweep
+
+MOST_SHOWN = 16
+"""More units of a step than these are drawn as one."""
+
+_DATASET_TASKS = {
+    Step.DESCRIPTION: "WriteDescription",
+    Step.PARTICIPANTS: "WriteParticipants",
+    Step.SAMPLES: "WriteSamples",
+    Step.SCANS: "WriteScans",
+    Step.README: "WriteReadme",
+    Step.BIDSIGNORE: "WriteBidsIgnore",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One task, or all units of one step."""
+
+    name: str
+    units: dict[str, bool]
+    """Whether each unit is complete; a task without units has one of the name ``""``."""
+    requires: tuple[str, ...] = ()
+    """Names of the nodes that come first, but those that others of them require."""
+
+    @property
+    def done(self) -> int:
+        """How many units are complete."""
+        return sum(self.units.values())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.done == len(self.units)
+
+    @property
+    def state(self) -> str:
+        """The state in words."""
+        if self.is_complete:
+            return "complete" if "" in self.units else f"{count_of(self.done, 'unit')} complete"
+        return "to do" if "" in self.units else f"{self.done:,} of {len(self.units):,} complete"
+
+
+def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
+    """Return the tasks of a run in the order of their work, given how its outputs stand."""
+    store, plan_id = draft.store, draft.plan_id
+    # Without its plan being the current one, no task of a run is complete.
+    is_current = store.current_plan_id() == plan_id and store.has_plan(plan_id)
+    units = _units(draft, sweep, is_current=is_current)
+    is_validated = store.has_validated(plan_id)
+    nodes = [
+        Node("ValidateManifest", {"": is_validated}),
+        Node("BuildPaths", {"": is_current}, ("ValidateManifest",)),
+        *(Node(name, states, ("BuildPaths",)) for name, states in units.items()),
+        Node("PruneStale", {"": is_current and not sweep.stale}, tuple(units)),
+    ]
+    is_right = is_current and sweep.is_right
+    if has_lists(store):
+        are_right = is_current and lists_are_right(store)
+        nodes.append(Node("WriteChecksumLists", {"": are_right}, ("PruneStale",)))
+        is_right = is_right and are_right
+    nodes.append(Node("PackageDataset", {"": is_right}, (nodes[-1].name,)))
+    return tuple(nodes)
+
+
+def _units(draft: Draft, sweep: Sweep, *, is_current: bool) -> dict[str, dict[str, bool]]:
+    """Return for each task that writes whether each of its units is complete."""
+    keys = draft.keys
+    backend = load_backend(draft.options.backend)
+    units: dict[str, dict[str, bool]] = {name: {"": is_current} for name in _DATASET_TASKS.values()}
+    units |= {"WriteSidecars": {}, backend.__name__: {}}
+    for finding in sweep.findings:
+        output = finding.output
+        if output.step is Step.SIDECARS:
+            unit = output.asset if len(keys) <= BUCKETS else bucket_of(output.asset)
+            states = units["WriteSidecars"]
+        elif output.step is Step.ASSETS:
+            unit = backend.unit_of(output.asset, keys)
+            states = units[backend.__name__]
+        else:
+            unit, states = "", units[_DATASET_TASKS[output.step]]
+        is_right = is_current and finding.status is Status.RIGHT
+        states[unit] = states.get(unit, True) and is_right
+    return units
+
+
+def draw_dot(nodes: tuple[Node, ...]) -> Iterator[str]:
+    """Yield the lines of a graph for Graphviz; an arrow leads from what comes first."""
+    yield "digraph tasks {"
+    yield "  rankdir=LR"
+    yield '  node [shape=box, style="rounded,filled", fontname="Helvetica,sans-serif"]'
+    ids = {node.name: _ids(node) for node in nodes}
+    for node in nodes:
+        for name, unit in ids[node.name].items():
+            is_complete = node.is_complete if unit is None else node.units[unit]
+            label = [node.name, *([unit] if unit else [])]
+            label.append(node.state if unit is None else "complete" if is_complete else "to do")
+            colours = _COMPLETE if is_complete else _TO_DO
+            yield f"  {_quoted(name)} [label={_quoted(*label)}, {colours}]"
+    for node in nodes:
+        for first in node.requires:
+            for before in ids[first]:
+                for after in ids[node.name]:
+                    yield f"  {_quoted(before)} -> {_quoted(after)}"
+    yield "}"
+
+
+_COMPLETE = 'fillcolor="#e3f1e6", color="#2f6b3c"'
+_TO_DO = 'fillcolor="#fdf3dc", color="#8a5a00"'
+
+
+def _ids(node: Node) -> dict[str, str | None]:
+    """Return the unit of each box that a node is drawn as, by the box's name; None for all."""
+    if len(node.units) > MOST_SHOWN:
+        return {node.name: None}
+    return {f"{node.name} {unit}".strip(): unit for unit in sorted(node.units)}
+
+
+def _quoted(*lines: str) -> str:
+    escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in lines)
+    return '"' + "\\n".join(escaped) + '"'

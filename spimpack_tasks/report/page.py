@@ -1,0 +1,92 @@
+"""Composes the report as one HTML page that needs nothing besides itself: no script, no network.
+
+The style is for a screen, a phone and paper, light or dark.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Severity, count_of
+from spimpack_tasks.report import sections
+from spimpack_tasks.report.words import safe, time_as_iso, time_in_words
+from spimpack_tasks.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.report.facts import Facts
+
+GENERATOR = '<meta name="generator" content="spimpack_tasks report'
+"""By this a page is known to be ours; it stands in the first lines."""
+
+_SECTIONS = {
+    "Dataset": sections.dataset,
+    "Problems": sections.problems,
+    "Last run": sections.last_run,
+    "Versions": sections.versions,
+    "Images": sections.images,
+}
+
+
+def compose_page(facts: Facts) -> str:
+    """Return the page."""
+    lines = [*_head(facts), "<main>"]
+    for title, compose in _SECTIONS.items():
+        anchor = _anchor(title)
+        lines.append(f'<section id="{anchor}" aria-labelledby="{anchor}-title">')
+        lines.append(f'<h2 id="{anchor}-title">{title}</h2>')
+        lines += compose(facts)
+        lines.append("</section>")
+    lines.append("</main>")
+    lines += _foot(facts)
+    return "\n".join(lines)
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _head(facts: Facts) -> Iterator[str]:
+    style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    name = safe(facts.description["Name"])
+    numbers = facts.numbers
+    kind, mark = ("good", "✓") if facts.is_complete else ("bad", "✗")
+    yield f"""\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+{GENERATOR} {__version__}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{name}: report</title>
+<style>
+{style}</style></head>
+<body><header>
+<p class="quiet">Report on a BIDS dataset</p>
+<h1>{name}</h1>
+<p class="quiet">{count_of(numbers.images, "image")} of {count_of(numbers.subjects, "subject")},
+as of <time datetime="{time_as_iso(facts.made)}">{time_in_words(facts.made)}</time></p>
+<p class="verdict {kind}">{mark} {_verdict(facts)}</p>
+<nav aria-label="Sections"><ul>"""
+    for title in _SECTIONS:
+        yield f'<li><a href="#{_anchor(title)}">{title}</a></li>'
+    yield "</ul></nav></header>"
+
+
+def _verdict(facts: Facts) -> str:
+    amiss = sum(not image.is_well for image in facts.images)
+    errors = sum(problem.severity is Severity.ERROR for problem in facts.problems)
+    told = f"; {count_of(errors, 'error')}" if errors else ""
+    if not facts.is_complete:
+        images = count_of(len(facts.images), "image")
+        return f"Not complete: {amiss:,} of {images} need attention{told}"
+    sources = f", but {count_of(amiss, 'source')} changed or gone since" if amiss else ""
+    return f"Complete: every output is in place{sources}{told}"
+
+
+def _foot(facts: Facts) -> Iterator[str]:
+    yield f"<footer><p>Made by spimpack_tasks {__version__} from"
+    yield f"<code>{safe(facts.output_dir)}</code>. The same as JSON:"
+    yield "<code>spimpack report --format json</code></p></footer>"
+    yield "</body></html>\n"

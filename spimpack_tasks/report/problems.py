@@ -1,0 +1,103 @@
+"""Gathers what is wrong with a dataset, whoever found it, and puts what is alike together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import Severity
+from spimpack_tasks.packaging.changes import Verdict
+from spimpack_tasks.state.verify import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.packaging.changes import Change
+    from spimpack_tasks.state.runs import Run
+    from spimpack_tasks.state.store import Store
+    from spimpack_tasks.state.verify import Deviation
+    from spimpack_tasks.validation.report import ValidationReport
+
+DISK = "disk"
+INPUTS = "inputs"
+RUN = "last run"
+VALIDATOR = "bids-validate"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedProblem:
+    """One thing that is wrong."""
+
+    found_by: str
+    """One of the names above."""
+    severity: Severity
+    code: str
+    """What problems are put together by."""
+    key: str
+    """Which key or column it is about; empty where the code says all."""
+    place: str
+    """File, with line and column where that is known, or task."""
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the problem as a JSON-ready mapping."""
+        names = self.__slots__
+        return {name: str(getattr(self, name)) for name in names}
+
+
+def problems_of_run(run: Run | None) -> Iterator[ReportedProblem]:
+    """Yield what failed in a run."""
+    for failure in run.failures if run is not None else ():
+        place = " ".join(filter(None, [failure.task, failure.unit]))
+        for reason in failure.error.splitlines():
+            yield ReportedProblem(RUN, Severity.ERROR, "task failed", "", place, reason)
+
+
+def problems_of_disk(
+    changes: list[Change], deviations: list[Deviation]
+) -> Iterator[ReportedProblem]:
+    """Yield what stands in the way, what is not ours, and what has become of the sources."""
+    for change in changes:
+        if change.verdict is Verdict.CONFLICT:
+            message = "; ".join(change.reasons)
+            yield ReportedProblem(DISK, Severity.ERROR, "conflict", "", change.path, message)
+    for deviation in deviations:
+        if deviation.fault in _SEVERITIES:
+            severity, code = _SEVERITIES[deviation.fault], str(deviation.fault)
+            message = deviation.detail or "was not written by this program"
+            yield ReportedProblem(DISK, severity, code, "", deviation.path, message)
+
+
+# What else is not as recorded is the verdict on an image, or on a file.
+_SEVERITIES = {
+    Fault.SOURCE_GONE: Severity.ERROR,
+    Fault.SOURCE_CHANGED: Severity.WARNING,
+    Fault.UNREADABLE: Severity.ERROR,
+    Fault.EXTRA: Severity.WARNING,
+}
+
+
+def problems_of_validator(validation: ValidationReport | None) -> Iterator[ReportedProblem]:
+    """Yield what was found in the dataset when it was last validated."""
+    for finding in validation.verdict.findings if validation is not None else ():
+        place = ":".join(filter(None, [finding.location or "dataset", str(finding.line or "")]))
+        message = " ".join(finding.message.split())
+        code, key = finding.code, finding.sub_code
+        yield ReportedProblem(VALIDATOR, finding.severity, code, key, place, message)
+
+
+def problems_of_inputs(store: Store, plan_id: str) -> Iterator[ReportedProblem]:
+    """Yield the warnings that validation of the inputs gave when a plan was made."""
+    try:
+        with open(store.path("validated", plan_id), encoding="utf-8") as file:
+            problems: list[dict[str, Any]] = json.load(file)
+    except FileNotFoundError:
+        return
+    for problem in problems:
+        numbers = (str(problem[name] or "") for name in ("line", "column"))
+        place = ":".join(filter(None, [problem["file"], *numbers]))
+        hint = f"; {problem['hint']}" if problem["hint"] else ""
+        message = f"{problem['message']}{hint}"
+        severity = Severity(problem["severity"])
+        yield ReportedProblem(INPUTS, severity, problem["code"], problem["key"], place, message)

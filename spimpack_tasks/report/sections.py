@@ -1,0 +1,205 @@
+"""The sections of the page. Whatever comes from a user or a disk goes through `safe`.
+
+No state is told by its colour alone.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Severity, count_of
+from spimpack_tasks.packaging.changes import Verdict
+from spimpack_tasks.report.picture import draw_svg
+from spimpack_tasks.report.summary import group_problems, run_state, summarise_steps
+from spimpack_tasks.report.words import duration_in_words, safe, size_in_words, time_in_words
+from spimpack_tasks.state.verify import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.report.facts import Facts, Image
+    from spimpack_tasks.report.problems import ReportedProblem
+
+PLACES_SHOWN = 3
+TOLD_WIDTH = 240
+
+_MARKS: dict[str, tuple[str, str]] = {
+    Verdict.UNCHANGED: ("good", "✓"),
+    Verdict.NEW: ("warn", "+"),
+    Verdict.CHANGED: ("warn", "~"),
+    Verdict.MISSING: ("bad", "✗"),
+    Verdict.CONFLICT: ("bad", "✗"),
+    Verdict.REMOVED: ("warn", "−"),  # noqa: RUF001 - the sign for minus, beside a plus
+    Fault.SOURCE_GONE: ("bad", "✗"),
+    Fault.SOURCE_CHANGED: ("warn", "~"),
+}
+
+_SEVERITIES = {Severity.ERROR: ("bad", "✗"), Severity.WARNING: ("warn", "!")}
+
+
+def dataset(facts: Facts) -> Iterator[str]:
+    """Yield the numbers, and the card."""
+    numbers = facts.numbers
+    size = size_in_words(numbers.source_bytes) if numbers.source_bytes else "unknown"
+    yield '<dl class="numbers">'
+    for title, value in (
+        ("images", f"{numbers.images:,}"),
+        ("photos", f"{numbers.photos:,}"),
+        ("subjects", f"{numbers.subjects:,}"),
+        ("sessions", f"{numbers.sessions:,}"),
+        ("samples", f"{numbers.samples:,}"),
+        ("of sources", size),
+    ):
+        if value != "0":
+            yield f"<div><dt>{title}</dt><dd>{value}</dd></div>"
+    yield "</dl>"
+    if numbers.unknown_sizes:
+        yield (
+            f'<p class="quiet">The size is without {count_of(numbers.unknown_sizes, "directory")}:'
+            " no chunk is looked at. Packaging with <code>--checksum</code> reads and counts"
+            " them.</p>"
+        )
+    description = facts.description
+    yield from _card(
+        {
+            "Authors": ", ".join(map(str, description.get("Authors", []))),
+            "Licence": description.get("License", ""),
+            "Type": description.get("DatasetType", ""),
+            "DOI": description.get("DatasetDOI", ""),
+            "BIDS version": description.get("BIDSVersion", ""),
+            "How images are held": facts.backend,
+            "Plan": facts.plan_id,
+            "Directory": facts.output_dir,
+        }
+    )
+
+
+def _card(pairs: dict[str, object]) -> Iterator[str]:
+    yield '<dl class="card">'
+    for title, value in pairs.items():
+        if value:
+            yield f"<div><dt>{title}</dt><dd>{safe(value)}</dd></div>"
+    yield "</dl>"
+
+
+def problems(facts: Facts) -> Iterator[str]:
+    """Yield what is wrong, with what is alike in one row."""
+    if facts.validation is None:
+        yield '<p class="quiet">The BIDS validator has not been asked: spimpack bids-validate</p>'
+    elif facts.is_validation_old:
+        yield '<p class="warn">! The dataset was written to after it was last validated.</p>'
+    groups = group_problems(facts.problems)
+    if not groups:
+        yield '<p><span class="good">✓</span> No problem is known.</p>'
+        return
+    yield '<table class="stack"><thead><tr><th scope="col">Severity<th scope="col">Problem'
+    yield '<th scope="col">Where<th scope="col">Found by</tr></thead><tbody>'
+    for group in groups:
+        first = group[0]
+        kind, mark = _SEVERITIES[first.severity]
+        places = list(dict.fromkeys(problem.place for problem in group))
+        left = len(places) - PLACES_SHOWN
+        shown = "".join(f"<small>{safe(place)}</small>" for place in places[:PLACES_SHOWN])
+        more = f"<small>and {left:,} more places</small>" if left > 0 else ""
+        yield (
+            f'<tr><td class="{kind}">{mark} {first.severity}'
+            f'<th scope="row">{safe(first.code)}<small>{safe(_told(group))}</small>'
+            f"<td>{len(group):,} ×{shown}{more}<td>{first.found_by}</tr>"  # noqa: RUF001
+        )
+    yield "</tbody></table>"
+
+
+def _told(group: list[ReportedProblem]) -> str:
+    """Return what a group is about: the keys, or the one message."""
+    keys = sorted({problem.key for problem in group} - {""})
+    told = ", ".join(keys)
+    if len(keys) < 2:
+        told = ": ".join(filter(None, [told, group[0].message]))
+    return textwrap.shorten(told, TOLD_WIDTH, placeholder=" ...")
+
+
+def last_run(facts: Facts) -> Iterator[str]:
+    """Yield what the last run did, and the picture of its tasks."""
+    run = facts.run
+    if run is None:
+        yield '<p class="quiet">No run is on record.</p>'
+    else:
+        processes = f", by {run.processes} processes" if run.processes > 1 else ""
+        yield (
+            f"<p>Began {time_in_words(run.started)} and took "
+            f"{duration_in_words(run.ended - run.started)}{processes}; {run_state(run)}.</p>"
+        )
+    yield '<div class="scroll" tabindex="0" role="region" aria-label="Picture of the tasks">'
+    yield from draw_svg(facts.tasks)
+    yield "</div>"
+    yield '<div class="scroll"><table><caption>Steps, and what the last run did of them; the time'
+    yield " is the sum over all workers</caption><thead><tr>"
+    for title in ("Step", "State"):
+        yield f'<th scope="col">{title}'
+    for title in ("Images", "Time", "Longest"):
+        yield f'<th scope="col" class="n">{title}'
+    yield "</tr></thead><tbody>"
+    for node, step in zip(facts.tasks, summarise_steps(facts.tasks, run), strict=True):
+        mark = '<span class="good">✓</span>' if node.is_complete else '<span class="warn">○</span>'
+        yield f'<tr><th scope="row">{node.name}<td>{mark} {node.state}'
+        yield f'<td class="n">{step.images:,}' if step.images else "<td>"
+        for seconds in (step.seconds, step.longest):
+            yield f'<td class="n">{duration_in_words(seconds)}' if step.tasks else "<td>"
+        yield "</tr>"
+    yield "</tbody></table></div>"
+
+
+def versions(facts: Facts) -> Iterator[str]:
+    """Yield by which programs it was done."""
+    pairs: dict[str, object] = {}
+    if facts.run is not None:
+        pairs |= facts.run.versions
+    if facts.validation is not None:
+        verdict = facts.validation.verdict
+        pairs["bids-validator"] = verdict.validator_version
+        pairs["BIDS schema"] = verdict.schema_version
+    yield from _card({safe(name): value for name, value in pairs.items()})
+    if not pairs:
+        yield '<p class="quiet">No run is on record.</p>'
+
+
+def images(facts: Facts) -> Iterator[str]:
+    """Yield the table of all images, and of other files that are not as planned."""
+    counts = ", ".join(f"{number:,} {status}" for status, number in facts.counts.items())
+    folders = {os.path.dirname(image.source) for image in facts.images}
+    folder = os.path.commonpath(folders) if folders else ""
+    has_groups = any(image.dataset_id for image in facts.images)
+    yield f'<table class="stack"><caption>{counts}. What needs attention comes first. Sources are'
+    yield f" below {safe(folder)}</caption><thead><tr>"
+    titles = ("Image", "Status", "Source", *(("Group",) if has_groups else ()))
+    for title in titles:
+        yield f'<th scope="col">{title}'
+    yield '<th scope="col" class="n">Size</tr></thead><tbody>'
+    for image in sorted(facts.images, key=lambda image: image.is_well):
+        yield _image_row(image, folder, has_groups=has_groups)
+    for change in facts.files:
+        if change.verdict is not Verdict.UNCHANGED:
+            group = "<td>" if has_groups else ""
+            status = _status(change.verdict, change.reasons)
+            yield f"<tr><td>{safe(change.path)}{status}<td>{group}<td></tr>"
+    yield "</tbody></table>"
+
+
+def _image_row(image: Image, folder: str, *, has_groups: bool) -> str:
+    # End tags of cells may be left out in HTML; with 10,000 images they are a fifth of the page.
+    name = image.path.rpartition("/")[2]
+    source = image.source[len(folder) :].lstrip("/")
+    group = f"<td>{safe(image.dataset_id)}" if has_groups else ""
+    size = "" if image.size is None else size_in_words(image.size)
+    return (
+        f"<tr><td>{safe(name)}{_status(image.status, image.reasons)}"
+        f"<td>{safe(source)}{group}<td class=n>{size}</tr>"
+    )
+
+
+def _status(status: str, reasons: tuple[str, ...]) -> str:
+    kind, mark = _MARKS[status]
+    told = "".join(f"<small>{safe(reason)}</small>" for reason in reasons)
+    return f"<td class={kind}>{mark} {status}{told}"
