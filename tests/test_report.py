@@ -212,7 +212,9 @@ def test_problems_that_are_alike_share_a_row(tmp_path: Path) -> None:
         (workspace.out / f"sub-01/micr/{number}.txt").write_text("mine")
     assert main(["bids-validate", str(workspace.out)]) == ExitCode.INVALID
     text = page_text(workspace)
-    assert "5 \u00d7 sub-01/micr/0.txt sub-01/micr/1.txt sub-01/micr/2.txt and 2 more places" in text
+    assert (
+        "5 \u00d7 sub-01/micr/0.txt sub-01/micr/1.txt sub-01/micr/2.txt and 2 more places" in text
+    )
     assert "NOT_INCLUDED" in text
     assert "written to after it was last validated" not in text
     workspace.rows[0]["Species"] = "rat"

@@ -25,6 +25,8 @@ COMMANDS = (
     "verify",
     "bids-validate",
     "demo",
+    "doctor",
+    "completion",
 )
 """Subcommands in the order of `--help`; each is a module of this package, with `_` for `-`."""
 

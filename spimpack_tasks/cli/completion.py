@@ -1,0 +1,30 @@
+"""`spimpack completion`: a static script that lets a shell complete command lines.
+
+The script is made from the parser when it is asked for, and knows all commands and options; a shell
+that completes by it does not start this program.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.cli.main import build_parser
+from spimpack_tasks.cli.shell_scripts import SCRIPTS, read_commands
+from spimpack_tasks.errors import ExitCode
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = "print a script that lets bash, zsh or fish complete command lines"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("shell", choices=tuple(SCRIPTS), help="for which shell")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the script."""
+    commands = list(read_commands(build_parser()))
+    print("\n".join(SCRIPTS[arguments.shell](commands)))
+    return ExitCode.OK

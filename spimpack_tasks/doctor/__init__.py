@@ -1,0 +1,1 @@
+"""Whether a machine has what is needed: checks that change nothing, and clean up after them."""

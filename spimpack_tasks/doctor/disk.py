@@ -1,0 +1,142 @@
+"""Checks a disk by doing on it what a run does, in a temporary folder that is removed again."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import shutil
+import tempfile
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.doctor.answer import note, ok, problem
+from spimpack_tasks.state.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.doctor.answer import Answer
+
+LEAST_FREE = 100 * 2**20
+"""Bytes that metadata, and what is on its way, should find free."""
+LEAST_FILES = 256
+_FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
+
+
+def check_output(output_dir: str) -> Iterator[Answer]:
+    """Yield whether a dataset can be written to a directory, and by which backends.
+
+    Parameters
+    ----------
+    output_dir
+        Absolute path; where it is not there yet, the folder that it would be made in is tried.
+    """
+    if os.path.lexists(output_dir) and not os.path.isdir(output_dir):
+        yield problem("output", f"{output_dir} is no directory; name another one")
+        return
+    where = _nearest_folder(output_dir)
+    try:
+        folder = tempfile.mkdtemp(prefix=".spimpack-doctor-", dir=where)
+    except OSError as error:
+        yield problem("output", f"{where} cannot be written to: {error.strerror}")
+        return
+    try:
+        yield ok("output", f"{where} can be written to")
+        yield from _check_links(folder)
+        yield _check_lock(folder)
+        yield _check_space("free space", where)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _nearest_folder(output_dir: str) -> str:
+    """Return the state directory, or the nearest folder above it that is there."""
+    folder = Store(output_dir).root
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _check_links(folder: str) -> Iterator[Answer]:
+    source = os.path.join(folder, "source")
+    with open(source, "wb") as file:
+        file.write(b"spimpack")
+    for name, make, told in _WAYS:
+        refusal = _try(make, source, os.path.join(folder, name))
+        works, else_ = told
+        yield note(name, f"{refusal}: {else_}") if refusal else ok(name, works)
+
+
+def _reflink(source: str, path: str) -> None:
+    with open(source, "rb") as reader, open(path, "xb") as writer:
+        fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+
+
+_WAYS: tuple[tuple[str, Callable[[str, str], None], tuple[str, str]], ...] = (
+    (
+        "symbolic link",
+        os.symlink,
+        ("backends symlink and symlink-tree work", "use another backend than symlink*"),
+    ),
+    (
+        "hard link",
+        os.link,
+        ("backend hardlink works for sources on this disk", "backend hardlink does not work"),
+    ),
+    (
+        "reflink",
+        _reflink,
+        (
+            "backend copy takes no space for sources on this disk",
+            "backend copy takes the space of the images",
+        ),
+    ),
+)
+
+
+def _try(make: Callable[[str, str], None], source: str, path: str) -> str:
+    """Return why a thing cannot be made, empty where it can."""
+    try:
+        make(source, path)
+    except OSError as error:
+        unsupported = error.errno in {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.ENOSYS}
+        return "this disk has none" if unsupported else (error.strerror or str(error))
+    return ""
+
+
+def _check_lock(folder: str) -> Answer:
+    """Try a lock as writers hold one; some network disks have none."""
+    with open(os.path.join(folder, "lock"), "wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            message = f"{error.strerror}; runs cannot be kept apart here, use another disk"
+            return problem("locks", message)
+    return ok("locks", "runs are kept apart")
+
+
+def check_temporary() -> Iterator[Answer]:
+    """Yield whether there is a folder for temporary files, which validation needs."""
+    try:
+        folder = tempfile.gettempdir()
+    except OSError:
+        yield problem("temporary files", "there is no folder for them; set TMPDIR to one")
+        return
+    yield _check_space("temporary files", folder)
+
+
+def check_open_files() -> Iterator[Answer]:
+    """Yield how many files a process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < LEAST_FILES:
+        yield note("open files", f"at most {soft:,}; raise it with: ulimit -n 1024")
+    else:
+        most = "no limit" if soft == resource.RLIM_INFINITY else f"at most {soft:,}"
+        yield ok("open files", most)
+
+
+def _check_space(check: str, folder: str) -> Answer:
+    free = shutil.disk_usage(folder).free
+    told = f"{free / 1e9:,.1f} GB free in {folder}"
+    return ok(check, told) if free >= LEAST_FREE else problem(check, f"{told}; make room")
