@@ -38,6 +38,7 @@ def pages() -> dict[str, str]:
         "sidecar.md": _page(sidecar_lines()),
         "formats.md": _page(formats_lines()),
         "cli.md": _page(cli_lines()),
+        "report.md": _page(report_lines()),
         "exit-codes.md": _page(exit_codes_lines()),
     }
 
@@ -134,6 +135,44 @@ def cli_lines() -> Iterator[str]:
         yield from _arguments(command)
 
 
+def report_lines() -> Iterator[str]:
+    """Yield the page on the report as JSON."""
+    schema = load_schema("report")
+    yield from ("# The report as JSON", "", schema["description"], "")
+    yield "The schema is `spimpack_tasks/schemas/report.schema.json`. Keys may be added in later"
+    yield "versions; those that are here keep their meaning."
+    yield from ("", *_keys(schema))
+    for name, inner in schema["properties"].items():
+        for path, part in _objects(f"`{name}`", inner):
+            yield from ("", f"## {path}", "", *_keys(part))
+
+
+def _keys(schema: dict[str, Any]) -> Iterator[str]:
+    rows = (
+        (f"`{name}`", _json_type(inner), inner["description"])
+        for name, inner in schema["properties"].items()
+    )
+    return _table(("Key", "Type", "Meaning"), rows)
+
+
+def _objects(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what of a schema is an object with keys of its own, with its path."""
+    if "items" in schema:
+        path, schema = f"An item of {path}", schema["items"]
+    if "properties" in schema:
+        yield path, schema
+        for name, inner in schema["properties"].items():
+            if "items" in inner and "properties" in inner["items"]:
+                yield from _objects(f"`{name}` of {path}", inner)
+
+
+def _json_type(schema: dict[str, Any]) -> str:
+    if "const" in schema or "enum" in schema:
+        return ", ".join(f"`{v}`" for v in schema.get("enum", [schema.get("const")]))
+    kinds = schema["type"]
+    return " or ".join([kinds] if isinstance(kinds, str) else kinds)
+
+
 def exit_codes_lines() -> Iterator[str]:
     """Yield the page on exit codes."""
     doc, _, _ = str(errors.ExitCode.__doc__).partition("\n")
@@ -145,6 +184,7 @@ def exit_codes_lines() -> Iterator[str]:
     yield "by what has become of the dataset when the run has ended."
     yield "`spimpack verify` exits 3 where something is not as recorded."
     yield "`spimpack bids-validate` exits 8 where a dataset is not valid, whoever made it."
+    yield "`spimpack doctor` exits 4 where something is broken that is needed."
     yield "`argparse` itself exits 2 where the command line cannot be understood, and an"
     yield "interrupted `spimpack` exits 130."
 

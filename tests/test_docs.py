@@ -32,7 +32,13 @@ def test_a_generated_page_is_up_to_date(name):
 
 
 def test_the_reference_shows_every_property():
-    for name, properties in {"manifest": 5, "scans": 15, "participants": 1, "sidecar": 20}.items():
+    for name, properties in {
+        "manifest": 5,
+        "scans": 15,
+        "participants": 1,
+        "sidecar": 20,
+        "report": 40,
+    }.items():
         rows = re.findall(r"^\| `", GENERATED[f"{name}.md"], re.MULTILINE)
         assert len(rows) >= properties
 
@@ -124,6 +130,16 @@ def warnings_of(dataset):
 def test_a_dataset_can_be_validated_as_described(tmp_path):
     place_example(tmp_path)
     compare(DOCS / "how-to" / "validate-a-dataset.md", tmp_path)
+
+
+def test_what_happened_can_be_seen_as_described(tmp_path):
+    place_example(tmp_path)
+    compare(DOCS / "how-to" / "see-what-happened.md", tmp_path)
+    assert (tmp_path / "bids" / ".spimpack" / "report.html").is_file()
+
+
+def test_a_machine_can_be_checked_as_described(tmp_path):
+    compare(DOCS / "how-to" / "check-a-machine.md", tmp_path)
 
 
 def test_the_backend_of_the_page_works(tmp_path):

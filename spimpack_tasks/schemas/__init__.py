@@ -1,4 +1,4 @@
-"""The JSON Schemas of manifest, tables and sidecar: one source for checks, editors and docs."""
+"""The JSON Schemas of manifest, tables, sidecar and report: for checks, editors and docs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @cache
 def load_schema(name: str) -> dict[str, Any]:
-    """Return the schema `manifest`, `scans`, `photos`, `participants` or `sidecar`."""
+    """Return the schema `manifest`, `scans`, `photos`, `participants`, `sidecar` or `report`."""
     text = files(__name__).joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
