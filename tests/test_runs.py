@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ import pytest
 from conftest import fingerprint
 from workspace import Workspace, small_workspace
 
+import spimpack_tasks
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.model.plan import Output
 from spimpack_tasks.state import runs
 from spimpack_tasks.state.runs import read_last_run
 from spimpack_tasks.state.store import Store
@@ -175,3 +178,27 @@ def test_old_runs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     store = Store(str(workspace.out))
     assert len(os.listdir(store.path(runs.FOLDER))) == 2
     assert last_run(workspace).plan_id == store.current_plan_id()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_whose_plan_is_forgotten_is_on_record(
+    workers: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Another run takes over, prunes, and so deletes the plan, while a link is made."""
+    workspace = small_workspace(tmp_path)
+    make = spimpack_tasks.SymlinkAssets.make
+
+    def take_over(output: Output, path: str) -> None:
+        (workspace.out / ".spimpack/current").write_text("another")
+        shutil.rmtree(workspace.out / ".spimpack/plan", ignore_errors=True)
+        make(output, path)
+
+    monkeypatch.setattr(spimpack_tasks.SymlinkAssets, "make", take_over)
+    assert workspace.run(workers).exit_code is not ExitCode.OK
+    assert "Traceback" not in capfd.readouterr().err
+    run = last_run(workspace)
+    assert run.is_complete is False
+    assert any(failure.error.startswith("superseded") for failure in run.failures)

@@ -62,7 +62,8 @@ def _configured(name: str) -> str:
 def _ask(url: str, shown: str) -> Answer:
     try:
         client = luigi.rpc.RemoteScheduler(url, connect_timeout=TIMEOUT_S)
-        client._rpc_retry_attempts = 1  # noqa: SLF001 - else only configuration can say so
+        # Else only configuration can say so; its log would show a password in the address.
+        client._rpc_retry_attempts, client._rpc_log_retries = 1, False  # noqa: SLF001
         answer = client.is_pause_enabled()  # type: ignore[attr-defined]  # made by luigi.rpc
         client.close()
         is_luigid = "enabled" in answer

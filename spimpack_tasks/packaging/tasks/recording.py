@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import luigi
@@ -42,7 +43,10 @@ def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:
     # What refuses the inputs writes nothing, and so has nothing to do with the dataset.
     if is_refused(task.plan_id):
         return
-    images = task.image_count()
+    images = 0
+    # A run that took over may have forgotten the plan already.
+    with suppress(OSError):
+        images = task.image_count()
     reason = "" if error is None else plain_message(error) or f"{type(error).__name__}: {error}"
     done = TaskRun(task.task_family, unit, images, started, now, reason)
     note_task(task.store, task.plan_id, done)
