@@ -57,7 +57,7 @@ def dataset(facts: Facts) -> Iterator[str]:
     yield "</dl>"
     if numbers.unknown_sizes:
         yield (
-            f'<p class="quiet">The size is without {count_of(numbers.unknown_sizes, "directory")}:'
+            f'<p class="quiet">The size is without {count_of(numbers.unknown_sizes, "folder")}:'
             " no chunk is looked at. Packaging with <code>--checksum</code> reads and counts"
             " them.</p>"
         )
