@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.packaging.draft import Draft
     from spimpack_tasks.scanning.options import ScanOptions
     from spimpack_tasks.validation.report import ValidationReport
@@ -155,20 +154,13 @@ def package(
         plan_id=draft.plan_id,
     )
     luigi.build([task], local_scheduler=True, workers=workers, no_lock=True, log_level="ERROR")
-    return _outcome(task, draft, changes, unread)
-
-
-def _outcome(
-    task: PackageDataset, draft: Draft, changes: list[Change], unread: set[str]
-) -> Outcome:
-    """Return how a run ended, given what there was to do."""
     code = task.end()
     failed: set[str] = set()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code
         findings = draft.sweep().findings
         failed = {f.output.asset for f in findings if f.status is not Status.RIGHT} - {""}
-    still_unread = _unread(draft) if task.checksum else set()
+    still_unread = _unread(draft) if checksum else set()
     failed |= still_unread
     counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
     return replace(before, exit_code=code, counts=counts)

@@ -29,7 +29,6 @@ STEPS = {
     "WriteDescription",
     "WriteParticipants",
     "WriteSamples",
-    "WriteScans",
     "WriteReadme",
     "WriteBidsIgnore",
     "WriteSidecars",

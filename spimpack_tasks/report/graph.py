@@ -66,9 +66,8 @@ class Node:
 def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
     """Return the tasks of a run in the order of their work, given how its outputs stand."""
     store, plan_id = draft.store, draft.plan_id
-    # Without its plan being the current one, no task of a run is complete.
     is_current = store.current_plan_id() == plan_id and store.has_plan(plan_id)
-    units = _units(draft, sweep, is_current=is_current)
+    units = _units(draft, sweep)
     is_validated = store.has_validated(plan_id)
     nodes = [
         Node("ValidateManifest", {"": is_validated}),
@@ -85,11 +84,11 @@ def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _units(draft: Draft, sweep: Sweep, *, is_current: bool) -> dict[str, dict[str, bool]]:
+def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
     """Return for each task that writes whether each of its units is complete."""
     keys = draft.keys
     backend = load_backend(draft.options.backend)
-    units: dict[str, dict[str, bool]] = {name: {"": is_current} for name in _DATASET_TASKS.values()}
+    units: dict[str, dict[str, bool]] = {name: {"": True} for name in _DATASET_TASKS.values()}
     units |= {"WriteSidecars": {}, backend.__name__: {}}
     for finding in sweep.findings:
         output = finding.output
@@ -101,8 +100,7 @@ def _units(draft: Draft, sweep: Sweep, *, is_current: bool) -> dict[str, dict[st
             states = units[backend.__name__]
         else:
             unit, states = "", units[_DATASET_TASKS[output.step]]
-        is_right = is_current and finding.status is Status.RIGHT
-        states[unit] = states.get(unit, True) and is_right
+        states[unit] = states.get(unit, True) and finding.status is Status.RIGHT
     return units
 
 
