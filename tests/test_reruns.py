@@ -20,6 +20,7 @@ from spimpack_tasks.packaging import plan as plan_module
 from spimpack_tasks.packaging.draft import _drafts
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import LinkAssets
+from spimpack_tasks.state.store import Store
 
 ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
 TWO = "sub-02/micr/sub-02_sample-brain_acq-4x_SPIM"
@@ -307,6 +308,22 @@ def test_what_an_overtaken_run_wrote_meanwhile_is_put_right(workers: int, tmp_pa
         BuildPaths.remove_event_handler(luigi.Event.START, overtake)
     assert sidecar.exists()
     assert workspace_is_right(workspace)
+
+
+def test_a_run_that_was_overtaken_and_forgotten_says_so(tmp_path: Path) -> None:
+    """The other plan was the current one before ours, and is it again; ours is gone."""
+    workspace = small_workspace(tmp_path)
+    workspace.run()
+    store = Store(str(workspace.out))
+    other = store.load_plan(store.current_plan_id())
+    workspace.rows[0]["Species"] = "rat"
+    workspace.write()
+    task = PackageDataset(manifest=str(workspace.manifest), output_dir=str(workspace.out))
+    assert task.verdict() is None
+    store.make_current(task.draft.plan())
+    store.make_current(other)
+    shutil.rmtree(store.path("plan", task.plan_id))
+    assert task.verdict() is ExitCode.SUPERSEDED
 
 
 def test_removed_rows_leave_what_the_user_changed(tmp_path: Path) -> None:

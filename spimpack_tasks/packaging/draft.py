@@ -56,7 +56,7 @@ class Draft:
     headers: str = field(default="", repr=False)
     """What the sources' headers told, as it is kept."""
     current_before: str = ""
-    """Identity of the plan that was the current one of the output when the draft was asked for."""
+    """Since when the output had had its current plan when the draft was asked for."""
     _plan: Plan | None = None
     _parts: dict[str, list[Output]] = field(default_factory=dict, repr=False)
     _refusal: InputError | None = None
@@ -158,7 +158,7 @@ class Draft:
         """Note the current plan, and look for conflicts again when next asked."""
         self._refusal, self._looked_for_conflicts, self._before = None, False, None
         if self.options.output_dir:
-            self.current_before = self.store.current_plan_id()
+            self.current_before = self.store.current_since()
         return self
 
 

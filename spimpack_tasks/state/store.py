@@ -141,6 +141,17 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return ""
 
+    def current_since(self) -> str:
+        """Return what tells when a plan was last made the current one, empty if none ever was.
+
+        It differs also where a plan became the current one again, after another had been.
+        """
+        try:
+            status = os.stat(self.path("current"))
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        return f"{status.st_ino} {status.st_mtime_ns}"
+
     def make_current(self, plan: Plan, notes: Mapping[str, str] | None = None) -> None:
         """Save a plan and make it the current one, when no writer of another plan is at work.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import Step
+from spimpack_tasks.packaging.tasks.planning import BuildPaths
 from spimpack_tasks.packaging.tasks.writing import AssetTask
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.checksums import record_checksums
@@ -28,7 +29,7 @@ class RecordChecksums(AssetTask):
         backend = load_backend(self.backend)
         # A unit of two digits is a bucket, of the backend's as well.
         unit = self.unit if len(self.unit) == 2 else backend.unit_of(self.unit, self.draft.keys)
-        return [self.clone(backend, unit=unit)]
+        return [self.clone(BuildPaths), self.clone(backend, unit=unit)]
 
     def output(self) -> luigi.Target:
         return ChecksumsRecorded(self.store, self.plan_id, self.outputs)

@@ -139,12 +139,9 @@ class DatasetTask(luigi.Task):
         error = self.draft.refusal()
         if error is not None:
             return error.exit_code
-        current = self.store.current_plan_id()
         # A run that failed early has left the plan of the run before it as the current one.
-        was_current = self.store.has_plan(self.plan_id)
-        superseded = current not in {"", self.plan_id} and (
-            was_current or current != self.draft.current_before
-        )
+        is_other = self.store.current_plan_id() not in {"", self.plan_id}
+        superseded = is_other and self.store.current_since() != self.draft.current_before
         return ExitCode.SUPERSEDED if superseded else None
 
 
