@@ -124,7 +124,7 @@ def measure_workers(root: Path) -> tuple[float, float]:
     """Return what two workers cost on light steps, and how much faster they are on heavy ones."""
     light, heavy = root / "light", root / "heavy"
     write_inputs(light, 1000)
-    write_inputs(heavy, 20)
+    write_inputs(heavy, 40)
     cpu, wall = [], []
     for workers in ("1", "2"):
         run = luigi_run("PackageDataset", light, f"out{workers}", "--workers", workers)
