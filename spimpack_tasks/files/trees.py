@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def files_below(root: str) -> Iterator[str]:
 def remake_tree(source: str, destination: str, make_file: Callable[[str, str], None]) -> None:
     """Make a tree of real directories like `source`, each file of it by `make_file`.
 
-    `make_file` gets the file's absolute source and the free path at which to make it.
+    `make_file` gets the file's absolute source and the path at which to make it. Folders that are
+    there already are used.
     """
-    os.mkdir(destination)
+    os.makedirs(destination, exist_ok=True)
     known = {""}
     for path in files_below(source):
         folder = path.rpartition("/")[0]
@@ -51,5 +53,23 @@ def same_tree(source: str, other: str, same_file: Callable[[str, str], bool]) ->
     """Tell whether two trees hold files of the same names that `same_file` finds equal."""
     if os.path.islink(other) or not os.path.isdir(other):
         return False
-    here, there = list(files_below(source)), list(files_below(other))
-    return here == there and all(same_file(f"{source}/{p}", f"{other}/{p}") for p in here)
+    pairs = zip_longest(files_below(source), files_below(other))
+    return all(a == b and same_file(f"{source}/{a}", f"{other}/{b}") for a, b in pairs)
+
+
+def drop_strays(source: str, other: str) -> None:
+    """Remove from a tree of ours what is not in `source`, or is another kind of thing there."""
+    for folder, _, names in os.walk(other, topdown=False):
+        inside = source + folder[len(other) :]
+        for name in names:
+            if not os.path.isfile(f"{inside}/{name}"):
+                os.unlink(f"{folder}/{name}")
+        if not os.path.isdir(inside):
+            os.rmdir(folder)
+
+
+def size_below(root: str) -> int:
+    """Return the number of bytes in a file, or in all files of a tree."""
+    if not os.path.isdir(root):
+        return os.stat(root).st_size
+    return sum(os.stat(f"{root}/{path}").st_size for path in files_below(root))
