@@ -85,11 +85,12 @@ def write_together(directory: str, texts: Mapping[str, str]) -> None:
             os.rename(os.path.join(aside, name), os.path.join(directory, name))
 
 
-def move_into_place(root: str, temporary: str, path: str) -> None:
+def move_into_place(root: str, temporary: str, path: str, aside: str = "") -> None:
     """Rename `temporary` (absolute) to `path` below `root`, replacing what is there.
 
     A file or link is replaced in one step. A directory cannot be: it is moved to a temporary name
-    first, so for a moment there is nothing at `path`, never half of something.
+    first (`aside`, or one beside `temporary`), so for a moment there is nothing at `path`, never
+    half of something.
     """
     head, _, name = path.rpartition("/")
     with folder(root, head, create=True) as parent:
@@ -98,7 +99,7 @@ def move_into_place(root: str, temporary: str, path: str) -> None:
         except OSError as error:
             if error.errno not in _IN_THE_WAY:
                 raise
-            old = temporary + ".old"
+            old = aside or temporary + ".old"
             os.rename(name, old, src_dir_fd=parent)
             os.rename(temporary, name, dst_dir_fd=parent)
             discard(old)

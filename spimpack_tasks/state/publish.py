@@ -6,7 +6,7 @@ that tells the next run which of them are ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import (
@@ -30,12 +30,15 @@ from spimpack_tasks.state.receipts import (
 from spimpack_tasks.state.sweep import CONFLICTS, Status, digest, inspect, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.receipts import Receipts
     from spimpack_tasks.state.store import Store, Workplace
     from spimpack_tasks.state.sweep import Matches
+
+
+SOURCE_CHANGED = "its source changed while it was packaged; run it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class ImageMaker:
     """Tells whether the image at a path is as planned."""
     make: Callable[[Output, str], None]
     """Makes the image of an output at a path that is free."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """Where an image is, synced, that was made before; by the path of the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class _Publisher:
         before = dict(self.receipts)
         staged = [item for item in map(self._stage, outputs) if item]
         if staged:
-            if any(not item.receipt.evidence.startswith("link") for item in staged):
+            if any(map(self._is_unsynced, staged)):
                 sync_disk(self.place.folder)
             for item in staged:
                 self._announce(item)
@@ -135,11 +140,12 @@ class _Publisher:
                 reason = f"is {status.value}: not written by us as it is, so it is left alone"
                 self.failures.append(Failure(output.path, reason))
                 return None
-            temporary = self.place.temporary()
-            self._make(output, temporary)
+            temporary = self.maker.made.get(output.path)
+            if not temporary:
+                temporary = self.place.temporary()
+                self._make(output, temporary)
             if output.kind is Kind.IMAGE and stamp_text(output.source) != output.stamp:
-                reason = "its source changed while it was packaged; run it again"
-                self.failures.append(Failure(output.path, reason))
+                self.failures.append(Failure(output.path, SOURCE_CHANGED))
                 return None
             return _Staged(output, temporary, self._receipt(output, temporary))
         except OSError as error:
@@ -157,6 +163,10 @@ class _Publisher:
         else:
             write_new(temporary, output.text.encode())
 
+    def _is_unsynced(self, item: _Staged) -> bool:
+        is_link = item.receipt.evidence.startswith("link")
+        return not is_link and item.output.path not in self.maker.made
+
     def _announce(self, item: _Staged) -> None:
         """Note what is about to come, so that a run that is killed now is understood later."""
         path, coming = item.output.path, item.receipt
@@ -168,7 +178,7 @@ class _Publisher:
     def _move(self, item: _Staged) -> None:
         path = item.output.path
         try:
-            move_into_place(self.root, item.temporary, path)
+            move_into_place(self.root, item.temporary, path, self.place.temporary())
         except OSError as error:
             self._fail(item.output, error)
         else:
