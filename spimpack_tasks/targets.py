@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import luigi
@@ -9,6 +10,7 @@ import luigi
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
 from spimpack_tasks.state.seal import read_seal, sealed_outputs, trace_outputs
 from spimpack_tasks.state.sweep import are_right, is_whole
+from spimpack_tasks.state.unfinished import idle_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -89,15 +91,20 @@ class WholeDataset(CurrentPlan):
 
 
 class NothingStale(CurrentPlan):
-    """A dataset that holds nothing of ours that the current plan does not have."""
+    """A dataset that holds nothing of ours that the current plan does not have.
+
+    What is left of an image that was being made counts, unless somebody is at work on it.
+    """
 
     def __init__(self, store: Store, plan_id: str, stale: Callable[[], Iterable[str]]) -> None:
         super().__init__(store, plan_id)
         self.stale = stale
 
     def exists(self) -> bool:
-        """Look for stale receipts."""
-        return super().exists() and not any(True for _ in self.stale())
+        """Look for stale receipts and unfinished images."""
+        if not super().exists():
+            return False
+        return not any(True for _ in chain(idle_places(self.store), self.stale()))
 
 
 class ChecksumsRecorded(CurrentPlan):

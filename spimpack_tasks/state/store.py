@@ -9,6 +9,7 @@
     runs/              what runs did, and when (see `state.runs`)
     locks/             locks that the kernel frees when a process dies
     tmp/<lock>/        things on the way to their place, by whoever holds the lock
+    unfinished/        images that take long to make (see `state.unfinished`)
 
 BIDS validators, pybids and DANDI pass over names that begin with a dot. Losing the directory costs
 one rerun that rewrites nothing.
@@ -128,10 +129,20 @@ class Store:
             Another run has made its plan the current one.
         """
         with self.lock("writers", shared=True):
-            if self.current_plan_id() != plan_id:
-                message = "superseded: another run with other inputs took over this output"
-                raise SupersededError(message)
+            self.require_current(plan_id)
             yield
+
+    def require_current(self, plan_id: str) -> None:
+        """Do nothing where a plan is the current one.
+
+        Raises
+        ------
+        SupersededError
+            Another run has made its plan the current one.
+        """
+        if self.current_plan_id() != plan_id:
+            message = "superseded: another run with other inputs took over this output"
+            raise SupersededError(message)
 
     def current_plan_id(self) -> str:
         """Return the identity of the current plan, empty where there is none."""

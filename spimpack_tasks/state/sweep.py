@@ -188,6 +188,12 @@ def are_right(store: Store, outputs: Iterable[Output], matches: Matches) -> bool
     return all(part.is_right(matches) for part in _parts(store, outputs))
 
 
+def find(store: Store, outputs: Iterable[Output], matches: Matches) -> Iterator[Finding]:
+    """Yield how each of some outputs of a plan stands."""
+    for part in _parts(store, outputs):
+        yield from part.findings(matches)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """Outputs that share a file of receipts. Held one at a time, so that memory stays small."""

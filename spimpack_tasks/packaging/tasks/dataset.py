@@ -21,6 +21,7 @@ from spimpack_tasks.packaging.tasks.writing import (
 from spimpack_tasks.state.checksums import has_lists, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
+from spimpack_tasks.state.unfinished import forget_unfinished
 from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStale, WholeDataset
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class PruneStale(DatasetTask):
     def run(self) -> None:
         with disk_trouble_told():
             left = prune(self.store, self.plan_id, self._planned())
+            forget_unfinished(self.store, self.plan_id)
         for path in left:
             message = "%s is no longer in the tables, but was changed: it is left, and is yours now"
             logger.warning(message, path)

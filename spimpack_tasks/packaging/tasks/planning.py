@@ -30,6 +30,7 @@ from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.runs import end_run
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.state.unfinished import forget_unfinished
 from spimpack_tasks.targets import CurrentPlan, StateFile
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class BuildPaths(DatasetTask):
         with disk_trouble_told():
             plan = draft.plan()
             self.store.make_current(plan, {PATHS_FILE: draft.paths.text()})
+            forget_unfinished(self.store, self.plan_id, wanted=plan)
 
 
 def _refuse_other_plan(draft: Draft, plan_id: str) -> None:
