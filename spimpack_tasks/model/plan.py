@@ -17,6 +17,8 @@ from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX
 
 BUCKETS = 64
 """Light steps are split into at most so many tasks: Luigi's scheduler costs O(N^2) in tasks."""
+SLOW_BUCKETS = 16 * BUCKETS
+"""So are steps whose work is slow, so that many workers can share it."""
 
 
 class Step(StrEnum):
@@ -153,6 +155,10 @@ class Plan:
 
 
 @cache
-def bucket_of(key: str) -> str:
-    """Return the two hex digits of the bucket an asset belongs to, whatever its row number."""
-    return f"{blake2b(key.encode(), digest_size=2).digest()[0] % BUCKETS:02x}"
+def bucket_of(key: str, digits: int = 2) -> str:
+    """Return the hex digits of the bucket an asset belongs to, whatever its row number.
+
+    Two digits name one of `BUCKETS`; a third divides each of them by 16, to `SLOW_BUCKETS`.
+    """
+    first, second = blake2b(key.encode(), digest_size=2).digest()
+    return f"{first % BUCKETS:02x}{second:02x}"[:digits]

@@ -27,8 +27,11 @@ class RecordChecksums(AssetTask):
         if not self.unit or self.refusal():
             return super().requires()
         backend = load_backend(self.backend)
-        # A unit of two digits is a bucket, of the backend's as well.
-        unit = self.unit if len(self.unit) == 2 else backend.unit_of(self.unit, self.draft.keys)
+        if len(self.unit) > 3:
+            unit = backend.unit_of(self.unit, self.draft.keys)
+        else:
+            # A bucket; a backend has it as well, or one around it.
+            unit = self.unit if backend.one_task_per_asset else self.unit[:2]
         return [self.clone(BuildPaths), self.clone(backend, unit=unit)]
 
     def output(self) -> luigi.Target:

@@ -9,7 +9,7 @@ import luigi
 
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
-from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
+from spimpack_tasks.model.plan import BUCKETS, SLOW_BUCKETS, Step, bucket_of
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.publish import ImageMaker, publish
@@ -92,8 +92,8 @@ class WriteBidsIgnore(WriteOutputs):
 class AssetTask(WriteOutputs):
     """A step with an output for each asset, divided into units.
 
-    A unit is one asset, by its key, or a bucket of assets, by two hex digits. The task without a
-    unit is the whole step, and only requires its units.
+    A unit is one asset, by its key, or a bucket of assets, by two hex digits, or three where the
+    work is slow. The task without a unit is the whole step, and only requires its units.
     """
 
     unit: luigi.Parameter[str] = luigi.Parameter(
@@ -101,6 +101,7 @@ class AssetTask(WriteOutputs):
     )
 
     one_task_per_asset: ClassVar[bool] = False
+    """Whether the work is slow: then an asset is alone in its task until there are too many."""
 
     def requires(self) -> list[luigi.Task]:
         return self.refusal() or (
@@ -110,8 +111,8 @@ class AssetTask(WriteOutputs):
     @classmethod
     def unit_of(cls, key: str, keys: list[str]) -> str:
         """Return the unit that an asset belongs to, given the keys of all."""
-        single = cls.one_task_per_asset or len(keys) <= BUCKETS
-        return key if single else bucket_of(key)
+        most, digits = (SLOW_BUCKETS, 3) if cls.one_task_per_asset else (BUCKETS, 2)
+        return key if len(keys) <= most else bucket_of(key, digits)
 
     def units(self, keys: list[str]) -> Iterator[luigi.Task]:
         """Yield a task for each unit."""
@@ -122,10 +123,11 @@ class AssetTask(WriteOutputs):
         unit = self.unit
         if not unit:
             return [o for o in self.draft.plan().outputs if o.step is self.step]
-        is_bucket = len(unit) == len(bucket_of(unit))
-        part = self.draft.part(unit if is_bucket else bucket_of(unit))
-        ours = (output for output in part if output.step is self.step)
-        return [output for output in ours if is_bucket or output.asset == unit]
+        name = unit[:2] if len(unit) <= 3 else bucket_of(unit)
+        ours = [output for output in self.draft.part(name) if output.step is self.step]
+        if unit == name:
+            return ours
+        return [o for o in ours if unit in {o.asset, bucket_of(o.asset, 3)}]
 
     def image_count(self) -> int:
         """Return how many images the task is about; the whole step works at none itself."""
@@ -148,7 +150,8 @@ class LinkAssets(AssetTask):
     A backend says how an image is made (`make`), and how to tell that what is on disk is what it
     would make (`matches`). It does not own names, receipts, replacing or removing: those are the
     same for all. `make` gets a path that is free, on the disk of the output, and may be
-    interrupted anywhere: what it leaves there is thrown away.
+    interrupted anywhere: what it leaves there is thrown away. Work of which that would be a pity
+    is for `MakeAssets`.
     """
 
     step = Step.ASSETS
