@@ -12,6 +12,7 @@ from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.backends.symlink_tree import SymlinkTreeAssets
 from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset, PruneStale, WriteChecksumLists
+from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, ValidateManifest
 from spimpack_tasks.packaging.tasks.writing import (
     LinkAssets,
@@ -31,6 +32,7 @@ __all__ = [
     "CopyAssets",
     "HardlinkAssets",
     "LinkAssets",
+    "MakeAssets",
     "PackageAndValidate",
     "PackageDataset",
     "PruneStale",
