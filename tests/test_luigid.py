@@ -22,7 +22,7 @@ from markdown_blocks import ROOT
 from workspace import Workspace, small_workspace
 
 import spimpack_tasks
-from spimpack_tasks import LinkAssets, PackageAndValidate, PackageDataset
+from spimpack_tasks import LinkAssets, MakeAssets, PackageAndValidate, PackageDataset
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Output
 from spimpack_tasks.registry import BACKENDS
@@ -129,7 +129,8 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
         tasks_below(PackageDataset(**where, backend=backend, checksum=True), found)
     tasks_below(PackageAndValidate(**where), found)
     tasks_below(PackageAndValidate(**where).validation(), found)
-    tasks_below(LinkAssets(**where), found)
+    for base in (LinkAssets, MakeAssets):
+        tasks_below(base(**where), found)
     wanted = [
         (task.task_module, task.task_family, task.to_str_params(), task.task_id)
         for task in found.values()
