@@ -8,13 +8,14 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from children import start, wait
 from workspace import Workspace, small_workspace, tree_of
 
+from spimpack_tasks import MakeAssets
 from spimpack_tasks.errors import ConflictError, ExitCode, InputError
-from spimpack_tasks.model.plan import Output
 from spimpack_tasks.registry import BACKENDS, load_backend
 
 READ_ONLY_EVENTS = {"os.listdir", "os.scandir"}
@@ -113,13 +114,14 @@ def test_a_source_that_changes_while_packaging_is_reported(
     workspace = small_workspace(tmp_path)
     source = workspace.root / "raw" / "a.ims"
     task = load_backend(backend)
-    make = task.make
+    name = "resume" if issubclass(task, MakeAssets) else "make"
+    make = getattr(task, name)
 
-    def change_meanwhile(output: Output, path: str) -> None:
-        make(output, path)
+    def change_meanwhile(*arguments: Any) -> None:
+        make(*arguments)
         os.utime(source, ns=(1, 1))
 
-    monkeypatch.setattr(task, "make", change_meanwhile)
+    monkeypatch.setattr(task, name, staticmethod(change_meanwhile))
     assert workspace.run(backend=backend).exit_code == ExitCode.FAILED
     assert "acq-4x_SPIM.ims: its source changed while it was packaged" in caplog.text
     assert not list(workspace.out.rglob("*.ims"))

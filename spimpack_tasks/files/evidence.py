@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+_LINK = "link "
+
 
 def evidence_of(path: str) -> str:
     """Return what identifies the thing at `path` without reading it, empty where there is none.
@@ -18,9 +20,19 @@ def evidence_of(path: str) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return ""
     if stat.S_ISLNK(status.st_mode):
-        return f"link {os.readlink(path)}"
+        return f"{_LINK}{os.readlink(path)}"
     if stat.S_ISREG(status.st_mode):
         return f"file {status.st_size} {status.st_mtime_ns}"
     if stat.S_ISDIR(status.st_mode):
         return f"directory {status.st_ino} {status.st_mtime_ns}"
     return f"other {stat.S_IFMT(status.st_mode):o}"
+
+
+def is_still(path: str, evidence: str) -> bool:
+    """Tell whether the thing at `path` has this evidence; of a link, one look is enough."""
+    if not evidence.startswith(_LINK):
+        return evidence_of(path) == evidence
+    try:
+        return os.readlink(path) == evidence[len(_LINK) :]
+    except OSError:
+        return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.readers.base import (
@@ -49,6 +50,9 @@ _DTYPES = {
     "double-complex": "complex128",
 }
 _MOST_LEVELS = 64
+_OME = re.compile(rb"<(\w+:)?OME[\s>]")
+_SIZE = re.compile("[0-9]{1,18}")
+_DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
 _DEFAULT_UNIT = "µm"
 """Of the schema, where a size has no unit."""
 
@@ -67,7 +71,7 @@ def read_header(path: str) -> Header:
 
 def holds_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> bool:
     """Tell whether the description in a directory looks like OME-XML."""
-    return re.search(rb"<(\w+:)?OME[\s>]", file.text(tags.get(DESCRIPTION))[:4096]) is not None
+    return _OME.search(file.text(tags.get(DESCRIPTION)), 0, 4096) is not None
 
 
 def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
@@ -141,7 +145,7 @@ def _sizes(path: str, pixels: dict[str, str]) -> tuple[tuple[str, ...], dict[str
     sizes = {}
     for axis in order[::-1]:
         text = pixels.get(f"Size{axis}", "")
-        if not re.fullmatch("[0-9]{1,18}", text) or not int(text):
+        if not _SIZE.fullmatch(text) or not int(text):
             raise HeaderError(path, f"has OME-XML with a Size{axis} of {text[:20]!r}")
         sizes[axis.lower()] = int(text)
     return tuple(sizes), sizes
@@ -150,11 +154,12 @@ def _sizes(path: str, pixels: dict[str, str]) -> tuple[tuple[str, ...], dict[str
 def _dtype(path: str, pixels: dict[str, str]) -> str:
     told = pixels.get("Type", pixels.get("PixelType", ""))
     name = _DTYPES.get(told, told)
-    if not re.fullmatch("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)", name):
+    if not _DTYPE.fullmatch(name):
         raise HeaderError(path, f"has OME-XML with pixels of type {told[:20]!r}")
     return name
 
 
+@cache
 def _width(dtype: str) -> int:
     """Return bits of a sample; those of one bit may be stored as bytes."""
     return 8 if dtype == "bool" else int(re.sub("[a-z]", "", dtype))

@@ -39,6 +39,7 @@ NO_UNITS = frozenset({"", "pixel", "pixels", "px", "reference frame", "unknown"}
 
 EXACT = Context(prec=60)
 _LONGEST = 64
+_POSITIVE = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*[xX\u00d7]?\s*\Z")
 _FLOAT32 = Decimal(2) ** -23
 """Two roundings to single precision, relative."""
 _WIDEST = Decimal("1e-4")
@@ -174,7 +175,7 @@ def _half_a_digit(number: Decimal) -> Decimal:
 
 def positive_number(text: str) -> float | None:
     """Return a number above 0 such as that of `4x`, `n/a` and the like being `None`."""
-    match = re.match(r"\s*(\d+(?:[.,]\d+)?)\s*[xX\u00d7]?\s*\Z", text)
+    match = _POSITIVE.match(text)
     number = float(match[1].replace(",", ".")) if match and len(text) <= _LONGEST else 0.0
     return number or None
 

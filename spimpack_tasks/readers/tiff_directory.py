@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, open_for_reading
@@ -26,12 +27,21 @@ _TYPES = {
     1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i", 10: "ii",
     11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q",
 }  # fmt: skip
+_SIZES = {code: struct.calcsize(f"={code}") for code in _TYPES.values()}
+"""Bytes of one value."""
+
 _FIRST_BYTES = 4096
 _MOST_TAGS = 4096
 _MOST_VALUES = 65536
 _CHUNK = 65536
 LONGEST_TEXT = 256 * 2**20
 """Bytes of a description; OME-XML has some 300 bytes for each plane."""
+
+
+@cache
+def _entry_layout(word: str) -> struct.Struct:
+    """Return what stands in an entry before its values, given byte order and kind of a word."""
+    return struct.Struct(f"{word[0]}HH{word[1]}")
 
 
 class Tag(NamedTuple):
@@ -121,14 +131,14 @@ class TiffFile:
         count, start = self._entries(offset)
         step, field = (20, 12) if self.is_big else (12, 8)
         block = self.bytes_at(start, count * step)
-        layout = struct.Struct(f"{self.order}HH{self._word[1]}")
+        layout = _entry_layout(self._word)
         tags = {}
         for index in range(count):
             number, kind, values = layout.unpack_from(block, index * step)
             code = _TYPES.get(kind)
             if code is None:
                 continue
-            size = values * struct.calcsize(f"={code}")
+            size = values * _SIZES[code]
             place = start + index * step + field
             if size > step - field:
                 place = struct.unpack_from(self._word, block, index * step + field)[0]
@@ -174,8 +184,9 @@ class TiffFile:
 
     def number(self, tag: Tag | None, default: int) -> int:
         """Return the first value of a tag."""
-        numbers = self.numbers(tag._replace(values=min(tag.values, 1)) if tag else None)
-        return numbers[0] if numbers else default
+        if tag is None or tag.code in "sfd" or not tag.values:
+            return default
+        return self._number(tag.offset, tag.code, 0)
 
     def text(self, tag: Tag | None) -> bytes:
         """Return the bytes of a text, up to its first zero byte, at most 64 KiB."""

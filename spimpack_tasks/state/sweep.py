@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.blocks import find_block
-from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.files.evidence import evidence_of, is_still
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.receipts import read_receipts, receipt_names, receipts_name
 
@@ -209,21 +209,40 @@ class _Part:
         return {output.path for output in self.outputs}
 
     def is_right(self, matches: Matches) -> bool:
-        return all(finding.status is Status.RIGHT for finding in self.findings(matches))
+        return all(
+            self._is_unchanged(output) or self._look(output, matches).status is Status.RIGHT
+            for output in self.outputs
+        )
 
     def findings(self, matches: Matches) -> Iterator[Finding]:
         """Yield how each output stands."""
-        root = self.store.output_dir
         for output in self.outputs:
-            receipt = self.receipts.get(output.path)
-            status = _inspect_moving(root, output, receipt, matches)
-            if status is None or status in CONFLICTS:
-                # A run that is at work may have written it after the receipts were read.
-                receipt = read_receipts(self.store, self.name).get(output.path)
-                status = inspect(root, output, receipt, matches)
-            if status is not Status.RIGHT and output.path.rpartition("/")[0] in self.blocked:
-                status = Status.BLOCKED
-            yield Finding(output, status, None if status is Status.RIGHT else receipt)
+            if self._is_unchanged(output):
+                yield Finding(output, Status.RIGHT, None)
+            else:
+                yield self._look(output, matches)
+
+    def _is_unchanged(self, output: Output) -> bool:
+        """Tell whether an output is right at first sight."""
+        receipt = self.receipts.get(output.path)
+        return (
+            receipt is not None
+            and receipt.fingerprint == output.fingerprint
+            and output.kind is not Kind.BLOCK
+            and is_still(f"{self.store.output_dir}/{output.path}", receipt.evidence)
+        )
+
+    def _look(self, output: Output, matches: Matches) -> Finding:
+        root = self.store.output_dir
+        receipt = self.receipts.get(output.path)
+        status = _inspect_moving(root, output, receipt, matches)
+        if status is None or status in CONFLICTS:
+            # A run that is at work may have written it after the receipts were read.
+            receipt = read_receipts(self.store, self.name).get(output.path)
+            status = inspect(root, output, receipt, matches)
+        if status is not Status.RIGHT and output.path.rpartition("/")[0] in self.blocked:
+            status = Status.BLOCKED
+        return Finding(output, status, None if status is Status.RIGHT else receipt)
 
 
 def _parts(
