@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -18,6 +17,8 @@ from spimpack_tasks.packaging import headers, settled
 from spimpack_tasks.packaging.draft import _drafts
 from spimpack_tasks.packaging.settled import find_seal
 from spimpack_tasks.state.checksums import FILE_LIST
+from spimpack_tasks.state.seal import Seal, read_seal, trace_sources, write_seal
+from spimpack_tasks.state.store import Store
 
 ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
 Change = Callable[[Workspace], object]
@@ -69,9 +70,12 @@ BREAKS: dict[str, Change] = {
     "receipts are gone": lambda w: shutil.rmtree(w.out / ".spimpack/receipts"),
     "plan is gone": lambda w: shutil.rmtree(w.out / ".spimpack/plan"),
     "another plan is the current one": lambda w: (w.out / ".spimpack/current").write_text("x"),
-    "seal is torn": lambda w: os.truncate(w.out / ".spimpack/seal.json", 100),
-    "seal is of another kind": lambda w: (w.out / ".spimpack/seal.json").write_text("[1]"),
-    "seal lacks something": lambda w: (w.out / ".spimpack/seal.json").write_text("{}"),
+    "seal is torn": lambda w: os.truncate(w.out / ".spimpack/seal", 100),
+    "end of the seal is torn": lambda w: os.truncate(
+        w.out / ".spimpack/seal", (w.out / ".spimpack/seal").stat().st_size - 10
+    ),
+    "seal is of another kind": lambda w: (w.out / ".spimpack/seal").write_text("[1]"),
+    "seal lacks something": lambda w: (w.out / ".spimpack/seal").write_text("{}"),
 }
 
 OPTIONS = {
@@ -140,6 +144,24 @@ def test_luigi_trusts_the_seal(sealed: Workspace, monkeypatch: pytest.MonkeyPatc
     assert task.verdict() is ExitCode.OK
 
 
+@pytest.mark.parametrize(
+    ("name", "sealed_at_all"),
+    [("gr\u00fcn 1.ims", True), (os.fsdecode(b"gr\xfcn.ims"), True), ("two\nlines.ims", False)],
+    ids=["not ASCII", "not UTF-8", "line end"],
+)
+def test_strange_names_of_sources(name: str, sealed_at_all: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    store = Store(str(tmp_path))
+    store.create()
+    source = tmp_path / name
+    source.touch()
+    paths = [str(source)]
+    seal = Seal("plan", [], {}, 1, trace_sources(paths), "", {})
+    write_seal(store, seal, paths, ["output"])
+    found = read_seal(store)
+    assert (found is not None) == sealed_at_all
+    assert found is None or found.has_same_sources(store)
+
+
 def test_a_broken_seal_is_mended_by_the_next_run(sealed: Workspace) -> None:
     rewrite(sealed.out / f"{ONE}.json")
     before = sealed.stamps()
@@ -160,11 +182,11 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed(
 
     monkeypatch.setattr(settled, "trace_sources", touch_then_trace)
     assert workspace.run().exit_code == ExitCode.OK
-    assert not (workspace.out / ".spimpack/seal.json").exists()
+    assert not (workspace.out / ".spimpack/seal").exists()
 
 
 def test_a_disk_that_takes_no_seal_does_no_harm(sealed: Workspace) -> None:
-    seal = sealed.out / ".spimpack/seal.json"
+    seal = sealed.out / ".spimpack/seal"
     seal.unlink()
     shutil.rmtree(sealed.out / ".spimpack/tmp")
     (sealed.out / ".spimpack/tmp").write_text("in the way")
@@ -186,7 +208,6 @@ def test_groups_are_shown_in_the_same_way(tmp_path: Path) -> None:
         row["dataset_id"] = group
     first, second = workspace.run(), workspace.run()
     assert first.lines("out")[1:] == second.lines("out")[1:] == ["a: 1 image", "b: 2 images"]
-    assert json.loads((workspace.out / ".spimpack/seal.json").read_text())["groups"] == {
-        "a": 1,
-        "b": 2,
-    }
+    seal = find_seal(workspace.options())
+    assert seal is not None
+    assert seal.groups == {"a": 1, "b": 2}

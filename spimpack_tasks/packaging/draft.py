@@ -18,7 +18,7 @@ from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Rep
 from spimpack_tasks.model.plan import Dataset, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.headers import Headers
-from spimpack_tasks.packaging.load import Inputs, load_inputs, shown, text_now
+from spimpack_tasks.packaging.load import Inputs, digest_now, load_inputs, shown
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
@@ -50,7 +50,8 @@ class Draft:
     report: Report = field(default_factory=Report)
     dataset: Dataset | None = None
     """`None` where the inputs are refused, or were not read because the plan is saved."""
-    texts: dict[str, str | None] = field(default_factory=dict, repr=False)
+    texts: dict[str, str] = field(default_factory=dict, repr=False)
+    """Digest of each file of the inputs, empty where there is none."""
     sources: list[str] = field(default_factory=list, repr=False)
     """Path of each source that was looked for, links not resolved."""
     headers: str = field(default="", repr=False)
@@ -150,7 +151,7 @@ class Draft:
         """Tell whether the inputs still are what this draft was made from."""
         return (
             self.dataset is not None
-            and all(text_now(path) == text for path, text in self.texts.items())
+            and all(digest_now(path) == digest for path, digest in self.texts.items())
             and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Place, Problem, Report
@@ -42,8 +43,8 @@ class Inputs:
     records: list[Record] = field(default_factory=list)
     photos: list[Record] = field(default_factory=list)
     participants: TsvTable | None = None
-    texts: dict[str, str | None] = field(default_factory=dict)
-    """Content of each file that was looked for, `None` where there is none."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Digest of each file that was looked for, empty where there is none that can be read."""
     sources: list[str] = field(default_factory=list)
     """Absolute path of each source that was looked for, links not resolved."""
     tables: list[str] = field(default_factory=list)
@@ -76,7 +77,7 @@ def load_inputs(manifest: str, report: Report) -> Inputs:
     text = read_text(
         manifest, name=name, blame=Place(name), limit=MAX_MANIFEST_BYTES, report=report
     )
-    inputs.texts[manifest] = text
+    inputs.texts[manifest] = _digest(text)
     if text is None:
         return inputs
     before = len(report.problems)
@@ -124,9 +125,14 @@ def shown(path: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def text_now(path: str) -> str | None:
-    """Return the content of a file of the inputs, `None` where there is none that can be read."""
-    return read_text(path, name=path, blame=Place(path), limit=MAX_TABLE_BYTES, report=Report())
+def digest_now(path: str) -> str:
+    """Return the digest of a file of the inputs as it is now, as `Inputs.texts` has it."""
+    blame, report = Place(path), Report()
+    return _digest(read_text(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))
+
+
+def _digest(text: str | None) -> str:
+    return "" if text is None else blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _tables(
@@ -136,7 +142,7 @@ def _tables(
     data = inputs.document.data
     if not any(key in data for key in keys):
         path = os.path.join(inputs.folder, default)
-        inputs.texts[path] = None
+        inputs.texts[path] = ""
         if os.path.lexists(path):
             yield from _table(inputs, path, Place(inputs.document.file), report)
     for key in keys:
@@ -162,7 +168,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 def _table(inputs: Inputs, path: str, blame: Place, report: Report) -> Iterator[TsvTable]:
     text = read_text(path, name=shown(path), blame=blame, limit=MAX_TABLE_BYTES, report=report)
-    inputs.texts[path] = text
+    inputs.texts[path] = _digest(text)
     table = None if text is None else parse_tsv(text, shown(path), report)
     if table is not None:
         yield table

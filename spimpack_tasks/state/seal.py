@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from spimpack_tasks.readers.formats import stamp_source
 from spimpack_tasks.state.receipts import receipt_names
@@ -27,61 +27,74 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Plan
     from spimpack_tasks.state.store import Store
 
-SEAL_FILE = "seal.json"
-
-
-@dataclass(frozen=True, slots=True)
-class SealedInputs:
-    """What a plan was made from."""
-
-    request: list[Any]
-    """What was asked for, and the software that understood it; JSON-ready."""
-    texts: dict[str, str]
-    """Digest of manifest and tables by path, empty where none was found."""
-    sources: list[str]
-    """Absolute paths as the tables give them, links not resolved."""
-    trace: str
-    """What `trace_sources` said of the sources."""
+SEAL_FILE = "seal"
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What was looked at when a dataset was found right, and what it was like."""
+    """What a dataset was like when it was found right.
+
+    The paths that were looked at are not held, but read when they are needed.
+    """
 
     plan_id: str
-    inputs: SealedInputs
-    outputs: list[str]
-    """Paths relative to the dataset: the outputs, and the receipts."""
-    trace: str
+    request: list[Any]
+    """What was asked for, and the software that understood it; JSON-ready."""
+    texts: dict[str, str]
+    """Digest of manifest and tables by path, empty where none was found."""
+    source_count: int
+    source_trace: str
+    """What `trace_sources` said of the sources."""
+    output_trace: str
     """What `trace_outputs` said of the outputs."""
     groups: dict[str, int]
     """Number of images by dataset_id."""
 
+    def has_same_sources(self, store: Store) -> bool:
+        """Tell whether the sources are as they were."""
+        return trace_sources(islice(_paths(store), self.source_count)) == self.source_trace
+
     def is_whole(self, store: Store) -> bool:
         """Tell whether the outputs of the current plan are as they were."""
-        is_current = store.current_plan_id() == self.plan_id and store.has_plan(self.plan_id)
-        return is_current and trace_outputs(store.output_dir, self.outputs) == self.trace
+        if store.current_plan_id() != self.plan_id or not store.has_plan(self.plan_id):
+            return False
+        outputs = islice(_paths(store), self.source_count, None)
+        return trace_outputs(store.output_dir, outputs) == self.output_trace
 
 
 def read_seal(store: Store) -> Seal | None:
     """Return the seal of an output, `None` where there is none that can be used."""
     try:
-        with open(store.path(SEAL_FILE), encoding="utf-8") as file:
-            data = json.load(file)
-        return Seal(**data | {"inputs": SealedInputs(**data["inputs"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        with _open(store) as file:
+            return Seal(**json.loads(file.readline()))
+    except (OSError, ValueError, TypeError):
         return None
 
 
-def _values(record: Seal | SealedInputs) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+def write_seal(store: Store, seal: Seal, sources: list[str], outputs: list[str]) -> None:
+    """Keep a seal with the paths that it covers, a line for each.
 
-
-def write_seal(store: Store, seal: Seal) -> None:
-    """Keep a seal; where that cannot be written, the dataset is as right without."""
-    text = json.dumps(_values(seal) | {"inputs": _values(seal.inputs)})
+    Where that cannot be done, the dataset is as right without.
+    """
+    head = json.dumps({field.name: getattr(seal, field.name) for field in fields(seal)})
+    paths = [*sources, *outputs]
+    if any("\n" in path for path in paths):
+        return
+    text = "\n".join([head, *paths, ""])
     with suppress(OSError), store.workplace("seal") as place:
-        place.write(SEAL_FILE, text.encode())
+        place.write(SEAL_FILE, text.encode("utf-8", "surrogateescape"))
+
+
+def _paths(store: Store) -> Iterator[str]:
+    """Yield the paths that a seal covers: the sources, then the outputs."""
+    with suppress(FileNotFoundError), _open(store) as file:
+        file.readline()
+        yield from (line.removesuffix("\n") for line in file)
+
+
+def _open(store: Store) -> TextIO:
+    path = store.path(SEAL_FILE)
+    return open(path, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def sealed_outputs(store: Store, plan: Plan) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
@@ -65,6 +65,9 @@ class DatasetTask(luigi.Task):
     )
 
     was_complete = False
+    _is_being_made: ClassVar[bool] = False
+    _worked_out: ClassVar[dict[Options, str]] = {}
+    """The identity that was worked out last."""
 
     @property
     def retry_count(self) -> int:
@@ -88,11 +91,27 @@ class DatasetTask(luigi.Task):
         values = dict(super().get_param_values(params, args, kwargs))
         if not values["plan_id"]:
             make_log_readable()
-            options = _options(values)
-            values["plan_id"] = (find_seal(options) or make_draft(options)).plan_id
+            values["plan_id"] = cls._work_out(_options(values))
             record_run(DatasetTask, values["output_dir"])
             judge_by(lambda: cls(**values).end())
         return list(values.items())
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Luigi asks for the values twice: to look the task up, and to make it. The inputs may have
+        # changed in between, but a task must be what it is looked up by.
+        DatasetTask._is_being_made = True
+        try:
+            super().__init__(*args, **kwargs)
+        finally:
+            DatasetTask._is_being_made = False
+
+    @classmethod
+    def _work_out(cls, options: Options) -> str:
+        """Return the identity of the plan of these options."""
+        if not DatasetTask._is_being_made or options not in DatasetTask._worked_out:
+            plan_id = (find_seal(options) or make_draft(options)).plan_id
+            DatasetTask._worked_out = {options: plan_id}
+        return DatasetTask._worked_out[options]
 
     @property
     def options(self) -> Options:
@@ -172,6 +191,7 @@ class ValidateManifest(DatasetTask):
                 if draft.headers:
                     place.write(HEADERS_FILE, draft.headers.encode())
                 place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
+        draft.headers = ""  # of a hundred thousand images they are long
 
 
 class BuildPaths(DatasetTask):
