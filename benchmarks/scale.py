@@ -120,11 +120,11 @@ def measure_size(results: Results, root: Path, assets: int, spimpack: str) -> No
         results[PLAIN, AGAIN, assets] = measure(plain, PYTHONPATH=str(HERE))
 
 
-def measure_workers(root: Path) -> tuple[float, float]:
+def measure_workers(root: Path, assets: int) -> tuple[float, float]:
     """Return what two workers cost on light steps, and how much faster they are on heavy ones."""
     light, heavy = root / "light", root / "heavy"
-    write_inputs(light, 1000)
-    write_inputs(heavy, 40)
+    write_inputs(light, min(assets, 1000))
+    write_inputs(heavy, min(assets, 40))
     cpu, wall = [], []
     for workers in ("1", "2"):
         run = luigi_run("PackageDataset", light, f"out{workers}", "--workers", workers)
@@ -202,7 +202,7 @@ def main() -> None:
         floor = measure([BIN / "luigi", "--help"])
         for assets in arguments.assets:
             measure_size(results, root, assets, arguments.spimpack)
-        workers = measure_workers(root)
+        workers = measure_workers(root, max(arguments.assets))
     print(f"{machine}. {HELP} takes {floor.cpu_s:.2f} s of CPU.\n")
     print("\n".join([*table_lines(results), "", *goal_lines(results, floor, workers)]))
 

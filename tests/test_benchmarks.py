@@ -1,0 +1,35 @@
+"""The benchmarks run, small as they can be; what they say of speed is not judged here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from markdown_blocks import ROOT
+
+CASES = {
+    "scale": (["--assets", "4"], "| 4 | one cell edited | `spimpack package` |"),
+    "stages": (["--assets", "4"], "| writing sidecars, links and receipts |"),
+    "headers": (["4"], "OME-Zarr"),
+    "validation": (["100", "3"], "one store, shadow"),
+    "copying": (["10", "20"], "cp"),
+    "import_cost": ([], "ratio"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_the_benchmark_runs(name, tmp_path):
+    arguments, expected = CASES[name]
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert expected in done.stdout
+
+
+def test_every_benchmark_is_run():
+    support = {"floors", "measuring", "plain_tasks"}
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - support == set(CASES)
