@@ -158,12 +158,14 @@ def test_units_are_counted_once_and_by_what_was_to_be_done() -> None:
     assert (tally.step, tally.counted, tally.share) == ("Finishing", (4, 4), 1)
 
 
-def test_a_bucket_stands_for_its_images() -> None:
+@pytest.mark.parametrize("digits", [2, 3], ids=["light step", "slow step"])
+def test_a_bucket_stands_for_its_images(digits: int) -> None:
     keys = [f"sub-{n:03}_sample-brain_SPIM" for n in range(200)]
     tally = Tally(keys, ())
     for bucket in sorted({bucket_of(key) for key in keys}):
         tally.add(done("WriteSidecars", bucket))
-        tally.add(done("SymlinkAssets", bucket))
+    for bucket in sorted({bucket_of(key, digits) for key in keys}):
+        tally.add(done("Assets", bucket))
     assert (tally.counted, tally.share) == ((200, 200), 1)
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.runs import TaskRun
 
 INTERVAL_S = 0.5
+_NAMES = 3
+"""So many units may stand for an image."""
 CLEAR = b"\r\033[2K"
 
 
@@ -46,8 +48,8 @@ class Tally:
     def __init__(self, images: Iterable[str], unread: Iterable[str]) -> None:
         self._images = _by_unit(images)
         self._unread = _by_unit(unread)
-        self.image_count = sum(self._images.values()) // 2
-        self.unread_count = sum(self._unread.values()) // 2
+        self.image_count = sum(self._images.values()) // _NAMES
+        self.unread_count = sum(self._unread.values()) // _NAMES
         self.sidecars = self.placed = self.read = 0
         self._seen: set[tuple[str, str]] = set()
 
@@ -85,12 +87,8 @@ class Tally:
 
 
 def _by_unit(keys: Iterable[str]) -> Counter[str]:
-    """Count images by the units that may stand for them: the image itself, and its bucket."""
-    counter: Counter[str] = Counter()
-    for key in keys:
-        counter[key] += 1
-        counter[bucket_of(key)] += 1
-    return counter
+    """Count images by the units that may stand for them: the image itself, and its buckets."""
+    return Counter(unit for key in keys for unit in (key, bucket_of(key), bucket_of(key, 3)))
 
 
 class RunLine:

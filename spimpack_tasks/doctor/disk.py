@@ -11,6 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.doctor.answer import note, ok, problem
+from spimpack_tasks.files.copying import share_data
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 LEAST_FREE = 100 * 2**20
 """Bytes that metadata, and what is on its way, should find free."""
 LEAST_FILES = 256
-_FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 
 
 def check_output(output_dir: str) -> Iterator[Answer]:
@@ -70,7 +70,7 @@ def _check_links(folder: str) -> Iterator[Answer]:
 
 def _reflink(source: str, path: str) -> None:
     with open(source, "rb") as reader, open(path, "xb") as writer:
-        fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+        share_data(reader.fileno(), writer.fileno())
 
 
 _WAYS: tuple[tuple[str, Callable[[str, str], None], tuple[str, str]], ...] = (

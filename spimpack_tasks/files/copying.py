@@ -160,9 +160,20 @@ def _copy(reader: int, writer: int, start: int, advance: Advance) -> os.stat_res
     return after
 
 
+def share_data(reader: int, writer: int) -> None:
+    """Let a new file share the data of another one, given their descriptors.
+
+    Raises
+    ------
+    OSError
+        The disk cannot do that.
+    """
+    ioctl(writer, _FICLONE, reader)
+
+
 def _share(reader: int, writer: int) -> bool:
     try:
-        ioctl(writer, _FICLONE, reader)
+        share_data(reader, writer)
     except OSError:
         return False
     return True

@@ -15,6 +15,7 @@ from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.checksums import has_lists, lists_are_right
 from spimpack_tasks.state.sweep import Status
+from spimpack_tasks.state.unfinished import idle_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,11 +70,12 @@ def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
     is_current = store.current_plan_id() == plan_id and store.has_plan(plan_id)
     units = _units(draft, sweep)
     is_validated = store.has_validated(plan_id)
+    is_stale = bool(sweep.stale) or next(idle_places(store), None) is not None
     nodes = [
         Node("ValidateManifest", {"": is_validated}),
         Node("BuildPaths", {"": is_current}, ("ValidateManifest",)),
         *(Node(name, states, ("BuildPaths",)) for name, states in units.items()),
-        Node("PruneStale", {"": is_current and not sweep.stale}, tuple(units)),
+        Node("PruneStale", {"": is_current and not is_stale}, tuple(units)),
     ]
     is_right = is_current and sweep.is_right
     if has_lists(store):
