@@ -204,6 +204,25 @@ def test_exit_codes_of_the_stock_luigi_binary(workers: str, tmp_path: Path) -> N
     assert ended == [ExitCode.OK, ExitCode.OK, ExitCode.BAD_INPUT, ExitCode.CONFLICT]
 
 
+@pytest.mark.parametrize("program", ["luigi", "spimpack"])
+def test_many_warnings_do_not_drown_the_summary(program: str, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for number in range(30):
+        workspace.add_row(f"{number}.ims", subject=f"{number:02}")
+        workspace.rows[-1]["sample_staining"] = "Abeta"  # of two channels
+    workspace.write()
+    options = ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
+    if program == "luigi":
+        run = run_luigi(workspace)
+    else:
+        command = [sys.executable, "-m", "spimpack_tasks.cli.main", "package", *options]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == ExitCode.OK, run.stderr
+    assert len((run.stderr + run.stdout).splitlines()) <= 25
+    assert run.stderr.count("[sidecar.channels]") == 5
+    assert "... and 25 more warnings; spimpack validate shows all" in run.stderr
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_one_failed_asset_does_not_stop_the_others(workers: str, tmp_path: Path) -> None:
     workspace = small_workspace(tmp_path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
-from spimpack_tasks.errors import ExitCode, SupersededError
+from spimpack_tasks.errors import ExitCode, SupersededError, count_of
 from spimpack_tasks.luigi_setup import (
     AbsolutePath,
     disk_trouble_told,
@@ -36,6 +36,9 @@ from spimpack_tasks.targets import CurrentPlan, StateFile
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.draft import Draft
+
+WARNINGS_SHOWN = 5
+"""So many leave room for Luigi's summary on one screen."""
 
 logger = logging.getLogger(__name__)
 
@@ -182,9 +185,13 @@ class ValidateManifest(DatasetTask):
         if error is not None:
             raise error
         _refuse_other_plan(draft, self.plan_id)
-        for problem in draft.report.sorted():
+        problems = draft.report.sorted()
+        for problem in problems[:WARNINGS_SHOWN]:
             logger.warning("%s", problem)
-        text = json.dumps([problem.as_dict() for problem in draft.report.sorted()], indent=2)
+        if len(problems) > WARNINGS_SHOWN:
+            more = count_of(len(problems) - WARNINGS_SHOWN, "more warning")
+            logger.warning("... and %s; spimpack validate shows all", more)
+        text = json.dumps([problem.as_dict() for problem in problems], indent=2)
         with disk_trouble_told():
             self.store.create()
             with self.store.workplace("validated") as place:
