@@ -395,13 +395,17 @@ def test_packaging_and_validation_by_the_stock_luigi_command(workspace, workers)
 
 @pytest.mark.slow
 def test_validation_through_luigid(luigid, workspace):  # noqa: F811 - the fixture
-    port, environment = luigid
-    where = ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(port), "--no-lock"]
+    where = ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(luigid.port), "--no-lock"]
 
     def ask(task: str, *arguments: str) -> int:
         command = [BIN / "luigi", "--module", "spimpack_tasks", task, *arguments, *where]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command,
+            env=luigid.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode
