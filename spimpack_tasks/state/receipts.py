@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.plan import ASSET_STEPS, Kind, bucket_of
+from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +41,6 @@ class Receipt:
     next_evidence: str = ""
 
 
-_KINDS = {kind.value: kind for kind in Kind}
-
 _values = attrgetter(*(field.name for field in fields(Receipt)))
 
 Receipts = dict[str, Receipt]
@@ -59,7 +57,7 @@ def receipts_name(output: Output) -> str:
 def read_receipts(store: Store, name: str) -> Receipts:
     """Return the receipts in one file, none where there is no such file."""
     data = _load(_file(store, name))
-    return {path: Receipt(_KINDS[kind], *rest) for path, (kind, *rest) in data.items()}
+    return {path: Receipt(KINDS[kind], *rest) for path, (kind, *rest) in data.items()}
 
 
 def _file(store: Store, name: str) -> str:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import SupersededError
 from spimpack_tasks.files.atomic import discard, write_atomically, write_new
-from spimpack_tasks.model.plan import ASSET_STEPS, Kind, Output, Plan, Step, bucket_of
+from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Output, Plan, Step, bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 STATE_DIRECTORY = ".spimpack"
 
 _STEPS = {step.value: step for step in Step}
-_KINDS = {kind.value: kind for kind in Kind}
 
 _values = attrgetter(*(field.name for field in fields(Output)))
 
@@ -203,7 +202,7 @@ class Store:
                 data: dict[str, Any] = json.load(file)
             backend = data["backend"]
             outputs.extend(
-                Output(path, _STEPS[step], _KINDS[kind], *rest)
+                Output(path, _STEPS[step], KINDS[kind], *rest)
                 for path, step, kind, *rest in data["outputs"]
             )
         return Plan(plan_id, backend, tuple(outputs))

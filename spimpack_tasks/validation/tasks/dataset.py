@@ -83,12 +83,6 @@ class ValidateDataset(luigi.Task):
     retry_count = 1
 
     @classmethod
-    @cache
-    def get_params(cls) -> list[tuple[str, Any]]:
-        """Return the parameters; Luigi looks for them anew each time a task is made."""
-        return list(super().get_params())
-
-    @classmethod
     def get_param_values(
         cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
     ) -> list[tuple[str, Any]]:
