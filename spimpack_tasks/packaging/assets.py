@@ -35,6 +35,12 @@ _FORMS = {
 """Problem code, characters allowed, and their name, by the form of an entity."""
 
 
+def source_path(folder: str, text: str) -> str:
+    """Return the absolute path that a cell gives, in a table of a manifest in `folder`."""
+    path = os.path.expanduser(text) if text == "~" or text.startswith("~/") else text
+    return os.path.join(folder, path)
+
+
 class RowReader(CellReader):
     """Reads what all rows of one manifest have: entities, and the path of a source."""
 
@@ -72,11 +78,10 @@ class RowReader(CellReader):
         text = self.text(record, self.path_column)
         if not text:
             return None
-        path = os.path.expanduser(text) if text == "~" or text.startswith("~/") else text
-        whole = os.path.join(self.folder, path)
+        whole = source_path(self.folder, text)
         self.looked_for.append(whole)
         try:
-            return examine_source(self._real(whole), path, self.formats)
+            return examine_source(self._real(whole), whole, self.formats)
         except SourceRefusedError as refused:
             hint = refused.hint
             if text != text.strip():

@@ -18,7 +18,7 @@ from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Rep
 from spimpack_tasks.model.plan import Dataset, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.headers import Headers
-from spimpack_tasks.packaging.load import Inputs, digest_now, load_inputs, shown
+from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
@@ -30,7 +30,7 @@ from spimpack_tasks.state.store import Store, parts_of
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.packaging.options import Options
@@ -207,7 +207,26 @@ def _remember(draft: Draft) -> Draft:
     return draft
 
 
-def _make_draft(options: Options) -> Draft:
+def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> Draft:
+    """Return what the inputs would come to with `edited` texts in their files; nothing is kept.
+
+    Parameters
+    ----------
+    options
+        Of a run that writes nothing.
+    edited
+        Texts by absolute path, that count instead of those on disk.
+    headers
+        The headers read so far; those that are read for this are added.
+    """
+    return _make_draft(options, edited, headers)
+
+
+def _make_draft(
+    options: Options,
+    edited: Mapping[str, str] = NOTHING_EDITED,
+    headers: Headers | None = None,
+) -> Draft:
     report = Report()
     line = Place("command line")
     for key, value in (("--manifest", options.manifest), ("--output-dir", options.output_dir)):
@@ -215,8 +234,8 @@ def _make_draft(options: Options) -> Draft:
             report.add(Problem("option.missing", line, key, "is not given", "give it a path"))
     if not options.manifest:
         return Draft(options, refused_id(report), report)
-    inputs = load_inputs(options.manifest, report)
-    headers = Headers(Store(options.output_dir))
+    inputs = load_inputs(options.manifest, report, edited)
+    headers = headers or Headers(Store(options.output_dir))
     facts = Facts(options, inputs, _read_assets(inputs, headers, report))
     for rule in RULES:
         report.extend(rule(facts))

@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Place, Problem, Report
@@ -21,7 +22,7 @@ from spimpack_tasks.packaging.schema_check import schema_problems, unlisted_key_
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from spimpack_tasks.files.tsv import TsvTable
     from spimpack_tasks.packaging.records import Record
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 SCANS_KEYS = ("scans_tsv", "datasets_tsv")
 """Keys of the manifest that name a scans table."""
+
+NOTHING_EDITED: Mapping[str, str] = MappingProxyType({})
 
 _NO_ROWS = frozenset({"dataset_description", "participants_tsv", "photos_tsv", "sidecar_defaults"})
 
@@ -51,6 +54,8 @@ class Inputs:
     """The scans tables that were read, as messages name them."""
     lost_rows: bool = False
     """Whether rows may be missing for a reason that has been reported."""
+    edited: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Texts that count instead of those of the files at these absolute paths."""
 
     @property
     def folder(self) -> str:
@@ -70,14 +75,16 @@ class Inputs:
         return value if isinstance(value, dict) else {}
 
 
-def load_inputs(manifest: str, report: Report) -> Inputs:
-    """Read the manifest at an absolute path, and the tables it names or finds beside it."""
-    inputs = Inputs(manifest, Document(shown(manifest)))
+def load_inputs(
+    manifest: str, report: Report, edited: Mapping[str, str] = NOTHING_EDITED
+) -> Inputs:
+    """Read the manifest at an absolute path, and the tables it names or finds beside it.
+
+    `edited` has texts that count instead of those on disk, by absolute path.
+    """
     name = shown(manifest)
-    text = read_text(
-        manifest, name=name, blame=Place(name), limit=MAX_MANIFEST_BYTES, report=report
-    )
-    inputs.texts[manifest] = _digest(text)
+    inputs = Inputs(manifest, Document(name), edited=edited)
+    text = _text(inputs, manifest, Place(name), MAX_MANIFEST_BYTES, report)
     if text is None:
         return inputs
     before = len(report.problems)
@@ -131,6 +138,15 @@ def digest_now(path: str) -> str:
     return _digest(read_text(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))
 
 
+def _text(inputs: Inputs, path: str, blame: Place, limit: int, report: Report) -> str | None:
+    """Return the text at a path as it was edited, or as the disk has it, and note its digest."""
+    text = inputs.edited.get(path)
+    if text is None:
+        text = read_text(path, name=shown(path), blame=blame, limit=limit, report=report)
+    inputs.texts[path] = _digest(text)
+    return text
+
+
 def _digest(text: str | None) -> str:
     return "" if text is None else blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -140,23 +156,32 @@ def _tables(
 ) -> Iterator[TsvTable]:
     """Read the tables that `keys` name; where none does, the default one if it is there."""
     data = inputs.document.data
+    for key, path in table_paths(data, inputs.folder, keys, default):
+        if not key:
+            inputs.texts[path] = ""
+            if path in inputs.edited or os.path.lexists(path):
+                yield from _table(inputs, path, Place(inputs.document.file), report)
+            continue
+        place = inputs.document.place((key,))
+        if path in inputs.texts:
+            continue  # both keys name one table
+        if _is_below(path, inputs.folder):
+            yield from _table(inputs, path, place, report)
+        else:
+            message = f"{data[key]!r} lies outside the manifest's folder"
+            hint = "put the table beside the manifest and give its relative path"
+            report.add(Problem("table.outside", place, key, message, hint))
+
+
+def table_paths(
+    data: dict[str, Any], folder: str, keys: tuple[str, ...], default: str
+) -> Iterator[tuple[str, str]]:
+    """Yield key and path of each table that a manifest names; without a key, of the default."""
     if not any(key in data for key in keys):
-        path = os.path.join(inputs.folder, default)
-        inputs.texts[path] = ""
-        if os.path.lexists(path):
-            yield from _table(inputs, path, Place(inputs.document.file), report)
+        yield "", os.path.join(folder, default)
     for key in keys:
         if isinstance(data.get(key), str) and data[key].strip():
-            place = inputs.document.place((key,))
-            path = os.path.normpath(os.path.join(inputs.folder, data[key]))
-            if path in inputs.texts:
-                continue  # both keys name one table
-            if _is_below(path, inputs.folder):
-                yield from _table(inputs, path, place, report)
-            else:
-                message = f"{data[key]!r} lies outside the manifest's folder"
-                hint = "put the table beside the manifest and give its relative path"
-                report.add(Problem("table.outside", place, key, message, hint))
+            yield key, os.path.normpath(os.path.join(folder, data[key]))
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -167,8 +192,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _table(inputs: Inputs, path: str, blame: Place, report: Report) -> Iterator[TsvTable]:
-    text = read_text(path, name=shown(path), blame=blame, limit=MAX_TABLE_BYTES, report=report)
-    inputs.texts[path] = _digest(text)
+    text = _text(inputs, path, blame, MAX_TABLE_BYTES, report)
     table = None if text is None else parse_tsv(text, shown(path), report)
     if table is not None:
         yield table
