@@ -65,7 +65,7 @@ def _with(data: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, 
 def _set(text: str, path: tuple[str, ...], value: Any, wanted: dict[str, Any]) -> str:
     import yaml
 
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     if root is None:
         return text + _block({path[0]: wanted[path[0]]}, 0)
     mapping, end = root, len(text)

@@ -1,0 +1,1 @@
+"""Editing a manifest and its tables as their user sees them, without knowing any user interface."""

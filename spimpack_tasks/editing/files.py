@@ -1,0 +1,218 @@
+"""The files of an open manifest: what stands on disk, what has become of it, and saving.
+
+A file that is not edited is read again whenever it is asked for, so that what others change shows.
+A file that is edited keeps what it was edited from: where the disk has something else by now,
+saving is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import ConflictError, ExitCode, Place, Problem, Report, SpimpackError
+from spimpack_tasks.files.atomic import write_new
+from spimpack_tasks.packaging.load import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class OutsideRootsError(SpimpackError):
+    """A path is not below the folders that may be used here."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What saving would do to one file."""
+
+    path: str
+    is_new: bool
+    added: int
+    """Number of lines."""
+    removed: int
+    diff: str
+    """In the unified format."""
+
+
+class OpenFiles:
+    """Text files that may be edited.
+
+    Parameters
+    ----------
+    roots
+        Absolute paths of the folders below which files may be written.
+    """
+
+    def __init__(self, roots: tuple[str, ...]) -> None:
+        self.roots = roots
+        self.edited: dict[str, str] = {}
+        """The texts that are not what the disk had, by absolute path."""
+        self._from: dict[str, bytes | None] = {}
+        """What each edited file was edited from; `None` where there was no file."""
+
+    def text(self, path: str) -> str:
+        """Return the text of a file as it has become, empty where there is none.
+
+        Raises
+        ------
+        SpimpackError
+            It cannot be read, or is not text in UTF-8.
+        """
+        if path in self.edited:
+            return self.edited[path]
+        return _decode(path, read_bytes(path) or b"")
+
+    def edit(self, path: str, text: str) -> None:
+        """Let a file have another text."""
+        if path not in self.edited:
+            data = read_bytes(path)
+            if text == _decode(path, data or b"") and data is not None:
+                return
+            self._from[path] = data
+        self.edited[path] = text
+        before = self._from[path]
+        if before is not None and text == _decode(path, before):
+            self.forget(path)
+
+    def forget(self, path: str) -> None:
+        """Give up what was edited in one file."""
+        del self.edited[path], self._from[path]
+
+    def changes(self) -> list[FileChange]:
+        """Return what saving would do, file by file."""
+        return [self._change(path) for path in sorted(self.edited)]
+
+    def _change(self, path: str) -> FileChange:
+        before = self._from[path]
+        old = _lines(_decode(path, before or b""))
+        new = _lines(self.edited[path])
+        name = os.path.basename(path)
+        lines = list(unified_diff(old, new, f"{name} on disk", f"{name} to be saved", lineterm=""))
+        added = sum(line.startswith("+") for line in lines[2:])
+        removed = sum(line.startswith("-") for line in lines[2:])
+        return FileChange(path, before is None, added, removed, "\n".join(lines))
+
+    def save(self) -> list[str]:
+        """Write what was edited, and return the paths.
+
+        Nothing is written unless all can be. The permissions of a file stay as they are, and a link
+        stays a link.
+
+        Raises
+        ------
+        ConflictError
+            A file is not what it was when it was edited first.
+        OutsideRootsError
+            A file lies outside the roots, by way of a link as well.
+        OSError
+            The disk does not take it.
+        """
+        places = {path: os.path.realpath(path) for path in sorted(self.edited)}
+        for path, place in places.items():
+            check_within(path, self.roots, place)
+        report = Report()
+        report.extend(self._conflicts())
+        if report.problems:
+            raise ConflictError(report)
+        temporary: dict[str, str] = {}
+        try:
+            for path, place in places.items():
+                temporary[place] = _write_aside(place, self._encoded(path))
+            for place, aside in temporary.items():
+                os.rename(aside, place)
+        except OSError:
+            for aside in temporary.values():
+                with suppress(FileNotFoundError):
+                    os.unlink(aside)
+            raise
+        saved = list(self.edited)
+        for path in saved:
+            self.forget(path)
+        return saved
+
+    def _encoded(self, path: str) -> bytes:
+        before = self._from[path] or b""
+        mark = _BYTE_ORDER_MARK if before.startswith(_BYTE_ORDER_MARK) else b""
+        return mark + self.edited[path].encode()
+
+    def _conflicts(self) -> Iterator[Problem]:
+        for path, before in self._from.items():
+            if read_bytes(path) != before:
+                message = "was changed by somebody else since it was opened here"
+                hint = "note your edits, discard them here, and make them anew"
+                yield Problem("conflict.edited", Place(shown(path)), "", message, hint)
+
+    def base(self) -> dict[str, bytes | None]:
+        """Return what each edited file was edited from."""
+        return dict(self._from)
+
+    def restore(self, texts: dict[str, str], base: dict[str, bytes | None]) -> None:
+        """Take up edits that were kept elsewhere, with what they were made from."""
+        self.edited, self._from = dict(texts), dict(base)
+
+
+def check_within(path: str, roots: tuple[str, ...], real: str = "") -> None:
+    """Refuse a path that does not lie below one of the roots, links resolved.
+
+    Raises
+    ------
+    OutsideRootsError
+        It does not.
+    """
+    real = real or os.path.realpath(path)
+    if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
+        message = f"{path} is outside the folders that may be used here: {', '.join(roots)}"
+        raise OutsideRootsError(message)
+
+
+def read_bytes(path: str) -> bytes | None:
+    """Return the content of a regular file, `None` where there is nothing.
+
+    Raises
+    ------
+    SpimpackError
+        There is something else, or it cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            message = f"{shown(path)} is not a regular file"
+            raise SpimpackError(message)
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        message = f"{shown(path)} cannot be read: {reason}"
+        raise SpimpackError(message) from error
+
+
+def _decode(path: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{shown(path)} is not UTF-8 text; save it as UTF-8"
+        raise SpimpackError(message) from error
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").split("\n")
+
+
+def _write_aside(place: str, data: bytes) -> str:
+    """Write a new file beside `place`, with the permissions that the one there has."""
+    folder, name = os.path.split(place)
+    aside = os.path.join(folder, f".{name}.{os.getpid()}")
+    write_new(aside, data)
+    with suppress(FileNotFoundError):
+        os.chmod(aside, stat.S_IMODE(os.stat(place).st_mode))
+    return aside

@@ -1,0 +1,76 @@
+"""Rows for images that a user picks: what their paths and headers tell, as far as it is certain."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import MissingExtraError
+from spimpack_tasks.readers.base import Header, read_header
+from spimpack_tasks.readers.formats import SourceRefusedError, examine_source
+from spimpack_tasks.scanning.headers import header_cells
+from spimpack_tasks.scanning.labels import as_label, tokens_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOT_COPIED = frozenset({"spim_path", "subject", "acq_time"})
+"""Columns that tell one image from another, and so are left out of a copied row."""
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def row_for(image: str, folder: str) -> dict[str, str]:
+    """Return the cells of the row of an image, by canonical column.
+
+    Parameters
+    ----------
+    image
+        Absolute path.
+    folder
+        The manifest's folder. Below it a path is written relative to it, so that both can be moved
+        together.
+    """
+    below = image.startswith(folder.rstrip("/") + "/")
+    path = os.path.relpath(image, folder) if below else image
+    texts, _ = tokens_of(path)
+    labels = {entity: as_label(entity, text) for entity, text in texts.items()}
+    header, _ = look_at(image)
+    told = header_cells(header) if header is not None else {}
+    return {"spim_path": path, **labels, **{name: text for name, text in told.items() if text}}
+
+
+def look_at(image: str) -> tuple[Header | None, str]:
+    """Return the header of an image, or why it cannot be had."""
+    try:
+        source = examine_source(os.path.realpath(image), image)
+        return read_header(source.path, source.format), ""
+    except SourceRefusedError as refused:
+        return None, f"{refused.message}{f'; {refused.hint}' if refused.hint else ''}"
+    except MissingExtraError as error:
+        return None, str(error)
+
+
+def cells_to_fill(header: Header, cells: Mapping[str, str]) -> dict[str, str]:
+    """Return what a header tells of those cells of a row that are empty."""
+    told = header_cells(header)
+    return {name: text for name, text in told.items() if text and not cells.get(name, "").strip()}
+
+
+def header_in_words(header: Header) -> str:
+    """Return what a header tells, in one line: size in voxels, their distance, the channels."""
+    sizes = dict(zip(header.axes, header.shapes[0], strict=True))
+    size = f" {_TIMES} ".join(f"{sizes[axis]:,}" for axis in "xyz" if axis in sizes)
+    known = [f"{step:g}" if step is not None else "?" for step in header.pixel_size_um]
+    spacing = f"{f' {_TIMES} '.join(known)} µm" if known else "voxel size not known"
+    count = f"{header.channel_count} channel{'s' if header.channel_count != 1 else ''}"
+    names = ", ".join(name or "?" for name in header.channel_names)
+    words = [f"{size} voxels", spacing, f"{count}: {names}" if names else count, header.dtype]
+    if header.orientation_xyz:
+        words.append(header.orientation_xyz)
+    return " · ".join(words)
+
+
+def copied_row(cells: Mapping[str, str]) -> dict[str, str]:
+    """Return the cells of a row that shares the settings of another."""
+    return {name: text for name, text in cells.items() if name not in NOT_COPIED}

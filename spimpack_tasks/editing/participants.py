@@ -1,0 +1,68 @@
+"""The table of participants: what it has, and which subjects of the scans it lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.scanning.walk import natural
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from spimpack_tasks.editing.desk import Desk, ScanRow
+    from spimpack_tasks.files.tsv_edit import TsvText
+
+ID = "participant_id"
+COLUMNS = (ID, "species", "strain", "age", "sex")
+"""Columns of a table that is begun here."""
+
+
+def participants_of(desk: Desk) -> TsvText:
+    """Return the table of participants of a manifest, with a header where there is none yet."""
+    return desk.table(desk.participants_table, COLUMNS)
+
+
+def missing_subjects(rows: Iterable[ScanRow], table: TsvText) -> list[str]:
+    """Return the labels of subjects that have scans, but are not among the participants."""
+    columns = table.table.columns
+    known = set()
+    if ID in columns:
+        index = columns.index(ID)
+        known = {_label(row.cells[index]) for row in table.table.rows}
+    labels = {_label(row.cells.get("subject", "")) for row in rows} - {"", "n/a"}
+    return sorted(labels - known, key=natural)
+
+
+def unused_participants(rows: Iterable[ScanRow], table: TsvText) -> list[int]:
+    """Return the numbers of the rows of participants that have no scan."""
+    columns = table.table.columns
+    if ID not in columns:
+        return []
+    index = columns.index(ID)
+    labels = {_label(row.cells.get("subject", "")) for row in rows}
+    return [n for n, row in enumerate(table.table.rows) if _label(row.cells[index]) not in labels]
+
+
+def add_participants(desk: Desk, rows: Iterable[Mapping[str, str]]) -> None:
+    """Add rows to the table of participants."""
+    table = participants_of(desk)
+    table.add_rows(rows)
+    desk.edit(desk.participants_table, table.text)
+
+
+def set_participant_cells(desk: Desk, cells: Mapping[tuple[int, str], str]) -> None:
+    """Put texts into cells of the table of participants."""
+    table = participants_of(desk)
+    table.set_cells(cells)
+    desk.edit(desk.participants_table, table.text)
+
+
+def remove_participants(desk: Desk, numbers: Collection[int]) -> None:
+    """Take rows out of the table of participants."""
+    table = participants_of(desk)
+    table.remove_rows(numbers)
+    desk.edit(desk.participants_table, table.text)
+
+
+def _label(text: str) -> str:
+    return text.strip().removeprefix("sub-")

@@ -1,0 +1,64 @@
+"""Fields that show a value of the open manifest, and hand on what is typed into them.
+
+Streamlit keeps what a field holds under its key. Before a field is drawn its key is given the value
+as it is now, so that a field never shows what is no longer so, after undoing for example.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.ui.session import notify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def _bind(key: str, value: Any) -> None:
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+
+def _hand_on(key: str, change: Callable[[Any], None]) -> None:
+    """Hand on what a field holds now; where that is refused, say so."""
+    try:
+        change(st.session_state[key])
+    except SpimpackError as error:
+        notify(str(error))
+
+
+def text_field(
+    label: str, key: str, value: str, change: Callable[[str], None], *, lines: int = 1, **looks: Any
+) -> None:
+    """Show a field for text, of one line or several."""
+    _bind(key, value)
+    if lines == 1:
+        st.text_input(label, key=key, on_change=_hand_on, args=(key, change), **looks)
+    else:
+        looks["height"] = 28 + 25 * lines
+        st.text_area(label, key=key, on_change=_hand_on, args=(key, change), **looks)
+
+
+def choice_field(
+    label: str,
+    key: str,
+    value: str,
+    options: Sequence[str],
+    change: Callable[[str], None],
+    **looks: Any,
+) -> None:
+    """Show a choice; nothing chosen is an empty text, and a value of no option can stay."""
+    known = [value, *options] if value and value not in options else list(options)
+    _bind(key, value or None)
+    st.selectbox(
+        label,
+        known,
+        index=None,
+        key=key,
+        on_change=_hand_on,
+        args=(key, lambda chosen: change(chosen or "")),
+        **looks,
+    )

@@ -1,0 +1,140 @@
+"""A table in which cells are edited in place, rows are picked, and marks stand beside them.
+
+The browser's grid keeps the edits itself, as differences from the rows that it was given. Those
+rows are never replaced by edited ones, or every second edit would be lost; what was typed is handed
+on instead. Only when the table has become something else, because it was edited elsewhere, the
+grid is begun anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.ui.session import notify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from spimpack_tasks.files.tsv import TsvTable
+
+PICK, MARK = "✓", "!"
+ROW_HEIGHT = 35
+MOST_ROWS_SHOWN = 14
+
+
+@dataclass
+class _Grid:
+    """What the browser was given."""
+
+    number: int = 0
+    columns: tuple[str, ...] = ()
+    rows: list[list[str]] = field(default_factory=list)
+    picked: frozenset[int] = frozenset()
+
+
+def show_grid(
+    name: str,
+    table: TsvTable,
+    marks: Mapping[int, str],
+    change: Callable[[dict[tuple[int, str], str]], None],
+    *,
+    pick: frozenset[int] | None = None,
+) -> list[int]:
+    """Show a table for editing, and return the numbers of the rows that are picked.
+
+    Parameters
+    ----------
+    name
+        Tells this grid from others, and names the schema that describes its columns.
+    table
+        What it is to show.
+    marks
+        A sign beside some rows, by number.
+    change
+        Takes the cells that were edited, by number of the row and name of the column.
+    pick
+        The rows to be picked from now on, whatever was picked before.
+    """
+    import pandas as pd
+
+    grid: _Grid = st.session_state.setdefault(f"{name}-grid", _Grid())
+    rows = [list(row.cells) for row in table.rows]
+    edits = _edits(name, grid)
+    picked = grid.picked if pick is None else pick
+    if pick is None:
+        picked = _picked(grid, edits)
+    stale = grid.columns != table.columns or _with_edits(grid, edits) != rows
+    if stale or pick is not None:
+        grid = _Grid(grid.number + 1, table.columns, rows, picked)
+        st.session_state[f"{name}-grid"] = grid
+    described = load_schema(name)["properties"]
+    frame = pd.DataFrame(grid.rows, columns=list(grid.columns), dtype="object")
+    frame.insert(0, MARK, [marks.get(number, "") for number in range(len(rows))])
+    frame.insert(0, PICK, [number in grid.picked for number in range(len(rows))])
+    st.data_editor(
+        frame,
+        key=_key(name, grid),
+        num_rows="fixed",
+        hide_index=True,
+        width="stretch",
+        height=min(len(rows) + 1, MOST_ROWS_SHOWN) * ROW_HEIGHT + 3,
+        disabled=[MARK],
+        column_config={
+            PICK: st.column_config.CheckboxColumn(PICK, help="Pick rows", width=40, pinned=True),
+            MARK: st.column_config.TextColumn(MARK, help="Problems", width=40, pinned=True),
+            **{
+                column: st.column_config.TextColumn(
+                    column, help=described.get(column, {}).get("description")
+                )
+                for column in grid.columns
+            },
+        },
+        on_change=_hand_on,
+        args=(name, change),
+    )
+    return sorted(picked)
+
+
+def _key(name: str, grid: _Grid) -> str:
+    return f"{name}-grid-{grid.number}"
+
+
+def _edits(name: str, grid: _Grid) -> dict[int, dict[str, Any]]:
+    state = st.session_state.get(_key(name, grid), {})
+    return {int(row): cells for row, cells in state.get("edited_rows", {}).items()}
+
+
+def _picked(grid: _Grid, edits: dict[int, dict[str, Any]]) -> frozenset[int]:
+    on = {row for row, cells in edits.items() if cells.get(PICK)}
+    off = {row for row, cells in edits.items() if cells.get(PICK) is False}
+    return frozenset((grid.picked | on) - off)
+
+
+def _with_edits(grid: _Grid, edits: dict[int, dict[str, Any]]) -> list[list[str]]:
+    rows = [list(row) for row in grid.rows]
+    for (row, column), text in _cells(grid.columns, edits).items():
+        rows[row][grid.columns.index(column)] = text
+    return rows
+
+
+def _cells(columns: Sequence[str], edits: dict[int, dict[str, Any]]) -> dict[tuple[int, str], str]:
+    return {
+        (row, column): str(value if value is not None else "")
+        for row, cells in edits.items()
+        for column, value in cells.items()
+        if column in columns
+    }
+
+
+def _hand_on(name: str, change: Callable[[dict[tuple[int, str], str]], None]) -> None:
+    """Hand on all cells that were edited since the grid was begun; most of them were before."""
+    grid: _Grid = st.session_state[f"{name}-grid"]
+    try:
+        change(_cells(grid.columns, _edits(name, grid)))
+    except SpimpackError as error:
+        notify(str(error))

@@ -1,0 +1,95 @@
+"""The page of dataset_description and of the sidecar keys that all images share."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from spimpack_tasks.editing.described import listed_names, value_as_text, value_from_text
+from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.ui.fields import choice_field, text_field
+from spimpack_tasks.ui.problems import show_problems
+
+if TYPE_CHECKING:
+    from spimpack_tasks.editing.desk import Desk
+
+TITLE = "Description"
+ICON = ":material/description:"
+
+
+def show(desk: Desk) -> None:
+    """Show the fields of dataset_description, those that are needed first."""
+    schema = load_schema("manifest")["properties"]["dataset_description"]
+    data = desk.data.get("dataset_description")
+    given = data if isinstance(data, dict) else {}
+    left, right = st.columns(2)
+    for position, name in enumerate(schema["required"]):
+        with (left, right)[position % 2]:
+            _show_field(desk, name, schema["properties"][name], given, required=True)
+    optional = [name for name in schema["properties"] if name not in schema["required"]]
+    used = [name for name in optional if name in given or name == "Authors"]
+    for name in used:
+        _show_field(desk, name, schema["properties"][name], given, required=False)
+    with st.expander("More about the dataset", icon=":material/add:"):
+        for name in optional:
+            if name not in used:
+                _show_field(desk, name, schema["properties"][name], given, required=False)
+    _show_shared(desk)
+    draft = desk.check()
+    show_problems(desk, draft.report, len(desk.rows))
+
+
+def _show_field(
+    desk: Desk, name: str, schema: dict[str, Any], given: dict[str, Any], *, required: bool
+) -> None:
+    def change(text: str) -> None:
+        value = value_from_text(schema, text)
+        empty = "" if required else None
+        desk.set_value(("dataset_description", name), empty if value is None else value)
+
+    label, key = f"{name} *" if required else name, f"description-{name}"
+    text = value_as_text(schema, given.get(name))
+    if "enum" in schema:
+        choice_field(label, key, text, schema["enum"], change, help=schema["description"])
+    else:
+        lines = max(2, text.count("\n") + 1) if listed_names(schema) else 1
+        looks = {"help": schema["description"], "placeholder": _example(schema)}
+        text_field(label, key, text, change, lines=lines, **looks)
+
+
+def _example(schema: dict[str, Any]) -> str:
+    if schema.get("examples"):
+        return f"such as {schema['examples'][0]}"
+    return "one per line" if listed_names(schema) else ""
+
+
+def _show_shared(desk: Desk) -> None:
+    shared = desk.data.get("sidecar_defaults")
+    known = load_schema("sidecar")["properties"]
+    with st.expander("What all images share", icon=":material/share:", expanded=bool(shared)):
+        st.caption(load_schema("manifest")["properties"]["sidecar_defaults"]["description"])
+        given = shared if isinstance(shared, dict) else {}
+        columns = st.columns(2)
+        for position, (name, value) in enumerate(given.items()):
+            with columns[position % 2]:
+                _show_shared_key(desk, name, value)
+        new = st.selectbox(
+            "Add a key",
+            [name for name in known if name not in given],
+            index=None,
+            key="shared-new",
+            accept_new_options=True,
+        )
+        if new:
+            _show_shared_key(desk, new, None)
+
+
+def _show_shared_key(desk: Desk, name: str, value: Any) -> None:
+    def change(text: str) -> None:
+        desk.set_value(("sidecar_defaults", name), text.strip() or None)
+
+    about = load_schema("sidecar")["properties"].get(name, {}).get("description", "")
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    text_field(name, f"shared-{name}", text, change, help=about)

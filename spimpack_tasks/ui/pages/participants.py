@@ -1,0 +1,84 @@
+"""The page of the participants table."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from spimpack_tasks.editing.participants import (
+    ID,
+    add_participants,
+    missing_subjects,
+    participants_of,
+    remove_participants,
+    set_participant_cells,
+    unused_participants,
+)
+from spimpack_tasks.errors import count_of
+from spimpack_tasks.ui.grid import show_grid
+from spimpack_tasks.ui.problems import marks_of, show_problems
+from spimpack_tasks.ui.session import jump_in
+
+if TYPE_CHECKING:
+    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.files.tsv_edit import TsvText
+
+TITLE = "Participants"
+ICON = ":material/group:"
+
+
+def show(desk: Desk) -> None:
+    """Show the grid, what can be done with its rows, and the problems."""
+    report = desk.check().report
+    table = participants_of(desk)
+    rows = table.table.rows
+    path = desk.participants_table
+    marks = marks_of(report, path)
+    line = jump_in(path)
+    wanted = frozenset(n for n, row in enumerate(rows) if row.line == line) or None
+    if not rows and not os.path.exists(path):
+        st.info(
+            "There is no table of participants yet. It is optional: BIDS recommends it, and "
+            "nothing is lost without.",
+            icon=":material/info:",
+        )
+    picked: list[int] = []
+    if rows:
+        picked = show_grid(
+            "participants",
+            table.table,
+            {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks},
+            lambda cells: set_participant_cells(desk, cells),
+            pick=wanted,
+        )
+    _show_buttons(desk, table, [number for number in picked if number < len(rows)])
+    show_problems(desk, report, len(desk.rows))
+
+
+def _show_buttons(desk: Desk, table: TsvText, picked: list[int]) -> None:
+    missing = missing_subjects(desk.rows, table)
+    unused = unused_participants(desk.rows, table)
+    with st.container(horizontal=True):
+        label = f"Add {count_of(len(missing), 'subject')} of the scans"
+        if missing and st.button(label, icon=":material/group_add:", type="primary"):
+            add_participants(desk, [{ID: f"sub-{subject}"} for subject in missing])
+            st.rerun()
+        if st.button("Add row", icon=":material/add:"):
+            add_participants(desk, [{ID: "sub-"}])
+            st.rerun()
+        if st.button("Remove", icon=":material/delete:", disabled=not picked):
+            remove_participants(desk, picked)
+            st.rerun()
+        label = f"Remove {count_of(len(unused), 'participant')} without scans"
+        if unused and st.button(label, icon=":material/group_remove:"):
+            remove_participants(desk, unused)
+            st.rerun()
+        with st.popover("Add a column", icon=":material/view_column:"):
+            name = st.text_input("Name", key="participants-column", placeholder="genotype")
+            if st.button("Add", key="participants-column-add", disabled=not name.strip()):
+                changed = participants_of(desk)
+                changed.add_columns([name.strip()])
+                desk.edit(desk.participants_table, changed.text)
+                st.rerun()

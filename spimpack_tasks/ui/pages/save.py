@@ -1,0 +1,69 @@
+"""The page that shows what saving would change, saves, and shows the files as they would be."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from spimpack_tasks.editing.participants import participants_of
+from spimpack_tasks.errors import SpimpackError, count_of
+from spimpack_tasks.packaging.load import shown
+from spimpack_tasks.ui.problems import show_problems
+from spimpack_tasks.ui.session import notify
+from spimpack_tasks.ui.words import plain
+
+if TYPE_CHECKING:
+    from spimpack_tasks.editing.desk import Desk
+
+TITLE = "Save"
+ICON = ":material/save:"
+
+
+def show(desk: Desk) -> None:
+    """Show the difference to the disk, the buttons, and the files as they would be."""
+    changes = desk.changes()
+    if not changes:
+        st.success(
+            "All is saved: the files on disk are as shown here.", icon=":material/check_circle:"
+        )
+    for change in changes:
+        what = "new file" if change.is_new else f"+{change.added} -{change.removed} lines"
+        with st.expander(f"**{plain(shown(change.path))}**: {what}", expanded=True):
+            st.code(change.diff, language="diff", wrap_lines=True)
+    if changes:
+        _show_buttons(desk, len(changes))
+    draft = desk.check()
+    show_problems(desk, draft.report, len(desk.rows))
+    _show_files(desk)
+
+
+def _show_buttons(desk: Desk, number: int) -> None:
+    with st.container(horizontal=True):
+        if st.button(f"Save {count_of(number, 'file')}", type="primary", icon=":material/save:"):
+            try:
+                saved = desk.save()
+            except (SpimpackError, OSError) as error:
+                st.error(plain(str(error)), icon=":material/error:")
+                return
+            notify(f"Saved {', '.join(os.path.basename(path) for path in saved)}.")
+            st.rerun()
+        if st.button("Discard all edits", icon=":material/undo:"):
+            desk.discard()
+            notify("The edits are discarded. Undo brings them back.")
+            st.rerun()
+
+
+def _show_files(desk: Desk) -> None:
+    paths = [desk.manifest, *desk.scans_tables]
+    if participants_of(desk).table.rows:
+        paths.append(desk.participants_table)
+    st.subheader("Files")
+    for path in paths:
+        name, text = os.path.basename(path), desk.files.text(path)
+        with st.expander(plain(shown(path)), icon=":material/draft:"):
+            st.download_button(
+                f"Download {name}", text.encode(), file_name=name, icon=":material/download:"
+            )
+            st.code(text, language="yaml" if path == desk.manifest else None)

@@ -1,0 +1,198 @@
+"""The page of the scans table: a grid of all images, and a form for the one that is picked."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from spimpack_tasks.editing.images import (
+    cells_to_fill,
+    copied_row,
+    header_in_words,
+    look_at,
+    row_for,
+)
+from spimpack_tasks.errors import count_of
+from spimpack_tasks.model.orientation import ORIENTATION_CODES
+from spimpack_tasks.packaging.cells import split_names
+from spimpack_tasks.packaging.records import CANONICAL
+from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.ui.fields import choice_field, text_field
+from spimpack_tasks.ui.grid import show_grid
+from spimpack_tasks.ui.problems import marks_of, show_problems
+from spimpack_tasks.ui.session import jump_in
+from spimpack_tasks.ui.words import plain
+
+if TYPE_CHECKING:
+    from spimpack_tasks.editing.desk import Desk, ScanRow
+
+TITLE = "Scans"
+ICON = ":material/table_rows:"
+
+COMMON_STAINS = ("Abeta", "ChAT", "CD31", "Iba1", "NeuN", "VACht", "YoPro", "autofluorescence")
+"""Offered besides the stains that the table has; any other can be typed."""
+
+
+def show(desk: Desk) -> None:
+    """Show the grid, what can be done with its rows, the form of one row, and the problems."""
+    report = desk.check().report
+    path, table, rows = desk.scans_tables[0], desk.scans.table, desk.rows
+    _show_other_tables(desk)
+    marks = marks_of(report, path)
+    line = jump_in(path)
+    wanted = frozenset(n for n, row in enumerate(rows) if row.line == line) or None
+    _show_add_images(desk)
+    picked = [
+        number
+        for number in show_grid(
+            "scans",
+            table,
+            {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks},
+            desk.set_cells,
+            pick=wanted,
+        )
+        if number < len(rows)
+    ]
+    _show_row_buttons(desk, rows, picked)
+    if picked:
+        _show_form(desk, rows, picked[-1])
+    show_problems(desk, report, len(rows))
+
+
+def _show_other_tables(desk: Desk) -> None:
+    others = [os.path.basename(path) for path in desk.scans_tables[1:]]
+    if others:
+        st.info(f"Edited here is the first table; {', '.join(others)} is read as well.")
+    if desk.data.get("datasets"):
+        st.info(
+            "The manifest has images of its own, under datasets: they count, but they are "
+            "edited in the manifest itself."
+        )
+
+
+def _show_row_buttons(desk: Desk, rows: list[ScanRow], picked: list[int]) -> None:
+    with st.container(horizontal=True):
+        if st.button("Add row", icon=":material/add:"):
+            desk.add_rows(
+                [{"sample": rows[-1].cells.get("sample", "")} if rows else {"sample": "brain"}]
+            )
+            st.rerun()
+        if st.button(
+            "Copy settings",
+            icon=":material/content_copy:",
+            disabled=not picked,
+            help="Add a row for each picked one, with all but image and subject",
+        ):
+            desk.add_rows([copied_row(rows[number].cells) for number in picked], picked[-1])
+            st.rerun()
+        if st.button("Remove", icon=":material/delete:", disabled=not picked):
+            desk.remove_rows(picked)
+            st.rerun()
+        with st.popover("Columns", icon=":material/view_column:"):
+            _show_columns(desk)
+        st.caption(f"{count_of(len(rows), 'image')}, {len(picked)} picked")
+
+
+def _show_columns(desk: Desk) -> None:
+    present = desk.scans.table.columns
+    canonical = {CANONICAL.get(column, column) for column in present}
+    known = [*load_schema("scans")["properties"], *load_schema("sidecar")["properties"]]
+    offered = [name for name in known if name not in canonical and name != "metadata"]
+    new = st.selectbox(
+        "Add a column", offered, index=None, accept_new_options=True, key="column-new"
+    )
+    if new and st.button("Add", key="column-add", type="primary"):
+        desk.add_column(new.strip())
+        st.rerun()
+    required = load_schema("scans")["required"]
+    removable = [name for name in present if CANONICAL.get(name, name) not in required]
+    gone = st.selectbox("Remove a column", removable, index=None, key="column-gone")
+    if gone and st.button(f"Remove {gone} and what stands in it", key="column-remove"):
+        desk.remove_column(gone)
+        st.rerun()
+
+
+def _show_form(desk: Desk, rows: list[ScanRow], number: int) -> None:
+    row = rows[number]
+    name = os.path.basename(row.source) if row.source else "no image yet"
+    with st.container(border=True):
+        st.markdown(f"**Row {number + 1}** of {len(rows)}: {plain(name)}")
+        channels = _show_header(desk, row, number)
+        described = load_schema("scans")["properties"]
+        columns = st.columns(4)
+        position = 0
+        for column, text in row.cells.items():
+            if column == "sample_staining":
+                continue
+            with columns[position % 4]:
+                _show_cell(desk, number, column, text, described.get(column, {}))
+            position += 1
+        _show_stains(desk, rows, number, channels)
+
+
+def _show_header(desk: Desk, row: ScanRow, number: int) -> int:
+    """Show what the image says of itself, and return how many channels it has."""
+    if not row.source:
+        return 0
+    header, trouble = look_at(row.source)
+    if header is None:
+        st.caption(f":material/warning: {plain(trouble)}")
+        return 0
+    fill = cells_to_fill(header, row.cells)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(plain(header_in_words(header)))
+        if fill and st.button("Fill empty cells from the image", key=f"fill-{number}"):
+            desk.set_cells({(number, column): text for column, text in fill.items()})
+            st.rerun()
+    return header.channel_count
+
+
+def _show_cell(desk: Desk, number: int, column: str, text: str, schema: dict[str, object]) -> None:
+    def change(new: str) -> None:
+        desk.set_cells({(number, column): new})
+
+    key, about = f"cell-{number}-{column}", str(schema.get("description", ""))
+    options = schema.get("enum")
+    if column == "orientation_string_xyz":
+        choice_field(column, key, text, sorted(ORIENTATION_CODES), change, help=about)
+    elif isinstance(options, list):
+        choice_field(column, key, text, options, change, help=about)
+    else:
+        text_field(column, key, text, change, help=about)
+
+
+def _show_stains(desk: Desk, rows: list[ScanRow], number: int, channels: int) -> None:
+    """Show one field for each channel, and one more to add a stain."""
+    text = rows[number].cells.get("sample_staining", "")
+    stains = list(split_names(text)) if text.strip() else []
+    used = {name for row in rows for name in split_names(row.cells.get("sample_staining", ""))}
+    offered = sorted((used | set(COMMON_STAINS)) - {""}, key=str.casefold)
+    shown = max(channels, len(stains) + (0 if channels else 1))
+    columns = st.columns(4)
+    for channel in range(shown):
+
+        def change(name: str, channel: int = channel) -> None:
+            new = [*stains, *[""] * (shown - len(stains))]
+            new[channel] = name.strip()
+            while new and not new[-1]:
+                new.pop()
+            desk.set_cells({(number, "sample_staining"): ";".join(new)})
+
+        with columns[channel % 4]:
+            value = stains[channel] if channel < len(stains) else ""
+            label, key = f"Stain of channel {channel + 1}", f"stain-{number}-{channel}"
+            choice_field(label, key, value, offered, change, accept_new_options=True)
+    if channels and len(stains) > channels:
+        st.caption(
+            f":material/warning: {len(stains)} stains, but the image has {channels} channels"
+        )
+
+
+def _show_add_images(desk: Desk) -> None:
+    with st.expander("Add images", icon=":material/add_photo_alternate:"):
+        path = st.text_input("Path of an image", key="image-path")
+        if st.button("Add image", disabled=not path):
+            desk.add_rows([row_for(os.path.abspath(os.path.expanduser(path)), desk.folder)])
+            st.rerun()

@@ -1,0 +1,67 @@
+"""The problems of what is open, as `spimpack validate` prints them, and the way to each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from spimpack_tasks.errors import Severity, count_of
+from spimpack_tasks.packaging.load import shown
+from spimpack_tasks.ui.session import jump_to
+from spimpack_tasks.ui.words import plain
+
+if TYPE_CHECKING:
+    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.errors import Problem, Report
+
+MOST_BUTTONS = 20
+
+
+def marks_of(report: Report, path: str) -> dict[int, str]:
+    """Return a sign for each line of a file that has problems."""
+    marks: dict[int, str] = {}
+    for problem in report.sorted():
+        if problem.place.file == shown(path):
+            is_error = problem.severity is Severity.ERROR
+            if is_error or problem.place.line not in marks:
+                marks[problem.place.line] = "❌" if is_error else "⚠️"
+    return marks
+
+
+def show_problems(desk: Desk, report: Report, images: int) -> None:
+    """Show all problems; the button of each leads to its place."""
+    problems = report.sorted()
+    if not problems:
+        st.success(f"{count_of(images, 'image')}: no problems", icon=":material/check_circle:")
+        return
+    errors, warnings = len(report.errors), len(report.warnings)
+    counts = [count_of(errors, "error")] if errors else []
+    counts += [count_of(warnings, "warning")] if warnings else []
+    with st.expander(f"**{', '.join(counts)}**", expanded=True, icon=":material/rule:"):
+        for number, problem in enumerate(problems[:MOST_BUTTONS]):
+            _show_problem(desk, problem, number)
+        if len(problems) > MOST_BUTTONS:
+            st.caption(f"and {len(problems) - MOST_BUTTONS:,} more: see the text below")
+        if st.toggle("As text", key="problems-as-text"):
+            st.code("\n".join(report.lines()), language=None, wrap_lines=True)
+
+
+def _show_problem(desk: Desk, problem: Problem, number: int) -> None:
+    icon = ":material/error:" if problem.severity is Severity.ERROR else ":material/warning:"
+    if st.button(plain(str(problem)), key=f"problem-{number}", type="tertiary", icon=icon):
+        place = problem.place
+        path = next((p for p in _pages(desk) if shown(p) == place.file), "")
+        if path:
+            jump_to(path, place.line)
+            st.switch_page(_pages(desk)[path])
+
+
+def _pages(desk: Desk) -> dict[str, st.Page]:
+    """Return the page on which each file is edited."""
+    pages = st.session_state["pages"]
+    return {
+        desk.manifest: pages["description"],
+        desk.participants_table: pages["participants"],
+        **dict.fromkeys(desk.scans_tables, pages["scans"]),
+    }

@@ -1,0 +1,94 @@
+"""What one browser tab has open.
+
+The manifest stands in the address of the page, and edits that are not saved are kept on disk, so
+that reloading the page loses nothing.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from spimpack_tasks.editing.desk import Desk, open_desk
+from spimpack_tasks.editing.drafts import drop_draft, find_draft, keep_draft
+from spimpack_tasks.errors import SpimpackError
+
+_DESK, _JUMP, _NOTICE = "desk", "jump", "notice"
+_PARAMETER = "manifest"
+
+
+def current_desk(roots: tuple[str, ...], manifest: str = "") -> Desk | None:
+    """Return what is open: in this tab, by the page's address, or by the command line."""
+    desk: Desk | None = st.session_state.get(_DESK)
+    if desk is not None:
+        st.query_params[_PARAMETER] = desk.manifest
+        return desk
+    named = st.query_params.get(_PARAMETER, manifest)
+    if named:
+        try:
+            take_up(open_or_restore(named, roots))
+        except (SpimpackError, OSError) as error:
+            st.query_params.clear()
+            st.error(str(error), icon=":material/error:")
+    return st.session_state.get(_DESK)
+
+
+def open_or_restore(manifest: str, roots: tuple[str, ...]) -> Desk:
+    """Open a manifest with the edits of it that were kept.
+
+    Raises
+    ------
+    SpimpackError
+        It cannot be opened.
+    """
+    draft = find_draft(manifest, roots)
+    if draft is None:
+        return open_desk(manifest, roots)
+    notify("Edits that were not saved are here again. Discard them on the page Save.")
+    return draft
+
+
+def take_up(desk: Desk) -> None:
+    """Make a manifest the one that is open in this tab."""
+    st.session_state[_DESK] = desk
+    st.query_params[_PARAMETER] = desk.manifest
+
+
+def close() -> None:
+    """Close what is open; edits that are not saved stay kept."""
+    st.session_state.pop(_DESK, None)
+    st.query_params.clear()
+
+
+def keep(desk: Desk) -> None:
+    """Keep the edits that are not saved, for the next time this manifest is opened."""
+    if desk.is_saved:
+        drop_draft(desk.manifest)
+    else:
+        keep_draft(desk)
+
+
+def notify(message: str) -> None:
+    """Have a message shown once, at the top of the next page."""
+    st.session_state[_NOTICE] = message
+
+
+def show_notice() -> None:
+    """Show the message that is waiting, if there is one."""
+    message = st.session_state.pop(_NOTICE, "")
+    if message:
+        st.info(message, icon=":material/info:")
+
+
+def jump_to(path: str, line: int) -> None:
+    """Note the place that a page is to show next."""
+    st.session_state[_JUMP] = (path, line)
+
+
+def jump_in(path: str) -> int:
+    """Return the line of a file that is to be shown, once; 0 where there is none."""
+    wanted = st.session_state.get(_JUMP)
+    if wanted is None or wanted[0] != path:
+        return 0
+    del st.session_state[_JUMP]
+    line: int = wanted[1]
+    return line
