@@ -14,7 +14,7 @@ from spimpack_tasks.errors import SpimpackError
 def listed_names(schema: dict[str, Any]) -> bool:
     """Tell whether a key takes a list, which is shown as lines."""
     kind = schema.get("type")
-    return kind in {"array", "object"} or isinstance(kind, list)
+    return kind in ("array", "object") or isinstance(kind, list)
 
 
 def _is_list_of_texts(schema: dict[str, Any]) -> bool:
@@ -47,7 +47,7 @@ def value_from_text(schema: dict[str, Any], text: str) -> Any:
         items = [line.strip() for line in text.splitlines() if line.strip()]
         takes_text = "string" in schema["type"] and isinstance(schema["type"], list)
         return items[0] if takes_text and len(items) == 1 else items
-    if schema.get("type") in {"array", "object"}:
+    if schema.get("type") in ("array", "object"):
         try:
             return json.loads(text)
         except ValueError as error:

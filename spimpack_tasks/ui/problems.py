@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.errors import Severity, count_of
+from spimpack_tasks.errors import Place, Severity, count_of
 from spimpack_tasks.packaging.load import shown
 from spimpack_tasks.ui.session import jump_to
 from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
     from spimpack_tasks.editing.desk import Desk
     from spimpack_tasks.errors import Problem, Report
 
@@ -48,16 +51,22 @@ def show_problems(desk: Desk, report: Report, images: int) -> None:
 
 
 def _show_problem(desk: Desk, problem: Problem, number: int) -> None:
-    icon = ":material/error:" if problem.severity is Severity.ERROR else ":material/warning:"
-    if st.button(plain(str(problem)), key=f"problem-{number}", type="tertiary", icon=icon):
-        place = problem.place
-        path = next((p for p in _pages(desk) if shown(p) == place.file), "")
-        if path:
+    is_error = problem.severity is Severity.ERROR
+    icon = ":material/error:" if is_error else ":material/warning:"
+    place = problem.place
+    path = next((p for p in _pages(desk) if shown(p) == place.file), "")
+    name = Place(os.path.basename(place.file), *place[1:])
+    left, right = st.columns([2, 7], vertical_alignment="center")
+    with left:
+        key, label = f"problem-{number}", plain(str(name))
+        if st.button(label, key=key, icon=icon, width="stretch", disabled=not path):
             jump_to(path, place.line)
             st.switch_page(_pages(desk)[path])
+    with right:
+        st.markdown(plain(str(problem).removeprefix(f"{place}: ")))
 
 
-def _pages(desk: Desk) -> dict[str, st.Page]:
+def _pages(desk: Desk) -> dict[str, StreamlitPage]:
     """Return the page on which each file is edited."""
     pages = st.session_state["pages"]
     return {

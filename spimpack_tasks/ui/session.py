@@ -12,7 +12,7 @@ from spimpack_tasks.editing.desk import Desk, open_desk
 from spimpack_tasks.editing.drafts import drop_draft, find_draft, keep_draft
 from spimpack_tasks.errors import SpimpackError
 
-_DESK, _JUMP, _NOTICE = "desk", "jump", "notice"
+_DESK, _OPENED, _JUMP, _NOTICE = "desk", "opened", "jump", "notice"
 _PARAMETER = "manifest"
 
 
@@ -26,10 +26,16 @@ def current_desk(roots: tuple[str, ...], manifest: str = "") -> Desk | None:
     if named:
         try:
             take_up(open_or_restore(named, roots))
+            st.session_state[_OPENED] = True
         except (SpimpackError, OSError) as error:
             st.query_params.clear()
             st.error(str(error), icon=":material/error:")
     return st.session_state.get(_DESK)
+
+
+def was_just_opened() -> bool:
+    """Tell whether the manifest was opened without its user's doing; once."""
+    return bool(st.session_state.pop(_OPENED, False))
 
 
 def open_or_restore(manifest: str, roots: tuple[str, ...]) -> Desk:

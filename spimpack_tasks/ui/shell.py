@@ -1,0 +1,107 @@
+"""The web pages as a whole: what is open, the menu, and the page that was chosen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+import streamlit as st
+
+from spimpack_tasks.errors import SpimpackError, count_of
+from spimpack_tasks.ui import session
+from spimpack_tasks.ui.views import start
+from spimpack_tasks.ui.words import plain
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
+    from spimpack_tasks.editing.desk import Desk
+
+PAGES = ("description", "scans", "participants", "save")
+"""Modules of `ui.views` that show an open manifest, in the order of the menu."""
+
+
+class Page(Protocol):
+    """What the module of a page has."""
+
+    TITLE: str
+    ICON: str
+
+    def show(self, desk: Desk) -> None:
+        """Show the page of an open manifest."""
+
+
+def main() -> None:
+    """Show the page that is chosen."""
+    roots, manifest = _arguments()
+    st.set_page_config(page_title="SPIMpack", page_icon=":material/biotech:", layout="wide")
+    desk = session.current_desk(roots, manifest)
+    pages = {
+        "start": st.Page(
+            partial(start.show_start, roots, desk),
+            title=start.TITLE,
+            icon=start.ICON,
+            default=True,
+        )
+    }
+    if desk is not None:
+        pages |= _pages_of(desk)
+    st.session_state["pages"] = pages
+    chosen = st.navigation(list(pages.values()))
+    if desk is not None and session.was_just_opened() and chosen is pages["start"]:
+        st.switch_page(pages["scans"])
+    if desk is not None:
+        _show_sidebar(desk)
+    st.title(chosen.title)
+    session.show_notice()
+    chosen.run()
+    if desk is not None:
+        session.keep(desk)
+
+
+def _pages_of(desk: Desk) -> dict[str, StreamlitPage]:
+    """Return the pages that show an open manifest, by the name of their module."""
+    pages = {}
+    for name in PAGES:
+        page: Page = import_module(f"spimpack_tasks.ui.views.{name}")
+        pages[name] = st.Page(
+            partial(_show, page, desk),
+            title=page.TITLE,
+            icon=page.ICON,
+            url_path=name,
+        )
+    return pages
+
+
+def _arguments() -> tuple[tuple[str, ...], str]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--root", action="append", default=[])
+    parser.add_argument("--manifest", default="")
+    arguments = parser.parse_args()
+    roots = tuple(os.path.realpath(root) for root in arguments.root or ["."])
+    manifest = os.path.realpath(arguments.manifest) if arguments.manifest else ""
+    return roots, manifest
+
+
+def _show(page: Page, desk: Desk) -> None:
+    """Show a page; what the user, or the disk, is to blame for is said in words."""
+    try:
+        page.show(desk)
+    except (SpimpackError, OSError) as error:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+def _show_sidebar(desk: Desk) -> None:
+    with st.sidebar:
+        st.markdown(f"**{plain(os.path.basename(desk.manifest))}**")
+        st.caption(plain(desk.folder))
+        if desk.is_saved:
+            st.caption(":material/check: saved")
+        else:
+            st.caption(f":material/edit: {count_of(len(desk.changes()), 'file')} not saved")
+        if st.button("Undo", icon=":material/undo:", disabled=not desk.can_undo, width="stretch"):
+            desk.undo()
+            st.rerun()
