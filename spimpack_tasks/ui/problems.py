@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Problem, Report
 
 MOST_BUTTONS = 20
+ERROR_MARK, WARNING_MARK = "\N{BALLOT X}", "\N{WARNING SIGN}"
 
 
 def marks_of(report: Report, path: str) -> dict[int, str]:
@@ -28,7 +29,7 @@ def marks_of(report: Report, path: str) -> dict[int, str]:
         if problem.place.file == shown(path):
             is_error = problem.severity is Severity.ERROR
             if is_error or problem.place.line not in marks:
-                marks[problem.place.line] = "❌" if is_error else "⚠️"
+                marks[problem.place.line] = ERROR_MARK if is_error else WARNING_MARK
     return marks
 
 

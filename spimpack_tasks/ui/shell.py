@@ -94,6 +94,11 @@ def _show(page: Page, desk: Desk) -> None:
         st.error(plain(str(error)), icon=":material/error:")
 
 
+def _page(name: str) -> StreamlitPage:
+    page: StreamlitPage = st.session_state["pages"][name]
+    return page
+
+
 def _show_sidebar(desk: Desk) -> None:
     with st.sidebar:
         st.markdown(f"**{plain(os.path.basename(desk.manifest))}**")
@@ -101,7 +106,8 @@ def _show_sidebar(desk: Desk) -> None:
         if desk.is_saved:
             st.caption(":material/check: saved")
         else:
-            st.caption(f":material/edit: {count_of(len(desk.changes()), 'file')} not saved")
+            files = count_of(len(desk.files.edited), "file")
+            st.page_link(_page("save"), label=f"{files} not saved", icon=":material/edit:")
         if st.button("Undo", icon=":material/undo:", disabled=not desk.can_undo, width="stretch"):
             desk.undo()
             st.rerun()
