@@ -1,6 +1,6 @@
 """What a field of a form shows of a value of dataset_description, and what is typed into it.
 
-Lists are edited as lines; what is no list of texts is edited as JSON.
+Lists of texts are edited as lines, lists of mappings as rows of texts, and the rest as JSON.
 """
 
 from __future__ import annotations
@@ -55,3 +55,32 @@ def value_from_text(schema: dict[str, Any], text: str) -> Any:
             message = f"is not valid JSON ({error}); write it like {example}"
             raise SpimpackError(message) from error
     return text.strip()
+
+
+def columns_of(schema: dict[str, Any], value: Any) -> list[str]:
+    """Return the keys that each item of a list of mappings can be given as text.
+
+    Nothing where the value is no such list, so that it is edited as JSON.
+    """
+    items = schema.get("items", {})
+    is_list = value is None or (isinstance(value, list) and all(isinstance(v, dict) for v in value))
+    if items.get("type") != "object" or not is_list:
+        return []
+    return [key for key, inner in items["properties"].items() if inner.get("type") == "string"]
+
+
+def with_item(
+    items: list[dict[str, Any]], number: int, key: str, text: str
+) -> list[dict[str, Any]]:
+    """Return a list of mappings with one text changed; `number` may be that of a new item.
+
+    An empty text takes the key out, and a mapping that has none left is taken out as well.
+    """
+    changed = [dict(item) for item in items]
+    if number == len(changed):
+        changed.append({})
+    if text.strip():
+        changed[number][key] = text.strip()
+    else:
+        changed[number].pop(key, None)
+    return [item for item in changed if item]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Report, SpimpackError
@@ -65,24 +66,23 @@ def _with(data: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, 
 def _set(text: str, path: tuple[str, ...], value: Any, wanted: dict[str, Any]) -> str:
     import yaml
 
-    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-    if root is None:
+    mapping: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    end = len(text)
+    if mapping is None:
         return text + _block({path[0]: wanted[path[0]]}, 0)
-    mapping, end = root, len(text)
     for depth, key in enumerate(path):
         if mapping.flow_style:
             return _set_flow(text, path[:depth], mapping, wanted)
-        found = next((pair for pair in mapping.value if pair[0].value == key), None)
-        inner = None if found is None else found[1]
-        last = depth == len(path) - 1
-        if not last and isinstance(inner, yaml.MappingNode) and inner.value:
-            end = _start_of_next(mapping, key, end)
-            mapping = inner
-            continue
-        new = value if last else _at(wanted, path[: depth + 1])
-        if found is None:
-            return _add(text, mapping, end, key, new)
-        return _remove(text, found) if new is None else _replace(text, found, new)
+        entry = _find(text, mapping, key, end)
+        is_last = depth == len(path) - 1
+        if entry is None and value is None:
+            return text  # it comes from elsewhere, by a merge key
+        if entry is None:
+            return _add(text, mapping, end, key, _at(wanted, path[: depth + 1]))
+        if is_last or not isinstance(entry.value, yaml.MappingNode) or not entry.value.value:
+            new = value if is_last else _at(wanted, path[: depth + 1])
+            return _remove(text, entry) if new is None else _replace(text, entry, new)
+        mapping, end = entry.value, entry.region_end
     return text
 
 
@@ -90,6 +90,52 @@ def _at(data: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         data = data[key]
     return data
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A key of a mapping with its value; places are indices into the text."""
+
+    key: Any
+    value: Any
+    end: int
+    """Where the value ends, without comments and blank lines behind it."""
+    region_end: int
+    """Where the next key begins, of this mapping or one around it."""
+
+
+def _find(text: str, mapping: Any, name: str, end: int) -> _Entry | None:
+    starts = [key.start_mark.index for key, _ in mapping.value]
+    for (key, value), next_start in zip(mapping.value, [*starts[1:], end], strict=True):
+        if key.value == name:
+            return _Entry(key, value, _end(text, key, value, next_start), next_start)
+    return None
+
+
+def _end(text: str, key: Any, value: Any, region_end: int) -> int:
+    """Return where a value ends, without the comments and blank lines behind it."""
+    leaf = _last_leaf(value)
+    end: int = key.end_mark.index + 1
+    if end <= leaf.end_mark.index <= region_end:
+        # A block of lines ends where the next thing begins.
+        end = max(end, len(text[: leaf.end_mark.index].rstrip()))
+    # What an alias stands for lies elsewhere, so the lines themselves are looked at.
+    last = end
+    for line in re.finditer(r"[^\r\n]+", text[end:region_end]):
+        content = re.sub(r"(^|\s)#.*", "", line.group()).rstrip()
+        if content:
+            last = end + line.start() + len(content)
+    return last
+
+
+def _last_leaf(node: Any) -> Any:
+    """Return what ends a value: a scalar, or something in braces or brackets."""
+    import yaml
+
+    while not isinstance(node, yaml.ScalarNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    return node
 
 
 def _set_flow(text: str, path: tuple[str, ...], node: Any, wanted: dict[str, Any]) -> str:
@@ -100,24 +146,15 @@ def _set_flow(text: str, path: tuple[str, ...], node: Any, wanted: dict[str, Any
     return text[: node.start_mark.index] + written + text[node.end_mark.index :]
 
 
-def _start_of_next(mapping: Any, key: str, end: int) -> int:
-    """Return where the key after `key` begins, `end` where it is the last."""
-    keys = [pair[0] for pair in mapping.value]
-    position = next(i for i, node in enumerate(keys) if node.value == key)
-    return keys[position + 1].start_mark.index if position + 1 < len(keys) else end
+def _replace(text: str, entry: _Entry, value: Any) -> str:
+    start = entry.key.start_mark
+    written = _block({entry.key.value: value}, start.column).strip("\n")
+    return text[: start.index] + _with_ends(written, text) + text[entry.end :]
 
 
-def _replace(text: str, pair: tuple[Any, Any], value: Any) -> str:
-    key, old = pair
-    start, end = key.start_mark.index, _end(text, old)
-    written = _block({key.value: value}, key.start_mark.column).strip("\n")
-    # After a list or a text of several lines there may be a comment of its last line only.
-    return text[:start] + _with_ends(written, text) + text[end:]
-
-
-def _remove(text: str, pair: tuple[Any, Any]) -> str:
-    start = text.rfind("\n", 0, pair[0].start_mark.index) + 1
-    return text[:start] + text[_line_end(text, _end(text, pair[1])) :]
+def _remove(text: str, entry: _Entry) -> str:
+    start = text.rfind("\n", 0, entry.key.start_mark.index) + 1
+    return text[:start] + text[_line_end(text, entry.end) :]
 
 
 def _add(text: str, mapping: Any, region_end: int, key: str, value: Any) -> str:
@@ -128,24 +165,11 @@ def _add(text: str, mapping: Any, region_end: int, key: str, value: Any) -> str:
     found = comment.search(text, mapping.start_mark.index, region_end)
     if found:
         return text[: found.start()] + written + text[found.end() :]
-    at = _line_end(text, _end(text, mapping.value[-1][1]))
+    last_key, last_value = mapping.value[-1]
+    at = _line_end(text, _end(text, last_key, last_value, region_end))
     if at and text[at - 1] != "\n":
         written = ("\r\n" if "\r\n" in text else "\n") + written.rstrip("\r\n")
     return text[:at] + written + text[at:]
-
-
-def _end(text: str, node: Any) -> int:
-    """Return where a value ends, without the comments and blank lines behind it."""
-    import yaml
-
-    children = [] if isinstance(node, yaml.ScalarNode) or node.flow_style else node.value
-    if children:
-        last = children[-1]
-        return _end(text, last[1] if isinstance(last, tuple) else last)
-    end: int = node.end_mark.index
-    while end > node.start_mark.index and text[end - 1].isspace():
-        end -= 1
-    return end
 
 
 def _line_end(text: str, index: int) -> int:

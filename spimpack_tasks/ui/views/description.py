@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from spimpack_tasks.editing.described import listed_names, value_as_text, value_from_text
+from spimpack_tasks.editing.described import (
+    columns_of,
+    listed_names,
+    value_as_text,
+    value_from_text,
+    with_item,
+)
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.ui.fields import choice_field, text_field
 from spimpack_tasks.ui.problems import show_problems
@@ -49,6 +55,10 @@ def _show_field(
         empty = "" if required else None
         desk.set_value(("dataset_description", name), empty if value is None else value)
 
+    columns = columns_of(schema, given.get(name))
+    if columns:
+        _show_items(desk, name, schema, columns)
+        return
     label, key = f"{name} *" if required else name, f"description-{name}"
     text = value_as_text(schema, given.get(name))
     if "enum" in schema:
@@ -57,6 +67,29 @@ def _show_field(
         lines = max(2, text.count("\n") + 1) if listed_names(schema) else 1
         looks = {"help": schema["description"], "placeholder": _example(schema)}
         text_field(label, key, text, change, lines=lines, **looks)
+
+
+def _show_items(desk: Desk, name: str, schema: dict[str, Any], keys: list[str]) -> None:
+    """Show a row of fields for each item of a list, and an empty one for one more."""
+    items = desk.data.get("dataset_description", {}).get(name) or []
+    for number in range(len(items) + 1):
+        item = items[number] if number < len(items) else {}
+        for column, key in zip(st.columns(len(keys)), keys, strict=True):
+
+            def change(text: str, number: int = number, key: str = key) -> None:
+                new = with_item(items, number, key, text)
+                desk.set_value(("dataset_description", name), new or None)
+
+            with column:
+                text_field(
+                    f"{name}: {key}" if number == 0 else key,
+                    f"description-{name}-{number}-{key}",
+                    item.get(key, ""),
+                    change,
+                    help=schema["description"] if number == 0 and key == keys[0] else None,
+                    label_visibility="visible" if number == 0 else "collapsed",
+                    placeholder="one more" if number and number == len(items) else "",
+                )
 
 
 def _example(schema: dict[str, Any]) -> str:

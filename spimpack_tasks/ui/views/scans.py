@@ -14,6 +14,7 @@ from spimpack_tasks.editing.images import (
     look_at,
     row_for,
 )
+from spimpack_tasks.editing.inline import move_inline_rows
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
 from spimpack_tasks.packaging.cells import split_names
@@ -67,9 +68,11 @@ def _show_other_tables(desk: Desk) -> None:
         st.info(f"Edited here is the first table; {', '.join(others)} is read as well.")
     if desk.data.get("datasets"):
         st.info(
-            "The manifest has images of its own, under datasets: they count, but they are "
-            "edited in the manifest itself."
+            "The manifest itself holds images, under datasets. They count, but are not shown here."
         )
+        if st.button("Move them into the scans table", icon=":material/move_down:"):
+            move_inline_rows(desk)
+            st.rerun()
 
 
 def _show_row_buttons(desk: Desk, rows: list[ScanRow], picked: list[int]) -> None:
