@@ -67,16 +67,17 @@ def find_draft(manifest: str, roots: tuple[str, ...]) -> Desk | None:
     check_within(manifest, roots)
     try:
         data = json.loads(_read(manifest))
-    except ValueError:
+        if data["version"] != VERSION:
+            return None
+        base = {
+            path: None if text is None else base64.b64decode(text)
+            for path, text in data["base"].items()
+        }
+        texts: dict[str, str] = data["texts"]
+    except (ValueError, KeyError, TypeError):  # it is of another version, or damaged
         return None
-    if data.get("version") != VERSION:
-        return None
-    base = {
-        path: None if text is None else base64.b64decode(text)
-        for path, text in data["base"].items()
-    }
     desk = Desk(manifest, OpenFiles(roots))
-    desk.files.restore(data["texts"], base)
+    desk.files.restore(texts, base)
     return desk
 
 

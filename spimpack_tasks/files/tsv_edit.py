@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Report
+from spimpack_tasks.errors import Report, SpimpackError
 from spimpack_tasks.files.tsv import compose_tsv, parse_tsv
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ class TsvText:
         A table with a header; where there is none, `columns` become its header.
     columns
         Names of the columns of a table that is still empty.
+
+    Raises
+    ------
+    SpimpackError
+        There is text, but it is no table.
     """
 
     def __init__(self, text: str, columns: Sequence[str] = ()) -> None:
@@ -40,7 +45,10 @@ class TsvText:
             self._parse()
 
     def _parse(self) -> None:
-        self._table: TsvTable | None = parse_tsv(self.text, "", Report())
+        report = Report()
+        self._table: TsvTable | None = parse_tsv(self.text, "the table", report)
+        if self._table is None and self.text.strip():
+            raise SpimpackError(str(report.problems[0]))
 
     @property
     def text(self) -> str:

@@ -62,6 +62,10 @@ def show_grid(
     """
     import pandas as pd
 
+    names = (PICK, MARK, *table.columns)
+    if len(set(names)) < len(names) or "" in names:
+        st.error("Columns need names, each another one. Put the header right in a text editor.")
+        return []
     grid: _Grid = st.session_state.setdefault(f"{name}-grid", _Grid())
     rows = [list(row.cells) for row in table.rows]
     edits = _edits(name, grid)

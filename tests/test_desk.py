@@ -1,0 +1,488 @@
+"""An open manifest: what is edited, checked and saved is the texts of its files."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from cases.bad_inputs import CASES
+from workspace import small_workspace
+
+from spimpack_tasks.editing import drafts
+from spimpack_tasks.editing.described import columns_of, value_as_text, value_from_text, with_item
+from spimpack_tasks.editing.desk import open_desk, start_desk
+from spimpack_tasks.editing.images import (
+    cells_to_fill,
+    copied_row,
+    header_in_words,
+    look_at,
+    row_for,
+)
+from spimpack_tasks.editing.inline import move_inline_rows
+from spimpack_tasks.editing.participants import (
+    add_participants,
+    missing_subjects,
+    participants_of,
+    remove_participants,
+    set_participant_cells,
+    unused_participants,
+)
+from spimpack_tasks.errors import ConflictError, SpimpackError
+from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.schemas import load_schema
+
+MANIFEST = """\
+# ours
+dataset_description:
+  Name: Test   # the name
+  BIDSVersion: "1.10.0"
+  DatasetType: raw
+  License: CC0
+  Authors: [A One]
+scans_tsv: scans.tsv
+"""
+
+
+@pytest.fixture
+def space(tmp_path):
+    workspace = small_workspace(tmp_path / "study")
+    workspace.write()
+    workspace.manifest.write_text(MANIFEST)
+    return workspace
+
+
+@pytest.fixture
+def desk(space):
+    return open_desk(str(space.manifest), (str(space.root),))
+
+
+def lines_of(manifest) -> list[str]:
+    return make_draft(Options(str(manifest), "", writes=False)).report.lines()
+
+
+def files_of(folder) -> dict[str, tuple]:
+    return {
+        entry.name: (entry.read_bytes(), entry.stat().st_mtime_ns, entry.stat().st_ino)
+        for entry in folder.iterdir()
+        if entry.is_file()
+    }
+
+
+# --- texts
+
+
+def test_what_is_not_edited_is_not_written(space, desk):
+    before = files_of(space.root)
+    desk.set_cells({(0, "subject"): "01"})
+    desk.set_value(("dataset_description", "Name"), "Test")
+    assert desk.is_saved
+    assert desk.save() == []
+    assert files_of(space.root) == before
+
+
+def test_an_edit_taken_back_is_none(desk):
+    desk.set_cells({(0, "subject"): "07"})
+    assert not desk.is_saved
+    desk.set_cells({(0, "subject"): "01"})
+    assert desk.is_saved
+
+
+def test_saving_writes_the_edits_and_nothing_else(space, desk):
+    scans = (space.root / "scans.tsv").read_text()
+    participants = files_of(space.root)["participants.tsv"]
+    desk.set_cells({(1, "subject"): "07", (2, "Species"): "hamster"})
+    desk.set_value(("dataset_description", "Name"), "New: name")
+    changes = {os.path.basename(c.path): (c.is_new, c.added, c.removed) for c in desk.changes()}
+    assert changes == {"manifest.yml": (False, 1, 1), "scans.tsv": (False, 2, 2)}
+    assert sorted(map(os.path.basename, desk.save())) == ["manifest.yml", "scans.tsv"]
+    wanted = scans.replace("\t02\t", "\t07\t").replace("rat", "hamster")
+    assert (space.root / "scans.tsv").read_text() == wanted
+    assert space.manifest.read_text() == MANIFEST.replace("Name: Test", "Name: 'New: name'")
+    assert files_of(space.root)["participants.tsv"] == participants
+    assert desk.is_saved
+    assert not [name for name in os.listdir(space.root) if name.startswith(".")]
+
+
+@pytest.mark.parametrize("form", ["CRLF", "byte order mark", "no last line end"])
+def test_saving_keeps_the_form_of_a_file(space, form):
+    path = space.root / "scans.tsv"
+    data = path.read_bytes()
+    data = {
+        "CRLF": data.replace(b"\n", b"\r\n"),
+        "byte order mark": b"\xef\xbb\xbf" + data,
+        "no last line end": data.rstrip(b"\n"),
+    }[form]
+    path.write_bytes(data)
+    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk.set_cells({(0, "sample"): "liver"})
+    desk.save()
+    assert path.read_bytes() == data.replace(b"brain", b"liver", 1)
+
+
+def test_saving_keeps_permissions_and_links(space):
+    real = space.root / "real.tsv"
+    path = space.root / "scans.tsv"
+    path.rename(real)
+    real.chmod(0o640)
+    path.symlink_to("real.tsv")
+    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk.set_cells({(0, "sample"): "liver"})
+    desk.save()
+    assert path.is_symlink()
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert "liver" in real.read_text()
+
+
+@pytest.mark.parametrize("way", ["changed", "removed", "appeared"])
+def test_what_somebody_else_changed_is_not_overwritten(space, desk, way):
+    desk.set_value(("dataset_description", "Name"), "New")
+    if way == "appeared":
+        (space.root / "participants.tsv").unlink()
+        add_participants(desk, [{"participant_id": "sub-09"}])
+        (space.root / "participants.tsv").write_text("participant_id\n")
+    elif way == "changed":
+        desk.set_cells({(0, "sample"): "liver"})
+        with (space.root / "scans.tsv").open("a") as file:
+            file.write("\n")
+    else:
+        desk.set_cells({(0, "sample"): "liver"})
+        (space.root / "scans.tsv").unlink()
+    before = files_of(space.root)
+    with pytest.raises(ConflictError, match="changed by somebody else"):
+        desk.save()
+    assert files_of(space.root) == before
+    assert not desk.is_saved
+
+
+def test_what_is_not_edited_follows_the_disk(space, desk):
+    assert len(desk.rows) == 3
+    path = space.root / "scans.tsv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    assert len(desk.rows) == 1
+
+
+OUTSIDE = {
+    "another folder": lambda root: root.parent / "other" / "manifest.yml",
+    "dots": lambda root: root / ".." / "other" / "manifest.yml",
+    "a folder that begins alike": lambda root: root.parent / "study-2" / "manifest.yml",
+    "a link": lambda root: root / "link" / "manifest.yml",
+}
+
+
+@pytest.mark.parametrize("way", OUTSIDE)
+@pytest.mark.parametrize("make", [open_desk, start_desk])
+def test_nothing_outside_the_roots_is_opened_or_begun(space, way, make):
+    for name in ("other", "study-2"):
+        (space.root.parent / name).mkdir()
+        if make is open_desk:
+            (space.root.parent / name / "manifest.yml").write_text(MANIFEST)
+    (space.root / "link").symlink_to(space.root.parent / "other")
+    with pytest.raises(SpimpackError, match="outside the folders"):
+        make(str(OUTSIDE[way](space.root)), (str(space.root),))
+
+
+def test_a_table_outside_the_roots_is_not_written(space):
+    outside = space.root.parent / "scans.tsv"
+    (space.root / "scans.tsv").rename(outside)
+    (space.root / "scans.tsv").symlink_to(outside)
+    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk.set_cells({(0, "sample"): "liver"})
+    before = outside.read_bytes()
+    with pytest.raises(SpimpackError, match="outside the folders"):
+        desk.save()
+    assert outside.read_bytes() == before
+
+
+def test_a_disk_that_takes_nothing_leaves_everything(space, desk, monkeypatch):
+    desk.set_cells({(0, "sample"): "liver"})
+    desk.set_value(("dataset_description", "Name"), "New")
+    before = files_of(space.root)
+    made = []
+
+    def fail(aside, data):
+        if made:
+            raise OSError(28, "No space left on device")
+        made.append(aside)
+        with open(aside, "wb") as file:
+            file.write(data)
+
+    monkeypatch.setattr("spimpack_tasks.editing.files.write_new", fail)
+    with pytest.raises(OSError, match="No space"):
+        desk.save()
+    assert files_of(space.root) == before
+
+
+UNREADABLE = {
+    "no file": (lambda path: path.unlink(), "does not exist"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
+    "no text": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_what_cannot_be_opened_says_why(space, what):
+    spoil, message = UNREADABLE[what]
+    spoil(space.manifest)
+    with pytest.raises(SpimpackError, match=message):
+        open_desk(str(space.manifest), (str(space.root),))
+
+
+def test_a_table_that_is_none_is_not_written_over(space, desk):
+    (space.root / "scans.tsv").write_text("subject,sample\n01,brain\n")
+    with pytest.raises(SpimpackError, match="tab-separated"):
+        desk.add_rows([{"subject": "02"}])
+    assert desk.is_saved
+
+
+# --- undo and drafts
+
+
+def test_undo_goes_back_edit_by_edit(desk):
+    texts = [dict(desk.files.edited)]
+    for subject in ("07", "08", "09"):
+        desk.set_cells({(0, "subject"): subject})
+        texts.append(dict(desk.files.edited))
+    desk.discard()
+    assert desk.is_saved
+    for wanted in reversed(texts):
+        desk.undo()
+        assert desk.files.edited == wanted
+    assert not desk.can_undo
+
+
+def test_a_draft_survives_and_still_knows_what_it_was_made_from(space, desk, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    roots = (str(space.root),)
+    assert drafts.find_draft(str(space.manifest), roots) is None
+    desk.set_cells({(0, "sample"): "liver"})
+    add_participants(desk, [{"participant_id": "sub-09"}])
+    drafts.keep_draft(desk)
+    found = drafts.find_draft(str(space.manifest), roots)
+    assert found.files.edited == desk.files.edited
+    (space.root / "scans.tsv").write_text("somebody else's")
+    with pytest.raises(ConflictError):
+        found.save()
+    drafts.drop_draft(str(space.manifest))
+    assert drafts.find_draft(str(space.manifest), roots) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}', '{"version": 1}'])
+def test_a_broken_draft_is_none(space, tmp_path, monkeypatch, text):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk.set_cells({(0, "sample"): "liver"})
+    drafts.keep_draft(desk)
+    (kept,) = (tmp_path / "state/spimpack/drafts").iterdir()
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    kept.write_text(text)
+    assert drafts.find_draft(str(space.manifest), (str(space.root),)) is None
+
+
+# --- checking
+
+
+@pytest.mark.usefixtures("deadline")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_edits_are_checked_as_the_command_line_checks_files(case, study):
+    """What is typed and not saved gives, word for word, the problems that it gives when saved."""
+    manifest = study.path("manifest.yml")
+    paths = [manifest, study.path("scans.tsv"), study.path("participants.tsv")]
+    good = {path: path.read_bytes() for path in paths}
+    case.spoil(study)
+    wanted = lines_of(manifest)
+    typed = {path: _typed(path, data) for path, data in good.items()}
+    for path, text in typed.items():
+        if text is not None:
+            path.write_bytes(good[path])
+    try:
+        desk = open_desk(str(manifest), (str(study.folder),))
+    except SpimpackError:
+        assert case.place.startswith("manifest.yml") or case.id == "option-manifest"
+        return  # what cannot be opened cannot be edited
+    for path, text in typed.items():
+        if text is not None:
+            desk.edit(str(path), text)
+    assert desk.check().report.lines() == wanted
+
+
+def _typed(path, before) -> str | None:
+    """Return the text of a file that was changed, `None` for what nobody can type."""
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > 1_000_000:
+        return None
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if data != before and "\0" not in text else None
+
+
+# --- rows
+
+
+def test_rows_go_by_canonical_names(space):
+    path = space.root / "scans.tsv"
+    path.write_text(path.read_text().replace("subject", "sub", 1))
+    desk = open_desk(str(space.manifest), (str(space.root),))
+    assert [row.cells["subject"] for row in desk.rows] == ["01", "02", "03"]
+    assert desk.rows[0].source == str(space.root / "raw/a.ims")
+    desk.set_cells({(0, "subject"): "07", (1, "session"): "a"})
+    desk.add_rows([{"subject": "08", "session": "b"}])
+    assert [row.cells["subject"] for row in desk.rows] == ["07", "02", "03", "08"]
+    assert [row.cells["session"] for row in desk.rows] == ["", "a", "", "b"]
+    assert "subject" not in desk.scans.table.columns
+    desk.remove_rows([1, 2])
+    desk.remove_column("session")
+    assert [row.cells["subject"] for row in desk.rows] == ["07", "08"]
+
+
+def test_a_row_for_an_image_has_what_is_certain(space):
+    folder = space.root
+    image = folder / "raw" / "sub-04" / "sub-04_ses-2_brain.ome.zarr"
+    space.add_source(str(image.relative_to(folder / "raw")))
+    row = row_for(str(image), str(folder))
+    assert row["spim_path"] == "raw/sub-04/sub-04_ses-2_brain.ome.zarr"
+    assert (row["subject"], row["session"]) == ("04", "2")
+    assert row["PixelSizeUnits"] == "um"
+    elsewhere = row_for(str(image), str(folder / "tables"))
+    assert elsewhere["spim_path"] == str(image)
+    assert "sample" not in row
+
+
+def test_what_a_header_tells_fills_empty_cells_only(space):
+    header, trouble = look_at(str(space.root / "raw/b.ome.zarr"))
+    assert not trouble
+    told = cells_to_fill(header, {"PixelSizeUnits": "mm", "PixelSize": " "})
+    assert "PixelSize" in told
+    assert "PixelSizeUnits" not in told
+    assert "voxels" in header_in_words(header)
+
+
+@pytest.mark.parametrize("name", ["none.ims", "no-image.txt"])
+def test_an_image_that_cannot_be_read_says_why(space, name):
+    (space.root / "no-image.txt").write_text("")
+    header, trouble = look_at(str(space.root / name))
+    assert header is None
+    assert trouble
+    assert row_for(str(space.root / name), str(space.root)) == {"spim_path": name}
+
+
+def test_a_copied_row_leaves_out_what_tells_images_apart():
+    cells = {"spim_path": "a", "subject": "01", "acq_time": "t", "sample": "brain", "Custom": "x"}
+    assert copied_row(cells) == {"sample": "brain", "Custom": "x"}
+
+
+def test_inline_images_move_into_the_table(space):
+    space.manifest.write_text(
+        MANIFEST.replace("scans_tsv: scans.tsv\n", "")
+        + """\
+datasets:
+- dataset_id: one   # first
+  assets:
+  - subject: "01"
+    sample: brain
+    spim_path: raw/a.ims
+    orientation_string_xyz: RPI
+    sample_staining: [YoPro, Abeta]
+    PixelSize: [1.8, 1.8, 4]
+    PixelSizeUnits: um
+    metadata: {NumericalAperture: 0.6, ChannelNote: x}
+"""
+    )
+    (space.root / "scans.tsv").unlink()
+    (space.root / "participants.tsv").unlink()
+    desk = open_desk(str(space.manifest), (str(space.root),))
+    before = desk.check()
+    move_inline_rows(desk)
+    after = desk.check()
+    assert not after.report.errors
+    assert after.dataset.assets == before.dataset.assets
+    assert desk.rows[0].cells["dataset_id"] == "one"
+    assert desk.files.text(desk.manifest) == MANIFEST.replace("scans_tsv: scans.tsv\n", "")
+
+
+# --- beginning
+
+
+def test_a_new_manifest_is_written_when_it_is_saved(tmp_path):
+    (tmp_path / "scans.tsv").write_text("subject\tsample\n01\tbrain\n")
+    desk = start_desk(str(tmp_path / "new.yml"), (str(tmp_path),))
+    assert [row.cells["sample"] for row in desk.rows] == ["brain"]
+    assert os.listdir(tmp_path) == ["scans.tsv"]
+    desk.save()
+    assert sorted(os.listdir(tmp_path)) == ["new.yml", "scans.tsv"]
+    with pytest.raises(ConflictError, match="is there already"):
+        start_desk(str(tmp_path / "new.yml"), (str(tmp_path),))
+
+
+def test_a_new_manifest_begins_a_scans_table(tmp_path):
+    desk = start_desk(str(tmp_path / "manifest.yml"), (str(tmp_path),))
+    assert desk.rows == []
+    desk.save()
+    assert (tmp_path / "scans.tsv").read_text().startswith("subject\t")
+
+
+# --- participants
+
+
+def test_participants_follow_the_scans_when_asked_to(desk):
+    table = participants_of(desk)
+    assert missing_subjects(desk.rows, table) == []
+    desk.set_cells({(0, "subject"): "10", (1, "subject"): "9"})
+    assert missing_subjects(desk.rows, table) == ["9", "10"]
+    assert unused_participants(desk.rows, table) == [0, 1]
+    add_participants(desk, [{"participant_id": "sub-9"}, {"participant_id": "sub-10"}])
+    remove_participants(desk, unused_participants(desk.rows, participants_of(desk)))
+    set_participant_cells(desk, {(1, "age"): "0.5"})
+    text = desk.files.text(desk.participants_table)
+    assert text == "participant_id\tgenotype\tage\nsub-03\t5xFAD\t\nsub-9\t\t0.5\nsub-10\t\t\n"
+
+
+def test_a_table_of_participants_begins_where_there_is_none(space, desk):
+    (space.root / "participants.tsv").unlink()
+    assert missing_subjects(desk.rows, participants_of(desk)) == ["01", "02", "03"]
+    assert desk.is_saved
+    add_participants(desk, [{"participant_id": "sub-01"}])
+    desk.save()
+    text = (space.root / "participants.tsv").read_text()
+    assert text == "participant_id\tspecies\tstrain\tage\tsex\nsub-01\t\t\t\t\n"
+
+
+# --- fields of the description
+
+DESCRIBED = {
+    "text": ("Name", "A name", "A name"),
+    "names": ("Authors", "A\n\n B ", ["A", "B"]),
+    "one text or several": ("HEDVersion", "8.3.0", "8.3.0"),
+    "several texts": ("HEDVersion", "8.3.0\nsc:1", ["8.3.0", "sc:1"]),
+    "a mapping": ("DatasetLinks", '{"a": "b"}', {"a": "b"}),
+    "nothing": ("Authors", " \n", None),
+}
+
+
+@pytest.mark.parametrize("case", DESCRIBED)
+def test_what_is_typed_is_a_value_and_back(case):
+    name, text, value = DESCRIBED[case]
+    schema = load_schema("manifest")["properties"]["dataset_description"]["properties"][name]
+    assert value_from_text(schema, text) == value
+    assert value_from_text(schema, value_as_text(schema, value)) == value
+
+
+def test_what_is_no_json_says_how_to_write_it():
+    schema = load_schema("manifest")["properties"]["dataset_description"]["properties"]
+    with pytest.raises(SpimpackError, match="write it like"):
+        value_from_text(schema["DatasetLinks"], "a: b")
+
+
+def test_items_of_a_list_are_edited_text_by_text():
+    schema = load_schema("manifest")["properties"]["dataset_description"]["properties"]
+    assert columns_of(schema["SourceDatasets"], None) == ["URL", "DOI", "Version"]
+    assert columns_of(schema["SourceDatasets"], "x") == []
+    assert columns_of(schema["Authors"], None) == []
+    items = with_item([], 0, "URL", " u ")
+    assert items == [{"URL": "u"}]
+    items = with_item([*items, {"DOI": "d", "Other": 1}], 1, "DOI", "")
+    assert items == [{"URL": "u"}, {"Other": 1}]
+    assert with_item(items, 0, "URL", "") == [{"Other": 1}]
