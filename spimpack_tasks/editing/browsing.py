@@ -1,0 +1,203 @@
+"""Looks into folders, but never outside of the roots that a user may see.
+
+No step of a path may leave the roots, not even by a link that leads back. What lies outside is
+refused in the same words whether it is there or not, and is not looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import ExitCode, SpimpackError, printable
+from spimpack_tasks.files.tsv import fits_cell
+from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.scanning.walk import natural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+MOST_LOOKED_AT = 20_000
+"""So many names of a folder are looked at; the system gives them in no order."""
+MOST_SHOWN = 500
+
+
+class OutsideRootsError(SpimpackError):
+    """A path leaves the folders that may be seen."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class Kind(StrEnum):
+    """What an entry of a folder is, for somebody who wants to choose one."""
+
+    FOLDER = "folder"
+    IMAGE = "image"
+    FILE = "file"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a folder."""
+
+    name: str
+    """As it is shown; what cannot be shown stands there as an escape."""
+    path: str
+    """Absolute, links not resolved."""
+    kind: Kind
+    detail: str
+    """The format of an image, and why something cannot be chosen; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is in a folder."""
+
+    folder: str
+    """Absolute, links not resolved."""
+    parents: tuple[str, ...]
+    """The folders from the root down to this one, both included."""
+    entries: tuple[Entry, ...]
+    """Folders first, then files and images, each in natural order."""
+    note: str = ""
+    """Why the folder cannot be read, or that not all of it is shown; else empty."""
+
+    def of_kind(self, kind: Kind) -> tuple[Entry, ...]:
+        """Return the entries of a kind."""
+        return tuple(entry for entry in self.entries if entry.kind is kind)
+
+
+def is_within(path: str, roots: Sequence[str]) -> bool:
+    """Tell whether an absolute path, be there something or not, lies in one of the roots.
+
+    Links are followed, and each step on the way must lie within as well.
+    """
+    return _root_of(path, roots) is not None
+
+
+def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
+    """Return what is in the folder at an absolute path.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    roots
+        Absolute paths of the folders that may be seen.
+    contains
+        What the names of entries must contain, letter case aside.
+
+    Raises
+    ------
+    OutsideRootsError
+        The path leaves the roots.
+    """
+    root = _root_of(path, roots)
+    if root is None:
+        message = "this path is not below a folder that may be seen; choose one that is"
+        raise OutsideRootsError(message)
+    folder = _normal(path)
+    parents = tuple(_steps(root, folder))
+    try:
+        with os.scandir(folder) as found:
+            names, is_all = _read_names(found, contains.casefold())
+    except OSError as error:
+        return Listing(folder, parents, (), f"cannot be read: {error.strerror}")
+    names.sort(key=lambda name: natural(_shown(name)))
+    entries = [_examine(folder, name, roots) for name in names[:MOST_SHOWN]]
+    entries.sort(key=lambda entry: entry.kind is not Kind.FOLDER)
+    return Listing(folder, parents, tuple(entries), _note(len(names), is_all=is_all))
+
+
+def _root_of(path: str, roots: Sequence[str]) -> str | None:
+    """Return the root that an absolute path lies in; only what lies within is looked at."""
+    if not _is_plain(path):
+        return None
+    path = _normal(path)
+    real_roots = [os.path.realpath(root) for root in roots]
+    # Of roots in roots the outermost is taken, since all in between may be seen.
+    for root in sorted({*map(_normal, roots), *real_roots}, key=len):
+        steps = list(_steps(root, path))
+        if steps and all(_is_below(os.path.realpath(step), real_roots) for step in steps):
+            return root
+    return None
+
+
+def _is_plain(path: str) -> bool:
+    """Tell whether a path is absolute, goes only downwards, and is one that a file can have."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return path.startswith("/") and "\0" not in path and os.pardir not in path.split("/")
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath("/" + path.lstrip("/"))
+
+
+def _steps(root: str, path: str) -> Iterator[str]:
+    """Yield the folders from `root` down to `path`; nothing where it is not below."""
+    if _is_below(path, [root]):
+        step = root
+        yield step
+        for name in os.path.relpath(path, root).split("/"):
+            if name != os.curdir:
+                step = os.path.join(step, name)
+                yield step
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(os.path.commonpath([path, folder]) == folder for folder in folders)
+
+
+def _read_names(found: Iterable[os.DirEntry[str]], contains: str) -> tuple[list[str], bool]:
+    """Return the names that are not hidden, and whether all were looked at."""
+    names: list[str] = []
+    for number, entry in enumerate(found):
+        if number == MOST_LOOKED_AT:
+            return names, False
+        if not entry.name.startswith(".") and contains in _shown(entry.name).casefold():
+            names.append(entry.name)
+    return names, True
+
+
+def _examine(folder: str, name: str, roots: Sequence[str]) -> Entry:
+    path = os.path.join(folder, name)
+    kind, detail = _kind(path, name, roots)
+    if not fits_cell(name):
+        kind, detail = Kind.REFUSED, "its name fits into no table; rename it"
+    return Entry(printable(_shown(name)), path, kind, detail)
+
+
+def _kind(path: str, name: str, roots: Sequence[str]) -> tuple[Kind, str]:
+    if os.path.islink(path):
+        if not is_within(path, roots):
+            return Kind.REFUSED, "leads out of the folders that may be seen"
+        if not os.path.exists(path):
+            return Kind.REFUSED, "leads to nothing"
+    form = format_of(name)
+    is_folder = os.path.isdir(path)
+    if form is not None and form.directory == is_folder:
+        return Kind.IMAGE, form.name
+    if is_folder:
+        return Kind.FOLDER, ""
+    return (Kind.FILE, "") if os.path.isfile(path) else (Kind.REFUSED, "is no regular file")
+
+
+def _shown(name: str) -> str:
+    """Return a name as text; one that is not UTF-8 gets marks in place of what cannot be read."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _note(found: int, *, is_all: bool) -> str:
+    if not is_all:
+        return (
+            f"holds more than {MOST_LOOKED_AT:,} entries, not all are shown; type a part of a name"
+        )
+    if found > MOST_SHOWN:
+        return f"shows {MOST_SHOWN} of {found:,} entries; type a part of a name"
+    return ""
