@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from cases.bad_imports import CASES as IMPORTS
+from cases.bad_imports import IMPORT_CODES, IMPORT_WARNINGS
 from cases.bad_inputs import CASES
 from cases.bad_scans import CASES as SCANS
 from cases.bad_scans import CONFLICTS, SCAN_WARNINGS
@@ -53,8 +55,8 @@ def test_each_code_is_made_from_a_constant():
 
 
 def test_each_code_has_a_case():
-    refused = {case.code for case in (*CASES, *SCANS, *CONFLICTS)}
-    covered = refused | {code for code, _ in WARNINGS} | SCAN_WARNINGS
+    refused = {case.code for case in (*CASES, *SCANS, *CONFLICTS, *IMPORTS)}
+    covered = refused | {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_CODES
     assert covered.isdisjoint(WITHOUT_CASE)
     assert covered | WITHOUT_CASE == set(documented())
 
@@ -62,4 +64,4 @@ def test_each_code_has_a_case():
 def test_warnings_are_documented_as_such():
     page = (ROOT / "docs" / "reference" / "problems.md").read_text()
     marked = set(re.findall(r"^\| `(\S+)` \| Warning: ", page, flags=re.MULTILINE))
-    assert marked == {code for code, _ in WARNINGS} | SCAN_WARNINGS
+    assert marked == {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_WARNINGS
