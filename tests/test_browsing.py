@@ -9,7 +9,8 @@ import pytest
 from tiny_images import write_tiny_image
 
 from spimpack_tasks.editing import browsing
-from spimpack_tasks.editing.browsing import Kind, OutsideRootsError, is_within, list_folder
+from spimpack_tasks.editing.browsing import Kind, list_folder
+from spimpack_tasks.editing.roots import OutsideRootsError, is_within
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_outside_of_the_root(path: str, root: Path) -> None:
     assert not is_within(path.format(root=root), [str(root)])
     with pytest.raises(OutsideRootsError) as caught:
         list_folder(path.format(root=root), [str(root)])
-    assert str(caught.value).startswith("this path is not below a folder that may be seen")
+    assert str(caught.value).endswith(f"is outside the folders that may be used here: {root}")
 
 
 def test_outside_nothing_is_looked_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

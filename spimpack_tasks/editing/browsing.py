@@ -1,8 +1,4 @@
-"""Looks into folders, but never outside of the roots that a user may see.
-
-No step of a path may leave the roots, not even by a link that leads back. What lies outside is
-refused in the same words whether it is there or not, and is not looked at.
-"""
+"""Looks into folders, but never outside of the roots that a user may see (see `editing.roots`)."""
 
 from __future__ import annotations
 
@@ -11,23 +7,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ExitCode, SpimpackError, printable
+from spimpack_tasks.editing.roots import check_within, is_within, normal, steps_between
+from spimpack_tasks.errors import printable
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.readers.formats import format_of
 from spimpack_tasks.scanning.walk import natural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 MOST_LOOKED_AT = 20_000
 """So many names of a folder are looked at; the system gives them in no order."""
-MOST_SHOWN = 500
-
-
-class OutsideRootsError(SpimpackError):
-    """A path leaves the folders that may be seen."""
-
-    exit_code = ExitCode.BAD_INPUT
+MOST_SHOWN = 200
 
 
 class Kind(StrEnum):
@@ -70,14 +61,6 @@ class Listing:
         return tuple(entry for entry in self.entries if entry.kind is kind)
 
 
-def is_within(path: str, roots: Sequence[str]) -> bool:
-    """Tell whether an absolute path, be there something or not, lies in one of the roots.
-
-    Links are followed, and each step on the way must lie within as well.
-    """
-    return _root_of(path, roots) is not None
-
-
 def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
     """Return what is in the folder at an absolute path.
 
@@ -95,12 +78,8 @@ def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
     OutsideRootsError
         The path leaves the roots.
     """
-    root = _root_of(path, roots)
-    if root is None:
-        message = "this path is not below a folder that may be seen; choose one that is"
-        raise OutsideRootsError(message)
-    folder = _normal(path)
-    parents = tuple(_steps(root, folder))
+    folder = normal(path)
+    parents = tuple(steps_between(check_within(path, roots), folder))
     try:
         with os.scandir(folder) as found:
             names, is_all = _read_names(found, contains.casefold())
@@ -110,48 +89,6 @@ def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
     entries = [_examine(folder, name, roots) for name in names[:MOST_SHOWN]]
     entries.sort(key=lambda entry: entry.kind is not Kind.FOLDER)
     return Listing(folder, parents, tuple(entries), _note(len(names), is_all=is_all))
-
-
-def _root_of(path: str, roots: Sequence[str]) -> str | None:
-    """Return the root that an absolute path lies in; only what lies within is looked at."""
-    if not _is_plain(path):
-        return None
-    path = _normal(path)
-    real_roots = [os.path.realpath(root) for root in roots]
-    # Of roots in roots the outermost is taken, since all in between may be seen.
-    for root in sorted({*map(_normal, roots), *real_roots}, key=len):
-        steps = list(_steps(root, path))
-        if steps and all(_is_below(os.path.realpath(step), real_roots) for step in steps):
-            return root
-    return None
-
-
-def _is_plain(path: str) -> bool:
-    """Tell whether a path is absolute, goes only downwards, and is one that a file can have."""
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError:
-        return False
-    return path.startswith("/") and "\0" not in path and os.pardir not in path.split("/")
-
-
-def _normal(path: str) -> str:
-    return os.path.normpath("/" + path.lstrip("/"))
-
-
-def _steps(root: str, path: str) -> Iterator[str]:
-    """Yield the folders from `root` down to `path`; nothing where it is not below."""
-    if _is_below(path, [root]):
-        step = root
-        yield step
-        for name in os.path.relpath(path, root).split("/"):
-            if name != os.curdir:
-                step = os.path.join(step, name)
-                yield step
-
-
-def _is_below(path: str, folders: Iterable[str]) -> bool:
-    return any(os.path.commonpath([path, folder]) == folder for folder in folders)
 
 
 def _read_names(found: Iterable[os.DirEntry[str]], contains: str) -> tuple[list[str], bool]:

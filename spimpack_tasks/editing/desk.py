@@ -11,7 +11,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.editing.files import OpenFiles, check_within
+from spimpack_tasks.editing.files import OpenFiles
+from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.tsv_edit import TsvText
 from spimpack_tasks.files.yaml_edit import set_value

@@ -14,7 +14,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.editing.desk import Desk
-from spimpack_tasks.editing.files import OpenFiles, check_within
+from spimpack_tasks.editing.files import OpenFiles
+from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.files.atomic import write_atomically
 
 if TYPE_CHECKING:

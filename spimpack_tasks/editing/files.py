@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ConflictError, ExitCode, Place, Problem, Report, SpimpackError
+from spimpack_tasks.editing.roots import check_within
+from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.atomic import write_new
 from spimpack_tasks.packaging.load import shown
 
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-class OutsideRootsError(SpimpackError):
-    """A path is not below the folders that may be used here."""
-
-    exit_code = ExitCode.BAD_INPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,8 @@ class OpenFiles:
         """
         places = {path: os.path.realpath(path) for path in sorted(self.edited)}
         for path, place in places.items():
-            check_within(path, self.roots, place)
+            check_within(path, self.roots)
+            check_within(place, self.roots)
         report = Report()
         report.extend(self._conflicts())
         if report.problems:
@@ -158,20 +154,6 @@ class OpenFiles:
     def restore(self, texts: dict[str, str], base: dict[str, bytes | None]) -> None:
         """Take up edits that were kept elsewhere, with what they were made from."""
         self.edited, self._from = dict(texts), dict(base)
-
-
-def check_within(path: str, roots: tuple[str, ...], real: str = "") -> None:
-    """Refuse a path that does not lie below one of the roots, links resolved.
-
-    Raises
-    ------
-    OutsideRootsError
-        It does not.
-    """
-    real = real or os.path.realpath(path)
-    if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
-        message = f"{path} is outside the folders that may be used here: {', '.join(roots)}"
-        raise OutsideRootsError(message)
 
 
 def read_bytes(path: str) -> bytes | None:
