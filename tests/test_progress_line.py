@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from workspace import Workspace, small_workspace
 
-from spimpack_tasks.cli.progress import Tally, shows_lines
+from spimpack_tasks.cli.progress import shows_lines
 from spimpack_tasks.model.plan import bucket_of
 from spimpack_tasks.state.runs import TaskRun
+from spimpack_tasks.state.tally import Tally
 
 SPIMPACK = Path(sys.executable).with_name("spimpack")
 HIDDEN = {"NO_COLOR", "TERM", "COLUMNS"}

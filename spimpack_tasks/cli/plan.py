@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
-from spimpack_tasks.errors import ConflictError, ExitCode
+from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Origin
-from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts, look
 from spimpack_tasks.report.graph import draw_dot, task_graph
 
 if TYPE_CHECKING:
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.packaging.changes import Change
-    from spimpack_tasks.packaging.draft import Draft
-    from spimpack_tasks.packaging.options import Options
 
 HELP = "show what a run would do, and why, without writing anything"
 
@@ -51,25 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(_lines(changes, verbose=arguments.verbose)))
     return refusal.exit_code if refusal else ExitCode.OK
-
-
-def look(options: Options) -> tuple[Draft, list[Change], ConflictError | None]:
-    """Return what the inputs come to, what a run would do, and what stands in its way.
-
-    Raises
-    ------
-    InputError
-        The inputs are refused.
-    """
-    draft = make_draft(options)
-    if draft.dataset is not None:
-        # A run with other inputs may just be forgetting our plan: then it is made anew.
-        with suppress(FileNotFoundError):
-            draft.plan()
-    refusal = draft.refusal()
-    if refusal is not None and not isinstance(refusal, ConflictError):
-        raise refusal
-    return draft, find_changes(draft), refusal
 
 
 def _lines(changes: list[Change], *, verbose: bool) -> list[str]:

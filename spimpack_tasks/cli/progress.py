@@ -13,25 +13,21 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.plan import bucket_of
-from spimpack_tasks.state.runs import read_tasks
+from spimpack_tasks.state.runs import read_new_tasks
+from spimpack_tasks.state.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
     from rich.progress import Progress
 
     from spimpack_tasks.pipelines import Work
-    from spimpack_tasks.state.runs import TaskRun
 
 INTERVAL_S = 0.5
-_NAMES = 3
-"""So many units may stand for an image."""
 CLEAR = b"\r\033[2K"
 
 
@@ -40,55 +36,6 @@ def shows_lines(environment: Mapping[str, str] = os.environ) -> bool:
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     plain = environment.get("TERM", "dumb") == "dumb" or bool(environment.get("NO_COLOR"))
     return on_terminal and not plain
-
-
-class Tally:
-    """Counts what of a run's work is done."""
-
-    def __init__(self, images: Iterable[str], unread: Iterable[str]) -> None:
-        self._images = _by_unit(images)
-        self._unread = _by_unit(unread)
-        self.image_count = sum(self._images.values()) // _NAMES
-        self.unread_count = sum(self._unread.values()) // _NAMES
-        self.sidecars = self.placed = self.read = 0
-        self._seen: set[tuple[str, str]] = set()
-
-    def add(self, task: TaskRun) -> None:
-        """Count a task that has ended; one that failed has ended as well."""
-        if (task.task, task.unit) in self._seen:
-            return
-        self._seen.add((task.task, task.unit))
-        if task.task == "RecordChecksums":
-            self.read += self._unread[task.unit]
-        elif task.task == "WriteSidecars":
-            self.sidecars += self._images[task.unit]
-        elif task.unit:
-            self.placed += self._images[task.unit]
-
-    @property
-    def step(self) -> str:
-        """What is being done now."""
-        if self.placed < self.image_count:
-            return "Placing images" if self.sidecars else "Planning"
-        return "Reading images" if self.read < self.unread_count else "Finishing"
-
-    @property
-    def counted(self) -> tuple[int, int]:
-        """How many images are done, of how many, in the step that is being done now."""
-        if self.step == "Reading images":
-            return self.read, self.unread_count
-        return self.placed, self.image_count
-
-    @property
-    def share(self) -> float:
-        """The share of all steps that is done, from 0 to 1."""
-        total = 2 * self.image_count + self.unread_count
-        return (self.sidecars + self.placed + self.read) / total if total else 0.0
-
-
-def _by_unit(keys: Iterable[str]) -> Counter[str]:
-    """Count images by the units that may stand for them: the image itself, and its buckets."""
-    return Counter(unit for key in keys for unit in (key, bucket_of(key), bucket_of(key, 3)))
 
 
 class RunLine:
@@ -144,17 +91,10 @@ class RunLine:
             os.write(self._terminal, CLEAR)
 
     def _read_log(self) -> None:
-        if self._work is None:
-            return
-        try:
-            with open(self._work.log, "rb") as file:
-                file.seek(self._log_offset)
-                lines = file.read().rpartition(b"\n")[0]
-        except FileNotFoundError:
-            return
-        self._log_offset += len(lines) + 1 if lines else 0
-        for task in read_tasks(lines.decode(errors="replace").splitlines()):
-            self._tally.add(task)
+        if self._work is not None:
+            tasks, self._log_offset = read_new_tasks(self._work.log, self._log_offset)
+            for task in tasks:
+                self._tally.add(task)
 
     def _render(self) -> bytes:
         columns, tally = self._columns, self._tally

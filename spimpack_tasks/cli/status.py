@@ -6,9 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
-from spimpack_tasks.cli.plan import look
 from spimpack_tasks.errors import ExitCode, count_of
-from spimpack_tasks.packaging.changes import Verdict, count_verdicts
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts, look
 
 if TYPE_CHECKING:
     import argparse

@@ -132,6 +132,30 @@ def read_tasks(lines: Iterable[str]) -> Iterator[TaskRun]:
     return (TaskRun(**data) for data in _parse(lines) if "task" in data)
 
 
+def read_new_tasks(path: str, offset: int) -> tuple[list[TaskRun], int]:
+    """Return the tasks that a log tells of behind an offset, and the offset behind these.
+
+    A log that is not there yet tells of none.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            lines = file.read().rpartition(b"\n")[0]
+    except FileNotFoundError:
+        return [], offset
+    tasks = list(read_tasks(lines.decode(errors="replace").splitlines()))
+    return tasks, offset + (len(lines) + 1 if lines else 0)
+
+
+def find_log(store: Store, process: int) -> str:
+    """Return the path of the last log that a process began, empty where it has begun none."""
+    with suppress(FileNotFoundError):
+        for name in sorted(os.listdir(store.path(FOLDER)), reverse=True):
+            if name.endswith(f"-{process}.jsonl"):
+                return store.path(FOLDER, name)
+    return ""
+
+
 def read_last_run(store: Store) -> Run | None:
     """Return the last run, `None` where none is on record.
 
