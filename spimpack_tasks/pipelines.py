@@ -26,7 +26,13 @@ from spimpack_tasks.errors import (
 from spimpack_tasks.files.atomic import write_together
 from spimpack_tasks.luigi_setup import make_log_readable
 from spimpack_tasks.model.plan import Step
-from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
+from spimpack_tasks.packaging.changes import (
+    SETTLED,
+    Verdict,
+    count_verdicts,
+    find_changes,
+    images_to_do,
+)
 from spimpack_tasks.packaging.draft import collecting_rarely, make_draft
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.settled import find_seal
@@ -172,20 +178,15 @@ def _look_before(
     """Return what a run that goes well comes to, and tell `on_begin` what there is to do."""
     # Of a hundred thousand images the changes are large: they must not outlive this.
     changes = find_changes(draft)
-    unsettled = [change for change in changes if change.verdict not in _SETTLED]
     if on_begin is not None:
-        images = frozenset(c.sidecar.asset for c in unsettled if c.sidecar)
-        on_begin(Work(run_path(draft.store), images, frozenset(unread)))
+        on_begin(Work(run_path(draft.store), images_to_do(changes), frozenset(unread)))
     datasets = Counter(change.dataset_id for change in changes if change.source)
     return Outcome(
         ExitCode.OK,
         count_verdicts(changes),
         dict(sorted(datasets.items())),
-        sum(not change.source for change in unsettled),
+        sum(not change.source and change.verdict not in SETTLED for change in changes),
     )
-
-
-_SETTLED = {Verdict.UNCHANGED, Verdict.REMOVED}
 
 
 def validate_packaged(options: Options) -> ValidationReport:

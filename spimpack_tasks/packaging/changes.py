@@ -15,7 +15,7 @@ from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.draft import Draft
@@ -76,6 +76,9 @@ _VERDICTS = {
     Status.FOREIGN: Verdict.CONFLICT,
     Status.BLOCKED: Verdict.CONFLICT,
 }
+
+SETTLED = frozenset({Verdict.UNCHANGED, Verdict.REMOVED})
+"""Verdicts on what a run would not write."""
 
 # Of two outputs of one asset, the weightier verdict stands for both.
 _WEIGHT = [Verdict.UNCHANGED, Verdict.CHANGED, Verdict.MISSING, Verdict.NEW, Verdict.CONFLICT]
@@ -169,6 +172,11 @@ def _field_reasons(path: str, text: str) -> Iterator[str]:
     for key in sorted(set(old) | set(new)):
         if old.get(key) != new.get(key):
             yield f"{key}: {json.dumps(old.get(key))} -> {json.dumps(new.get(key))}"
+
+
+def images_to_do(changes: Iterable[Change]) -> frozenset[str]:
+    """Return the keys of the images that a run would work at."""
+    return frozenset(c.sidecar.asset for c in changes if c.sidecar and c.verdict not in SETTLED)
 
 
 def count_verdicts(changes: list[Change]) -> dict[str, int]:

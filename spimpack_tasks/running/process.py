@@ -1,0 +1,214 @@
+"""A run of `spimpack package` in a process of its own: started, watched, stopped.
+
+Runs belong to this process, and are found again by their output: a page may be reloaded, and
+another tab sees the same run. When this process ends, however that may be, its runs are stopped as
+if by hand (see `running.leash`): nobody could watch or stop them any more, and the next run goes on
+where they were. Output goes to files without a name, of which nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from spimpack_tasks.errors import ExitCode, SpimpackError, printable
+from spimpack_tasks.running import leash
+from spimpack_tasks.state.runs import find_log, read_new_tasks
+from spimpack_tasks.state.store import Store
+from spimpack_tasks.state.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from spimpack_tasks.running.request import RunRequest
+
+TAIL_BYTES = 2**16
+SECRETS = ("SPIMPACK_UI_TOKEN",)
+"""Variables of the environment that are not for a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a run is."""
+
+    step: str
+    done: int
+    total: int
+    """Number of images in this step; 0 where they are not counted."""
+    share: float
+    """Of all steps, from 0 to 1."""
+
+
+class PackagingRun:
+    """One run, from when it is started.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    images
+        The images that are not as planned, which will be counted.
+    environment
+        That of the process.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        images: Iterable[str] = (),
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.request = request
+        self.started = time.time()
+        self.ended = 0.0
+        self.exit_code: int | None = None
+        self.is_stopping = False
+        self._tally = Tally(images, ())
+        self._log, self._log_offset = "", 0
+        self._lock = threading.Lock()
+        self._out, self._err = _unnamed_file(), _unnamed_file()
+        self._printed: list[str] = []
+        self._said: list[str] = []
+        self._leash, self._process = self._start(environment)
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _start(self, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+        told, tell = os.pipe()
+        kept = {name: text for name, text in environment.items() if name not in SECRETS}
+        try:
+            process = subprocess.Popen(  # noqa: S603 - no shell, and arguments that were checked
+                [sys.executable, "-I", leash.__file__, str(tell), *self.request.command()],
+                stdin=subprocess.PIPE,
+                stdout=self._out,
+                stderr=self._err,
+                pass_fds=(tell,),
+                start_new_session=True,
+                env=kept | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
+            )
+        finally:
+            os.close(tell)
+        with open(told, "rb") as file:
+            number = file.read()
+        return process, int(number or -1)
+
+    def _wait(self) -> None:
+        code = self._leash.wait()
+        with self._lock:
+            self._printed, self._said = _tail(self._out), _tail(self._err)
+            for file in (self._out, self._err, self._leash.stdin):
+                if file is not None:
+                    file.close()
+            self.ended = time.time()
+            self.exit_code = code
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether it has not ended."""
+        return self.exit_code is None
+
+    def stop(self) -> None:
+        """Have it stopped; it ends within seconds, and is not waited for."""
+        with self._lock:
+            if not self.is_stopping and self.is_going_on and self._leash.stdin is not None:
+                self.is_stopping = True
+                self._leash.stdin.close()
+
+    def wait(self, seconds: float) -> int | None:
+        """Return the exit code, `None` if it does not end in time."""
+        deadline = time.monotonic() + seconds
+        while self.is_going_on and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.exit_code
+
+    def standing(self) -> Standing:
+        """Return how far it is, by its log."""
+        with self._lock:
+            store = Store(self.request.options.output_dir)
+            self._log = self._log or find_log(store, self._process)
+            if self._log:
+                tasks, self._log_offset = read_new_tasks(self._log, self._log_offset)
+                for task in tasks:
+                    self._tally.add(task)
+            tally = self._tally
+            step = tally.step if self._log else "Checking inputs"
+            if self._log and tally.share >= 1 and self.request.validates:
+                step = "Finishing and validating"
+            return Standing(step, *tally.counted, tally.share)
+
+    def summary(self) -> list[str]:
+        """Return what it has printed: its summary, and what the validator says."""
+        with self._lock:
+            return _tail(self._out) if self.is_going_on else self._printed
+
+    def messages(self) -> list[str]:
+        """Return what it has said on the way, and why it failed."""
+        with self._lock:
+            return _tail(self._err) if self.is_going_on else self._said
+
+
+class Runs:
+    """The runs of this process, at most one for each output; of those that ended, the last one."""
+
+    def __init__(self) -> None:
+        self._by_output: dict[str, PackagingRun] = {}
+        self._lock = threading.Lock()
+
+    def start(self, request: RunRequest, images: Iterable[str] = ()) -> PackagingRun:
+        """Start a run.
+
+        Raises
+        ------
+        RunningError
+            One of the same output is going on.
+        """
+        output = os.path.realpath(request.options.output_dir)
+        with self._lock:
+            known = self._by_output.get(output)
+            if known is not None and known.is_going_on:
+                message = f"a run of {request.options.output_dir} is going on already"
+                raise RunningError(message)
+            self._by_output[output] = PackagingRun(request, images)
+            return self._by_output[output]
+
+    def find(self, output_dir: str) -> PackagingRun | None:
+        """Return the last run of an output, if there was one."""
+        return self._by_output.get(os.path.realpath(output_dir))
+
+    def find_last(self, manifest: str) -> PackagingRun | None:
+        """Return the last run of a manifest, if there was one."""
+        runs = (r for r in list(self._by_output.values()) if r.request.options.manifest == manifest)
+        return max(runs, key=lambda run: run.started, default=None)
+
+
+class RunningError(SpimpackError):
+    """A run of the same output is going on."""
+
+    exit_code = ExitCode.NOT_RUN
+
+
+RUNS = Runs()
+"""Those of all pages that this process serves."""
+
+
+def _unnamed_file() -> BinaryIO:
+    """Return a file without a name; what is written to it is appended."""
+    descriptor, path = tempfile.mkstemp(prefix="spimpack-")
+    os.unlink(path)
+    return os.fdopen(descriptor, "a+b", buffering=0)
+
+
+def _tail(file: BinaryIO) -> list[str]:
+    """Return the last lines of a file that grows."""
+    size = os.fstat(file.fileno()).st_size
+    start = max(0, size - TAIL_BYTES)
+    text = os.pread(file.fileno(), TAIL_BYTES, start).decode(errors="replace")
+    lines = text.split("\n")
+    if start:
+        lines[0] = "..."
+    return [printable(line) for line in lines if line.strip()]

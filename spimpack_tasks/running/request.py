@@ -1,0 +1,48 @@
+"""What a page asks for when it runs `spimpack package`, and the command line of it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spimpack_tasks.packaging.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run that is asked for."""
+
+    options: Options
+    workers: int = 1
+    validates: bool = False
+    """Whether the official BIDS validator is asked about the dataset afterwards."""
+
+    def arguments(self) -> list[str]:
+        """Return the arguments of `spimpack`."""
+        options = self.options
+        flags = {
+            "--relative-symlinks": options.relative_symlinks,
+            "--overwrite": options.overwrite,
+            "--strict": options.strict,
+            "--bids-validator": self.validates,
+        }
+        return [
+            "package",
+            f"--manifest={options.manifest}",
+            f"--output-dir={options.output_dir}",
+            f"--backend={options.backend}",
+            *([f"--workers={self.workers}"] if self.workers > 1 else []),
+            *(flag for flag, is_set in flags.items() if is_set),
+        ]
+
+    def command(self) -> list[str]:
+        """Return the command that a process is started with; no shell reads it."""
+        # Without -P, Python would look for modules in the working directory first.
+        return [sys.executable, "-P", "-m", "spimpack_tasks.cli.main", *self.arguments()]
+
+    def line(self) -> str:
+        """Return the command as somebody would type it."""
+        return shlex.join(["spimpack", *self.arguments()])
