@@ -21,7 +21,19 @@ from spimpack_tasks.registry import BACKENDS, load_backend
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "spimpack_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = ("bids", "dask", "h5py", "numpy", "pandas", "rich", "tifffile", "yaml", "zarr", "zarrnii")
+HEAVY = [
+    "bids",
+    "dask",
+    "h5py",
+    "numpy",
+    "pandas",
+    "rich",
+    "streamlit",
+    "tifffile",
+    "yaml",
+    "zarr",
+    "zarrnii",
+]
 LINES_OF_A_MODULE = 400
 LINES_OF_A_FUNCTION = 60
 VAGUE_NAMES = re.compile(r"(\A|_)(utils?|helpers?|common|core|managers?|misc)(\Z|_)")

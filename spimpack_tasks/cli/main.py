@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "init",
+    "ui",
     "validate",
     "plan",
     "package",

@@ -43,7 +43,7 @@ class Tally:
     def step(self) -> str:
         """What is being done now."""
         if self.placed < self.image_count:
-            return "Placing images" if self.sidecars else "Planning"
+            return "Placing images" if self.sidecars or self.placed else "Planning"
         return "Reading images" if self.read < self.unread_count else "Finishing"
 
     @property

@@ -12,6 +12,7 @@ import streamlit as st
 
 from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.ui import session
+from spimpack_tasks.ui.access import stop_strangers
 from spimpack_tasks.ui.views import start
 from spimpack_tasks.ui.words import plain
 
@@ -38,6 +39,7 @@ def main() -> None:
     """Show the page that is chosen."""
     roots, manifest = _arguments()
     st.set_page_config(page_title="SPIMpack", page_icon=":material/biotech:", layout="wide")
+    stop_strangers()
     desk = session.current_desk(roots, manifest)
     pages = {
         "start": st.Page(

@@ -1,0 +1,44 @@
+"""Who may see the pages: whoever has the token that `spimpack ui` made, from this machine.
+
+Everybody who is logged in on a machine can reach its loopback, and a page of another site can have
+a browser ask for it under a name of its own. Neither knows the token. Where Streamlit was started
+by hand there is none; then the pages are shown to this machine alone, under its own names.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+
+import streamlit as st
+
+VARIABLE = "SPIMPACK_UI_TOKEN"
+"""The variable of the environment that holds the token; a command line would show it to all."""
+_PARAMETER, _ADMITTED = "token", "admitted"
+_OWN_NAMES = frozenset({"", "localhost", "127.0.0.1", "[::1]"})
+
+
+def stop_strangers() -> None:
+    """Show nothing but a refusal to whoever may not see the pages."""
+    token = os.environ.get(VARIABLE, "")
+    if not (_has_token(token) if token else _is_local()):
+        st.error("This address is not complete. Use the one that spimpack ui has printed.")
+        st.stop()
+    if token and st.query_params.get(_PARAMETER) != token:
+        # The address keeps the token from page to page, so that each can be reloaded.
+        st.query_params[_PARAMETER] = token
+
+
+def _has_token(token: str) -> bool:
+    if not st.session_state.get(_ADMITTED):
+        given = st.query_params.get(_PARAMETER, "")
+        st.session_state[_ADMITTED] = hmac.compare_digest(given.encode(), token.encode())
+    admitted: bool = st.session_state[_ADMITTED]
+    return admitted
+
+
+def _is_local() -> bool:
+    name = st.context.headers.get("Host", "").rpartition(":")
+    host = name[0] if name[2].isdecimal() else "".join(name)
+    # Of a client on this machine there is no address.
+    return not isinstance(st.context.ip_address, str) and host in _OWN_NAMES
