@@ -21,6 +21,7 @@ from spimpack_tasks.packaging.cells import split_names
 from spimpack_tasks.packaging.records import CANONICAL
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.ui.fields import choice_field, text_field
+from spimpack_tasks.ui.file_browser import IMAGES, browse
 from spimpack_tasks.ui.grid import show_grid
 from spimpack_tasks.ui.problems import marks_of, show_problems
 from spimpack_tasks.ui.session import jump_in
@@ -194,8 +195,8 @@ def _show_stains(desk: Desk, rows: list[ScanRow], number: int, channels: int) ->
 
 
 def _show_add_images(desk: Desk) -> None:
-    with st.expander("Add images", icon=":material/add_photo_alternate:"):
-        path = st.text_input("Path of an image", key="image-path")
-        if st.button("Add image", disabled=not path):
-            desk.add_rows([row_for(os.path.abspath(os.path.expanduser(path)), desk.folder)])
+    with st.expander("Add images", icon=":material/add_photo_alternate:", expanded=not desk.rows):
+        chosen = browse("images", desk.roots, IMAGES, desk.folder)
+        if chosen:
+            desk.add_rows([row_for(image, desk.folder) for image in chosen])
             st.rerun()
