@@ -101,7 +101,7 @@ def show_grid(
         on_change=_hand_on,
         args=(name, change),
     )
-    return sorted(picked)
+    return sorted(number for number in picked if number < len(rows))
 
 
 def _key(name: str, grid: _Grid) -> str:

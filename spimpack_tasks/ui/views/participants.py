@@ -53,14 +53,14 @@ def show(desk: Desk) -> None:
             lambda cells: set_participant_cells(desk, cells),
             pick=wanted,
         )
-    _show_buttons(desk, table, [number for number in picked if number < len(rows)])
+    _show_buttons(desk, table, picked)
     show_problems(desk, report, len(desk.rows))
 
 
 def _show_buttons(desk: Desk, table: TsvText, picked: list[int]) -> None:
     missing = missing_subjects(desk.rows, table)
     unused = unused_participants(desk.rows, table)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         label = f"Add {count_of(len(missing), 'subject')} of the scans"
         if missing and st.button(label, icon=":material/group_add:", type="primary"):
             add_participants(desk, [{ID: f"sub-{subject}"} for subject in missing])

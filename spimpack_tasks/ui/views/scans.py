@@ -45,18 +45,10 @@ def show(desk: Desk) -> None:
     marks = marks_of(report, path)
     line = jump_in(path)
     wanted = frozenset(n for n, row in enumerate(rows) if row.line == line) or None
-    _show_add_images(desk)
-    picked = [
-        number
-        for number in show_grid(
-            "scans",
-            table,
-            {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks},
-            desk.set_cells,
-            pick=wanted,
-        )
-        if number < len(rows)
-    ]
+    if not rows:
+        st.info("There are no images yet.", icon=":material/info:")
+    signs = {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks}
+    picked = show_grid("scans", table, signs, desk.set_cells, pick=wanted)
     _show_row_buttons(desk, rows, picked)
     if picked:
         _show_form(desk, rows, picked[-1])
@@ -77,7 +69,9 @@ def _show_other_tables(desk: Desk) -> None:
 
 
 def _show_row_buttons(desk: Desk, rows: list[ScanRow], picked: list[int]) -> None:
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Add images", icon=":material/add_photo_alternate:", type="primary"):
+            _add_images(desk)
         if st.button("Add row", icon=":material/add:"):
             desk.add_rows(
                 [{"sample": rows[-1].cells.get("sample", "")} if rows else {"sample": "brain"}]
@@ -194,9 +188,9 @@ def _show_stains(desk: Desk, rows: list[ScanRow], number: int, channels: int) ->
         )
 
 
-def _show_add_images(desk: Desk) -> None:
-    with st.expander("Add images", icon=":material/add_photo_alternate:", expanded=not desk.rows):
-        chosen = browse("images", desk.roots, IMAGES, desk.folder)
-        if chosen:
-            desk.add_rows([row_for(image, desk.folder) for image in chosen])
-            st.rerun()
+@st.dialog("Add images", width="large")
+def _add_images(desk: Desk) -> None:
+    chosen = browse("images", desk.roots, IMAGES, desk.folder)
+    if chosen:
+        desk.add_rows([row_for(image, desk.folder) for image in chosen])
+        st.rerun()
