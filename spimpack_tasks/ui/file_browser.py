@@ -72,7 +72,7 @@ def browse(key: str, roots: Sequence[str], wanted: Wanted, start: str = "") -> l
         return []
     _show_way(key, listing, roots)
     entries = [] if wanted == FOLDER else _offered(listing, wanted)
-    with st.container(height=300):
+    with st.container(height=240):
         _show_folders(key, listing)
         chosen = _show_entries(key, entries, several=wanted.several)
         _show_rest(listing, anything=bool(entries))

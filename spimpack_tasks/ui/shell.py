@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.editing.desk import Desk
 
-PAGES = ("description", "scans", "participants", "save")
+PAGES = ("description", "scans", "participants", "save", "run")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""
 
 
@@ -38,7 +38,9 @@ class Page(Protocol):
 def main() -> None:
     """Show the page that is chosen."""
     roots, manifest = _arguments()
-    st.set_page_config(page_title="SPIMpack", page_icon=":material/biotech:", layout="wide")
+    # Without an icon of ours, Streamlit has the browser fetch one from elsewhere.
+    icon = os.path.join(os.path.dirname(__file__), "icon.svg")
+    st.set_page_config(page_title="SPIMpack", page_icon=icon, layout="wide")
     stop_strangers()
     desk = session.current_desk(roots, manifest)
     pages = {

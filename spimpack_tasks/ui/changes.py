@@ -1,0 +1,61 @@
+"""What a run would do, as numbers and a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from spimpack_tasks.packaging.changes import Verdict
+from spimpack_tasks.ui.problems import show_problems
+
+if TYPE_CHECKING:
+    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.running.preview import Preview
+
+MOST_SHOWN = 2_000
+_MEANING = {
+    Verdict.NEW: "not in the dataset yet",
+    Verdict.CHANGED: "in the dataset, and to become another",
+    Verdict.MISSING: "was written, and is gone",
+    Verdict.UNCHANGED: "stays as it is",
+    Verdict.CONFLICT: "somebody else's work is in the way",
+    Verdict.REMOVED: "no longer in the tables, and goes",
+}
+
+
+def show_counts(seen: Preview) -> None:
+    """Show the number of images, and of files that go, by what would become of them."""
+    for name, number in seen.counts().items():
+        if number:
+            about = _MEANING[Verdict(name)]
+            st.metric(name, f"{number:,}", help=about, border=True, width="content")
+
+
+def show_changes(desk: Desk, seen: Preview) -> None:
+    """Show what would become of each image and file, and what a run would complain about."""
+    if seen.report.problems:
+        show_problems(desk, seen.report, 0)
+    if seen.changes:
+        _show_table(seen)
+
+
+def _show_table(seen: Preview) -> None:
+    shown = seen.shown()
+    if not shown:
+        st.success("Nothing would change: the dataset is as the inputs want it.")
+        return
+    st.dataframe(
+        {
+            "": [str(change.verdict) for change in shown[:MOST_SHOWN]],
+            "In the dataset": [change.path for change in shown[:MOST_SHOWN]],
+            "Why": ["; ".join(change.reasons) for change in shown[:MOST_SHOWN]],
+            "From": [change.source for change in shown[:MOST_SHOWN]],
+        },
+        hide_index=True,
+        width="stretch",
+        height="auto" if len(shown) < 9 else 318,
+        column_config={"": st.column_config.TextColumn(width="small")},
+    )
+    more = f", and {len(shown) - MOST_SHOWN:,} more" if len(shown) > MOST_SHOWN else ""
+    st.caption(f"Images, then other files, then what is removed{more}. Counted above are images.")

@@ -1,0 +1,107 @@
+"""How a run goes, while it does, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from spimpack_tasks.errors import ExitCode, count_of
+from spimpack_tasks.report.words import duration_in_words
+from spimpack_tasks.running.words import ending_of
+from spimpack_tasks.validation.report import place_for, read_report
+
+if TYPE_CHECKING:
+    from spimpack_tasks.running.process import PackagingRun
+
+EVERY_S = 1.0
+LINES = 200
+MOST_FINDINGS = 500
+
+
+def show_run(run: PackagingRun) -> None:
+    """Show a run that goes on, once a second, or one that has ended."""
+    if run.is_going_on:
+        _follow(run)
+    else:
+        _show_result(run)
+
+
+@st.fragment(run_every=EVERY_S)
+def _follow(run: PackagingRun) -> None:
+    if not run.is_going_on:
+        st.rerun()
+    standing = run.standing()
+    count = f": {standing.done:,} of {count_of(standing.total, 'image')}" if standing.total else ""
+    elapsed = duration_in_words(time.time() - run.started)
+    st.progress(min(standing.share, 1.0), f"{standing.step}{count} ({elapsed})")
+    if run.is_stopping:
+        st.caption("Stopping. What is being made is ended, or gone on with by the next run.")
+    elif st.button("Stop", icon=":material/stop:", key="run-stop"):
+        run.stop()
+        st.rerun(scope="fragment")
+    st.caption(
+        "It goes on when you leave this page, and is found here again. It is stopped when the "
+        "server of this page ends."
+    )
+    _show_messages(run)
+
+
+def _show_result(run: PackagingRun) -> None:
+    ending = ending_of(run)
+    words = f"{ending.words} ({duration_in_words(run.ended - run.started)})"
+    summary = run.summary()
+    if ending.is_good:
+        st.success(words, icon=":material/check_circle:")
+    elif run.is_stopping:
+        st.warning(words, icon=":material/stop_circle:")
+    else:
+        st.error(words, icon=":material/error:")
+    if summary:
+        st.code("\n".join(summary), language=None, wrap_lines=True)
+    if run.request.validates and run.exit_code in {ExitCode.OK, ExitCode.INVALID}:
+        _show_verdict(run)
+    elif not run.request.validates and run.exit_code == ExitCode.OK:
+        st.caption("The BIDS validator was not asked.")
+    _show_messages(run)
+
+
+def _show_verdict(run: PackagingRun) -> None:
+    """Show what the official validator, and our own checks, have found."""
+    report = read_report(place_for(run.request.options.output_dir))
+    if report is None:
+        return
+    findings = sorted(report.verdict.findings, key=lambda finding: finding.rank)
+    errors, warnings = len(report.verdict.errors), len(report.verdict.warnings)
+    if not findings:
+        st.success("The BIDS validator finds nothing wrong.", icon=":material/verified:")
+        return
+    counts = f"{count_of(errors, 'error')}, {count_of(warnings, 'warning')}"
+    with st.expander(f"The BIDS validator: {counts}", expanded=bool(errors)):
+        st.dataframe(
+            {
+                "": [str(finding.severity) for finding in findings[:MOST_FINDINGS]],
+                "Where": [finding.location or "dataset" for finding in findings[:MOST_FINDINGS]],
+                "Code": [
+                    f"{finding.code} {finding.sub_code}".strip()
+                    for finding in findings[:MOST_FINDINGS]
+                ],
+                "What": [" ".join(f.message.split()) for f in findings[:MOST_FINDINGS]],
+            },
+            hide_index=True,
+            width="stretch",
+        )
+        if len(findings) > MOST_FINDINGS:
+            st.caption(f"and {len(findings) - MOST_FINDINGS:,} more, in the report of the dataset")
+
+
+def _show_messages(run: PackagingRun) -> None:
+    lines = run.messages()
+    if not lines:
+        return
+    with (
+        st.expander(f"Messages ({len(lines):,})", expanded=run.is_going_on or run.exit_code != 0),
+        st.container(height=min(260, 40 + 25 * len(lines)), border=False, autoscroll=True),
+    ):
+        st.code("\n".join(lines[-LINES:]), language=None, wrap_lines=True)

@@ -1,0 +1,210 @@
+"""The page that shows what a run would do, runs it, and shows what came of it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from spimpack_tasks.editing.roots import check_within
+from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.readers.formats import stamp_text
+from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.running.preview import Preview, preview, why_no_validator
+from spimpack_tasks.running.process import RUNS, RunningError
+from spimpack_tasks.running.request import RunRequest
+from spimpack_tasks.ui.changes import show_changes, show_counts
+from spimpack_tasks.ui.file_browser import FOLDER, browse
+from spimpack_tasks.ui.run_status import show_run
+from spimpack_tasks.ui.words import plain
+
+if TYPE_CHECKING:
+    from spimpack_tasks.editing.desk import Desk
+
+TITLE = "Run"
+ICON = ":material/play_arrow:"
+
+_KEPT, _PREVIEW = "run-kept", "run-preview"
+_ABOUT = {
+    "symlink": "links to the images",
+    "symlink-tree": "links, and folders of links for OME-Zarr",
+    "hardlink": "second names of the same data",
+    "copy": "copies of the images",
+}
+
+
+def show(desk: Desk) -> None:
+    """Show what a run is to do, what it would change, and how it goes."""
+    request = _ask(desk)
+    if request is None:
+        return
+    run = RUNS.find(request.options.output_dir)
+    if run is not None and run.is_going_on:
+        show_run(run)
+        return
+    may_look = desk.is_saved
+    if not may_look:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.warning("A run takes what is saved. Save your edits first.")
+            st.page_link(
+                st.session_state["pages"]["save"], label="Go to Save", icon=":material/save:"
+            )
+    asked, seen = st.session_state.get(_PREVIEW, (None, None))
+    is_seen = may_look and asked == (request, _stamps(desk))
+    if st.button(
+        "Look again" if is_seen else "See what would change",
+        type="secondary" if is_seen else "primary",
+        icon=":material/difference:",
+        disabled=not may_look,
+        key="run-look",
+    ):
+        with st.spinner("Looking at inputs and output"):
+            st.session_state[_PREVIEW] = (request, _stamps(desk)), preview(request.options)
+        st.rerun()
+    if is_seen:
+        _offer(desk, request, seen)
+    elif run is not None:
+        show_run(run)
+
+
+def _stamps(desk: Desk) -> list[str]:
+    """Return what tells whether the inputs have been saved anew."""
+    return [stamp_text(p) for p in (desk.manifest, *desk.scans_tables, desk.participants_table)]
+
+
+def _offer(desk: Desk, request: RunRequest, seen: Preview) -> None:
+    """Show what a run would do, and the button that has it done."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        show_counts(seen)
+        label = "Run" if seen.shown() else "Run all the same"
+        is_wanted = seen.may_run and st.button(
+            label, type="primary", icon=":material/play_arrow:", key="run-start"
+        )
+    if is_wanted:
+        del st.session_state[_PREVIEW]
+        # Another tab may have been faster; then its run is what there is to see.
+        with suppress(RunningError):
+            RUNS.start(request, seen.images())
+        st.rerun()
+    show_changes(desk, seen)
+
+
+def _ask(desk: Desk) -> RunRequest | None:
+    """Show the fields, and return what they ask for, `None` where that cannot be done."""
+    _restore(desk)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.text_input("Output folder", key="run-output")
+            if st.button("Browse", icon=":material/folder_open:"):
+                _browse(desk)
+        left, middle, right = st.columns([2, 1, 2])
+        left.selectbox(
+            "Backend",
+            list(BACKENDS),
+            key="run-backend",
+            format_func=lambda name: f"{name}: {_ABOUT[name]}" if name in _ABOUT else name,
+        )
+        middle.number_input("Processes", 1, max(1, os.cpu_count() or 1), key="run-workers")
+        with right:
+            _show_switches()
+    _keep(desk)
+    try:
+        return _request(desk)
+    except SpimpackError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def _show_switches() -> None:
+    links = st.session_state["run-backend"].startswith("symlink")
+    st.toggle("Relative links", key="run-relative", disabled=not links)
+    missing = why_no_validator()
+    st.toggle("Validate afterwards", key="run-validates", disabled=bool(missing))
+    if missing:
+        st.caption(plain(missing))
+    if st.toggle("Overwrite what stands in the way", key="run-overwrite"):
+        st.caption(
+            ":material/warning: Files that you made or changed are lost where an output belongs at "
+            "their place. Sources are never touched."
+        )
+
+
+def _request(desk: Desk) -> RunRequest:
+    """Return what the fields ask for.
+
+    Raises
+    ------
+    OutsideRootsError
+        The output folder is outside the roots.
+    """
+    state = st.session_state
+    typed = os.path.expanduser(state["run-output"].strip())
+    output = os.path.normpath(os.path.join(desk.folder, typed))
+    check_within(output, desk.roots)
+    options = Options(
+        manifest=desk.manifest,
+        output_dir=output,
+        backend=state["run-backend"],
+        relative_symlinks=state["run-relative"] and state["run-backend"].startswith("symlink"),
+        overwrite=state["run-overwrite"],
+    )
+    request = RunRequest(options, state["run-workers"], state["run-validates"])
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        st.code(request.line(), language="bash", wrap_lines=True)
+        st.caption(
+            "For runs of many hours: what is started there goes on when this page's server ends."
+        )
+    return request
+
+
+def _restore(desk: Desk) -> None:
+    """Give the fields what they held: on this page before, or for the last run of the manifest."""
+    kept = st.session_state.get(_KEPT, {})
+    if kept.get("manifest") != desk.manifest:
+        kept = _first(desk)
+        st.session_state.pop(_PREVIEW, None)
+    chosen = st.session_state.pop("run-chosen", "")
+    if chosen:
+        kept["run-output"] = st.session_state["run-output"] = chosen
+    for name, value in kept.items():
+        if name.startswith("run-") and name not in st.session_state:
+            st.session_state[name] = value
+    st.session_state[_KEPT] = kept
+
+
+def _keep(desk: Desk) -> None:
+    kept = st.session_state[_KEPT]
+    names = [name for name in kept if name.startswith("run-")]
+    st.session_state[_KEPT] = {"manifest": desk.manifest} | {
+        name: st.session_state[name] for name in names
+    }
+
+
+def _first(desk: Desk) -> dict[str, object]:
+    """Return what the fields hold at first."""
+    run = RUNS.find_last(desk.manifest)
+    output = os.path.join(desk.folder, "bids")
+    request = (
+        run.request if run else RunRequest(Options("", output), validates=not why_no_validator())
+    )
+    return {
+        "manifest": desk.manifest,
+        "run-output": request.options.output_dir,
+        "run-backend": request.options.backend,
+        "run-workers": request.workers,
+        "run-relative": request.options.relative_symlinks,
+        "run-overwrite": request.options.overwrite,
+        "run-validates": request.validates,
+    }
+
+
+@st.dialog("Output folder", width="medium")
+def _browse(desk: Desk) -> None:
+    st.caption("Choose a folder. A new one in it can be typed behind its name afterwards.")
+    start = os.path.join(desk.folder, st.session_state[_KEPT]["run-output"])
+    for path in browse("run-browse", desk.roots, FOLDER, start):
+        st.session_state["run-chosen"] = path
+        st.rerun()
