@@ -38,9 +38,8 @@ def _follow(run: PackagingRun) -> None:
     st.progress(min(standing.share, 1.0), f"{standing.step}{count} ({elapsed})")
     if run.is_stopping:
         st.caption("Stopping. What is being made is ended, or gone on with by the next run.")
-    elif st.button("Stop", icon=":material/stop:", key="run-stop"):
-        run.stop()
-        st.rerun(scope="fragment")
+    else:
+        st.button("Stop", icon=":material/stop:", key="run-stop", on_click=run.stop)
     st.caption(
         "It goes on when you leave this page, and is found here again. It is stopped when the "
         "server of this page ends."
