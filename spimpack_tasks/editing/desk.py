@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.editing.files import OpenFiles
+from spimpack_tasks.editing.mapping import cells_of
 from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.tsv_edit import TsvText
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from spimpack_tasks.editing.files import FileChange
+    from spimpack_tasks.editing.mapping import Merge
     from spimpack_tasks.packaging.draft import Draft
 
 MOST_UNDONE = 100
@@ -84,7 +86,8 @@ class Desk:
     @property
     def scans_tables(self) -> list[str]:
         """Absolute paths of the tables of images; the first one is edited."""
-        return [path for _, path in table_paths(self.data, self.folder, SCANS_KEYS, "scans.tsv")]
+        paths = table_paths(self.data, self.folder, SCANS_KEYS, "scans.tsv")
+        return [path for _, path in paths] or [os.path.join(self.folder, "scans.tsv")]
 
     @property
     def participants_table(self) -> str:
@@ -152,6 +155,13 @@ class Desk:
         table.add_rows(renamed, after)
         self.edit(self.scans_tables[0], table.text)
 
+    def take_over(self, merge: Merge) -> None:
+        """Take over what an imported table of images comes to, in one edit."""
+        table = self.scans
+        table.set_cells(cells_of(merge))
+        table.add_rows(merge.new)
+        self.edit(self.scans_tables[0], table.text)
+
     def remove_rows(self, numbers: Collection[int]) -> None:
         """Take rows out of the scans table."""
         table = self.scans
@@ -161,7 +171,7 @@ class Desk:
     def add_column(self, name: str) -> None:
         """Add a column of empty cells to the scans table."""
         table = self.scans
-        table.add_columns([name])
+        table.add_columns([name.strip()])
         self.edit(self.scans_tables[0], table.text)
 
     def remove_column(self, name: str) -> None:

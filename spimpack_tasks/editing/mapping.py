@@ -178,3 +178,12 @@ def _warning(code: str, name: str, key: str, message: str, hint: str) -> Problem
 
 def _identity(label: str) -> str:
     return label.strip().removeprefix("sub-")
+
+
+def cells_of(merge: Merge) -> dict[tuple[int, str], str]:
+    """Return the cells that become others, by number of the row and name of the column."""
+    return {
+        (number, column): text
+        for number, cells in merge.changed.items()
+        for column, text in cells.items()
+    }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.editing.mapping import cells_of
 from spimpack_tasks.scanning.walk import natural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from spimpack_tasks.editing.desk import Desk, ScanRow
+    from spimpack_tasks.editing.mapping import Merge
     from spimpack_tasks.files.tsv_edit import TsvText
 
 ID = "participant_id"
@@ -61,6 +63,14 @@ def remove_participants(desk: Desk, numbers: Collection[int]) -> None:
     """Take rows out of the table of participants."""
     table = participants_of(desk)
     table.remove_rows(numbers)
+    desk.edit(desk.participants_table, table.text)
+
+
+def take_over(desk: Desk, merge: Merge) -> None:
+    """Take over what an imported table comes to."""
+    table = participants_of(desk)
+    table.set_cells(cells_of(merge))
+    table.add_rows(merge.new)
     desk.edit(desk.participants_table, table.text)
 
 

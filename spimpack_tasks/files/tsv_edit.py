@@ -126,6 +126,11 @@ class TsvText:
         self._lines[row.line - 1][0] = "\t".join(pieces)
 
 
+def cells_by_column(table: TsvTable) -> list[dict[str, str]]:
+    """Return the cells of each row by the name of their column."""
+    return [dict(zip(table.columns, row.cells, strict=True)) for row in table.rows]
+
+
 def _pieces(row: Row) -> list[str]:
     """Return the cells as they are written, quotes included."""
     pieces = row.raw.split("\t")

@@ -30,6 +30,12 @@ def _hand_on(key: str, change: Callable[[Any], None]) -> None:
         notify(str(error))
 
 
+def _hand_on_once(key: str, change: Callable[[Any], None]) -> None:
+    """Hand on what a field holds now, and empty it."""
+    _hand_on(key, change)
+    st.session_state[key] = None
+
+
 def text_field(
     label: str, key: str, value: str, change: Callable[[str], None], *, lines: int = 1, **looks: Any
 ) -> None:
@@ -61,4 +67,19 @@ def choice_field(
         on_change=_hand_on,
         args=(key, lambda chosen: change(chosen or "")),
         **looks,
+    )
+
+
+def choice_to_confirm(
+    label: str,
+    key: str,
+    options: Sequence[str],
+    button: str,
+    change: Callable[[str], None],
+    **looks: Any,
+) -> None:
+    """Show a choice with a button; what is chosen is handed on when the button is pressed."""
+    chosen = st.selectbox(label, options, index=None, key=key, **looks)
+    st.button(
+        button, key=f"{key}-done", disabled=not chosen, on_click=_hand_on_once, args=(key, change)
     )

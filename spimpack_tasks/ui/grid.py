@@ -78,8 +78,11 @@ def show_grid(
         st.session_state[f"{name}-grid"] = grid
     described = load_schema(name)["properties"]
     frame = pd.DataFrame(grid.rows, columns=list(grid.columns), dtype="object")
-    frame.insert(0, MARK, [marks.get(number, "") for number in range(len(rows))])
-    frame.insert(0, PICK, [number in grid.picked for number in range(len(rows))])
+    signs = [marks.get(number, "") for number in range(len(rows))]
+    frame.insert(0, MARK, pd.Series(signs, dtype="object"))
+    # Of no rows pandas would take the type to be another one.
+    ticks = pd.Series([number in grid.picked for number in range(len(rows))], dtype="bool")
+    frame.insert(0, PICK, ticks)
     st.data_editor(
         frame,
         key=_key(name, grid),

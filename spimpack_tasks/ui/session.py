@@ -12,7 +12,7 @@ from spimpack_tasks.editing.desk import Desk, open_desk
 from spimpack_tasks.editing.drafts import drop_draft, find_draft, keep_draft
 from spimpack_tasks.errors import SpimpackError
 
-_DESK, _OPENED, _JUMP, _NOTICE = "desk", "opened", "jump", "notice"
+_DESK, _OPENED, _JUMP, _NOTICE, _DIALOG = "desk", "opened", "jump", "notice", "dialog"
 _PARAMETER = "manifest"
 
 
@@ -26,7 +26,6 @@ def current_desk(roots: tuple[str, ...], manifest: str = "") -> Desk | None:
     if named:
         try:
             take_up(open_or_restore(named, roots))
-            st.session_state[_OPENED] = True
         except (SpimpackError, OSError) as error:
             st.query_params.clear()
             st.error(str(error), icon=":material/error:")
@@ -34,7 +33,7 @@ def current_desk(roots: tuple[str, ...], manifest: str = "") -> Desk | None:
 
 
 def was_just_opened() -> bool:
-    """Tell whether the manifest was opened without its user's doing; once."""
+    """Tell whether the manifest was opened since this was asked last."""
     return bool(st.session_state.pop(_OPENED, False))
 
 
@@ -56,6 +55,7 @@ def open_or_restore(manifest: str, roots: tuple[str, ...]) -> Desk:
 def take_up(desk: Desk) -> None:
     """Make a manifest the one that is open in this tab."""
     st.session_state[_DESK] = desk
+    st.session_state[_OPENED] = True
     st.query_params[_PARAMETER] = desk.manifest
 
 
@@ -98,3 +98,18 @@ def jump_in(path: str) -> int:
     del st.session_state[_JUMP]
     line: int = wanted[1]
     return line
+
+
+def open_dialog(name: str) -> None:
+    """Have a dialog stay open until it is closed."""
+    st.session_state[_DIALOG] = name
+
+
+def is_open(name: str) -> bool:
+    """Tell whether a dialog is open."""
+    return bool(st.session_state.get(_DIALOG) == name)
+
+
+def close_dialog() -> None:
+    """Close the dialog that is open."""
+    st.session_state.pop(_DIALOG, None)

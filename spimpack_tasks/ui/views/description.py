@@ -115,7 +115,7 @@ def _show_shared(desk: Desk) -> None:
             key="shared-new",
             accept_new_options=True,
         )
-        if new:
+        if new and new not in given:
             _show_shared_key(desk, new, None)
 
 

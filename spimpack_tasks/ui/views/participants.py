@@ -14,12 +14,15 @@ from spimpack_tasks.editing.participants import (
     participants_of,
     remove_participants,
     set_participant_cells,
+    take_over,
     unused_participants,
 )
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.files.tsv_edit import cells_by_column
 from spimpack_tasks.ui.grid import show_grid
+from spimpack_tasks.ui.import_table import import_rows
 from spimpack_tasks.ui.problems import marks_of, show_problems
-from spimpack_tasks.ui.session import jump_in
+from spimpack_tasks.ui.session import close_dialog, is_open, jump_in, open_dialog
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.desk import Desk
@@ -54,6 +57,8 @@ def show(desk: Desk) -> None:
             pick=wanted,
         )
     _show_buttons(desk, table, picked)
+    if is_open("import-participants"):
+        _import_table(desk, table)
     show_problems(desk, report, len(desk.rows))
 
 
@@ -65,6 +70,8 @@ def _show_buttons(desk: Desk, table: TsvText, picked: list[int]) -> None:
         if missing and st.button(label, icon=":material/group_add:", type="primary"):
             add_participants(desk, [{ID: f"sub-{subject}"} for subject in missing])
             st.rerun()
+        icon, name = ":material/upload:", "import-participants"
+        st.button("Import a table", icon=icon, on_click=open_dialog, args=(name,))
         if st.button("Add row", icon=":material/add:"):
             add_participants(desk, [{ID: "sub-"}])
             st.rerun()
@@ -82,3 +89,12 @@ def _show_buttons(desk: Desk, table: TsvText, picked: list[int]) -> None:
                 changed.add_columns([name.strip()])
                 desk.edit(desk.participants_table, changed.text)
                 st.rerun()
+
+
+@st.dialog("Import a table of participants", width="large", on_dismiss=close_dialog)
+def _import_table(desk: Desk, table: TsvText) -> None:
+    merge = import_rows("participants", table.table.columns, cells_by_column(table.table))
+    if merge is not None:
+        take_over(desk, merge)
+        close_dialog()
+        st.rerun()

@@ -16,15 +16,17 @@ from spimpack_tasks.editing.images import (
 )
 from spimpack_tasks.editing.inline import move_inline_rows
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.files.tsv_edit import cells_by_column
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
 from spimpack_tasks.packaging.cells import split_names
-from spimpack_tasks.packaging.records import CANONICAL
+from spimpack_tasks.packaging.records import CANONICAL, RESERVED
 from spimpack_tasks.schemas import load_schema
-from spimpack_tasks.ui.fields import choice_field, text_field
+from spimpack_tasks.ui.fields import choice_field, choice_to_confirm, text_field
 from spimpack_tasks.ui.file_browser import IMAGES, browse
 from spimpack_tasks.ui.grid import show_grid
+from spimpack_tasks.ui.import_table import import_rows
 from spimpack_tasks.ui.problems import marks_of, show_problems
-from spimpack_tasks.ui.session import jump_in
+from spimpack_tasks.ui.session import close_dialog, is_open, jump_in, open_dialog
 from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
@@ -50,6 +52,10 @@ def show(desk: Desk) -> None:
     signs = {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks}
     picked = show_grid("scans", table, signs, desk.set_cells, pick=wanted)
     _show_row_buttons(desk, rows, picked)
+    if is_open("images"):
+        _add_images(desk)
+    if is_open("import-scans"):
+        _import_table(desk)
     if picked:
         _show_form(desk, rows, picked[-1])
     show_problems(desk, report, len(rows))
@@ -70,8 +76,10 @@ def _show_other_tables(desk: Desk) -> None:
 
 def _show_row_buttons(desk: Desk, rows: list[ScanRow], picked: list[int]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Add images", icon=":material/add_photo_alternate:", type="primary"):
-            _add_images(desk)
+        icon = ":material/add_photo_alternate:"
+        st.button("Add images", icon=icon, type="primary", on_click=open_dialog, args=("images",))
+        icon = ":material/upload:"
+        st.button("Import a table", icon=icon, on_click=open_dialog, args=("import-scans",))
         if st.button("Add row", icon=":material/add:"):
             desk.add_rows(
                 [{"sample": rows[-1].cells.get("sample", "")} if rows else {"sample": "brain"}]
@@ -97,19 +105,14 @@ def _show_columns(desk: Desk) -> None:
     present = desk.scans.table.columns
     canonical = {CANONICAL.get(column, column) for column in present}
     known = [*load_schema("scans")["properties"], *load_schema("sidecar")["properties"]]
-    offered = [name for name in known if name not in canonical and name != "metadata"]
-    new = st.selectbox(
-        "Add a column", offered, index=None, accept_new_options=True, key="column-new"
+    offered = [name for name in known if name not in canonical and name not in RESERVED]
+    choice_to_confirm(
+        "Add a column", "column-new", offered, "Add", desk.add_column, accept_new_options=True
     )
-    if new and st.button("Add", key="column-add", type="primary"):
-        desk.add_column(new.strip())
-        st.rerun()
     required = load_schema("scans")["required"]
     removable = [name for name in present if CANONICAL.get(name, name) not in required]
-    gone = st.selectbox("Remove a column", removable, index=None, key="column-gone")
-    if gone and st.button(f"Remove {gone} and what stands in it", key="column-remove"):
-        desk.remove_column(gone)
-        st.rerun()
+    label, button = "Remove a column", "Remove it, and what stands in it"
+    choice_to_confirm(label, "column-gone", removable, button, desk.remove_column)
 
 
 def _show_form(desk: Desk, rows: list[ScanRow], number: int) -> None:
@@ -188,9 +191,20 @@ def _show_stains(desk: Desk, rows: list[ScanRow], number: int, channels: int) ->
         )
 
 
-@st.dialog("Add images", width="large")
+@st.dialog("Add images", width="large", on_dismiss=close_dialog)
 def _add_images(desk: Desk) -> None:
     chosen = browse("images", desk.roots, IMAGES, desk.folder)
     if chosen:
         desk.add_rows([row_for(image, desk.folder) for image in chosen])
+        close_dialog()
+        st.rerun()
+
+
+@st.dialog("Import a table of images", width="large", on_dismiss=close_dialog)
+def _import_table(desk: Desk) -> None:
+    table = desk.scans.table
+    merge = import_rows("scans", table.columns, cells_by_column(table))
+    if merge is not None:
+        desk.take_over(merge)
+        close_dialog()
         st.rerun()

@@ -50,4 +50,4 @@ def _take(make: Callable[[], Desk]) -> None:
     except (SpimpackError, OSError) as error:
         st.error(plain(str(error)), icon=":material/error:")
     else:
-        st.switch_page(st.session_state["pages"]["scans"])
+        st.rerun()
