@@ -183,15 +183,21 @@ def test_nothing_outside_the_roots_is_opened_or_begun(space, way, make):
         make(str(OUTSIDE[way](space.root)), (str(space.root),))
 
 
-def test_a_table_outside_the_roots_is_not_written(space):
+@pytest.mark.parametrize("way", ["a link", "dots in the manifest", "an absolute path"])
+def test_a_table_outside_the_roots_is_neither_read_nor_written(space, way):
     outside = space.root.parent / "scans.tsv"
     (space.root / "scans.tsv").rename(outside)
-    (space.root / "scans.tsv").symlink_to(outside)
+    if way == "a link":
+        (space.root / "scans.tsv").symlink_to(outside)
+    else:
+        name = "../scans.tsv" if way.startswith("dots") else str(outside)
+        space.manifest.write_text(MANIFEST.replace("scans.tsv", name))
     desk = open_desk(str(space.manifest), (str(space.root),))
-    desk.set_cells({(0, "sample"): "liver"})
     before = outside.read_bytes()
-    with pytest.raises(SpimpackError, match="outside the folders"):
-        desk.save()
+    for do in (lambda: desk.rows, lambda: desk.set_cells({(0, "sample"): "liver"})):
+        with pytest.raises(SpimpackError, match="outside the folders"):
+            do()
+    assert desk.save() == []
     assert outside.read_bytes() == before
 
 

@@ -44,7 +44,7 @@ class OpenFiles:
     Parameters
     ----------
     roots
-        Absolute paths of the folders below which files may be written.
+        Absolute paths of the folders below which files may be read and written.
     """
 
     def __init__(self, roots: tuple[str, ...]) -> None:
@@ -59,9 +59,12 @@ class OpenFiles:
 
         Raises
         ------
+        OutsideRootsError
+            It lies outside the roots.
         SpimpackError
             It cannot be read, or is not text in UTF-8.
         """
+        check_within(path, self.roots)
         if path in self.edited:
             return self.edited[path]
         return _decode(path, read_bytes(path) or b"")

@@ -15,6 +15,7 @@ from spimpack_tasks.editing.images import (
     row_for,
 )
 from spimpack_tasks.editing.inline import move_inline_rows
+from spimpack_tasks.editing.roots import is_within
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.files.tsv_edit import cells_by_column
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
@@ -137,7 +138,9 @@ def _show_header(desk: Desk, row: ScanRow, number: int) -> int:
     """Show what the image says of itself, and return how many channels it has."""
     if not row.source:
         return 0
-    header, trouble = look_at(row.source)
+    header, trouble = None, "lies outside the folders that may be seen; name them with --root"
+    if is_within(row.source, desk.roots):
+        header, trouble = look_at(row.source)
     if header is None:
         st.caption(f":material/warning: {plain(trouble)}")
         return 0
