@@ -16,6 +16,7 @@ CASES = {
     "validation": (["100", "3"], "one store, shadow"),
     "copying": (["10", "20"], "cp"),
     "import_cost": ([], "ratio"),
+    "pages": (["4"], "| 4 |"),
 }
 
 
