@@ -24,6 +24,7 @@ from spimpack_tasks.packaging.tasks.writing import (
     WriteScans,
     WriteSidecars,
 )
+from spimpack_tasks.qc.tasks.page import WriteQcReport
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 from spimpack_tasks.version import __version__
 
@@ -45,6 +46,7 @@ __all__ = [
     "WriteChecksumLists",
     "WriteDescription",
     "WriteParticipants",
+    "WriteQcReport",
     "WriteReadme",
     "WriteSamples",
     "WriteScans",

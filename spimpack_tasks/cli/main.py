@@ -22,6 +22,7 @@ COMMANDS = (
     "plan",
     "package",
     "status",
+    "qc",
     "report",
     "verify",
     "bids-validate",

@@ -83,6 +83,11 @@ class Store(NamedTuple):
 
 def read_header(path: str) -> Header:
     """Return the header of an OME-Zarr directory."""
+    return read_store(open_directory(path))
+
+
+def open_directory(path: str) -> Store:
+    """Return the place of the metadata of an OME-Zarr directory."""
 
     def read(name: str) -> bytes | None:
         try:
@@ -92,7 +97,7 @@ def read_header(path: str) -> Header:
         except OSError as error:
             raise UnreadableHeaderError(os.path.join(path, name), error) from error
 
-    return read_store(Store(path, read))
+    return Store(path, read)
 
 
 def read_store(store: Store, prefix: str = "") -> Header:
@@ -124,6 +129,15 @@ def read_store(store: Store, prefix: str = "") -> Header:
         channel_names=_channel_names(attributes, channels),
         orientation_xyz=_find_orientation(store, axes, attributes),
     )
+
+
+def find_level_paths(store: Store, prefix: str = "") -> list[str]:
+    """Return where the arrays lie whose shapes `read_store` tells, in the same order."""
+    attributes, _ = _find_attributes(store, prefix)
+    if attributes.get("bioformats2raw.layout") == 3 and "multiscales" not in attributes:
+        return find_level_paths(store, "0/")
+    datasets = _listed(_find_multiscale(store, attributes).get("datasets"), MOST_LEVELS)
+    return [(prefix + _level_path(store, dataset)).rstrip("/") for dataset in datasets]
 
 
 def _find_attributes(store: Store, prefix: str) -> tuple[dict[str, Any], str]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import lzma
 import zipfile
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, open_for_reading
 from spimpack_tasks.readers.ome_zarr import LARGEST_METADATA, Store, read_store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from spimpack_tasks.readers.base import Header
 
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
@@ -34,6 +37,13 @@ _DAMAGE = (
 
 def read_header(path: str) -> Header:
     """Return the header of a zipped OME-Zarr, at the archive's root or in its one folder."""
+    with open_archive(path) as (store, root):
+        return read_store(store, root)
+
+
+@contextmanager
+def open_archive(path: str) -> Iterator[tuple[Store, str]]:
+    """Open a zipped OME-Zarr; yield the place of its metadata, and the image's folder in it."""
     try:
         descriptor, _ = open_for_reading(path)
     except OSError as error:
@@ -44,7 +54,7 @@ def read_header(path: str) -> Header:
         except (*_DAMAGE, IndexError, UnicodeError) as error:
             raise HeaderError(path, f"is not a sound zip file: {error}") from error
         with archive:
-            return read_store(_open_store(path, archive), _find_root(path, archive))
+            yield _open_store(path, archive), _find_root(path, archive)
 
 
 def _open_store(path: str, archive: zipfile.ZipFile) -> Store:

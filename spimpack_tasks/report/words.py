@@ -1,16 +1,8 @@
-"""Sizes, durations and times as people read them, and text that is safe in a page."""
+"""Sizes, durations and times as people read them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from html import escape
-
-from spimpack_tasks.errors import printable
-
-
-def safe(text: object) -> str:
-    """Return a text for any place in a page: as HTML, and nothing in it that is not shown."""
-    return escape(printable(str(text)))
 
 
 def size_in_words(size: int) -> str:

@@ -1,0 +1,47 @@
+"""`spimpack qc`: one page that shows an image in the orientation that a code gives it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.qc.making import check_default_place, default_place, make_page, parse_codes
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = "write one HTML page that shows an image in each orientation, to find the right code"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("source", metavar="SOURCE", help="the image; it is only read")
+    parser.add_argument(
+        "--output",
+        default="",
+        metavar="FILE",
+        help="file for the page (default: spimpack-qc/NAME.html below the working directory); only "
+        "an earlier page is replaced",
+    )
+    parser.add_argument(
+        "--orientations",
+        default="",
+        metavar="CODES",
+        help="codes to show side by side, such as RPI,LPS; the first one is shown large (default: "
+        "that of the image's header, and some more)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the page, and print what was read."""
+    source = os.path.abspath(os.path.expanduser(arguments.source))
+    codes = parse_codes(arguments.orientations)
+    if arguments.output:
+        path = os.path.abspath(os.path.expanduser(arguments.output))
+    else:
+        path = default_place(source)
+        check_default_place(source, path)
+    volume = make_page(source, path, codes)
+    print("\n".join([*volume.lines(), f"wrote {path}"]))
+    return ExitCode.OK

@@ -1,0 +1,70 @@
+"""Slices as pictures, by Pillow, in the proportions of the specimen."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, size_um, to_canonical
+from spimpack_tasks.readers.base import load_library
+
+if TYPE_CHECKING:
+    from spimpack_tasks.qc.preview import Preview
+    from spimpack_tasks.qc.slices import View
+
+STRIP_SIDE = 108
+"""Pixels of the square around each slice of a strip."""
+_GAP = 14
+_LETTER = 11
+_THINNEST = 4
+_JPEG_QUALITY = 72
+
+
+def draw_slice(
+    preview: Preview, code: str, view: View, side: int, position: int | None = None
+) -> Any:
+    """Return a slice as a picture of Pillow, at the scale at which the volume is `side` pixels."""
+    image = load_library("PIL.Image")
+    planes = cut_slice(to_canonical(preview.voxels, code), view, position)
+    picture = image.fromarray(add_colours(planes, preview.channels))
+    return picture.resize(pixel_size(preview, code, view, side), image.Resampling.BILINEAR)
+
+
+def pixel_size(preview: Preview, code: str, view: View, side: int) -> tuple[int, int]:
+    """Return width and height of a slice in a picture, where the longest axis has `side` pixels."""
+    longest = max(size for view in VIEWS for size in size_um(preview, code, view))
+    width, height = (round(size * side / longest) for size in size_um(preview, code, view))
+    return max(_THINNEST, width), max(_THINNEST, height)
+
+
+def encode_png(picture: Any) -> bytes:
+    """Return a picture as a PNG."""
+    data = BytesIO()
+    picture.save(data, "PNG", optimize=True)
+    return data.getvalue()
+
+
+def draw_strip(preview: Preview, code: str, side: int = STRIP_SIDE) -> bytes:
+    """Return the three middle slices side by side, with the letters of their edges, as a JPEG."""
+    image, draw = load_library("PIL.Image"), load_library("PIL.ImageDraw")
+    box = side + 2 * _LETTER
+    strip = image.new("RGB", (len(VIEWS) * (box + _GAP) - _GAP, box))
+    pen = draw.Draw(strip)
+    font = load_library("PIL.ImageFont").load_default(_LETTER)
+    for number, view in enumerate(VIEWS):
+        picture = draw_slice(preview, code, view, side)
+        centre = (number * (box + _GAP) + box // 2, box // 2)
+        half = (picture.width // 2, picture.height // 2)
+        strip.paste(picture, (centre[0] - half[0], centre[1] - half[1]))
+        across, up = (n + _LETTER // 2 + 1 for n in half)
+        for letter, x, y in (
+            (view.left, -across, 0),
+            (view.right, across, 0),
+            (view.top, 0, -up),
+            (view.bottom, 0, up),
+        ):
+            place = (centre[0] + x, centre[1] + y)
+            pen.text(place, letter, fill="white", font=font, anchor="mm")
+    data = BytesIO()
+    strip.save(data, "JPEG", quality=_JPEG_QUALITY)
+    return data.getvalue()

@@ -1,0 +1,105 @@
+"""What a resolution level is, and which module opens those of a format.
+
+A module has one function, `open_levels(path)`; `LEVELS` names it. Sources are opened for reading
+only. What they say of themselves, such as the size of a voxel, is told by `readers`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from spimpack_tasks.errors import ExitCode, SpimpackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Voxels: TypeAlias = NDArray[np.generic[Any]]
+
+LEVELS = {
+    "OME-Zarr": "spimpack_tasks.qc.sources.ome_zarr:open_directory_levels",
+    "zipped OME-Zarr": "spimpack_tasks.qc.sources.ome_zarr:open_zip_levels",
+    "Imaris": "spimpack_tasks.qc.sources.imaris:open_levels",
+    "OME-TIFF": "spimpack_tasks.qc.sources.tiff:open_levels",
+    "TIFF": "spimpack_tasks.qc.sources.tiff:open_levels",
+    "NIfTI": "spimpack_tasks.qc.sources.nifti:open_levels",
+}
+"""Name of a format in `readers.formats` to `module:function`."""
+
+_DAMAGE = (
+    OSError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What the libraries raise for damaged data; a bug of ours may be among it: the cause is kept."""
+
+Index: TypeAlias = tuple[slice, ...]
+"""One slice with bounds and without a step for each axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution level, of which any block can be read."""
+
+    axes: tuple[str, ...]
+    """Names in storage order: `t`, `c`, `z`, `y`, `x`; of any other the first index is taken."""
+    shape: tuple[int, ...]
+    item_bytes: int
+    block: tuple[int, ...]
+    """The sizes in which it is stored, so that reading a part of a block costs as much as all."""
+    read: Callable[[Index], Voxels]
+
+
+class OpenLevels(Protocol):
+    """Opens the levels of one format, the full one first, for as long as the context lasts."""
+
+    def __call__(self, path: str) -> AbstractContextManager[Sequence[Level]]:
+        """Return the context."""
+
+
+class UnreadableVoxelsError(SpimpackError):
+    """The voxels of a source cannot be read; the message names the file."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+@contextmanager
+def open_levels(path: str, form: str) -> Iterator[Sequence[Level]]:
+    """Open the levels of a source of the format with the name `form`.
+
+    Raises
+    ------
+    UnreadableVoxelsError
+        They cannot be read, there or while the context lasts.
+    MissingExtraError
+        A library that the format needs is not installed.
+    """
+    try:
+        with _load(form)(path) as levels:
+            yield levels
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        message = f"the voxels of {path!r} cannot be read: {reason}"
+        raise UnreadableVoxelsError(message) from error
+
+
+@cache
+def _load(form: str) -> OpenLevels:
+    module, _, function = LEVELS[form].partition(":")
+    opener: OpenLevels = getattr(import_module(module), function)
+    return opener

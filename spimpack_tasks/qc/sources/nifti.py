@@ -1,0 +1,58 @@
+"""The one level of NIfTI files; the slope and intercept of values do not matter to a picture."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.qc.sources.rows import flat_index, level_of_rows
+from spimpack_tasks.readers.base import load_library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
+
+    from spimpack_tasks.qc.sources.base import Level
+
+_GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def open_levels(path: str) -> Iterator[Sequence[Level]]:
+    """Open the level of a NIfTI file, compressed or not."""
+    with open(path, "rb") as plain:
+        packed = plain.read(2) == _GZIP
+        plain.seek(0)
+        if not packed:
+            yield [_open_level(plain)]
+            return
+        with gzip.open(plain) as unpacked:
+            yield [_open_level(unpacked)]
+
+
+def _open_level(file: BinaryIO | gzip.GzipFile) -> Level:
+    nibabel = load_library("nibabel")
+    kind = nibabel.Nifti2Header if file.read(4) in _NIFTI_2 else nibabel.Nifti1Header
+    file.seek(0)
+    header = kind.from_fileobj(file, check=False)
+    dtype = header.get_data_dtype()
+    if dtype.fields:
+        message = f"voxels of several values ({dtype}) are not shown"
+        raise ValueError(message)
+    # The first axis of NIfTI runs fastest.
+    shape = tuple(int(n) for n in header.get_data_shape())[::-1]
+    if len(shape) < 2:
+        message = f"it has the shape {shape}"
+        raise ValueError(message)
+    start = int(header["vox_offset"])
+    plane_bytes: int = shape[-1] * shape[-2] * dtype.itemsize
+
+    def offset_of(plane: tuple[int, ...]) -> int:
+        return start + flat_index(plane, shape[:-2]) * plane_bytes
+
+    axes = ("x", "y", "z", "t", "c")[: len(shape)][::-1]
+    return level_of_rows(file, axes, shape, dtype, offset_of)  # type: ignore[arg-type]
+
+
+_NIFTI_2 = {b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c"}

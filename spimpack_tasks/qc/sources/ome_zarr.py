@@ -1,0 +1,56 @@
+"""Levels of OME-Zarr, as a directory or in a zip file, by zarr: which chunks lie where is its part.
+
+zarrnii is not asked: it makes a dask graph of the whole level first. A chunk of a shard is read by
+itself.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.qc.sources.base import Level
+from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory, read_store
+from spimpack_tasks.readers.zipped_ome_zarr import open_archive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@contextmanager
+def open_directory_levels(path: str) -> Iterator[Sequence[Level]]:
+    """Open the levels of an OME-Zarr directory."""
+    zarr = load_library("zarr")
+    store = open_directory(path)
+    axes = read_store(store).axes
+    voxels = zarr.storage.LocalStore(path, read_only=True)
+    yield [_open_level(zarr, voxels, name, axes) for name in find_level_paths(store)]
+
+
+@contextmanager
+def open_zip_levels(path: str) -> Iterator[Sequence[Level]]:
+    """Open the levels of a zipped OME-Zarr."""
+    zarr = load_library("zarr")
+    with open_archive(path) as (store, root):
+        axes = read_store(store, root).axes
+        names = find_level_paths(store, root)
+    voxels = zarr.storage.ZipStore(path, mode="r")
+    try:
+        yield [_open_level(zarr, voxels, name, axes) for name in names]
+    finally:
+        voxels.close()
+
+
+def _open_level(zarr: Any, store: Any, name: str, axes: tuple[str, ...]) -> Level:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of metadata that zarr finds unusual
+        array = zarr.open_array(store, path=name, mode="r")
+    return Level(
+        axes=axes,
+        shape=array.shape,
+        item_bytes=array.dtype.itemsize,
+        block=array.chunks,
+        read=lambda index: array[index],
+    )

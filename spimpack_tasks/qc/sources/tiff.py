@@ -1,0 +1,76 @@
+"""Levels of TIFF files, by tifffile: of the first image, from its SubIFDs or series.
+
+zarrnii is not asked: it takes the scale of the full resolution for that of every level, the sizes
+of the first image for those of any other, and colours for planes.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.qc.sources.base import Level
+from spimpack_tasks.qc.sources.rows import flat_index, level_of_rows
+from spimpack_tasks.readers.base import check_regular, load_library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_AXES = {"S": "c", "Q": "z", "I": "z"}
+"""Samples are channels. Pages that nobody names are taken for a stack, as viewers do."""
+
+
+@contextmanager
+def open_levels(path: str) -> Iterator[Sequence[Level]]:
+    """Open the levels of a TIFF."""
+    tifffile = load_library("tifffile")
+    check_regular(path)
+    with tifffile.TiffFile(path, mode="r") as file:
+        if not file.series:
+            message = "it holds no image"
+            raise ValueError(message)
+        series = file.series[0]
+        yield [
+            _open_level(file, series, number, level) for number, level in enumerate(series.levels)
+        ]
+
+
+def _open_level(file: Any, series: Any, number: int, level: Any) -> Level:
+    axes = _name_axes(level.axes)
+    page = level.keyframe
+    is_in_this_file = all(part is None or part.parent is file for part in level.pages)
+    if page.is_memmappable and page.ndim == 2 and is_in_this_file:
+        return _level_of_pages(file, level, axes)
+    zarr = load_library("zarr")
+    array = zarr.open_array(series.aszarr(level=number), mode="r")
+    return Level(
+        axes=axes,
+        shape=array.shape,
+        item_bytes=array.dtype.itemsize,
+        block=array.chunks,
+        read=lambda index: array[index],
+    )
+
+
+def _level_of_pages(file: Any, level: Any, axes: tuple[str, ...]) -> Level:
+    """Return a level of pages that are not compressed, each of which lies in one piece."""
+    dtype = level.dtype.newbyteorder(file.byteorder)
+    plane_bytes: int = level.shape[-1] * level.shape[-2] * dtype.itemsize
+
+    def offset_of(plane: tuple[int, ...]) -> int | None:
+        number = flat_index(plane, tuple(level.shape[:-2]))
+        if level.dataoffset is not None:
+            return int(level.dataoffset) + number * plane_bytes
+        page = level.pages[number]
+        return None if page is None else int(page.dataoffsets[0])
+
+    return level_of_rows(file.filehandle, axes, level.shape, dtype, offset_of)
+
+
+def _name_axes(letters: str) -> tuple[str, ...]:
+    """Return the names of axes; where two would be the same, the later one is another axis."""
+    names: list[str] = []
+    for letter in letters:
+        name = _AXES.get(letter, letter.lower())
+        names.append(name if name not in names else f"other {letter}")
+    return tuple(names)

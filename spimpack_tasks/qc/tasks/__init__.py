@@ -1,0 +1,1 @@
+"""Luigi tasks that make pages on images."""

@@ -1,0 +1,233 @@
+"""Reads one small volume of a source, once: a level of its pyramid, or every n-th voxel of one.
+
+The level is chosen by its size, not by its number. Where even the smallest one is large, voxels are
+taken at a stride, block by block, so memory does not grow with the image; where that would read too
+much, the stride grows as well.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.qc.sources.base import LEVELS, Level, open_levels
+from spimpack_tasks.readers.base import load_library, read_header
+from spimpack_tasks.readers.formats import SourceRefusedError, examine_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from spimpack_tasks.qc.sources.base import Index, Voxels
+    from spimpack_tasks.readers.base import Header
+
+LARGEST_SIDE = 256
+"""Voxels along z, y or x; more are not seen on a screen."""
+LARGEST_BYTES = 32 * 2**20
+"""Of a volume with all its channels."""
+MOST_BYTES_READ = 4 * 2**30
+"""Beyond that a larger stride is taken, down to `SMALLEST_SIDE`."""
+SMALLEST_SIDE = 32
+MOST_CHANNELS = 8
+
+
+class SourceUnreadableError(SpimpackError):
+    """There is nothing to be shown of a source; the message says why."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A small volume of an image."""
+
+    source: str
+    voxels: Voxels
+    """In the order c, z, y, x, with the values of the source."""
+    spacing_um_xyz: tuple[float, float, float]
+    """Distance of two voxels of this volume; where a header has none, the unit is that of x."""
+    is_spacing_known: bool
+    header: Header
+    level: int
+    """0 is the full resolution."""
+    steps_zyx: tuple[int, int, int]
+    """1, or every how manieth voxel of the level was taken."""
+    bytes_read: int
+    """Of voxels, as they are in memory."""
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """One for each channel that is shown; where the file has none, by number."""
+        names = self.header.channel_names or ("",) * len(self.voxels)
+        count = len(self.voxels)
+        return tuple(name or f"channel {n}" for n, name in enumerate(names[:count], start=1))
+
+    def lines(self) -> list[str]:
+        """Return what was read, for people."""
+        shape = " x ".join(map(str, self.header.shapes[0]))
+        axes = ", ".join(self.header.axes)
+        channels, *sizes = self.voxels.shape
+        shown = " x ".join(map(str, sizes))
+        taken = "whole" if max(self.steps_zyx) == 1 else f"every {_ordinals(self.steps_zyx)} voxel"
+        level = f"level {self.level} of {count_of(len(self.header.shapes), 'level')}"
+        return [
+            f"image: {shape} ({axes}), {self.header.dtype}",
+            f"read: {level}, {taken}; {self.bytes_read / 1e6:,.1f} MB",
+            f"shown: {count_of(channels, 'channel')} of {shown} voxels (z, y, x)",
+        ]
+
+
+def _ordinals(steps_zyx: tuple[int, int, int]) -> str:
+    return ", ".join(f"{step}. {axis}" for axis, step in zip("zyx", steps_zyx, strict=True))
+
+
+def read_volume(path: str, name: str = "") -> Volume:
+    """Read a small volume of a source, at its first time point.
+
+    Parameters
+    ----------
+    path
+        The file or directory.
+    name
+        The name that tells the format, if it is not that of `path`.
+
+    Raises
+    ------
+    SpimpackError
+        The source is missing, damaged, or of no known format, or a library is not installed.
+    """
+    try:
+        form = examine_source(path, name).format.name
+        header = read_header(path, form)
+    except SourceRefusedError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        raise SourceUnreadableError(f"{error.message}{hint}") from error
+    assert form in LEVELS  # noqa: S101 - a test compares the two registries
+    with open_levels(path, form) as levels:
+        number = choose_level(levels)
+        level = levels[number]
+        steps = choose_steps(level)
+        voxels, bytes_read = _sample(level, steps)
+    ratios = [
+        _size(levels[0], axis) * step / _size(level, axis)
+        for axis, step in zip("zyx", steps, strict=True)
+    ]
+    spacing, is_known = _spacing(header, ratios[::-1])
+    return Volume(path, voxels, spacing, is_known, header, number, steps, bytes_read)
+
+
+def choose_level(levels: Sequence[Level]) -> int:
+    """Return the number of the largest level that is small enough, or of the smallest one."""
+    for number, level in enumerate(levels):
+        if _fits(level, (1, 1, 1)):
+            return number
+    return min(range(len(levels)), key=lambda number: _sampled_bytes(levels[number], (1, 1, 1)))
+
+
+def choose_steps(level: Level) -> tuple[int, int, int]:
+    """Return every how manieth voxel to take along z, y and x, so that little enough is read."""
+    side = LARGEST_SIDE
+    while True:
+        z, y, x = (-(-_size(level, axis) // side) for axis in "zyx")
+        steps = (z, y, x)
+        cheap = _bytes_to_read(level, steps) <= MOST_BYTES_READ
+        if side <= SMALLEST_SIDE or (cheap and _fits(level, steps)):
+            return steps
+        side = side * 4 // 5
+
+
+def _size(level: Level, axis: str) -> int:
+    return dict(zip(level.axes, level.shape, strict=True)).get(axis, 1)
+
+
+def _channels(level: Level) -> int:
+    return min(_size(level, "c"), MOST_CHANNELS)
+
+
+def _fits(level: Level, steps: tuple[int, int, int]) -> bool:
+    sides = (-(-_size(level, axis) // step) for axis, step in zip("zyx", steps, strict=True))
+    return max(sides) <= LARGEST_SIDE and _sampled_bytes(level, steps) <= LARGEST_BYTES
+
+
+def _sampled_bytes(level: Level, steps: tuple[int, int, int]) -> int:
+    sides = (-(-_size(level, axis) // step) for axis, step in zip("zyx", steps, strict=True))
+    return math.prod(sides) * _channels(level) * level.item_bytes
+
+
+def _bytes_to_read(level: Level, steps: tuple[int, int, int]) -> int:
+    parts = (len(runs) for runs in _runs(level, steps))
+    return math.prod(parts) * math.prod(level.block) * level.item_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Positions of one block along one axis that are wanted."""
+
+    wanted: slice
+    """In the level, from the first to the last."""
+    target: slice
+    """Where they go in the volume."""
+
+
+def _runs(level: Level, steps: tuple[int, int, int]) -> list[list[_Run]]:
+    """Return for each axis the runs in the blocks that hold a wanted position."""
+    by_axis = dict(zip("zyx", steps, strict=True))
+    is_whole = _fits(level, (1, 1, 1))
+    found = []
+    for axis, size, stored in zip(level.axes, level.shape, level.block, strict=True):
+        if axis in by_axis:
+            # What is small is read in one go.
+            found.append(list(_split(size, by_axis[axis], size if is_whole else stored)))
+        else:
+            count = _channels(level) if axis == "c" else 1
+            found.append(list(_split(count, 1, stored)))
+    return found
+
+
+def _split(size: int, step: int, block: int) -> Iterator[_Run]:
+    """Yield the runs of every `step`-th position, from the middle of the first step on."""
+    begin = min(step // 2, size - 1)
+    done = 0
+    for start in range(0, size, block):
+        first = max(begin, start + (begin - start) % step)
+        end = min(start + block, size)
+        if first < end:
+            count = -(-(end - first) // step)
+            yield _Run(slice(first, first + (count - 1) * step + 1), slice(done, done + count))
+            done += count
+
+
+def _sample(level: Level, steps: tuple[int, int, int]) -> tuple[Voxels, int]:
+    """Return the wanted voxels in the order c, z, y, x, and how many bytes were read for them."""
+    numpy = load_library("numpy")
+    by_axis = dict(zip("zyx", steps, strict=True))
+    thinned = tuple(slice(None, None, by_axis.get(axis, 1)) for axis in level.axes)
+    runs = _runs(level, steps)
+    volume: Any = None
+    bytes_read = 0
+    for parts in product(*runs):
+        wanted: Index = tuple(part.wanted for part in parts)
+        block = level.read(wanted)
+        bytes_read += block.nbytes
+        if volume is None:
+            volume = numpy.zeros([part[-1].target.stop for part in runs], block.dtype)
+        volume[tuple(part.target for part in parts)] = block[thinned]
+    order = [axis for axis in "czyx" if axis in level.axes]
+    others = [axis for axis in level.axes if axis not in order]
+    volume = volume.transpose([level.axes.index(axis) for axis in (*others, *order)])
+    sizes = dict(zip(level.axes, (part[-1].target.stop for part in runs), strict=True))
+    return volume.reshape([sizes.get(axis, 1) for axis in "czyx"]), bytes_read
+
+
+def _spacing(header: Header, ratios_xyz: list[float]) -> tuple[tuple[float, float, float], bool]:
+    """Return the spacing, and whether it is that of the header along each axis with several."""
+    sizes = dict(zip(header.axes, header.shapes[0], strict=True))
+    known = [s for s in header.spacing_um_xyz if s]
+    spacing = [s or (known[0] if known else 1.0) for s in header.spacing_um_xyz]
+    is_known = all(
+        s or sizes.get(axis, 1) == 1 for axis, s in zip("xyz", header.spacing_um_xyz, strict=True)
+    )
+    x, y, z = (s * ratio for s, ratio in zip(spacing, ratios_xyz, strict=True))
+    return (x, y, z), is_known and sizes.get("page", 1) == 1
