@@ -1,16 +1,30 @@
-"""The task that writes the page of an image, and its target: a page of the source as it is."""
+"""The task that writes the page of an image, and its target: a page of the source as it is.
+
+What keeps a page from being written is mended outside of what a task knows. So each run makes tasks
+of its own (`run_id`), and a central scheduler, which gives up a task that has failed, and does not
+repeat one that was done just now, never takes the next run for the last one.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from functools import cache
+from typing import Any
 
 import luigi
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told, make_log_readable
 from spimpack_tasks.qc.making import is_right, make_page, parse_codes
+from spimpack_tasks.readers.formats import stamp_text
 
 logger = logging.getLogger(__name__)
+
+
+@cache
+def _start_of_process() -> str:
+    return f"{time.time_ns():x}"
 
 
 class RightPage(luigi.Target):
@@ -39,15 +53,28 @@ class WriteQcReport(luigi.Task):
     orientations: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Codes to show side by side, such as RPI,LPS."
     )
+    run_id: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="What tells this run from others; worked out if not given."
+    )
 
     # What is wrong now is wrong a minute later.
     retry_count = 1
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Work out `run_id` where it is not given."""
+        values = dict(super().get_param_values(params, args, kwargs))
+        if not values["run_id"]:
+            make_log_readable()
+            values["run_id"] = f"{stamp_text(values['source'])}-{_start_of_process()}"
+        return list(values.items())
 
     def output(self) -> luigi.Target:
         return RightPage(self.source, self.page, self.orientations)
 
     def run(self) -> None:
-        make_log_readable()
         with disk_trouble_told():
             volume = make_page(self.source, self.page, parse_codes(self.orientations))
         logger.info("%s", "\n".join([*volume.lines(), f"wrote {self.page}"]))
