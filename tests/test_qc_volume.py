@@ -168,7 +168,7 @@ def test_each_block_is_read_once_and_alone(images, name, monkeypatch):
                 asked.append((level, index))
                 return level.read(index)
 
-            return Level(level.axes, level.shape, level.item_bytes, level.block, read)
+            return Level(level.axes, level.shape, level.dtype, level.block, read)
 
     monkeypatch.setattr(volumes, "open_levels", lambda *_: Watched())
     read_volume(str(images / name))
@@ -210,9 +210,9 @@ def test_the_source_is_left_as_it_was(images, name):
     assert stamps() == before
 
 
-def level_of(*shape_zyx, channels=1, item_bytes=2, block=(64, 64, 64)):
+def level_of(*shape_zyx, channels=1, block=(64, 64, 64)):
     block = (1, *(min(b, n) for b, n in zip(block, shape_zyx, strict=True)))
-    return Level(("c", "z", "y", "x"), (channels, *shape_zyx), item_bytes, block, None)
+    return Level(("c", "z", "y", "x"), (channels, *shape_zyx), np.dtype("uint16"), block, None)
 
 
 PYRAMIDS = {

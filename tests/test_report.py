@@ -72,7 +72,7 @@ def facts_of(workspace: Workspace) -> Facts:
 
 
 def page_of(workspace: Workspace) -> Page:
-    return Page(compose_page(facts_of(workspace)))
+    return Page("\n".join(compose_page(facts_of(workspace))))
 
 
 def statuses(workspace: Workspace) -> list[str]:
@@ -82,7 +82,7 @@ def statuses(workspace: Workspace) -> list[str]:
 def test_the_page_needs_nothing_besides_itself(tmp_path: Path) -> None:
     workspace = small_workspace(tmp_path)
     workspace.run()
-    text = compose_page(facts_of(workspace))
+    text = "\n".join(compose_page(facts_of(workspace)))
     page = Page(text)
     assert page.outside == []
     assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)

@@ -23,6 +23,7 @@ COMMANDS = (
     "package",
     "status",
     "qc",
+    "view",
     "report",
     "verify",
     "bids-validate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, recorded_store
@@ -11,7 +12,8 @@ from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.report.facts import gather_facts
 from spimpack_tasks.report.page import compose_page
 from spimpack_tasks.report.summary import summarise
-from spimpack_tasks.report.writing import check_place, write_page
+from spimpack_tasks.report.thumbnails import make_thumbnails
+from spimpack_tasks.report.writing import check_place, write_report
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace FILE whatever it is; an earlier report is replaced anyway",
     )
+    parser.add_argument(
+        "--thumbnails",
+        action="store_true",
+        help="show the middle slices of every image, turned as its row says; reads each image once",
+    )
     add_format(parser, "one JSON object, printed; no page is written then")
 
 
@@ -45,5 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     path = os.path.abspath(os.path.expanduser(arguments.file)) if arguments.file else ""
     if path:
         check_place(store, path, overwrite=arguments.overwrite)
-    print(f"wrote {write_page(store, compose_page(gather_facts(store)), path)}")
+    facts = gather_facts(store)
+    thumbnails = make_thumbnails(store, facts, _show_count) if arguments.thumbnails else None
+    print(f"wrote {write_report(store, compose_page(facts, thumbnails), path)}")
     return ExitCode.OK
+
+
+def _show_count(done: int, of: int) -> None:
+    """Show on a terminal how many pictures are made."""
+    if sys.stderr.isatty():
+        end = "\r\033[K" if done == of else ""
+        print(f"\r\033[K{done:,} of {of:,} pictures{end}", end="", file=sys.stderr, flush=True)

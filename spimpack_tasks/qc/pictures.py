@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from spimpack_tasks.qc.preview import Preview
     from spimpack_tasks.qc.slices import View
 
+STRIP_VERSION = 1
+"""To be raised when a strip of the same image comes to look different."""
 STRIP_SIDE = 108
 """Pixels of the square around each slice of a strip."""
 _GAP = 14
 _LETTER = 11
 _THINNEST = 4
+_BOX = STRIP_SIDE + 2 * _LETTER
+STRIP_SIZE = (len(VIEWS) * (_BOX + _GAP) - _GAP, _BOX)
+"""Width and height in pixels."""
 _JPEG_QUALITY = 72
 
 
@@ -44,16 +49,15 @@ def encode_png(picture: Any) -> bytes:
     return data.getvalue()
 
 
-def draw_strip(preview: Preview, code: str, side: int = STRIP_SIDE) -> bytes:
+def draw_strip(preview: Preview, code: str) -> bytes:
     """Return the three middle slices side by side, with the letters of their edges, as a JPEG."""
     image, draw = load_library("PIL.Image"), load_library("PIL.ImageDraw")
-    box = side + 2 * _LETTER
-    strip = image.new("RGB", (len(VIEWS) * (box + _GAP) - _GAP, box))
+    strip = image.new("RGB", STRIP_SIZE)
     pen = draw.Draw(strip)
     font = load_library("PIL.ImageFont").load_default(_LETTER)
     for number, view in enumerate(VIEWS):
-        picture = draw_slice(preview, code, view, side)
-        centre = (number * (box + _GAP) + box // 2, box // 2)
+        picture = draw_slice(preview, code, view, STRIP_SIDE)
+        centre = (number * (_BOX + _GAP) + _BOX // 2, _BOX // 2)
         half = (picture.width // 2, picture.height // 2)
         strip.paste(picture, (centre[0] - half[0], centre[1] - half[1]))
         across, up = (n + _LETTER // 2 + 1 for n in half)

@@ -153,12 +153,12 @@ def _fits(level: Level, steps: tuple[int, int, int]) -> bool:
 
 def _sampled_bytes(level: Level, steps: tuple[int, int, int]) -> int:
     sides = (-(-_size(level, axis) // step) for axis, step in zip("zyx", steps, strict=True))
-    return math.prod(sides) * _channels(level) * level.item_bytes
+    return math.prod(sides) * _channels(level) * level.dtype.itemsize
 
 
 def _bytes_to_read(level: Level, steps: tuple[int, int, int]) -> int:
     parts = (len(runs) for runs in _runs(level, steps))
-    return math.prod(parts) * math.prod(level.block) * level.item_bytes
+    return math.prod(parts) * math.prod(level.block) * level.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Severity, count_of
 from spimpack_tasks.files.pages import safe
 from spimpack_tasks.report import sections
+from spimpack_tasks.report.gallery import pictures
 from spimpack_tasks.report.words import time_as_iso, time_in_words
 from spimpack_tasks.version import __version__
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.report.facts import Facts
+    from spimpack_tasks.report.thumbnails import Thumbnail
 
 GENERATOR = '<meta name="generator" content="spimpack_tasks report'
 """By this a page is known to be ours; it stands in the first lines."""
@@ -31,25 +33,28 @@ _SECTIONS = {
 }
 
 
-def compose_page(facts: Facts) -> str:
-    """Return the page."""
-    lines = [*_head(facts), "<main>"]
-    for title, compose in _SECTIONS.items():
+def compose_page(facts: Facts, thumbnails: Iterator[Thumbnail] | None = None) -> Iterator[str]:
+    """Yield the lines of the page; thumbnails are taken one by one, while it is written."""
+    contents = {title: compose(facts) for title, compose in _SECTIONS.items()}
+    if thumbnails is not None:
+        contents["Pictures"] = pictures(thumbnails)
+    yield from _head(facts, list(contents))
+    yield "<main>"
+    for title, lines in contents.items():
         anchor = _anchor(title)
-        lines.append(f'<section id="{anchor}" aria-labelledby="{anchor}-title">')
-        lines.append(f'<h2 id="{anchor}-title">{title}</h2>')
-        lines += compose(facts)
-        lines.append("</section>")
-    lines.append("</main>")
-    lines += _foot(facts)
-    return "\n".join(lines)
+        yield f'<section id="{anchor}" aria-labelledby="{anchor}-title">'
+        yield f'<h2 id="{anchor}-title">{title}</h2>'
+        yield from lines
+        yield "</section>"
+    yield "</main>"
+    yield from _foot(facts)
 
 
 def _anchor(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
-def _head(facts: Facts) -> Iterator[str]:
+def _head(facts: Facts, titles: list[str]) -> Iterator[str]:
     style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     name = safe(facts.description["Name"])
     numbers = facts.numbers
@@ -59,7 +64,8 @@ def _head(facts: Facts) -> Iterator[str]:
 <html lang="en"><head><meta charset="utf-8">
 {GENERATOR} {__version__}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
+style-src 'unsafe-inline'">
 <title>{name}: report</title>
 <style>
 {style}</style></head>
@@ -70,7 +76,7 @@ def _head(facts: Facts) -> Iterator[str]:
 as of <time datetime="{time_as_iso(facts.made)}">{time_in_words(facts.made)}</time></p>
 <p class="verdict {kind}">{mark} {_verdict(facts)}</p>
 <nav aria-label="Sections"><ul>"""
-    for title in _SECTIONS:
+    for title in titles:
         yield f'<li><a href="#{_anchor(title)}">{title}</a></li>'
     yield "</ul></nav></header>"
 
@@ -90,4 +96,4 @@ def _foot(facts: Facts) -> Iterator[str]:
     yield f"<footer><p>Made by spimpack_tasks {__version__} from"
     yield f"<code>{safe(facts.output_dir)}</code>. The same as JSON:"
     yield "<code>spimpack report --format json</code></p></footer>"
-    yield "</body></html>\n"
+    yield "</body></html>"

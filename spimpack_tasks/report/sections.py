@@ -186,6 +186,8 @@ def images(facts: Facts) -> Iterator[str]:
             status = _status(change.verdict, change.reasons)
             yield f"<tr><td>{safe(change.path)}{status}<td>{group}<td></tr>"
     yield "</tbody></table>"
+    yield '<p class="quiet">To look at one: <code>spimpack view IMAGE</code> opens it in napari, and'
+    yield "<code>spimpack view IMAGE --neuroglancer</code> prints a state for Neuroglancer.</p>"
 
 
 def _image_row(image: Image, folder: str, *, has_groups: bool) -> str:

@@ -6,14 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.files.atomic import write_atomically
+from spimpack_tasks.files.pages import read_head, write_page, write_page_at
 from spimpack_tasks.report.page import GENERATOR
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from spimpack_tasks.state.store import Store
 
 PAGE = "report.html"
-_HEAD_BYTES = 1000
 
 
 class PlaceRefusedError(SpimpackError):
@@ -37,7 +38,7 @@ def check_place(store: Store, path: str, *, overwrite: bool) -> None:
     if os.path.isdir(path):
         message = f"{path} is a directory; give the name of a file for the report"
         raise PlaceRefusedError(message)
-    if os.path.lexists(path) and not (overwrite or _is_report(path)):
+    if os.path.lexists(path) and not (overwrite or GENERATOR in read_head(path)):
         message = (
             f"{path} is there already, and is no report; choose another file, or replace it with "
             "--overwrite"
@@ -45,27 +46,17 @@ def check_place(store: Store, path: str, *, overwrite: bool) -> None:
         raise PlaceRefusedError(message)
 
 
-def write_page(store: Store, page: str, path: str = "") -> str:
-    """Write the page to `path`, or to the state directory, and return where it is.
+def write_report(store: Store, lines: Iterable[str], path: str = "") -> str:
+    """Write a page to `path`, or to the state directory, and return where it is.
 
     Raises
     ------
     OSError
         It cannot be written.
     """
-    # A file name that is not UTF-8 has been made readable; nothing else is to be escaped here.
-    data = page.encode("utf-8", "backslashreplace")
     if path:
-        folder, name = os.path.split(path)
-        write_atomically(folder, f"{folder}/.{name}.{os.getpid()}", name, data)
+        write_page_at(path, lines)
         return path
     with store.workplace("report") as place:
-        place.write(PAGE, data)
+        write_page(store.root, place.temporary(), PAGE, lines)
     return store.path(PAGE)
-
-
-def _is_report(path: str) -> bool:
-    if os.path.islink(path) or not os.path.isfile(path):
-        return False
-    with open(path, "rb") as file:
-        return GENERATOR.encode() in file.read(_HEAD_BYTES)

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from typing import Any
 
     import numpy as np
     from numpy.typing import NDArray
@@ -46,7 +45,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What the libraries raise for damaged data; a bug of ours may be among it: the cause is kept."""
+"""What the libraries raise for damaged data."""
 
 Index: TypeAlias = tuple[slice, ...]
 """One slice with bounds and without a step for each axis."""
@@ -59,7 +58,7 @@ class Level:
     axes: tuple[str, ...]
     """Names in storage order: `t`, `c`, `z`, `y`, `x`; of any other the first index is taken."""
     shape: tuple[int, ...]
-    item_bytes: int
+    dtype: np.dtype[Any]
     block: tuple[int, ...]
     """The sizes in which it is stored, so that reading a part of a block costs as much as all."""
     read: Callable[[Index], Voxels]
@@ -89,13 +88,29 @@ def open_levels(path: str, form: str) -> Iterator[Sequence[Level]]:
     MissingExtraError
         A library that the format needs is not installed.
     """
+    with ExitStack() as stack:
+        with _told(path):
+            levels = stack.enter_context(_load(form)(path))
+        yield [replace(level, read=_guarded(path, level.read)) for level in levels]
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Tell what a library found wrong in one line; a bug of ours keeps its cause."""
     try:
-        with _load(form)(path) as levels:
-            yield levels
+        yield
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         message = f"the voxels of {path!r} cannot be read: {reason}"
         raise UnreadableVoxelsError(message) from error
+
+
+def _guarded(path: str, read: Callable[[Index], Voxels]) -> Callable[[Index], Voxels]:
+    def guarded(index: Index) -> Voxels:
+        with _told(path):
+            return read(index)
+
+    return guarded
 
 
 @cache

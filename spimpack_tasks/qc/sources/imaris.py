@@ -41,7 +41,7 @@ def _open_level(file: Any, number: int, shape: tuple[int, ...]) -> Level:
     return Level(
         axes=("c", "z", "y", "x"),
         shape=(channels, *size),
-        item_bytes=datasets[0].dtype.itemsize,
+        dtype=datasets[0].dtype,
         block=(1, *(datasets[0].chunks or (1, *size[1:]))),
         read=read,
     )

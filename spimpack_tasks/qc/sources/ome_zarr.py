@@ -50,7 +50,7 @@ def _open_level(zarr: Any, store: Any, name: str, axes: tuple[str, ...]) -> Leve
     return Level(
         axes=axes,
         shape=array.shape,
-        item_bytes=array.dtype.itemsize,
+        dtype=array.dtype,
         block=array.chunks,
         read=lambda index: array[index],
     )

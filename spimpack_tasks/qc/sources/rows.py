@@ -67,7 +67,7 @@ def level_of_rows(
         return block
 
     block = (*([1] * (len(shape) - 2)), band, shape[-1])
-    return Level(axes, shape, dtype.itemsize, block, read)
+    return Level(axes, shape, dtype, block, read)
 
 
 def flat_index(index: tuple[int, ...], shape: tuple[int, ...]) -> int:

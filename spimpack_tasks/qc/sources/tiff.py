@@ -46,7 +46,7 @@ def _open_level(file: Any, series: Any, number: int, level: Any) -> Level:
     return Level(
         axes=axes,
         shape=array.shape,
-        item_bytes=array.dtype.itemsize,
+        dtype=array.dtype,
         block=array.chunks,
         read=lambda index: array[index],
     )

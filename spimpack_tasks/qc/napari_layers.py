@@ -1,0 +1,122 @@
+"""What napari is told of an image: lazy levels, size of voxels, names, colours, contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import MissingExtraError
+from spimpack_tasks.qc.preview import COLOURS, find_contrast
+from spimpack_tasks.qc.sources.base import open_levels
+from spimpack_tasks.qc.volume import read_volume
+from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.readers.formats import examine_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spimpack_tasks.qc.sources.base import Level, Voxels
+    from spimpack_tasks.qc.volume import Volume
+
+
+def view_in_napari(path: str, name: str) -> None:
+    """Open a window with an image, and wait until it is closed.
+
+    Raises
+    ------
+    SpimpackError
+        napari is not installed, or the image cannot be read.
+    """
+    napari = _load_napari()
+    volume = read_volume(path, name)
+    with open_levels(path, examine_source(path, name).format.name) as levels:
+        viewer = napari.Viewer(title=name)
+        add_layers(viewer, volume, levels)
+        napari.run()
+
+
+def _load_napari() -> Any:
+    try:
+        return load_library("napari")
+    except MissingExtraError as error:
+        raise MissingExtraError("napari", "view") from error
+
+
+def add_layers(viewer: Any, volume: Volume, levels: Sequence[Level]) -> None:
+    """Add a layer for each channel to a viewer of napari.
+
+    Parameters
+    ----------
+    viewer
+        Has napari's `add_image`.
+    volume
+        What was read of the image; of it come the contrast and the names.
+    levels
+        Of the image, open as long as the viewer is.
+    """
+    axes = [axis for axis in levels[0].axes if axis in "tzyx"]
+    by_axis = dict(zip("xyz", volume.header.spacing_um_xyz, strict=True))
+    count = len(volume.voxels)
+    for number, name in enumerate(volume.channel_names):
+        pyramid = [_channel(level, number) for level in levels]
+        low, bright = find_contrast(volume.voxels[number])
+        viewer.add_image(
+            pyramid if len(pyramid) > 1 else pyramid[0],
+            multiscale=len(pyramid) > 1,
+            name=name,
+            scale=[by_axis.get(axis) or 1 for axis in axes],
+            units=["µm" if by_axis.get(axis) else "pixel" for axis in axes],
+            axis_labels=axes,
+            colormap="gray" if count == 1 else COLOURS[number % len(COLOURS)],
+            contrast_limits=(low, bright if bright > low else low + 1),
+            blending="additive",
+        )
+    viewer.dims.ndisplay = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _LazyLevel:
+    """A level as dask wants it: read when it is indexed."""
+
+    level: Level
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.level.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.level.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.level.shape)
+
+    def __getitem__(self, index: tuple[slice | int, ...]) -> Voxels:
+        bounds: list[slice] = []
+        within: list[slice | int] = []
+        for part, size in zip(index, self.shape, strict=True):
+            if isinstance(part, slice):
+                start, stop, step = part.indices(size)
+                bounds.append(slice(start, stop))
+                within.append(slice(None, None, step))
+            else:
+                bounds.append(slice(part, part + 1))
+                within.append(0)
+        voxels: Voxels = self.level.read(tuple(bounds))[tuple(within)]
+        return voxels
+
+
+def _channel(level: Level, channel: int) -> Any:
+    """Return one channel of a level as a dask array in the order t, z, y, x."""
+    array = load_library("dask.array")
+    nothing = load_library("numpy").empty([0] * len(level.shape), level.dtype)
+    # One at a time: a file has one place at which it is read.
+    lazy = array.from_array(
+        _LazyLevel(level), chunks=level.block, asarray=False, lock=True, meta=nothing
+    )
+    index = tuple(
+        channel if axis == "c" else slice(None) if axis in "tzyx" else 0 for axis in level.axes
+    )
+    left = [axis for axis in level.axes if axis in "tzyx"]
+    return lazy[index].transpose([left.index(axis) for axis in "tzyx" if axis in left])

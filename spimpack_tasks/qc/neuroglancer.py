@@ -1,0 +1,114 @@
+"""A state for Neuroglancer that shows an OME-Zarr: where it is served, its channels and contrast.
+
+Facts: Neuroglancer's documentation of the `zarr` data source and of shaders; it names the axis of
+channels `c'`, as one that is of a layer alone, and takes the sizes of voxels from the OME-Zarr.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from spimpack_tasks.qc.preview import COLOURS, GREY, find_contrast
+from spimpack_tasks.qc.volume import SourceUnreadableError, read_volume
+from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory
+
+if TYPE_CHECKING:
+    from spimpack_tasks.qc.sources.base import Voxels
+    from spimpack_tasks.qc.volume import Volume
+
+BASE_URL = "http://127.0.0.1:8000"
+_SHADER = """\
+#uicontrol invlerp contrast(range=[{low}, {bright}])
+#uicontrol vec3 color color(default="{colour}")
+void main() {{
+  emitRGB(color * contrast());
+}}
+"""
+_WINDOW_PIXELS = 600
+"""So wide is the image at first, in one of the four panels."""
+
+
+def compose_state(image: str, base_url: str = BASE_URL) -> dict[str, Any]:
+    """Return the state, ready for JSON.
+
+    Parameters
+    ----------
+    image
+        Absolute path of the OME-Zarr.
+    base_url
+        Where the dataset that the image is in, or else its folder, is served.
+
+    Raises
+    ------
+    SpimpackError
+        It is no OME-Zarr directory, or cannot be read.
+    """
+    if not os.path.isdir(image):
+        message = f"{image!r} is no OME-Zarr directory; those are what Neuroglancer can read"
+        raise SourceUnreadableError(message)
+    volume = read_volume(os.path.realpath(image), image)
+    header = volume.header
+    sizes = dict(zip(header.axes, header.shapes[0], strict=True))
+    spatial = [axis for axis in "xyz" if axis in sizes]
+    spacing = {axis: _metres(volume, axis) for axis in spatial}
+    extent = max(sizes[axis] * spacing[axis][0] for axis in spatial)
+    return {
+        "dimensions": {axis: list(spacing[axis]) for axis in spatial},
+        "position": [sizes[axis] / 2 for axis in spatial],
+        "crossSectionScale": extent / min(s for s, _ in spacing.values()) / _WINDOW_PIXELS,
+        "layers": _layers(volume, _source_url(image, base_url)),
+        "layout": "4panel",
+    }
+
+
+def _metres(volume: Volume, axis: str) -> tuple[float, str]:
+    spacing = volume.header.spacing_um_xyz["xyz".index(axis)]
+    return (float(f"{spacing * 1e-6:.12g}"), "m") if spacing else (1, "")
+
+
+def _source_url(image: str, base_url: str) -> str:
+    """Return the URL of the group of the image; its scheme has the version of Zarr."""
+    first = find_level_paths(open_directory(image))[0]
+    group = first.rpartition("/")[0]
+    scheme = "zarr3" if os.path.exists(os.path.join(image, "zarr.json")) else "zarr2"
+    path = "/".join(filter(None, [os.path.relpath(image, _served_folder(image)), group]))
+    return f"{scheme}://{base_url.rstrip('/')}/{quote(path)}/"
+
+
+def _served_folder(image: str) -> str:
+    """Return the dataset that an image is in, or else its folder."""
+    folder = os.path.dirname(image)
+    while not os.path.exists(os.path.join(folder, "dataset_description.json")):
+        if os.path.dirname(folder) == folder:
+            return os.path.dirname(image)
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _layers(volume: Volume, source: str) -> list[dict[str, Any]]:
+    layers = []
+    count = len(volume.voxels)
+    for number, name in enumerate(volume.channel_names):
+        low, bright = _contrast(volume.voxels[number])
+        colour = GREY if count == 1 else COLOURS[number % len(COLOURS)]
+        layer: dict[str, Any] = {
+            "type": "image",
+            "name": name if volume.channel_names.count(name) == 1 else f"{name} ({number + 1})",
+            "source": source,
+            "blend": "additive",
+            "shader": _SHADER.format(low=low, bright=bright, colour=colour),
+        }
+        if "c" in volume.header.axes:
+            layer |= {"localDimensions": {"c'": [1, ""]}, "localPosition": [number]}
+        layers.append(layer)
+    return layers
+
+
+def _contrast(voxels: Voxels) -> tuple[float, float]:
+    """Return two values that differ, whole ones where the voxels are whole numbers."""
+    low, bright = find_contrast(voxels)
+    if voxels.dtype.kind in "iub":
+        low, bright = round(low), round(bright)
+    return low, bright if bright > low else low + 1

@@ -1,0 +1,117 @@
+"""Small pictures of the images of a dataset, kept in its state directory.
+
+A picture is kept under a name that follows from the source, its size and time, and the orientation
+of its row: a second report reads no image that is as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.model.entities import PHOTO_SUFFIX
+from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.model.plan import Step
+from spimpack_tasks.qc.pictures import STRIP_VERSION, draw_strip
+from spimpack_tasks.qc.preview import compose_preview
+from spimpack_tasks.qc.volume import read_volume
+from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.readers.formats import stamp_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.report.facts import Facts, Image
+    from spimpack_tasks.state.store import Store, Workplace
+
+FOLDER = "thumbnails"
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """The three middle slices of one image, or why there are none."""
+
+    image: Image
+    code: str
+    """The orientation that its row gives it."""
+    jpeg: bytes
+    trouble: str
+
+
+def make_thumbnails(
+    store: Store, facts: Facts, on_made: Callable[[int, int], None] | None = None
+) -> Iterator[Thumbnail]:
+    """Yield the pictures of all images but photos, in the order of the plan.
+
+    Parameters
+    ----------
+    store, facts
+        Of the dataset.
+    on_made
+        Told how many are made, of how many.
+
+    Raises
+    ------
+    MissingExtraError
+        Pictures cannot be made here at all.
+    """
+    load_library("PIL.Image")
+    codes = _orientations(store, facts.plan_id)
+    images = [image for image in facts.images if _key(image.path) in codes]
+    kept = set()
+    with store.workplace(FOLDER) as place:
+        for number, image in enumerate(images, start=1):
+            code = codes[_key(image.path)]
+            name = _name(image.source, code)
+            kept.add(name)
+            yield _find(place, image, code, name)
+            if on_made:
+                on_made(number, len(images))
+        _forget_others(store, kept)
+
+
+def _key(path: str) -> str:
+    """Return the name of an image in a dataset, without its extension."""
+    return path.rpartition("/")[2].partition(".")[0]
+
+
+def _orientations(store: Store, plan_id: str) -> dict[str, str]:
+    """Return the code of each image that has a sidecar with one."""
+    codes = {}
+    for output in store.load_plan(plan_id).outputs:
+        if output.step is Step.SIDECARS and not output.asset.endswith(PHOTO_SUFFIX):
+            told = json.loads(output.text).get("OrientationStringXYZ", "")
+            code = normalise_orientation(told) if isinstance(told, str) else None
+            if code:
+                codes[_key(output.path)] = code
+    return codes
+
+
+def _name(source: str, code: str) -> str:
+    data = json.dumps([source, stamp_text(source), code, STRIP_VERSION])
+    return f"{blake2b(data.encode(), digest_size=16).hexdigest()}.jpg"
+
+
+def _find(place: Workplace, image: Image, code: str, name: str) -> Thumbnail:
+    """Return the picture that is kept, or a new one."""
+    with suppress(FileNotFoundError), open(place.store.path(FOLDER, name), "rb") as file:
+        return Thumbnail(image, code, file.read(), "")
+    try:
+        preview = compose_preview(read_volume(os.path.realpath(image.source), image.source))
+    except SpimpackError as error:
+        return Thumbnail(image, code, b"", str(error))
+    jpeg = draw_strip(preview, code)
+    place.write(f"{FOLDER}/{name}", jpeg)
+    return Thumbnail(image, code, jpeg, "")
+
+
+def _forget_others(store: Store, kept: set[str]) -> None:
+    with suppress(FileNotFoundError):
+        for name in os.listdir(store.path(FOLDER)):
+            if name not in kept:
+                os.unlink(store.path(FOLDER, name))

@@ -1,0 +1,147 @@
+"""What Neuroglancer and napari are told of an image."""
+
+import json
+import re
+import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from workspace import Workspace
+
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.demo.images import (
+    DemoImage,
+    compose_pyramid,
+    write_imaris,
+    write_ome_tiff,
+    write_ome_zarr,
+    write_ozx,
+)
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.qc.napari_layers import add_layers
+from spimpack_tasks.qc.neuroglancer import compose_state
+from spimpack_tasks.qc.preview import find_contrast
+from spimpack_tasks.qc.sources.base import open_levels
+from spimpack_tasks.qc.volume import read_volume
+from spimpack_tasks.readers.formats import format_of
+
+IMAGE = DemoImage(("autof", "β"), (12, 50, 70), (4.0, 2.6, 0.5), levels=2)
+PYRAMID = compose_pyramid(IMAGE)
+FULL = PYRAMID[0].voxels
+
+
+@pytest.mark.parametrize("ngff", ["0.4", "0.5"])
+def test_the_state_names_source_channels_and_sizes(ngff, tmp_path):
+    write_ome_zarr(tmp_path / "a b.ome.zarr", IMAGE, ngff=ngff)
+    state = compose_state(str(tmp_path / "a b.ome.zarr"), "https://example.org/data/")
+    assert state["dimensions"] == {"x": [5e-7, "m"], "y": [2.6e-6, "m"], "z": [4e-6, "m"]}
+    assert state["position"] == [35, 25, 6]
+    scheme = "zarr2" if ngff == "0.4" else "zarr3"
+    for number, layer in enumerate(state["layers"]):
+        assert layer["source"] == f"{scheme}://https://example.org/data/a%20b.ome.zarr/"
+        assert layer["type"] == "image"
+        assert layer["localDimensions"] == {"c'": [1, ""]}
+        assert layer["localPosition"] == [number]
+        assert layer["blend"] == "additive"
+        low, bright = map(int, re.search(r"range=\[(\d+), (\d+)\]", layer["shader"]).groups())
+        assert (low, bright) == pytest.approx(find_contrast(FULL[number]), abs=1)
+    assert [layer["name"] for layer in state["layers"]] == ["autof", "β"]
+    colours = [re.search('default="(#.{6})"', layer["shader"])[1] for layer in state["layers"]]
+    assert colours == ["#00ff00", "#ff00ff"]
+
+
+def test_an_image_of_a_dataset_is_named_from_the_datasets_folder(tmp_path, capsys):
+    workspace = Workspace(tmp_path)
+    workspace.add_row("b.ome.zarr", subject="02", acquisition="4x")
+    workspace.run()
+    image = next(workspace.out.glob("sub-02/micr/*.ome.zarr"))
+    assert main(["view", str(image), "--neuroglancer"]) == ExitCode.OK
+    state = json.loads(capsys.readouterr().out)
+    expected = f"zarr3://http://127.0.0.1:8000/sub-02/micr/{image.name}/"
+    assert {layer["source"] for layer in state["layers"]} == {expected}
+    # All voxels are alike; a range needs two values.
+    assert "range=[0, 1]" in state["layers"][0]["shader"]
+
+
+def test_channels_of_one_name_are_told_apart(tmp_path):
+    same = DemoImage(("a", "a"), (2, 8, 8), (1.0, 1.0, 1.0), levels=1)
+    write_ome_zarr(tmp_path / "a.ome.zarr", same, ngff="0.4")
+    state = compose_state(str(tmp_path / "a.ome.zarr"))
+    assert [layer["name"] for layer in state["layers"]] == ["a (1)", "a (2)"]
+
+
+def test_a_group_within_is_named(tmp_path):
+    write_ome_zarr(tmp_path / "a.ome.zarr" / "0", IMAGE, ngff="0.4")
+    (tmp_path / "a.ome.zarr" / ".zattrs").write_text('{"bioformats2raw.layout": 3}')
+    (tmp_path / "a.ome.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
+    layer = compose_state(str(tmp_path / "a.ome.zarr"))["layers"][0]
+    assert layer["source"] == "zarr2://http://127.0.0.1:8000/a.ome.zarr/0/"
+
+
+def test_neuroglancer_wants_a_directory(tmp_path, capsys):
+    write_imaris(tmp_path / "a.ims", IMAGE)
+    assert main(["view", str(tmp_path / "a.ims"), "--neuroglancer"]) == ExitCode.BAD_INPUT
+    assert "is no OME-Zarr directory" in capsys.readouterr().err
+
+
+def test_without_napari_the_extra_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "napari", None)
+    assert main(["view", str(tmp_path / "a.ims")]) == ExitCode.BAD_INPUT
+    assert capsys.readouterr().err == (
+        "spimpack: napari is not installed; install it with: pip install 'spimpack_tasks[view]'\n"
+    )
+
+
+WRITERS = {
+    "a.ims": lambda path: write_imaris(path, IMAGE),
+    "a.ome.zarr": lambda path: write_ome_zarr(path, IMAGE, ngff="0.4"),
+    "a.ozx": lambda path: write_ozx(path, IMAGE),
+    "a.ome.tif": lambda path: write_ome_tiff(path, IMAGE),
+}
+
+
+class Viewer:
+    """What napari's viewer would be told; napari is too large for the tests' environment."""
+
+    def __init__(self):
+        self.layers, self.dims = [], SimpleNamespace()
+
+    def add_image(self, data, *, multiscale, **told):
+        levels = data if multiscale else [data]
+        self.layers.append(SimpleNamespace(levels=levels, multiscale=multiscale, **told))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_napari_gets_each_channel_with_its_sizes(name, tmp_path):
+    path = tmp_path / name
+    WRITERS[name](path)
+    viewer = Viewer()
+    with open_levels(str(path), format_of(name).name) as levels:
+        add_layers(viewer, read_volume(str(path)), levels)
+        for number, layer in enumerate(viewer.layers):
+            assert layer.name == ("autof", "β")[number]
+            assert layer.axis_labels == ["z", "y", "x"]
+            assert layer.scale == [4.0, 2.6, 0.5]
+            assert layer.units == ["µm"] * 3
+            assert layer.contrast_limits == find_contrast(FULL[number])
+            assert layer.colormap == ("#00ff00", "#ff00ff")[number]
+            assert layer.multiscale == (name != "a.ome.tif")
+            for level, expected in zip(layer.levels, PYRAMID, strict=False):
+                assert np.array_equal(np.asarray(level), expected.voxels[number])
+            assert np.array_equal(np.asarray(layer.levels[0][3, 5:9]), FULL[number][3, 5:9])
+
+
+@pytest.mark.skipif(not find_spec("napari"), reason="napari is not installed")
+def test_napari_itself_takes_the_layers(tmp_path):
+    from napari.components import ViewerModel  # needs no display
+
+    write_imaris(tmp_path / "a.ims", IMAGE)
+    viewer = ViewerModel()
+    with open_levels(str(tmp_path / "a.ims"), "Imaris") as levels:
+        add_layers(viewer, read_volume(str(tmp_path / "a.ims")), levels)
+        assert [layer.name for layer in viewer.layers] == ["autof", "β"]
+        assert [tuple(layer.scale) for layer in viewer.layers] == [(4.0, 2.6, 0.5)] * 2
+        assert viewer.layers[1].colormap.map(1.0)[0].tolist() == [1, 0, 1, 1]
+        assert {str(unit) for unit in viewer.layers[0].units} == {"micrometer"}
