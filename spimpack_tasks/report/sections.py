@@ -186,7 +186,7 @@ def images(facts: Facts) -> Iterator[str]:
             status = _status(change.verdict, change.reasons)
             yield f"<tr><td>{safe(change.path)}{status}<td>{group}<td></tr>"
     yield "</tbody></table>"
-    yield '<p class="quiet">To look at one: <code>spimpack view IMAGE</code> opens it in napari, and'
+    yield '<p class="quiet">To look at one: <code>spimpack view IMAGE</code> opens it in napari;'
     yield "<code>spimpack view IMAGE --neuroglancer</code> prints a state for Neuroglancer.</p>"
 
 
