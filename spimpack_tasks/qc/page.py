@@ -105,7 +105,7 @@ def _facts(page: QcPage) -> str:
         "spacing": page.preview.spacing_um_xyz,
         "code": page.codes[0],
         "channels": [
-            {"colour": channel.colour, "black": 0, "white": channel.white, "on": True}
+            {"colour": channel.colour, "black": channel.black, "white": channel.white, "on": True}
             for channel in page.preview.channels
         ],
         "views": [

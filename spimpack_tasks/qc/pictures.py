@@ -51,24 +51,41 @@ def encode_png(picture: Any) -> bytes:
 
 def draw_strip(preview: Preview, code: str) -> bytes:
     """Return the three middle slices side by side, with the letters of their edges, as a JPEG."""
-    image, draw = load_library("PIL.Image"), load_library("PIL.ImageDraw")
-    strip = image.new("RGB", STRIP_SIZE)
-    pen = draw.Draw(strip)
-    font = load_library("PIL.ImageFont").load_default(_LETTER)
+    strip = load_library("PIL.Image").new("RGB", STRIP_SIZE)
     for number, view in enumerate(VIEWS):
-        picture = draw_slice(preview, code, view, STRIP_SIDE)
-        centre = (number * (_BOX + _GAP) + _BOX // 2, _BOX // 2)
-        half = (picture.width // 2, picture.height // 2)
-        strip.paste(picture, (centre[0] - half[0], centre[1] - half[1]))
-        across, up = (n + _LETTER // 2 + 1 for n in half)
-        for letter, x, y in (
-            (view.left, -across, 0),
-            (view.right, across, 0),
-            (view.top, 0, -up),
-            (view.bottom, 0, up),
-        ):
-            place = (centre[0] + x, centre[1] + y)
-            pen.text(place, letter, fill="white", font=font, anchor="mm")
+        picture = frame_slice(draw_slice(preview, code, view, STRIP_SIDE), view, STRIP_SIDE)
+        strip.paste(picture, (number * (_BOX + _GAP), 0))
     data = BytesIO()
     strip.save(data, "JPEG", quality=_JPEG_QUALITY)
     return data.getvalue()
+
+
+def frame_slice(picture: Any, view: View, side: int, letter: int = _LETTER) -> Any:
+    """Return a slice in the middle of a black square, with the letters of its edges around it.
+
+    Parameters
+    ----------
+    picture
+        As `draw_slice` returns it for `side`.
+    view
+        How the slice lies.
+    side
+        Pixels of the square without the letters.
+    letter
+        Pixels of a letter.
+    """
+    box = side + 2 * letter
+    framed = load_library("PIL.Image").new("RGB", (box, box))
+    half = (picture.width // 2, picture.height // 2)
+    framed.paste(picture, (box // 2 - half[0], box // 2 - half[1]))
+    pen = load_library("PIL.ImageDraw").Draw(framed)
+    font = load_library("PIL.ImageFont").load_default(letter)
+    across, up = (n + letter // 2 + 1 for n in half)
+    for text, x, y in (
+        (view.left, -across, 0),
+        (view.right, across, 0),
+        (view.top, 0, -up),
+        (view.bottom, 0, up),
+    ):
+        pen.text((box // 2 + x, box // 2 + y), text, fill="white", font=font, anchor="mm")
+    return framed

@@ -41,7 +41,9 @@ class Channel:
     high: float
     """Value of the source that is 255 in the preview."""
     white: int
-    """Value in the preview that is shown at full brightness; 0 is black."""
+    """Value in the preview that is shown at full brightness."""
+    black: int = 0
+    """Value in the preview up to which nothing is shown."""
 
     @property
     def bright(self) -> float:

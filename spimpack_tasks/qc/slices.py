@@ -97,7 +97,8 @@ def add_colours(planes: Bytes, channels: Sequence[Channel]) -> Bytes:
     numpy = load_library("numpy")
     total = numpy.zeros((*planes.shape[1:], 3), numpy.float32)
     for plane, channel in zip(planes, channels, strict=True):
-        share = numpy.clip(plane.astype(numpy.float32) / max(channel.white, 1), 0, 1)
+        dark, bright = channel.black, max(channel.white, channel.black + 1)
+        share = numpy.clip((plane.astype(numpy.float32) - dark) / (bright - dark), 0, 1)
         total += share[..., None] * numpy.array(list(bytes.fromhex(channel.colour[1:])))
     picture: Bytes = numpy.clip(numpy.rint(total), 0, 255).astype(numpy.uint8)
     return picture

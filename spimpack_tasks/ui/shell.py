@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.editing.desk import Desk
 
-PAGES = ("description", "scans", "participants", "save", "run")
+PAGES = ("description", "scans", "orientation", "participants", "save", "run")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""
 
 
