@@ -138,6 +138,12 @@ def test_what_happened_can_be_seen_as_described(tmp_path):
     assert (tmp_path / "bids" / ".spimpack" / "report.html").is_file()
 
 
+def test_the_orientation_can_be_checked_as_described(tmp_path):
+    place_example(tmp_path)
+    compare(DOCS / "how-to" / "check-the-orientation.md", tmp_path)
+    assert (tmp_path / "pages" / "AS001.html").is_file()
+
+
 def test_a_machine_can_be_checked_as_described(tmp_path):
     compare(DOCS / "how-to" / "check-a-machine.md", tmp_path)
 

@@ -230,6 +230,18 @@ def test_the_task_does_again_what_is_no_longer_right(workers, source, tmp_path):
     assert os.listdir(page.parent) == ["page.html"]
 
 
+def test_a_name_that_is_no_text_is_known_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = os.fsdecode(b"caf\xe9 \xe2\x80\xae.ims")
+    write_imaris(tmp_path / source, IMAGE)
+    assert build(source, "page.html", 1)[0]
+    assert WriteQcReport(source=source, page="page.html").complete()
+    write(source)
+    write(source)
+    (page,) = tmp_path.glob("spimpack-qc/*")
+    assert r"caf\udce9" in page.read_text(encoding="utf-8")
+
+
 def test_another_version_makes_the_page_anew(source, tmp_path, monkeypatch):
     page = tmp_path / "page.html"
     assert build(source, page, 1)[0]

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from html import unescape
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ExitCode, SpimpackError, suggestion
+from spimpack_tasks.errors import ExitCode, SpimpackError, printable, suggestion
 from spimpack_tasks.files.pages import read_head, write_page_at
 from spimpack_tasks.model.orientation import ORIENTATION_CODES, normalise_orientation
 from spimpack_tasks.qc.page import GENERATOR, QcPage, candidates_for, compose_page
@@ -64,7 +64,7 @@ def default_place(source: str) -> str:
 def made_from(source: str, codes: tuple[str, ...]) -> str:
     """Return what tells apart two pages that differ, as JSON."""
     data = json.dumps([source, stamp_text(source), codes, __version__])
-    return f"{source} {blake2b(data.encode(errors='surrogatepass'), digest_size=12).hexdigest()}"
+    return f"{printable(source)} {blake2b(data.encode(), digest_size=12).hexdigest()}"
 
 
 def is_right(source: str, path: str, codes: tuple[str, ...]) -> bool:
@@ -111,7 +111,7 @@ def check_default_place(source: str, path: str) -> None:
         There is one.
     """
     told = _told(path)
-    if told and told.rpartition(" ")[0] != source:
+    if told and told.rpartition(" ")[0] != printable(source):
         message = f"{path} is the page of another image of that name; choose a file with --output"
         raise QcRefusedError(message)
 

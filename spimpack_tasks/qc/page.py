@@ -85,8 +85,8 @@ def compose_page(page: QcPage) -> Iterator[str]:
     yield from _candidates(page)
     yield from _help()
     yield "</main>"
-    yield f"<footer><p>Made by spimpack_tasks {__version__} from <code>{safe(page.volume.source)}"
-    yield "</code>. Nothing was changed there.</p></footer>"
+    yield f"<footer><p>Made by spimpack_tasks {__version__} from"
+    yield f"<code>{safe(page.volume.source)}</code>. Nothing was changed there.</p></footer>"
     yield f'<script type="application/json" id="facts">{_facts(page)}</script>'
     packed = gzip.compress(page.preview.voxels.tobytes(), 6, mtime=0)
     yield f'<script type="text/plain" id="voxels">{b64encode(packed).decode()}</script>'

@@ -70,17 +70,14 @@ class Volume:
         axes = ", ".join(self.header.axes)
         channels, *sizes = self.voxels.shape
         shown = " x ".join(map(str, sizes))
-        taken = "whole" if max(self.steps_zyx) == 1 else f"every {_ordinals(self.steps_zyx)} voxel"
+        steps = " x ".join(map(str, self.steps_zyx))
+        taken = "whole" if max(self.steps_zyx) == 1 else f"one voxel in {steps}"
         level = f"level {self.level} of {count_of(len(self.header.shapes), 'level')}"
         return [
             f"image: {shape} ({axes}), {self.header.dtype}",
             f"read: {level}, {taken}; {self.bytes_read / 1e6:,.1f} MB",
             f"shown: {count_of(channels, 'channel')} of {shown} voxels (z, y, x)",
         ]
-
-
-def _ordinals(steps_zyx: tuple[int, int, int]) -> str:
-    return ", ".join(f"{step}. {axis}" for axis, step in zip("zyx", steps_zyx, strict=True))
 
 
 def read_volume(path: str, name: str = "") -> Volume:

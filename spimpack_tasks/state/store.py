@@ -6,6 +6,7 @@
     headers.json       what was read in the sources' headers (see `packaging.headers`)
     receipts/          what we wrote, from what (see `state.receipts`)
     checksums/         of images, where they were asked for (see `state.checksums`)
+    thumbnails/        pictures of the images (see `report.thumbnails`)
     runs/              what runs did, and when (see `state.runs`)
     locks/             locks that the kernel frees when a process dies
     tmp/<lock>/        things on the way to their place, by whoever holds the lock
