@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.editing.files import check_within
 from spimpack_tasks.editing.orienting import cells_for, first_code, first_stains
+from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.model.orientation import (
     CANONICAL,
@@ -56,7 +56,8 @@ def show(desk: Desk) -> None:
         st.info("This row names no image. Give it one on the page Scans.")
         return
     check_within(row.source, desk.roots)
-    volume, preview = _read(row.source, stamp_text(os.path.realpath(row.source)))
+    path = os.path.realpath(row.source)
+    volume, preview = _read(path, row.source, stamp_text(path))
     code = _choose_code(row, number, volume)
     views = st.container()
     preview = replace(preview, channels=_show_channels(preview, number))
@@ -77,9 +78,9 @@ def _row_name(rows: list[ScanRow], number: int) -> str:
 
 
 @st.cache_resource(max_entries=_MOST_IMAGES, show_spinner="Reading a small level of the image")
-def _read(source: str, stamp: str) -> tuple[Volume, Preview]:  # noqa: ARG001 - part of the key
+def _read(path: str, name: str, stamp: str) -> tuple[Volume, Preview]:  # noqa: ARG001 - in the key
     """Read an image, unless it was read as it is now; only the header of the volume is kept."""
-    volume = read_volume(os.path.realpath(source), source)
+    volume = read_volume(path, name)
     return replace(volume, voxels=volume.voxels[:, :1, :1, :1].copy()), compose_preview(
         volume, _MOST_VALUES
     )
