@@ -17,7 +17,7 @@ CASES = {
     "copying": (["10", "20"], "cp"),
     "import_cost": ([], "ratio"),
     "pages": (["4"], "| 4 |"),
-    "previews": (["2"], "| NIfTI | level 0 of 1 level"),
+    "previews": (["2"], "| NIfTI | the only level"),
 }
 
 

@@ -47,7 +47,8 @@ def test_the_script_draws_what_python_draws_for_all_48_codes(tab, tmp_path):
     channels = tuple(Channel(f"{n}", COLOURS[n], 0, 255, 200) for n in range(2))
     preview = Preview(voxels, phantom.spacing_um_xyz, channels)
     header = Header(("c", "z", "y", "x"), (voxels.shape,), "uint8")
-    given = {"is_spacing_known": True, "level": 0, "steps_zyx": (1, 1, 1), "bytes_read": 0}
+    given = {"is_spacing_known": True, "level": 0, "level_count": 1, "bytes_read": 0}
+    given["steps_zyx"] = (1, 1, 1)
     volume = Volume("/a/b.ims", voxels, preview.spacing_um_xyz, header=header, **given)
     path = tmp_path / "page.html"
     write_page_at(str(path), compose_page(QcPage(volume, preview, (stored, "RPI"), "x")))

@@ -15,7 +15,8 @@ RAMP = np.linspace(0, 1, 1000).reshape(1, 10, 10, 10)
 
 def preview_of(voxels, **options) -> Preview:
     header = Header(("c", "z", "y", "x"), (voxels.shape,), str(voxels.dtype))
-    given = {"is_spacing_known": True, "level": 0, "steps_zyx": (1, 1, 1), "bytes_read": 0}
+    given = {"is_spacing_known": True, "level": 0, "level_count": 1, "bytes_read": 0}
+    given["steps_zyx"] = (1, 1, 1)
     volume = Volume("a", voxels, (1.0, 1.0, 2.0), header=header, **given)
     return compose_preview(volume, **options)
 

@@ -80,7 +80,7 @@ def test_the_page_holds_the_image_and_needs_nothing_else(source, tmp_path, capsy
     path = tmp_path / "spimpack-qc" / f"{source.name}.html"
     assert capsys.readouterr().out.splitlines() == [
         "image: 1 x 2 x 8 x 20 x 30 (t, c, z, y, x), uint16",
-        "read: level 0 of 1 level, whole; 0.0 MB",
+        "read: the only level, whole; 0.0 MB",
         "shown: 2 channels of 8 x 20 x 30 voxels (z, y, x)",
         f"wrote {path}",
     ]
@@ -145,6 +145,7 @@ REFUSED = {
     "other file": (["--output", "notes.html"], "is there already, and is no page of ours"),
     "link to a page": (["--output", "link.html"], "is there already, and is no page of ours"),
     "folder": (["--output", "raw"], "is a directory"),
+    "in a dataset": (["--output", "bids/page.html"], "would be a part of the dataset"),
     "source itself": (["--output", "raw/a.ims"], "would be a part of the image"),
     "in the source": (["--output", "raw/a.ome.zarr/page.html"], "would be a part of the image"),
     "page of another": ([], "is the page of another image of that name"),
@@ -164,6 +165,8 @@ def test_a_page_is_refused_where_it_does_harm(case, tmp_path, monkeypatch, capsy
     else:
         write_imaris(source, IMAGE)
     (tmp_path / "notes.html").write_text("<p>mine</p>")
+    (tmp_path / "bids").mkdir()
+    (tmp_path / "bids" / "dataset_description.json").write_text("{}")
     write(tmp_path / "other" / "a.ims")
     (tmp_path / "link.html").symlink_to("spimpack-qc/a.ims.html")
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable, suggestion
 from spimpack_tasks.files.pages import read_head, write_page_at
 from spimpack_tasks.model.orientation import ORIENTATION_CODES, normalise_orientation
+from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.qc.page import GENERATOR, QcPage, candidates_for, compose_page
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
@@ -88,11 +89,15 @@ def check_place(source: str, path: str) -> None:
     Raises
     ------
     QcRefusedError
-        It would be in the source, or replace something else than a page of the same kind.
+        It would be in the source or in a dataset, or replace something else than such a page.
     """
     inner = os.path.relpath(os.path.realpath(path), os.path.realpath(source))
     if not inner.startswith(".."):
         message = f"{path} would be a part of the image; choose another place for the page"
+        raise QcRefusedError(message)
+    dataset = dataset_above(path)
+    if dataset and not os.path.relpath(path, dataset).startswith("."):
+        message = f"{path} would be a part of the dataset {dataset}; choose a place with --output"
         raise QcRefusedError(message)
     if os.path.isdir(path):
         message = f"{path} is a directory; give the name of a file for the page"

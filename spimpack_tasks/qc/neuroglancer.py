@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.qc.preview import COLOURS, GREY, find_contrast
 from spimpack_tasks.qc.volume import SourceUnreadableError, read_volume
 from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory
@@ -73,18 +74,9 @@ def _source_url(image: str, base_url: str) -> str:
     first = find_level_paths(open_directory(image))[0]
     group = first.rpartition("/")[0]
     scheme = "zarr3" if os.path.exists(os.path.join(image, "zarr.json")) else "zarr2"
-    path = "/".join(filter(None, [os.path.relpath(image, _served_folder(image)), group]))
+    served = dataset_above(image) or os.path.dirname(image)
+    path = "/".join(filter(None, [os.path.relpath(image, served), group]))
     return f"{scheme}://{base_url.rstrip('/')}/{quote(path)}/"
-
-
-def _served_folder(image: str) -> str:
-    """Return the dataset that an image is in, or else its folder."""
-    folder = os.path.dirname(image)
-    while not os.path.exists(os.path.join(folder, "dataset_description.json")):
-        if os.path.dirname(folder) == folder:
-            return os.path.dirname(image)
-        folder = os.path.dirname(folder)
-    return folder
 
 
 def _layers(volume: Volume, source: str) -> list[dict[str, Any]]:

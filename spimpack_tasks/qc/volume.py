@@ -52,6 +52,7 @@ class Volume:
     header: Header
     level: int
     """0 is the full resolution."""
+    level_count: int
     steps_zyx: tuple[int, int, int]
     """1, or every how manieth voxel of the level was taken."""
     bytes_read: int
@@ -60,9 +61,9 @@ class Volume:
     @property
     def channel_names(self) -> tuple[str, ...]:
         """One for each channel that is shown; where the file has none, by number."""
-        names = self.header.channel_names or ("",) * len(self.voxels)
         count = len(self.voxels)
-        return tuple(name or f"channel {n}" for n, name in enumerate(names[:count], start=1))
+        names = [*self.header.channel_names, *[""] * count][:count]
+        return tuple(name or f"channel {n}" for n, name in enumerate(names, start=1))
 
     def lines(self) -> list[str]:
         """Return what was read, for people."""
@@ -72,7 +73,8 @@ class Volume:
         shown = " x ".join(map(str, sizes))
         steps = " x ".join(map(str, self.steps_zyx))
         taken = "whole" if max(self.steps_zyx) == 1 else f"one voxel in {steps}"
-        level = f"level {self.level} of {count_of(len(self.header.shapes), 'level')}"
+        last = self.level_count - 1
+        level = f"level {self.level} of 0 to {last}" if last else "the only level"
         return [
             f"image: {shape} ({axes}), {self.header.dtype}",
             f"read: {level}, {taken}; {self.bytes_read / 1e6:,.1f} MB",
@@ -112,7 +114,7 @@ def read_volume(path: str, name: str = "") -> Volume:
         for axis, step in zip("zyx", steps, strict=True)
     ]
     spacing, is_known = _spacing(header, ratios[::-1])
-    return Volume(path, voxels, spacing, is_known, header, number, steps, bytes_read)
+    return Volume(path, voxels, spacing, is_known, header, number, len(levels), steps, bytes_read)
 
 
 def choose_level(levels: Sequence[Level]) -> int:
