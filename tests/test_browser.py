@@ -1,0 +1,164 @@
+"""The pages in a real browser, with a real server: what is typed arrives, what is run is there."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chromium import Grid, Pages, expect, open_browser
+from ui_server import UiServer, start_ui
+from workspace import Workspace, small_workspace
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = small_workspace(tmp_path / "root" / "my study")
+    workspace.write()
+    return workspace
+
+
+@pytest.fixture
+def server(workspace: Workspace) -> Iterator[UiServer]:
+    server = start_ui(workspace.root.parent)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def pages(server: UiServer) -> Iterator[Pages]:
+    with open_browser() as pages:
+        pages.open(server.url)
+        yield pages
+        assert pages.hosts == {"127.0.0.1"}
+
+
+def open_manifest(pages: Pages) -> None:
+    pages.press("my study")
+    pages.press("manifest.yml")
+    expect(pages.page.get_by_role("heading", level=1, name="Scans")).to_be_visible()
+    pages.settle()
+
+
+def edit_all(grid: Grid, edits: dict[tuple[int, str], str]) -> None:
+    for (row, column), text in edits.items():
+        grid.edit(row, column, text)
+
+
+def with_edits(table: str, edits: dict[tuple[int, str], str]) -> str:
+    lines = [line.split("\t") for line in table.splitlines()]
+    for (row, column), text in edits.items():
+        lines[row + 1][lines[0].index(column)] = text
+    return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def save(pages: Pages) -> None:
+    pages.turn_to("Save")
+    pages.press("Save 1 file")
+    expect(pages.page.get_by_text("All is saved")).to_be_visible()
+
+
+def test_from_a_manifest_to_a_dataset(workspace: Workspace, pages: Pages) -> None:
+    scans = workspace.root / "scans.tsv"
+    before, manifest = scans.read_text(), workspace.manifest.read_bytes()
+    open_manifest(pages)
+    edits = {
+        (0, "Species"): "vole",
+        (1, "acquisition"): "10x",
+        (1, "sample"): "spleen",
+        (2, "Species"): "shrew",
+    }
+    edit_all(Grid(pages, before.split("\n")[0].split("\t")), edits)
+    save(pages)
+    assert scans.read_text() == with_edits(before, edits)
+    assert workspace.manifest.read_bytes() == manifest
+
+    pages.turn_to("Run")
+    pages.press("Browse")
+    dialog = pages.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="raw").click()
+    dialog.get_by_role("button", name=str(workspace.root.parent)).click()
+    dialog.get_by_role("button", name="Choose root").click()
+    output = pages.page.get_by_label("Output folder")
+    expect(output).to_have_value(str(workspace.root.parent))
+    output.fill("bids")
+    output.press("Enter")
+    pages.settle()
+    pages.press("See what would change")
+    expect(pages.page.get_by_test_id("stMetric")).to_have_text("new3")
+    assert not (workspace.root / "bids").exists()
+    pages.press("Run")
+    expect(pages.page.get_by_text("Every image is in the dataset.")).to_be_visible()
+    images = {path.name for path in (workspace.root / "bids").rglob("sub-*_SPIM.o*")}
+    assert images == {
+        "sub-02_sample-spleen_acq-10x_SPIM.ome.zarr",
+        "sub-03_sample-brain_acq-4x_SPIM.ome.tif",
+    }
+    sidecar = next((workspace.root / "bids" / "sub-01").rglob("*_SPIM.json"))
+    assert (
+        '"vole"' in sidecar.read_text()
+        or '"vole"' in (workspace.root / "bids" / "samples.tsv").read_text()
+    )
+
+
+def test_no_edit_of_the_participants_is_lost(workspace: Workspace, pages: Pages) -> None:
+    table = workspace.root / "participants.tsv"
+    before = table.read_text()
+    open_manifest(pages)
+    pages.turn_to("Participants")
+    grid = Grid(pages, ["participant_id", "genotype"])
+    edits = {
+        (0, "genotype"): "one",
+        (1, "genotype"): "two",
+        (2, "genotype"): "three",
+        (1, "participant_id"): "sub-02",
+    }
+    edit_all(grid, dict(list(edits.items())[:2]))
+    pages.page.reload()
+    pages.settle()
+    edit_all(grid, dict(list(edits.items())[2:]))
+    for (row, column), text in edits.items():
+        expect(grid.cell(row, column)).to_have_text(text)
+    save(pages)
+    assert table.read_text() == with_edits(before, edits)
+
+
+def test_a_stranger_sees_nothing(server: UiServer, workspace: Workspace) -> None:
+    with open_browser() as pages:
+        pages.open(server.url.partition("?")[0])
+        expect(pages.page.get_by_text("This address is not complete")).to_be_visible()
+        body = pages.page.locator("body").inner_text()
+        assert str(workspace.root.parent) not in body
+        assert "my study" not in body
+
+
+FAILING = """\
+import sys
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.ui.views import start
+def fail(*_):
+    raise RuntimeError("canary 4711")
+start.show_start = fail
+sys.exit(main())
+"""
+
+
+def test_a_bug_shows_no_traceback(workspace: Workspace) -> None:
+    server = start_ui(workspace.root.parent, command=(sys.executable, "-c", FAILING))
+    try:
+        with open_browser() as pages:
+            pages.open(server.url)
+            expect(pages.page.get_by_test_id("stException")).to_be_visible()
+            text = pages.page.content()
+            assert "canary" not in text
+            assert "Traceback" not in text
+            assert "RuntimeError" not in text
+        assert re.search("RuntimeError.*canary.*4711", server.said)
+    finally:
+        server.stop()
