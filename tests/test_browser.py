@@ -85,7 +85,7 @@ def test_from_a_manifest_to_a_dataset(workspace: Workspace, pages: Pages) -> Non
     dialog.get_by_role("button", name="raw").click()
     dialog.get_by_role("button", name=str(workspace.root.parent)).click()
     dialog.get_by_role("button", name="Choose root").click()
-    output = pages.page.get_by_label("Output folder")
+    output = pages.page.get_by_role("textbox", name="Output folder")
     expect(output).to_have_value(str(workspace.root.parent))
     output.fill("bids")
     output.press("Enter")
