@@ -16,6 +16,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import tifffile
+from streamlit.testing.v1 import AppTest
+
 import spimpack_tasks
 
 if TYPE_CHECKING:
@@ -27,9 +31,6 @@ APP = Path(spimpack_tasks.__file__).parent / "ui" / "app.py"
 
 
 def write_study(folder: Path, scans: int) -> Path:
-    import numpy as np
-    import tifffile
-
     data = np.zeros((2, 4, 16, 16), "uint16")
     about = {"axes": "CZYX", "Channel": {"Name": ["a", "b"]}}
     for axis, size in (("X", 1.8), ("Y", 1.8), ("Z", 4.0)):
@@ -47,8 +48,8 @@ def write_study(folder: Path, scans: int) -> Path:
 
 
 def grid_alone(scans: int) -> None:
-    import pandas as pd
-    import streamlit as st
+    import pandas as pd  # noqa: PLC0415 - the page runs in a place of its own
+    import streamlit as st  # noqa: PLC0415 - as above
 
     frame = pd.DataFrame({f"column {n}": [str(n)] * scans for n in range(6)})
     st.data_editor(frame, key="grid", num_rows="fixed")
@@ -64,8 +65,6 @@ def median_seconds(do: Callable[[], object]) -> float:
 
 
 def measure(folder: Path, scans: int) -> tuple[float, ...]:
-    from streamlit.testing.v1 import AppTest
-
     manifest = write_study(folder, scans)
     floor = AppTest.from_function(grid_alone, args=(scans,)).run()
     floor_seconds = median_seconds(floor.run)

@@ -60,8 +60,6 @@ def show_grid(
     pick
         The rows to be picked from now on, whatever was picked before.
     """
-    import pandas as pd
-
     names = (PICK, MARK, *table.columns)
     if len(set(names)) < len(names) or "" in names:
         st.error("Columns need names, each another one. Put the header right in a text editor.")
@@ -76,35 +74,45 @@ def show_grid(
     if stale or pick is not None:
         grid = _Grid(grid.number + 1, table.columns, rows, picked)
         st.session_state[f"{name}-grid"] = grid
-    described = load_schema(name)["properties"]
-    frame = pd.DataFrame(grid.rows, columns=list(grid.columns), dtype="object")
-    signs = [marks.get(number, "") for number in range(len(rows))]
-    frame.insert(0, MARK, pd.Series(signs, dtype="object"))
-    # Of no rows pandas would take the type to be another one.
-    ticks = pd.Series([number in grid.picked for number in range(len(rows))], dtype="bool")
-    frame.insert(0, PICK, ticks)
     st.data_editor(
-        frame,
+        _frame(grid, marks),
         key=_key(name, grid),
         num_rows="fixed",
         hide_index=True,
         width="stretch",
         height=min(len(rows) + 1, MOST_ROWS_SHOWN) * ROW_HEIGHT + 3,
         disabled=[MARK],
-        column_config={
-            PICK: st.column_config.CheckboxColumn(PICK, help="Pick rows", width=40, pinned=True),
-            MARK: st.column_config.TextColumn(MARK, help="Problems", width=40, pinned=True),
-            **{
-                column: st.column_config.TextColumn(
-                    column, help=described.get(column, {}).get("description")
-                )
-                for column in grid.columns
-            },
-        },
+        column_config=_settings(name, grid.columns),
         on_change=_hand_on,
         args=(name, change),
     )
     return sorted(number for number in picked if number < len(rows))
+
+
+def _frame(grid: _Grid, marks: Mapping[int, str]) -> Any:
+    """Return what the browser is given: ticks, signs, and the cells."""
+    import pandas as pd
+
+    numbers = range(len(grid.rows))
+    # Of no rows pandas would take the type to be another one.
+    ticks = pd.Series([number in grid.picked for number in numbers], dtype="bool")
+    signs = pd.Series([marks.get(number, "") for number in numbers], dtype="object")
+    frame = pd.DataFrame(grid.rows, columns=list(grid.columns), dtype="object")
+    frame.insert(0, MARK, signs)
+    frame.insert(0, PICK, ticks)
+    return frame
+
+
+def _settings(schema: str, columns: Sequence[str]) -> dict[str, Any]:
+    described = load_schema(schema)["properties"]
+    settings: dict[str, Any] = {
+        PICK: st.column_config.CheckboxColumn(PICK, help="Pick rows", width=40, pinned=True),
+        MARK: st.column_config.TextColumn(MARK, help="Problems", width=40, pinned=True),
+    }
+    for column in columns:
+        about = described.get(column, {}).get("description")
+        settings[column] = st.column_config.TextColumn(column, help=about)
+    return settings
 
 
 def _key(name: str, grid: _Grid) -> str:
