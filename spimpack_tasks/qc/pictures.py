@@ -19,7 +19,8 @@ STRIP_SIDE = 108
 _GAP = 14
 _LETTER = 11
 _THINNEST = 4
-_BOX = STRIP_SIDE + 2 * _LETTER
+_AIR = 4
+_BOX = STRIP_SIDE + 2 * (_LETTER + _AIR)
 STRIP_SIZE = (len(VIEWS) * (_BOX + _GAP) - _GAP, _BOX)
 """Width and height in pixels."""
 _JPEG_QUALITY = 72
@@ -74,13 +75,13 @@ def frame_slice(picture: Any, view: View, side: int, letter: int = _LETTER) -> A
     letter
         Pixels of a letter.
     """
-    box = side + 2 * letter
+    box = side + 2 * (letter + _AIR)
     framed = load_library("PIL.Image").new("RGB", (box, box))
     half = (picture.width // 2, picture.height // 2)
     framed.paste(picture, (box // 2 - half[0], box // 2 - half[1]))
     pen = load_library("PIL.ImageDraw").Draw(framed)
     font = load_library("PIL.ImageFont").load_default(letter)
-    across, up = (n + letter // 2 + 1 for n in half)
+    across, up = (n + letter // 2 + _AIR // 2 for n in half)
     for text, x, y in (
         (view.left, -across, 0),
         (view.right, across, 0),

@@ -186,7 +186,8 @@ def _show_verdict(desk: Desk, row: ScanRow, number: int, volume: Volume, code: s
                 return
             desk.set_cells({(number, column): text for column, text in cells.items()})
             told = ", ".join(f"{column} is {text}" for column, text in cells.items())
-            notify(f"Row {number + 1}: {told}. Save it on the page Save.")
+            then = "as it was" if desk.is_saved else "to be saved on the page Save"
+            notify(f"Row {number + 1}: {told}; {then}.")
             st.rerun()
 
 
