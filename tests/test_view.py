@@ -133,6 +133,21 @@ def test_napari_gets_each_channel_with_its_sizes(name, tmp_path):
             assert np.array_equal(np.asarray(layer.levels[0][3, 5:9]), FULL[number][3, 5:9])
 
 
+def test_the_window_stays_until_it_is_closed(tmp_path, monkeypatch):
+    write_imaris(tmp_path / "a.ims", IMAGE)
+    viewer = Viewer()
+    looked_at = []
+
+    def wait():
+        """Look at the image as napari does: while its window is open."""
+        looked_at.extend(np.asarray(layer.levels[1]) for layer in viewer.layers)
+
+    napari = SimpleNamespace(Viewer=lambda **_: viewer, run=wait)
+    monkeypatch.setitem(sys.modules, "napari", napari)
+    assert main(["view", str(tmp_path / "a.ims")]) == ExitCode.OK
+    assert np.array_equal(looked_at, PYRAMID[1].voxels)
+
+
 @pytest.mark.skipif(not find_spec("napari"), reason="napari is not installed")
 def test_napari_itself_takes_the_layers(tmp_path):
     from napari.components import ViewerModel  # needs no display
