@@ -1,9 +1,8 @@
 """What the script of the page draws, held against Python, in a real browser."""
 
-import shutil
-
 import numpy as np
 import pytest
+from chromium import open_browser
 from test_qc_orientation import CODES, preview_of
 
 from spimpack_tasks.files.pages import write_page_at
@@ -13,7 +12,6 @@ from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, to_canonical
 from spimpack_tasks.qc.volume import Volume
 from spimpack_tasks.readers.base import Header
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 READ_PIXELS = """
 ([code, position]) => {
   state.position = position;
@@ -29,18 +27,13 @@ READ_PIXELS = """
 
 
 @pytest.fixture
-def tab():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if not CHROMIUM:
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+def pages():
+    with open_browser() as pages:
+        yield pages
 
 
 @pytest.mark.slow
-def test_the_script_draws_what_python_draws_for_all_48_codes(tab, tmp_path):
+def test_the_script_draws_what_python_draws_for_all_48_codes(pages, tmp_path):
     stored = "LSA"
     phantom = preview_of(stored)
     voxels = np.concatenate([phantom.voxels, phantom.voxels[:, ::-1] // 2])
@@ -52,7 +45,7 @@ def test_the_script_draws_what_python_draws_for_all_48_codes(tab, tmp_path):
     volume = Volume("/a/b.ims", voxels, preview.spacing_um_xyz, header=header, **given)
     path = tmp_path / "page.html"
     write_page_at(str(path), compose_page(QcPage(volume, preview, (stored, "RPI"), "x")))
-    problems = []
+    tab, problems = pages.page, []
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.on("console", lambda said: problems.extend([said.text] if said.type == "error" else []))
     tab.goto(path.as_uri())
@@ -75,3 +68,4 @@ def test_the_script_draws_what_python_draws_for_all_48_codes(tab, tmp_path):
     assert tab.text_content("#answer") == "RPI"
     tab.locator("[data-channel='0'][data-key=on]").uncheck()
     assert not problems
+    assert pages.hosts == {""}

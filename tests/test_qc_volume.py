@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -208,6 +209,17 @@ def test_the_source_is_left_as_it_was(images, name):
     before = stamps()
     read_volume(str(images / name))
     assert stamps() == before
+
+
+@each_format
+def test_the_source_is_opened_for_reading_only(images, name):
+    with open_levels(str(images / name), format_of(name).name) as levels:
+        levels[0].read(tuple(slice(0, 1) for _ in levels[0].shape))
+        for descriptor in os.listdir("/proc/self/fd"):
+            link = Path("/proc/self/fd", descriptor)
+            if os.path.lexists(link) and str(link.readlink()).startswith(str(images)):
+                flags = Path("/proc/self/fdinfo", descriptor).read_text().split()[3]
+                assert int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
 
 
 def level_of(*shape_zyx, channels=1, block=(64, 64, 64)):
