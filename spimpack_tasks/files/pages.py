@@ -13,7 +13,7 @@ from spimpack_tasks.files.atomic import discard, move_into_place
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_HEAD_BYTES = 4000
+_HEAD_BYTES = 2**16
 
 
 def safe(text: object) -> str:
