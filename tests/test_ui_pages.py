@@ -359,7 +359,7 @@ def test_a_manifest_is_opened_from_the_first_page(space, open_app):
 def test_a_manifest_is_begun_on_the_first_page(space, open_app):
     page = open_app()
     page.text_input(key="new-name").set_value("new.yml").run()
-    press(page, "Choose study")
+    press(page, "Choose the folder study")
     assert page.session_state["desk"].manifest == str(space.root / "new.yml")
     assert not (space.root / "new.yml").exists()
 
@@ -367,7 +367,7 @@ def test_a_manifest_is_begun_on_the_first_page(space, open_app):
 def test_a_name_that_leads_out_is_refused(open_app):
     page = open_app()
     page.text_input(key="new-name").set_value("../../evil.yml").run()
-    press(page, "Choose study")
+    press(page, "Choose the folder study")
     assert "outside the folders" in page.error[0].value
 
 

@@ -34,9 +34,11 @@ def show_counts(seen: Preview) -> None:
 
 def show_changes(desk: Desk, seen: Preview) -> None:
     """Show what would become of each image and file, and what a run would complain about."""
+    if seen.changes and seen.may_run:
+        _show_table(seen)
     if seen.report.problems:
         show_problems(desk, seen.report, 0)
-    if seen.changes:
+    if seen.changes and not seen.may_run:
         _show_table(seen)
 
 

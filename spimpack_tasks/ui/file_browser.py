@@ -11,6 +11,7 @@ import streamlit as st
 from spimpack_tasks.editing.browsing import Kind, list_folder
 from spimpack_tasks.editing.roots import is_within
 from spimpack_tasks.errors import SpimpackError, count_of
+from spimpack_tasks.readers.formats import format_of
 from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ def browse(key: str, roots: Sequence[str], wanted: Wanted, start: str = "") -> l
         Absolute path of the folder that is shown first, or of something in it.
     """
     folder = _folder(key, roots, start)
+    way = st.container(horizontal=True, vertical_alignment="center", gap="small")
     part = st.text_input(
         "Part of a name",
         key=f"{key}-part",
-        placeholder="Type a part of a name",
+        placeholder="Type a part of a name, or a path that begins with /",
         label_visibility="collapsed",
         icon=":material/search:",
+        on_change=_go_to,
+        args=(key, roots),
     )
     try:
         listing = list_folder(folder, roots, part)
@@ -70,14 +74,15 @@ def browse(key: str, roots: Sequence[str], wanted: Wanted, start: str = "") -> l
         st.error(plain(str(error)), icon=":material/error:")
         _enter(key, roots[0])
         return []
-    _show_way(key, listing, roots)
+    with way:
+        _show_way(key, listing, roots)
     entries = [] if wanted == FOLDER else _offered(listing, wanted)
     with st.container(height=240):
         _show_folders(key, listing)
         chosen = _show_entries(key, entries, several=wanted.several)
         _show_rest(listing, anything=bool(entries))
     if wanted == FOLDER:
-        label = f"Choose {os.path.basename(listing.folder) or listing.folder}"
+        label = f"Choose the folder {os.path.basename(listing.folder) or listing.folder}"
         is_chosen = st.button(plain(label), key=f"{key}-this", type="primary")
         return [listing.folder] if is_chosen else []
     return _confirmed(key, entries, chosen) if wanted.several else chosen
@@ -104,21 +109,30 @@ def _enter(key: str, folder: str) -> None:
     st.session_state[f"{key}-part"] = ""
 
 
+def _go_to(key: str, roots: Sequence[str]) -> None:
+    """Enter the folder that was typed, or that of the file that was."""
+    typed = os.path.expanduser(st.session_state[f"{key}-part"].strip())
+    if not typed.startswith("/"):
+        return
+    # What lies outside is not looked at; to list it is refused, in words.
+    is_file = is_within(typed, roots) and (os.path.isfile(typed) or format_of(typed) is not None)
+    _enter(key, os.path.dirname(typed) if is_file else typed)
+
+
 def _show_way(key: str, listing: Listing, roots: Sequence[str]) -> None:
     """Show the folders that lead to this one, each of which can be entered."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        others = [root for root in roots if root not in listing.parents]
-        for folder in (*others, *listing.parents):
-            is_root = folder in (listing.parents[0], *others)
-            st.button(
-                plain(folder if is_root else os.path.basename(folder)),
-                key=f"{key}-way-{folder}",
-                icon=":material/home:" if is_root else ":material/chevron_right:",
-                type="tertiary",
-                disabled=folder == listing.folder,
-                on_click=_enter,
-                args=(key, folder),
-            )
+    others = [root for root in roots if root not in listing.parents]
+    for folder in (*others, *listing.parents):
+        is_root = folder in (listing.parents[0], *others)
+        st.button(
+            plain(folder if is_root else os.path.basename(folder)),
+            key=f"{key}-way-{folder}",
+            icon=":material/home:" if is_root else ":material/chevron_right:",
+            type="tertiary",
+            disabled=folder == listing.folder,
+            on_click=_enter,
+            args=(key, folder),
+        )
 
 
 def _show_folders(key: str, listing: Listing) -> None:
@@ -164,13 +178,9 @@ def _confirmed(key: str, entries: Sequence[Entry], chosen: list[str]) -> list[st
     with st.container(horizontal=True):
         label = f"Choose {count_of(len(chosen), what)}"
         is_confirmed = st.button(label, key=f"{key}-done", type="primary", disabled=not chosen)
-        st.button(
-            f"Select all {len(entries):,}",
-            key=f"{key}-all",
-            disabled=not entries,
-            on_click=_pick_all,
-            args=(key, entries),
-        )
+        if entries:
+            label = f"Select all {len(entries):,}"
+            st.button(label, key=f"{key}-all", on_click=_pick_all, args=(key, entries))
     return chosen if is_confirmed else []
 
 

@@ -19,6 +19,7 @@ from spimpack_tasks.running.request import RunRequest
 from spimpack_tasks.ui.changes import show_changes, show_counts
 from spimpack_tasks.ui.file_browser import FOLDER, browse
 from spimpack_tasks.ui.run_status import show_run
+from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
 from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 TITLE = "Run"
 ICON = ":material/play_arrow:"
 
-_KEPT, _PREVIEW = "run-kept", "run-preview"
+_KEPT, _PREVIEW, _DIALOG = "run-kept", "run-preview", "run-output"
 _ABOUT = {
     "symlink": "links to the images",
     "symlink-tree": "links, and folders of links for OME-Zarr",
@@ -98,8 +99,8 @@ def _ask(desk: Desk) -> RunRequest | None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input("Output folder", key="run-output")
-            if st.button("Browse", icon=":material/folder_open:"):
-                _browse(desk)
+            icon = ":material/folder_open:"
+            st.button("Browse", icon=icon, on_click=open_dialog, args=(_DIALOG,))
         left, middle, right = st.columns([2, 1, 2])
         left.selectbox(
             "Backend",
@@ -111,6 +112,8 @@ def _ask(desk: Desk) -> RunRequest | None:
         with right:
             _show_switches()
     _keep(desk)
+    if is_open(_DIALOG):
+        _browse(desk)
     try:
         return _request(desk)
     except SpimpackError as error:
@@ -201,10 +204,11 @@ def _first(desk: Desk) -> dict[str, object]:
     }
 
 
-@st.dialog("Output folder", width="medium")
+@st.dialog("Output folder", width="medium", on_dismiss=close_dialog)
 def _browse(desk: Desk) -> None:
     st.caption("Choose a folder. A new one in it can be typed behind its name afterwards.")
     start = os.path.join(desk.folder, st.session_state[_KEPT]["run-output"])
     for path in browse("run-browse", desk.roots, FOLDER, start):
         st.session_state["run-chosen"] = path
+        close_dialog()
         st.rerun()
