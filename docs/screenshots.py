@@ -29,7 +29,9 @@ MOST_BYTES = 150_000
 def main() -> int:
     """Take all pictures, and tell what was taken."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--width", type=int, default=1280, help="of the window (default: 1280)")
+    parser.add_argument(
+        "--width", type=int, default=1280, help="of the window, at least 800 (default: 1280)"
+    )
     parser.add_argument("--to", type=Path, default=ROOT / "docs" / "images", metavar="DIR")
     arguments = parser.parse_args()
     arguments.to.mkdir(parents=True, exist_ok=True)

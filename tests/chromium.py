@@ -72,6 +72,9 @@ class Pages:
     def turn_to(self, title: str) -> None:
         """Go to another page by the menu."""
         menu = self.page.get_by_test_id("stSidebarNav")
+        unfold = self.page.get_by_test_id("stExpandSidebarButton")
+        if unfold.is_visible():  # in a narrow window
+            unfold.click()
         menu.get_by_role("link", name=title, exact=True).click()
         expect(self.page.get_by_role("heading", level=1, name=title)).to_be_visible()
         self.settle()

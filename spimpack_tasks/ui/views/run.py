@@ -101,16 +101,15 @@ def _ask(desk: Desk) -> RunRequest | None:
             st.text_input("Output folder", key="run-output")
             icon = ":material/folder_open:"
             st.button("Browse", icon=icon, on_click=open_dialog, args=(_DIALOG,))
-        left, middle, right = st.columns([2, 1, 2])
+        left, right = st.columns([3, 1])
         left.selectbox(
             "Backend",
             list(BACKENDS),
             key="run-backend",
             format_func=lambda name: f"{name}: {_ABOUT[name]}" if name in _ABOUT else name,
         )
-        middle.number_input("Processes", 1, max(1, os.cpu_count() or 1), key="run-workers")
-        with right:
-            _show_switches()
+        right.number_input("Processes", 1, max(1, os.cpu_count() or 1), key="run-workers")
+        _show_switches()
     _keep(desk)
     if is_open(_DIALOG):
         _browse(desk)
@@ -123,12 +122,14 @@ def _ask(desk: Desk) -> RunRequest | None:
 
 def _show_switches() -> None:
     links = st.session_state["run-backend"].startswith("symlink")
-    st.toggle("Relative links", key="run-relative", disabled=not links)
     missing = why_no_validator()
-    st.toggle("Validate afterwards", key="run-validates", disabled=bool(missing))
+    with st.container(horizontal=True):
+        st.toggle("Relative links", key="run-relative", disabled=not links)
+        st.toggle("Validate afterwards", key="run-validates", disabled=bool(missing))
+        overwrites = st.toggle("Overwrite what stands in the way", key="run-overwrite")
     if missing:
         st.caption(plain(missing))
-    if st.toggle("Overwrite what stands in the way", key="run-overwrite"):
+    if overwrites:
         st.caption(
             ":material/warning: Files that you made or changed are lost where an output belongs at "
             "their place. Sources are never touched."
