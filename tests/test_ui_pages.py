@@ -16,7 +16,7 @@ import spimpack_tasks
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
 
-VIEWS = ("description", "scans", "participants", "save")
+VIEWS = ("description", "scans", "orientation", "participants", "save")
 APP = os.path.join(os.path.dirname(spimpack_tasks.__file__), "ui", "app.py")
 
 
@@ -27,6 +27,7 @@ def show(manifest: str, root: str, name: str) -> None:
 
     from spimpack_tasks.editing.desk import open_desk
     from spimpack_tasks.ui import session
+    from spimpack_tasks.ui.shell import show_page
 
     names = ("description", "scans", "participants", "save")
     pages = {each: st.Page(lambda: None, title=each, url_path=each) for each in names}
@@ -36,7 +37,7 @@ def show(manifest: str, root: str, name: str) -> None:
     if "pick" in st.session_state:
         session.jump_to(*st.session_state.pop("pick"))
     session.show_notice()
-    import_module(f"spimpack_tasks.ui.views.{name}").show(desk)
+    show_page(import_module(f"spimpack_tasks.ui.views.{name}"), desk)
 
 
 @pytest.fixture
@@ -91,6 +92,7 @@ STATES = {
         "sidecar_defaults: 3\nscans_tsv: 1\n"
     ),
     "comma-separated": lambda root: (root / "scans.tsv").write_text("subject,sample\n01,brain\n"),
+    "an image that is not there": lambda root: (root / "raw" / "a.ims").unlink(),
     "columns of one name": lambda root: (root / "scans.tsv").write_text("a\ta\t\n1\t2\t3\n"),
     "columns of our names": lambda root: (root / "scans.tsv").write_text("!\tsubject\n1\t2\n"),
     "not text": lambda root: (root / "scans.tsv").write_bytes(b"\xff\x00"),
@@ -105,11 +107,7 @@ STATES = {
 @pytest.mark.parametrize("state", STATES)
 def test_a_page_shows_what_there_is(space, name, state):
     STATES[state](space.root)
-    try:
-        open_page(space, name)
-    except AssertionError:
-        # Only what the shell says in words may end a page.
-        assert state in {"comma-separated", "not text"}
+    open_page(space, name)
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -119,7 +117,7 @@ def test_a_page_changes_nothing_by_being_shown(space, name):
     assert page.session_state["desk"].is_saved
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", ["description", "scans", "participants", "save"])
 def test_problems_are_those_of_the_command_line(space, name):
     path = space.root / "scans.tsv"
     path.write_text(path.read_text().replace("RPI", "RPX").replace("\t01\t", "\t*_1\t"))

@@ -26,6 +26,8 @@ PACKAGE = "spimpack_tasks"
 EXTRAS = {
     "images": "headers of Imaris and NIfTI, the demo, and zarrnii for voxels",
     "bids": "the official BIDS validator: bids-validate, demo",
+    "ui": "the web pages: ui",
+    "view": "napari: view",
 }
 """Extras for users, and what each is for."""
 

@@ -72,7 +72,7 @@ def _pages_of(desk: Desk) -> dict[str, StreamlitPage]:
     for name in PAGES:
         page: Page = import_module(f"spimpack_tasks.ui.views.{name}")
         pages[name] = st.Page(
-            partial(_show, page, desk),
+            partial(show_page, page, desk),
             title=page.TITLE,
             icon=page.ICON,
             url_path=name,
@@ -90,7 +90,7 @@ def _arguments() -> tuple[tuple[str, ...], str]:
     return roots, manifest
 
 
-def _show(page: Page, desk: Desk) -> None:
+def show_page(page: Page, desk: Desk) -> None:
     """Show a page; what the user, or the disk, is to blame for is said in words."""
     try:
         page.show(desk)
