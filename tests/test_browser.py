@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from chromium import Grid, Pages, expect, open_browser
+from cluster import free_port
 from ui_server import UiServer, start_ui
 from workspace import Workspace, small_workspace
+
+import spimpack_tasks
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +142,45 @@ def test_a_stranger_sees_nothing(server: UiServer, workspace: Workspace) -> None
         body = pages.page.locator("body").inner_text()
         assert str(workspace.root.parent) not in body
         assert "my study" not in body
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("nobody listens")
+
+
+def test_started_by_hand_only_this_machine_sees_something(workspace: Workspace) -> None:
+    """Streamlit listens to the network then, unless it is told not to."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing, but chooses an address
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        address = probe.getsockname()[0]
+    port, app = free_port(), Path(spimpack_tasks.__file__).parent / "ui" / "app.py"
+    options = [
+        f"--server.port={port}",
+        "--server.headless=true",
+        "--browser.gatherUsageStats=false",
+    ]
+    command = [sys.executable, "-m", "streamlit", "run", str(app), *options]
+    root = f"--root={workspace.root.parent}"
+    with subprocess.Popen([*command, "--", root], stdout=subprocess.DEVNULL) as served:
+        try:
+            wait_for(port)
+            with open_browser() as pages:
+                pages.open(f"http://127.0.0.1:{port}")
+                expect(pages.page.get_by_role("button", name="my study").first).to_be_visible()
+                pages.open(f"http://{address}:{port}")
+                expect(pages.page.get_by_text("This address is not complete")).to_be_visible()
+                assert "my study" not in pages.page.locator("body").inner_text()
+        finally:
+            served.terminate()
 
 
 FAILING = """\

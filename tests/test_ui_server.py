@@ -17,6 +17,7 @@ from ui_server import UiServer, start_ui
 import spimpack_tasks
 from spimpack_tasks.cli import ui
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.ui import access
 from spimpack_tasks.ui.access import VARIABLE
 
 APP = Path(spimpack_tasks.__file__).parent / "ui" / "app.py"
@@ -217,6 +218,22 @@ def test_with_the_token_the_pages_are_shown_and_keep_it(
     page.run()
     assert page.title
     assert page.query_params["token"] == "right"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_ours"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("192.0.2.1", False),
+        ("::ffff:192.0.2.1", False),
+        ("2001:db8::1", False),
+    ],
+)
+def test_an_address_of_this_machine_is_known(address: str, *, is_ours: bool) -> None:
+    assert access._is_loopback(address) == is_ours
 
 
 def test_started_by_hand_the_pages_are_for_this_machine(

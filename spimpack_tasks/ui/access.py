@@ -8,6 +8,7 @@ by hand there is none; then the pages are shown to this machine alone, under its
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import os
 
 import streamlit as st
@@ -40,5 +41,13 @@ def _has_token(token: str) -> bool:
 def _is_local() -> bool:
     name = st.context.headers.get("Host", "").rpartition(":")
     host = name[0] if name[2].isdecimal() else "".join(name)
-    # Of a client on this machine there is no address.
-    return not isinstance(st.context.ip_address, str) and host in _OWN_NAMES
+    address = st.context.ip_address
+    # Of most clients on this machine there is no address.
+    return host in _OWN_NAMES and not (isinstance(address, str) and not _is_loopback(address))
+
+
+def _is_loopback(text: str) -> bool:
+    """Tell whether an address is loopback, also as IPv6 writes one of IPv4."""
+    address = ipaddress.ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
