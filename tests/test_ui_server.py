@@ -17,8 +17,8 @@ from ui_server import UiServer, start_ui
 import spimpack_tasks
 from spimpack_tasks.cli import ui
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.running.process import TOKEN_VARIABLE
 from spimpack_tasks.ui import access
-from spimpack_tasks.ui.access import VARIABLE
 
 APP = Path(spimpack_tasks.__file__).parent / "ui" / "app.py"
 
@@ -178,7 +178,7 @@ def test_roots(
     seen = []
     monkeypatch.setattr(ui, "_serve", lambda _, page: seen.extend(page))
     monkeypatch.setattr(ui, "_announce", lambda *_: None)
-    monkeypatch.setenv(ui.TOKEN, "")
+    monkeypatch.setenv(TOKEN_VARIABLE, "")
     names = {"cwd": tmp_path / "cwd", "parent": tmp_path}
     assert main(["ui", *(text.format(**names) for text in given)]) == 0
     wanted = [f"--root={root.format(**names)}" for root in roots]
@@ -197,7 +197,7 @@ def open_pages(monkeypatch: pytest.MonkeyPatch, root: Path, **query: str) -> App
 def test_without_the_token_nothing_is_shown(
     given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "right")
+    monkeypatch.setenv(TOKEN_VARIABLE, "right")
     page = open_pages(monkeypatch, tmp_path, **given)
     assert [error.value for error in page.error] == [
         "This address is not complete. Use the one that spimpack ui has printed."
@@ -210,7 +210,7 @@ def test_without_the_token_nothing_is_shown(
 def test_with_the_token_the_pages_are_shown_and_keep_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "right")
+    monkeypatch.setenv(TOKEN_VARIABLE, "right")
     page = open_pages(monkeypatch, tmp_path, token="right")
     assert page.title
     assert not page.error
@@ -239,5 +239,5 @@ def test_an_address_of_this_machine_is_known(address: str, *, is_ours: bool) -> 
 def test_started_by_hand_the_pages_are_for_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     assert open_pages(monkeypatch, tmp_path).title

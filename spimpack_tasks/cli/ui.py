@@ -11,12 +11,12 @@ import sys
 import threading
 import time
 import webbrowser
-from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import spimpack_tasks
 from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
+from spimpack_tasks.running.process import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 HELP = "edit a manifest and its tables in a browser, package, and look at the result"
 
 ADDRESS = "127.0.0.1"
-TOKEN = "SPIMPACK_UI_TOKEN"  # noqa: S105 - the name of a variable, see `ui.access`
 PORTS = range(8501, 8521)
 """Tried one after the other, so that the address mostly stays the same."""
 
@@ -81,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     port = arguments.port or _free_port()
     _check_port(port)
     token = secrets.token_urlsafe(24)
-    os.environ[TOKEN] = token
+    os.environ[TOKEN_VARIABLE] = token
     url = f"http://{ADDRESS}:{port}/?token={token}"
     opens = not arguments.no_browser and _has_display()
     threading.Thread(target=_announce, args=(url, port, opens), daemon=True).start()
@@ -153,14 +152,8 @@ def _announce(url: str, port: int, opens: bool) -> None:  # noqa: FBT001 - of a 
 
 
 def _answers(port: int) -> bool:
-    connection = HTTPConnection(ADDRESS, port, timeout=1)
-    try:
-        connection.request("GET", "/_stcore/health")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+    with socket.socket() as probe:
+        return probe.connect_ex((ADDRESS, port)) == 0
 
 
 def _from_elsewhere(port: int) -> str:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from spimpack_tasks.running.request import RunRequest
 
 TAIL_BYTES = 2**16
-SECRETS = ("SPIMPACK_UI_TOKEN",)
-"""Variables of the environment that are not for a run."""
+TOKEN_VARIABLE = "SPIMPACK_UI_TOKEN"  # noqa: S105 - a name
+"""The variable of the environment that holds the token of the pages: not for a run, and not for a
+command line, which all users of a machine can see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class PackagingRun:
 
     def _start(self, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
         told, tell = os.pipe()
-        kept = {name: text for name, text in environment.items() if name not in SECRETS}
+        kept = {name: text for name, text in environment.items() if name != TOKEN_VARIABLE}
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell, and arguments that were checked
                 [sys.executable, "-I", leash.__file__, str(tell), *self.request.command()],

@@ -13,15 +13,15 @@ import os
 
 import streamlit as st
 
-VARIABLE = "SPIMPACK_UI_TOKEN"
-"""The variable of the environment that holds the token; a command line would show it to all."""
+from spimpack_tasks.running.process import TOKEN_VARIABLE
+
 _PARAMETER, _ADMITTED = "token", "admitted"
 _OWN_NAMES = frozenset({"", "localhost", "127.0.0.1", "[::1]"})
 
 
 def stop_strangers() -> None:
     """Show nothing but a refusal to whoever may not see the pages."""
-    token = os.environ.get(VARIABLE, "")
+    token = os.environ.get(TOKEN_VARIABLE, "")
     if not (_has_token(token) if token else _is_local()):
         st.error("This address is not complete. Use the one that spimpack ui has printed.")
         st.stop()
