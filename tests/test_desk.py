@@ -96,6 +96,8 @@ def test_saving_writes_the_edits_and_nothing_else(space, desk):
     desk.set_value(("dataset_description", "Name"), "New: name")
     changes = {os.path.basename(c.path): (c.is_new, c.added, c.removed) for c in desk.changes()}
     assert changes == {"manifest.yml": (False, 1, 1), "scans.tsv": (False, 2, 2)}
+    told = [change.cells for change in desk.changes()]
+    assert told == [(), ("line 3, subject: 02 -> 07", "line 4, Species: rat -> hamster")]
     assert sorted(map(os.path.basename, desk.save())) == ["manifest.yml", "scans.tsv"]
     wanted = scans.replace("\t02\t", "\t07\t").replace("rat", "hamster")
     assert (space.root / "scans.tsv").read_text() == wanted

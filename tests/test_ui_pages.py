@@ -294,7 +294,10 @@ def test_saving_shows_the_difference_first(space):
     assert "All is saved" in page.success[0].value
     page.session_state["desk"].set_cells({(0, "Species"): "vole"})
     well(page.run())
-    assert "+raw/a.ims" in page.code[0].value
+    assert page.code[0].value == "line 2, Species: mouse -> vole"
+    (toggle,) = [each for each in page.toggle if each.label == "Whole lines"]
+    well(toggle.set_value(True).run())
+    assert "+raw/a.ims" in page.code[1].value
     assert "vole" not in (space.root / "scans.tsv").read_text()
     press(page, "Save 1 file")
     assert "vole" in (space.root / "scans.tsv").read_text()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.atomic import write_new
+from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.packaging.load import shown
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class FileChange:
     removed: int
     diff: str
     """In the unified format."""
+    cells: tuple[str, ...] = ()
+    """Of a table that keeps its rows and columns: each cell that becomes another one, in words."""
 
 
 class OpenFiles:
@@ -97,7 +100,8 @@ class OpenFiles:
         lines = list(unified_diff(old, new, f"{name} on disk", f"{name} to be saved", lineterm=""))
         added = sum(line.startswith("+") for line in lines[2:])
         removed = sum(line.startswith("-") for line in lines[2:])
-        return FileChange(path, before is None, added, removed, "\n".join(lines))
+        cells = tuple(_cell_changes(old, new)) if path.endswith(".tsv") else ()
+        return FileChange(path, before is None, added, removed, "\n".join(lines), cells)
 
     def save(self) -> list[str]:
         """Write what was edited, and return the paths.
@@ -191,6 +195,17 @@ def _decode(path: str, data: bytes) -> str:
 
 def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").split("\n")
+
+
+def _cell_changes(old: list[str], new: list[str]) -> Iterator[str]:
+    """Yield what becomes of each cell, where no row and no column came or went."""
+    before, after = (parse_tsv("\n".join(lines), "", Report()) for lines in (old, new))
+    if before is None or after is None or before.columns != after.columns or len(old) != len(new):
+        return
+    for row, changed in zip(before.rows, after.rows, strict=False):
+        for column, was, becomes in zip(before.columns, row.cells, changed.cells, strict=True):
+            if was != becomes:
+                yield f"line {row.line}, {column}: {was or '(empty)'} -> {becomes or '(empty)'}"
 
 
 def _write_aside(place: str, data: bytes) -> str:

@@ -31,7 +31,10 @@ def show(desk: Desk) -> None:
     for change in changes:
         what = "new file" if change.is_new else f"+{change.added} -{change.removed} lines"
         with st.expander(f"**{plain(shown(change.path))}**: {what}", expanded=True):
-            st.code(change.diff, language="diff")
+            if change.cells:
+                st.code("\n".join(change.cells), language=None, wrap_lines=True)
+            if not change.cells or st.toggle("Whole lines", key=f"lines-{change.path}"):
+                st.code(change.diff, language="diff")
     if changes:
         _show_buttons(desk, len(changes))
     draft = desk.check()
