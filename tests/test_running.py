@@ -154,7 +154,7 @@ def test_a_stopped_run_ends_and_the_next_one_goes_on(workers: int, tmp_path: Pat
     assert members(group)
     run.stop()
     run.stop()
-    assert run.wait(PATIENCE_S)
+    assert run.wait(PATIENCE_S), (run.summary(), run.messages(), run.standing())
     assert members(group) == []
     assert ending_of(run).words == "Stopped. What is done stays; run it again to go on."
     placed = [path for path, (kind, _) in tree_of(workspace.out).items() if kind == "link"]

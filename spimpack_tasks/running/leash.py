@@ -17,12 +17,21 @@ import sys
 import threading
 from contextlib import suppress
 
-STEPS = ((signal.SIGINT, 15.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, None))
+STEPS = (
+    # Python loses one that comes while it forks a worker, or runs what an object has to do last.
+    (signal.SIGINT, 1.0),
+    (signal.SIGINT, 4.0),
+    (signal.SIGINT, 10.0),
+    (signal.SIGTERM, 5.0),
+    (signal.SIGKILL, None),
+)
 """What is sent to all processes of the command, and how many seconds it then has to end."""
 
 
 def main(descriptor: int, command: list[str]) -> int:
     """Run a command until it ends, or standard input does."""
+    # A server that a script has put into the background has this signal ignored, as its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(  # noqa: S603 - no shell, and arguments that were checked
         command, stdin=subprocess.DEVNULL, process_group=0
     )
