@@ -73,7 +73,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     ours = {str(p.relative_to(ROOT)) for p in ROOT.glob("spimpack_tasks/**/*.py")}
     ours |= {str(p.relative_to(ROOT)) for p in ROOT.glob("spimpack_tasks/schemas/*.json")}
     ours |= {"spimpack_tasks/py.typed", "spimpack_tasks/report/style.css"}
-    ours |= {"spimpack_tasks/ui/icon.svg"}
+    ours |= {
+        "spimpack_tasks/ui/icon.svg",
+        "spimpack_tasks/qc/page.css",
+        "spimpack_tasks/qc/page.js",
+    }
     assert {name for name in names if ".dist-info/" not in name} == ours
     assert sum(name.endswith("/licenses/LICENSE") for name in names) == 1
 

@@ -152,8 +152,14 @@ def _announce(url: str, port: int, opens: bool) -> None:  # noqa: FBT001 - of a 
 
 
 def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((ADDRESS, port)) == 0
+    """Tell whether the server says that it is well."""
+    request = f"GET /_stcore/health HTTP/1.0\r\nHost: {ADDRESS}:{port}\r\n\r\n"
+    try:
+        with socket.create_connection((ADDRESS, port), timeout=5) as connection:
+            connection.sendall(request.encode())
+            return b" 200 " in connection.recv(100)
+    except OSError:
+        return False
 
 
 def _from_elsewhere(port: int) -> str:
