@@ -189,8 +189,10 @@ def assets_are_alike(facts: Facts) -> Iterator[Problem]:
     for code, column, what, trait in _TRAITS:
         firsts: dict[str, PlacedAsset] = {}
         for placed in facts.images:
+            if not placed.asset.source:
+                continue  # of what it would become nothing is known
             first = firsts.setdefault(placed.asset.entities["sample"], placed)
-            if trait(placed.asset) != trait(first.asset) and placed.asset.source:
+            if trait(placed.asset) != trait(first.asset):
                 here, there = trait(placed.asset), trait(first.asset)
                 message = f"{what} {here}, but {there} in {_line(first.record.where(column))}"
                 place, hint = placed.record.where(column), "SPIMquant stops at such a mixture"
