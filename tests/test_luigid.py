@@ -129,6 +129,8 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
         tasks_below(PackageDataset(**where, backend=backend, checksum=True), found)
     tasks_below(PackageAndValidate(**where), found)
     tasks_below(PackageAndValidate(**where).validation(), found)
+    source, page = str(workspace.root / "raw" / "a.ims"), str(tmp_path / "page.html")
+    tasks_below(spimpack_tasks.WriteQcReport(source=source, page=page), found)
     for base in (LinkAssets, MakeAssets):
         tasks_below(base(**where), found)
     wanted = [
