@@ -1,0 +1,125 @@
+"""The codecs that chunks can have in an OME-Zarr made here, and how chunks come by them.
+
+A deflated chunk of HDF5 is a zlib stream. Zarr v3 knows gzip, not zlib, and both hold the same
+deflated data (RFC 1950, 1952): so only the frame is exchanged. The CRC-32 of the new frame needs
+the data to be inflated once, which also checks the Adler-32 of the old one: what is damaged does
+not go on.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""Deflate, no name, no time, unknown system: equal data make equal bytes."""
+_ZLIB_HEAD, _ZLIB_TAIL = 2, 4
+
+
+class DamagedChunkError(Exception):
+    """A chunk of the source cannot be decoded; the message says why."""
+
+
+class Codec(Protocol):
+    """Encodes chunks. All methods may be called by several threads at once."""
+
+    def rewrap(self, deflated: bytes, size: int) -> Sequence[bytes]:
+        """Return the chunk of a zlib stream that holds `size` bytes, in parts.
+
+        Raises
+        ------
+        DamagedChunkError
+            It is no sound zlib stream of that size.
+        """
+
+    def encode(self, data: bytes) -> Sequence[bytes]:
+        """Return the chunk of bytes that are not compressed, in parts."""
+
+    def v3(self) -> dict[str, Any]:
+        """Return the codec as the metadata of Zarr v3 have it."""
+
+    def v2(self) -> dict[str, Any]:
+        """Return the compressor as the metadata of Zarr v2 have it."""
+
+
+def inflate(deflated: bytes, size: int) -> bytes:
+    """Return the data of a zlib stream that holds `size` bytes.
+
+    Raises
+    ------
+    DamagedChunkError
+        It is no sound zlib stream of that size.
+    """
+    import deflate
+
+    try:
+        data: bytes = deflate.zlib_decompress(deflated, size)
+    except (deflate.DeflateError, ValueError, MemoryError) as error:
+        message = "its compressed data are damaged"
+        raise DamagedChunkError(message) from error
+    if len(data) != size:
+        message = f"it holds {len(data):,} bytes instead of {size:,}"
+        raise DamagedChunkError(message)
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Gzip:
+    """Gzip: what every reader of Zarr knows, and what a deflated chunk becomes without effort."""
+
+    level: int = 2
+    """Imaris has 2."""
+
+    def rewrap(self, deflated: bytes, size: int) -> Sequence[bytes]:
+        """Exchange the frame of a zlib stream."""
+        import deflate
+
+        data = inflate(deflated, size)
+        tail = struct.pack("<II", deflate.crc32(data), size & 0xFFFFFFFF)
+        return _GZIP_HEAD, memoryview(deflated)[_ZLIB_HEAD:-_ZLIB_TAIL], tail
+
+    def encode(self, data: bytes) -> Sequence[bytes]:
+        """Compress data."""
+        import deflate
+
+        body = deflate.deflate_compress(data, self.level)
+        return _GZIP_HEAD, body, struct.pack("<II", deflate.crc32(data), len(data) & 0xFFFFFFFF)
+
+    def v3(self) -> dict[str, Any]:
+        """Return the codec of Zarr v3."""
+        return {"name": "gzip", "configuration": {"level": self.level}}
+
+    def v2(self) -> dict[str, Any]:
+        """Return the compressor of Zarr v2."""
+        return {"id": "gzip", "level": self.level}
+
+
+@dataclass(frozen=True, slots=True)
+class Blosc:
+    """Blosc with Zstandard and bits shuffled: smaller, and faster to read."""
+
+    itemsize: int
+
+    def rewrap(self, deflated: bytes, size: int) -> Sequence[bytes]:
+        """Inflate, and compress anew."""
+        return self.encode(inflate(deflated, size))
+
+    def encode(self, data: bytes) -> Sequence[bytes]:
+        """Compress data."""
+        from numcodecs import blosc
+
+        # In a thread that is not the main one Blosc uses no threads of its own.
+        return (blosc.compress(data, b"zstd", 1, blosc.BITSHUFFLE, 0, self.itemsize),)
+
+    def v3(self) -> dict[str, Any]:
+        """Return the codec of Zarr v3."""
+        settings = {"cname": "zstd", "clevel": 1, "shuffle": "bitshuffle", "blocksize": 0}
+        return {"name": "blosc", "configuration": settings | {"typesize": self.itemsize}}
+
+    def v2(self) -> dict[str, Any]:
+        """Return the compressor of Zarr v2."""
+        return {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 0}

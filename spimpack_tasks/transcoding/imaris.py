@@ -1,0 +1,157 @@
+"""Where the chunks of an Imaris file lie, and what they are compressed with.
+
+Facts: Imaris file format 5.5 and ImarisWriter. Each level has a dataset for each time point and
+channel; it is padded to whole chunks, and `ImageSize` of the channel has the true size. The chunks
+of a dataset are looked up all at once: asking HDF5 for one after the other takes hours for a large
+file. The file is only ever read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.readers.base import HeaderError, load_library, read_header
+from spimpack_tasks.transcoding.codecs import DamagedChunkError, inflate
+from spimpack_tasks.transcoding.layout import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from spimpack_tasks.readers.base import Header
+    from spimpack_tasks.transcoding.codecs import Codec
+    from spimpack_tasks.transcoding.layout import Shape
+
+_DEFLATE = 1
+"""Number of the filter in HDF5."""
+_DECODED_CHUNK = (32, 128, 128)
+"""Of data that HDF5 does not keep in chunks, along z, y, x."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """One dataset: its chunks, where they can be taken as they are."""
+
+    dataset: Any
+    offsets: Any
+    """Place in the file of each chunk of the grid z, y, x; -1 where there is none."""
+    lengths: Any
+    is_deflated: bool
+    """Whether the chunks are zlib streams and nothing else."""
+
+
+class ImarisChunks:
+    """The voxels of an Imaris file, chunk by chunk."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.header: Header = read_header(path, "Imaris")
+        h5py = load_library("h5py")
+        self._file = h5py.File(path, "r", swmr=False, locking="best-effort")
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        times, channels = self.header.shapes[0][:2]
+        self._stored = {
+            (level, time, channel): self._index(level, time, channel)
+            for level in range(len(self.header.shapes))
+            for time in range(times)
+            for channel in range(channels)
+        }
+        self.dtype = self._stored[0, 0, 0].dataset.dtype
+        self.levels = [self._level(number) for number in range(len(self.header.shapes))]
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+        self._file.close()
+
+    def _index(self, level: int, time: int, channel: int) -> _Stored:
+        import h5py
+        import numpy as np
+
+        name = f"DataSet/ResolutionLevel {level}/TimePoint {time}/Channel {channel}/Data"
+        dataset = self._file.get(name)
+        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3:
+            raise HeaderError(self.path, f"has no three-dimensional '{name}'")
+        if dataset.chunks is None:
+            return _Stored(dataset, None, None, is_deflated=False)
+        creation = dataset.id.get_create_plist()
+        filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
+        userblock = self._file.userblock_size
+        if filters != [_DEFLATE] or userblock or dataset.fillvalue:
+            return _Stored(dataset, None, None, is_deflated=False)
+        grid = [-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
+        offsets, lengths = np.full(grid, -1, "int64"), np.zeros(grid, "int64")
+        masks = []
+
+        def note(chunk: Any) -> None:
+            place = tuple(o // n for o, n in zip(chunk.chunk_offset, dataset.chunks, strict=True))
+            offsets[place], lengths[place] = chunk.byte_offset, chunk.size
+            masks.append(chunk.filter_mask)
+
+        dataset.id.chunk_iter(note)
+        return _Stored(dataset, offsets, lengths, is_deflated=not any(masks))
+
+    def _level(self, number: int) -> Level:
+        chunks = self._stored[number, 0, 0].dataset.chunks or _DECODED_CHUNK
+        return Level(self.header.shapes[number], (1, 1, *chunks))
+
+    def encoded(self, level: int, place: Shape, codec: Codec) -> Sequence[bytes] | None:
+        """Return the chunk at a place of a level's grid, in parts; `None` if all of it is zero.
+
+        Raises
+        ------
+        DamagedChunkError
+            The source's chunk is damaged.
+        """
+        time, channel, *inner = place
+        stored = self._stored[level, time, channel]
+        form = self.levels[level]
+        same_chunks = stored.dataset.chunks == form.chunk[2:]
+        size = form.chunk_voxels * self.dtype.itemsize
+        try:
+            if stored.is_deflated and same_chunks and stored.dataset.dtype == self.dtype:
+                return self._rewrapped(stored, tuple(inner), size, codec)
+            return self._decoded(stored, tuple(inner), form, codec)
+        except (DamagedChunkError, OSError) as error:
+            z, y, x = inner
+            where = f"level {level}, time point {time}, channel {channel}, chunk {z}/{y}/{x} (z/y/x)"
+            message = f"{self.path}: {where}: {error}"
+            raise DamagedChunkError(message) from error
+
+    def _rewrapped(
+        self, stored: _Stored, inner: Shape, size: int, codec: Codec
+    ) -> Sequence[bytes] | None:
+        offset, length = int(stored.offsets[inner]), int(stored.lengths[inner])
+        if offset < 0:
+            return None
+        deflated = os.pread(self._descriptor, length, offset)
+        if len(deflated) != length:
+            message = "the file ends before its end"
+            raise DamagedChunkError(message)
+        return codec.rewrap(deflated, size)
+
+    def _decoded(
+        self, stored: _Stored, inner: Shape, form: Level, codec: Codec
+    ) -> Sequence[bytes] | None:
+        import numpy as np
+
+        sizes = form.chunk[2:]
+        starts = [at * n for at, n in zip(inner, sizes, strict=True)]
+        region = tuple(slice(start, start + n) for start, n in zip(starts, sizes, strict=True))
+        values = stored.dataset[region]
+        chunk = np.zeros(sizes, self.dtype)
+        chunk[tuple(slice(n) for n in values.shape)] = values
+        data = chunk.tobytes()
+        return codec.encode(data) if data.strip(b"\0") else None

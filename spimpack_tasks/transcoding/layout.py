@@ -1,0 +1,65 @@
+"""How the voxels of a multiscale image are cut into chunks and shards.
+
+All axes are t, c, z, y, x. A chunk holds one time point of one channel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Shape: TypeAlias = tuple[int, ...]
+
+SHARD_SIDE = 512
+"""A shard is a file of its own: at most so many voxels a side, and one chunk at least."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution level."""
+
+    shape: Shape
+    """Sizes along t, c, z, y, x."""
+    chunk: Shape
+    """Sizes of a chunk, `(1, 1, z, y, x)`."""
+
+    @cached_property
+    def grid(self) -> Shape:
+        """Number of chunks along each axis."""
+        return tuple(-(-n // size) for n, size in zip(self.shape, self.chunk, strict=True))
+
+    @cached_property
+    def shard(self) -> Shape:
+        """Number of chunks along each axis of a shard."""
+        return tuple(
+            1 if size == 1 and axis < 2 else min(count, max(SHARD_SIDE // size, 1))
+            for axis, (count, size) in enumerate(zip(self.grid, self.chunk, strict=True))
+        )
+
+    @property
+    def shard_grid(self) -> Shape:
+        """Number of shards along each axis."""
+        return tuple(-(-n // size) for n, size in zip(self.grid, self.shard, strict=True))
+
+    @property
+    def chunk_voxels(self) -> int:
+        """Number of voxels of a chunk."""
+        return math.prod(self.chunk)
+
+    def shards(self) -> Iterator[Shape]:
+        """Yield the place of each shard in the grid of shards."""
+        yield from product(*map(range, self.shard_grid))
+
+    def chunks_of(self, shard: Shape) -> Iterator[Shape | None]:
+        """Yield the place of each chunk of a shard, `None` for one beyond the image's edge."""
+        starts = [place * size for place, size in zip(shard, self.shard, strict=True)]
+        for inner in product(*map(range, self.shard)):
+            place = tuple(start + step for start, step in zip(starts, inner, strict=True))
+            inside = all(at < count for at, count in zip(place, self.grid, strict=True))
+            yield place if inside else None

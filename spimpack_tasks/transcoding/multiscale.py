@@ -1,0 +1,153 @@
+"""The metadata of an OME-Zarr: what a reader must know of axes, levels, channels and orientation.
+
+Facts: OME-Zarr (NGFF) 0.4 and 0.5, Zarr v2 and v3, and RFC-4 for the orientation of axes. Where the
+orientation is known it is written in both ways that readers look for: as RFC-4 has it, and as
+`xyz_orientation`. What is not known is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spimpack_tasks.transcoding.codecs import Codec
+    from spimpack_tasks.transcoding.layout import Level
+
+AXES = (("t", "time"), ("c", "channel"), ("z", "space"), ("y", "space"), ("x", "space"))
+
+_TOWARDS = {
+    "R": "left-to-right",
+    "L": "right-to-left",
+    "A": "posterior-to-anterior",
+    "P": "anterior-to-posterior",
+    "S": "inferior-to-superior",
+    "I": "superior-to-inferior",
+}
+"""What RFC-4 calls the direction in which an index increases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How a channel is shown."""
+
+    label: str
+    colour: str
+    """Six hexadecimal digits."""
+    window: tuple[float, float]
+    """The values shown as black and as full colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is known of an image besides its voxels."""
+
+    name: str
+    levels: tuple[Level, ...]
+    spacing_um_zyx: tuple[float | None, float | None, float | None]
+    """Distance of voxels of the first level; `None` where it is not known."""
+    channels: tuple[Channel, ...]
+    orientation_xyz: str | None = None
+
+    def spacings_zyx(self) -> list[tuple[float, ...]]:
+        """Return the distance of voxels of each level, 1 where it is not known.
+
+        Each voxel of a level is made of a whole number of voxels of the first, so its size is that
+        many times theirs, whatever is left over at the far edge.
+        """
+        first = self.levels[0].shape[2:]
+        known = [step if step is not None else 1.0 for step in self.spacing_um_zyx]
+        spacings = []
+        for level in self.levels:
+            steps = (_step(n, m) for n, m in zip(first, level.shape[2:], strict=True))
+            spacings.append(tuple(u * step for u, step in zip(known, steps, strict=True)))
+        return spacings
+
+
+def _step(size: int, smaller: int) -> int:
+    """Return how many voxels of an axis were joined to one, a power of two, odd rests dropped."""
+    step = 1
+    while size > smaller:
+        size //= 2
+        step *= 2
+    return step
+
+
+def multiscales(image: Image) -> list[dict[str, Any]]:
+    """Return the multiscales of the attributes."""
+    known = dict(zip("zyx", image.spacing_um_zyx, strict=True))
+    axes: list[dict[str, Any]] = []
+    for name, kind in AXES:
+        axis: dict[str, Any] = {"name": name, "type": kind}
+        if known.get(name) is not None:
+            axis["unit"] = "micrometer"
+        if kind == "space" and image.orientation_xyz:
+            letter = image.orientation_xyz["xyz".index(name)]
+            axis["orientation"] = {"type": "anatomical", "value": _TOWARDS[letter]}
+        axes.append(axis)
+    spacings = image.spacings_zyx()
+    datasets = []
+    for number, spacing in enumerate(spacings):
+        shift = [(step - first) / 2 for step, first in zip(spacing, spacings[0], strict=True)]
+        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, 1.0, *spacing]}]
+        transforms.append({"type": "translation", "translation": [0.0, 0.0, *shift]})
+        datasets.append({"path": str(number), "coordinateTransformations": transforms})
+    return [{"name": image.name, "axes": axes, "datasets": datasets}]
+
+
+def omero(image: Image, largest: float) -> dict[str, Any]:
+    """Return how the channels are shown; `largest` is the largest value of the data type."""
+    channels = [
+        {
+            "label": channel.label,
+            "color": channel.colour,
+            "active": True,
+            "window": {
+                "min": 0.0,
+                "max": largest,
+                "start": channel.window[0],
+                "end": channel.window[1],
+            },
+        }
+        for channel in image.channels
+    ]
+    return {"channels": channels}
+
+
+def group_v3(image: Image, largest: float) -> dict[str, Any]:
+    """Return zarr.json of the image, OME-Zarr 0.5."""
+    ome = {"version": "0.5", "multiscales": multiscales(image), "omero": omero(image, largest)}
+    attributes: dict[str, Any] = {"ome": ome}
+    if image.orientation_xyz:
+        attributes["xyz_orientation"] = image.orientation_xyz
+    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def array_v3(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
+    """Return zarr.json of one level: chunks in shards."""
+    endian = {"endian": "big" if dtype.byteorder == ">" else "little"}
+    bytes_codec: dict[str, Any] = {"name": "bytes"}
+    if dtype.itemsize > 1:
+        bytes_codec["configuration"] = endian
+    sharding = {
+        "chunk_shape": list(level.chunk),
+        "codecs": [bytes_codec, codec.v3()],
+        "index_codecs": [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {"name": "crc32c"},
+        ],
+        "index_location": "end",
+    }
+    shard = [n * size for n, size in zip(level.shard, level.chunk, strict=True)]
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(level.shape),
+        "data_type": dtype.name,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": 0.0 if dtype.kind == "f" else 0,
+        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+        "dimension_names": [name for name, _ in AXES],
+        "attributes": {},
+    }
