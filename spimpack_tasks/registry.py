@@ -18,12 +18,24 @@ BACKENDS = {
     "symlink-tree": "spimpack_tasks.packaging.backends.symlink_tree:SymlinkTreeAssets",
     "hardlink": "spimpack_tasks.packaging.backends.hardlink:HardlinkAssets",
     "copy": "spimpack_tasks.packaging.backends.copy:CopyAssets",
+    "ome-zarr": "spimpack_tasks.packaging.backends.ome_zarr:OmeZarrAssets",
 }
 """Backend name to `module:class`."""
 
 
-def has_backend(name: str) -> bool:
+def split_settings(choice: str) -> tuple[str, dict[str, str]]:
+    """Return the name of a backend, and its settings, of a choice such as `ome-zarr:codec=blosc`.
+
+    A setting without a value is empty.
+    """
+    name, _, text = choice.partition(":")
+    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+    return name, {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def has_backend(choice: str) -> bool:
     """Tell whether a backend of that name is there, here or in another installed package."""
+    name, _ = split_settings(choice)
     if name not in BACKENDS:
         # Looking through all installed packages is slow, so it is done for strange names only.
         for entry in entry_points(group="spimpack_tasks.backends"):
@@ -32,14 +44,15 @@ def has_backend(name: str) -> bool:
 
 
 @cache
-def load_backend(name: str) -> type[LinkAssets]:
-    """Return the task class of a backend that is there.
+def load_backend(choice: str) -> type[LinkAssets]:
+    """Return the task class of a backend that is there; settings make no difference.
 
     Raises
     ------
     KeyError
         There is none of that name.
     """
+    name, _ = split_settings(choice)
     if not has_backend(name):
         raise KeyError(name)
     module, _, attribute = BACKENDS[name].partition(":")

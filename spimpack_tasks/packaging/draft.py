@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from spimpack_tasks.packaging.plan import identify, make_plan
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
 from spimpack_tasks.packaging.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.readers.formats import stamp_source
-from spimpack_tasks.registry import load_backend
+from spimpack_tasks.registry import has_backend, load_backend, split_settings
 from spimpack_tasks.state.store import Store, parts_of
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
 
@@ -236,7 +236,8 @@ def _make_draft(
         return Draft(options, refused_id(report), report)
     inputs = load_inputs(options.manifest, report, edited)
     headers = headers or Headers(Store(options.output_dir))
-    facts = Facts(options, inputs, _read_assets(inputs, headers, report))
+    placed = _read_assets(inputs, headers, report)
+    facts = Facts(options, inputs, _as_packaged(placed, options.backend))
     for rule in RULES:
         report.extend(rule(facts))
     if report.errors or (options.strict and report.warnings):
@@ -270,6 +271,19 @@ def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[Place
     photos = list(_read_rows(inputs.photos, photo_reader))
     inputs.sources = [*reader.looked_for, *photo_reader.looked_for]
     return [*images, *photos]
+
+
+def _as_packaged(assets: list[PlacedAsset], choice: str) -> list[PlacedAsset]:
+    """Return the assets with the extensions that a backend gives them."""
+    if not has_backend(choice) or not load_backend(choice).settings:
+        return assets
+    backend, (_, settings) = load_backend(choice), split_settings(choice)
+    changed = []
+    for placed in assets:
+        extension, is_valid = backend.extension_of(placed.asset, settings)
+        asset = replace(placed.asset, extension=extension, valid_in_bids=is_valid)
+        changed.append(placed._replace(asset=asset))
+    return changed
 
 
 def _read_rows(

@@ -17,7 +17,7 @@ from spimpack_tasks.packaging.description import (
 from spimpack_tasks.packaging.serialise import json_text
 from spimpack_tasks.packaging.tables import compose_participants, compose_samples, compose_scans
 from spimpack_tasks.readers.formats import write_stamp
-from spimpack_tasks.registry import load_backend
+from spimpack_tasks.registry import load_backend, split_settings
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _asset_outputs(
     yield _text(_sidecar_path(path, asset), Step.SIDECARS, json_text(sidecar), asset=asset)
     backend = load_backend(name)
     relative_to = None if root is None else os.path.join(root, os.path.dirname(path))
-    target = backend.describe_target(asset.source, relative_to)
+    target = backend.describe_target(asset, relative_to, split_settings(name)[1])
     made_from = [WRITER_VERSIONS[Step.ASSETS], name, backend.version, target, asset.stamp]
     yield Output(
         path,

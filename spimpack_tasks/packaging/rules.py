@@ -16,7 +16,7 @@ from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
-from spimpack_tasks.registry import BACKENDS, has_backend, load_backend
+from spimpack_tasks.registry import BACKENDS, has_backend, load_backend, split_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -282,10 +282,27 @@ def options_are_known(facts: Facts) -> Iterator[Problem]:
         hint = suggestion(options.backend, BACKENDS) or f"one of: {', '.join(BACKENDS)}"
         message = f"{options.backend!r} is not a backend"
         yield Problem("option.backend", line, "--backend", message, hint)
-    elif options.relative_symlinks and not load_backend(options.backend).makes_symlinks:
+        return
+    yield from _settings_are_known(options.backend)
+    if options.relative_symlinks and not load_backend(options.backend).makes_symlinks:
         message = f"has no effect with the backend {options.backend}"
         key, hint = "--relative-symlinks", "leave it out"
         yield Problem("option.relative", line, key, message, hint, Severity.WARNING)
+
+
+def _settings_are_known(choice: str) -> Iterator[Problem]:
+    name, settings = split_settings(choice)
+    known = load_backend(choice).settings
+    line, key = Place("command line"), "--backend"
+    for setting, value in settings.items():
+        if setting not in known:
+            hint = suggestion(setting, known) or f"{name} has {', '.join(known) or 'none'}"
+            message = f"{setting!r} is not a setting of {name}"
+            yield Problem("option.setting", line, key, message, hint)
+        elif value not in known[setting]:
+            message = f"{value!r} is nothing that {setting} of {name} can be"
+            hint = f"one of: {', '.join(known[setting])}"
+            yield Problem("option.setting", line, key, message, hint)
 
 
 def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:

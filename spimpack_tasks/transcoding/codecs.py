@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+Parts: TypeAlias = "Sequence[bytes | bytearray | memoryview]"
+"""The bytes of an encoded chunk."""
 
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Deflate, no name, no time, unknown system: equal data make equal bytes."""
@@ -27,7 +30,7 @@ class DamagedChunkError(Exception):
 class Codec(Protocol):
     """Encodes chunks. All methods may be called by several threads at once."""
 
-    def rewrap(self, deflated: bytes, size: int) -> Sequence[bytes]:
+    def rewrap(self, deflated: bytes, size: int) -> Parts:
         """Return the chunk of a zlib stream that holds `size` bytes, in parts.
 
         Raises
@@ -36,7 +39,7 @@ class Codec(Protocol):
             It is no sound zlib stream of that size.
         """
 
-    def encode(self, data: bytes) -> Sequence[bytes]:
+    def encode(self, data: bytes | bytearray) -> Parts:
         """Return the chunk of bytes that are not compressed, in parts."""
 
     def v3(self) -> dict[str, Any]:
@@ -46,7 +49,7 @@ class Codec(Protocol):
         """Return the compressor as the metadata of Zarr v2 have it."""
 
 
-def inflate(deflated: bytes, size: int) -> bytes:
+def inflate(deflated: bytes, size: int) -> bytearray:
     """Return the data of a zlib stream that holds `size` bytes.
 
     Raises
@@ -57,7 +60,7 @@ def inflate(deflated: bytes, size: int) -> bytes:
     import deflate
 
     try:
-        data: bytes = deflate.zlib_decompress(deflated, size)
+        data = deflate.zlib_decompress(deflated, size)
     except (deflate.DeflateError, ValueError, MemoryError) as error:
         message = "its compressed data are damaged"
         raise DamagedChunkError(message) from error
@@ -74,7 +77,7 @@ class Gzip:
     level: int = 2
     """Imaris has 2."""
 
-    def rewrap(self, deflated: bytes, size: int) -> Sequence[bytes]:
+    def rewrap(self, deflated: bytes, size: int) -> Parts:
         """Exchange the frame of a zlib stream."""
         import deflate
 
@@ -82,7 +85,7 @@ class Gzip:
         tail = struct.pack("<II", deflate.crc32(data), size & 0xFFFFFFFF)
         return _GZIP_HEAD, memoryview(deflated)[_ZLIB_HEAD:-_ZLIB_TAIL], tail
 
-    def encode(self, data: bytes) -> Sequence[bytes]:
+    def encode(self, data: bytes | bytearray) -> Parts:
         """Compress data."""
         import deflate
 
@@ -104,11 +107,11 @@ class Blosc:
 
     itemsize: int
 
-    def rewrap(self, deflated: bytes, size: int) -> Sequence[bytes]:
+    def rewrap(self, deflated: bytes, size: int) -> Parts:
         """Inflate, and compress anew."""
         return self.encode(inflate(deflated, size))
 
-    def encode(self, data: bytes) -> Sequence[bytes]:
+    def encode(self, data: bytes | bytearray) -> Parts:
         """Compress data."""
         from numcodecs import blosc
 
@@ -123,3 +126,8 @@ class Blosc:
     def v2(self) -> dict[str, Any]:
         """Return the compressor of Zarr v2."""
         return {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 0}
+
+
+def choose_codec(name: str, itemsize: int) -> Codec:
+    """Return the codec `gzip` or `blosc`, for voxels of so many bytes."""
+    return Blosc(itemsize) if name == "blosc" else Gzip()

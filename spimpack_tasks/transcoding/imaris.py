@@ -8,22 +8,26 @@ file. The file is only ever read.
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.readers.base import HeaderError, load_library, read_header
-from spimpack_tasks.transcoding.codecs import DamagedChunkError, inflate
+from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.transcoding.layout import Level
+from spimpack_tasks.transcoding.multiscale import COLOURS, Channel, Image, largest_value
+from spimpack_tasks.transcoding.write import write_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from spimpack_tasks.readers.base import Header
-    from spimpack_tasks.transcoding.codecs import Codec
+    from spimpack_tasks.transcoding.codecs import Codec, Parts
     from spimpack_tasks.transcoding.layout import Shape
+    from spimpack_tasks.transcoding.request import Job
 
 _DEFLATE = 1
 """Number of the filter in HDF5."""
@@ -76,6 +80,16 @@ class ImarisChunks:
         os.close(self._descriptor)
         self._file.close()
 
+    def channel(self, number: int, label: str) -> Channel:
+        """Return how a channel is shown: colour and range as Imaris has them, if it does."""
+        section = self._file.get(f"DataSetInfo/Channel {number}")
+        colour = _numbers(section, "Color", 3)
+        window = _numbers(section, "ColorRange", 2)
+        letters = "".join(f"{round(min(max(part, 0), 1) * 255):02X}" for part in colour)
+        largest = largest_value(self.dtype)
+        low, high = (window[0], window[1]) if window else (0.0, largest)
+        return Channel(label, letters or COLOURS[number % len(COLOURS)], (low, high))
+
     def _index(self, level: int, time: int, channel: int) -> _Stored:
         import h5py
         import numpy as np
@@ -107,7 +121,7 @@ class ImarisChunks:
         chunks = self._stored[number, 0, 0].dataset.chunks or _DECODED_CHUNK
         return Level(self.header.shapes[number], (1, 1, *chunks))
 
-    def encoded(self, level: int, place: Shape, codec: Codec) -> Sequence[bytes] | None:
+    def encoded(self, level: int, place: Shape, codec: Codec) -> Parts | None:
         """Return the chunk at a place of a level's grid, in parts; `None` if all of it is zero.
 
         Raises
@@ -126,13 +140,13 @@ class ImarisChunks:
             return self._decoded(stored, tuple(inner), form, codec)
         except (DamagedChunkError, OSError) as error:
             z, y, x = inner
-            where = f"level {level}, time point {time}, channel {channel}, chunk {z}/{y}/{x} (z/y/x)"
+            where = (
+                f"level {level}, time point {time}, channel {channel}, chunk {z}/{y}/{x} (z/y/x)"
+            )
             message = f"{self.path}: {where}: {error}"
             raise DamagedChunkError(message) from error
 
-    def _rewrapped(
-        self, stored: _Stored, inner: Shape, size: int, codec: Codec
-    ) -> Sequence[bytes] | None:
+    def _rewrapped(self, stored: _Stored, inner: Shape, size: int, codec: Codec) -> Parts | None:
         offset, length = int(stored.offsets[inner]), int(stored.lengths[inner])
         if offset < 0:
             return None
@@ -142,9 +156,7 @@ class ImarisChunks:
             raise DamagedChunkError(message)
         return codec.rewrap(deflated, size)
 
-    def _decoded(
-        self, stored: _Stored, inner: Shape, form: Level, codec: Codec
-    ) -> Sequence[bytes] | None:
+    def _decoded(self, stored: _Stored, inner: Shape, form: Level, codec: Codec) -> Parts | None:
         import numpy as np
 
         sizes = form.chunk[2:]
@@ -155,3 +167,55 @@ class ImarisChunks:
         chunk[tuple(slice(n) for n in values.shape)] = values
         data = chunk.tobytes()
         return codec.encode(data) if data.strip(b"\0") else None
+
+
+def _numbers(section: Any, name: str, count: int) -> list[float]:
+    """Return the numbers of an attribute, nothing unless there are so many."""
+    if section is None or name not in section.attrs:
+        return []
+    text = b"".join(section.attrs[name].ravel().tolist()).decode("latin-1")
+    try:
+        numbers = [float(part) for part in text.split()]
+    except ValueError:
+        return []
+    return numbers if len(numbers) == count else []
+
+
+def convert(job: Job, advance: Callable[[int], None]) -> None:
+    """Convert an Imaris file; its own levels become those of the OME-Zarr.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read, or is damaged: level, channel and chunk are named.
+    """
+    try:
+        with ImarisChunks(job.source) as chunks:
+            codec = choose_codec(job.request.codec, chunks.dtype.itemsize)
+            image = _describe(chunks, job)
+
+            def encode(level: int, place: Shape) -> Parts | None:
+                return chunks.encoded(level, place, codec)
+
+            write_image(job, image, codec, encode, advance)
+    except (HeaderError, DamagedChunkError) as error:
+        raise OSError(errno.EIO, str(error)) from error
+
+
+def _describe(chunks: ImarisChunks, job: Job) -> Image:
+    header = chunks.header
+    x, y, z = header.spacing_um_xyz
+    names = job.request.channel_names or header.channel_names
+    channels = [
+        chunks.channel(number, names[number] if number < len(names) else "")
+        for number in range(header.channel_count)
+    ]
+    return Image(
+        name=job.request.name,
+        levels=tuple(chunks.levels),
+        dtype=chunks.dtype,
+        spacing_um_zyx=(z, y, x),
+        channels=tuple(channels),
+        orientation_xyz=job.request.orientation_xyz,
+        provenance=job.provenance("Imaris"),
+    )

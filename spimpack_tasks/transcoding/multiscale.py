@@ -7,14 +7,22 @@ orientation is known it is written in both ways that readers look for: as RFC-4 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spimpack_tasks.transcoding.codecs import Codec
     from spimpack_tasks.transcoding.layout import Level
 
 AXES = (("t", "time"), ("c", "channel"), ("z", "space"), ("y", "space"), ("x", "space"))
+
+COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
+"""Of channels whose colour is not known, one after the other."""
+
+PROVENANCE = "spimpack_tasks"
+"""Key of the attributes under which it stands what an image was made from."""
 
 _TOWARDS = {
     "R": "left-to-right",
@@ -44,10 +52,14 @@ class Image:
 
     name: str
     levels: tuple[Level, ...]
+    dtype: Any
+    """Data type of numpy; its byte order is that of the chunks."""
     spacing_um_zyx: tuple[float | None, float | None, float | None]
     """Distance of voxels of the first level; `None` where it is not known."""
     channels: tuple[Channel, ...]
     orientation_xyz: str | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """What the image was made from, and how."""
 
     def spacings_zyx(self) -> list[tuple[float, ...]]:
         """Return the distance of voxels of each level, 1 where it is not known.
@@ -95,8 +107,16 @@ def multiscales(image: Image) -> list[dict[str, Any]]:
     return [{"name": image.name, "axes": axes, "datasets": datasets}]
 
 
-def omero(image: Image, largest: float) -> dict[str, Any]:
-    """Return how the channels are shown; `largest` is the largest value of the data type."""
+def largest_value(dtype: Any) -> float:
+    """Return the largest value of whole numbers of a type, 1 for other numbers."""
+    import numpy as np
+
+    return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
+
+
+def omero(image: Image) -> dict[str, Any]:
+    """Return how the channels are shown."""
+    largest = largest_value(image.dtype)
     channels = [
         {
             "label": channel.label,
@@ -114,10 +134,10 @@ def omero(image: Image, largest: float) -> dict[str, Any]:
     return {"channels": channels}
 
 
-def group_v3(image: Image, largest: float) -> dict[str, Any]:
+def group_v3(image: Image) -> dict[str, Any]:
     """Return zarr.json of the image, OME-Zarr 0.5."""
-    ome = {"version": "0.5", "multiscales": multiscales(image), "omero": omero(image, largest)}
-    attributes: dict[str, Any] = {"ome": ome}
+    ome = {"version": "0.5", "multiscales": multiscales(image), "omero": omero(image)}
+    attributes: dict[str, Any] = {"ome": ome, PROVENANCE: dict(image.provenance)}
     if image.orientation_xyz:
         attributes["xyz_orientation"] = image.orientation_xyz
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}

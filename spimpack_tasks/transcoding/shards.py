@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from spimpack_tasks.transcoding.codecs import Parts
+
 _MISSING = 2**64 - 1
 _TOGETHER = 8 * 2**20
 """Bytes that are written at once."""
 
 
-def write_shard(path: str, chunks: Iterable[Iterable[bytes] | None]) -> int:
+def write_shard(path: str, chunks: Iterable[Parts | None]) -> int:
     """Write a shard, and return its size; without a chunk there is no file, and the size is 0.
 
     Parameters

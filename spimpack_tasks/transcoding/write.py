@@ -7,6 +7,7 @@ opened is complete, and the bytes are the same for any number of threads.
 from __future__ import annotations
 
 import json
+import math
 import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -15,40 +16,36 @@ from spimpack_tasks.transcoding.multiscale import array_v3, group_v3
 from spimpack_tasks.transcoding.shards import write_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from spimpack_tasks.transcoding.codecs import Codec
-    from spimpack_tasks.transcoding.layout import Shape
+    from spimpack_tasks.transcoding.codecs import Codec, Parts
+    from spimpack_tasks.transcoding.layout import Level, Shape
     from spimpack_tasks.transcoding.multiscale import Image
+    from spimpack_tasks.transcoding.request import Job
 
-    Encode = Callable[[int, Shape], Sequence[bytes] | None]
+    Encode = Callable[[int, Shape], Parts | None]
     """Returns the chunk at a place of the grid of a level, in parts."""
 
 
 def write_image(
-    path: str,
-    image: Image,
-    dtype: Any,
-    codec: Codec,
-    encode: Encode,
-    advance: Callable[[int], None],
-    threads: int = 2,
+    job: Job, image: Image, codec: Codec, encode: Encode, advance: Callable[[int], None]
 ) -> None:
-    """Write an OME-Zarr 0.5 to `path`, or go on with what lies there."""
+    """Write an OME-Zarr 0.5 for a job, or go on with what lies at its path."""
+    path, dtype = job.path, image.dtype
     os.makedirs(path, exist_ok=True)
-    shards = _shards(path, image)
+    shards, itemsize = _shards(path, image), int(dtype.itemsize)
 
     def make(level: int, shard: Shape, file: str) -> int:
         form = image.levels[level]
         if not os.path.exists(file):
             places = form.chunks_of(shard)
             write_shard(file, (encode(level, at) if at is not None else None for at in places))
-        return _voxels(form.shard, form.chunk) * dtype.itemsize
+        return _voxels(form) * itemsize
 
-    _work(threads, ((make, each) for each in shards), advance)
+    _work(job.threads, ((make, each) for each in shards), advance)
     for number, level in enumerate(image.levels):
         _write_json(f"{path}/{number}", array_v3(level, dtype, codec))
-    _write_json(path, group_v3(image, _largest(dtype)))
+    _write_json(path, group_v3(image))
 
 
 def _shards(path: str, image: Image) -> Iterator[tuple[int, Shape, str]]:
@@ -57,11 +54,9 @@ def _shards(path: str, image: Image) -> Iterator[tuple[int, Shape, str]]:
             yield number, shard, f"{path}/{number}/c/{'/'.join(map(str, shard))}"
 
 
-def _voxels(shard: Shape, chunk: Shape) -> int:
-    total = 1
-    for n, size in zip(shard, chunk, strict=True):
-        total *= n * size
-    return total
+def _voxels(level: Level) -> int:
+    """Return the number of voxels of a whole shard."""
+    return math.prod(level.shard) * level.chunk_voxels
 
 
 def _work(
@@ -91,9 +86,3 @@ def _write_json(folder: str, data: dict[str, Any]) -> None:
     with open(aside, "w", encoding="utf-8") as file:
         json.dump(data, file, indent=2, sort_keys=True)
     os.rename(aside, f"{folder}/zarr.json")
-
-
-def _largest(dtype: Any) -> float:
-    import numpy as np
-
-    return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0

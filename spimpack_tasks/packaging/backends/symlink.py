@@ -9,7 +9,9 @@ from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.packaging.tasks.writing import LinkAssets
 
 if TYPE_CHECKING:
-    from spimpack_tasks.model.plan import Output
+    from collections.abc import Mapping
+
+    from spimpack_tasks.model.plan import Asset, Output
 
 
 class SymlinkAssets(LinkAssets):
@@ -20,9 +22,12 @@ class SymlinkAssets(LinkAssets):
     impossible_on = NO_LINKS
 
     @classmethod
-    def describe_target(cls, source: str, relative_to: str | None) -> str:
+    def describe_target(
+        cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
+    ) -> str:
         """Return the text of the link."""
-        return os.path.relpath(source, relative_to) if relative_to else source
+        del settings
+        return os.path.relpath(asset.source, relative_to) if relative_to else asset.source
 
     @classmethod
     def make(cls, output: Output, path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
@@ -11,15 +12,15 @@ from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
 from spimpack_tasks.model.plan import BUCKETS, SLOW_BUCKETS, Step, bucket_of
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
-from spimpack_tasks.registry import load_backend
+from spimpack_tasks.registry import load_backend, split_settings
 from spimpack_tasks.state.publish import ImageMaker, publish
 from spimpack_tasks.state.store import DATASET_PART
 from spimpack_tasks.targets import OutputsOnDisk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.model.plan import Asset, Output
     from spimpack_tasks.progress import Progress
 
 
@@ -163,28 +164,40 @@ class LinkAssets(AssetTask):
     """Whether sources must lie on the disk of the output."""
     impossible_on: ClassVar[frozenset[str]] = frozenset()
     """Types of file systems on which the backend cannot work."""
+    settings: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """What a user can set, as in `--backend NAME:SETTING=VALUE`, and to what; defaults first."""
 
     @classmethod
     def get_param_values(
         cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
     ) -> list[tuple[str, Any]]:
         """Let a backend that is run by its own name be the backend of the run."""
-        if cls.name:
+        if cls.name and split_settings(kwargs.get("backend", ""))[0] != cls.name:
             kwargs = {**kwargs, "backend": cls.name}
         return super().get_param_values(params, args, kwargs)
 
     @classmethod
-    def describe_target(cls, source: str, relative_to: str | None) -> str:
+    def extension_of(cls, asset: Asset, settings: Mapping[str, str]) -> tuple[str, bool]:
+        """Return the extension of an image in the dataset, and whether BIDS allows it."""
+        del settings
+        return asset.extension, asset.valid_in_bids
+
+    @classmethod
+    def describe_target(
+        cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
+    ) -> str:
         """Return what `make` needs to know besides the source.
 
         Parameters
         ----------
-        source
-            Absolute path of the source.
+        asset
+            The image, with its source and all that its row says.
         relative_to
             Absolute folder of the image, where relative links are wanted.
+        settings
+            Those that the user gave, each one of `settings` of this class.
         """
-        del source, relative_to
+        del asset, relative_to, settings
         return ""
 
     @classmethod

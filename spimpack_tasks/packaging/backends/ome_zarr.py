@@ -1,0 +1,78 @@
+"""An OME-Zarr of each image whose format BIDS does not hold, and a link to each of the others."""
+
+from __future__ import annotations
+
+import os
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
+from spimpack_tasks.packaging.tasks.making import MakeAssets
+from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.transcoding.convert import CONVERTERS, is_made_from, load_converter
+from spimpack_tasks.transcoding.request import Job, Request, count_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from spimpack_tasks.model.plan import Asset, Output
+
+EXTENSION = ".ome.zarr"
+_CONVERTED = "{"
+"""What the target of a converted image begins with; that of a link is a path."""
+
+
+class OmeZarrAssets(MakeAssets):
+    """Convert each image to OME-Zarr, or link it where BIDS takes it as it is."""
+
+    name = "ome-zarr"
+    makes_symlinks = True
+    impossible_on = SymlinkAssets.impossible_on
+    settings = MappingProxyType({"codec": ("gzip", "blosc")})
+
+    @classmethod
+    def extension_of(cls, asset: Asset, settings: Mapping[str, str]) -> tuple[str, bool]:
+        """Return the extension of OME-Zarr for what is converted."""
+        if _is_converted(asset):
+            return EXTENSION, True
+        return super().extension_of(asset, settings)
+
+    @classmethod
+    def describe_target(
+        cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
+    ) -> str:
+        """Return how to convert an image, or the text of its link."""
+        if asset.extension != EXTENSION or _source_format(asset.source) not in CONVERTERS:
+            return SymlinkAssets.describe_target(asset, relative_to, settings)
+        return Request(
+            codec=settings.get("codec", cls.settings["codec"][0]),
+            name=asset.key,
+            orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
+            channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
+        ).as_text()
+
+    @classmethod
+    def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:
+        """Convert the source, or go on with that; or link it."""
+        if not output.target.startswith(_CONVERTED):
+            SymlinkAssets.make(output, path)
+            return
+        request = Request.from_text(output.target)
+        job = Job(output.source, path, request, output.fingerprint, count_threads())
+        load_converter(_source_format(output.source))(job, advance)
+
+    @classmethod
+    def matches(cls, output: Output, path: str) -> bool:
+        """Tell whether `path` was made from this source as it is, in this way."""
+        if not output.target.startswith(_CONVERTED):
+            return SymlinkAssets.matches(output, path)
+        return not os.path.islink(path) and is_made_from(path, output.fingerprint)
+
+
+def _source_format(source: str) -> str:
+    found = format_of(source)
+    return found.name if found else ""
+
+
+def _is_converted(asset: Asset) -> bool:
+    return not asset.is_photo and _source_format(asset.source) in CONVERTERS

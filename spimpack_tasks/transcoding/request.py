@@ -1,0 +1,56 @@
+"""What is asked for when an image is converted, besides its voxels."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from spimpack_tasks.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How to convert one image. What is not given is taken from the source, or left out."""
+
+    codec: str = "gzip"
+    """`gzip`, or `blosc`."""
+    ngff: str = "0.5"
+    """Version of OME-Zarr: 0.5, or 0.4."""
+    name: str = ""
+    orientation_xyz: str | None = None
+    channel_names: tuple[str, ...] = ()
+
+    def as_text(self) -> str:
+        """Return the request as one line."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str) -> Request:
+        """Return the request that a line tells of."""
+        data = json.loads(text)
+        return cls(**{**data, "channel_names": tuple(data["channel_names"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image to be converted."""
+
+    source: str
+    """Absolute path."""
+    path: str
+    """Where it is to be made; what an earlier attempt has left there is gone on with."""
+    request: Request
+    made_from: str = ""
+    """Identity of source and request, by which what was made is known again."""
+    threads: int = 2
+
+    def provenance(self, source_format: str) -> dict[str, str]:
+        """Return what is written into the image about its making; no path of the maker's disk."""
+        told = {"version": __version__, "converted_from": source_format}
+        return told | ({"made_from": self.made_from} if self.made_from else {})
+
+
+def count_threads() -> int:
+    """Return how many threads there is work for on this machine."""
+    return max(len(os.sched_getaffinity(0)), 1)
