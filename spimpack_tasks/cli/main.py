@@ -26,6 +26,7 @@ COMMANDS = (
     "view",
     "report",
     "verify",
+    "convert",
     "bids-validate",
     "demo",
     "doctor",

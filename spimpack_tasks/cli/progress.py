@@ -113,6 +113,60 @@ class RunLine:
         return captured.get().split("\n")[0].encode() + b"\r"
 
 
+class ByteLine:
+    """A line that says how many bytes have been worked at, and how fast, for whoever looks."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to show the line, if somebody looks at it."""
+        if shows_lines():
+            self._bar = _make_byte_columns()
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the line away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, amount: int) -> None:
+        """Take note of what is done."""
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0], amount)
+
+
+def _make_byte_columns() -> Progress | None:
+    try:
+        from rich.console import Console
+        from rich.progress import (
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TransferSpeedColumn,
+        )
+    except ImportError:
+        return None
+    bar = Progress(
+        TextColumn("Converting"),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    bar.add_task("", total=None)
+    return bar
+
+
 def _make_columns() -> Progress | None:
     """Return what lays out the line, `None` where rich is not installed."""
     try:

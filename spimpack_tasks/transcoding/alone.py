@@ -1,0 +1,143 @@
+"""Converts one image by itself, with no dataset around it.
+
+It is made beside its target, under a name that begins with a dot, and renamed when it is whole: at
+the target there is nothing, or all of it. Who is cut off goes on there the next time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.files.atomic import discard, sync_disk
+from spimpack_tasks.readers.formats import SourceRefusedError, examine_source, write_stamp
+from spimpack_tasks.transcoding.convert import CONVERTERS, is_made_from, load_converter
+from spimpack_tasks.transcoding.request import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.readers.formats import Source
+    from spimpack_tasks.transcoding.request import Request
+
+EXTENSION = ".ome.zarr"
+
+
+class ConversionRefusedError(SpimpackError):
+    """An image cannot be converted as was asked for; the message says why."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class TargetTakenError(SpimpackError):
+    """There is something else at the target."""
+
+    exit_code = ExitCode.CONFLICT
+
+
+def convert_alone(
+    source: str, target: str, request: Request, threads: int, advance: Callable[[int], None]
+) -> bool:
+    """Convert one image, or find that it has been.
+
+    Parameters
+    ----------
+    source, target
+        Absolute paths.
+    request
+        How to convert it.
+    threads
+        How many to work with; the bytes are the same for any number.
+    advance
+        Told the number of bytes of voxels after each piece that is there.
+
+    Returns
+    -------
+    bool
+        Whether anything was to be done.
+
+    Raises
+    ------
+    SpimpackError
+        The source is of no format that is converted, or something is in the way.
+    OSError
+        The source is damaged, or the disk does not take the image. What is done is kept.
+    """
+    found = _examine(source)
+    made_from = _identify(found, request)
+    if is_made_from(target, made_from):
+        return False
+    _check_target(found, target)
+    with _hold_place(target, made_from) as path:
+        job = Job(found.path, path, request, made_from, threads)
+        load_converter(found.format.name)(job, advance)
+        sync_disk(path)
+        _check_target(found, target)
+        os.rename(path, target)
+    return True
+
+
+def _examine(source: str) -> Source:
+    try:
+        found = examine_source(os.path.realpath(source), source)
+    except SourceRefusedError as refused:
+        hint = f"; {refused.hint}" if refused.hint else ""
+        message = f"{refused.message}{hint}"
+        raise ConversionRefusedError(message) from refused
+    if found.format.name not in CONVERTERS:
+        known = ", ".join(CONVERTERS)
+        message = f"{source} is {found.format.name}, which is not converted; {known} can be"
+        raise ConversionRefusedError(message)
+    return found
+
+
+def _identify(source: Source, request: Request) -> str:
+    text = "\0".join([source.path, write_stamp(source.size, source.mtime_ns), request.as_text()])
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def _check_target(source: Source, target: str) -> None:
+    real = os.path.realpath(target)
+    if not target.endswith(EXTENSION):
+        message = f"{target} does not end in {EXTENSION}, as the name of an OME-Zarr does"
+        raise ConversionRefusedError(message)
+    if os.path.commonpath([real, source.path]) in {real, source.path}:
+        message = f"{target} and the source lie in one another; choose another target"
+        raise ConversionRefusedError(message)
+    if os.path.lexists(target):
+        message = f"{target} is there already, and was not made from this; choose another target"
+        raise TargetTakenError(message)
+    if not os.path.isdir(os.path.dirname(real)):
+        message = f"{os.path.dirname(target)} is not a folder; make it first"
+        raise ConversionRefusedError(message)
+
+
+@contextmanager
+def _hold_place(target: str, made_from: str) -> Iterator[str]:
+    """Hold the place beside a target, and yield the path of the image in it.
+
+    What was begun there from something else is thrown away.
+    """
+    folder, name = os.path.split(target)
+    place = os.path.join(folder, f".{name}.unfinished")
+    with suppress(FileExistsError):
+        os.mkdir(place)
+    lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"{target} is being made by another process"
+            raise TargetTakenError(message) from error
+        for other in os.listdir(place):
+            if other != made_from:
+                discard(os.path.join(place, other))
+        yield os.path.join(place, made_from)
+    finally:
+        with suppress(OSError):  # something is left to go on with
+            os.rmdir(place)
+        os.close(lock)

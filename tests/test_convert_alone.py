@@ -1,0 +1,132 @@
+"""`spimpack convert`: one image, whole at its target or not there; it goes on after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from imaris_variants import Variant, write_variant
+from test_convert_imaris import assert_same_voxels, digests, ignore, spoil_chunk
+
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.transcoding.alone import convert_alone
+from spimpack_tasks.transcoding.request import Request
+
+MANY = Variant(shape=(8, 300, 300), chunks=((4, 16, 16), (4, 16, 16)), times=40)
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    write_variant(tmp_path / "a.ims", Variant(channels=2))
+    return tmp_path / "a.ims"
+
+
+def run(*arguments: object) -> int:
+    return main(["convert", *map(str, arguments)])
+
+
+def test_an_image_is_converted_once(source, tmp_path, capsys):
+    target = tmp_path / "a.ome.zarr"
+    assert run(source, target, "--stains", "a; b", "--orientation", "lps") == ExitCode.OK
+    assert capsys.readouterr().out.startswith(f"Made {target}")
+    assert_same_voxels(target, Variant(channels=2))
+    stamps = {name: os.stat(target / name).st_mtime_ns for name in digests(target)}
+    assert run(source, f"{target}/", "--stains", "a;b", "--orientation", "LPS") == ExitCode.OK
+    assert "Nothing to do" in capsys.readouterr().out
+    assert {name: os.stat(target / name).st_mtime_ns for name in digests(target)} == stamps
+    assert sorted(os.listdir(tmp_path)) == ["a.ims", "a.ome.zarr"]
+
+
+BAD, TAKEN = ExitCode.BAD_INPUT, ExitCode.CONFLICT
+REFUSED = {
+    "another request": (
+        ["{source}", "{made}", "--codec", "blosc"],
+        ExitCode.CONFLICT,
+        "there already",
+    ),
+    "a file in the way": (
+        ["{source}", "{folder}/file.ome.zarr"],
+        ExitCode.CONFLICT,
+        "there already",
+    ),
+    "another ending": (["{source}", "{folder}/x.zarr"], BAD, "does not end in"),
+    "no folder": (["{source}", "{folder}/none/x.ome.zarr"], BAD, "is not a folder"),
+    "inside itself": (["{made}", "{made}/x.ome.zarr"], BAD, ""),
+    "no source": (
+        ["{folder}/none.ims", "{folder}/x.ome.zarr"],
+        ExitCode.BAD_INPUT,
+        "does not exist",
+    ),
+    "no image": (["{folder}/file.txt", "{folder}/x.ome.zarr"], BAD, ""),
+    "an orientation": (
+        ["{source}", "{folder}/x.ome.zarr", "--orientation", "RRS"],
+        BAD,
+        "write it like RPI",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused(source, tmp_path, capsys, name):
+    (tmp_path / "file.ome.zarr").write_text("mine")
+    (tmp_path / "file.txt").write_text("mine")
+    made = tmp_path / "made.ome.zarr"
+    assert run(source, made) == ExitCode.OK
+    before = digests(tmp_path)
+    arguments, code, message = REFUSED[name]
+    places = {"source": source, "made": made, "folder": tmp_path}
+    capsys.readouterr()
+    assert run(*(text.format(**places) for text in arguments)) == code
+    assert message in capsys.readouterr().err
+    assert digests(tmp_path) == before
+    assert not [each for each in os.listdir(tmp_path) if each.startswith(".")]
+
+
+def test_a_damaged_image_leaves_no_target(source, tmp_path, capsys):
+    spoil_chunk(source, (4, 8, 16))
+    assert run(source, tmp_path / "x.ome.zarr") != ExitCode.OK
+    error = capsys.readouterr().err
+    assert "chunk 1/1/1" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "x.ome.zarr").exists()
+
+
+@pytest.mark.parametrize("shards", [1, 17, 60])
+def test_a_killed_conversion_goes_on(tmp_path, shards):
+    source, target = tmp_path / "a.ims", tmp_path / "x.ome.zarr"
+    write_variant(source, MANY)
+    assert convert_alone(str(source), str(tmp_path / "whole.ome.zarr"), Request(), 2, ignore)
+    command = [sys.executable, "-m", "spimpack_tasks.cli.main", "convert", source, target]
+    process = subprocess.Popen([*map(str, command), "--threads", "1"], stdout=subprocess.DEVNULL)
+    place = tmp_path / ".x.ome.zarr.unfinished"
+    deadline = time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if sum(p.is_file() and p.suffix != ".part" for p in place.rglob("*")) >= shards:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not target.exists()
+    assert digests(place)
+    request = Request(name="x")
+    assert convert_alone(str(source), str(target), request, 2, ignore)
+    wanted = digests(tmp_path / "whole.ome.zarr")
+    found = digests(target)
+    assert found.keys() == wanted.keys()
+    assert {n for n in found if found[n] != wanted[n]} == {"zarr.json"}  # the name of the image
+    assert not place.exists()
+
+
+def test_what_was_begun_from_something_else_is_not_gone_on_with(source, tmp_path):
+    place = tmp_path / ".x.ome.zarr.unfinished" / "0123456789abcdef"
+    place.mkdir(parents=True)
+    (place / "strange").write_text("x")
+    assert convert_alone(str(source), str(tmp_path / "x.ome.zarr"), Request(), 1, ignore)
+    assert "strange" not in digests(tmp_path / "x.ome.zarr")
+    assert sorted(os.listdir(tmp_path)) == ["a.ims", "x.ome.zarr"]
