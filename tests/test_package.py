@@ -13,13 +13,12 @@ from pathlib import Path
 import luigi
 import pytest
 from luigi.retcodes import run_with_retcodes
-from workspace import SHARED, Workspace, small_workspace, write_table
+from workspace import AS_THEY_ARE, SHARED, Workspace, small_workspace, write_table
 
 import spimpack_tasks
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.luigi_setup import JudgedCodes
 from spimpack_tasks.model.plan import Output, Plan
-from spimpack_tasks.registry import BACKENDS
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.version import __version__
 
@@ -101,7 +100,7 @@ def render(workspace: Workspace) -> str:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("backend", [*BACKENDS, "symlink relative", "symlink-tree relative"])
+@pytest.mark.parametrize("backend", [*AS_THEY_ARE, "symlink relative", "symlink-tree relative"])
 @pytest.mark.parametrize("vintage", [scans_vintage, datasets_vintage])
 def test_golden_tree(vintage: object, backend: str, workers: int, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)

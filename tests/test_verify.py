@@ -17,13 +17,12 @@ from pathlib import Path
 import luigi
 import pytest
 from children import start, wait
-from workspace import STATE, Workspace, leftovers, small_workspace
+from workspace import AS_THEY_ARE, STATE, Workspace, leftovers, small_workspace
 
 import spimpack_tasks
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.files import digests
-from spimpack_tasks.registry import BACKENDS
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.verify import Fault, verify_fast, verify_full
 
@@ -33,7 +32,7 @@ ZARR = "sub-02/micr/sub-02_sample-brain_acq-4x_SPIM.ome.zarr"
 TIFF = "sub-03/micr/sub-03_sample-brain_acq-4x_SPIM.ome.tif"
 LINKS = {"symlink"}
 COPIES = {"hardlink", "copy"}
-ALL = {*BACKENDS}
+ALL = {*AS_THEY_ARE}
 SOME = {"symlink", "copy"}
 
 Found = dict[str, str]
@@ -242,7 +241,7 @@ def test_what_differs_is_found(case: Case, backend: str, tmp_path: Path) -> None
     assert not (workspace.out / STATE / "verify").exists()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AS_THEY_ARE)
 def test_sha256sum_agrees(backend: str, tmp_path: Path) -> None:
     """The lists hold all texts and images, and GNU coreutils find the same."""
     workspace = package(tmp_path, backend)
@@ -321,7 +320,7 @@ def large_store(root: Path) -> Workspace:
     return workspace
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AS_THEY_ARE)
 def test_hashing_goes_on_where_it_was_killed(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,11 @@ from tiny_images import write_tiny_image
 
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.pipelines import Outcome, package
+from spimpack_tasks.registry import BACKENDS
 
 STATE = ".spimpack"
+AS_THEY_ARE = [name for name in BACKENDS if name != "ome-zarr"]
+"""The backends that change no image."""
 
 SHARED = {
     "sample": "brain",

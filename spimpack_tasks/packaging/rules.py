@@ -279,8 +279,9 @@ def options_are_known(facts: Facts) -> Iterator[Problem]:
     options = facts.options
     line = Place("command line")
     if not has_backend(options.backend):
-        hint = suggestion(options.backend, BACKENDS) or f"one of: {', '.join(BACKENDS)}"
-        message = f"{options.backend!r} is not a backend"
+        name, _ = split_settings(options.backend)
+        hint = suggestion(name, BACKENDS) or f"one of: {', '.join(BACKENDS)}"
+        message = f"{name!r} is not a backend"
         yield Problem("option.backend", line, "--backend", message, hint)
         return
     yield from _settings_are_known(options.backend)

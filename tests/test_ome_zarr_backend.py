@@ -1,0 +1,151 @@
+"""The backend ome-zarr: what BIDS does not hold is converted, the rest is linked."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import zarr
+from imaris_variants import Variant, voxels, write_variant
+from test_convert_imaris import spoil_chunk
+from workspace import Workspace, small_workspace
+
+from spimpack_tasks.errors import ExitCode, InputError
+from spimpack_tasks.state.store import Store
+from spimpack_tasks.state.verify import verify_fast
+from spimpack_tasks.validation.validate import validate
+
+KEY = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
+IMAGE = f"{KEY}.ome.zarr"
+BACKEND = "ome-zarr"
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    workspace = small_workspace(tmp_path)
+    write_variant(tmp_path / "raw" / "a.ims", Variant(channels=2))
+    workspace.rows[0] |= {"PixelSize": "1.5;2.5;3.5"}
+    return workspace
+
+
+def attributes_of(space: Workspace) -> dict:
+    return json.loads((space.out / IMAGE / "zarr.json").read_text())["attributes"]
+
+
+def inodes(space: Workspace) -> dict[str, int]:
+    return {str(p.relative_to(space.out)): p.stat().st_ino for p in (space.out / IMAGE).rglob("*")}
+
+
+def stamps_of_others(space: Workspace) -> dict:
+    return {path: stamp for path, stamp in space.stamps().items() if not path.startswith("sub-01")}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("codec", ["gzip", "blosc"])
+def test_it_converts_what_bids_does_not_hold_and_links_the_rest(space, codec, workers):
+    outcome = space.run(workers, backend=f"{BACKEND}:codec={codec}")
+    assert outcome.exit_code == ExitCode.OK
+    root = zarr.open_group(str(space.out / IMAGE), mode="r")
+    for level in (0, 1):
+        for channel in (0, 1):
+            want = voxels(Variant(channels=2), level, 0, channel)
+            assert (root[str(level)][0, channel] == want).all()
+    told = attributes_of(space)
+    assert told["xyz_orientation"] == "RPI"
+    assert [c["label"] for c in told["ome"]["omero"]["channels"]] == ["YoPro", "Abeta"]
+    links = {p for p, (kind, _) in space.tree().items() if kind == "link"}
+    assert {os.path.basename(path) for path in links} == {
+        "sub-02_sample-brain_acq-4x_SPIM.ome.zarr",
+        "sub-03_sample-brain_acq-4x_SPIM.ome.tif",
+    }
+    assert not (space.out / ".bidsignore").exists()
+    assert json.loads((space.out / f"{KEY}.json").read_text())["PixelSize"] == [1.5, 2.5, 3.5]
+    assert validate(str(space.out)).verdict.is_valid()
+    assert list(verify_fast(Store(str(space.out)))) == []
+
+
+def test_a_second_run_has_nothing_to_do(space):
+    space.run(backend=BACKEND)
+    before = space.stamps()
+    outcome = space.run(backend=BACKEND)
+    assert outcome.lines("out")[0].startswith("Nothing to do")
+    assert space.stamps() == before
+
+
+@pytest.mark.parametrize("what", ["source", "codec", "stain", "orientation"])
+def test_what_it_is_made_of_makes_it_anew(space, what):
+    space.run(backend=BACKEND)
+    before = inodes(space)
+    others = {
+        path: stamp for path, stamp in space.stamps().items() if not path.startswith("sub-01")
+    }
+    backend = BACKEND
+    if what == "source":
+        write_variant(space.root / "raw" / "a.ims", Variant(channels=2, shape=(9, 21, 37)))
+    elif what == "codec":
+        backend = f"{BACKEND}:codec=blosc"
+    elif what == "stain":
+        space.rows[0]["sample_staining"] = "NeuN;Abeta"
+    else:
+        space.rows[0]["orientation_string_xyz"] = "LAS"
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    after = inodes(space)
+    assert not set(before.values()) & set(after.values())
+    now = stamps_of_others(space)
+    changed = {path for path in others if others[path] != now[path]}
+    assert changed <= {"samples.tsv", "samples.json"}
+
+
+def test_an_edit_of_another_key_leaves_it(space):
+    space.run(backend=BACKEND)
+    before = inodes(space)
+    space.rows[0]["Species"] = "vole"
+    assert space.run(backend=BACKEND).exit_code == ExitCode.OK
+    assert inodes(space) == before
+
+
+def test_a_damaged_image_does_not_hold_the_others_up(space, caplog):
+    space.write()
+    source = space.root / "raw" / "a.ims"
+    spoil_chunk(source, (4, 8, 16))
+    outcome = space.run(backend=BACKEND)
+    assert outcome.exit_code == ExitCode.FAILED
+    assert outcome.counts["failed"] == 1
+    assert "level 0, time point 0, channel 0, chunk 1/1/1" in caplog.text
+    assert not (space.out / IMAGE).exists()
+    write_variant(source, Variant(channels=2))
+    assert space.run(backend=BACKEND).exit_code == ExitCode.OK
+    assert (space.out / IMAGE).is_dir()
+
+
+def test_links_can_be_relative(space):
+    space.run(backend=BACKEND, relative_symlinks=True)
+    link = space.out / "sub-03/micr/sub-03_sample-brain_acq-4x_SPIM.ome.tif"
+    assert not os.readlink(link).startswith("/")
+    assert link.exists()
+
+
+def test_going_back_to_links_takes_the_conversion_away(space):
+    space.run(backend=BACKEND)
+    assert space.run(backend="symlink").exit_code == ExitCode.OK
+    assert not (space.out / IMAGE).exists()
+    assert (space.out / f"{KEY}.ims").is_symlink()
+
+
+REFUSED = {
+    "a setting": ("ome-zarr:codecs=gzip", "did you mean 'codec'"),
+    "a value": ("ome-zarr:codec=zip", "one of: gzip, blosc"),
+    "no value": ("ome-zarr:codec", "one of: gzip, blosc"),
+    "of another backend": ("symlink:codec=gzip", "symlink has none"),
+    "a name": ("ome-zar:codec=gzip", "did you mean 'ome-zarr'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_wrong_settings_are_refused(space, name):
+    backend, message = REFUSED[name]
+    with pytest.raises(InputError, match=message):
+        space.run(backend=backend)
+    assert not space.out.exists()
