@@ -47,7 +47,11 @@ def write_imaris(path: Path, shape: tuple[int, int, int], channels: int = 2) -> 
         about = {f"ExtMin{axis}": 0 for axis in range(3)}
         ends = zip(shape[::-1], SPACING_UM[::-1], strict=True)
         about |= {f"ExtMax{axis}": n * step for axis, (n, step) in enumerate(ends)}
+        about |= dict(zip("XYZ", shape[::-1], strict=True))
         set_texts(file.create_group("DataSetInfo/Image"), Unit="um", **about)
+        set_texts(file.create_group("DataSetInfo/ImarisDataSet"), Creator="Imaris", Version="9.8")
+        times = {"DatasetTimePoints": 1, "FileTimePoints": 1, "TimePoint1": "2026-01-01 12:00:00"}
+        set_texts(file.create_group("DataSetInfo/TimeInfo"), **times)
         for channel in range(channels):
             names = {"Name": f"stain {channel}", "Color": "0 1 0", "ColorRange": "0 3000"}
             set_texts(file.create_group(f"DataSetInfo/Channel {channel}"), **names)

@@ -16,6 +16,7 @@ CASES = {
     "validation": (["100", "3"], "one store, shadow"),
     "copying": (["10", "20"], "cp"),
     "import_cost": ([], "ratio"),
+    "converting": (["--depth", "40", "--side", "200", "--rounds", "1", "--peers"], "| zarrnii |"),
     "pages": (["4"], "| 4 |"),
     "previews": (["2"], "| NIfTI | the only level"),
 }
@@ -33,5 +34,5 @@ def test_the_benchmark_runs(name, tmp_path):
 
 
 def test_every_benchmark_is_run():
-    support = {"floors", "measuring", "plain_tasks"}
+    support = {"floors", "imaris_file", "measuring", "plain_tasks"}
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - support == set(CASES)

@@ -13,6 +13,7 @@ from test_convert_imaris import spoil_chunk
 from workspace import Workspace, small_workspace
 
 from spimpack_tasks.errors import ExitCode, InputError
+from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.verify import verify_fast
 from spimpack_tasks.validation.validate import validate
@@ -148,4 +149,11 @@ def test_wrong_settings_are_refused(space, name):
     backend, message = REFUSED[name]
     with pytest.raises(InputError, match=message):
         space.run(backend=backend)
+    assert not space.out.exists()
+
+
+def test_a_missing_library_is_found_before_anything_is_written(space, monkeypatch):
+    monkeypatch.setattr(OmeZarrAssets, "libraries", ("deflate", "no_such_library"))
+    with pytest.raises(InputError, match=r"no_such_library.*spimpack_tasks\[convert\]"):
+        space.run(backend=BACKEND)
     assert not space.out.exists()

@@ -25,7 +25,8 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
         "--backend",
         default="symlink",
         metavar="NAME",
-        help=f"how images get into the dataset: {', '.join(BACKENDS)} (default: symlink)",
+        help=f"how images get into the dataset: {', '.join(BACKENDS)} (default: symlink); settings "
+        "stand behind, as in ome-zarr:codec=blosc",
     )
     parser.add_argument(
         "--relative-symlinks",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PACKAGE = "spimpack_tasks"
 EXTRAS = {
     "images": "headers of Imaris and NIfTI, the demo, and zarrnii for voxels",
+    "convert": "converting images: convert, the backend ome-zarr",
     "bids": "the official BIDS validator: bids-validate, demo",
     "ui": "the web pages: ui",
     "view": "napari: view",

@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
+from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.transcoding.multiscale import PROVENANCE
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ CONVERTERS = {
     "Imaris": "spimpack_tasks.transcoding.imaris:convert",
 }
 """Name of a format in `readers.formats` to `module:function`."""
+
+
+LIBRARIES = ("deflate", "google_crc32c", "h5py", "numcodecs")
+"""Modules of the extra `convert`."""
 
 
 class Convert(Protocol):
@@ -48,7 +54,16 @@ class Convert(Protocol):
 
 @cache
 def load_converter(source_format: str) -> Convert:
-    """Return what converts a format."""
+    """Return what converts a format.
+
+    Raises
+    ------
+    MissingExtraError
+        A library is not installed.
+    """
+    for name in LIBRARIES:
+        if find_spec(name) is None:
+            raise MissingExtraError(name, "convert")
     module, _, function = CONVERTERS[source_format].partition(":")
     convert: Convert = getattr(import_module(module), function)
     return convert

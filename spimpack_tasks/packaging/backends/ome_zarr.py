@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.readers.formats import format_of
-from spimpack_tasks.transcoding.convert import CONVERTERS, is_made_from, load_converter
+from spimpack_tasks.transcoding.convert import CONVERTERS, LIBRARIES, is_made_from, load_converter
 from spimpack_tasks.transcoding.request import Job, Request, count_threads
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class OmeZarrAssets(MakeAssets):
     name = "ome-zarr"
     makes_symlinks = True
     impossible_on = SymlinkAssets.impossible_on
+    extra = "convert"
+    libraries = LIBRARIES
     settings = MappingProxyType({"codec": ("gzip", "blosc")})
 
     @classmethod

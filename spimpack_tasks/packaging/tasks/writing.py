@@ -164,6 +164,10 @@ class LinkAssets(AssetTask):
     """Whether sources must lie on the disk of the output."""
     impossible_on: ClassVar[frozenset[str]] = frozenset()
     """Types of file systems on which the backend cannot work."""
+    extra: ClassVar[str] = ""
+    """The extra of this package without which the backend cannot work."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """The modules that are there when the extra is installed."""
     settings: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """What a user can set, as in `--backend NAME:SETTING=VALUE`, and to what; defaults first."""
 

@@ -1,0 +1,108 @@
+"""Rules on what a run was asked to do: its options, its output directory, its backend."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Place, Problem, Severity, suggestion
+from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
+from spimpack_tasks.registry import BACKENDS, has_backend, load_backend, split_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.packaging.rules import Facts
+
+
+def options_are_known(facts: Facts) -> Iterator[Problem]:
+    """The command line names a manifest, a known backend, and options that fit it."""
+    options = facts.options
+    line = Place("command line")
+    if not has_backend(options.backend):
+        name, _ = split_settings(options.backend)
+        hint = suggestion(name, BACKENDS) or f"one of: {', '.join(BACKENDS)}"
+        message = f"{name!r} is not a backend"
+        yield Problem("option.backend", line, "--backend", message, hint)
+        return
+    yield from _settings_are_known(options.backend)
+    if options.relative_symlinks and not load_backend(options.backend).makes_symlinks:
+        message = f"has no effect with the backend {options.backend}"
+        key, hint = "--relative-symlinks", "leave it out"
+        yield Problem("option.relative", line, key, message, hint, Severity.WARNING)
+
+
+def _settings_are_known(choice: str) -> Iterator[Problem]:
+    name, settings = split_settings(choice)
+    known = load_backend(choice).settings
+    line, key = Place("command line"), "--backend"
+    for setting, value in settings.items():
+        if setting not in known:
+            hint = suggestion(setting, known) or f"{name} has {', '.join(known) or 'none'}"
+            message = f"{setting!r} is not a setting of {name}"
+            yield Problem("option.setting", line, key, message, hint)
+        elif value not in known[setting]:
+            message = f"{value!r} is nothing that {setting} of {name} can be"
+            hint = f"one of: {', '.join(known[setting])}"
+            yield Problem("option.setting", line, key, message, hint)
+
+
+def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:
+    """The output must not be a source, nor lie inside one."""
+    if not facts.options.output_dir:
+        return
+    output = os.path.realpath(facts.options.output_dir)
+    for placed in facts.assets:
+        record, asset = placed
+        if asset.source and (output == asset.source or output.startswith(asset.source + "/")):
+            where = "is" if output == asset.source else "lies inside"
+            message = f"the output directory {where} this source"
+            place, hint = record.where(placed.path_column), "choose another --output-dir"
+            yield Problem("output.in-source", place, placed.path_column, message, hint)
+
+
+def output_can_be_made(facts: Facts) -> Iterator[Problem]:
+    """The output is a directory, there or to be made, in which we may write."""
+    output = facts.options.output_dir
+    if not output:
+        return
+    line, key = Place("command line"), "--output-dir"
+    nearest = nearest_directory(output)
+    real = os.path.realpath(output)
+    is_source = any(real == asset.source for _, asset in facts.assets)  # told by another rule
+    if nearest is None and not is_source:
+        message, hint = f"{output!r} is not a directory", "choose another one"
+        yield Problem("output.not-a-directory", line, key, message, hint)
+    elif nearest is not None and not os.access(nearest, os.W_OK | os.X_OK):
+        message, hint = f"{nearest!r} cannot be written", "choose another one"
+        yield Problem("output.unwritable", line, key, message, hint)
+
+
+def backend_works_here(facts: Facts) -> Iterator[Problem]:
+    """The backend suits the file systems of output and sources."""
+    options = facts.options
+    directory = nearest_directory(options.output_dir) if options.output_dir else None
+    if directory is None or not has_backend(options.backend):
+        return
+    backend = load_backend(options.backend)
+    missing = [name for name in backend.libraries if find_spec(name) is None]
+    if missing:
+        message = f"{backend.name} needs {', '.join(missing)}, which is not installed"
+        hint = f"install it with: pip install 'spimpack_tasks[{backend.extra}]'"
+        yield Problem("backend.extra", Place("command line"), "--backend", message, hint)
+    system = file_system_of(directory)
+    if system in backend.impossible_on:
+        message = f"{options.backend} cannot work on a {system} disk"
+        hint = "use --backend copy"
+        yield Problem("backend.impossible", Place("command line"), "--backend", message, hint)
+    if backend.same_disk:
+        device = os.stat(directory).st_dev
+        for placed in facts.assets:
+            if device_of(placed.asset.source) not in {device, None}:
+                message = (
+                    f"is on another disk than the output; {options.backend} cannot cross disks"
+                )
+                key, hint = placed.path_column, "use --backend symlink or copy"
+                place = placed.record.where(key)
+                yield Problem("backend.other-disk", place, key, message, hint)
