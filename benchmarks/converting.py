@@ -1,9 +1,9 @@
-"""Wall and CPU seconds and memory of converting an Imaris file, beside `cp` and other programs.
+"""Wall and CPU seconds and memory of converting an Imaris file, beside `cp` of it.
 
-    python benchmarks/converting.py [--depth N] [--side N] [--rounds N] [--peers]
+    python benchmarks/converting.py [--depth N] [--side N] [--rounds N]
 
 Makes a file as ImarisWriter does, and converts it in fresh processes, one after another in each
-round. `--peers` adds zarrnii, and a re-encoding by dask; they take minutes for the default size.
+round.
 """
 
 from __future__ import annotations
@@ -11,43 +11,24 @@ from __future__ import annotations
 import argparse
 import shutil
 import statistics
-import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from imaris_file import write_imaris
 from measuring import BIN, Measurement, describe_machine, measure
 
-ZARRNII = """
-import sys
-from zarrnii import ZarrNii
-ZarrNii.from_file(sys.argv[1]).to_ome_zarr(sys.argv[2])
-"""
 
-DASK = """
-import sys
-import dask.array, h5py
-with h5py.File(sys.argv[1]) as file:
-    for level, group in enumerate(file["DataSet"].values()):
-        channels = [channel["Data"] for channel in group["TimePoint 0"].values()]
-        arrays = [dask.array.from_array(data, chunks=data.chunks) for data in channels]
-        dask.array.stack(arrays).to_zarr(f"{sys.argv[2]}/{level}")
-"""
-
-
-def commands(source: Path, *, peers: bool) -> dict[str, list[str | Path]]:
+def commands(source: Path) -> dict[str, list[str | Path]]:
     """Return the commands, each to be followed by its target."""
     convert: list[str | Path] = [BIN / "spimpack", "convert"]
-    found: dict[str, list[str | Path]] = {
+    return {
         "cp": ["cp", source],
         "gzip": [*convert, source],
         "gzip, 1 thread": [*convert, "--threads", "1", source],
         "blosc": [*convert, "--codec", "blosc", source],
     }
-    if peers:
-        python = [sys.executable, "-W", "ignore", "-c"]
-        found |= {"zarrnii": [*python, ZARRNII, source], "dask": [*python, DASK, source]}
-    return found
 
 
 def run(name: str, command: list[str | Path], folder: Path) -> tuple[Measurement, int, float]:
@@ -68,17 +49,19 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=512)
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "a.ims"
-        decoded = write_imaris(source, (arguments.depth, arguments.side, arguments.side))
+        shape = (arguments.depth, arguments.side, arguments.side)
+        # In a process of its own: what this one has in memory counts for all that it starts.
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            decoded = pool.submit(write_imaris, source, shape).result()
         print(describe_machine(name))
         print(f"{source.stat().st_size / 1e6:,.0f} MB, {decoded / 1e6:,.0f} MB of voxels\n")
         print("| program | wall s | x cp | CPU s | peak MiB | files | MB |")
         print("|---|---|---|---|---|---|---|")
-        wanted = commands(source, peers=arguments.peers)
+        wanted = commands(source)
         rounds = [
             {program: run(program, command, folder) for program, command in wanted.items()}
             for _ in range(arguments.rounds)
