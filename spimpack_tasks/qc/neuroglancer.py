@@ -16,8 +16,8 @@ from spimpack_tasks.qc.volume import SourceUnreadableError, read_volume
 from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory
 
 if TYPE_CHECKING:
-    from spimpack_tasks.qc.sources.base import Voxels
     from spimpack_tasks.qc.volume import Volume
+    from spimpack_tasks.sources.base import Voxels
 
 BASE_URL = "http://127.0.0.1:8000"
 _SHADER = """\

@@ -7,11 +7,12 @@ of the first image for those of any other, and colours for planes.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.qc.sources.base import Level
-from spimpack_tasks.qc.sources.rows import flat_index, level_of_rows
 from spimpack_tasks.readers.base import check_regular, load_library
+from spimpack_tasks.sources.base import Level
+from spimpack_tasks.sources.rows import flat_index, level_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,9 +39,10 @@ def open_levels(path: str) -> Iterator[Sequence[Level]]:
 def _open_level(file: Any, series: Any, number: int, level: Any) -> Level:
     axes = _name_axes(level.axes)
     page = level.keyframe
+    absent = sum(part is None for part in level.pages)
     is_in_this_file = all(part is None or part.parent is file for part in level.pages)
     if page.is_memmappable and page.ndim == 2 and is_in_this_file:
-        return _level_of_pages(file, level, axes)
+        return replace(_level_of_pages(file, level, axes), absent=absent)
     zarr = load_library("zarr")
     array = zarr.open_array(series.aszarr(level=number), mode="r")
     return Level(
@@ -49,6 +51,7 @@ def _open_level(file: Any, series: Any, number: int, level: Any) -> Level:
         dtype=array.dtype,
         block=array.chunks,
         read=lambda index: array[index],
+        absent=absent,
     )
 
 

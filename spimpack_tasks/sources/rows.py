@@ -10,14 +10,14 @@ import math
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.qc.sources.base import Index, Level
 from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.sources.base import Index, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-    from spimpack_tasks.qc.sources.base import Voxels
+    from spimpack_tasks.sources.base import Voxels
 
 BAND_BYTES = 4 * 2**20
 

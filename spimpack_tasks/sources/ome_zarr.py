@@ -10,10 +10,10 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.qc.sources.base import Level
 from spimpack_tasks.readers.base import load_library
 from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory, read_store
 from spimpack_tasks.readers.zipped_ome_zarr import open_archive
+from spimpack_tasks.sources.base import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

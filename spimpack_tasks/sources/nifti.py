@@ -6,14 +6,14 @@ import gzip
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.qc.sources.rows import flat_index, level_of_rows
 from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.sources.rows import flat_index, level_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from spimpack_tasks.qc.sources.base import Level
+    from spimpack_tasks.sources.base import Level
 
 _GZIP = b"\x1f\x8b"
 

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     Voxels: TypeAlias = NDArray[np.generic[Any]]
 
 LEVELS = {
-    "OME-Zarr": "spimpack_tasks.qc.sources.ome_zarr:open_directory_levels",
-    "zipped OME-Zarr": "spimpack_tasks.qc.sources.ome_zarr:open_zip_levels",
-    "Imaris": "spimpack_tasks.qc.sources.imaris:open_levels",
-    "OME-TIFF": "spimpack_tasks.qc.sources.tiff:open_levels",
-    "TIFF": "spimpack_tasks.qc.sources.tiff:open_levels",
-    "NIfTI": "spimpack_tasks.qc.sources.nifti:open_levels",
+    "OME-Zarr": "spimpack_tasks.sources.ome_zarr:open_directory_levels",
+    "zipped OME-Zarr": "spimpack_tasks.sources.ome_zarr:open_zip_levels",
+    "Imaris": "spimpack_tasks.sources.imaris:open_levels",
+    "OME-TIFF": "spimpack_tasks.sources.tiff:open_levels",
+    "TIFF": "spimpack_tasks.sources.tiff:open_levels",
+    "NIfTI": "spimpack_tasks.sources.nifti:open_levels",
 }
 """Name of a format in `readers.formats` to `module:function`."""
 
@@ -62,6 +62,8 @@ class Level:
     block: tuple[int, ...]
     """The sizes in which it is stored, so that reading a part of a block costs as much as all."""
     read: Callable[[Index], Voxels]
+    absent: int = 0
+    """Planes that the source leaves out; they read as zeros."""
 
 
 class OpenLevels(Protocol):

@@ -1,0 +1,49 @@
+"""Levels of Imaris files, by h5py.
+
+`Data` is padded to whole chunks; `ImageSize` is the true size, and nothing beyond it is read.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.readers.imaris import read_header
+from spimpack_tasks.sources.base import Index, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from spimpack_tasks.sources.base import Voxels
+
+
+@contextmanager
+def open_levels(path: str) -> Iterator[Sequence[Level]]:
+    """Open the levels of an Imaris file."""
+    header = read_header(path)
+    h5py = load_library("h5py")
+    with h5py.File(path, "r", swmr=False, locking="best-effort") as file:
+        yield [_open_level(file, number, shape) for number, shape in enumerate(header.shapes)]
+
+
+def _open_level(file: Any, number: int, shape: tuple[int, ...]) -> Level:
+    times, channels, *size = shape
+    folder = file[f"DataSet/ResolutionLevel {number}"]
+    datasets = [
+        [folder[f"TimePoint {time}/Channel {channel}/Data"] for channel in range(channels)]
+        for time in range(times)
+    ]
+
+    def read(index: Index) -> Voxels:
+        numpy = load_library("numpy")
+        *when, which, z, y, x = index
+        chosen = datasets[when[0]] if when else datasets[:1]
+        blocks: Voxels = numpy.array([[data[z, y, x] for data in each[which]] for each in chosen])
+        return blocks if when else blocks[0]
+
+    first = datasets[0][0]
+    block = (1, *(first.chunks or (1, *size[1:])))
+    if times == 1:
+        return Level(("c", "z", "y", "x"), shape[1:], first.dtype, block, read)
+    return Level(("t", "c", "z", "y", "x"), shape, first.dtype, (1, *block), read)
