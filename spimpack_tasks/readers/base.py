@@ -141,12 +141,12 @@ def _load_reader(name: str) -> Reader:
     return reader
 
 
-def load_library(name: str) -> Any:
-    """Import a library of the `images` extra, or say how to install it."""
+def load_library(name: str, extra: str = "images") -> Any:
+    """Import a library of an extra, or say how to install it."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(name, "images") from error
+        raise MissingExtraError(name, extra) from error
 
 
 def open_for_reading(path: str) -> tuple[int, int]:

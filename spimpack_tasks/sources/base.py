@@ -62,8 +62,8 @@ class Level:
     block: tuple[int, ...]
     """The sizes in which it is stored, so that reading a part of a block costs as much as all."""
     read: Callable[[Index], Voxels]
-    absent: int = 0
-    """Planes that the source leaves out; they read as zeros."""
+    caveat: str = ""
+    """What makes its voxels others than those of the image, such as planes that the file lacks."""
 
 
 class OpenLevels(Protocol):

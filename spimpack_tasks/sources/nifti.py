@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.readers.base import load_library
@@ -52,7 +53,10 @@ def _open_level(file: BinaryIO | gzip.GzipFile) -> Level:
         return start + flat_index(plane, shape[:-2]) * plane_bytes
 
     axes = ("x", "y", "z", "t", "c")[: len(shape)][::-1]
-    return level_of_rows(file, axes, shape, dtype, offset_of)  # type: ignore[arg-type]
+    level = level_of_rows(file, axes, shape, dtype, offset_of)  # type: ignore[arg-type]
+    slope, intercept = header.get_slope_inter()
+    is_scaled = slope is not None and (slope, intercept) != (1, 0)
+    return replace(level, caveat="has values that are to be scaled") if is_scaled else level
 
 
 _NIFTI_2 = {b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c"}

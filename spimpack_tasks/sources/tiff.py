@@ -39,10 +39,11 @@ def open_levels(path: str) -> Iterator[Sequence[Level]]:
 def _open_level(file: Any, series: Any, number: int, level: Any) -> Level:
     axes = _name_axes(level.axes)
     page = level.keyframe
-    absent = sum(part is None for part in level.pages)
+    absent = sum(part is None for part in level.pages)  # they read as zeros
+    caveat = f"lacks {absent} of its planes" if absent else ""
     is_in_this_file = all(part is None or part.parent is file for part in level.pages)
     if page.is_memmappable and page.ndim == 2 and is_in_this_file:
-        return replace(_level_of_pages(file, level, axes), absent=absent)
+        return replace(_level_of_pages(file, level, axes), caveat=caveat)
     zarr = load_library("zarr")
     array = zarr.open_array(series.aszarr(level=number), mode="r")
     return Level(
@@ -51,7 +52,7 @@ def _open_level(file: Any, series: Any, number: int, level: Any) -> Level:
         dtype=array.dtype,
         block=array.chunks,
         read=lambda index: array[index],
-        absent=absent,
+        caveat=caveat,
     )
 
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Parts: TypeAlias = "Sequence[bytes | bytearray | memoryview]"
+Data: TypeAlias = "bytes | bytearray | memoryview"
+Parts: TypeAlias = "Sequence[Data]"
 """The bytes of an encoded chunk."""
 
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Deflate, no name, no time, unknown system: equal data make equal bytes."""
 _ZLIB_HEAD, _ZLIB_TAIL = 2, 4
+_DAMAGED = "its compressed data are damaged"
 
 
 class DamagedChunkError(Exception):
@@ -39,8 +41,17 @@ class Codec(Protocol):
             It is no sound zlib stream of that size.
         """
 
-    def encode(self, data: bytes | bytearray) -> Parts:
+    def encode(self, data: Data) -> Parts:
         """Return the chunk of bytes that are not compressed, in parts."""
+
+    def decode(self, chunk: bytes, size: int) -> Data:
+        """Return the `size` bytes of a chunk.
+
+        Raises
+        ------
+        DamagedChunkError
+            It is no sound chunk of that size.
+        """
 
     def v3(self) -> dict[str, Any]:
         """Return the codec as the metadata of Zarr v3 have it."""
@@ -49,7 +60,7 @@ class Codec(Protocol):
         """Return the compressor as the metadata of Zarr v2 have it."""
 
 
-def inflate(deflated: bytes, size: int) -> bytearray:
+def inflate(deflated: bytes, size: int) -> Data:
     """Return the data of a zlib stream that holds `size` bytes.
 
     Raises
@@ -60,10 +71,12 @@ def inflate(deflated: bytes, size: int) -> bytearray:
     import deflate
 
     try:
-        data = deflate.zlib_decompress(deflated, size)
+        return _checked(deflate.zlib_decompress(deflated, size), size)
     except (deflate.DeflateError, ValueError, MemoryError) as error:
-        message = "its compressed data are damaged"
-        raise DamagedChunkError(message) from error
+        raise DamagedChunkError(_DAMAGED) from error
+
+
+def _checked(data: Data, size: int) -> Data:
     if len(data) != size:
         message = f"it holds {len(data):,} bytes instead of {size:,}"
         raise DamagedChunkError(message)
@@ -85,12 +98,21 @@ class Gzip:
         tail = struct.pack("<II", deflate.crc32(data), size & 0xFFFFFFFF)
         return _GZIP_HEAD, memoryview(deflated)[_ZLIB_HEAD:-_ZLIB_TAIL], tail
 
-    def encode(self, data: bytes | bytearray) -> Parts:
+    def encode(self, data: Data) -> Parts:
         """Compress data."""
         import deflate
 
         body = deflate.deflate_compress(data, self.level)
         return _GZIP_HEAD, body, struct.pack("<II", deflate.crc32(data), len(data) & 0xFFFFFFFF)
+
+    def decode(self, chunk: bytes, size: int) -> Data:
+        """Inflate a chunk."""
+        import deflate
+
+        try:
+            return _checked(deflate.gzip_decompress(chunk, size), size)
+        except (deflate.DeflateError, ValueError, MemoryError) as error:
+            raise DamagedChunkError(_DAMAGED) from error
 
     def v3(self) -> dict[str, Any]:
         """Return the codec of Zarr v3."""
@@ -111,12 +133,21 @@ class Blosc:
         """Inflate, and compress anew."""
         return self.encode(inflate(deflated, size))
 
-    def encode(self, data: bytes | bytearray) -> Parts:
+    def encode(self, data: Data) -> Parts:
         """Compress data."""
         from numcodecs import blosc
 
         # In a thread that is not the main one Blosc uses no threads of its own.
         return (blosc.compress(data, b"zstd", 1, blosc.BITSHUFFLE, 0, self.itemsize),)
+
+    def decode(self, chunk: bytes, size: int) -> Data:
+        """Decompress a chunk."""
+        from numcodecs import blosc
+
+        try:
+            return _checked(blosc.decompress(chunk), size)
+        except RuntimeError as error:
+            raise DamagedChunkError(_DAMAGED) from error
 
     def v3(self) -> dict[str, Any]:
         """Return the codec of Zarr v3."""

@@ -18,6 +18,8 @@ Shape: TypeAlias = tuple[int, ...]
 
 SHARD_SIDE = 512
 """A shard is a file of its own: at most so many voxels a side, and one chunk at least."""
+SLAB_CHUNKS = 8
+"""The same of a shard that is one chunk high, in chunks: 64 MiB of voxels."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class Level:
     """Sizes along t, c, z, y, x."""
     chunk: Shape
     """Sizes of a chunk, `(1, 1, z, y, x)`."""
+    is_slabs: bool = False
+    """Whether a shard is one chunk high, so that it can be written as soon as its planes are there;
+    it is as wide as `SLAB_CHUNKS`."""
 
     @cached_property
     def grid(self) -> Shape:
@@ -37,6 +42,9 @@ class Level:
     @cached_property
     def shard(self) -> Shape:
         """Number of chunks along each axis of a shard."""
+        if self.is_slabs:
+            y, x = (min(count, SLAB_CHUNKS) for count in self.grid[3:])
+            return 1, 1, 1, y, x
         return tuple(
             1 if size == 1 and axis < 2 else min(count, max(SHARD_SIDE // size, 1))
             for axis, (count, size) in enumerate(zip(self.grid, self.chunk, strict=True))

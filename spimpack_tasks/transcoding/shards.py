@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
 
     from spimpack_tasks.transcoding.codecs import Parts
 
@@ -31,24 +33,45 @@ def write_shard(path: str, chunks: Iterable[Parts | None]) -> int:
     chunks
         The encoded bytes of each chunk, in parts; `None` for one that is missing.
     """
-    import google_crc32c
-
     aside = f"{path}.part"
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    index, offset = [], 0
-    with open(aside, "wb", buffering=_TOGETHER) as file:
-        for parts in chunks:
-            length = sum(map(file.write, parts)) if parts is not None else 0
-            index += [offset, length] if parts is not None else [_MISSING, _MISSING]
-            offset += length
-        if not offset:
+    try:
+        with open(aside, "wb", buffering=_TOGETHER) as file:
+            size = _write_chunks(file, chunks)
+        if size:
+            os.rename(aside, path)
+    finally:
+        with suppress(FileNotFoundError):  # it has its own name, or there was no room for it
             os.unlink(aside)
-            return 0
-        table = struct.pack(f"<{len(index)}Q", *index)
-        file.write(table)
-        file.write(struct.pack("<I", google_crc32c.value(table)))
-        file.flush()
-        os.fdatasync(file.fileno())
-        size = file.tell()
-    os.rename(aside, path)
     return size
+
+
+def _write_chunks(file: BinaryIO, chunks: Iterable[Parts | None]) -> int:
+    import google_crc32c
+
+    index, offset = [], 0
+    for parts in chunks:
+        length = sum(map(file.write, parts)) if parts is not None else 0
+        index += [offset, length] if parts is not None else [_MISSING, _MISSING]
+        offset += length
+    if not offset:
+        return 0
+    table = struct.pack(f"<{len(index)}Q", *index)
+    file.write(table)
+    file.write(struct.pack("<I", google_crc32c.value(table)))
+    file.flush()
+    os.fdatasync(file.fileno())
+    return file.tell()
+
+
+def read_shard(path: str, count: int) -> Iterator[bytes | None]:
+    """Yield the encoded bytes of each of the `count` chunks of a shard that `write_shard` wrote."""
+    with open(path, "rb") as file:
+        file.seek(-16 * count - 4, os.SEEK_END)
+        index = struct.unpack(f"<{2 * count}Q", file.read(16 * count))
+        for offset, length in zip(index[::2], index[1::2], strict=True):
+            if offset == _MISSING:
+                yield None
+            else:
+                file.seek(offset)
+                yield file.read(length)

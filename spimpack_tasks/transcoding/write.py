@@ -31,9 +31,9 @@ def write_image(
     job: Job, image: Image, codec: Codec, encode: Encode, advance: Callable[[int], None]
 ) -> None:
     """Write an OME-Zarr 0.5 for a job, or go on with what lies at its path."""
-    path, dtype = job.path, image.dtype
+    path = job.path
     os.makedirs(path, exist_ok=True)
-    shards, itemsize = _shards(path, image), int(dtype.itemsize)
+    shards, itemsize = _shards(path, image), int(image.dtype.itemsize)
 
     def make(level: int, shard: Shape, file: str) -> int:
         form = image.levels[level]
@@ -43,8 +43,13 @@ def write_image(
         return _voxels(form) * itemsize
 
     _work(job.threads, ((make, each) for each in shards), advance)
+    write_metadata(path, image, codec)
+
+
+def write_metadata(path: str, image: Image, codec: Codec) -> None:
+    """Write what makes an OME-Zarr of the shards that are at `path`, that of the whole last."""
     for number, level in enumerate(image.levels):
-        _write_json(f"{path}/{number}", array_v3(level, dtype, codec))
+        _write_json(f"{path}/{number}", array_v3(level, image.dtype, codec))
     _write_json(path, group_v3(image))
 
 

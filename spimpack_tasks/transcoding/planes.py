@@ -1,0 +1,145 @@
+"""Images as planes that are read one after the other, whatever format they come from.
+
+What cannot be told from one another is refused rather than guessed: axes without a meaning, planes
+that are missing, values that are to be scaled.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.readers.base import (
+    UNKNOWN_SPACING,
+    HeaderError,
+    SpacingXYZ,
+    load_library,
+    read_header,
+)
+from spimpack_tasks.readers.formats import examine_source
+from spimpack_tasks.sources.base import UnreadableVoxelsError, open_levels
+from spimpack_tasks.transcoding.codecs import DamagedChunkError
+from spimpack_tasks.transcoding.plane_folder import open_plane_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.readers.base import Header
+    from spimpack_tasks.sources.base import Level, Voxels
+    from spimpack_tasks.transcoding.layout import Shape
+
+_METADATA = ("zarr.json", ".zattrs", ".zgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """An image, of which planes can be read."""
+
+    shape: Shape
+    """Sizes along t, c, z, y, x."""
+    source_format: str
+    dtype: Any
+    """Of numpy, in the byte order of the machine."""
+    read: Callable[[int, int, slice], Voxels]
+    """Returns planes of a time point and a channel, along z, y, x, in any byte order.
+
+    Raises `DamagedChunkError`, which names the file and the plane."""
+    together: int = 1
+    """How many planes are stored together, so that reading one costs as much as reading all."""
+    in_order: bool = True
+    """Whether planes are best read in their order, by one thread."""
+    spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
+    channel_names: tuple[str, ...] = ()
+    orientation_xyz: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all voxels."""
+        return math.prod(self.shape) * int(self.dtype.itemsize)
+
+
+@contextmanager
+def open_planes(path: str, name: str = "") -> Iterator[Planes]:
+    """Open the planes of a source: a file, an OME-Zarr, or a folder of numbered planes.
+
+    Parameters
+    ----------
+    path
+        The file or directory.
+    name
+        The name that tells the format, if it is not that of `path`.
+
+    Raises
+    ------
+    SourceRefusedError
+        It is no source, or none of which all planes are known.
+    """
+    if os.path.isdir(path) and not any(os.path.lexists(f"{path}/{n}") for n in _METADATA):
+        yield _planes_of_folder(path)
+        return
+    form = examine_source(path, name).format.name
+    header = read_header(path, form)
+    with open_levels(path, form) as levels:
+        yield _planes_of_level(path, form, levels[0], header)
+
+
+def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Planes:
+    sizes = dict(zip(level.axes, level.shape, strict=True))
+    strange = [axis for axis, n in sizes.items() if axis not in "tczyx" and n > 1]
+    if strange:
+        what = f"has an axis {strange[0]!r} of {sizes[strange[0]]}; only t, c, z, y and x are known"
+        raise HeaderError(path, what)
+    if math.prod(level.shape) != math.prod(header.shapes[0]):
+        raise HeaderError(path, "has pages of different sizes", "give a file of one image")
+    if level.caveat:
+        raise HeaderError(path, level.caveat)
+    order = [level.axes.index(axis) for axis in "tczyx" if axis in level.axes]
+    order = [*(n for n in range(len(level.axes)) if n not in order), *order]
+
+    def read(time: int, channel: int, planes: slice) -> Voxels:
+        wanted = {"t": slice(time, time + 1), "c": slice(channel, channel + 1), "z": planes}
+        wanted |= {axis: slice(0, sizes[axis]) for axis in "yx"}
+        index = tuple(wanted.get(axis, slice(0, 1)) for axis in level.axes)
+        try:
+            block = level.read(index)
+        except UnreadableVoxelsError as error:
+            if planes.stop - planes.start > 1:  # which one is it?
+                for z in range(planes.start, planes.stop):
+                    read(time, channel, slice(z, z + 1))
+            message = f"time point {time}, channel {channel}, plane {planes.start}: {error}"
+            raise DamagedChunkError(message) from error
+        voxels: Voxels = block.transpose(order).reshape(-1, sizes["y"], sizes["x"])
+        return voxels
+
+    return Planes(
+        source_format=form,
+        shape=tuple(sizes.get(axis, 1) for axis in "tczyx"),
+        dtype=_checked_dtype(path, level.dtype),
+        read=read,
+        together=dict(zip(level.axes, level.block, strict=True)).get("z", 1),
+        spacing_um_xyz=header.spacing_um_xyz,
+        channel_names=header.channel_names,
+        orientation_xyz=header.orientation_xyz,
+    )
+
+
+def _planes_of_folder(path: str) -> Planes:
+    folder = open_plane_folder(path)
+    return Planes(
+        source_format="folder of planes",
+        shape=folder.shape,
+        dtype=_checked_dtype(path, load_library("numpy").dtype(folder.dtype)),
+        read=folder.read,
+        in_order=False,
+        spacing_um_xyz=folder.spacing_um_xyz,
+    )
+
+
+def _checked_dtype(path: str, dtype: Any) -> Any:
+    """Return a data type that numbers of a pyramid can have, in the byte order of the machine."""
+    if dtype.kind not in "uif" or dtype.itemsize > 8:
+        raise HeaderError(path, f"has voxels of type {dtype}, which cannot be converted")
+    return dtype.newbyteorder("=")

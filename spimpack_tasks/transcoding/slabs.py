@@ -1,0 +1,323 @@
+"""Writes an OME-Zarr with a pyramid in one pass over the planes of an image.
+
+Planes come in slabs, as many as a chunk is high. A slab is encoded by threads while the next one is
+read, and its halves go into the slab of the next level, so that a few slabs are in memory, however
+many planes there are. Shards are whole files, one chunk high, and the metadata come last.
+
+Who goes on after a kill does not make again what is there: a finished slab is read, from the shards
+and not from the source, only if a slab of the next level that is made of it is not there. A shard
+of zeros alone has no file, and is made again.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from spimpack_tasks.readers.formats import SourceRefusedError
+from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
+from spimpack_tasks.transcoding.layout import Level
+from spimpack_tasks.transcoding.multiscale import COLOURS, Channel, Image, largest_value
+from spimpack_tasks.transcoding.planes import Planes, open_planes
+from spimpack_tasks.transcoding.pyramid import halve, level_sizes
+from spimpack_tasks.transcoding.shards import read_shard, write_shard
+from spimpack_tasks.transcoding.write import write_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.sources.base import Voxels
+    from spimpack_tasks.transcoding.codecs import Codec, Parts
+    from spimpack_tasks.transcoding.layout import Shape
+    from spimpack_tasks.transcoding.request import Job
+
+    Encoded: TypeAlias = Future[Parts | None]
+
+_CHUNKS = ((64, 128), (16, 256), (4, 512))
+"""Height, and length of the other sides, of a chunk of 1 MiB where a voxel has one byte."""
+_UNWRITTEN = 2
+"""Slabs that may wait to be written when the next one is read."""
+LARGEST_SLAB = 128 * 2**20
+"""Bytes; larger planes have lower chunks, of two planes at least."""
+
+
+def plan_levels(shape: Shape, itemsize: int) -> tuple[Level, ...]:
+    """Return the levels of an image that is made of planes.
+
+    Parameters
+    ----------
+    shape
+        Sizes along t, c, z, y, x.
+    itemsize
+        Bytes of a voxel.
+    """
+    plane = shape[3] * shape[4] * itemsize
+    heights = [(max(height // itemsize, 2), side) for height, side in _CHUNKS]
+    fitting = (pair for pair in heights if pair[0] * plane <= LARGEST_SLAB)
+    height, side = next(fitting, heights[-1])
+    most = zip((height, side, side), shape[2:], strict=True)
+    # Of what is smaller than a chunk, the chunk is the next power of two.
+    chunk = tuple(min(n, 1 << (size - 1).bit_length()) for n, size in most)
+    sizes = level_sizes(shape[2:], itemsize)
+    return tuple(Level((*shape[:2], *size), (1, 1, *chunk), is_slabs=True) for size in sizes)
+
+
+def convert(job: Job, advance: Callable[[int], None]) -> None:
+    """Convert an image whose planes can be read one after the other.
+
+    Raises
+    ------
+    OSError
+        The source cannot be read, or is damaged: the plane is named.
+    """
+    try:
+        with open_planes(job.source) as planes:
+            codec = choose_codec(job.request.codec, planes.dtype.itemsize)
+            write_planes(job, describe(planes, job), planes, codec, advance)
+    except (SourceRefusedError, DamagedChunkError) as error:
+        raise OSError(errno.EIO, str(error)) from error
+
+
+def describe(planes: Planes, job: Job) -> Image:
+    """Return what is known of an image: what the job asks for, else what the source says."""
+    x, y, z = planes.spacing_um_xyz
+    names = job.request.channel_names or planes.channel_names
+    window = (0.0, largest_value(planes.dtype))
+    channels = [
+        Channel(names[n] if n < len(names) else "", COLOURS[n % len(COLOURS)], window)
+        for n in range(planes.shape[1])
+    ]
+    return Image(
+        name=job.request.name,
+        levels=plan_levels(planes.shape, planes.dtype.itemsize),
+        dtype=planes.dtype,
+        spacing_um_zyx=(z, y, x),
+        channels=tuple(channels),
+        orientation_xyz=job.request.orientation_xyz or planes.orientation_xyz,
+        provenance=job.provenance(planes.source_format),
+    )
+
+
+def write_planes(
+    job: Job, image: Image, planes: Planes, codec: Codec, advance: Callable[[int], None]
+) -> None:
+    """Write an OME-Zarr 0.5 of planes for a job, or go on with what lies at its path.
+
+    Parameters
+    ----------
+    job
+        Where to write, and by how many threads; what is written does not depend on these.
+    image
+        What to write; its levels are those of `plan_levels`.
+    planes
+        The voxels.
+    codec
+        How chunks are encoded.
+    advance
+        Told the number of bytes of the source's voxels after each piece, `planes.size` in all.
+
+    Raises
+    ------
+    DamagedChunkError
+        A plane cannot be read; the message names it.
+    """
+    os.makedirs(job.path, exist_ok=True)
+    with _Threads(job.threads) as threads:
+        work = _Work(job.path, image.levels, planes, codec, advance, threads)
+        last = len(image.levels) - 1
+        for place in product(*map(range, image.levels[last].grid[:3])):
+            work.make(last, place, is_wanted=False)
+        threads.settle(0)
+    write_metadata(job.path, image, codec)
+
+
+class _Threads:
+    """Threads that decode and encode, and one that writes what was encoded."""
+
+    def __init__(self, threads: int) -> None:
+        self.workers = ThreadPoolExecutor(threads)
+        self._writer = ThreadPoolExecutor(1)
+        self._slabs: list[list[Future[int]]] = []
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Wait for what is being done, and begin nothing else."""
+        self.workers.shutdown(cancel_futures=True)
+        self._writer.shutdown(cancel_futures=True)
+
+    def write(self, shards: Iterator[tuple[str, list[Encoded | None]]]) -> None:
+        """Write the shards of a slab when their chunks are encoded."""
+        self._slabs.append(
+            [
+                self._writer.submit(
+                    write_shard, path, (each.result() if each else None for each in chunks)
+                )
+                for path, chunks in shards
+            ]
+        )
+
+    def settle(self, most: int) -> None:
+        """Wait until no more than some slabs are still to be written."""
+        while len(self._slabs) > most:
+            for each in self._slabs.pop(0):
+                each.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Makes slabs, each from those of the level before."""
+
+    path: str
+    levels: tuple[Level, ...]
+    planes: Planes
+    codec: Codec
+    advance: Callable[[int], None]
+    threads: _Threads
+
+    def make(self, level: int, place: Shape, *, is_wanted: bool) -> Voxels | None:
+        """Make a slab, and all that it is made of, as far as they are not there.
+
+        Parameters
+        ----------
+        level
+            Number of the level.
+        place
+            Of the slab along t, c and z.
+        is_wanted
+            Whether to return its voxels, along z, y, x.
+        """
+        form = self.levels[level]
+        files = self._files(level, place)
+        missing = [shard for shard, file in files.items() if not os.path.exists(file)]
+        voxels = self._compose(level, place, is_wanted=bool(missing))
+        if voxels is not None:
+            self.threads.write(
+                (files[shard], [self._encode(form, voxels, at) for at in form.chunks_of(shard)])
+                for shard in missing
+            )
+            return voxels if is_wanted else None
+        return self._read_back(form, place, files) if is_wanted else None
+
+    def _files(self, level: int, place: Shape) -> dict[Shape, str]:
+        grid = self.levels[level].shard_grid[3:]
+        shards = [(*place, *at) for at in product(*map(range, grid))]
+        return {shard: f"{self.path}/{level}/c/{'/'.join(map(str, shard))}" for shard in shards}
+
+    def _compose(self, level: int, place: Shape, *, is_wanted: bool) -> Voxels | None:
+        """Return the voxels of a slab that is to be made; what it is made of is made as well."""
+        if level == 0:
+            return self._read(place, is_wanted=is_wanted)
+        import numpy as np
+
+        form, before = self.levels[level], self.levels[level - 1]
+        sizes = zip(before.shape[2:], form.shape[2:], strict=True)
+        steps = tuple(2 if larger > smaller else 1 for larger, smaller in sizes)
+        voxels = np.empty(_size(form, place), self.planes.dtype) if is_wanted else None
+        for number, child in enumerate(_children(before, form, place, steps[0])):
+            part = self.make(level - 1, child, is_wanted=is_wanted)
+            if part is not None and voxels is not None:
+                small = halve(part, steps)
+                start = number * before.chunk[2] // steps[0]
+                voxels[start : start + len(small)] = small
+                del part  # before the next one is read
+        return voxels
+
+    def _read(self, place: Shape, *, is_wanted: bool) -> Voxels | None:
+        """Return a slab of the source, or pass it over."""
+        import numpy as np
+
+        size = _size(self.levels[0], place)
+        if not is_wanted:
+            self.advance(math.prod(size) * int(self.planes.dtype.itemsize))
+            return None
+        self.threads.settle(_UNWRITTEN)
+        voxels = np.empty(size, self.planes.dtype)
+        first = place[2] * self.levels[0].chunk[2]
+
+        def read(start: int, stop: int) -> int:
+            part = voxels[start - first : stop - first]
+            part[:] = self.planes.read(place[0], place[1], slice(start, stop))
+            return int(part.nbytes)
+
+        bounds = _pieces(first, first + size[0], self.planes.together)
+        if self.planes.in_order:
+            for start, stop in bounds:
+                self.advance(read(start, stop))
+        else:
+            for each in [self.threads.workers.submit(read, *bound) for bound in bounds]:
+                self.advance(each.result())
+        return voxels
+
+    def _encode(self, form: Level, voxels: Voxels, place: Shape | None) -> Encoded | None:
+        if place is None:
+            return None
+        return self.threads.workers.submit(_encode_chunk, self.codec, form, voxels, place)
+
+    def _read_back(self, form: Level, place: Shape, files: dict[Shape, str]) -> Voxels:
+        """Return a slab that is there."""
+        import numpy as np
+
+        voxels = np.zeros(_size(form, place), self.planes.dtype)
+        size = form.chunk_voxels * voxels.itemsize
+        for shard, file in files.items():
+            chunks = read_shard(file, math.prod(form.shard))
+            for at, chunk in zip(form.chunks_of(shard), chunks, strict=True):
+                if at is not None and chunk is not None:
+                    data = np.frombuffer(self.codec.decode(chunk, size), voxels.dtype)
+                    part = voxels[_region(form, at)]
+                    inside = tuple(slice(n) for n in part.shape)
+                    part[:] = data.reshape(form.chunk[2:])[inside]
+        return voxels
+
+
+def _size(form: Level, place: Shape) -> Shape:
+    """Return the sizes of a slab along z, y and x; the last one may be lower."""
+    height = form.chunk[2]
+    return min(height, form.shape[2] - place[2] * height), *form.shape[3:]
+
+
+def _pieces(first: int, last: int, together: int) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of planes that are read at once: those that are stored together."""
+    starts = [first, *range((first // together + 1) * together, last, together)]
+    yield from zip(starts, [*starts[1:], last], strict=True)
+
+
+def _children(before: Level, form: Level, place: Shape, step: int) -> Iterator[Shape]:
+    """Yield the places of the slabs that one of the next level is made of.
+
+    To the last one belongs what is left over, of which nothing is made.
+    """
+    is_last = place[2] == form.grid[2] - 1
+    end = before.grid[2] if is_last else (place[2] + 1) * step
+    for slab in range(place[2] * step, end):
+        yield *place[:2], slab
+
+
+def _region(form: Level, place: Shape) -> tuple[slice, ...]:
+    """Return where in its slab a chunk lies."""
+    inner = zip(place[3:], form.chunk[3:], strict=True)
+    return slice(None), *(slice(at * n, (at + 1) * n) for at, n in inner)
+
+
+def _encode_chunk(codec: Codec, form: Level, voxels: Voxels, place: Shape) -> Parts | None:
+    """Return a chunk of a slab, filled up with zeros, in parts; `None` if all of it is zero."""
+    import numpy as np
+
+    part = voxels[_region(form, place)]
+    if part.shape == form.chunk[2:]:
+        chunk = np.ascontiguousarray(part)
+    else:
+        chunk = np.zeros(form.chunk[2:], voxels.dtype)
+        chunk[tuple(slice(n) for n in part.shape)] = part
+    # Bits count: a negative zero is none.
+    if not chunk.view(f"u{chunk.itemsize}").any():
+        return None
+    return codec.encode(chunk.data.cast("B"))
