@@ -100,7 +100,8 @@ def _unsigned_mean(values: Any, steps: Shape) -> Any:
     if x == 2:
         # Two neighbours are one number of twice the width, whose halves are added: quick, since
         # the numbers lie side by side.
-        pairs = np.ascontiguousarray(values).view(wide)
+        beside = values if values.strides[2] == width else np.ascontiguousarray(values)
+        pairs = beside.view(wide)
         total = _sum((pairs & wide.type((1 << 8 * width) - 1)) + (pairs >> 8 * width), (z, y, 1))
     else:
         total = _sum(values.astype(wide), steps)
