@@ -20,6 +20,7 @@ import yaozarrs
 import zarr
 from ome_zarr_models import open_ome_zarr
 from plain_pyramid import plain_pyramid
+from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import SPACING_UM, compose_voxels
 
 from spimpack_tasks.readers.base import HeaderError
@@ -142,10 +143,6 @@ def test_odd_sizes(tmp_path, shape, codec):
     found, expected = read_levels(tmp_path / "out.ome.zarr"), expected_levels(voxels)
     assert len(found) == len(expected)
     assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
-
-
-def tree_of(path):
-    return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
 def test_the_bytes_do_not_depend_on_the_threads(tmp_path):
@@ -404,33 +401,11 @@ def test_values_that_are_to_be_scaled_are_refused(tmp_path):
         convert_planes(tmp_path / "a.nii", tmp_path / "out")
 
 
-class Killer:
-    """Harms a process at its k-th change of a file below a folder."""
-
-    def __init__(self, below, k, harm):
-        self.below, self.k, self.harm, self.count = str(below), k, harm, 0
-
-    def __call__(self, event, arguments):
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_CREAT
-        if (writes or event == "os.rename") and str(arguments[0]).startswith(self.below):
-            self.count += 1
-            if self.count == self.k:
-                self.harm()
-
-
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def fill_disk():
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 def run_harmed(source, out, k, harm):
     """Convert in a child that is harmed; return its exit code, 0 if there was nothing to harm."""
 
     def action():
-        sys.addaudithook(Killer(out, k, harm))
+        Killer(out, k, harm).watch()
         try:
             convert_planes(source, out)
         except OSError as error:

@@ -42,7 +42,7 @@ def write_image(
             write_shard(file, (encode(level, at) if at is not None else None for at in places))
         return _voxels(form) * itemsize
 
-    _work(job.threads, ((make, each) for each in shards), advance)
+    work_side_by_side(job.threads, ((make, each) for each in shards), advance)
     write_metadata(path, image, codec)
 
 
@@ -64,7 +64,7 @@ def _voxels(level: Level) -> int:
     return math.prod(level.shard) * level.chunk_voxels
 
 
-def _work(
+def work_side_by_side(
     threads: int, jobs: Iterator[tuple[Callable[..., int], Any]], advance: Callable[[int], None]
 ) -> None:
     """Do jobs side by side; after the first that fails no other is begun."""
