@@ -14,7 +14,7 @@ class Request:
     """How to convert one image. What is not given is taken from the source, or left out."""
 
     codec: str = "gzip"
-    """`gzip`, or `blosc`."""
+    """`gzip` or `blosc` of OME-Zarr, `zlib` or `zstd` of OME-TIFF."""
     ngff: str = "0.5"
     """Version of OME-Zarr: 0.5, or 0.4."""
     name: str = ""
