@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,13 +25,14 @@ from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import SPACING_UM, compose_voxels
 
 from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.transcoding import layout, pyramid, slabs
+from spimpack_tasks.transcoding import layout, plane_levels, planes, pyramid
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.transcoding.plane_folder import sort_planes
+from spimpack_tasks.transcoding.plane_levels import describe, plan_levels
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.pyramid import level_sizes
 from spimpack_tasks.transcoding.request import Job, Request
-from spimpack_tasks.transcoding.slabs import convert, describe, plan_levels, write_planes
+from spimpack_tasks.transcoding.slabs import convert, write_planes
 
 FIVE = (2, 3, 13, 50, 37)
 STACK = (1, 1, 13, 50, 37)
@@ -81,16 +83,16 @@ CASES = [(name, dtype) for dtype, names in DTYPES.items() for name in names]
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Make the images of the tests consist of several slabs, shards and levels."""
-    monkeypatch.setattr(slabs, "_CHUNKS", ((8, 16),))
+    monkeypatch.setattr(plane_levels, "_CHUNKS", ((8, 16),))
     monkeypatch.setattr(layout, "SLAB_CHUNKS", 2)
     monkeypatch.setattr(pyramid, "SMALL_ENOUGH", 500)
 
 
 def convert_planes(source, path, codec="blosc", threads=2, advance=lambda _: None):
     job = Job(str(source), str(path), Request(codec=codec, name="image"), "id", threads)
-    with open_planes(job.source) as planes:
-        codec = choose_codec(codec, planes.dtype.itemsize)
-        write_planes(job, describe(planes, job), planes, codec, advance)
+    with open_planes(job.source) as opened:
+        codec = choose_codec(codec, opened.dtype.itemsize)
+        write_planes(job, describe(opened, job), opened, codec, advance)
 
 
 def expected_levels(voxels):
@@ -224,6 +226,54 @@ def test_the_metadata_are_sound_and_have_what_the_source_says(tmp_path):
     assert labels == ["stain 0", "stain 1", "stain 2"]
     assert attributes["xyz_orientation"] == "RAS"
     assert attributes["spimpack_tasks"]["converted_from"] == "OME-TIFF"
+
+
+def test_channels_are_shown_between_their_dark_and_their_bright_voxels(tmp_path):
+    voxels = np.zeros((2, 3, 13, 50, 37), "uint16")
+    voxels[0, 1] = np.linspace(100, 1100, 37)
+    voxels[1] = 5000  # later time points do not count
+    sources.write_ome(tmp_path / "a.ome.tif", voxels)
+    out = tmp_path / "out"
+    convert_planes(tmp_path / "a.ome.tif", out)
+    channels = sources.read_metadata(out)["ome"]["omero"]["channels"]
+    low, high = channels[1]["window"]["start"], channels[1]["window"]["end"]
+    assert 100 < low < 300
+    assert 800 < high < 1100
+    for number in (0, 2):
+        assert (channels[number]["window"]["start"], channels[number]["window"]["end"]) == (0, 1)
+
+
+def test_numbers_that_are_none_do_not_spoil_the_metadata(tmp_path):
+    voxels = np.full((1, 2, 13, 50, 37), np.nan, "float32")
+    voxels[0, 1] = 7
+    voxels[0, 1, 0, 0, 0] = np.inf
+    sources.write_nifti(tmp_path / "a.nii", voxels)
+    convert_planes(tmp_path / "a.nii", tmp_path / "out")
+    channels = sources.read_metadata(tmp_path / "out")["ome"]["omero"]["channels"]
+    assert [channel["window"]["start"] for channel in channels] == [0, 7]
+    found = zarr.open_array(tmp_path / "out/0", mode="r")[:]
+    assert np.array_equal(found, voxels, equal_nan=True)
+
+
+def test_what_is_stored_together_is_decoded_once(tmp_path, monkeypatch):
+    """Chunks of the source are higher than the slabs, and end elsewhere."""
+    voxels = compose_voxels((1, 2, 20, 33, 31))
+    sources.write_zarr(tmp_path / "a.ome.zarr", voxels, chunks=(1, 1, 6, 33, 31))
+    asked = []
+    original = planes._planes_of_level
+
+    def watched(path, form, level, header):
+        def read(index):
+            asked.append((index[1].start, index[2].start, index[2].stop))
+            return level.read(index)
+
+        return original(path, form, replace(level, read=read), header)
+
+    monkeypatch.setattr(planes, "_planes_of_level", watched)
+    convert_planes(tmp_path / "a.ome.zarr", tmp_path / "out")
+    assert_levels(read_levels(tmp_path / "out"), expected_levels(voxels))
+    bounds = [(0, 6), (6, 12), (12, 18), (18, 20)]
+    assert asked == [(c, *bound) for c in range(2) for bound in bounds]
 
 
 def rename(path, old, new):
@@ -448,10 +498,10 @@ def test_a_rerun_reads_no_plane_that_is_finished(tmp_path):
         if event == "open" and str(arguments[0]).startswith(str(tmp_path / "planes")):
             read.append(Path(arguments[0]).name)
 
-    with open_planes(str(tmp_path / "planes")) as planes:
+    with open_planes(str(tmp_path / "planes")) as opened:
         sys.addaudithook(watch)
         job = Job("", str(tmp_path / "out"), Request(), "id")
-        write_planes(job, describe(planes, job), planes, choose_codec("blosc", 2), lambda _: None)
+        write_planes(job, describe(opened, job), opened, choose_codec("blosc", 2), lambda _: None)
         assert set(read) == {f"Z{z:03}.tif" for z in range(36, 40)}
     found, whole = tree_of(tmp_path / "out"), tree_of(tmp_path / "whole")
     assert {n: d for n, d in found.items() if n != "zarr.json"} == {

@@ -20,9 +20,9 @@ from xml.etree import ElementTree as ET
 from spimpack_tasks.readers.base import HeaderError, load_library
 from spimpack_tasks.readers.formats import SourceRefusedError
 from spimpack_tasks.transcoding.codecs import DamagedChunkError
+from spimpack_tasks.transcoding.plane_levels import describe
 from spimpack_tasks.transcoding.planes import Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
-from spimpack_tasks.transcoding.slabs import describe
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:

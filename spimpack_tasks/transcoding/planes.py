@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.sources.base import Level, Voxels
     from spimpack_tasks.transcoding.layout import Shape
 
+    ReadPlanes = Callable[[int, int, slice], Voxels]
+
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
@@ -43,7 +45,7 @@ class Planes:
     source_format: str
     dtype: Any
     """Of numpy, in the byte order of the machine."""
-    read: Callable[[int, int, slice], Voxels]
+    read: ReadPlanes
     """Returns planes of a time point and a channel, along z, y, x, in any byte order.
 
     Raises `DamagedChunkError`, which names the file and the plane."""
@@ -114,16 +116,35 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         voxels: Voxels = block.transpose(order).reshape(-1, sizes["y"], sizes["x"])
         return voxels
 
+    together = dict(zip(level.axes, level.block, strict=True)).get("z", 1)
     return Planes(
         source_format=form,
         shape=tuple(sizes.get(axis, 1) for axis in "tczyx"),
         dtype=_checked_dtype(path, level.dtype),
-        read=read,
-        together=dict(zip(level.axes, level.block, strict=True)).get("z", 1),
+        read=_remember(read, together, sizes.get("z", 1)) if together > 1 else read,
+        together=together,
         spacing_um_xyz=header.spacing_um_xyz,
         channel_names=header.channel_names,
         orientation_xyz=header.orientation_xyz,
     )
+
+
+def _remember(read: ReadPlanes, together: int, depth: int) -> ReadPlanes:
+    """Return a way to read planes that decodes once what is stored together and wanted in parts."""
+    last: dict[tuple[int, int, int], Voxels] = {}
+
+    def read_or_recall(time: int, channel: int, planes: slice) -> Voxels:
+        start = planes.start // together * together
+        stop = min(start + together, depth)
+        if planes.stop > stop or planes.stop - planes.start == stop - start:
+            return read(time, channel, planes)
+        place = (time, channel, start)
+        if place not in last:
+            last.clear()
+            last[place] = read(time, channel, slice(start, stop))
+        return last[place][planes.start - start : planes.stop - start]
+
+    return read_or_recall
 
 
 def _planes_of_folder(path: str) -> Planes:

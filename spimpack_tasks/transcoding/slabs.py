@@ -15,16 +15,15 @@ import errno
 import math
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from spimpack_tasks.readers.formats import SourceRefusedError
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
-from spimpack_tasks.transcoding.layout import Level
-from spimpack_tasks.transcoding.multiscale import COLOURS, Channel, Image, largest_value
+from spimpack_tasks.transcoding.plane_levels import describe
 from spimpack_tasks.transcoding.planes import Planes, open_planes
-from spimpack_tasks.transcoding.pyramid import halve, level_sizes
+from spimpack_tasks.transcoding.pyramid import halve
 from spimpack_tasks.transcoding.shards import read_shard, write_shard
 from spimpack_tasks.transcoding.write import write_metadata
 
@@ -33,38 +32,16 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.sources.base import Voxels
     from spimpack_tasks.transcoding.codecs import Codec, Parts
-    from spimpack_tasks.transcoding.layout import Shape
+    from spimpack_tasks.transcoding.layout import Level, Shape
+    from spimpack_tasks.transcoding.multiscale import Image
     from spimpack_tasks.transcoding.request import Job
 
     Encoded: TypeAlias = Future[Parts | None]
 
-_CHUNKS = ((64, 128), (16, 256), (4, 512))
-"""Height, and length of the other sides, of a chunk of 1 MiB where a voxel has one byte."""
 _UNWRITTEN = 2
 """Slabs that may wait to be written when the next one is read."""
-LARGEST_SLAB = 128 * 2**20
-"""Bytes; larger planes have lower chunks, of two planes at least."""
-
-
-def plan_levels(shape: Shape, itemsize: int) -> tuple[Level, ...]:
-    """Return the levels of an image that is made of planes.
-
-    Parameters
-    ----------
-    shape
-        Sizes along t, c, z, y, x.
-    itemsize
-        Bytes of a voxel.
-    """
-    plane = shape[3] * shape[4] * itemsize
-    heights = [(max(height // itemsize, 2), side) for height, side in _CHUNKS]
-    fitting = (pair for pair in heights if pair[0] * plane <= LARGEST_SLAB)
-    height, side = next(fitting, heights[-1])
-    most = zip((height, side, side), shape[2:], strict=True)
-    # Of what is smaller than a chunk, the chunk is the next power of two.
-    chunk = tuple(min(n, 1 << (size - 1).bit_length()) for n, size in most)
-    sizes = level_sizes(shape[2:], itemsize)
-    return tuple(Level((*shape[:2], *size), (1, 1, *chunk), is_slabs=True) for size in sizes)
+_SHOWN = (1, 99.8)
+"""Per cent of the voxels that are darker than what is shown as black, and as full colour."""
 
 
 def convert(job: Job, advance: Callable[[int], None]) -> None:
@@ -83,26 +60,6 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
         raise OSError(errno.EIO, str(error)) from error
 
 
-def describe(planes: Planes, job: Job) -> Image:
-    """Return what is known of an image: what the job asks for, else what the source says."""
-    x, y, z = planes.spacing_um_xyz
-    names = job.request.channel_names or planes.channel_names
-    window = (0.0, largest_value(planes.dtype))
-    channels = [
-        Channel(names[n] if n < len(names) else "", COLOURS[n % len(COLOURS)], window)
-        for n in range(planes.shape[1])
-    ]
-    return Image(
-        name=job.request.name,
-        levels=plan_levels(planes.shape, planes.dtype.itemsize),
-        dtype=planes.dtype,
-        spacing_um_zyx=(z, y, x),
-        channels=tuple(channels),
-        orientation_xyz=job.request.orientation_xyz or planes.orientation_xyz,
-        provenance=job.provenance(planes.source_format),
-    )
-
-
 def write_planes(
     job: Job, image: Image, planes: Planes, codec: Codec, advance: Callable[[int], None]
 ) -> None:
@@ -113,7 +70,8 @@ def write_planes(
     job
         Where to write, and by how many threads; what is written does not depend on these.
     image
-        What to write; its levels are those of `plan_levels`.
+        What to write; its levels are those of `plane_levels`. How bright its channels are shown is
+        found out.
     planes
         The voxels.
     codec
@@ -133,7 +91,10 @@ def write_planes(
         for place in product(*map(range, image.levels[last].grid[:3])):
             work.make(last, place, is_wanted=False)
         threads.settle(0)
-    write_metadata(job.path, image, codec)
+        windows = [work.find_window(channel) for channel in range(planes.shape[1])]
+    channels = zip(image.channels, windows, strict=True)
+    shown = tuple(replace(channel, window=window) for channel, window in channels)
+    write_metadata(job.path, replace(image, channels=shown), codec)
 
 
 class _Threads:
@@ -206,6 +167,22 @@ class _Work:
             return voxels if is_wanted else None
         return self._read_back(form, place, files) if is_wanted else None
 
+    def find_window(self, channel: int) -> tuple[float, float]:
+        """Return the values that a channel is shown between, by the smallest level as it is there.
+
+        All but the darkest and the brightest voxels of the first time point lie between them.
+        """
+        import numpy as np
+
+        last = len(self.levels) - 1
+        form = self.levels[last]
+        places = [(0, channel, slab) for slab in range(form.grid[2])]
+        slabs = [self._read_back(form, place, self._files(last, place)) for place in places]
+        values = np.concatenate(slabs)
+        numbers = values[np.isfinite(values)]
+        low, high = np.percentile(numbers, _SHOWN) if numbers.size else (0, 0)
+        return float(low), float(high if high > low else low + 1)
+
     def _files(self, level: int, place: Shape) -> dict[Shape, str]:
         grid = self.levels[level].shard_grid[3:]
         shards = [(*place, *at) for at in product(*map(range, grid))]
@@ -268,6 +245,8 @@ class _Work:
         voxels = np.zeros(_size(form, place), self.planes.dtype)
         size = form.chunk_voxels * voxels.itemsize
         for shard, file in files.items():
+            if not os.path.exists(file):  # all zeros
+                continue
             chunks = read_shard(file, math.prod(form.shard))
             for at, chunk in zip(form.chunks_of(shard), chunks, strict=True):
                 if at is not None and chunk is not None:
