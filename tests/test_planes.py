@@ -25,8 +25,9 @@ from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import SPACING_UM, compose_voxels
 
 from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.transcoding import layout, plane_levels, planes, pyramid
+from spimpack_tasks.transcoding import layout, plane_folder, plane_levels, planes, pyramid
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
+from spimpack_tasks.transcoding.plane_files import read_plane
 from spimpack_tasks.transcoding.plane_folder import sort_planes
 from spimpack_tasks.transcoding.plane_levels import describe, plan_levels
 from spimpack_tasks.transcoding.planes import open_planes
@@ -466,7 +467,7 @@ def run_harmed(source, out, k, harm):
 
 
 @pytest.mark.parametrize("harm", [kill, fill_disk])
-@pytest.mark.parametrize("k", [1, 2, 3, 7, 12, 20, 33, 40, 51, 60, 75])
+@pytest.mark.parametrize("k", [1, 2, 7, 20, 40, 60])
 def test_a_rerun_ends_with_the_same_bytes(tmp_path, k, harm):
     voxels = write_stack(tmp_path / "planes", (1, 1, 100, 50, 37))
     convert_planes(tmp_path / "planes", tmp_path / "whole")
@@ -485,7 +486,7 @@ def test_a_rerun_ends_with_the_same_bytes(tmp_path, k, harm):
     assert sum(told) == voxels.nbytes
 
 
-def test_a_rerun_reads_no_plane_that_is_finished(tmp_path):
+def test_a_rerun_reads_no_plane_that_is_finished(tmp_path, monkeypatch):
     shape = (1, 1, 100, 50, 37)
     folder(tif)(tmp_path / "planes", compose_voxels(shape))
     convert_planes(tmp_path / "planes", tmp_path / "whole")
@@ -494,19 +495,14 @@ def test_a_rerun_reads_no_plane_that_is_finished(tmp_path):
     shutil.rmtree(tmp_path / "out/2")
     read = []
 
-    def watch(event, arguments):
-        if event == "open" and str(arguments[0]).startswith(str(tmp_path / "planes")):
-            read.append(Path(arguments[0]).name)
+    def watched(path, page):
+        read.append(Path(path).name)
+        return read_plane(path, page)
 
-    with open_planes(str(tmp_path / "planes")) as opened:
-        sys.addaudithook(watch)
-        job = Job("", str(tmp_path / "out"), Request(), "id")
-        write_planes(job, describe(opened, job), opened, choose_codec("blosc", 2), lambda _: None)
-        assert set(read) == {f"Z{z:03}.tif" for z in range(36, 40)}
-    found, whole = tree_of(tmp_path / "out"), tree_of(tmp_path / "whole")
-    assert {n: d for n, d in found.items() if n != "zarr.json"} == {
-        n: d for n, d in whole.items() if n != "zarr.json"
-    }
+    monkeypatch.setattr(plane_folder, "read_plane", watched)
+    convert_planes(tmp_path / "planes", tmp_path / "out")
+    assert sorted(read) == [f"Z{z:03}.tif" for z in range(36, 40)]
+    assert tree_of(tmp_path / "out") == tree_of(tmp_path / "whole")
 
 
 SHAPES_OF_CHUNKS = {
