@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import SPACING_UM, compose_voxels
 
 from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.transcoding import layout, plane_folder, plane_levels, planes, pyramid
+from spimpack_tasks.transcoding import layout, ome_tiff, plane_folder, plane_levels, planes, pyramid
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.transcoding.plane_files import read_plane
 from spimpack_tasks.transcoding.plane_folder import sort_planes
@@ -442,6 +443,33 @@ def test_complex_numbers_are_refused(tmp_path):
         HeaderError, match="has voxels of type complex64, which cannot be converted"
     ):
         convert_planes(tmp_path / "a.tif", tmp_path / "out")
+
+
+def write_colour_nifti(path):
+    colours = np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nibabel.save(nibabel.Nifti1Image(colours, np.eye(4)), path)
+
+
+UNCONVERTIBLE = {
+    "refused.nii": (write_colour_nifti, "the voxels of '{path}' cannot be read: voxels of several"),
+    "cut.ome.tif": (
+        lambda path: (sources.write_ome(path, compose_voxels(FIVE)), cut(path)),
+        "'{path}' is cut off or damaged",
+    ),
+    "gone.nii": (lambda _: None, "'{path}' does not exist"),
+    "a.czi": (lambda path: path.write_bytes(b"x"), "'{path}' is a file of no known format"),
+}
+
+
+@pytest.mark.parametrize("convert_by", [convert, ome_tiff.convert])
+@pytest.mark.parametrize("name", UNCONVERTIBLE)
+def test_a_converter_raises_no_error_but_of_the_system(tmp_path, name, convert_by):
+    write, message = UNCONVERTIBLE[name]
+    path = tmp_path / name
+    write(path)
+    job = Job(str(path), str(tmp_path / "out"), Request(codec="zlib"))
+    with pytest.raises(OSError, match=re.escape(message.format(path=path))):
+        convert_by(job, lambda _: None)
 
 
 def test_values_that_are_to_be_scaled_are_refused(tmp_path):

@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from spimpack_tasks.readers.base import HeaderError, load_library
-from spimpack_tasks.readers.formats import SourceRefusedError
-from spimpack_tasks.transcoding.codecs import DamagedChunkError
 from spimpack_tasks.transcoding.plane_levels import describe
-from spimpack_tasks.transcoding.planes import Planes, open_planes
+from spimpack_tasks.transcoding.planes import UNCONVERTIBLE, Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
 from spimpack_tasks.version import __version__
 
@@ -82,7 +80,7 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
     try:
         with open_planes(job.source) as planes:
             write_ome_tiff(job, describe(planes, job), planes, job.request.codec, advance)
-    except (SourceRefusedError, DamagedChunkError) as error:
+    except UNCONVERTIBLE as error:
         raise OSError(errno.EIO, str(error)) from error
 
 

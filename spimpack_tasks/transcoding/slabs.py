@@ -19,10 +19,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from spimpack_tasks.readers.formats import SourceRefusedError
-from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
+from spimpack_tasks.transcoding.codecs import choose_codec
 from spimpack_tasks.transcoding.plane_levels import describe
-from spimpack_tasks.transcoding.planes import Planes, open_planes
+from spimpack_tasks.transcoding.planes import UNCONVERTIBLE, Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
 from spimpack_tasks.transcoding.shards import read_shard, write_shard
 from spimpack_tasks.transcoding.write import write_metadata
@@ -56,7 +55,7 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
         with open_planes(job.source) as planes:
             codec = choose_codec(job.request.codec, planes.dtype.itemsize)
             write_planes(job, describe(planes, job), planes, codec, advance)
-    except (SourceRefusedError, DamagedChunkError) as error:
+    except UNCONVERTIBLE as error:
         raise OSError(errno.EIO, str(error)) from error
 
 
