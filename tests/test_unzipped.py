@@ -69,6 +69,23 @@ def test_the_files_stay_as_they_are(tmp_path, store, form):
     assert not is_unpacked(str(tmp_path / "a.ozx"), str(tmp_path / "out"))
 
 
+def test_the_metadata_of_the_image_come_last(tmp_path, monkeypatch):
+    write_zarr(tmp_path / "a.ome.zarr", VOXELS, version=2)
+    with zipfile.ZipFile(tmp_path / "a.ozx", "w") as archive:
+        for name in (".zattrs", ".zgroup", "0/.zarray", "0/.zattrs", "0/0/0/0/0/0"):
+            archive.write(tmp_path / "a.ome.zarr" / name, name)
+    order = []
+    rename = os.rename
+
+    def watched(old, new):
+        order.append(os.path.relpath(new, tmp_path / "out"))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", watched)
+    unpack_all(tmp_path / "a.ozx", tmp_path / "out", threads=1)
+    assert order == ["0/.zarray", "0/.zattrs", "0/0/0/0/0/0", ".zgroup", ".zattrs"]
+
+
 def entry(name, mode=0, **fields):
     info = zipfile.ZipInfo(name)
     info.external_attr = mode << 16
