@@ -28,7 +28,7 @@ CONVERTERS = {
 """Name of a format in `readers.formats` to `module:function`."""
 
 
-LIBRARIES = ("deflate", "google_crc32c", "h5py", "numcodecs")
+LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
 """Modules of the extra `convert`."""
 
 
