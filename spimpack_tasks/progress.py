@@ -39,6 +39,8 @@ class Progress:
         """Say that `done` of `total` things have been done; `unit` is what they are called."""
         if self._clock() < self._due:
             return
-        wants_more = self._tell(100 * done // max(total, 1), f"{done:,} of {total:,} {unit}")
+        wants_more = self._tell(
+            min(100 * done // max(total, 1), 100), f"{done:,} of {total:,} {unit}"
+        )
         # The time that telling took counts as well: a slow scheduler is not asked all the time.
         self._due = self._clock() + INTERVAL_S if wants_more else float("inf")

@@ -9,13 +9,17 @@ import sys
 import time
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 from imaris_variants import Variant, write_variant
 from test_convert_imaris import assert_same_voxels, digests, ignore, spoil_chunk
+from tiny_images import write_tiny_image
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.transcoding.alone import convert_alone
+from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.request import Request
 
 MANY = Variant(shape=(8, 300, 300), chunks=((4, 16, 16), (4, 16, 16)), times=40)
@@ -57,6 +61,13 @@ REFUSED = {
         "there already",
     ),
     "another ending": (["{source}", "{folder}/x.zarr"], BAD, "does not end in"),
+    "a codec of another format": (
+        ["{source}", "{folder}/x.ome.zarr", "--codec", "zstd"],
+        BAD,
+        "choose gzip or blosc",
+    ),
+    "the name of a larger file": (["{source}", "{folder}/x.ome.btf"], BAD, "must end in .ome.tif"),
+    "a size by hand": (["{zip}", "{folder}/x.ome.zarr", "--stains", "a"], BAD, "unpacked as it is"),
     "no folder": (["{source}", "{folder}/none/x.ome.zarr"], BAD, "is not a folder"),
     "inside itself": (["{made}", "{made}/x.ome.zarr"], BAD, ""),
     "no source": (
@@ -77,16 +88,50 @@ REFUSED = {
 def test_what_cannot_be_is_refused(source, tmp_path, capsys, name):
     (tmp_path / "file.ome.zarr").write_text("mine")
     (tmp_path / "file.txt").write_text("mine")
+    archive = write_tiny_image(tmp_path / "a.ozx")
     made = tmp_path / "made.ome.zarr"
     assert run(source, made) == ExitCode.OK
     before = digests(tmp_path)
     arguments, code, message = REFUSED[name]
-    places = {"source": source, "made": made, "folder": tmp_path}
+    places = {"source": source, "made": made, "folder": tmp_path, "zip": archive}
     capsys.readouterr()
     assert run(*(text.format(**places) for text in arguments)) == code
     assert message in capsys.readouterr().err
     assert digests(tmp_path) == before
     assert not [each for each in os.listdir(tmp_path) if each.startswith(".")]
+
+
+SOURCES = {
+    "a.ome.zarr": (".ome.zarr", []),
+    "a.ome.tif": (".ome.zarr", ["--codec", "gzip"]),
+    "a.nii.gz": (".ome.zarr", ["--stains", "YoPro"]),
+    "a.ozx": (".ome.zarr", []),
+    "b.ome.zarr": (".ome.tif", ["--codec", "zlib"]),
+    "b.ims": (".ome.tif", []),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_other_formats_are_converted(tmp_path, name):
+    extension, extra = SOURCES[name]
+    source = tmp_path / name
+    if ".nii" in name:
+        image = nibabel.Nifti1Image(np.arange(60, dtype="int16").reshape(3, 4, 5), np.eye(4))
+        image.header.set_xyzt_units("mm")
+        image.to_filename(source)
+    else:
+        write_tiny_image(source)
+    target = tmp_path / f"made{extension}"
+    before = digests(tmp_path)
+    assert run(source, target, *extra) == ExitCode.OK
+    with open_planes(str(source)) as old, open_planes(str(target)) as new:
+        assert new.shape == old.shape
+        assert new.spacing_um_xyz == old.spacing_um_xyz
+        for channel in range(old.shape[1]):
+            wanted = old.read(0, channel, slice(0, old.shape[2]))
+            assert (new.read(0, channel, slice(0, old.shape[2])) == wanted).all()
+    after = {path: digest for path, digest in digests(tmp_path).items() if path in before}
+    assert after == before
 
 
 def test_a_damaged_image_leaves_no_target(source, tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,40 @@ def test_it_converts_what_bids_does_not_hold_and_links_the_rest(space, codec, wo
     assert json.loads((space.out / f"{KEY}.json").read_text())["PixelSize"] == [1.5, 2.5, 3.5]
     assert validate(str(space.out)).verdict.is_valid()
     assert list(verify_fast(Store(str(space.out)))) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_can_be_converted(tmp_path, workers):
+    workspace = small_workspace(tmp_path)
+    workspace.add_row("d.ozx", subject="04", acquisition="4x", Species="rat")
+    workspace.participants.append({"participant_id": "sub-04", "genotype": ""})
+    backend = f"{BACKEND}:convert=all"
+    assert workspace.run(workers, backend=backend).exit_code == ExitCode.OK
+    images = sorted(workspace.out.glob("sub-*/micr/*.ome.zarr"))
+    assert [image.parent.parent.name for image in images] == [
+        "sub-01",
+        "sub-02",
+        "sub-03",
+        "sub-04",
+    ]
+    assert not any(image.is_symlink() for image in images)
+    assert not any(kind == "link" for kind, _ in workspace.tree().values())
+    assert validate(str(workspace.out)).verdict.is_valid()
+    before = workspace.stamps()
+    assert workspace.run(workers, backend=backend).lines("out")[0].startswith("Nothing to do")
+    assert workspace.stamps() == before
+    assert list(verify_fast(Store(str(workspace.out)))) == []
+
+
+def test_a_lost_record_of_a_conversion_costs_nothing(tmp_path):
+    workspace = small_workspace(tmp_path)
+    workspace.add_row("d.ozx", subject="04", acquisition="4x", Species="rat")
+    workspace.participants.append({"participant_id": "sub-04", "genotype": ""})
+    workspace.run(backend=BACKEND)
+    before = workspace.stamps()
+    shutil.rmtree(workspace.out / ".spimpack")
+    assert workspace.run(backend=BACKEND).exit_code == ExitCode.OK
+    assert workspace.stamps() == before
 
 
 def test_a_second_run_has_nothing_to_do(space):
@@ -137,6 +172,7 @@ def test_going_back_to_links_takes_the_conversion_away(space):
 
 REFUSED = {
     "a setting": ("ome-zarr:codecs=gzip", "did you mean 'codec'"),
+    "a value of another setting": ("ome-zarr:convert=gzip", "one of: needed, all"),
     "a value": ("ome-zarr:codec=zip", "one of: gzip, blosc"),
     "no value": ("ome-zarr:codec", "one of: gzip, blosc"),
     "of another backend": ("symlink:codec=gzip", "symlink has none"),

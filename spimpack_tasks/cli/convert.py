@@ -1,4 +1,4 @@
-"""`spimpack convert`: one image becomes an OME-Zarr, as the backend ome-zarr makes it."""
+"""`spimpack convert`: one image becomes an OME-Zarr or an OME-TIFF, as backends make them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.progress import ByteLine
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.model.orientation import normalise_orientation
-from spimpack_tasks.transcoding.alone import ConversionRefusedError, convert_alone
+from spimpack_tasks.transcoding.alone import CODECS, ConversionRefusedError, convert_alone
 from spimpack_tasks.transcoding.request import Request, count_threads
 
 if TYPE_CHECKING:
     import argparse
 
-HELP = "convert one image to OME-Zarr"
+HELP = "convert one image to OME-Zarr or OME-TIFF"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--codec",
-        choices=("gzip", "blosc"),
-        default="gzip",
-        help="gzip is made fastest and read by every program (default); blosc is smaller, and "
-        "faster to read",
+        choices=[codec for codecs in CODECS.values() for codec in codecs],
+        default="",
+        help="of OME-Zarr: gzip, which every program reads, and which an Imaris file becomes "
+        "quickest, or blosc, which is smaller and faster to read; of OME-TIFF: zstd or zlib "
+        "(default: the quickest)",
     )
     parser.add_argument(
         "--orientation",
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     target = os.path.abspath(os.path.expanduser(arguments.target)).rstrip("/")
     request = Request(
         codec=arguments.codec,
-        name=os.path.basename(target).removesuffix(".ome.zarr"),
+        name=os.path.basename(target).partition(".ome.")[0],
         orientation_xyz=orientation,
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),
     )

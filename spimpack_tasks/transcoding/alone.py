@@ -9,22 +9,34 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.readers.formats import SourceRefusedError, examine_source, write_stamp
-from spimpack_tasks.transcoding.convert import CONVERTERS, is_made_from, load_converter
-from spimpack_tasks.transcoding.request import Job
+from spimpack_tasks.transcoding.convert import (
+    CONVERTERS,
+    ZIPPED,
+    choose_codec_for,
+    is_result,
+    load_converter,
+)
+from spimpack_tasks.transcoding.ome_tiff import convert as write_tiff
+from spimpack_tasks.transcoding.ome_tiff import extension_of
+from spimpack_tasks.transcoding.planes import UNCONVERTIBLE, open_planes
+from spimpack_tasks.transcoding.request import Job, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.readers.formats import Source
-    from spimpack_tasks.transcoding.request import Request
 
 EXTENSION = ".ome.zarr"
+CODECS = {EXTENSION: ("gzip", "blosc"), ".ome.tif": ("zstd", "zlib")}
+"""What can be chosen, by the extension of the target; a larger OME-TIFF ends in `.ome.btf`."""
+_TIFFS = (".ome.tif", ".ome.btf")
 
 
 class ConversionRefusedError(SpimpackError):
@@ -68,14 +80,19 @@ def convert_alone(
         The source is damaged, or the disk does not take the image. What is done is kept.
     """
     found = _examine(source)
+    request = _with_codec(request, target, found)
     made_from = _identify(found, request)
-    if is_made_from(target, made_from):
+    if is_result(target, found.path, found.format.name, made_from):
         return False
     _check_target(found, target)
+    if found.format.name == ZIPPED and request != Request(name=request.name, codec=request.codec):
+        message = f"{source} is unpacked as it is; its orientation and stains stay what they are"
+        raise ConversionRefusedError(message)
     with _hold_place(target, made_from) as path:
         job = Job(found.path, path, request, made_from, threads)
-        load_converter(found.format.name)(job, advance)
-        sync_disk(path)
+        convert = load_converter(found.format.name)
+        (write_tiff if target.endswith(_TIFFS) else convert)(job, advance)
+        sync_disk(os.path.dirname(path))
         _check_target(found, target)
         os.rename(path, target)
     return True
@@ -95,6 +112,19 @@ def _examine(source: str) -> Source:
     return found
 
 
+def _with_codec(request: Request, target: str, source: Source) -> Request:
+    """Return a request with a codec that suits its target."""
+    is_tiff = target.endswith(_TIFFS)
+    known = CODECS[_TIFFS[0] if is_tiff else EXTENSION]
+    if not request.codec:
+        codec = known[0] if is_tiff else choose_codec_for(source.format.name)
+        return replace(request, codec=codec)
+    if request.codec not in known:
+        message = f"{target} cannot have the codec {request.codec}; choose {' or '.join(known)}"
+        raise ConversionRefusedError(message)
+    return request
+
+
 def _identify(source: Source, request: Request) -> str:
     text = "\0".join([source.path, write_stamp(source.size, source.mtime_ns), request.as_text()])
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
@@ -102,9 +132,11 @@ def _identify(source: Source, request: Request) -> str:
 
 def _check_target(source: Source, target: str) -> None:
     real = os.path.realpath(target)
-    if not target.endswith(EXTENSION):
-        message = f"{target} does not end in {EXTENSION}, as the name of an OME-Zarr does"
+    if not target.endswith((EXTENSION, *_TIFFS)):
+        message = f"{target} does not end in {EXTENSION}, or in {' or '.join(_TIFFS)} for OME-TIFF"
         raise ConversionRefusedError(message)
+    if target.endswith(_TIFFS):
+        _check_tiff(source, target)
     if os.path.commonpath([real, source.path]) in {real, source.path}:
         message = f"{target} and the source lie in one another; choose another target"
         raise ConversionRefusedError(message)
@@ -113,6 +145,17 @@ def _check_target(source: Source, target: str) -> None:
         raise TargetTakenError(message)
     if not os.path.isdir(os.path.dirname(real)):
         message = f"{os.path.dirname(target)} is not a folder; make it first"
+        raise ConversionRefusedError(message)
+
+
+def _check_tiff(source: Source, target: str) -> None:
+    try:
+        with open_planes(source.path) as planes:
+            wanted = extension_of(planes.shape, planes.dtype.itemsize)
+    except UNCONVERTIBLE as error:
+        raise ConversionRefusedError(str(error)) from error
+    if not target.endswith(wanted):
+        message = f"{target} must end in {wanted}, because of the number of its voxels"
         raise ConversionRefusedError(message)
 
 

@@ -9,24 +9,37 @@ writing.
 from __future__ import annotations
 
 import json
+import math
+import os
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from spimpack_tasks.errors import MissingExtraError
+from spimpack_tasks.readers.base import HeaderError, read_header
 from spimpack_tasks.transcoding.multiscale import PROVENANCE
+from spimpack_tasks.transcoding.unzipped import is_unpacked, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spimpack_tasks.transcoding.request import Job
 
+ZIPPED = "zipped OME-Zarr"
+_PLANES = "spimpack_tasks.transcoding.slabs:convert"
 CONVERTERS = {
     "Imaris": "spimpack_tasks.transcoding.imaris:convert",
+    ZIPPED: "spimpack_tasks.transcoding.unzipped:convert",
+    "NIfTI": _PLANES,
+    "OME-TIFF": _PLANES,
+    "TIFF": _PLANES,
+    "OME-Zarr": _PLANES,
 }
 """Name of a format in `readers.formats` to `module:function`."""
 
+_CODECS = {"Imaris": "gzip"}
+"""What a format becomes quickest; blosc is quickest for what is compressed anew."""
 
 LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
 """Modules of the extra `convert`."""
@@ -81,3 +94,33 @@ def is_made_from(path: str, made_from: str) -> bool:
             data = data.get(key, {})
         return bool(data.get("made_from") == made_from)
     return False
+
+
+def choose_codec_for(source_format: str) -> str:
+    """Return the codec of a request that names none."""
+    return _CODECS.get(source_format, "blosc")
+
+
+def is_result(path: str, source: str, source_format: str, made_from: str) -> bool:
+    """Tell whether what is at `path` is what converting a source makes.
+
+    The files of a zipped OME-Zarr are unpacked as they are, so they are compared with the archive.
+    """
+    if source_format != ZIPPED:
+        return not os.path.islink(path) and is_made_from(path, made_from)
+    try:
+        return is_unpacked(source, path)
+    except (OSError, HeaderError):  # the source is gone, or damaged
+        return False
+
+
+def count_bytes(source: str, source_format: str) -> int:
+    """Return the number of bytes that a converter tells of."""
+    if source_format == ZIPPED:
+        with open_zip(source) as archive:
+            return archive.size
+    import numpy as np
+
+    header = read_header(source, source_format)
+    shapes = header.shapes if source_format == "Imaris" else header.shapes[:1]
+    return sum(map(math.prod, shapes)) * int(np.dtype(header.dtype).itemsize)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.tasks.making import MakeAssets
+from spimpack_tasks.readers.base import HeaderError
 from spimpack_tasks.readers.formats import format_of
-from spimpack_tasks.transcoding.convert import CONVERTERS, LIBRARIES, is_made_from, load_converter
+from spimpack_tasks.transcoding.convert import (
+    CONVERTERS,
+    LIBRARIES,
+    choose_codec_for,
+    count_bytes,
+    is_result,
+    load_converter,
+)
 from spimpack_tasks.transcoding.request import Job, Request, count_threads
 
 if TYPE_CHECKING:
@@ -30,12 +37,12 @@ class OmeZarrAssets(MakeAssets):
     impossible_on = SymlinkAssets.impossible_on
     extra = "convert"
     libraries = LIBRARIES
-    settings = MappingProxyType({"codec": ("gzip", "blosc")})
+    settings = MappingProxyType({"codec": ("gzip", "blosc"), "convert": ("needed", "all")})
 
     @classmethod
     def extension_of(cls, asset: Asset, settings: Mapping[str, str]) -> tuple[str, bool]:
         """Return the extension of OME-Zarr for what is converted."""
-        if _is_converted(asset):
+        if _is_converted(asset, settings):
             return EXTENSION, True
         return super().extension_of(asset, settings)
 
@@ -44,14 +51,30 @@ class OmeZarrAssets(MakeAssets):
         cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
     ) -> str:
         """Return how to convert an image, or the text of its link."""
-        if asset.extension != EXTENSION or _source_format(asset.source) not in CONVERTERS:
+        if not _is_converted(asset, settings):
             return SymlinkAssets.describe_target(asset, relative_to, settings)
         return Request(
-            codec=settings.get("codec", cls.settings["codec"][0]),
+            codec=settings.get("codec") or choose_codec_for(_source_format(asset.source)),
             name=asset.key,
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
         ).as_text()
+
+    @classmethod
+    def measure(cls, output: Output) -> int:
+        """Return the number of bytes that converting will tell of.
+
+        Raises
+        ------
+        OSError
+            The source cannot be read.
+        """
+        if not output.target.startswith(_CONVERTED):
+            return 0
+        try:
+            return count_bytes(output.source, _source_format(output.source))
+        except HeaderError as error:
+            raise OSError(None, str(error)) from error
 
     @classmethod
     def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:
@@ -68,7 +91,8 @@ class OmeZarrAssets(MakeAssets):
         """Tell whether `path` was made from this source as it is, in this way."""
         if not output.target.startswith(_CONVERTED):
             return SymlinkAssets.matches(output, path)
-        return not os.path.islink(path) and is_made_from(path, output.fingerprint)
+        form = _source_format(output.source)
+        return is_result(path, output.source, form, output.fingerprint)
 
 
 def _source_format(source: str) -> str:
@@ -76,5 +100,9 @@ def _source_format(source: str) -> str:
     return found.name if found else ""
 
 
-def _is_converted(asset: Asset) -> bool:
-    return not asset.is_photo and _source_format(asset.source) in CONVERTERS
+def _is_converted(asset: Asset, settings: Mapping[str, str]) -> bool:
+    """Tell whether an image is converted: BIDS does not hold its format, or all are to be."""
+    found = format_of(asset.source)
+    if found is None or asset.is_photo or found.name not in CONVERTERS:
+        return False
+    return not found.valid_in_bids or settings.get("convert") == "all"
