@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 from workspace import Workspace
 
@@ -59,7 +60,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "c.ome.tif", folder / "d.ome.tiff")
     shutil.copy(folder / "c.ome.tif", folder / "f.tif")
     shutil.copy(folder / "h.ozx", folder / "i.ome.zarr.zip")
-    (folder / "j.nii.gz").write_bytes(gzip.compress(b"nifti"))
+    nifti = nibabel.Nifti1Image(np.zeros((4, 5, 6), "int16"), np.diag([0.0018, 0.0018, 0.004, 1]))
+    nifti.header.set_xyzt_units("mm")
+    nifti.to_filename(folder / "j.nii.gz")
     return folder
 
 
