@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.readers.base import HeaderError, load_library, read_header
@@ -103,6 +105,7 @@ class ImarisChunks:
         creation = dataset.id.get_create_plist()
         filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
         userblock = self._file.userblock_size
+        self._check_filters(filters)
         if filters != [_DEFLATE] or userblock or dataset.fillvalue:
             return _Stored(dataset, None, None, is_deflated=False)
         grid = [-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
@@ -116,6 +119,17 @@ class ImarisChunks:
 
         dataset.id.chunk_iter(note)
         return _Stored(dataset, offsets, lengths, is_deflated=not any(masks))
+
+    def _check_filters(self, filters: list[int]) -> None:
+        """Refuse chunks that HDF5 cannot decode here."""
+        h5py = load_library("h5py")
+        if not all(map(h5py.h5z.filter_avail, filters)):
+            with suppress(ImportError):
+                import_module("hdf5plugin")  # it makes its filters known to HDF5
+        unknown = [number for number in filters if not h5py.h5z.filter_avail(number)]
+        if unknown:
+            what = f"is compressed by the filter {unknown[0]} of HDF5, which is not installed"
+            raise HeaderError(self.path, what)
 
     def _level(self, number: int) -> Level:
         chunks = self._stored[number, 0, 0].dataset.chunks or _DECODED_CHUNK
