@@ -25,3 +25,9 @@ def start(action: Callable[[], int], log: str = os.devnull) -> int:
 def wait(child: int) -> int:
     """Wait for a child and return its exit code."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+PRINT_PEAK_KIB = (
+    "print(next(line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line))"
+)
+"""Code that prints the peak of the process it is in; `ru_maxrss` would count its parent's too."""

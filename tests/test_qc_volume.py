@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from children import PRINT_PEAK_KIB
 from markdown_blocks import ROOT
 
 from spimpack_tasks.demo.images import (
@@ -329,12 +330,12 @@ def test_what_cannot_be_read_is_told_in_one_line(case, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-MEASURE = """
-import resource, sys
+MEASURE = f"""
+import sys
 from spimpack_tasks.qc.volume import read_volume
 for path in sys.argv[1:]:
     read_volume(path)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    {PRINT_PEAK_KIB}
 """
 
 
