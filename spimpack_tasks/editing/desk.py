@@ -8,6 +8,7 @@ is saved as it was, byte by byte.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ from spimpack_tasks.packaging.template import compose_manifest, compose_scans_he
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from spimpack_tasks.editing.files import FileChange
     from spimpack_tasks.editing.mapping import Merge
@@ -126,6 +128,16 @@ class Desk:
         if self.files.edited != before[0]:
             self._past = [*self._past[1 - MOST_UNDONE :], before]
 
+    @contextmanager
+    def editing(self, path: str, table: TsvText) -> Iterator[TsvText]:
+        """Yield a table, and let its file have the text that it has afterwards."""
+        yield table
+        self.edit(path, table.text)
+
+    def editing_scans(self) -> AbstractContextManager[TsvText]:
+        """Return the table of images, for one edit."""
+        return self.editing(self.scans_tables[0], self.scans)
+
     def set_value(self, path: tuple[str, ...], value: Any) -> None:
         """Put a value into the manifest; `None` takes its key out.
 
@@ -141,44 +153,38 @@ class Desk:
 
         A column goes by its own name, or its canonical one.
         """
-        table = self.scans
-        own = {CANONICAL.get(column, column): column for column in table.table.columns}
-        own |= {column: column for column in table.table.columns}
-        table.set_cells({(row, own.get(name, name)): text for (row, name), text in cells.items()})
-        self.edit(self.scans_tables[0], table.text)
+        with self.editing_scans() as table:
+            own = {CANONICAL.get(column, column): column for column in table.table.columns}
+            own |= {column: column for column in table.table.columns}
+            table.set_cells({(row, own.get(n, n)): text for (row, n), text in cells.items()})
 
     def add_rows(self, rows: Iterable[Mapping[str, str]], after: int | None = None) -> None:
         """Add rows of canonical columns to the scans table, behind a row or the last one."""
-        table = self.scans
-        own = {CANONICAL.get(column, column): column for column in table.table.columns}
-        renamed = [{own.get(name, name): text for name, text in row.items()} for row in rows]
-        table.add_rows(renamed, after)
-        self.edit(self.scans_tables[0], table.text)
+        with self.editing_scans() as table:
+            own = {CANONICAL.get(column, column): column for column in table.table.columns}
+            renamed = [{own.get(name, name): text for name, text in row.items()} for row in rows]
+            table.add_rows(renamed, after)
 
     def take_over(self, merge: Merge) -> None:
         """Take over what an imported table of images comes to, in one edit."""
-        table = self.scans
-        table.set_cells(cells_of(merge))
-        table.add_rows(merge.new)
-        self.edit(self.scans_tables[0], table.text)
+        with self.editing_scans() as table:
+            table.set_cells(cells_of(merge))
+            table.add_rows(merge.new)
 
     def remove_rows(self, numbers: Collection[int]) -> None:
         """Take rows out of the scans table."""
-        table = self.scans
-        table.remove_rows(numbers)
-        self.edit(self.scans_tables[0], table.text)
+        with self.editing_scans() as table:
+            table.remove_rows(numbers)
 
     def add_column(self, name: str) -> None:
         """Add a column of empty cells to the scans table."""
-        table = self.scans
-        table.add_columns([name.strip()])
-        self.edit(self.scans_tables[0], table.text)
+        with self.editing_scans() as table:
+            table.add_columns([name.strip()])
 
     def remove_column(self, name: str) -> None:
         """Take a column out of the scans table, with what stands in it."""
-        table = self.scans
-        table.remove_column(name)
-        self.edit(self.scans_tables[0], table.text)
+        with self.editing_scans() as table:
+            table.remove_column(name)
 
     @property
     def can_undo(self) -> bool:

@@ -47,31 +47,27 @@ def unused_participants(rows: Iterable[ScanRow], table: TsvText) -> list[int]:
 
 def add_participants(desk: Desk, rows: Iterable[Mapping[str, str]]) -> None:
     """Add rows to the table of participants."""
-    table = participants_of(desk)
-    table.add_rows(rows)
-    desk.edit(desk.participants_table, table.text)
+    with desk.editing(desk.participants_table, participants_of(desk)) as table:
+        table.add_rows(rows)
 
 
 def set_participant_cells(desk: Desk, cells: Mapping[tuple[int, str], str]) -> None:
     """Put texts into cells of the table of participants."""
-    table = participants_of(desk)
-    table.set_cells(cells)
-    desk.edit(desk.participants_table, table.text)
+    with desk.editing(desk.participants_table, participants_of(desk)) as table:
+        table.set_cells(cells)
 
 
 def remove_participants(desk: Desk, numbers: Collection[int]) -> None:
     """Take rows out of the table of participants."""
-    table = participants_of(desk)
-    table.remove_rows(numbers)
-    desk.edit(desk.participants_table, table.text)
+    with desk.editing(desk.participants_table, participants_of(desk)) as table:
+        table.remove_rows(numbers)
 
 
 def take_over(desk: Desk, merge: Merge) -> None:
     """Take over what an imported table comes to."""
-    table = participants_of(desk)
-    table.set_cells(cells_of(merge))
-    table.add_rows(merge.new)
-    desk.edit(desk.participants_table, table.text)
+    with desk.editing(desk.participants_table, participants_of(desk)) as table:
+        table.set_cells(cells_of(merge))
+        table.add_rows(merge.new)
 
 
 def _label(text: str) -> str:

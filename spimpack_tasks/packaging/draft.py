@@ -275,15 +275,18 @@ def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[Place
 
 def _as_packaged(assets: list[PlacedAsset], choice: str) -> list[PlacedAsset]:
     """Return the assets with the extensions that a backend gives them."""
-    if not has_backend(choice) or not load_backend(choice).settings:
+    if not has_backend(choice):
         return assets
     backend, (_, settings) = load_backend(choice), split_settings(choice)
-    changed = []
+    packaged = []
     for placed in assets:
         extension, is_valid = backend.extension_of(placed.asset, settings)
-        asset = replace(placed.asset, extension=extension, valid_in_bids=is_valid)
-        changed.append(placed._replace(asset=asset))
-    return changed
+        if extension != placed.asset.extension:
+            asset = replace(placed.asset, extension=extension, valid_in_bids=is_valid)
+            packaged.append(placed._replace(asset=asset))
+        else:
+            packaged.append(placed)
+    return packaged
 
 
 def _read_rows(

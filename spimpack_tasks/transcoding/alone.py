@@ -93,7 +93,7 @@ def convert_alone(
         convert = load_converter(found.format.name)
         (write_tiff if target.endswith(_TIFFS) else convert)(job, advance)
         sync_disk(os.path.dirname(path))
-        _check_target(found, target)
+        _check_is_free(target)
         os.rename(path, target)
     return True
 
@@ -140,12 +140,16 @@ def _check_target(source: Source, target: str) -> None:
     if os.path.commonpath([real, source.path]) in {real, source.path}:
         message = f"{target} and the source lie in one another; choose another target"
         raise ConversionRefusedError(message)
-    if os.path.lexists(target):
-        message = f"{target} is there already, and was not made from this; choose another target"
-        raise TargetTakenError(message)
+    _check_is_free(target)
     if not os.path.isdir(os.path.dirname(real)):
         message = f"{os.path.dirname(target)} is not a folder; make it first"
         raise ConversionRefusedError(message)
+
+
+def _check_is_free(target: str) -> None:
+    if os.path.lexists(target):
+        message = f"{target} is there already, and was not made from this; choose another target"
+        raise TargetTakenError(message)
 
 
 def _check_tiff(source: Source, target: str) -> None:
