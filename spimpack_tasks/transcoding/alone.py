@@ -25,8 +25,9 @@ from spimpack_tasks.transcoding.convert import (
 )
 from spimpack_tasks.transcoding.ome_tiff import convert as write_tiff
 from spimpack_tasks.transcoding.ome_tiff import extension_of
-from spimpack_tasks.transcoding.planes import UNCONVERTIBLE, open_planes
+from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.request import Job, Request
+from spimpack_tasks.transcoding.trouble import UNCONVERTIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

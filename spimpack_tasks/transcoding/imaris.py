@@ -8,7 +8,6 @@ file. The file is only ever read.
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from spimpack_tasks.readers.base import HeaderError, load_library, read_header
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.transcoding.layout import Level
 from spimpack_tasks.transcoding.multiscale import COLOURS, Channel, Image, largest_value
+from spimpack_tasks.transcoding.trouble import source_trouble_told
 from spimpack_tasks.transcoding.write import write_image
 
 if TYPE_CHECKING:
@@ -203,17 +203,14 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
     OSError
         The file cannot be read, or is damaged: level, channel and chunk are named.
     """
-    try:
-        with ImarisChunks(job.source) as chunks:
-            codec = choose_codec(job.request.codec, chunks.dtype.itemsize)
-            image = _describe(chunks, job)
+    with source_trouble_told(), ImarisChunks(job.source) as chunks:
+        codec = choose_codec(job.request.codec, chunks.dtype.itemsize)
+        image = _describe(chunks, job)
 
-            def encode(level: int, place: Shape) -> Parts | None:
-                return chunks.encoded(level, place, codec)
+        def encode(level: int, place: Shape) -> Parts | None:
+            return chunks.encoded(level, place, codec)
 
-            write_image(job, image, codec, encode, advance)
-    except (HeaderError, DamagedChunkError) as error:
-        raise OSError(errno.EIO, str(error)) from error
+        write_image(job, image, codec, encode, advance)
 
 
 def _describe(chunks: ImarisChunks, job: Job) -> Image:

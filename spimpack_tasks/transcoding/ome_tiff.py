@@ -8,7 +8,6 @@ Facts: OME-TIFF specification 6.0, OME schema 2016-06.
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 from collections import deque
@@ -19,8 +18,9 @@ from xml.etree import ElementTree as ET
 
 from spimpack_tasks.readers.base import HeaderError, load_library
 from spimpack_tasks.transcoding.plane_levels import describe
-from spimpack_tasks.transcoding.planes import UNCONVERTIBLE, Planes, open_planes
+from spimpack_tasks.transcoding.planes import Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
+from spimpack_tasks.transcoding.trouble import source_trouble_told
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -77,11 +77,8 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
     OSError
         The source cannot be read, or is damaged: the plane is named.
     """
-    try:
-        with open_planes(job.source) as planes:
-            write_ome_tiff(job, describe(planes, job), planes, job.request.codec, advance)
-    except UNCONVERTIBLE as error:
-        raise OSError(errno.EIO, str(error)) from error
+    with source_trouble_told(), open_planes(job.source) as planes:
+        write_ome_tiff(job, describe(planes, job), planes, job.request.codec, advance)
 
 
 def write_ome_tiff(

@@ -19,7 +19,7 @@ from spimpack_tasks.readers.base import (
     load_library,
     read_header,
 )
-from spimpack_tasks.readers.formats import SourceRefusedError, examine_source
+from spimpack_tasks.readers.formats import examine_source
 from spimpack_tasks.sources.base import UnreadableVoxelsError, open_levels
 from spimpack_tasks.transcoding.codecs import DamagedChunkError
 from spimpack_tasks.transcoding.plane_folder import open_plane_folder
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.transcoding.layout import Shape
 
     ReadPlanes = Callable[[int, int, slice], Voxels]
-
-UNCONVERTIBLE = (SourceRefusedError, UnreadableVoxelsError, DamagedChunkError)
-"""What is raised of a source that cannot be converted; the message names the file."""
 
 _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 

@@ -11,7 +11,6 @@ of zeros alone has no file, and is made again.
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,9 +20,10 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from spimpack_tasks.transcoding.codecs import choose_codec
 from spimpack_tasks.transcoding.plane_levels import describe
-from spimpack_tasks.transcoding.planes import UNCONVERTIBLE, Planes, open_planes
+from spimpack_tasks.transcoding.planes import Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
 from spimpack_tasks.transcoding.shards import read_shard, write_shard
+from spimpack_tasks.transcoding.trouble import source_trouble_told
 from spimpack_tasks.transcoding.write import write_metadata
 
 if TYPE_CHECKING:
@@ -51,12 +51,9 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
     OSError
         The source cannot be read, or is damaged: the plane is named.
     """
-    try:
-        with open_planes(job.source) as planes:
-            codec = choose_codec(job.request.codec, planes.dtype.itemsize)
-            write_planes(job, describe(planes, job), planes, codec, advance)
-    except UNCONVERTIBLE as error:
-        raise OSError(errno.EIO, str(error)) from error
+    with source_trouble_told(), open_planes(job.source) as planes:
+        codec = choose_codec(job.request.codec, planes.dtype.itemsize)
+        write_planes(job, describe(planes, job), planes, codec, advance)
 
 
 def write_planes(

@@ -8,7 +8,6 @@ files that have the checksum of their entry. Facts: PKWARE's APPNOTE, NGFF RFC-9
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import zipfile
@@ -20,9 +19,9 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.atomic import sync_disk
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, open_for_reading
-from spimpack_tasks.readers.formats import SourceRefusedError
 from spimpack_tasks.readers.zipped_ome_zarr import open_archive
 from spimpack_tasks.transcoding.codecs import DamagedChunkError
+from spimpack_tasks.transcoding.trouble import source_trouble_told
 from spimpack_tasks.transcoding.write import work_side_by_side
 
 if TYPE_CHECKING:
@@ -124,11 +123,8 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
     OSError
         The archive cannot be read, is damaged, or is refused.
     """
-    try:
-        with open_zip(job.source) as archive:
-            unpack(archive, job.path, advance, job.threads)
-    except (SourceRefusedError, DamagedChunkError) as error:
-        raise OSError(errno.EIO, str(error)) from error
+    with source_trouble_told(), open_zip(job.source) as archive:
+        unpack(archive, job.path, advance, job.threads)
 
 
 def unpack(archive: Archive, path: str, advance: Callable[[int], None], threads: int = 2) -> None:
