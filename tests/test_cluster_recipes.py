@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -38,8 +40,8 @@ class Recipe:
         self.root = root
         self.gate = Gate(root / "plugin")
         self.workspace: Workspace = images_for(root / "study", IMAGES)
-        self.temporaries = root / "tmp"
-        self.temporaries.mkdir()
+        # The path of a socket has 107 bytes at most, and that of a test's folder is long.
+        self.temporaries = Path(tempfile.mkdtemp())
         self.time_is_up = root / "time is up"
         self.hosts = root / "hosts"
         self.started: list[Process] = []
@@ -84,6 +86,7 @@ class Recipe:
                 os.kill(pid, signal.SIGKILL)
         for process in self.started:
             process.wait()
+        shutil.rmtree(self.temporaries)
 
     def group_of_job(self, number: int) -> int:
         """Return the process group of one job of an array."""
