@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 import zarr
 from imaris_variants import Variant, voxels, write_variant
 from test_convert_imaris import spoil_chunk
-from workspace import Workspace, small_workspace
+from workspace import Workspace, small_workspace, tree_of
 
 from spimpack_tasks.errors import ExitCode, InputError
 from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
@@ -40,8 +41,9 @@ def inodes(space: Workspace) -> dict[str, int]:
     return {str(p.relative_to(space.out)): p.stat().st_ino for p in (space.out / IMAGE).rglob("*")}
 
 
-def stamps_of_others(space: Workspace) -> dict:
-    return {path: stamp for path, stamp in space.stamps().items() if not path.startswith("sub-01")}
+def stamps_of_others(space: Workspace, subject: str) -> dict:
+    stamps = space.stamps().items()
+    return {path: stamp for path, stamp in stamps if not path.startswith(subject)}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -110,28 +112,81 @@ def test_a_second_run_has_nothing_to_do(space):
     assert space.stamps() == before
 
 
-@pytest.mark.parametrize("what", ["source", "codec", "stain", "orientation"])
-def test_what_it_is_made_of_makes_it_anew(space, what):
-    space.run(backend=BACKEND)
-    before = inodes(space)
-    others = {
-        path: stamp for path, stamp in space.stamps().items() if not path.startswith("sub-01")
-    }
-    backend = BACKEND
-    if what == "source":
-        write_variant(space.root / "raw" / "a.ims", Variant(channels=2, shape=(9, 21, 37)))
-    elif what == "codec":
-        backend = f"{BACKEND}:codec=blosc"
-    elif what == "stain":
-        space.rows[0]["sample_staining"] = "NeuN;Abeta"
-    else:
-        space.rows[0]["orientation_string_xyz"] = "LAS"
+EDITS = {
+    "stain": {"sample_staining": "NeuN;Abeta"},
+    "orientation": {"orientation_string_xyz": "LAS"},
+    "name": {"acquisition": "9x"},
+}
+
+
+def voxel_files(image: Path) -> dict[str, tuple[int, int]]:
+    """Return what shows that a file of voxels was made anew, by its name in the image."""
+    files = (path for path in image.rglob("*") if path.is_file() and path.name != "zarr.json")
+    return {str(p.relative_to(image)): (p.stat().st_ino, p.stat().st_mtime_ns) for p in files}
+
+
+@pytest.mark.parametrize("what", EDITS)
+@pytest.mark.parametrize("row", [0, 2], ids=["Imaris", "planes"])
+def test_an_edit_of_metadata_leaves_the_voxels(space, row, what, tmp_path):
+    backend = f"{BACKEND}:convert=all"
+    subject = f"sub-0{row + 1}"
+    space.run(backend=backend)
+    (image,) = space.out.glob(f"{subject}/micr/*.ome.zarr")
+    voxels, others = voxel_files(image), stamps_of_others(space, subject)
+    space.rows[row] |= EDITS[what]
     assert space.run(backend=backend).exit_code == ExitCode.OK
-    after = inodes(space)
-    assert not set(before.values()) & set(after.values())
-    now = stamps_of_others(space)
+    if what == "name":
+        assert not image.exists()
+        (image,) = space.out.glob(f"{subject}/micr/*.ome.zarr")
+    assert voxel_files(image) == voxels
+    now = stamps_of_others(space, subject)
     changed = {path for path in others if others[path] != now[path]}
     assert changed <= {"samples.tsv", "samples.json"}
+    assert space.run(backend=backend).lines("out")[0].startswith("Nothing to do")
+    afresh = tmp_path / "afresh"
+    assert space.run(backend=backend, output_dir=str(afresh)).exit_code == ExitCode.OK
+    assert space.tree() == tree_of(afresh)
+
+
+def test_another_codec_makes_it_anew(space):
+    space.run(backend=BACKEND)
+    before = voxel_files(space.out / IMAGE)
+    assert space.run(backend=f"{BACKEND}:codec=blosc").exit_code == ExitCode.OK
+    assert not set(before.values()) & set(voxel_files(space.out / IMAGE).values())
+
+
+def test_voxels_of_an_image_that_somebody_changed_are_not_taken_over(space):
+    space.run(backend=BACKEND)
+    wanted = space.tree()
+    shard = space.out / IMAGE / "0/c/0/0/0/0/0"
+    shard.write_bytes(shard.read_bytes()[::-1])
+    space.rows[0]["sample_staining"] = "NeuN;Abeta"
+    assert space.run(backend=BACKEND, overwrite=True).exit_code == ExitCode.OK
+    now = space.tree()
+    name = str(shard.relative_to(space.out))
+    assert now[name] == wanted[name]
+
+
+def test_a_disk_without_hard_links_gets_it_anew(space, monkeypatch):
+    space.run(backend=BACKEND)
+    before = voxel_files(space.out / IMAGE)
+    space.rows[0]["orientation_string_xyz"] = "LAS"
+
+    def refuse(*_: str) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert space.run(backend=BACKEND).exit_code == ExitCode.OK
+    assert attributes_of(space)["xyz_orientation"] == "LAS"
+    assert not set(before.values()) & set(voxel_files(space.out / IMAGE).values())
+
+
+def test_another_source_makes_it_anew(space):
+    space.run(backend=BACKEND)
+    before = voxel_files(space.out / IMAGE)
+    write_variant(space.root / "raw" / "a.ims", Variant(channels=2, shape=(9, 21, 37)))
+    assert space.run(backend=BACKEND).exit_code == ExitCode.OK
+    assert not set(before.values()) & set(voxel_files(space.out / IMAGE).values())
 
 
 def test_an_edit_of_another_key_leaves_it(space):

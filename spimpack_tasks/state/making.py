@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard, sync_disk
+from spimpack_tasks.files.evidence import is_still
 from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish
+from spimpack_tasks.state.receipts import images_made_from
 from spimpack_tasks.state.sweep import Status, find
 from spimpack_tasks.state.unfinished import hold_place
 
@@ -50,6 +52,8 @@ class SlowMaker:
     """Makes an image, or goes on with what is at the path, and tells how much is there."""
     tell: Callable[[int, int], None]
     """Told how much is there, and how much there will be."""
+    take_over: Callable[[Output, str, str], bool] | None = None
+    """Makes an image of one that is in place and was made from the same source, if it can."""
 
 
 def make_and_publish(
@@ -146,6 +150,8 @@ class _Work:
             return False
         if stamp_text(output.source) != output.stamp:
             raise OSError(errno.ESTALE, SOURCE_CHANGED)
+        if self._take_over(output, path):
+            return True
         if os.path.lexists(path):
             logger.info("%s: goes on where an earlier run was", output.path)
         try:
@@ -155,6 +161,19 @@ class _Work:
                 discard(path)  # others may still find room
             raise
         return True
+
+    def _take_over(self, output: Output, path: str) -> bool:
+        """Make an image of one that is in place, made of the same source for another plan."""
+        if self.maker.take_over is None:
+            return False
+        for name, receipt in images_made_from(self.store, output.source, output.stamp):
+            earlier = f"{self.store.output_dir}/{name}"
+            if not is_still(earlier, receipt.evidence):
+                continue
+            if self.maker.take_over(output, earlier, path):
+                self._advance(self.sizes[output.path])
+                return True
+        return False
 
     def _advance(self, amount: int) -> None:
         self.done += amount

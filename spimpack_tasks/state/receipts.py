@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, bucket_of
+from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step, bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,18 @@ def _load(path: str) -> dict[str, list[str]]:
     except FileNotFoundError:
         return {}
     return data
+
+
+def images_made_from(store: Store, source: str, stamp: str) -> Iterator[tuple[str, Receipt]]:
+    """Yield path and receipt of each image on record that was made of a source as it is."""
+    mark = json.dumps(source, ensure_ascii=False).encode()
+    for name in receipt_names(store):
+        if name.startswith(Step.ASSETS):
+            with suppress(FileNotFoundError), open(_file(store, name), "rb") as file:
+                if mark in file.read():  # sixty times as fast as to decode what is in there
+                    for path, receipt in read_receipts(store, name).items():
+                        if (receipt.source, receipt.stamp) == (source, stamp):
+                            yield path, receipt
 
 
 def recorded_paths(store: Store) -> Iterator[str]:

@@ -82,8 +82,8 @@ def load_converter(source_format: str) -> Convert:
     return convert
 
 
-def is_made_from(path: str, made_from: str) -> bool:
-    """Tell whether there is an OME-Zarr at `path` that was made here from just that."""
+def read_provenance(path: str) -> dict[str, str]:
+    """Return what is told of the making of an OME-Zarr; nothing of one that was not made here."""
     for name, keys in (("zarr.json", ("attributes", PROVENANCE)), (".zattrs", (PROVENANCE,))):
         try:
             with open(f"{path}/{name}", encoding="utf-8") as file:
@@ -92,8 +92,8 @@ def is_made_from(path: str, made_from: str) -> bool:
             continue
         for key in keys:
             data = data.get(key, {})
-        return bool(data.get("made_from") == made_from)
-    return False
+        return dict(data)
+    return {}
 
 
 def choose_codec_for(source_format: str) -> str:
@@ -107,7 +107,7 @@ def is_result(path: str, source: str, source_format: str, made_from: str) -> boo
     The files of a zipped OME-Zarr are unpacked as they are, so they are compared with the archive.
     """
     if source_format != ZIPPED:
-        return not os.path.islink(path) and is_made_from(path, made_from)
+        return not os.path.islink(path) and read_provenance(path).get("made_from") == made_from
     try:
         return is_unpacked(source, path)
     except (OSError, HeaderError):  # the source is gone, or damaged

@@ -24,6 +24,9 @@ COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 PROVENANCE = "spimpack_tasks"
 """Key of the attributes under which it stands what an image was made from."""
 
+METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+"""Names of the files of an OME-Zarr that hold no voxels."""
+
 _TOWARDS = {
     "R": "left-to-right",
     "L": "right-to-left",

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 
 from spimpack_tasks.version import __version__
+
+_FORM = 1
+"""Raise it when the same source gives other files of voxels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,19 @@ class Request:
         data = json.loads(text)
         return cls(**{**data, "channel_names": tuple(data["channel_names"])})
 
+    def identify_voxels(self, source: str, stamp: str) -> str:
+        """Return what the voxels of an image are known by; its metadata make no difference.
+
+        Parameters
+        ----------
+        source
+            Path of the source.
+        stamp
+            Its size and modification time.
+        """
+        text = "\0".join([source, stamp, self.codec, self.ngff, str(_FORM)])
+        return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -44,11 +61,16 @@ class Job:
     made_from: str = ""
     """Identity of source and request, by which what was made is known again."""
     threads: int = 2
+    voxels_from: str = ""
+    """Identity of source and form, by which the voxels are known again."""
+    has_voxels: bool = False
+    """Whether all voxels are there, and only the metadata are to be written."""
 
     def provenance(self, source_format: str) -> dict[str, str]:
         """Return what is written into the image about its making; no path of the maker's disk."""
         told = {"version": __version__, "converted_from": source_format}
-        return told | ({"made_from": self.made_from} if self.made_from else {})
+        known = {"made_from": self.made_from, "voxels_from": self.voxels_from}
+        return told | {key: value for key, value in known.items() if value}
 
 
 def count_threads() -> int:

@@ -84,7 +84,8 @@ def write_planes(
     with _Threads(job.threads) as threads:
         work = _Work(job.path, image.levels, planes, codec, advance, threads)
         last = len(image.levels) - 1
-        for place in product(*map(range, image.levels[last].grid[:3])):
+        places = () if job.has_voxels else product(*map(range, image.levels[last].grid[:3]))
+        for place in places:
             work.make(last, place, is_wanted=False)
         threads.settle(0)
         windows = [work.find_window(channel) for channel in range(planes.shape[1])]

@@ -42,7 +42,8 @@ def write_image(
             write_shard(file, (encode(level, at) if at is not None else None for at in places))
         return _voxels(form) * itemsize
 
-    work_side_by_side(job.threads, ((make, each) for each in shards), advance)
+    if not job.has_voxels:
+        work_side_by_side(job.threads, ((make, each) for each in shards), advance)
     write_metadata(path, image, codec)
 
 

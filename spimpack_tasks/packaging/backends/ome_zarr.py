@@ -12,12 +12,14 @@ from spimpack_tasks.readers.formats import format_of
 from spimpack_tasks.transcoding.convert import (
     CONVERTERS,
     LIBRARIES,
+    ZIPPED,
     choose_codec_for,
     count_bytes,
     is_result,
     load_converter,
 )
 from spimpack_tasks.transcoding.request import Job, Request, count_threads
+from spimpack_tasks.transcoding.taking_over import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +36,7 @@ class OmeZarrAssets(MakeAssets):
 
     name = "ome-zarr"
     makes_symlinks = True
+    takes_over = True
     impossible_on = SymlinkAssets.impossible_on
     extra = "convert"
     libraries = LIBRARIES
@@ -82,9 +85,15 @@ class OmeZarrAssets(MakeAssets):
         if not output.target.startswith(_CONVERTED):
             SymlinkAssets.make(output, path)
             return
-        request = Request.from_text(output.target)
-        job = Job(output.source, path, request, output.fingerprint, count_threads())
-        load_converter(_source_format(output.source))(job, advance)
+        load_converter(_source_format(output.source))(_job(output, path), advance)
+
+    @classmethod
+    def take_over(cls, output: Output, earlier: str, path: str) -> bool:
+        """Take the voxels of an image, and write other metadata: stains, orientation, name."""
+        form = _source_format(output.source)
+        if not output.target.startswith(_CONVERTED) or form == ZIPPED:
+            return False
+        return take_over(_job(output, path), earlier, form)
 
     @classmethod
     def matches(cls, output: Output, path: str) -> bool:
@@ -93,6 +102,12 @@ class OmeZarrAssets(MakeAssets):
             return SymlinkAssets.matches(output, path)
         form = _source_format(output.source)
         return is_result(path, output.source, form, output.fingerprint)
+
+
+def _job(output: Output, path: str) -> Job:
+    request = Request.from_text(output.target)
+    voxels = request.identify_voxels(output.source, output.stamp)
+    return Job(output.source, path, request, output.fingerprint, count_threads(), voxels)
 
 
 def _source_format(source: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from luigi.configuration import get_config
 
@@ -51,6 +51,30 @@ class MakeAssets(LinkAssets):
         """
         raise NotImplementedError
 
+    takes_over: ClassVar[bool] = False
+    """Whether the backend has `take_over`."""
+
+    @classmethod
+    def take_over(cls, output: Output, earlier: str, path: str) -> bool:
+        """Make the image of `output` at `path` of one in the dataset, where that is quick.
+
+        Parameters
+        ----------
+        output
+            What to make.
+        earlier
+            An image as we made it of the same source, for another row or in another way; it is
+            only to be read.
+        path
+            Where to make it. What lies there was left by `resume`, or by this method.
+
+        Returns
+        -------
+        bool
+            Whether the image is there; if not, `resume` makes it.
+        """
+        raise NotImplementedError
+
     @classmethod
     def make(cls, output: Output, path: str) -> None:
         """Make the image of `output` at `path`, which is free."""
@@ -72,6 +96,7 @@ class MakeAssets(LinkAssets):
             self.measure,
             self.resume,
             lambda done, total: progress.reach(done // _MB, total // _MB, "MB"),
+            self.take_over if self.takes_over else None,
         )
         with disk_trouble_told():
             failures = make_and_publish(

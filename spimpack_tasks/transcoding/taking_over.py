@@ -1,0 +1,61 @@
+"""Makes an image of one that is there already, where only its metadata differ."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.atomic import discard
+from spimpack_tasks.files.trees import files_below
+from spimpack_tasks.transcoding.convert import load_converter, read_provenance
+from spimpack_tasks.transcoding.multiscale import METADATA
+
+if TYPE_CHECKING:
+    from spimpack_tasks.transcoding.request import Job
+
+
+def take_over(job: Job, earlier: str, source_format: str) -> bool:
+    """Make an image of one that has the same voxels, and only other metadata.
+
+    Its files of voxels get a second name, which takes neither time nor space. Nobody ever writes
+    into them, so neither image can harm the other.
+
+    Parameters
+    ----------
+    job
+        What to make.
+    earlier
+        An image that was made of the same source.
+    source_format
+        The format of the source.
+
+    Returns
+    -------
+    bool
+        Whether the image is there. If not, what is at its path can be gone on with.
+    """
+    has_same = read_provenance(earlier).get("voxels_from") == job.voxels_from
+    if os.path.islink(earlier) or not has_same:
+        return False
+    if os.path.lexists(job.path):
+        discard(job.path)
+    try:
+        _link_voxels(earlier, job.path)
+    except OSError:  # the disk knows no links, or the image has just gone
+        return False
+    load_converter(source_format)(replace(job, has_voxels=True), lambda _: None)
+    return True
+
+
+def _link_voxels(earlier: str, path: str) -> None:
+    changed = {n: os.stat(f"{earlier}/{n}").st_mtime_ns for n in files_below(earlier)}
+    completed = max(time for name, time in changed.items() if name in METADATA)
+    for name, time in changed.items():
+        if os.path.basename(name) in METADATA:
+            continue
+        if time > completed:  # metadata come last, so this is not what was written then
+            raise OSError(errno.ESTALE, "was changed", f"{earlier}/{name}")
+        os.makedirs(os.path.dirname(f"{path}/{name}"), exist_ok=True)
+        os.link(f"{earlier}/{name}", f"{path}/{name}")
