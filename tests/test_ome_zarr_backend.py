@@ -14,7 +14,9 @@ from imaris_variants import Variant, voxels, write_variant
 from test_convert_imaris import spoil_chunk
 from workspace import Workspace, small_workspace, tree_of
 
+from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
+from spimpack_tasks.packaging import draft
 from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.verify import verify_fast
@@ -146,6 +148,44 @@ def test_an_edit_of_metadata_leaves_the_voxels(space, row, what, tmp_path):
     afresh = tmp_path / "afresh"
     assert space.run(backend=backend, output_dir=str(afresh)).exit_code == ExitCode.OK
     assert space.tree() == tree_of(afresh)
+
+
+def enlarge(source: Path) -> None:
+    """Make a source larger than the disk is, without its taking more of it."""
+    os.truncate(source, 3 * shutil.disk_usage(source.parent).free)
+
+
+def test_a_disk_that_is_too_small_is_found_before_anything_is_written(space, capsys):
+    space.write()
+    enlarge(space.root / "raw" / "a.ims")
+    with pytest.raises(InputError, match=r"GB at the least, and the disk has .* \[output.room\]"):
+        space.run(backend=BACKEND)
+    assert not space.out.exists()
+    assert space.run(backend="symlink").exit_code == ExitCode.OK
+    target = str(space.root / "x.ome.zarr")
+    assert main(["convert", str(space.root / "raw" / "a.ims"), target]) == ExitCode.FAILED
+    assert "GB at the least" in capsys.readouterr().err
+    assert not list(space.root.glob(".x*"))
+
+
+def test_what_was_made_of_a_source_needs_no_room_again(space, monkeypatch):
+    space.run(backend=BACKEND)
+    usage = shutil.disk_usage(space.out)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    space.rows[0] |= {"acquisition": "9x"}
+    assert space.run(backend=BACKEND).exit_code == ExitCode.OK
+    space.add_row("d.ims", subject="01", acquisition="2x")
+    with pytest.raises(InputError, match=r"the disk has 0\.0 GB"):
+        space.run(backend=BACKEND)
+
+
+def test_an_image_for_which_there_is_no_room_is_not_begun(space, monkeypatch, caplog):
+    monkeypatch.setattr(draft, "lack_of_room", lambda *_: None)  # there was when the run began
+    space.write()
+    enlarge(space.root / "raw" / "a.ims")
+    assert space.run(backend=BACKEND).exit_code == ExitCode.FAILED
+    assert "GB; free some and run it again" in caplog.text
+    assert not list((space.out / ".spimpack").rglob("*.part"))
 
 
 def test_another_codec_makes_it_anew(space):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from typing import TYPE_CHECKING
@@ -71,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
         with ByteLine() as line:
             is_new = convert_alone(source, target, request, threads, line.advance)
     except OSError as error:
-        message = f"{error.strerror or error}; what is done is kept, and gone on with"
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        hint = "free some and " if is_full else ""
+        message = f"{error.strerror or error}; {hint}run it again: what is done is gone on with"
         raise SpimpackError(message) from error
     if not is_new:
         print(f"Nothing to do: {arguments.target} was made from this")

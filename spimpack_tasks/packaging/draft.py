@@ -22,6 +22,7 @@ from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, lo
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
+from spimpack_tasks.packaging.room import lack_of_room
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
 from spimpack_tasks.packaging.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.readers.formats import stamp_source
@@ -133,10 +134,18 @@ class Draft:
             self._looked_for_conflicts = True
             if self.report.errors or (self.options.strict and self.report.warnings):
                 self._refusal = InputError(self.report)
-            elif self.dataset is not None and os.path.isdir(self.options.output_dir):
-                conflicts = self._conflicts()
-                self._refusal = ConflictError(conflicts) if conflicts.problems else None
+            elif self.dataset is not None:
+                self._refusal = self._find_obstacle(self.dataset)
         return self._refusal
+
+    def _find_obstacle(self, dataset: Dataset) -> InputError | None:
+        """Return what the disk has against the plan."""
+        if os.path.isdir(self.options.output_dir):
+            conflicts = self._conflicts()
+            if conflicts.problems:
+                return ConflictError(conflicts)
+        lack = lack_of_room(dataset, self.plan_id, self.store)
+        return InputError(Report([lack])) if lack else None
 
     def _conflicts(self) -> Report:
         report = Report()

@@ -27,6 +27,7 @@ from spimpack_tasks.transcoding.ome_tiff import convert as write_tiff
 from spimpack_tasks.transcoding.ome_tiff import extension_of
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.request import Job, Request
+from spimpack_tasks.transcoding.room import require_room
 from spimpack_tasks.transcoding.trouble import UNCONVERTIBLE
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def convert_alone(
         message = f"{source} is unpacked as it is; its orientation and stains stay what they are"
         raise ConversionRefusedError(message)
     with _hold_place(target, made_from) as path:
+        if not os.path.lexists(path):
+            require_room(os.path.dirname(path), found.path, found.format.name)
         job = Job(found.path, path, request, made_from, threads)
         convert = load_converter(found.format.name)
         (write_tiff if target.endswith(_TIFFS) else convert)(job, advance)

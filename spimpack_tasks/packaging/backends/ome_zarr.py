@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from spimpack_tasks.transcoding.convert import (
     load_converter,
 )
 from spimpack_tasks.transcoding.request import Job, Request, count_threads
+from spimpack_tasks.transcoding.room import least_room, require_room
 from spimpack_tasks.transcoding.taking_over import take_over
 
 if TYPE_CHECKING:
@@ -48,6 +50,13 @@ class OmeZarrAssets(MakeAssets):
         if _is_converted(asset, settings):
             return EXTENSION, True
         return super().extension_of(asset, settings)
+
+    @classmethod
+    def least_room(cls, asset: Asset, settings: Mapping[str, str]) -> int:
+        """Return how many bytes are written at the least."""
+        if not _is_converted(asset, settings):
+            return 0
+        return least_room(asset.stamp[0], _source_format(asset.source))
 
     @classmethod
     def describe_target(
@@ -85,7 +94,10 @@ class OmeZarrAssets(MakeAssets):
         if not output.target.startswith(_CONVERTED):
             SymlinkAssets.make(output, path)
             return
-        load_converter(_source_format(output.source))(_job(output, path), advance)
+        form = _source_format(output.source)
+        if not os.path.lexists(path):
+            require_room(os.path.dirname(path), output.source, form)
+        load_converter(form)(_job(output, path), advance)
 
     @classmethod
     def take_over(cls, output: Output, earlier: str, path: str) -> bool:

@@ -187,6 +187,12 @@ class LinkAssets(AssetTask):
         return asset.extension, asset.valid_in_bids
 
     @classmethod
+    def least_room(cls, asset: Asset, settings: Mapping[str, str]) -> int:
+        """Return how many bytes an image takes on the disk at the least, 0 if that is unknown."""
+        del asset, settings
+        return 0
+
+    @classmethod
     def describe_target(
         cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
     ) -> str:

@@ -1,0 +1,41 @@
+"""Looks whether the disk has room for what a run makes, before it begins."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Place, Problem
+from spimpack_tasks.files.filesystems import nearest_directory
+from spimpack_tasks.registry import load_backend, split_settings
+from spimpack_tasks.state.receipts import read_all_receipts
+
+if TYPE_CHECKING:
+    from spimpack_tasks.model.plan import Dataset
+    from spimpack_tasks.state.store import Store
+
+
+def lack_of_room(dataset: Dataset, plan_id: str, store: Store) -> Problem | None:
+    """Return what is wrong where the disk is too small for the images that are to be made.
+
+    What was made of a source already is not made again, or takes the place of what was.
+    """
+    if store.current_plan_id() == plan_id:
+        return None  # it was begun, and what is half made takes room
+    folder = nearest_directory(store.output_dir)
+    if folder is None:
+        return None
+    backend, settings = load_backend(dataset.backend), split_settings(dataset.backend)[1]
+    free = shutil.disk_usage(folder).free
+    needs = {asset.source: backend.least_room(asset, settings) for asset in dataset.assets}
+    if sum(needs.values()) <= free:
+        return None
+    receipts = read_all_receipts(store).values()
+    made = {receipt.source for part in receipts for receipt in part.values()}
+    needed = sum(size for source, size in needs.items() if source not in made)
+    if needed <= free:
+        return None
+    message = f"the images take {needed / 1e9:,.1f} GB at the least, and the disk has "
+    message += f"{free / 1e9:,.1f} GB"
+    hint = "free some, or choose another one"
+    return Problem("output.room", Place("command line"), "--output-dir", message, hint)

@@ -1,0 +1,39 @@
+"""How much room on the disk the conversion of an image takes at the least."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+
+from spimpack_tasks.transcoding.convert import ZIPPED
+
+_LEAST = {"Imaris": 0.5, ZIPPED: 1.0}
+_LEAST_OF_OTHERS = 0.2
+"""Bytes that are written for each byte of a source, at the least.
+
+An Imaris file of noise becomes as large again with gzip, 0.8 of that with blosc, and half of it
+where it was not compressed; planes of noise that were not compressed become 0.4 with their levels.
+"""
+
+
+def least_room(size: int, source_format: str) -> int:
+    """Return how many bytes are written at the least for a source of so many bytes."""
+    return int(size * _LEAST.get(source_format, _LEAST_OF_OTHERS))
+
+
+def require_room(folder: str, source: str, source_format: str) -> None:
+    """Look for room before an image is begun, since the disk would be full hours later.
+
+    Raises
+    ------
+    OSError
+        There is not enough, by `ENOSPC`.
+    """
+    if os.path.isdir(source):
+        return
+    needed = least_room(os.stat(source).st_size, source_format)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        message = f"it takes {needed / 1e9:,.1f} GB at the least, and the disk has "
+        raise OSError(errno.ENOSPC, f"{message}{free / 1e9:,.1f} GB")
