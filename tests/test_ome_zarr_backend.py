@@ -150,6 +150,16 @@ def test_an_edit_of_metadata_leaves_the_voxels(space, row, what, tmp_path):
     assert space.tree() == tree_of(afresh)
 
 
+@pytest.mark.parametrize("workers", [2, 3])
+def test_it_is_the_same_whatever_the_number_of_workers(space, workers):
+    backend = f"{BACKEND}:convert=all"
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    wanted = space.tree()
+    shutil.rmtree(space.out)
+    assert space.run(workers, backend=backend).exit_code == ExitCode.OK
+    assert space.tree() == wanted
+
+
 def enlarge(source: Path) -> None:
     """Make a source larger than the disk is, without its taking more of it."""
     os.truncate(source, 3 * shutil.disk_usage(source.parent).free)
