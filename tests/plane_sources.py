@@ -130,4 +130,9 @@ def write_imaris(path, voxels, chunks=(4, 16, 16)):
 
 
 def read_metadata(path):
+    """Return the attributes of an OME-Zarr, those of OME at `ome` in both versions."""
+    if (path / ".zattrs").exists():
+        found = json.loads((path / ".zattrs").read_text())
+        ome = {key: found.pop(key) for key in ("multiscales", "omero")}
+        return {"ome": ome, **found}
     return json.loads((path / "zarr.json").read_text())["attributes"]

@@ -12,7 +12,7 @@ from spimpack_tasks.cli.progress import ByteLine
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.transcoding.alone import CODECS, ConversionRefusedError, convert_alone
-from spimpack_tasks.transcoding.request import Request, count_threads
+from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of OME-Zarr: gzip, which every program reads, and which an Imaris file becomes "
         "quickest, or blosc, which is smaller and faster to read; of OME-TIFF: zstd or zlib "
         "(default: the quickest)",
+    )
+    parser.add_argument(
+        "--ngff",
+        choices=NGFF,
+        default="",
+        help="version of OME-Zarr: 0.5, or 0.4 for programs that read no other; of 0.4 each chunk "
+        f"is a file (default: {NGFF[0]})",
     )
     parser.add_argument(
         "--orientation",
@@ -61,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     target = os.path.abspath(os.path.expanduser(arguments.target)).rstrip("/")
     request = Request(
         codec=arguments.codec,
+        ngff=arguments.ngff,
         name=os.path.basename(target).partition(".ome.")[0],
         orientation_xyz=orientation,
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),

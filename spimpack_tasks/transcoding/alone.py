@@ -26,7 +26,7 @@ from spimpack_tasks.transcoding.convert import (
 from spimpack_tasks.transcoding.ome_tiff import convert as write_tiff
 from spimpack_tasks.transcoding.ome_tiff import extension_of
 from spimpack_tasks.transcoding.planes import open_planes
-from spimpack_tasks.transcoding.request import Job, Request
+from spimpack_tasks.transcoding.request import NGFF, Job, Request
 from spimpack_tasks.transcoding.room import require_room
 from spimpack_tasks.transcoding.trouble import UNCONVERTIBLE
 
@@ -82,14 +82,11 @@ def convert_alone(
         The source is damaged, or the disk does not take the image. What is done is kept.
     """
     found = _examine(source)
-    request = _with_codec(request, target, found)
+    request = _settle(request, target, found)
     made_from = _identify(found, request)
     if is_result(target, found.path, found.format.name, made_from):
         return False
     _check_target(found, target)
-    if found.format.name == ZIPPED and request != Request(name=request.name, codec=request.codec):
-        message = f"{source} is unpacked as it is; its orientation and stains stay what they are"
-        raise ConversionRefusedError(message)
     with _hold_place(target, made_from) as path:
         if not os.path.lexists(path):
             require_room(os.path.dirname(path), found.path, found.format.name)
@@ -116,17 +113,30 @@ def _examine(source: str) -> Source:
     return found
 
 
-def _with_codec(request: Request, target: str, source: Source) -> Request:
-    """Return a request with a codec that suits its target."""
+def _settle(request: Request, target: str, source: Source) -> Request:
+    """Return a request with what suits source and target where it leaves the choice."""
     is_tiff = target.endswith(_TIFFS)
     known = CODECS[_TIFFS[0] if is_tiff else EXTENSION]
-    if not request.codec:
-        codec = known[0] if is_tiff else choose_codec_for(source.format.name)
-        return replace(request, codec=codec)
-    if request.codec not in known:
+    if is_tiff and request.ngff:
+        message = f"{target} is no OME-Zarr and has no version of it; leave out --ngff"
+        raise ConversionRefusedError(message)
+    if source.format.name == ZIPPED and not is_tiff:
+        _check_is_plain(request, source)
+    if request.codec and request.codec not in known:
         message = f"{target} cannot have the codec {request.codec}; choose {' or '.join(known)}"
         raise ConversionRefusedError(message)
-    return request
+    codec = known[0] if is_tiff else choose_codec_for(source.format.name)
+    return replace(request, codec=request.codec or codec, ngff=request.ngff or NGFF[0])
+
+
+def _check_is_plain(request: Request, source: Source) -> None:
+    """Refuse what cannot be done to an image that is unpacked."""
+    if request != Request(name=request.name, codec="", ngff=""):
+        message = (
+            f"{source.path} is unpacked as it is; its codec, version, orientation and stains stay "
+            "what they are. Leave these options out, and convert the folder that comes of it"
+        )
+        raise ConversionRefusedError(message)
 
 
 def _identify(source: Source, request: Request) -> str:

@@ -56,6 +56,9 @@ class Codec(Protocol):
     def v3(self) -> dict[str, Any]:
         """Return the codec as the metadata of Zarr v3 have it."""
 
+    def v2(self) -> dict[str, Any]:
+        """Return the compressor as the metadata of Zarr v2 have it."""
+
 
 def inflate(deflated: bytes, size: int) -> Data:
     """Return the data of a zlib stream that holds `size` bytes.
@@ -115,6 +118,10 @@ class Gzip:
         """Return the codec of Zarr v3."""
         return {"name": "gzip", "configuration": {"level": self.level}}
 
+    def v2(self) -> dict[str, Any]:
+        """Return the compressor of Zarr v2."""
+        return {"id": "gzip", "level": self.level}
+
 
 @dataclass(frozen=True, slots=True)
 class Blosc:
@@ -146,6 +153,10 @@ class Blosc:
         """Return the codec of Zarr v3."""
         settings = {"cname": "zstd", "clevel": 1, "shuffle": "bitshuffle", "blocksize": 0}
         return {"name": "blosc", "configuration": settings | {"typesize": self.itemsize}}
+
+    def v2(self) -> dict[str, Any]:
+        """Return the compressor of Zarr v2; 2 stands for shuffled bits."""
+        return {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 0}
 
 
 def choose_codec(name: str, itemsize: int) -> Codec:

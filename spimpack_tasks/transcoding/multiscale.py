@@ -137,13 +137,46 @@ def omero(image: Image) -> dict[str, Any]:
     return {"channels": channels}
 
 
+def _other_attributes(image: Image) -> dict[str, Any]:
+    """Return the attributes that OME-Zarr does not know of."""
+    attributes: dict[str, Any] = {PROVENANCE: dict(image.provenance)}
+    if image.orientation_xyz:
+        attributes["xyz_orientation"] = image.orientation_xyz
+    return attributes
+
+
 def group_v3(image: Image) -> dict[str, Any]:
     """Return zarr.json of the image, OME-Zarr 0.5."""
     ome = {"version": "0.5", "multiscales": multiscales(image), "omero": omero(image)}
-    attributes: dict[str, Any] = {"ome": ome, PROVENANCE: dict(image.provenance)}
-    if image.orientation_xyz:
-        attributes["xyz_orientation"] = image.orientation_xyz
+    attributes = {"ome": ome} | _other_attributes(image)
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def attributes_v2(image: Image) -> dict[str, Any]:
+    """Return .zattrs of the image, OME-Zarr 0.4."""
+    versioned = [{"version": "0.4"} | multiscale for multiscale in multiscales(image)]
+    shown = {"version": "0.4"} | omero(image)
+    return {"multiscales": versioned, "omero": shown} | _other_attributes(image)
+
+
+def array_v2(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
+    """Return .zarray of one level: each chunk a file in folders."""
+    return {
+        "zarr_format": 2,
+        "shape": list(level.shape),
+        "chunks": list(level.chunk),
+        "dtype": dtype.str,
+        "compressor": codec.v2(),
+        "filters": None,
+        "fill_value": _zero(dtype),
+        "order": "C",
+        "dimension_separator": "/",
+    }
+
+
+def _zero(dtype: Any) -> float:
+    """Return what stands for the voxels of a chunk that is not there."""
+    return 0.0 if dtype.kind == "f" else 0
 
 
 def array_v3(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
@@ -169,7 +202,7 @@ def array_v3(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
         "data_type": dtype.name,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": 0.0 if dtype.kind == "f" else 0,
+        "fill_value": _zero(dtype),
         "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
         "dimension_names": [name for name, _ in AXES],
         "attributes": {},

@@ -9,6 +9,8 @@ from hashlib import blake2b
 
 from spimpack_tasks.version import __version__
 
+NGFF = ("0.5", "0.4")
+"""Versions of OME-Zarr that can be written: in shards, or each chunk a file."""
 _FORM = 1
 """Raise it when the same source gives other files of voxels."""
 
@@ -19,8 +21,8 @@ class Request:
 
     codec: str = "gzip"
     """`gzip` or `blosc` of OME-Zarr, `zlib` or `zstd` of OME-TIFF."""
-    ngff: str = "0.5"
-    """Version of OME-Zarr: 0.5, or 0.4."""
+    ngff: str = NGFF[0]
+    """Version of OME-Zarr."""
     name: str = ""
     orientation_xyz: str | None = None
     channel_names: tuple[str, ...] = ()

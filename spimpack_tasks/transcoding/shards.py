@@ -23,8 +23,8 @@ _TOGETHER = 8 * 2**20
 """Bytes that are written at once."""
 
 
-def write_shard(path: str, chunks: Iterable[Parts | None]) -> int:
-    """Write a shard, and return its size; without a chunk there is no file, and the size is 0.
+def write_shard(path: str, chunks: Iterable[Parts | None]) -> None:
+    """Write a shard; without a chunk there is no file.
 
     Parameters
     ----------
@@ -43,10 +43,10 @@ def write_shard(path: str, chunks: Iterable[Parts | None]) -> int:
     finally:
         with suppress(FileNotFoundError):  # it has its own name, or there was no room for it
             os.unlink(aside)
-    return size
 
 
 def _write_chunks(file: BinaryIO, chunks: Iterable[Parts | None]) -> int:
+    """Write chunks and index, and return how many bytes there are."""
     import google_crc32c
 
     index, offset = [], 0

@@ -2,7 +2,7 @@
 
 Planes come in slabs, as many as a chunk is high. A slab is encoded by threads while the next one is
 read, and its halves go into the slab of the next level, so that a few slabs are in memory, however
-many planes there are. Shards are whole files, one chunk high, and the metadata come last.
+many planes there are. Shards are one chunk high, and written when their slab is there.
 
 Who goes on after a kill does not make again what is there: a finished slab is read, from the shards
 and not from the source, only if a slab of the next level that is made of it is not there. A shard
@@ -12,7 +12,6 @@ of zeros alone has no file, and is made again.
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
@@ -22,9 +21,8 @@ from spimpack_tasks.transcoding.codecs import choose_codec
 from spimpack_tasks.transcoding.plane_levels import describe
 from spimpack_tasks.transcoding.planes import Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
-from spimpack_tasks.transcoding.shards import read_shard, write_shard
+from spimpack_tasks.transcoding.stores import open_store
 from spimpack_tasks.transcoding.trouble import source_trouble_told
-from spimpack_tasks.transcoding.write import write_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.transcoding.layout import Level, Shape
     from spimpack_tasks.transcoding.multiscale import Image
     from spimpack_tasks.transcoding.request import Job
+    from spimpack_tasks.transcoding.stores import Store
 
     Encoded: TypeAlias = Future[Parts | None]
 
@@ -59,7 +58,7 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
 def write_planes(
     job: Job, image: Image, planes: Planes, codec: Codec, advance: Callable[[int], None]
 ) -> None:
-    """Write an OME-Zarr 0.5 of planes for a job, or go on with what lies at its path.
+    """Write an OME-Zarr of planes for a job, or go on with what lies at its path.
 
     Parameters
     ----------
@@ -80,9 +79,9 @@ def write_planes(
     DamagedChunkError
         A plane cannot be read; the message names it.
     """
-    os.makedirs(job.path, exist_ok=True)
+    store = open_store(job, image.levels)
     with _Threads(job.threads) as threads:
-        work = _Work(job.path, image.levels, planes, codec, advance, threads)
+        work = _Work(store, image.levels, planes, codec, advance, threads)
         last = len(image.levels) - 1
         places = () if job.has_voxels else product(*map(range, image.levels[last].grid[:3]))
         for place in places:
@@ -91,7 +90,7 @@ def write_planes(
         windows = [work.find_window(channel) for channel in range(planes.shape[1])]
     channels = zip(image.channels, windows, strict=True)
     shown = tuple(replace(channel, window=window) for channel, window in channels)
-    write_metadata(job.path, replace(image, channels=shown), codec)
+    store.finish(replace(image, channels=shown), codec)
 
 
 class _Threads:
@@ -100,7 +99,7 @@ class _Threads:
     def __init__(self, threads: int) -> None:
         self.workers = ThreadPoolExecutor(threads)
         self._writer = ThreadPoolExecutor(1)
-        self._slabs: list[list[Future[int]]] = []
+        self._slabs: list[list[Future[None]]] = []
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -111,14 +110,16 @@ class _Threads:
         self.workers.shutdown(cancel_futures=True)
         self._writer.shutdown(cancel_futures=True)
 
-    def write(self, shards: Iterator[tuple[str, list[Encoded | None]]]) -> None:
+    def write(
+        self, store: Store, level: int, shards: Iterator[tuple[Shape, list[Encoded | None]]]
+    ) -> None:
         """Write the shards of a slab when their chunks are encoded."""
         self._slabs.append(
             [
                 self._writer.submit(
-                    write_shard, path, (each.result() if each else None for each in chunks)
+                    store.write, level, shard, (each.result() if each else None for each in chunks)
                 )
-                for path, chunks in shards
+                for shard, chunks in shards
             ]
         )
 
@@ -133,7 +134,7 @@ class _Threads:
 class _Work:
     """Makes slabs, each from those of the level before."""
 
-    path: str
+    store: Store
     levels: tuple[Level, ...]
     planes: Planes
     codec: Codec
@@ -153,16 +154,17 @@ class _Work:
             Whether to return its voxels, along z, y, x.
         """
         form = self.levels[level]
-        files = self._files(level, place)
-        missing = [shard for shard, file in files.items() if not os.path.exists(file)]
+        shards = _shards(form, place)
+        missing = [shard for shard in shards if not self.store.has(level, shard)]
         voxels = self._compose(level, place, is_wanted=bool(missing))
         if voxels is not None:
-            self.threads.write(
-                (files[shard], [self._encode(form, voxels, at) for at in form.chunks_of(shard)])
+            encoded = (
+                (shard, [self._encode(form, voxels, at) for at in form.chunks_of(shard)])
                 for shard in missing
             )
+            self.threads.write(self.store, level, encoded)
             return voxels if is_wanted else None
-        return self._read_back(form, place, files) if is_wanted else None
+        return self._read_back(level, place) if is_wanted else None
 
     def find_window(self, channel: int) -> tuple[float, float]:
         """Return the values that a channel is shown between, by the smallest level as it is there.
@@ -174,16 +176,11 @@ class _Work:
         last = len(self.levels) - 1
         form = self.levels[last]
         places = [(0, channel, slab) for slab in range(form.grid[2])]
-        slabs = [self._read_back(form, place, self._files(last, place)) for place in places]
+        slabs = [self._read_back(last, place) for place in places]
         values = np.concatenate(slabs)
         numbers = values[np.isfinite(values)]
         low, high = np.percentile(numbers, _SHOWN) if numbers.size else (0, 0)
         return float(low), float(high if high > low else low + 1)
-
-    def _files(self, level: int, place: Shape) -> dict[Shape, str]:
-        grid = self.levels[level].shard_grid[3:]
-        shards = [(*place, *at) for at in product(*map(range, grid))]
-        return {shard: f"{self.path}/{level}/c/{'/'.join(map(str, shard))}" for shard in shards}
 
     def _compose(self, level: int, place: Shape, *, is_wanted: bool) -> Voxels | None:
         """Return the voxels of a slab that is to be made; what it is made of is made as well."""
@@ -235,16 +232,15 @@ class _Work:
             return None
         return self.threads.workers.submit(_encode_chunk, self.codec, form, voxels, place)
 
-    def _read_back(self, form: Level, place: Shape, files: dict[Shape, str]) -> Voxels:
+    def _read_back(self, level: int, place: Shape) -> Voxels:
         """Return a slab that is there."""
         import numpy as np
 
+        form = self.levels[level]
         voxels = np.zeros(_size(form, place), self.planes.dtype)
         size = form.chunk_voxels * voxels.itemsize
-        for shard, file in files.items():
-            if not os.path.exists(file):  # all zeros
-                continue
-            chunks = read_shard(file, math.prod(form.shard))
+        for shard in _shards(form, place):
+            chunks = self.store.read(level, shard)
             for at, chunk in zip(form.chunks_of(shard), chunks, strict=True):
                 if at is not None and chunk is not None:
                     data = np.frombuffer(self.codec.decode(chunk, size), voxels.dtype)
@@ -252,6 +248,11 @@ class _Work:
                     inside = tuple(slice(n) for n in part.shape)
                     part[:] = data.reshape(form.chunk[2:])[inside]
         return voxels
+
+
+def _shards(form: Level, place: Shape) -> list[Shape]:
+    """Return the shards of a slab."""
+    return [(*place, *at) for at in product(*map(range, form.shard_grid[3:]))]
 
 
 def _size(form: Level, place: Shape) -> Shape:

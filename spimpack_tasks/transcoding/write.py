@@ -1,19 +1,15 @@
 """Writes an OME-Zarr, shard by shard, and goes on where an earlier attempt was.
 
-A shard is one file that one thread makes, whole, and the metadata come last: so a store that can be
-opened is complete, and the bytes are the same for any number of threads.
+A shard is made by one thread, whole, so the bytes are the same for any number of threads.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.transcoding.multiscale import array_v3, group_v3
-from spimpack_tasks.transcoding.shards import write_shard
+from spimpack_tasks.transcoding.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,34 +26,21 @@ if TYPE_CHECKING:
 def write_image(
     job: Job, image: Image, codec: Codec, encode: Encode, advance: Callable[[int], None]
 ) -> None:
-    """Write an OME-Zarr 0.5 for a job, or go on with what lies at its path."""
-    path = job.path
-    os.makedirs(path, exist_ok=True)
-    shards, itemsize = _shards(path, image), int(image.dtype.itemsize)
+    """Write an OME-Zarr for a job, or go on with what lies at its path."""
+    store, itemsize = open_store(job, image.levels), int(image.dtype.itemsize)
 
-    def make(level: int, shard: Shape, file: str) -> int:
+    def make(level: int, shard: Shape) -> int:
         form = image.levels[level]
-        if not os.path.exists(file):
+        if not store.has(level, shard):
             places = form.chunks_of(shard)
-            write_shard(file, (encode(level, at) if at is not None else None for at in places))
+            chunks = (encode(level, at) if at is not None else None for at in places)
+            store.write(level, shard, chunks)
         return _voxels(form) * itemsize
 
+    shards = ((n, shard) for n, level in enumerate(image.levels) for shard in level.shards())
     if not job.has_voxels:
         work_side_by_side(job.threads, ((make, each) for each in shards), advance)
-    write_metadata(path, image, codec)
-
-
-def write_metadata(path: str, image: Image, codec: Codec) -> None:
-    """Write what makes an OME-Zarr of the shards that are at `path`, that of the whole last."""
-    for number, level in enumerate(image.levels):
-        _write_json(f"{path}/{number}", array_v3(level, image.dtype, codec))
-    _write_json(path, group_v3(image))
-
-
-def _shards(path: str, image: Image) -> Iterator[tuple[int, Shape, str]]:
-    for number, level in enumerate(image.levels):
-        for shard in level.shards():
-            yield number, shard, f"{path}/{number}/c/{'/'.join(map(str, shard))}"
+    store.finish(image, codec)
 
 
 def _voxels(level: Level) -> int:
@@ -84,11 +67,3 @@ def work_side_by_side(
             for each in running:
                 each.cancel()
             raise
-
-
-def _write_json(folder: str, data: dict[str, Any]) -> None:
-    os.makedirs(folder, exist_ok=True)
-    aside = f"{folder}/zarr.json.part"
-    with open(aside, "w", encoding="utf-8") as file:
-        json.dump(data, file, indent=2, sort_keys=True)
-    os.rename(aside, f"{folder}/zarr.json")

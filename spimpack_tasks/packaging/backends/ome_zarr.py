@@ -19,7 +19,7 @@ from spimpack_tasks.transcoding.convert import (
     is_result,
     load_converter,
 )
-from spimpack_tasks.transcoding.request import Job, Request, count_threads
+from spimpack_tasks.transcoding.request import NGFF, Job, Request, count_threads
 from spimpack_tasks.transcoding.room import least_room, require_room
 from spimpack_tasks.transcoding.taking_over import take_over
 
@@ -42,7 +42,9 @@ class OmeZarrAssets(MakeAssets):
     impossible_on = SymlinkAssets.impossible_on
     extra = "convert"
     libraries = LIBRARIES
-    settings = MappingProxyType({"codec": ("gzip", "blosc"), "convert": ("needed", "all")})
+    settings = MappingProxyType(
+        {"codec": ("gzip", "blosc"), "convert": ("needed", "all"), "ngff": NGFF}
+    )
 
     @classmethod
     def extension_of(cls, asset: Asset, settings: Mapping[str, str]) -> tuple[str, bool]:
@@ -67,6 +69,7 @@ class OmeZarrAssets(MakeAssets):
             return SymlinkAssets.describe_target(asset, relative_to, settings)
         return Request(
             codec=settings.get("codec") or choose_codec_for(_source_format(asset.source)),
+            ngff=settings.get("ngff", NGFF[0]),
             name=asset.key,
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
