@@ -6,9 +6,11 @@ import errno
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
+import yaozarrs
 import zarr
 from imaris_variants import Variant, voxels, write_variant
 from test_convert_imaris import spoil_chunk
@@ -20,6 +22,8 @@ from spimpack_tasks.packaging import draft
 from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.verify import verify_fast
+from spimpack_tasks.transcoding.multiscale import METADATA
+from spimpack_tasks.transcoding.request import NGFF
 from spimpack_tasks.validation.validate import validate
 
 KEY = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
@@ -114,6 +118,44 @@ def test_a_second_run_has_nothing_to_do(space):
     assert space.stamps() == before
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_older_version_is_written_and_what_is_not_written_stays(tmp_path, workers):
+    """A zip is unpacked, and OME-Zarr is linked, whatever its version."""
+    workspace = small_workspace(tmp_path)
+    write_variant(tmp_path / "raw" / "a.ims", Variant(channels=2))
+    workspace.rows[0] |= {"PixelSize": "1.5;2.5;3.5"}
+    workspace.add_row("d.ozx", subject="04", acquisition="4x", Species="rat")
+    workspace.participants.append({"participant_id": "sub-04", "genotype": ""})
+    backend = f"{BACKEND}:ngff=0.4"
+    assert workspace.run(workers, backend=backend).exit_code == ExitCode.OK
+    assert yaozarrs.validate_zarr_store(str(workspace.out / IMAGE)).ome_version() == "0.4"
+    root = zarr.open_group(str(workspace.out / IMAGE), mode="r")
+    assert (root["0"][0, 1] == voxels(Variant(channels=2), 0, 0, 1)).all()
+    (linked,) = workspace.out.glob("sub-02/micr/*.ome.zarr")
+    assert linked.is_symlink()
+    (unpacked,) = workspace.out.glob("sub-04/micr/*.ome.zarr")
+    with zipfile.ZipFile(tmp_path / "raw" / "d.ozx") as archive:
+        files = {name for name in archive.namelist() if not name.endswith("/")}
+    assert {str(p.relative_to(unpacked)) for p in unpacked.rglob("*") if p.is_file()} == files
+    assert validate(str(workspace.out)).verdict.is_valid()
+    assert list(verify_fast(Store(str(workspace.out)))) == []
+    before = workspace.stamps()
+    assert workspace.run(workers, backend=backend).lines("out")[0].startswith("Nothing to do")
+    shutil.rmtree(workspace.out / ".spimpack")
+    assert workspace.run(workers, backend=backend).exit_code == ExitCode.OK
+    assert workspace.stamps() == before
+
+
+def test_all_can_be_converted_to_the_older_version(tmp_path):
+    workspace = small_workspace(tmp_path)
+    assert workspace.run(backend=f"{BACKEND}:convert=all,ngff=0.4").exit_code == ExitCode.OK
+    images = sorted(workspace.out.glob("sub-*/micr/*.ome.zarr"))
+    assert len(images) == 3
+    versions = {yaozarrs.validate_zarr_store(str(image)).ome_version() for image in images}
+    assert versions == {"0.4"}
+    assert validate(str(workspace.out)).verdict.is_valid()
+
+
 EDITS = {
     "stain": {"sample_staining": "NeuN;Abeta"},
     "orientation": {"orientation_string_xyz": "LAS"},
@@ -123,14 +165,15 @@ EDITS = {
 
 def voxel_files(image: Path) -> dict[str, tuple[int, int]]:
     """Return what shows that a file of voxels was made anew, by its name in the image."""
-    files = (path for path in image.rglob("*") if path.is_file() and path.name != "zarr.json")
+    files = (path for path in image.rglob("*") if path.is_file() and path.name not in METADATA)
     return {str(p.relative_to(image)): (p.stat().st_ino, p.stat().st_mtime_ns) for p in files}
 
 
 @pytest.mark.parametrize("what", EDITS)
 @pytest.mark.parametrize("row", [0, 2], ids=["Imaris", "planes"])
-def test_an_edit_of_metadata_leaves_the_voxels(space, row, what, tmp_path):
-    backend = f"{BACKEND}:convert=all"
+@pytest.mark.parametrize("ngff", NGFF)
+def test_an_edit_of_metadata_leaves_the_voxels(space, ngff, row, what, tmp_path):
+    backend = f"{BACKEND}:convert=all,ngff={ngff}"
     subject = f"sub-0{row + 1}"
     space.run(backend=backend)
     (image,) = space.out.glob(f"{subject}/micr/*.ome.zarr")
@@ -198,10 +241,11 @@ def test_an_image_for_which_there_is_no_room_is_not_begun(space, monkeypatch, ca
     assert not list((space.out / ".spimpack").rglob("*.part"))
 
 
-def test_another_codec_makes_it_anew(space):
+@pytest.mark.parametrize("setting", ["codec=blosc", "ngff=0.4"])
+def test_another_form_makes_it_anew(space, setting):
     space.run(backend=BACKEND)
     before = voxel_files(space.out / IMAGE)
-    assert space.run(backend=f"{BACKEND}:codec=blosc").exit_code == ExitCode.OK
+    assert space.run(backend=f"{BACKEND}:{setting}").exit_code == ExitCode.OK
     assert not set(before.values()) & set(voxel_files(space.out / IMAGE).values())
 
 
@@ -279,6 +323,7 @@ REFUSED = {
     "a setting": ("ome-zarr:codecs=gzip", "did you mean 'codec'"),
     "a value of another setting": ("ome-zarr:convert=gzip", "one of: needed, all"),
     "a value": ("ome-zarr:codec=zip", "one of: gzip, blosc"),
+    "a version": ("ome-zarr:ngff=0.6", "one of: 0.5, 0.4"),
     "no value": ("ome-zarr:codec", "one of: gzip, blosc"),
     "of another backend": ("symlink:codec=gzip", "symlink has none"),
     "a name": ("ome-zar:codec=gzip", "did you mean 'ome-zarr'"),

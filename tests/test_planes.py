@@ -174,7 +174,7 @@ def test_a_chunk_of_zeros_takes_no_room(tmp_path):
     assert not list((tmp_path / "out/0/c/0/0/0").glob("*/*"))
     assert len(list((tmp_path / "out/0/c/0/1/0").glob("*/*"))) == 4
     convert_planes(tmp_path / "planes", tmp_path / "files", ngff="0.4")
-    assert not list((tmp_path / "files/0/0/0/0").glob("*/*"))
+    assert list((tmp_path / "files/0/0/0/0").glob("*/*")) == [tmp_path / "files/0/0/0/0/0/0"]
     assert len(list((tmp_path / "files/0/0/1/0").glob("*/*"))) == 12
 
 

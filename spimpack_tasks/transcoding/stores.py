@@ -106,7 +106,10 @@ class _ShardFiles:
 
 @dataclass(frozen=True, slots=True)
 class _ChunkFiles:
-    """OME-Zarr 0.4. A chunk of zeros alone has no file."""
+    """OME-Zarr 0.4. A chunk of zeros alone has no file, unless it is the very first.
+
+    With that, no image consists of nothing but hidden files, which is empty to the BIDS validator.
+    """
 
     path: str
     levels: tuple[Level, ...]
@@ -119,10 +122,7 @@ class _ChunkFiles:
         """Write the files of the chunks, and note it when they are on the disk."""
         for place, parts in zip(self.levels[level].chunks_of(shard), chunks, strict=True):
             if place is not None and parts is not None:
-                file = self._file(level, place)
-                os.makedirs(os.path.dirname(file), exist_ok=True)
-                with open(file, "wb") as opened:
-                    opened.writelines(parts)
+                self._write_chunk(level, place, parts)
         sync_disk(self.path)
         note = self._note(level, shard)
         os.makedirs(os.path.dirname(note), exist_ok=True)
@@ -136,11 +136,21 @@ class _ChunkFiles:
 
     def finish(self, image: Image, codec: Codec) -> None:
         """Write the metadata, those of the whole last, and take the notes away."""
+        first = (0,) * len(self.levels[0].grid)
+        if not os.path.exists(self._file(0, first)):
+            zeros = bytes(self.levels[0].chunk_voxels * image.dtype.itemsize)
+            self._write_chunk(0, first, codec.encode(zeros))
         for number, level in enumerate(image.levels):
             _write_json(f"{self.path}/{number}/.zarray", array_v2(level, image.dtype, codec))
         _write_json(f"{self.path}/.zgroup", {"zarr_format": 2})
         _write_json(f"{self.path}/.zattrs", attributes_v2(image))
         shutil.rmtree(f"{self.path}/{_NOTES}", ignore_errors=True)
+
+    def _write_chunk(self, level: int, place: Shape, parts: Parts) -> None:
+        file = self._file(level, place)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(file, "wb") as opened:
+            opened.writelines(parts)
 
     def _file(self, level: int, place: Shape) -> str:
         return f"{self.path}/{level}/{'/'.join(map(str, place))}"
