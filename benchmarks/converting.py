@@ -1,22 +1,25 @@
 """Wall and CPU seconds and memory of converting an Imaris file, beside `cp` of it.
 
-    python benchmarks/converting.py [--depth N] [--side N] [--rounds N]
+    python benchmarks/converting.py [--depth N] [--side N] [--rounds N] [--chunks N]
 
 Makes a file as ImarisWriter does, and converts it in fresh processes, one after another in each
-round.
+round. Then it looks up the chunks of a file of very many, which is what comes before the first is
+converted.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import statistics
+import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from imaris_file import write_imaris
+from imaris_file import write_imaris, write_many_chunks
 from measuring import BIN, Measurement, describe_machine, measure
 
 
@@ -28,6 +31,7 @@ def commands(source: Path) -> dict[str, list[str | Path]]:
         "gzip": [*convert, source],
         "gzip, 1 thread": [*convert, "--threads", "1", source],
         "blosc": [*convert, "--codec", "blosc", source],
+        "gzip, OME-Zarr 0.4": [*convert, "--ngff", "0.4", source],
     }
 
 
@@ -44,11 +48,30 @@ def run(name: str, command: list[str | Path], folder: Path) -> tuple[Measurement
     return found, len(files), size
 
 
+def measure_index(folder: Path, chunks: int, rounds: int) -> str:
+    """Return what it takes to look up the chunks of a file, in processes that do no more."""
+    path = folder / "many.ims"
+    grid = (-(-chunks // 2500), 50, 50)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        pool.submit(write_many_chunks, path, grid).result()
+    code = (
+        "import sys\n"
+        "from spimpack_tasks.transcoding.imaris import ImarisChunks\n"
+        "with ImarisChunks(sys.argv[1]): pass\n"
+    )
+    found = [measure([sys.executable, "-c", code, path]) for _ in range(rounds)]
+    wall = statistics.median(m.wall_s for m in found)
+    cpu = statistics.median(m.cpu_s for m in found)
+    peak = max(m.peak_mib for m in found)
+    return f"| index of {math.prod(grid):,} chunks | {wall:.2f} | | {cpu:.2f} | {peak:.0f} | | |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--depth", type=int, default=512)
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--chunks", type=int, default=100_000, help="of the file of many")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -77,6 +100,7 @@ def main() -> None:
                 f"| {program} | {wall:.2f} | {ratio:.1f} | {cpu:.2f} | {peak:.0f} | {files:,} |"
                 f" {size:,.0f} |"
             )
+        print(measure_index(folder, arguments.chunks, arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Makes a large Imaris file as ImarisWriter does: deflate 2, chunks of 1 MiB, padded, 5 levels."""
+"""Makes large Imaris files as ImarisWriter does: deflate 2, chunks of 1 MiB, padded, 5 levels.
+
+And one of very many chunks, which are tiny, to be made quickly.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = (32, 128, 128)
+TINY = (2, 2, 4)
 SPACING_UM = (4.0, 1.8, 1.8)
 LEVELS = 5
 
@@ -44,27 +48,49 @@ def write_imaris(path: Path, shape: tuple[int, int, int], channels: int = 2) -> 
     """Write the file, and return the number of bytes of its voxels in all levels."""
     total = 0
     with h5py.File(path, "w", libver=("earliest", "v108")) as file:
-        about = {f"ExtMin{axis}": 0 for axis in range(3)}
-        ends = zip(shape[::-1], SPACING_UM[::-1], strict=True)
-        about |= {f"ExtMax{axis}": n * step for axis, (n, step) in enumerate(ends)}
-        about |= dict(zip("XYZ", shape[::-1], strict=True))
-        set_texts(file.create_group("DataSetInfo/Image"), Unit="um", **about)
-        set_texts(file.create_group("DataSetInfo/ImarisDataSet"), Creator="Imaris", Version="9.8")
-        times = {"DatasetTimePoints": 1, "FileTimePoints": 1, "TimePoint1": "2026-01-01 12:00:00"}
-        set_texts(file.create_group("DataSetInfo/TimeInfo"), **times)
+        _describe(file, shape, channels)
         for channel in range(channels):
-            names = {"Name": f"stain {channel}", "Color": "0 1 0", "ColorRange": "0 3000"}
-            set_texts(file.create_group(f"DataSetInfo/Channel {channel}"), **names)
             voxels = compose_voxels(shape, channel)
             for level in range(LEVELS):
-                name = f"DataSet/ResolutionLevel {level}/TimePoint 0/Channel {channel}"
-                group = file.create_group(name)
-                sizes = zip("ZYX", voxels.shape, strict=True)
-                set_texts(group, **{f"ImageSize{axis}": n for axis, n in sizes})
-                _write_data(group, voxels)
+                _write_data(_create_group(file, level, channel, voxels.shape), voxels)
                 total += voxels.nbytes
                 voxels = halve(voxels)
     return total
+
+
+def write_many_chunks(path: Path, grid: tuple[int, int, int]) -> None:
+    """Write a file of tiny chunks, which lie in it in no order; each is full of its number."""
+    shape = tuple(n * size for n, size in zip(grid, TINY, strict=True))
+    with h5py.File(path, "w", libver=("earliest", "v108")) as file:
+        _describe(file, shape, 1)
+        group = _create_group(file, 0, 0, shape)
+        options = {"chunks": TINY, "compression": "gzip", "compression_opts": 2}
+        data = group.create_dataset("Data", shape, "uint32", **options)
+        for number in np.random.default_rng(1).permutation(np.prod(grid)):
+            place = np.unravel_index(number, grid)
+            start = tuple(int(at) * size for at, size in zip(place, TINY, strict=True))
+            chunk = np.full(TINY, number, "uint32")
+            data.id.write_direct_chunk(start, deflate.zlib_compress(chunk.tobytes(), 2))
+
+
+def _describe(file: h5py.File, shape: tuple[int, ...], channels: int) -> None:
+    about = {f"ExtMin{axis}": 0 for axis in range(3)}
+    ends = zip(shape[::-1], SPACING_UM[::-1], strict=True)
+    about |= {f"ExtMax{axis}": n * step for axis, (n, step) in enumerate(ends)}
+    about |= dict(zip("XYZ", shape[::-1], strict=True))
+    set_texts(file.create_group("DataSetInfo/Image"), Unit="um", **about)
+    set_texts(file.create_group("DataSetInfo/ImarisDataSet"), Creator="Imaris", Version="9.8")
+    times = {"DatasetTimePoints": 1, "FileTimePoints": 1, "TimePoint1": "2026-01-01 12:00:00"}
+    set_texts(file.create_group("DataSetInfo/TimeInfo"), **times)
+    for channel in range(channels):
+        names = {"Name": f"stain {channel}", "Color": "0 1 0", "ColorRange": "0 3000"}
+        set_texts(file.create_group(f"DataSetInfo/Channel {channel}"), **names)
+
+
+def _create_group(file: h5py.File, level: int, channel: int, shape: tuple[int, ...]) -> h5py.Group:
+    group = file.create_group(f"DataSet/ResolutionLevel {level}/TimePoint 0/Channel {channel}")
+    set_texts(group, **{f"ImageSize{axis}": n for axis, n in zip("ZYX", shape, strict=True)})
+    return group
 
 
 def _write_data(group: h5py.Group, voxels: np.ndarray) -> None:

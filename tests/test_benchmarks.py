@@ -16,7 +16,10 @@ CASES = {
     "validation": (["100", "3"], "one store, shadow"),
     "copying": (["10", "20"], "cp"),
     "import_cost": ([], "ratio"),
-    "converting": (["--depth", "40", "--side", "200", "--rounds", "1"], "| blosc |"),
+    "converting": (
+        ["--depth", "40", "--side", "200", "--rounds", "1", "--chunks", "2500"],
+        "| index of 2,500 chunks |",
+    ),
     "pages": (["4"], "| 4 |"),
     "previews": (["2"], "| NIfTI | the only level"),
 }

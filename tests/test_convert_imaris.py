@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 import zarr
 from imaris_variants import VARIANTS, Variant, voxels, with_lz4, write_variant
+from markdown_blocks import ROOT
 from plane_sources import read_metadata
 
 from spimpack_tasks.transcoding import stores
+from spimpack_tasks.transcoding.codecs import choose_codec
 from spimpack_tasks.transcoding.convert import load_converter, read_provenance
+from spimpack_tasks.transcoding.imaris import ImarisChunks
 from spimpack_tasks.transcoding.request import NGFF, Job, Request
 
 CODECS = ("gzip", "blosc")
@@ -78,6 +81,23 @@ def test_bytes_do_not_depend_on_threads(tmp_path, name, ngff):
     for threads in (1, 2, 5):
         convert(tmp_path / "a.ims", tmp_path / f"{threads}", threads=threads, ngff=ngff)
     assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "5")
+
+
+def test_the_chunks_of_a_large_file_are_found(tmp_path, monkeypatch):
+    """100,000 of them, which lie in the file in no order; each is full of its number."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from imaris_file import write_many_chunks
+
+    grid = (40, 50, 50)
+    write_many_chunks(tmp_path / "a.ims", grid)
+    codec = choose_codec("gzip", 4)
+    with ImarisChunks(str(tmp_path / "a.ims")) as chunks:
+        (level,) = chunks.levels
+        assert level.grid == (1, 1, *grid)
+        for number in [0, 99_999, *np.random.default_rng(2).integers(0, 100_000, 1000)]:
+            parts = chunks.encoded(0, (0, 0, *np.unravel_index(number, grid)), codec)
+            data = np.frombuffer(codec.decode(b"".join(parts), 4 * level.chunk_voxels), "uint32")
+            assert (data == number).all()
 
 
 # --- metadata
