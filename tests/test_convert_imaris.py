@@ -273,6 +273,26 @@ def test_chunks_count_when_they_are_on_the_disk(tmp_path, monkeypatch, shards_ma
     assert digests(part) == digests(whole)
 
 
+@pytest.mark.parametrize("ngff", NGFF)
+def test_the_metadata_of_the_whole_come_last(tmp_path, monkeypatch, ngff):
+    write_variant(tmp_path / "a.ims", Variant())
+    last = {"0.5": "zarr.json", "0.4": ".zattrs"}[ngff]
+    out = tmp_path / "out"
+    seen = []
+    real = os.rename
+
+    def watch(old, new):
+        seen.append(os.path.relpath(new, out))
+        if seen[-1] == last:
+            seen.append(digests(out).keys() - {f"{last}.part"})
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", watch)
+    convert(tmp_path / "a.ims", out, ngff=ngff)
+    there = {name for name in seen[-1] if not name.startswith(stores._NOTES)}
+    assert there == digests(out).keys() - {last}
+
+
 def test_an_image_that_is_whole_is_not_made_again(tmp_path, shards_made):
     """Whoever is killed while the notes are taken away has written all else."""
     write_variant(tmp_path / "a.ims", Variant())

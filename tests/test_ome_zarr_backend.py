@@ -283,6 +283,20 @@ def test_another_source_makes_it_anew(space):
     assert not set(before.values()) & set(voxel_files(space.out / IMAGE).values())
 
 
+def test_what_is_unpacked_is_not_made_again(tmp_path):
+    workspace = small_workspace(tmp_path)
+    workspace.add_row("d.ozx", subject="04", acquisition="4x", Species="rat")
+    workspace.participants.append({"participant_id": "sub-04", "genotype": ""})
+    workspace.run(backend=BACKEND)
+    key = "sub-04/micr/sub-04_sample-brain_acq-4x_SPIM.ome.zarr"
+    before = {path: s for path, s in workspace.stamps().items() if path.startswith(key)}
+    assert before
+    workspace.rows[-1] |= {"sample_staining": "NeuN;Abeta", "orientation_string_xyz": "LAS"}
+    backend = f"{BACKEND}:codec=gzip,ngff=0.4"
+    assert workspace.run(backend=backend).exit_code == ExitCode.OK
+    assert {p: s for p, s in workspace.stamps().items() if p.startswith(key)} == before
+
+
 def test_an_edit_of_another_key_leaves_it(space):
     space.run(backend=BACKEND)
     before = inodes(space)

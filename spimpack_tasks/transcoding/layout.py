@@ -1,6 +1,7 @@
 """How the voxels of a multiscale image are cut into chunks and shards.
 
-All axes are t, c, z, y, x. A chunk holds one time point of one channel.
+All axes are t, c, z, y, x. A chunk holds one time point of one channel. A shard is what one thread
+makes as a whole: a file in OME-Zarr 0.5, a group of files in 0.4 (see `stores`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, ...]
 
 SHARD_SIDE = 512
-"""A shard is a file of its own: at most so many voxels a side, and one chunk at least."""
+"""A shard has at most so many voxels a side, and one chunk at least."""
 SLAB_CHUNKS = 8
 """The same of a shard that is one chunk high, in chunks: 64 MiB of voxels."""
 

@@ -67,8 +67,11 @@ class OmeZarrAssets(MakeAssets):
         """Return how to convert an image, or the text of its link."""
         if not _is_converted(asset, settings):
             return SymlinkAssets.describe_target(asset, relative_to, settings)
+        form = _source_format(asset.source)
+        if form == ZIPPED:  # unpacked as it is, whatever is asked for
+            return Request().as_text()
         return Request(
-            codec=settings.get("codec") or choose_codec_for(_source_format(asset.source)),
+            codec=settings.get("codec") or choose_codec_for(form),
             ngff=settings.get("ngff", NGFF[0]),
             name=asset.key,
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
