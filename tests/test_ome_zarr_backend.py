@@ -283,7 +283,7 @@ def test_another_source_makes_it_anew(space):
     assert not set(before.values()) & set(voxel_files(space.out / IMAGE).values())
 
 
-def test_what_is_unpacked_is_not_made_again(tmp_path):
+def test_what_is_unpacked_is_not_made_again(tmp_path, capsys):
     workspace = small_workspace(tmp_path)
     workspace.add_row("d.ozx", subject="04", acquisition="4x", Species="rat")
     workspace.participants.append({"participant_id": "sub-04", "genotype": ""})
@@ -292,6 +292,10 @@ def test_what_is_unpacked_is_not_made_again(tmp_path):
     before = {path: s for path, s in workspace.stamps().items() if path.startswith(key)}
     assert before
     workspace.rows[-1] |= {"sample_staining": "NeuN;Abeta", "orientation_string_xyz": "LAS"}
+    workspace.write()
+    options = ["--manifest", workspace.manifest, "--output-dir", workspace.out]
+    main(["plan", *map(str, options), "--backend", BACKEND])
+    assert "source changed" not in capsys.readouterr().out
     backend = f"{BACKEND}:codec=gzip,ngff=0.4"
     assert workspace.run(backend=backend).exit_code == ExitCode.OK
     assert {p: s for p, s in workspace.stamps().items() if p.startswith(key)} == before
