@@ -251,7 +251,7 @@ def test_it_goes_on_with_the_shards_that_are_there(tmp_path, shards_made, ngff, 
 
 def test_chunks_count_when_they_are_on_the_disk(tmp_path, monkeypatch, shards_made):
     """A power cut may leave chunks that were not synced, of any length."""
-    write_variant(tmp_path / "a.ims", Variant(channels=2))
+    write_variant(tmp_path / "a.ims", Variant(channels=2, missing=(4, 8, 16)))
     whole, part = tmp_path / "whole", tmp_path / "part"
     convert(tmp_path / "a.ims", whole, ngff="0.4")
     shards_made.clear()
@@ -264,9 +264,10 @@ def test_chunks_count_when_they_are_on_the_disk(tmp_path, monkeypatch, shards_ma
         with pytest.raises(OSError, match="no disk"):
             convert(tmp_path / "a.ims", part, threads=1, ngff="0.4")
     chunks = [path for path in part.rglob("*") if path.is_file()]
-    assert len(chunks) >= 27
+    assert len(chunks) >= 26
     for chunk in chunks[::2]:
         os.truncate(chunk, 0)
+    (part / "0/0/0/1/1/1").write_bytes(b"what is all zero")
     shards_made.clear()
     convert(tmp_path / "a.ims", part, ngff="0.4")
     assert len(shards_made) == 4

@@ -275,6 +275,31 @@ def test_a_disk_without_hard_links_gets_it_anew(space, monkeypatch):
     assert not set(before.values()) & set(voxel_files(space.out / IMAGE).values())
 
 
+@pytest.mark.parametrize("ngff", NGFF)
+def test_files_that_two_images_have_are_never_written_into(space, monkeypatch, ngff):
+    """Taking over ends in the middle; the rest is made of the source."""
+    backend = f"{BACKEND}:ngff={ngff}"
+    space.run(backend=backend)
+    kept = space.root / "kept"
+    shutil.copytree(space.out / IMAGE, kept, copy_function=os.link)
+    before = voxel_files(kept)
+    space.rows[0]["orientation_string_xyz"] = "LAS"
+    links = iter(range(1))
+    real = os.link
+
+    def link(old: str, new: str) -> None:
+        if next(links, None) is None:
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
+        real(old, new)
+
+    monkeypatch.setattr(os, "link", link)
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    assert voxel_files(kept) == before
+    root = zarr.open_group(str(space.out / IMAGE), mode="r")
+    assert root.attrs["xyz_orientation"] == "LAS"
+    assert (root["0"][0, 1] == voxels(Variant(channels=2), 0, 0, 1)).all()
+
+
 def test_another_source_makes_it_anew(space):
     space.run(backend=BACKEND)
     before = voxel_files(space.out / IMAGE)

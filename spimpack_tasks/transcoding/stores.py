@@ -18,6 +18,7 @@ import json
 import math
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
@@ -121,7 +122,7 @@ class _ChunkFiles:
     def write(self, level: int, shard: Shape, chunks: Iterable[Parts | None]) -> None:
         """Write the files of the chunks, and note it when they are on the disk."""
         for place, parts in zip(self.levels[level].chunks_of(shard), chunks, strict=True):
-            if place is not None and parts is not None:
+            if place is not None:
                 self._write_chunk(level, place, parts)
         sync_disk(self.path)
         note = self._note(level, shard)
@@ -146,11 +147,15 @@ class _ChunkFiles:
         _write_json(f"{self.path}/.zattrs", attributes_v2(image))
         shutil.rmtree(f"{self.path}/{_NOTES}", ignore_errors=True)
 
-    def _write_chunk(self, level: int, place: Shape, parts: Parts) -> None:
+    def _write_chunk(self, level: int, place: Shape, parts: Parts | None) -> None:
+        """Write a chunk anew: a file that is there may be another image's as well."""
         file = self._file(level, place)
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        with open(file, "wb") as opened:
-            opened.writelines(parts)
+        with suppress(FileNotFoundError):
+            os.unlink(file)
+        if parts is not None:
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+            with open(file, "xb") as opened:
+                opened.writelines(parts)
 
     def _file(self, level: int, place: Shape) -> str:
         return f"{self.path}/{level}/{'/'.join(map(str, place))}"
