@@ -162,6 +162,7 @@ def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points:
         pytest.param("update", "symlink", marks=pytest.mark.slow),
         pytest.param("fresh", "ome-zarr:convert=all", marks=pytest.mark.slow),
         pytest.param("update", "ome-zarr:convert=all", marks=pytest.mark.slow),
+        pytest.param("fresh", "ome-zarr:convert=all,ngff=0.4", marks=pytest.mark.slow),
     ],
 )
 def test_a24_every_crash_point_heals(

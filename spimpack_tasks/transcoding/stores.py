@@ -123,7 +123,7 @@ class _ChunkFiles:
         """Write the files of the chunks, and note it when they are on the disk."""
         for place, parts in zip(self.levels[level].chunks_of(shard), chunks, strict=True):
             if place is not None:
-                self._write_chunk(level, place, parts)
+                _write_file(self._file(level, place), parts)
         sync_disk(self.path)
         note = self._note(level, shard)
         os.makedirs(os.path.dirname(note), exist_ok=True)
@@ -137,31 +137,32 @@ class _ChunkFiles:
 
     def finish(self, image: Image, codec: Codec) -> None:
         """Write the metadata, those of the whole last, and take the notes away."""
-        first = (0,) * len(self.levels[0].grid)
-        if not os.path.exists(self._file(0, first)):
+        first = self._file(0, (0,) * len(self.levels[0].grid))
+        if not os.path.exists(first):
             zeros = bytes(self.levels[0].chunk_voxels * image.dtype.itemsize)
-            self._write_chunk(0, first, codec.encode(zeros))
+            _write_file(f"{first}.part", codec.encode(zeros))
+            os.rename(f"{first}.part", first)
         for number, level in enumerate(image.levels):
             _write_json(f"{self.path}/{number}/.zarray", array_v2(level, image.dtype, codec))
         _write_json(f"{self.path}/.zgroup", {"zarr_format": 2})
         _write_json(f"{self.path}/.zattrs", attributes_v2(image))
         shutil.rmtree(f"{self.path}/{_NOTES}", ignore_errors=True)
 
-    def _write_chunk(self, level: int, place: Shape, parts: Parts | None) -> None:
-        """Write a chunk anew: a file that is there may be another image's as well."""
-        file = self._file(level, place)
-        with suppress(FileNotFoundError):
-            os.unlink(file)
-        if parts is not None:
-            os.makedirs(os.path.dirname(file), exist_ok=True)
-            with open(file, "xb") as opened:
-                opened.writelines(parts)
-
     def _file(self, level: int, place: Shape) -> str:
         return f"{self.path}/{level}/{'/'.join(map(str, place))}"
 
     def _note(self, level: int, shard: Shape) -> str:
         return f"{self.path}/{_NOTES}/{level}/{'.'.join(map(str, shard))}"
+
+
+def _write_file(path: str, parts: Parts | None) -> None:
+    """Write a chunk anew: a file that is there may be another image's as well."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    if parts is not None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "xb") as file:
+            file.writelines(parts)
 
 
 def _read_file(path: str) -> bytes | None:
