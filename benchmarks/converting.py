@@ -1,10 +1,10 @@
-"""Wall and CPU seconds and memory of converting an Imaris file, beside `cp` of it.
+"""Wall and CPU seconds and memory of converting images, beside `cp` of them and other programs.
 
-    python benchmarks/converting.py [--depth N] [--side N] [--rounds N] [--chunks N]
+    python benchmarks/converting.py [--depth N] [--side N] [--rounds N] [--chunks N] [--peers]
 
-Makes a file as ImarisWriter does, and converts it in fresh processes, one after another in each
-round. Then it looks up the chunks of a file of very many, which is what comes before the first is
-converted.
+Makes an Imaris file as ImarisWriter does, one of a twelfth of its size, and a folder of planes, and
+converts them in fresh processes, one after another in each round. Then it looks up the chunks of a
+file of very many, which is what comes before the first is converted.
 """
 
 from __future__ import annotations
@@ -18,13 +18,23 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imaris_file import write_imaris, write_many_chunks
+from imaris_file import write_imaris, write_many_chunks, write_planes
 from measuring import BIN, Measurement, describe_machine, measure
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def commands(source: Path) -> dict[str, list[str | Path]]:
-    """Return the commands, each to be followed by its target."""
+
+PEERS = Path(__file__).with_name("converting_peers.py")
+PATIENCE_S = 1200
+
+Commands = dict[str, list[str | Path]]
+"""Commands by name, each to be followed by its target."""
+
+
+def commands_for_imaris(source: Path, *, with_peers: bool) -> Commands:
     convert: list[str | Path] = [BIN / "spimpack", "convert"]
     return {
         "cp": ["cp", source],
@@ -32,6 +42,21 @@ def commands(source: Path) -> dict[str, list[str | Path]]:
         "gzip, 1 thread": [*convert, "--threads", "1", source],
         "blosc": [*convert, "--codec", "blosc", source],
         "gzip, OME-Zarr 0.4": [*convert, "--ngff", "0.4", source],
+        **(peers(["zarrnii", "dask"], source) if with_peers else {}),
+    }
+
+
+def commands_for_planes(source: Path, *, with_peers: bool) -> Commands:
+    return {
+        "cp": ["cp", "-r", source],
+        "blosc, with levels": [BIN / "spimpack", "convert", source],
+        **(peers(["dask-planes"], source) if with_peers else {}),
+    }
+
+
+def peers(names: list[str], source: Path) -> Commands:
+    return {
+        name: ["timeout", str(PATIENCE_S), sys.executable, PEERS, name, source] for name in names
     }
 
 
@@ -66,41 +91,63 @@ def measure_index(folder: Path, chunks: int, rounds: int) -> str:
     return f"| index of {math.prod(grid):,} chunks | {wall:.2f} | | {cpu:.2f} | {peak:.0f} | | |"
 
 
+def print_table(wanted: Commands, folder: Path, rounds: int) -> None:
+    """Run the commands in rounds, and print what each took; ratios are those within a round."""
+    print("| program | wall s | x cp | CPU s | peak MiB | files | MB |")
+    print("|---|---|---|---|---|---|---|")
+    taken = [
+        {program: run(program, command, folder) for program, command in wanted.items()}
+        for _ in range(rounds)
+    ]
+    for program in wanted:
+        found = [each[program] for each in taken]
+        ratio = statistics.median(e[program][0].wall_s / e["cp"][0].wall_s for e in taken)
+        wall = statistics.median(m.wall_s for m, _, _ in found)
+        cpu = statistics.median(m.cpu_s for m, _, _ in found)
+        peak = max(m.peak_mib for m, _, _ in found)
+        _, files, size = found[0]
+        print(
+            f"| {program} | {wall:.2f} | {ratio:.1f} | {cpu:.2f} | {peak:.0f} | {files:,} |"
+            f" {size:,.0f} |",
+            flush=True,
+        )
+
+
+def make(write: Callable[..., int], path: Path, shape: tuple[int, int, int]) -> str:
+    """Make a source in a process of its own, since what this one has in memory counts for all."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        decoded = pool.submit(write, path, shape).result()
+    files = [path] if path.is_file() else path.iterdir()
+    size = sum(file.stat().st_size for file in files)
+    return f"{size / 1e6:,.0f} MB, {decoded / 1e6:,.0f} MB of voxels"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--depth", type=int, default=512)
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--chunks", type=int, default=100_000, help="of the file of many")
+    parser.add_argument("--peers", action="store_true", help="measure other programs as well")
     arguments = parser.parse_args()
+    depth, side, rounds = arguments.depth, arguments.side, arguments.rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = folder / "a.ims"
-        shape = (arguments.depth, arguments.side, arguments.side)
-        # In a process of its own: what this one has in memory counts for all that it starts.
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            decoded = pool.submit(write_imaris, source, shape).result()
         print(describe_machine(name))
-        print(f"{source.stat().st_size / 1e6:,.0f} MB, {decoded / 1e6:,.0f} MB of voxels\n")
-        print("| program | wall s | x cp | CPU s | peak MiB | files | MB |")
+        source = folder / "a.ims"
+        print(f"\nImaris, {make(write_imaris, source, (depth, side, side))}\n")
+        print_table(commands_for_imaris(source, with_peers=arguments.peers), folder, rounds)
+        source.unlink()
+        print(f"\nImaris, {make(write_imaris, source, (max(depth // 12, 32), side, side))}\n")
+        print_table(commands_for_imaris(source, with_peers=False), folder, rounds)
+        source.unlink()
+        planes = folder / "planes"
+        print(f"\nPlanes, {make(write_planes, planes, (depth, side, side))}\n")
+        print_table(commands_for_planes(planes, with_peers=arguments.peers), folder, rounds)
+        shutil.rmtree(planes)
+        print("\n| program | wall s | | CPU s | peak MiB | | |")
         print("|---|---|---|---|---|---|---|")
-        wanted = commands(source)
-        rounds = [
-            {program: run(program, command, folder) for program, command in wanted.items()}
-            for _ in range(arguments.rounds)
-        ]
-        for program in wanted:
-            found = [each[program] for each in rounds]
-            ratio = statistics.median(e[program][0].wall_s / e["cp"][0].wall_s for e in rounds)
-            wall = statistics.median(m.wall_s for m, _, _ in found)
-            cpu = statistics.median(m.cpu_s for m, _, _ in found)
-            peak = max(m.peak_mib for m, _, _ in found)
-            _, files, size = found[0]
-            print(
-                f"| {program} | {wall:.2f} | {ratio:.1f} | {cpu:.2f} | {peak:.0f} | {files:,} |"
-                f" {size:,.0f} |"
-            )
-        print(measure_index(folder, arguments.chunks, arguments.rounds))
+        print(measure_index(folder, arguments.chunks, rounds))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import deflate
 import h5py
 import numpy as np
+import tifffile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +72,15 @@ def write_many_chunks(path: Path, grid: tuple[int, int, int]) -> None:
             start = tuple(int(at) * size for at, size in zip(place, TINY, strict=True))
             chunk = np.full(TINY, number, "uint32")
             data.id.write_direct_chunk(start, deflate.zlib_compress(chunk.tobytes(), 2))
+
+
+def write_planes(path: Path, shape: tuple[int, int, int]) -> int:
+    """Write a folder of numbered planes, not compressed, and return the bytes of its voxels."""
+    path.mkdir()
+    voxels = compose_voxels(shape, 0)
+    for number, plane in enumerate(voxels):
+        tifffile.imwrite(path / f"plane_{number:04}.tif", plane)
+    return voxels.nbytes
 
 
 def _describe(file: h5py.File, shape: tuple[int, ...], channels: int) -> None:

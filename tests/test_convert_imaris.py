@@ -20,7 +20,7 @@ from plane_sources import read_metadata
 
 from spimpack_tasks.transcoding import stores
 from spimpack_tasks.transcoding.codecs import choose_codec
-from spimpack_tasks.transcoding.convert import load_converter, read_provenance
+from spimpack_tasks.transcoding.convert import count_bytes, load_converter, read_provenance
 from spimpack_tasks.transcoding.imaris import ImarisChunks
 from spimpack_tasks.transcoding.request import NGFF, Job, Request
 
@@ -72,6 +72,15 @@ def test_a_filter_that_is_not_there_is_told_of(tmp_path, monkeypatch):
     monkeypatch.setattr(h5py.h5z, "filter_avail", lambda _: False)
     with pytest.raises(OSError, match="by the filter 1 of HDF5, which is not installed"):
         convert(tmp_path / "a.ims", tmp_path / "a.ome.zarr")
+
+
+@pytest.mark.parametrize("name", ["two channels, three times", "one chunk", "not compressed"])
+def test_progress_ends_where_it_was_said_to(tmp_path, name):
+    source = tmp_path / "a.ims"
+    write_variant(source, VARIANTS[name])
+    told: list[int] = []
+    convert(source, tmp_path / "a.ome.zarr", told.append)
+    assert sum(told) == count_bytes(str(source), "Imaris")
 
 
 @pytest.mark.parametrize("ngff", NGFF)

@@ -65,6 +65,12 @@ class Level:
         """Yield the place of each shard in the grid of shards."""
         yield from product(*map(range, self.shard_grid))
 
+    def count_voxels(self, shard: Shape) -> int:
+        """Return how many voxels of a shard lie inside the image."""
+        sides = [size * n for size, n in zip(self.chunk, self.shard, strict=True)]
+        rests = (n - at * side for n, at, side in zip(self.shape, shard, sides, strict=True))
+        return math.prod(map(min, sides, rests))
+
     def chunks_of(self, shard: Shape) -> Iterator[Shape | None]:
         """Yield the place of each chunk of a shard, `None` for one beyond the image's edge."""
         starts = [place * size for place, size in zip(shard, self.shard, strict=True)]

@@ -5,7 +5,6 @@ A shard is made by one thread, whole, so the bytes are the same for any number o
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.transcoding.codecs import Codec, Parts
-    from spimpack_tasks.transcoding.layout import Level, Shape
+    from spimpack_tasks.transcoding.layout import Shape
     from spimpack_tasks.transcoding.multiscale import Image
     from spimpack_tasks.transcoding.request import Job
 
@@ -35,17 +34,12 @@ def write_image(
             places = form.chunks_of(shard)
             chunks = (encode(level, at) if at is not None else None for at in places)
             store.write(level, shard, chunks)
-        return _voxels(form) * itemsize
+        return form.count_voxels(shard) * itemsize
 
     shards = ((n, shard) for n, level in enumerate(image.levels) for shard in level.shards())
     if not job.has_voxels:
         work_side_by_side(job.threads, ((make, each) for each in shards), advance)
     store.finish(image, codec)
-
-
-def _voxels(level: Level) -> int:
-    """Return the number of voxels of a whole shard."""
-    return math.prod(level.shard) * level.chunk_voxels
 
 
 def work_side_by_side(
