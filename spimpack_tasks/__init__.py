@@ -8,6 +8,7 @@ from spimpack_tasks.joined_tasks import PackageAndValidate
 from spimpack_tasks.luigi_setup import fill_config_defaults
 from spimpack_tasks.packaging.backends.copy import CopyAssets
 from spimpack_tasks.packaging.backends.hardlink import HardlinkAssets
+from spimpack_tasks.packaging.backends.ome_tiff import OmeTiffAssets
 from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.backends.symlink_tree import SymlinkTreeAssets
@@ -35,6 +36,7 @@ __all__ = [
     "HardlinkAssets",
     "LinkAssets",
     "MakeAssets",
+    "OmeTiffAssets",
     "OmeZarrAssets",
     "PackageAndValidate",
     "PackageDataset",

@@ -19,6 +19,7 @@ BACKENDS = {
     "hardlink": "spimpack_tasks.packaging.backends.hardlink:HardlinkAssets",
     "copy": "spimpack_tasks.packaging.backends.copy:CopyAssets",
     "ome-zarr": "spimpack_tasks.packaging.backends.ome_zarr:OmeZarrAssets",
+    "ome-tiff": "spimpack_tasks.packaging.backends.ome_tiff:OmeTiffAssets",
 }
 """Backend name to `module:class`."""
 

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[codec for codecs in CODECS.values() for codec in codecs],
         default="",
         help="of OME-Zarr: gzip, which every program reads, and which an Imaris file becomes "
-        "quickest, or blosc, which is smaller and faster to read; of OME-TIFF: zstd or zlib "
-        "(default: the quickest)",
+        "quickest, or blosc, which is smaller and faster to read; of OME-TIFF: zlib, "
+        "which every program reads, or zstd (default: the first, or the quickest of OME-Zarr)",
     )
     parser.add_argument(
         "--ngff",

@@ -112,6 +112,12 @@ class Asset:
     suffix: str = SUFFIX
     intended_for: tuple[str, ...] = ()
     """Of a photo: the keys of the images of its sample."""
+    source_extension: str = ""
+    """What `extension` would be were the image not converted."""
+    shape_nyx: tuple[int, ...] = ()
+    """Number of planes, and their sizes along y and x; nothing where the header does not tell."""
+    itemsize: int = 0
+    """Bytes of a voxel, 0 where the header does not tell."""
 
     @property
     def is_photo(self) -> bool:

@@ -16,6 +16,7 @@ from spimpack_tasks.model.entities import ENTITIES, SUFFIX, stem
 from spimpack_tasks.model.plan import Asset
 from spimpack_tasks.packaging.cells import CellReader
 from spimpack_tasks.packaging.coerce import MISSING
+from spimpack_tasks.packaging.headers import HeaderFacts
 from spimpack_tasks.packaging.schema_check import shown_value
 from spimpack_tasks.readers.formats import FORMATS, Source, SourceRefusedError, examine_source
 
@@ -126,6 +127,7 @@ class AssetReader(RowReader):
         dataset_id = self.text(record, "dataset_id")
         if entities is None:
             return None
+        facts = self.sidecars.headers.facts(source) if source else HeaderFacts()
         return Asset(
             key=stem(entities),
             dataset_id=dataset_id,
@@ -139,6 +141,9 @@ class AssetReader(RowReader):
             scan=scan,
             origins=origins,
             suffix=SUFFIX,
+            source_extension=source.extension if source else "",
+            shape_nyx=facts.shape_nyx,
+            itemsize=facts.itemsize,
         )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.formats import Source
     from spimpack_tasks.state.store import Store
 
-VERSION = 3
+VERSION = 4
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -46,6 +46,10 @@ class HeaderFacts:
     orientation_xyz: str | None = None
     instrument: dict[str, str | float] = field(default_factory=dict)
     """Sidecar keys of BIDS."""
+    shape_nyx: tuple[int, ...] = ()
+    """Number of planes, and their sizes along y and x; nothing where it is not known."""
+    itemsize: int = 0
+    """Bytes of a voxel, 0 where it is not known."""
     trouble: str = ""
     """Why the header cannot be read, empty if it can."""
     missing_library: bool = False
@@ -122,4 +126,6 @@ def facts_of(header: Header) -> HeaderFacts:
         channel_count=None if "page" in header.axes else header.channel_count,
         orientation_xyz=header.orientation_xyz,
         instrument=instrument,
+        shape_nyx=header.shape_nyx,
+        itemsize=header.itemsize,
     )

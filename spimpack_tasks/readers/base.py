@@ -6,7 +6,9 @@ open nothing for writing, hold no pixel, and leave out what a file does not say.
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from functools import cache
@@ -74,6 +76,19 @@ class Header:
         if sizes.get("page", 1) > 1:
             return ()
         return (x, y) if z is None and sizes.get("z", 1) == 1 else (x, y, z)
+
+    @property
+    def shape_nyx(self) -> tuple[int, ...]:
+        """How many planes there are at full resolution, whatever of, and their sizes."""
+        sizes = dict(zip(self.axes, self.shapes[0], strict=True))
+        y, x = sizes.get("y", 1), sizes.get("x", 1)
+        return math.prod(self.shapes[0]) // (y * x), y, x
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a voxel."""
+        bits = re.search("[0-9]+", self.dtype)
+        return int(bits[0]) // 8 if bits else 1
 
 
 class HeaderError(SourceRefusedError):

@@ -23,8 +23,9 @@ from spimpack_tasks.transcoding.convert import (
     is_result,
     load_converter,
 )
+from spimpack_tasks.transcoding.ome_tiff import COMPRESSIONS, extension_of
 from spimpack_tasks.transcoding.ome_tiff import convert as write_tiff
-from spimpack_tasks.transcoding.ome_tiff import extension_of
+from spimpack_tasks.transcoding.ome_xml import is_made_from
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.request import NGFF, Job, Request
 from spimpack_tasks.transcoding.room import require_room
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.formats import Source
 
 EXTENSION = ".ome.zarr"
-CODECS = {EXTENSION: ("gzip", "blosc"), ".ome.tif": ("zstd", "zlib")}
+CODECS = {EXTENSION: ("gzip", "blosc"), ".ome.tif": COMPRESSIONS}
 """What can be chosen, by the extension of the target; a larger OME-TIFF ends in `.ome.btf`."""
 _TIFFS = (".ome.tif", ".ome.btf")
 
@@ -84,7 +85,7 @@ def convert_alone(
     found = _examine(source)
     request = _settle(request, target, found)
     made_from = _identify(found, request)
-    if is_result(target, found.path, found.format.name, made_from):
+    if _is_made(target, found, made_from):
         return False
     _check_target(found, target)
     with _hold_place(target, made_from) as path:
@@ -142,6 +143,12 @@ def _check_is_plain(request: Request, source: Source) -> None:
 def _identify(source: Source, request: Request) -> str:
     text = "\0".join([source.path, write_stamp(source.size, source.mtime_ns), request.as_text()])
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def _is_made(target: str, source: Source, made_from: str) -> bool:
+    if target.endswith(_TIFFS):
+        return is_made_from(target, made_from)
+    return is_result(target, source.path, source.format.name, made_from)
 
 
 def _check_target(source: Source, target: str) -> None:

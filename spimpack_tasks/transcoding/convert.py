@@ -119,8 +119,6 @@ def count_bytes(source: str, source_format: str) -> int:
     if source_format == ZIPPED:
         with open_zip(source) as archive:
             return archive.size
-    import numpy as np
-
     header = read_header(source, source_format)
     shapes = header.shapes if source_format == "Imaris" else header.shapes[:1]
-    return sum(map(math.prod, shapes)) * int(np.dtype(header.dtype).itemsize)
+    return sum(map(math.prod, shapes)) * header.itemsize

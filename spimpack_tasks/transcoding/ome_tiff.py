@@ -3,7 +3,7 @@
 Each plane is followed by its smaller versions, which its directory names (`SubIFDs`): so one pass
 over the source is enough, and a few planes are in memory. As OME-TIFF has it, smaller versions are
 smaller in y and x alone. A file cannot be gone on with: after a kill it is made from the start.
-Facts: OME-TIFF specification 6.0, OME schema 2016-06.
+Facts: OME-TIFF specification 6.0.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
 
-from spimpack_tasks.readers.base import HeaderError, load_library
+from spimpack_tasks.readers.base import load_library, read_header
+from spimpack_tasks.transcoding.ome_xml import compose_ome_xml
 from spimpack_tasks.transcoding.plane_levels import describe
 from spimpack_tasks.transcoding.planes import Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
@@ -38,12 +38,6 @@ LARGEST_CLASSIC = 2**32 - 2**25
 COMPRESSIONS = ("zlib", "zstd")
 LEVEL = 1
 """Of either: the quickest."""
-
-_SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-_TYPES = {"float32": "float", "float64": "double"} | {
-    name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32")
-}
-"""What OME-XML calls a data type of numpy."""
 
 
 def plane_sizes(size_yx: Shape) -> list[Shape]:
@@ -67,6 +61,12 @@ def extension_of(shape: Shape, itemsize: int) -> str:
     whole_tiles = (math.prod(-(-n // TILE) * TILE for n in size) for size in plane_sizes(shape[3:]))
     size = math.prod(shape[:3]) * sum(whole_tiles) * itemsize
     return ".ome.btf" if size > LARGEST_CLASSIC else ".ome.tif"
+
+
+def count_bytes(source: str, source_format: str) -> int:
+    """Return the number of bytes of voxels that `convert` tells of."""
+    header = read_header(source, source_format)
+    return math.prod(header.shapes[0]) * header.itemsize
 
 
 def convert(job: Job, advance: Callable[[int], None]) -> None:
@@ -199,46 +199,3 @@ def _encode_tile(tile: Voxels, compression: str) -> bytes:
     encode = codecs.zstd_encode if compression == "zstd" else codecs.deflate_encode
     packed: bytes = encode(predict(tile, axis=-1).tobytes(), level=LEVEL)
     return packed
-
-
-def compose_ome_xml(source: str, image: Image, planes: Planes) -> bytes:
-    """Return the OME-XML of an image whose planes follow one another, z the fastest.
-
-    Raises
-    ------
-    HeaderError
-        The voxels have a type that OME-TIFF has not.
-    """
-    kind = _TYPES.get(planes.dtype.name)
-    if kind is None:
-        raise HeaderError(source, f"has voxels of type {planes.dtype}, which OME-TIFF has not")
-    root = ET.Element(
-        "OME",
-        {
-            "xmlns": _SCHEMA,
-            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-            "xsi:schemaLocation": f"{_SCHEMA} {_SCHEMA}/ome.xsd",
-            "Creator": f"spimpack_tasks {__version__}",
-        },
-    )
-    inner = ET.SubElement(root, "Image", {"ID": "Image:0", "Name": image.name})
-    attributes = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": kind}
-    sizes = dict(zip("TCZYX", planes.shape, strict=True))
-    attributes |= {f"Size{axis}": str(sizes[axis]) for axis in "XYZCT"}
-    for axis, spacing in zip("ZYX", image.spacing_um_zyx, strict=True):
-        if spacing is not None:
-            attributes |= {f"PhysicalSize{axis}": repr(spacing), f"PhysicalSize{axis}Unit": "µm"}
-    pixels = ET.SubElement(inner, "Pixels", attributes)
-    for number, channel in enumerate(image.channels):
-        told = {"ID": f"Channel:0:{number}", "SamplesPerPixel": "1"}
-        told |= {"Name": channel.label} if channel.label else {}
-        ET.SubElement(pixels, "Channel", told | {"Color": _colour(channel.colour)})
-    count = str(math.prod(planes.shape[:3]))
-    ET.SubElement(pixels, "TiffData", {"IFD": "0", "PlaneCount": count})
-    xml: bytes = ET.tostring(root, encoding="utf-8")
-    return b'<?xml version="1.0" encoding="UTF-8"?>' + xml
-
-
-def _colour(hexadecimal: str) -> str:
-    """Return a colour as OME-XML has it: red, green, blue and opacity in a signed number."""
-    return str(int.from_bytes(bytes.fromhex(f"{hexadecimal}FF"), "big", signed=True))

@@ -54,8 +54,8 @@ class DatasetTask(luigi.Task):
     )
     backend: luigi.Parameter[str] = luigi.Parameter(
         default="symlink",
-        description="How images get into the dataset: symlink, symlink-tree, hardlink, copy or "
-        "ome-zarr; settings stand behind, as in ome-zarr:codec=blosc.",
+        description="How images get into the dataset: symlink, symlink-tree, hardlink, copy, "
+        "ome-zarr or ome-tiff; settings stand behind, as in ome-zarr:codec=blosc.",
     )
     relative_symlinks: luigi.Parameter[bool] = luigi.BoolParameter(
         description="Make relative symbolic links instead of absolute ones."

@@ -168,6 +168,8 @@ class LinkAssets(AssetTask):
     """The extra of this package without which the backend cannot work."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """The modules that are there when the extra is installed."""
+    converts: ClassVar[bool] = False
+    """Whether images are converted, or some of them."""
     settings: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """What a user can set, as in `--backend NAME:SETTING=VALUE`, and to what; defaults first."""
 
@@ -209,6 +211,12 @@ class LinkAssets(AssetTask):
         """
         del asset, relative_to, settings
         return ""
+
+    @classmethod
+    def describe_conversion(cls, asset: Asset, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the sidecar tells of the conversion of an image; nothing if it is none."""
+        del asset, settings
+        return {}
 
     @classmethod
     def make(cls, output: Output, path: str) -> None:

@@ -1,0 +1,156 @@
+"""The base of backends that convert: what BIDS does not hold is made anew, the rest is linked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
+from spimpack_tasks.packaging.tasks.making import MakeAssets
+from spimpack_tasks.readers.base import HeaderError
+from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.transcoding.convert import CONVERTERS, LIBRARIES
+from spimpack_tasks.transcoding.request import Job, Request, count_threads
+from spimpack_tasks.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from spimpack_tasks.model.plan import Asset, Output
+
+_CONVERTED = "{"
+"""What the target of a converted image begins with; that of a link is a path."""
+
+
+class ConvertAssets(MakeAssets):
+    """Convert each image whose format BIDS does not hold, or all, and link the others.
+
+    A subclass says what is made (`extension_made`, `compose_request`), how (`convert`), how it is
+    known again (`is_result`), and how much work it is (`count_bytes`).
+    """
+
+    makes_symlinks = True
+    converts = True
+    impossible_on = SymlinkAssets.impossible_on
+    extra = "convert"
+    libraries = LIBRARIES
+    makes: ClassVar[str]
+    """What users call the format."""
+
+    @classmethod
+    def extension_made(cls, asset: Asset) -> str:
+        """Return the extension of what an image is converted to."""
+        raise NotImplementedError
+
+    @classmethod
+    def compose_request(cls, asset: Asset, settings: Mapping[str, str]) -> Request:
+        """Return how to convert an image."""
+        raise NotImplementedError
+
+    @classmethod
+    def convert(cls, job: Job, source_format: str, advance: Callable[[int], None]) -> None:
+        """Convert an image, or go on with that."""
+        raise NotImplementedError
+
+    @classmethod
+    def is_result(cls, path: str, source: str, source_format: str, made_from: str) -> bool:
+        """Tell whether `path` was made from just that."""
+        raise NotImplementedError
+
+    @classmethod
+    def count_bytes(cls, source: str, source_format: str) -> int:
+        """Return the number of bytes that converting will tell of."""
+        raise NotImplementedError
+
+    @classmethod
+    def settings_told(cls, asset: Asset, request: Request) -> dict[str, str]:
+        """Return the settings that show in what is made of an image."""
+        del asset
+        return {name: getattr(request, name) for name in cls.settings if hasattr(request, name)}
+
+    @classmethod
+    def extension_of(cls, asset: Asset, settings: Mapping[str, str]) -> tuple[str, bool]:
+        """Return the extension of what is made, or that of what is linked."""
+        if _is_converted(asset, settings):
+            return cls.extension_made(asset), True
+        return super().extension_of(asset, settings)
+
+    @classmethod
+    def describe_target(
+        cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
+    ) -> str:
+        """Return how to convert an image, or the text of its link."""
+        if not _is_converted(asset, settings):
+            return SymlinkAssets.describe_target(asset, relative_to, settings)
+        return cls.compose_request(asset, settings).as_text()
+
+    @classmethod
+    def describe_conversion(cls, asset: Asset, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Return from what, to what, by what and how an image is converted, if it is."""
+        if not _is_converted(asset, settings):
+            return {}
+        told = cls.settings_told(asset, cls.compose_request(asset, settings))
+        return {
+            "Format": source_format(asset.source),
+            "To": cls.makes,
+            "Software": "spimpack_tasks",
+            "SoftwareVersion": __version__,
+            **({"Settings": told} if told else {}),
+        }
+
+    @classmethod
+    def measure(cls, output: Output) -> int:
+        """Return the number of bytes that converting will tell of.
+
+        Raises
+        ------
+        OSError
+            The source cannot be read.
+        """
+        if not is_conversion(output):
+            return 0
+        try:
+            return cls.count_bytes(output.source, source_format(output.source))
+        except HeaderError as error:
+            raise OSError(None, str(error)) from error
+
+    @classmethod
+    def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:
+        """Convert the source, or go on with that; or link it."""
+        if not is_conversion(output):
+            SymlinkAssets.make(output, path)
+            return
+        cls.convert(compose_job(output, path), source_format(output.source), advance)
+
+    @classmethod
+    def matches(cls, output: Output, path: str) -> bool:
+        """Tell whether `path` was made from this source as it is, in this way."""
+        if not is_conversion(output):
+            return SymlinkAssets.matches(output, path)
+        form = source_format(output.source)
+        return cls.is_result(path, output.source, form, output.fingerprint)
+
+
+def is_conversion(output: Output) -> bool:
+    """Tell whether an image is to be converted, and not to be linked."""
+    return output.target.startswith(_CONVERTED)
+
+
+def compose_job(output: Output, path: str) -> Job:
+    """Return what is to be done to make an image at `path`."""
+    request = Request.from_text(output.target)
+    voxels = request.identify_voxels(output.source, output.stamp)
+    return Job(output.source, path, request, output.fingerprint, count_threads(), voxels)
+
+
+def source_format(source: str) -> str:
+    """Return the name of the format of a source, empty where its name does not tell one."""
+    found = format_of(source)
+    return found.name if found else ""
+
+
+def _is_converted(asset: Asset, settings: Mapping[str, str]) -> bool:
+    """Tell whether an image is converted: BIDS does not hold its format, or all are to be."""
+    found = format_of(asset.source)
+    if found is None or asset.is_photo or found.name not in CONVERTERS:
+        return False
+    return not found.valid_in_bids or settings.get("convert") == "all"
