@@ -18,6 +18,7 @@ from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, ValidateManifest
 from spimpack_tasks.packaging.tasks.writing import (
     LinkAssets,
+    LinkSources,
     WriteBidsIgnore,
     WriteDescription,
     WriteParticipants,
@@ -35,6 +36,7 @@ __all__ = [
     "CopyAssets",
     "HardlinkAssets",
     "LinkAssets",
+    "LinkSources",
     "MakeAssets",
     "OmeTiffAssets",
     "OmeZarrAssets",

@@ -154,6 +154,7 @@ def package(
         output_dir=options.output_dir,
         backend=options.backend,
         relative_symlinks=options.relative_symlinks,
+        keep_source_links=options.keep_source_links,
         overwrite=options.overwrite,
         strict=options.strict,
         checksum=checksum,

@@ -12,10 +12,10 @@ from tiny_images import write_tiny_image
 
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.pipelines import Outcome, package
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.registry import BACKENDS, load_backend
 
 STATE = ".spimpack"
-AS_THEY_ARE = [name for name in BACKENDS if name != "ome-zarr"]
+AS_THEY_ARE = [name for name in BACKENDS if not load_backend(name).makes]
 """The backends that change no image."""
 
 SHARED = {

@@ -33,6 +33,11 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
         action="store_true",
         help="make relative symbolic links instead of absolute ones",
     )
+    parser.add_argument(
+        "--keep-source-links",
+        action="store_true",
+        help="link the original of each image that is converted below sourcedata/",
+    )
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
 
 
@@ -63,6 +68,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         output_dir=_absolute(arguments.output_dir),
         backend=arguments.backend,
         relative_symlinks=arguments.relative_symlinks,
+        keep_source_links=arguments.keep_source_links,
         overwrite=getattr(arguments, "overwrite", False),
         strict=arguments.strict,
         writes=bool(arguments.output_dir),

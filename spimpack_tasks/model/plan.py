@@ -32,9 +32,10 @@ class Step(StrEnum):
     BIDSIGNORE = "bidsignore"
     SIDECARS = "sidecars"
     ASSETS = "assets"
+    SOURCES = "sources"
 
 
-ASSET_STEPS = (Step.SIDECARS, Step.ASSETS)
+ASSET_STEPS = (Step.SIDECARS, Step.ASSETS, Step.SOURCES)
 
 
 class Origin(StrEnum):
@@ -44,6 +45,8 @@ class Origin(StrEnum):
     """The image's own header."""
     DEFAULTS = "sidecar_defaults"
     """The manifest's values for all images."""
+    BACKEND = "backend"
+    """What the backend does with the image."""
 
 
 class Kind(StrEnum):
@@ -57,6 +60,8 @@ class Kind(StrEnum):
     """A marked block of lines in a file that also holds the user's lines (.bidsignore)."""
     IMAGE = "image"
     """An image, placed by a backend."""
+    LINK = "link"
+    """A symbolic link to the original of an image that was converted."""
 
 
 KINDS = {kind.value: kind for kind in Kind}
@@ -74,11 +79,11 @@ class Output:
     fingerprint: str
     """Digest of all that this output is made from, the writer's version included."""
     text: str = ""
-    """The whole content, for the textual kinds."""
+    """The whole content, for the textual kinds; where it leads, for links."""
     source: str = ""
-    """Absolute path of the source image, for images."""
+    """Absolute path of the source image, for images and links."""
     stamp: str = ""
-    """Size in bytes and modification time in nanoseconds of the source, for images."""
+    """Size in bytes and modification time in nanoseconds of the source, for images and links."""
     target: str = ""
     """For images: what the backend needs to know besides the source, such as a link's text."""
     asset: str = ""
@@ -143,6 +148,8 @@ class Dataset:
     participants: Table | None
     backend: str
     relative_symlinks: bool
+    keep_source_links: bool = False
+    """Whether the originals of converted images are linked."""
 
     @property
     def is_raw(self) -> bool:

@@ -129,6 +129,9 @@ def find_changes(draft: Draft, sweep: Sweep | None = None) -> list[Change]:
 
 
 def _verdict(finding: Finding) -> Verdict:
+    # A link that comes to an image that is there makes no new image.
+    if finding.output.step is Step.SOURCES and finding.status is Status.NEW:
+        return Verdict.CHANGED
     # Made from other inputs, although what comes out of them is on disk already.
     if finding.status is Status.EQUAL and finding.receipt:
         return Verdict.CHANGED
@@ -150,6 +153,8 @@ def _reasons(root: str, finding: Finding) -> Iterator[str]:
     name = output.path.rpartition("/")[2]
     if status is Status.MISSING:
         yield f"{name} is gone"
+    elif status is Status.NEW and output.step is Step.SOURCES:
+        yield f"{output.path} is wanted"
     elif status is Status.ALTERED:
         yield f"{name} was changed since it was written"
     elif status in CONFLICTS:

@@ -10,28 +10,35 @@ from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from spimpack_tasks.model.plan import Dataset
 
-GENERATED_BY = {
-    "Name": "spimpack_tasks",
-    "Version": __version__,
-    "Description": "Packaged light-sheet microscopy files into BIDS.",
-}
+NAME = "spimpack_tasks"
+WORK = "Packaged light-sheet microscopy files into BIDS"
 
 # Ours to read, not for the users of the dataset.
 _NOT_WRITTEN = {"RequiredMicroscopyFields"}
 
 
-def compose_description(description: dict[str, Any]) -> str:
+def describe_work(conversions: Iterable[dict[str, Any]], made: str) -> str:
+    """Return what was done, from what is told of each conversion and what the result is called."""
+    kinds = set()
+    for told in conversions:
+        settings = ", ".join(f"{name}={value}" for name, value in told.get("Settings", {}).items())
+        kinds.add(told["Format"] + (f" ({settings})" if settings else ""))
+    return f"{WORK}, and converted to {made}: {', '.join(sorted(kinds))}." if kinds else f"{WORK}."
+
+
+def compose_description(description: dict[str, Any], work: str) -> str:
     """Return dataset_description.json: the manifest's keys, and our GeneratedBy entry once."""
     order = list(load_schema("manifest")["properties"]["dataset_description"]["properties"])
     known = [key for key in order if key in description]
     further = sorted(set(description) - set(order))
     data = {key: description[key] for key in [*known, *further] if key not in _NOT_WRITTEN}
-    others = [
-        entry for entry in data.get("GeneratedBy", []) if entry.get("Name") != GENERATED_BY["Name"]
-    ]
-    data["GeneratedBy"] = [*others, GENERATED_BY]
+    others = [entry for entry in data.get("GeneratedBy", []) if entry.get("Name") != NAME]
+    ours = {"Name": NAME, "Version": __version__, "Description": work}
+    data["GeneratedBy"] = [*others, ours]
     return json_text(data)
 
 

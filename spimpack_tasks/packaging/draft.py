@@ -316,6 +316,7 @@ def _dataset(facts: Facts) -> Dataset:
         participants=Table(table.columns, rows) if table else None,
         backend=facts.options.backend,
         relative_symlinks=facts.options.relative_symlinks,
+        keep_source_links=facts.options.keep_source_links,
     )
 
 

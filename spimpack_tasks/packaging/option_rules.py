@@ -31,6 +31,10 @@ def options_are_known(facts: Facts) -> Iterator[Problem]:
         message = f"has no effect with the backend {options.backend}"
         key, hint = "--relative-symlinks", "leave it out"
         yield Problem("option.relative", line, key, message, hint, Severity.WARNING)
+    if options.keep_source_links and not load_backend(options.backend).makes:
+        message = f"has no effect with the backend {options.backend}, which converts nothing"
+        key, hint = "--keep-source-links", "leave it out"
+        yield Problem("option.source-links", line, key, message, hint, Severity.WARNING)
 
 
 def _settings_are_known(choice: str) -> Iterator[Problem]:

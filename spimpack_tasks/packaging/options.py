@@ -13,6 +13,8 @@ class Options:
     output_dir: str
     backend: str = "symlink"
     relative_symlinks: bool = False
+    keep_source_links: bool = False
+    """Link the original of each converted image below `sourcedata/`."""
     overwrite: bool = False
     """Replace what stands in the way of an output."""
     strict: bool = False

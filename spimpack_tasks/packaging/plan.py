@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.plan import Dataset, Kind, Output, Plan, Step
+from spimpack_tasks.model.plan import Dataset, Kind, Origin, Output, Plan, Step
 from spimpack_tasks.packaging.bidsignore import compose_bidsignore
 from spimpack_tasks.packaging.description import (
     compose_changes,
     compose_description,
     compose_readme,
+    describe_work,
 )
 from spimpack_tasks.packaging.serialise import json_text
 from spimpack_tasks.packaging.tables import compose_participants, compose_samples, compose_scans
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Asset
+
+CONVERTED_FROM = "ConvertedFrom"
+"""Key of the sidecar that tells of a conversion, unless the user gives one of this name."""
 
 WRITER_VERSIONS = dict.fromkeys(Step, 1)
 """Raise a step's number when it writes other bytes from the same inputs: its outputs are redone."""
@@ -38,6 +43,7 @@ def identify(dataset: Dataset, output_dir: str) -> str:
     head = [
         [dataset.backend, *writer_versions(dataset.backend)],
         os.path.realpath(output_dir) if dataset.relative_symlinks else "",
+        dataset.keep_source_links,
         dataset.description,
         [dataset.participants.columns, sorted(dataset.participants.rows)]
         if dataset.participants
@@ -47,7 +53,7 @@ def identify(dataset: Dataset, output_dir: str) -> str:
     for a in dataset.assets:
         values = (
             *(a.key, a.dataset_id, a.source, a.stamp, a.extension, a.sidecar, a.sample),
-            *(a.scan, a.origins, a.intended_for),
+            *(a.scan, a.origins, a.intended_for, a.source_extension),
         )
         digest.update(json.dumps(values).encode())
     return digest.hexdigest()
@@ -60,16 +66,31 @@ def writer_versions(backend: str) -> list[str | int]:
 
 def make_plan(dataset: Dataset, plan_id: str, output_dir: str, paths: dict[str, str]) -> Plan:
     """Return the plan of a dataset, given the path of each image by the key of its asset."""
-    outputs = [*_dataset_outputs(dataset, paths)]
+    conversions = _conversions(dataset)
+    outputs = [*_dataset_outputs(dataset, paths, conversions)]
     root = os.path.realpath(output_dir) if dataset.relative_symlinks else None
     for asset in dataset.assets:
-        outputs.extend(_asset_outputs(dataset.backend, asset, paths, root))
+        conversion = conversions.get(asset.key, {})
+        outputs.extend(_asset_outputs(dataset.backend, asset, paths, root, conversion))
+        if conversion and dataset.keep_source_links:
+            outputs.append(_source_link(asset, paths[asset.key], root))
     return Plan(plan_id, dataset.backend, tuple(outputs))
 
 
-def _dataset_outputs(dataset: Dataset, paths: dict[str, str]) -> Iterator[Output]:
+def _conversions(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Return what is told of the conversion of each image that is converted, by its key."""
+    backend, (_, settings) = load_backend(dataset.backend), split_settings(dataset.backend)
+    told = {asset.key: backend.describe_conversion(asset, settings) for asset in dataset.assets}
+    return {key: conversion for key, conversion in told.items() if conversion}
+
+
+def _dataset_outputs(
+    dataset: Dataset, paths: dict[str, str], conversions: dict[str, dict[str, Any]]
+) -> Iterator[Output]:
     description = dataset.description
-    yield _text("dataset_description.json", Step.DESCRIPTION, compose_description(description))
+    made = describe_work(conversions.values(), load_backend(dataset.backend).makes)
+    text = compose_description(description, made)
+    yield _text("dataset_description.json", Step.DESCRIPTION, text)
     yield _text("README.md", Step.README, compose_readme(dataset), Kind.SEED)
     yield _text("CHANGES", Step.README, compose_changes(description), Kind.SEED)
     if dataset.participants:
@@ -90,16 +111,25 @@ def _dataset_outputs(dataset: Dataset, paths: dict[str, str]) -> Iterator[Output
 
 
 def _asset_outputs(
-    name: str, asset: Asset, paths: dict[str, str], root: str | None
+    choice: str,
+    asset: Asset,
+    paths: dict[str, str],
+    root: str | None,
+    conversion: dict[str, Any],
 ) -> Iterator[Output]:
     path = paths[asset.key]
-    sidecar = dict(asset.sidecar)
+    sidecar, origins = dict(asset.sidecar), asset.origins
     if asset.intended_for:
         sidecar["IntendedFor"] = [f"bids::{paths[key]}" for key in asset.intended_for]
-    yield _text(_sidecar_path(path, asset), Step.SIDECARS, json_text(sidecar), asset=asset)
-    backend = load_backend(name)
+    if conversion and CONVERTED_FROM not in sidecar:
+        sidecar = dict(sorted({**sidecar, CONVERTED_FROM: conversion}.items()))
+        origins = {**origins, CONVERTED_FROM: str(Origin.BACKEND)}
+    text = _text(_sidecar_path(path, asset), Step.SIDECARS, json_text(sidecar))
+    yield replace(text, asset=asset.key, origins=origins)
+    backend, (name, settings) = load_backend(choice), split_settings(choice)
     relative_to = None if root is None else os.path.join(root, os.path.dirname(path))
-    target = backend.describe_target(asset, relative_to, split_settings(name)[1])
+    target = backend.describe_target(asset, relative_to, settings)
+    # What a setting changes shows in the target; one that changes nothing makes nothing anew.
     made_from = [WRITER_VERSIONS[Step.ASSETS], name, backend.version, target, asset.stamp]
     yield Output(
         path,
@@ -114,12 +144,27 @@ def _asset_outputs(
     )
 
 
-def _text(
-    path: str, step: Step, text: str, kind: Kind = Kind.TEXT, asset: Asset | None = None
-) -> Output:
-    fingerprint = _digest([WRITER_VERSIONS[step], text])
-    key, origins = (asset.key, asset.origins) if asset else ("", {})
-    return Output(path, step, kind, fingerprint, text, asset=key, origins=origins)
+def _source_link(asset: Asset, path: str, root: str | None) -> Output:
+    """Return the link to the original of an image that is converted."""
+    at = f"sourcedata/{path.removesuffix(asset.extension)}{asset.source_extension}"
+    text = asset.source
+    if root is not None:
+        text = os.path.relpath(text, os.path.join(root, os.path.dirname(at)))
+    return Output(
+        at,
+        Step.SOURCES,
+        Kind.LINK,
+        fingerprint=_digest([WRITER_VERSIONS[Step.SOURCES], text, asset.stamp]),
+        text=text,
+        source=asset.source,
+        stamp=write_stamp(*asset.stamp),
+        asset=asset.key,
+        dataset_id=asset.dataset_id,
+    )
+
+
+def _text(path: str, step: Step, text: str, kind: Kind = Kind.TEXT) -> Output:
+    return Output(path, step, kind, _digest([WRITER_VERSIONS[step], text]), text)
 
 
 def _sidecar_path(path: str, asset: Asset) -> str:

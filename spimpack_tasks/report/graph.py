@@ -34,6 +34,7 @@ _DATASET_TASKS = {
     Step.README: "WriteReadme",
     Step.BIDSIGNORE: "WriteBidsIgnore",
 }
+_LIGHT_TASKS = {Step.SIDECARS: "WriteSidecars", Step.SOURCES: "LinkSources"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,12 @@ def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
     backend = load_backend(draft.options.backend)
     units: dict[str, dict[str, bool]] = {name: {"": True} for name in _DATASET_TASKS.values()}
     units |= {"WriteSidecars": {}, backend.__name__: {}}
+    if draft.options.keep_source_links and backend.makes:
+        units["LinkSources"] = {_light_unit(key, keys): True for key in keys}
     for finding in sweep.findings:
         output = finding.output
-        if output.step is Step.SIDECARS:
-            unit = output.asset if len(keys) <= BUCKETS else bucket_of(output.asset)
-            states = units["WriteSidecars"]
+        if output.step in _LIGHT_TASKS:
+            unit, states = _light_unit(output.asset, keys), units[_LIGHT_TASKS[output.step]]
         elif output.step is Step.ASSETS:
             unit = backend.unit_of(output.asset, keys)
             states = units[backend.__name__]
@@ -104,6 +106,10 @@ def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
             unit, states = "", units[_DATASET_TASKS[output.step]]
         states[unit] = states.get(unit, True) and finding.status is Status.RIGHT
     return units
+
+
+def _light_unit(key: str, keys: list[str]) -> str:
+    return key if len(keys) <= BUCKETS else bucket_of(key)
 
 
 def draw_dot(nodes: tuple[Node, ...]) -> Iterator[str]:

@@ -25,6 +25,7 @@ class RunRequest:
         options = self.options
         flags = {
             "--relative-symlinks": options.relative_symlinks,
+            "--keep-source-links": options.keep_source_links,
             "--overwrite": options.overwrite,
             "--strict": options.strict,
             "--bids-validator": self.validates,

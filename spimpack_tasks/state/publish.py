@@ -6,6 +6,7 @@ that tells the next run which of them are ours.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,8 @@ class _Publisher:
     def _make(self, output: Output, temporary: str) -> None:
         if output.kind is Kind.IMAGE:
             self.maker.make(output, temporary)
+        elif output.kind is Kind.LINK:
+            os.symlink(output.text, temporary)
         elif output.kind is Kind.BLOCK:
             path = f"{self.root}/{output.path}"
             text = read_file(path).decode("utf-8", "surrogateescape") if evidence_of(path) else ""

@@ -123,6 +123,8 @@ def _inspect_block(path: str, there: str, output: Output, receipt: Receipt | Non
 def _is_as_planned(output: Output, path: str, there: str, matches: Matches) -> bool:
     if output.kind is Kind.IMAGE:
         return matches(output, path)
+    if output.kind is Kind.LINK:
+        return there == f"link {output.text}"
     return there.startswith("file") and read_file(path) == output.text.encode()
 
 

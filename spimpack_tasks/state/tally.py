@@ -36,7 +36,7 @@ class Tally:
             self.read += self._unread[task.unit]
         elif task.task == "WriteSidecars":
             self.sidecars += self._images[task.unit]
-        elif task.unit:
+        elif task.unit and task.task != "LinkSources":
             self.placed += self._images[task.unit]
 
     @property

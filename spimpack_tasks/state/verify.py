@@ -132,8 +132,8 @@ def _verify_content(
     root: str, path: str, receipt: Receipt, recorded: str, log: DigestLog
 ) -> Iterator[Deviation]:
     seen = list(_verify(root, path, receipt))
-    not_ours = receipt.kind in {Kind.SEED, Kind.BLOCK}
-    if not_ours or any(deviation.fault in _NOT_READ for deviation in seen):
+    has_no_checksum = receipt.kind in {Kind.SEED, Kind.BLOCK, Kind.LINK}
+    if has_no_checksum or any(deviation.fault in _NOT_READ for deviation in seen):
         yield from seen
     elif not recorded:
         yield from seen or [Deviation(path, Fault.UNRECORDED)]

@@ -29,12 +29,9 @@ class ConvertAssets(MakeAssets):
     """
 
     makes_symlinks = True
-    converts = True
     impossible_on = SymlinkAssets.impossible_on
     extra = "convert"
-    libraries = LIBRARIES
-    makes: ClassVar[str]
-    """What users call the format."""
+    libraries: ClassVar[tuple[str, ...]] = LIBRARIES
 
     @classmethod
     def extension_made(cls, asset: Asset) -> str:
@@ -85,13 +82,12 @@ class ConvertAssets(MakeAssets):
 
     @classmethod
     def describe_conversion(cls, asset: Asset, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Return from what, to what, by what and how an image is converted, if it is."""
+        """Return from what, by what and how an image is converted, if it is."""
         if not _is_converted(asset, settings):
             return {}
         told = cls.settings_told(asset, cls.compose_request(asset, settings))
         return {
             "Format": source_format(asset.source),
-            "To": cls.makes,
             "Software": "spimpack_tasks",
             "SoftwareVersion": __version__,
             **({"Settings": told} if told else {}),

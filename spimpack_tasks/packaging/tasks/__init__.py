@@ -7,6 +7,7 @@
         ├ WriteSidecars(unit) x at most 64
         └ LinkAssets(unit)    x at most 64, as the backend's subclass;
                               x at most 1,024 where that is one of MakeAssets, whose work is slow
+        └ LinkSources(unit)   x at most 64, with keep_source_links
            all require BuildPaths, which requires ValidateManifest
 
 Every task knows its plan by `plan_id`, which is worked out from the inputs when a task is made

@@ -16,8 +16,10 @@ from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import (
     DATASET_STEPS,
     LinkAssets,
+    LinkSources,
     WriteSidecars,
 )
+from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.checksums import has_lists, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
@@ -45,6 +47,8 @@ class PruneStale(DatasetTask):
         keys = self.draft.keys
         yield from self.clone(WriteSidecars).units(keys)
         yield from self.clone(LinkAssets).units(keys)
+        if self.keep_source_links and load_backend(self.backend).makes:
+            yield from self.clone(LinkSources).units(keys)
 
     def output(self) -> luigi.Target:
         return NothingStale(self.store, self.plan_id, self.stale)

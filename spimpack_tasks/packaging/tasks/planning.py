@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -59,6 +60,9 @@ class DatasetTask(luigi.Task):
     )
     relative_symlinks: luigi.Parameter[bool] = luigi.BoolParameter(
         description="Make relative symbolic links instead of absolute ones."
+    )
+    keep_source_links: luigi.Parameter[bool] = luigi.BoolParameter(
+        description="Link the original of each image that is converted below sourcedata/."
     )
     overwrite: luigi.Parameter[bool] = luigi.BoolParameter(
         description="Replace what stands in the way of an output, but never a source."
@@ -170,7 +174,7 @@ class DatasetTask(luigi.Task):
 
 
 def _options(values: dict[str, Any]) -> Options:
-    names = ("manifest", "output_dir", "backend", "relative_symlinks", "overwrite", "strict")
+    names = (each.name for each in fields(Options) if each.name in values)
     return Options(**{name: values[name] for name in names})
 
 

@@ -168,8 +168,8 @@ class LinkAssets(AssetTask):
     """The extra of this package without which the backend cannot work."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """The modules that are there when the extra is installed."""
-    converts: ClassVar[bool] = False
-    """Whether images are converted, or some of them."""
+    makes: ClassVar[str] = ""
+    """What users call the format that images are converted to; empty where none is converted."""
     settings: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """What a user can set, as in `--backend NAME:SETTING=VALUE`, and to what; defaults first."""
 
@@ -235,6 +235,12 @@ class LinkAssets(AssetTask):
             yield from super().units(keys)
         else:
             yield from self.clone(backend).units(keys)
+
+
+class LinkSources(AssetTask):
+    """Link the original of each converted image below `sourcedata/`."""
+
+    step = Step.SOURCES
 
 
 DATASET_STEPS = (

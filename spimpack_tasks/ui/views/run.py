@@ -12,7 +12,7 @@ from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.readers.formats import stamp_text
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.registry import BACKENDS, load_backend
 from spimpack_tasks.running.preview import Preview, preview, why_no_validator
 from spimpack_tasks.running.process import RUNS, RunningError
 from spimpack_tasks.running.request import RunRequest
@@ -34,6 +34,8 @@ _ABOUT = {
     "symlink-tree": "links, and folders of links for OME-Zarr",
     "hardlink": "second names of the same data",
     "copy": "copies of the images",
+    "ome-zarr": "OME-Zarr of what BIDS does not hold, else links",
+    "ome-tiff": "OME-TIFF of what BIDS does not hold, else links",
 }
 
 
@@ -121,10 +123,11 @@ def _ask(desk: Desk) -> RunRequest | None:
 
 
 def _show_switches() -> None:
-    links = st.session_state["run-backend"].startswith("symlink")
+    backend = load_backend(st.session_state["run-backend"])
     missing = why_no_validator()
     with st.container(horizontal=True):
-        st.toggle("Relative links", key="run-relative", disabled=not links)
+        st.toggle("Relative links", key="run-relative", disabled=not backend.makes_symlinks)
+        st.toggle("Links to originals", key="run-sources", disabled=not backend.makes)
         st.toggle("Validate afterwards", key="run-validates", disabled=bool(missing))
         overwrites = st.toggle("Overwrite what stands in the way", key="run-overwrite")
     if missing:
@@ -145,6 +148,7 @@ def _request(desk: Desk) -> RunRequest:
         The output folder is outside the roots.
     """
     state = st.session_state
+    backend = load_backend(state["run-backend"])
     typed = os.path.expanduser(state["run-output"].strip())
     output = os.path.normpath(os.path.join(desk.folder, typed))
     check_within(output, desk.roots)
@@ -152,7 +156,8 @@ def _request(desk: Desk) -> RunRequest:
         manifest=desk.manifest,
         output_dir=output,
         backend=state["run-backend"],
-        relative_symlinks=state["run-relative"] and state["run-backend"].startswith("symlink"),
+        relative_symlinks=state["run-relative"] and backend.makes_symlinks,
+        keep_source_links=state["run-sources"] and bool(backend.makes),
         overwrite=state["run-overwrite"],
     )
     request = RunRequest(options, state["run-workers"], state["run-validates"])
@@ -200,6 +205,7 @@ def _first(desk: Desk) -> dict[str, object]:
         "run-backend": request.options.backend,
         "run-workers": request.workers,
         "run-relative": request.options.relative_symlinks,
+        "run-sources": request.options.keep_source_links,
         "run-overwrite": request.options.overwrite,
         "run-validates": request.validates,
     }
