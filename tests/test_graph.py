@@ -53,7 +53,10 @@ def real_graph(
     """Return the states of Luigi's tasks by name and unit, and what each name requires at last."""
     options = workspace.options(**changes)
     root = PackageDataset(
-        manifest=options.manifest, output_dir=options.output_dir, backend=options.backend
+        manifest=options.manifest,
+        output_dir=options.output_dir,
+        backend=options.backend,
+        keep_source_links=options.keep_source_links,
     )
     states: dict[str, dict[str, bool]] = defaultdict(dict)
     requires: dict[str, set[str]] = defaultdict(set)

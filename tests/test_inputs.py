@@ -437,6 +437,7 @@ WARNINGS = [
     ("dataset.mixed-entities", lambda study: study.cell(3, "session", "")),
     ("dataset.mixed-stains", lambda study: study.cell(4, "sample_staining", "YoPro;Iba1")),
     ("option.relative", lambda study: study.options.update(backend="copy", relative_symlinks=True)),
+    ("option.source-links", lambda study: study.options.update(keep_source_links=True)),
 ]
 
 

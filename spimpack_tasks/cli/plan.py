@@ -74,4 +74,5 @@ def _automatic_lines(change: Change) -> Iterator[str]:
 _ORIGINS = {
     Origin.HEADER: "from the image's header",
     Origin.DEFAULTS: "from the manifest's sidecar_defaults",
+    Origin.BACKEND: "from the backend",
 }

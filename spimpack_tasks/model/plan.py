@@ -35,6 +35,9 @@ class Step(StrEnum):
     SOURCES = "sources"
 
 
+SOURCE_FOLDER = "sourcedata"
+"""Where BIDS has what a dataset was made from."""
+
 ASSET_STEPS = (Step.SIDECARS, Step.ASSETS, Step.SOURCES)
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import ConflictError
-from spimpack_tasks.model.plan import ASSET_STEPS, Step
+from spimpack_tasks.model.plan import ASSET_STEPS, SOURCE_FOLDER, Step
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
 
@@ -124,8 +124,13 @@ def find_changes(draft: Draft, sweep: Sweep | None = None) -> list[Change]:
     root = draft.options.output_dir
     changes = [_asset_change(root, findings) for _, findings in sorted(assets.items())]
     changes += [Change(f.output.path, _verdict(f), tuple(_reasons(root, f))) for f in others]
-    changes += [Change(path, Verdict.REMOVED, ("no longer in the tables",)) for path in sweep.stale]
+    changes += [Change(path, Verdict.REMOVED, (_why_stale(path),)) for path in sweep.stale]
     return changes
+
+
+def _why_stale(path: str) -> str:
+    is_link = path.startswith(f"{SOURCE_FOLDER}/")
+    return "no longer wanted" if is_link else "no longer in the tables"
 
 
 def _verdict(finding: Finding) -> Verdict:
@@ -159,6 +164,8 @@ def _reasons(root: str, finding: Finding) -> Iterator[str]:
         yield f"{name} was changed since it was written"
     elif status in CONFLICTS:
         yield f"{name} was not written by this program"
+    elif status is Status.CHANGED and output.step is Step.SOURCES:
+        yield f"{output.path} changed its text"
     elif status is Status.CHANGED and output.step is Step.SIDECARS:
         yield from _field_reasons(os.path.join(root, output.path), output.text)
     elif output.step is Step.ASSETS and status in {Status.CHANGED, Status.EQUAL} and receipt:

@@ -8,7 +8,15 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.plan import Dataset, Kind, Origin, Output, Plan, Step
+from spimpack_tasks.model.plan import (
+    SOURCE_FOLDER,
+    Dataset,
+    Kind,
+    Origin,
+    Output,
+    Plan,
+    Step,
+)
 from spimpack_tasks.packaging.bidsignore import compose_bidsignore
 from spimpack_tasks.packaging.description import (
     compose_changes,
@@ -146,7 +154,7 @@ def _asset_outputs(
 
 def _source_link(asset: Asset, path: str, root: str | None) -> Output:
     """Return the link to the original of an image that is converted."""
-    at = f"sourcedata/{path.removesuffix(asset.extension)}{asset.source_extension}"
+    at = f"{SOURCE_FOLDER}/{path.removesuffix(asset.extension)}{asset.source_extension}"
     text = asset.source
     if root is not None:
         text = os.path.relpath(text, os.path.join(root, os.path.dirname(at)))

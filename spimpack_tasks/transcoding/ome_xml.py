@@ -8,6 +8,7 @@ its last tile is there. Facts: OME schema 2016-06.
 from __future__ import annotations
 
 import math
+import os
 import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -94,6 +95,8 @@ def _colour(hexadecimal: str) -> str:
 
 def is_made_from(path: str, made_from: str) -> bool:
     """Tell whether there is a whole OME-TIFF at `path` that was made here from just that."""
+    if os.path.islink(path):
+        return False
     try:
         with TiffFile(path) as file:
             tags, _ = file.directory(file.first_directory)

@@ -42,7 +42,7 @@ def plan_levels(shape: Shape, itemsize: int) -> tuple[Level, ...]:
 
 def describe(planes: Planes, job: Job) -> Image:
     """Return what is known of an image: what the job asks for, else what the source says."""
-    x, y, z = planes.spacing_um_xyz
+    x, y, z = job.request.spacing_um_xyz or planes.spacing_um_xyz
     names = job.request.channel_names or planes.channel_names
     window = (0.0, largest_value(planes.dtype))  # until all voxels have been seen
     channels = [

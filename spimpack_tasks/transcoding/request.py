@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
+from typing import Any
 
 from spimpack_tasks.version import __version__
 
@@ -26,6 +27,8 @@ class Request:
     name: str = ""
     orientation_xyz: str | None = None
     channel_names: tuple[str, ...] = ()
+    spacing_um_xyz: tuple[float | None, ...] = ()
+    """Distance of voxels along x, y and z, `None` where there is none."""
 
     def as_text(self) -> str:
         """Return the request as one line."""
@@ -34,8 +37,10 @@ class Request:
     @classmethod
     def from_text(cls, text: str) -> Request:
         """Return the request that a line tells of."""
-        data = json.loads(text)
-        return cls(**{**data, "channel_names": tuple(data["channel_names"])})
+        data: dict[str, Any] = json.loads(text)
+        for key in ("channel_names", "spacing_um_xyz"):
+            data[key] = tuple(data[key])
+        return cls(**data)
 
     def identify_voxels(self, source: str, stamp: str) -> str:
         """Return what the voxels of an image are known by; its metadata make no difference.
