@@ -50,6 +50,18 @@ def test_an_image_is_converted_once(source, tmp_path, capsys):
     assert sorted(os.listdir(tmp_path)) == ["a.ims", "a.ome.zarr"]
 
 
+def test_an_ome_tiff_is_made_once(source, tmp_path, capsys):
+    target = tmp_path / "a.ome.tif"
+    assert run(source, target) == ExitCode.OK
+    stamp = os.stat(target).st_ino, os.stat(target).st_mtime_ns
+    capsys.readouterr()
+    assert run(source, target) == ExitCode.OK
+    assert "Nothing to do" in capsys.readouterr().out
+    assert (os.stat(target).st_ino, os.stat(target).st_mtime_ns) == stamp
+    assert run(source, target, "--codec", "zstd") == ExitCode.CONFLICT
+    assert (os.stat(target).st_ino, os.stat(target).st_mtime_ns) == stamp
+
+
 BAD, TAKEN = ExitCode.BAD_INPUT, ExitCode.CONFLICT
 REFUSED = {
     "another request": (

@@ -126,7 +126,8 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
     where = {"manifest": str(workspace.manifest), "output_dir": str(workspace.out)}
     found: dict[str, luigi.Task] = {}
     for backend in BACKENDS:
-        tasks_below(PackageDataset(**where, backend=backend, checksum=True), found)
+        choices = {"backend": backend, "checksum": True, "keep_source_links": True}
+        tasks_below(PackageDataset(**where, **choices), found)
     tasks_below(PackageAndValidate(**where), found)
     tasks_below(PackageAndValidate(**where).validation(), found)
     source, page = str(workspace.root / "raw" / "a.ims"), str(tmp_path / "page.html")
