@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import ome_types
 import plane_sources as sources
 import pytest
 import tifffile
+from children import start, wait
+from plane_harm import Killer, kill
 from plane_sources import SPACING_UM, compose_voxels
-from workspace import Workspace, small_workspace
+from workspace import Workspace, leftovers, small_workspace
 
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging import headers
@@ -275,3 +279,40 @@ def test_the_backend_can_be_changed_back_and_forth(space):
         assert [path.name for path in images] == [f"{os.path.basename(STEM)}{extension}"]
         sidecar = json.loads((space.out / f"{STEM}.json").read_text())
         assert sidecar["ConvertedFrom"]["Format"] == "Imaris"
+
+
+def kill_at(space: Workspace, k: int) -> bool:
+    """Kill a run at its k-th change of a file; tell whether it got so far."""
+
+    def action() -> int:
+        Killer(space.out, k, kill).watch()
+        return space.run(backend=BACKEND, keep_source_links=True).exit_code
+
+    return wait(start(action)) == -signal.SIGKILL
+
+
+def check_kills(space: Workspace, points: Iterable[int]) -> int:
+    """Kill runs at points of their work; return how many were killed."""
+    space.write()
+    space.run(backend=BACKEND, keep_source_links=True)
+    whole = space.tree()
+    for killed, k in enumerate(points):
+        shutil.rmtree(space.out)
+        if not kill_at(space, k):
+            return killed
+        left = space.tree()
+        assert {path: left[path] for path in left.keys() & {IMAGE}} in ({}, {IMAGE: whole[IMAGE]})
+        assert space.run(backend=BACKEND, keep_source_links=True).exit_code == ExitCode.OK
+        assert space.tree() == whole
+        assert leftovers(space.out) == []
+        assert not list((space.out / ".spimpack/unfinished").iterdir())
+    return -1
+
+
+def test_a_killed_run_is_made_good_by_the_next(space):
+    assert check_kills(space, range(20, 500, 11)) > 2
+
+
+@pytest.mark.slow
+def test_a_run_can_be_killed_anywhere(space):
+    assert check_kills(space, range(1, 500)) > 30

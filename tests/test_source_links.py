@@ -75,6 +75,21 @@ def test_each_original_has_a_link_of_the_same_stem(space, backend, relative, wor
     assert space.stamps() == before
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pybids' own
+def test_others_do_not_take_a_link_for_an_image(space):
+    import bids
+    import bids2table
+
+    keep(space, backend="ome-tiff:convert=all")
+    assert len(source_links(space)) == 5
+    found = bids.BIDSLayout(space.out, validate=False).get(suffix="SPIM")
+    assert len(found) == 10
+    assert not [file for file in found if "sourcedata" in file.path]
+    paths = bids2table.index_dataset(space.out)["path"].to_pylist()
+    assert len(paths) == 5
+    assert all(path.startswith("sub-") for path in paths)
+
+
 def test_switching_it_on_and_off_touches_nothing_else(space):
     space.run(backend="ome-tiff")
     before = space.stamps()

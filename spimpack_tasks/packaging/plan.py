@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +87,8 @@ def make_plan(dataset: Dataset, plan_id: str, output_dir: str, paths: dict[str, 
 def _conversions(dataset: Dataset) -> dict[str, dict[str, Any]]:
     """Return what is told of the conversion of each image that is converted, by its key."""
     backend, (_, settings) = load_backend(dataset.backend), split_settings(dataset.backend)
+    if not backend.makes:
+        return {}
     told = {asset.key: backend.describe_conversion(asset, settings) for asset in dataset.assets}
     return {key: conversion for key, conversion in told.items() if conversion}
 
@@ -132,8 +133,16 @@ def _asset_outputs(
     if conversion and CONVERTED_FROM not in sidecar:
         sidecar = dict(sorted({**sidecar, CONVERTED_FROM: conversion}.items()))
         origins = {**origins, CONVERTED_FROM: str(Origin.BACKEND)}
-    text = _text(_sidecar_path(path, asset), Step.SIDECARS, json_text(sidecar))
-    yield replace(text, asset=asset.key, origins=origins)
+    text = json_text(sidecar)
+    yield Output(
+        _sidecar_path(path, asset),
+        Step.SIDECARS,
+        Kind.TEXT,
+        fingerprint=_digest([WRITER_VERSIONS[Step.SIDECARS], text]),
+        text=text,
+        asset=asset.key,
+        origins=origins,
+    )
     backend, (name, settings) = load_backend(choice), split_settings(choice)
     relative_to = None if root is None else os.path.join(root, os.path.dirname(path))
     target = backend.describe_target(asset, relative_to, settings)
