@@ -31,7 +31,7 @@ def lack_of_room(dataset: Dataset, plan_id: str, store: Store) -> Problem | None
     if sum(needs.values()) <= free:
         return None
     receipts = read_all_receipts(store).values()
-    made = {receipt.source for part in receipts for receipt in part.values()}
+    made = {receipt.source for part in receipts for receipt in part.values() if receipt.is_data}
     needed = sum(size for source, size in needs.items() if source not in made)
     if needed <= free:
         return None

@@ -41,6 +41,11 @@ class Receipt:
     next_fingerprint: str = ""
     next_evidence: str = ""
 
+    @property
+    def is_data(self) -> bool:
+        """Tell whether there is more than a link."""
+        return not self.evidence.startswith("link")
+
 
 _values = attrgetter(*(field.name for field in fields(Receipt)))
 

@@ -90,7 +90,8 @@ def convert_alone(
     _check_target(found, target)
     with _hold_place(target, made_from) as path:
         if not os.path.lexists(path):
-            require_room(os.path.dirname(path), found.path, found.format.name)
+            made = "OME-TIFF" if target.endswith(_TIFFS) else "OME-Zarr"
+            require_room(os.path.dirname(path), found.path, found.format.name, made)
         job = Job(found.path, path, request, made_from, threads)
         convert = load_converter(found.format.name)
         (write_tiff if target.endswith(_TIFFS) else convert)(job, advance)

@@ -8,7 +8,7 @@ import shutil
 
 from spimpack_tasks.transcoding.convert import ZIPPED
 
-_LEAST = {"Imaris": 0.5, ZIPPED: 1.0}
+_LEAST = {("Imaris", "OME-Zarr"): 0.5, (ZIPPED, "OME-Zarr"): 1.0}
 _LEAST_OF_OTHERS = 0.2
 """Bytes that are written for each byte of a source, at the least.
 
@@ -17,12 +17,12 @@ where it was not compressed; planes of noise that were not compressed become 0.4
 """
 
 
-def least_room(size: int, source_format: str) -> int:
-    """Return how many bytes are written at the least for a source of so many bytes."""
-    return int(size * _LEAST.get(source_format, _LEAST_OF_OTHERS))
+def least_room(size: int, source_format: str, made: str) -> int:
+    """Return how many bytes of a format are made at the least of a source of so many bytes."""
+    return int(size * _LEAST.get((source_format, made), _LEAST_OF_OTHERS))
 
 
-def require_room(folder: str, source: str, source_format: str) -> None:
+def require_room(folder: str, source: str, source_format: str, made: str) -> None:
     """Look for room before an image is begun, since the disk would be full hours later.
 
     Raises
@@ -32,7 +32,7 @@ def require_room(folder: str, source: str, source_format: str) -> None:
     """
     if os.path.isdir(source):
         return
-    needed = least_room(os.stat(source).st_size, source_format)
+    needed = least_room(os.stat(source).st_size, source_format, made)
     free = shutil.disk_usage(folder).free
     if needed > free:
         message = f"it takes {needed / 1e9:,.1f} GB at the least, and the disk has "

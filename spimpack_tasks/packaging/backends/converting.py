@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
@@ -10,6 +11,7 @@ from spimpack_tasks.readers.base import HeaderError
 from spimpack_tasks.readers.formats import format_of
 from spimpack_tasks.transcoding.convert import CONVERTERS, LIBRARIES
 from spimpack_tasks.transcoding.request import Job, Request, count_threads
+from spimpack_tasks.transcoding.room import least_room, require_room
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -72,6 +74,13 @@ class ConvertAssets(MakeAssets):
         return super().extension_of(asset, settings)
 
     @classmethod
+    def least_room(cls, asset: Asset, settings: Mapping[str, str]) -> int:
+        """Return how many bytes are written at the least."""
+        if not _is_converted(asset, settings):
+            return 0
+        return least_room(asset.stamp[0], source_format(asset.source), cls.makes)
+
+    @classmethod
     def describe_target(
         cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
     ) -> str:
@@ -115,7 +124,10 @@ class ConvertAssets(MakeAssets):
         if not is_conversion(output):
             SymlinkAssets.make(output, path)
             return
-        cls.convert(compose_job(output, path), source_format(output.source), advance)
+        form = source_format(output.source)
+        if not os.path.lexists(path):
+            require_room(os.path.dirname(path), output.source, form, cls.makes)
+        cls.convert(compose_job(output, path), form, advance)
 
     @classmethod
     def matches(cls, output: Output, path: str) -> bool:
