@@ -20,6 +20,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
 from spimpack_tasks.packaging import draft
 from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
+from spimpack_tasks.readers.base import read_header
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.verify import verify_fast
 from spimpack_tasks.transcoding.multiscale import METADATA
@@ -160,6 +161,7 @@ EDITS = {
     "stain": {"sample_staining": "NeuN;Abeta"},
     "orientation": {"orientation_string_xyz": "LAS"},
     "name": {"acquisition": "9x"},
+    "size": {"PixelSize": "1;1;3", "override_header": "PixelSize"},
 }
 
 
@@ -203,6 +205,15 @@ def test_it_is_the_same_whatever_the_number_of_workers(space, workers):
     assert space.tree() == wanted
 
 
+@pytest.mark.parametrize("row", [0, 2], ids=["Imaris", "planes"])
+def test_the_image_has_the_size_that_the_row_insists_on(space, row):
+    space.rows[row] |= EDITS["size"]
+    space.run(backend=f"{BACKEND}:convert=all")
+    (image,) = space.out.glob(f"sub-0{row + 1}/micr/*.ome.zarr")
+    header = read_header(str(image), "OME-Zarr")
+    assert header.spacing_um_xyz == (1.0, 1.0, 3.0)
+
+
 def enlarge(source: Path) -> None:
     """Make a source larger than the disk is, without its taking more of it."""
     os.truncate(source, 3 * shutil.disk_usage(source.parent).free)
@@ -215,6 +226,8 @@ def test_a_disk_that_is_too_small_is_found_before_anything_is_written(space, cap
         space.run(backend=BACKEND)
     assert not space.out.exists()
     assert space.run(backend="symlink").exit_code == ExitCode.OK
+    with pytest.raises(InputError, match=r"output\.room"):  # a link takes no room
+        space.run(backend=BACKEND)
     target = str(space.root / "x.ome.zarr")
     assert main(["convert", str(space.root / "raw" / "a.ims"), target]) == ExitCode.FAILED
     assert "GB at the least" in capsys.readouterr().err

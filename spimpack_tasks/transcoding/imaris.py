@@ -215,7 +215,7 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
 
 def _describe(chunks: ImarisChunks, job: Job) -> Image:
     header = chunks.header
-    x, y, z = header.spacing_um_xyz
+    x, y, z = job.request.spacing_um_xyz or header.spacing_um_xyz
     names = job.request.channel_names or header.channel_names
     channels = [
         chunks.channel(number, names[number] if number < len(names) else "")

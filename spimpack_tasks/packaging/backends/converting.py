@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from spimpack_tasks.model.header_values import convert_length
+from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.readers.base import HeaderError
@@ -154,6 +156,19 @@ def source_format(source: str) -> str:
     """Return the name of the format of a source, empty where its name does not tell one."""
     found = format_of(source)
     return found.name if found else ""
+
+
+def spacing_given(asset: Asset) -> tuple[float | None, ...]:
+    """Return the size of a voxel that the user gives, nothing where it is that of the source.
+
+    Image and sidecar must say the same, so the user is believed. Of an OME-TIFF the official
+    validator compares them.
+    """
+    given = asset.sidecar.get("PixelSize", [])
+    if not given or asset.origins.get("PixelSize") == Origin.HEADER:
+        return ()
+    sizes = [convert_length(size, asset.sidecar["PixelSizeUnits"], "um") for size in given]
+    return (*sizes, *[None] * (3 - len(sizes)))
 
 
 def _is_converted(asset: Asset, settings: Mapping[str, str]) -> bool:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.header_values import convert_length
-from spimpack_tasks.model.plan import Origin
-from spimpack_tasks.packaging.backends.converting import ConvertAssets
+from spimpack_tasks.packaging.backends.converting import ConvertAssets, spacing_given
 from spimpack_tasks.transcoding.convert import LIBRARIES
 from spimpack_tasks.transcoding.ome_tiff import COMPRESSIONS, convert, count_bytes, extension_of
 from spimpack_tasks.transcoding.ome_xml import is_made_from
@@ -43,7 +41,7 @@ class OmeTiffAssets(ConvertAssets):
             codec=settings.get("codec") or COMPRESSIONS[0],
             name=asset.key,
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
-            spacing_um_xyz=_spacing_given(asset),
+            spacing_um_xyz=spacing_given(asset),
         )
 
     @classmethod
@@ -64,15 +62,3 @@ class OmeTiffAssets(ConvertAssets):
     def count_bytes(cls, source: str, source_format: str) -> int:
         """Return the number of bytes that converting will tell of."""
         return count_bytes(source, source_format)
-
-
-def _spacing_given(asset: Asset) -> tuple[float | None, ...]:
-    """Return the size of a voxel that the user gives, nothing where it is that of the source.
-
-    What BIDS has in the sidecar must stand in the OME-TIFF as well, so the user is believed.
-    """
-    given = asset.sidecar.get("PixelSize", [])
-    if not given or asset.origins.get("PixelSize") == Origin.HEADER:
-        return ()
-    sizes = [convert_length(size, asset.sidecar["PixelSizeUnits"], "um") for size in given]
-    return (*sizes, *[None] * (3 - len(sizes)))

@@ -10,6 +10,7 @@ from spimpack_tasks.packaging.backends.converting import (
     compose_job,
     is_conversion,
     source_format,
+    spacing_given,
 )
 from spimpack_tasks.transcoding.convert import (
     ZIPPED,
@@ -58,6 +59,7 @@ class OmeZarrAssets(ConvertAssets):
             name=asset.key,
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
+            spacing_um_xyz=spacing_given(asset),
         )
 
     @classmethod
