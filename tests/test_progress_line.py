@@ -152,6 +152,7 @@ def test_units_are_counted_once_and_by_what_was_to_be_done() -> None:
     assert (tally.step, tally.counted) == ("Placing images", (0, 4))
     for key in [*keys, keys[0]]:
         tally.add(done("WriteSidecars", key))
+        tally.add(done("LinkSources", key))
         tally.add(done("CopyAssets", key, "full disk"))
     assert (tally.step, tally.counted, tally.share) == ("Reading images", (0, 2), 0.8)
     tally.add(done("RecordChecksums", keys[0]))

@@ -162,6 +162,12 @@ def test_options_are_those_of_the_command_line(workspace: Workspace) -> None:
     page = open_page(workspace)
     page.selectbox(key="run-backend").select("copy").run()
     assert page.toggle(key="run-relative").disabled
+    assert page.toggle(key="run-sources").disabled
+    page.selectbox(key="run-backend").select("ome-tiff").run()
+    page.toggle(key="run-sources").set_value(True).run()
+    assert page.code[0].value.partition("--backend=")[2] == (
+        "ome-tiff --keep-source-links --bids-validator"
+    )
     page.selectbox(key="run-backend").select("symlink-tree").run()
     page.toggle(key="run-relative").set_value(True).run()
     page.toggle(key="run-validates").set_value(False).run()

@@ -46,6 +46,10 @@ COMMANDS = {
         ),
         f"{START} --backend=copy --workers=2 --relative-symlinks --overwrite --bids-validator",
     ),
+    "links to originals": (
+        RunRequest(options(backend="ome-tiff", keep_source_links=True)),
+        f"{START} --backend=ome-tiff --keep-source-links",
+    ),
     "strict": (RunRequest(options(strict=True)), f"{START} --backend=symlink --strict"),
     "a name that a shell would obey": (
         RunRequest(Options("/$(rm -r *)';", "/--overwrite")),
