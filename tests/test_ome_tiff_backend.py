@@ -19,6 +19,7 @@ from plane_harm import Killer, kill
 from plane_sources import SPACING_UM, compose_voxels
 from workspace import Workspace, leftovers, small_workspace
 
+from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging import headers
 from spimpack_tasks.packaging.draft import _drafts, make_draft
@@ -212,6 +213,18 @@ def test_what_it_is_made_of_makes_it_anew_and_nothing_else_does(space, edit):
     assert space.run(backend=backend).exit_code == ExitCode.OK
     assert (stamp(space) != before) == is_anew
     assert space.run(backend=backend).lines("out")[0].startswith("Nothing to do")
+
+
+def test_the_plan_tells_why_an_image_is_made_anew(space, capsys):
+    command = ["plan", "--manifest", str(space.manifest), "--output-dir", str(space.out)]
+    space.run(backend=BACKEND)
+    assert main([*command, "--backend", "ome-tiff:codec=zstd"]) == ExitCode.OK
+    assert '"Settings": {"codec": "zstd"}' in capsys.readouterr().out
+    sources.write_imaris(space.root / "raw/a.ims", VOXELS[:, :, ::-1])
+    assert main([*command, "--backend", BACKEND]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "source changed" in shown
+    assert "linking" not in shown
 
 
 def test_a_lost_record_of_a_conversion_costs_nothing(space):

@@ -172,7 +172,8 @@ def _reasons(root: str, finding: Finding) -> Iterator[str]:
         if receipt.source != output.source:
             yield f"source was {receipt.source}"
         else:
-            yield "source changed" if status is Status.EQUAL else "way of linking changed"
+            is_other = receipt.stamp != output.stamp
+            yield "source changed" if is_other else "way of linking changed"
 
 
 def _field_reasons(path: str, text: str) -> Iterator[str]:

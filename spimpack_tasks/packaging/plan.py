@@ -45,11 +45,13 @@ def identify(dataset: Dataset, output_dir: str) -> str:
     """Return the identity of the plan of a dataset, without making the plan.
 
     It covers everything that the outputs are made from, the versions of the writers included, so
-    two plans with one identity are equal. The place of the output matters to relative links only.
+    two plans with one identity are equal. The place of the output matters to relative links, and to
+    originals that may lie where links to them would.
     """
+    is_placed = dataset.relative_symlinks or dataset.keep_source_links
     head = [
         [dataset.backend, *writer_versions(dataset.backend)],
-        os.path.realpath(output_dir) if dataset.relative_symlinks else "",
+        os.path.realpath(output_dir) if is_placed else "",
         dataset.keep_source_links,
         dataset.description,
         [dataset.participants.columns, sorted(dataset.participants.rows)]
@@ -75,12 +77,15 @@ def make_plan(dataset: Dataset, plan_id: str, output_dir: str, paths: dict[str, 
     """Return the plan of a dataset, given the path of each image by the key of its asset."""
     conversions = _conversions(dataset)
     outputs = [*_dataset_outputs(dataset, paths, conversions)]
-    root = os.path.realpath(output_dir) if dataset.relative_symlinks else None
+    place = os.path.realpath(output_dir)
+    root = place if dataset.relative_symlinks else None
     for asset in dataset.assets:
         conversion = conversions.get(asset.key, {})
         outputs.extend(_asset_outputs(dataset.backend, asset, paths, root, conversion))
         if conversion and dataset.keep_source_links:
-            outputs.append(_source_link(asset, paths[asset.key], root))
+            link = _source_link(asset, paths[asset.key], root)
+            # The original may lie there itself.
+            outputs += [link] if asset.source != f"{place}/{link.path}" else []
     return Plan(plan_id, dataset.backend, tuple(outputs))
 
 
