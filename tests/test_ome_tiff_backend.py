@@ -273,6 +273,18 @@ def test_what_is_not_whole_is_not_taken_for_the_result(space, damage):
     assert not is_made_from(str(path), made_from)
 
 
+@pytest.mark.parametrize(("times", "fits"), [(4, True), (6, False)])
+def test_a_fifth_of_the_source_is_room_that_is_needed(space, monkeypatch, times, fits):
+    """An OME-TIFF may be much smaller than an Imaris file, unlike an OME-Zarr with its chunks."""
+    space.write()
+    size = (space.root / "raw/a.ims").stat().st_size
+    usage = shutil.disk_usage(space.root)._replace(free=size // times)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    draft = make_draft(space.options(backend=BACKEND))
+    assert (draft.refusal() is None) == fits
+    assert make_draft(space.options(backend="ome-zarr")).refusal() is not None
+
+
 def test_a_damaged_source_leaves_nothing(space, caplog):
     space.write()
     source = space.root / "raw/a.ims"

@@ -89,14 +89,16 @@ def test_others_do_not_take_a_link_for_an_image(space):
     assert all(path.startswith("sub-") for path in paths)
 
 
-def test_switching_it_on_and_off_touches_nothing_else(space):
-    space.run(backend="ome-tiff")
+@pytest.mark.parametrize("relative", [False, True])
+def test_switching_it_on_and_off_touches_nothing_else(space, relative):
+    space.run(backend="ome-tiff", relative_symlinks=relative)
     before = space.stamps()
-    assert keep(space).counts["changed"] == 3
+    assert keep(space, relative_symlinks=relative).counts["changed"] == 3
     on = space.stamps()
     assert on.keys() - before.keys() == source_links(space).keys()
     assert {path: on[path] for path in before} == before
-    assert space.run(backend="ome-tiff").exit_code == ExitCode.OK
+    outcome = space.run(backend="ome-tiff", relative_symlinks=relative)
+    assert outcome.exit_code == ExitCode.OK
     assert space.stamps() == before
     assert not (space.out / "sourcedata").exists()
 
