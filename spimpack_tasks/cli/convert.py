@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("source", metavar="SOURCE", help="the image; it is only read")
     parser.add_argument(
-        "target", metavar="TARGET", help="the OME-Zarr to make, ending in .ome.zarr"
+        "target", metavar="TARGET", help="the image to make, ending in .ome.zarr or .ome.tif"
     )
     parser.add_argument(
         "--codec",
