@@ -222,7 +222,10 @@ def test_the_graph_shows_the_task(space, is_done):
     assert nodes["LinkSources"] == states["LinkSources"]
 
 
+NGFF = {"ome-zarr:ngff=0.4": "0.4", "ome-tiff": None, "ome-tiff:codec=zstd": None}
+"""What is told of the version of OME-Zarr, if not 0.5."""
 SETTINGS = {
+    "ome-zarr:ngff=0.4": {"Imaris": "gzip", "NIfTI": "blosc", "zipped OME-Zarr": None},
     "ome-tiff": {"Imaris": "zlib", "NIfTI": "zlib", "zipped OME-Zarr": "zlib"},
     "ome-tiff:codec=zstd": {"Imaris": "zstd", "NIfTI": "zstd", "zipped OME-Zarr": "zstd"},
     "ome-zarr": {"Imaris": "gzip", "NIfTI": "blosc", "zipped OME-Zarr": None},
@@ -249,10 +252,12 @@ def test_sidecars_tell_of_the_conversion(space, backend):
         if told:
             assert told["Software"] == "spimpack_tasks"
             assert told["SoftwareVersion"] == __version__
-            codecs[told["Format"]] = told.get("Settings", {}).get("codec")
+            settings = told.get("Settings", {})
+            codecs[told["Format"]] = settings.get("codec")
+            assert settings.get("ngff") == (NGFF.get(backend, "0.5") if settings else None)
     assert codecs == SETTINGS[backend]
     for name, codec in codecs.items():
-        assert (f"{name} (codec={codec})" if codec else name) in generated_by(space)
+        assert (f"{name} (codec={codec}" if codec else name) in generated_by(space)
     texts = [text for path, (_, text) in space.tree().items() if path.endswith(".json")]
     assert not [text for text in texts if str(space.root) in text or "a.ims" in text]
 
@@ -265,7 +270,7 @@ def test_a_change_of_a_setting_is_told(space):
     json_files = {p for p in before if p.endswith("SPIM.json") or p == "dataset_description.json"}
     changed = {path for path in json_files if before[path] != after[path]}
     assert changed == {"dataset_description.json", f"{STEMS['raw/a.ims']}.json"}
-    assert "Imaris (codec=blosc)" in generated_by(space)
+    assert "Imaris (codec=blosc, ngff=0.5)" in generated_by(space)
 
 
 def test_links_are_told_of_as_before(space):
