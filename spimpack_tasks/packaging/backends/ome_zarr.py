@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.readers.formats import format_of_source
 from spimpack_tasks.transcoding.convert import (
     CONVERTERS,
     LIBRARIES,
@@ -76,6 +76,7 @@ class OmeZarrAssets(MakeAssets):
             name=asset.key,
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
+            spacing_um_xyz=asset.given_spacing_um_xyz,
         ).as_text()
 
     @classmethod
@@ -129,13 +130,13 @@ def _job(output: Output, path: str) -> Job:
 
 
 def _source_format(source: str) -> str:
-    found = format_of(source)
+    found = format_of_source(source)
     return found.name if found else ""
 
 
 def _is_converted(asset: Asset, settings: Mapping[str, str]) -> bool:
     """Tell whether an image is converted: BIDS does not hold its format, or all are to be."""
-    found = format_of(asset.source)
+    found = format_of_source(asset.source)
     if found is None or asset.is_photo or found.name not in CONVERTERS:
         return False
     return not found.valid_in_bids or settings.get("convert") == "all"

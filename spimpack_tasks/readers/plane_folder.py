@@ -1,0 +1,103 @@
+"""Headers of folders of numbered planes: each plane is looked at, and must be like the first.
+
+Facts on what files are planes: `plane_names`. The size of a pixel is that of the first plane, where
+it is a TIFF that tells it; how far planes are apart, no plane tells.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from spimpack_tasks.readers.base import (
+    UNKNOWN_SPACING,
+    Header,
+    HeaderError,
+    UnreadableHeaderError,
+)
+from spimpack_tasks.readers.plane_files import inspect_plane
+from spimpack_tasks.readers.plane_names import UnclearPlanesError, list_planes, sort_planes
+from spimpack_tasks.readers.tiff import read_header as read_tiff_header
+
+if TYPE_CHECKING:
+    from spimpack_tasks.readers.base import SpacingXYZ
+    from spimpack_tasks.readers.plane_files import Page
+
+
+class Planes(NamedTuple):
+    """The planes of a folder by their names, and the first of them by its content."""
+
+    names: list[str]
+    """By t, c and z, the last the fastest."""
+    counts: tuple[int, int, int]
+    """Number of t, c and z."""
+    page: Page
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes along t, c, z, y, x."""
+        return *self.counts, self.page.height, self.page.width
+
+
+def find_planes(path: str) -> Planes:
+    """Return the planes of a folder; none but the first is opened.
+
+    Raises
+    ------
+    HeaderError
+        It holds no planes, or such that do not make one image.
+    """
+    try:
+        found = list_planes(path)
+    except OSError as error:
+        raise UnreadableHeaderError(path, error) from error
+    except ValueError as error:  # a name that no folder can have
+        raise HeaderError(path, f"cannot be read: {error}") from error
+    if not found:
+        raise HeaderError(path, "holds no planes")
+    try:
+        names, counts = sort_planes(found)
+    except UnclearPlanesError as error:
+        raise HeaderError(path, error.what, error.hint) from error
+    return Planes(names, counts, inspect_plane(f"{path}/{names[0]}"))
+
+
+def read_header(path: str) -> Header:
+    """Return the header of a folder of planes."""
+    planes = find_planes(path)
+    first, *others = planes.names
+    for name in others:
+        page = inspect_plane(f"{path}/{name}")
+        if page != planes.page:
+            raise HeaderError(f"{path}/{name}", f"has {page}, but {first!r} has {planes.page}")
+    return Header(
+        axes=("t", "c", "z", "y", "x"),
+        shapes=(planes.shape,),
+        dtype=planes.page.dtype,
+        spacing_um_xyz=_spacing(f"{path}/{first}"),
+        channel_count=planes.counts[1],
+    )
+
+
+def _spacing(path: str) -> SpacingXYZ:
+    if path.lower().endswith((".tif", ".tiff")):
+        with suppress(HeaderError):  # what is said of the image is only a help
+            return read_tiff_header(path).spacing_um_xyz
+    return UNKNOWN_SPACING
+
+
+def looks_like_planes(path: str, names: list[str]) -> bool:
+    """Tell whether files that differ in their numbers are planes, and not images by themselves.
+
+    Parameters
+    ----------
+    path
+        Their folder.
+    names
+        Those with the name of a plane, all of them.
+    """
+    try:
+        inspect_plane(f"{path}/{min(names)}")
+    except HeaderError:
+        return False
+    return True
