@@ -367,7 +367,11 @@ def spoil(path, at=0.5, length=40):
 DAMAGED = {
     "planes of png": ("png", lambda p: spoil(p / "Z9.png"), "plane 9: the plane '{path}/Z9.png' c"),
     "planes of jp2": ("jp2", lambda p: cut(p / "Z9.jp2"), None),
-    "packed planes": ("tiles", lambda p: spoil(p / "Z009.tif"), "plane 9: the plane '{path}/Z009.tif"),
+    "packed planes": (
+        "tiles",
+        lambda p: spoil(p / "Z009.tif"),
+        "plane 9: the plane '{path}/Z009.tif",
+    ),
     "pages": (
         "packed.ome.tif",
         lambda p: spoil(p, 0.35, 400),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from typing import TYPE_CHECKING
@@ -11,18 +12,23 @@ from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.progress import ByteLine
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.readers.base import UNKNOWN_SPACING
 from spimpack_tasks.transcoding.alone import CODECS, ConversionRefusedError, convert_alone
 from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
 
 if TYPE_CHECKING:
     import argparse
 
+    from spimpack_tasks.readers.base import SpacingXYZ
+
 HELP = "convert one image to OME-Zarr or OME-TIFF"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("source", metavar="SOURCE", help="the image; it is only read")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="the image, or a folder of numbered planes; only read"
+    )
     parser.add_argument(
         "target", metavar="TARGET", help="the OME-Zarr to make, ending in .ome.zarr"
     )
@@ -51,12 +57,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stains", default="", metavar="NAMES", help="names of the channels, with ; between them"
     )
     parser.add_argument(
+        "--pixel-size",
+        default="",
+        metavar="X;Y;Z",
+        help="distance of voxels in micrometres, as in 1.8;1.8;4 (default: what the source says)",
+    )
+    parser.add_argument(
         "--threads",
         type=positive,
         default=0,
         metavar="N",
         help="number of threads (default: one for each processor)",
     )
+
+
+def _spacing(text: str) -> SpacingXYZ:
+    """Return the distance of voxels that a text gives."""
+    if not text:
+        return UNKNOWN_SPACING
+    try:
+        x, y, z = map(float, text.split(";"))
+    except ValueError:
+        x = y = z = math.nan
+    if not all(math.isfinite(each) and each > 0 for each in (x, y, z)):
+        message = f"{text!r} is not a size of voxels; write it like 1.8;1.8;4"
+        raise ConversionRefusedError(message)
+    return x, y, z
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         name=os.path.basename(target).partition(".ome.")[0],
         orientation_xyz=orientation,
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),
+        spacing_um_xyz=_spacing(arguments.pixel_size),
     )
     source = os.path.abspath(os.path.expanduser(arguments.source)).rstrip("/")
     began = time.monotonic()

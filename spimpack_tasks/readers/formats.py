@@ -111,8 +111,11 @@ def format_of(name: str, formats: tuple[SourceFormat, ...] = FORMATS) -> SourceF
 
 
 def format_of_source(path: str) -> SourceFormat | None:
-    """Return the format of a source that has been examined, or `None`."""
-    return format_of(path) or (_format_of_folders(FORMATS) if os.path.isdir(path) else None)
+    """Return the format of a source that has been examined, or `None` where it is not told."""
+    form = format_of(path)
+    if form is not None or not os.path.isdir(path) or _stamp_zarr(path, os.stat(path)):
+        return form
+    return _format_of_folders(FORMATS)
 
 
 def _format_of_folders(formats: tuple[SourceFormat, ...]) -> SourceFormat | None:

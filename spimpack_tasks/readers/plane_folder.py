@@ -86,18 +86,10 @@ def _spacing(path: str) -> SpacingXYZ:
     return UNKNOWN_SPACING
 
 
-def looks_like_planes(path: str, names: list[str]) -> bool:
-    """Tell whether files that differ in their numbers are planes, and not images by themselves.
-
-    Parameters
-    ----------
-    path
-        Their folder.
-    names
-        Those with the name of a plane, all of them.
-    """
+def looks_like_plane(path: str) -> bool:
+    """Tell whether a file holds one plane, and is no image of several by itself."""
     try:
-        inspect_plane(f"{path}/{min(names)}")
+        inspect_plane(path)
     except HeaderError:
         return False
     return True
