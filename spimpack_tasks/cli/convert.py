@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.progress import ByteLine
-from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.cli.verify import ProgressLine
+from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.readers.base import UNKNOWN_SPACING
+from spimpack_tasks.readers.formats import examine_source
 from spimpack_tasks.transcoding.alone import CODECS, ConversionRefusedError, convert_alone
+from spimpack_tasks.transcoding.compare import compare_with_source
+from spimpack_tasks.transcoding.convert import count_bytes
 from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
 
 if TYPE_CHECKING:
@@ -61,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="X;Y;Z",
         help="distance of voxels in micrometres, as in 1.8;1.8;4 (default: what the source says)",
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read the image that was made, and compare it with its source at all levels",
     )
     parser.add_argument(
         "--threads",
@@ -115,4 +124,22 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Nothing to do: {arguments.target} was made from this")
     else:
         print(f"Made {arguments.target} in {time.monotonic() - began:.1f} s")
-    return ExitCode.OK
+    return _verify(source, target) if arguments.verify else ExitCode.OK
+
+
+def _verify(source: str, target: str) -> ExitCode:
+    """Compare an image with its source, and say what differs."""
+    count = 0
+    try:
+        real = os.path.realpath(source)
+        line = ProgressLine(count_bytes(real, examine_source(real, source).format.name))
+        for fault in compare_with_source(real, target, line.advance):
+            line.clear()
+            print(f"{target}: {fault}")
+            count += 1
+        line.clear()
+    except OSError as error:
+        message = f"it cannot be compared: {error.strerror or error}"
+        raise SpimpackError(message) from error
+    print(f"{target} is equal to its source" if not count else count_of(count, "deviation"))
+    return ExitCode.CONFLICT if count else ExitCode.OK

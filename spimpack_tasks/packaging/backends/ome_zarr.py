@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset, Output
 
 EXTENSION = ".ome.zarr"
-_CONVERTED = "{"
-"""What the target of a converted image begins with; that of a link is a path."""
 
 
 class OmeZarrAssets(MakeAssets):
@@ -88,7 +86,7 @@ class OmeZarrAssets(MakeAssets):
         OSError
             The source cannot be read.
         """
-        if not output.target.startswith(_CONVERTED):
+        if not Request.is_text(output.target):
             return 0
         try:
             return count_bytes(output.source, _source_format(output.source))
@@ -98,7 +96,7 @@ class OmeZarrAssets(MakeAssets):
     @classmethod
     def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:
         """Convert the source, or go on with that; or link it."""
-        if not output.target.startswith(_CONVERTED):
+        if not Request.is_text(output.target):
             SymlinkAssets.make(output, path)
             return
         form = _source_format(output.source)
@@ -117,7 +115,7 @@ class OmeZarrAssets(MakeAssets):
     @classmethod
     def matches(cls, output: Output, path: str) -> bool:
         """Tell whether `path` was made from this source as it is, in this way."""
-        if not output.target.startswith(_CONVERTED):
+        if not Request.is_text(output.target):
             return SymlinkAssets.matches(output, path)
         form = _source_format(output.source)
         return is_result(path, output.source, form, output.fingerprint)
