@@ -144,11 +144,20 @@ def test_a_plane_that_changes_makes_the_image_anew(space, folder, name):
     assert all(path.startswith(f"{KEY}.ome.zarr/") for path in changed)
 
 
-def test_an_edit_of_the_voxel_size_reaches_the_image(space):
+def test_an_edit_of_the_voxel_size_reaches_the_image_and_not_its_voxels(space):
     package(space)
+    before = voxel_files(space)
     space.rows[0]["PixelSize"] = "1.8;1.8;5"
     assert package(space).exit_code == ExitCode.OK
     assert scales(space) == [1, 1, 5, 1.8, 1.8]
+    assert voxel_files(space) == before
+
+
+def voxel_files(space: Workspace) -> dict[str, tuple[int, int]]:
+    chunks = (space.out / f"{KEY}.ome.zarr" / "0" / "c").rglob("*")
+    found = {str(path): path.stat() for path in chunks if path.is_file()}
+    assert found
+    return {path: (status.st_ino, status.st_mtime_ns) for path, status in found.items()}
 
 
 def test_other_files_of_the_folder_do_not_matter(space, folder):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import children
 import numpy as np
 import plane_sources as sources
 import pytest
@@ -226,6 +229,34 @@ def test_what_was_unpacked_is_compared_byte_by_byte(tmp_path, name):
     (told,) = faults(str(source), target)
     assert message in told
     assert str(chunk.parent.relative_to(target)) in told
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
+    """The peak of a process that compares 8, and 64 slabs of 16 MiB."""
+    monkeypatch.undo()
+    code = (
+        "import sys\n"
+        "from spimpack_tasks.transcoding.compare import compare_with_source\n"
+        "assert list(compare_with_source(*sys.argv[1:], lambda _: None)) == []\n"
+    )
+    peaks = []
+    sources.write_tif(tmp_path / "Z0.tif", compose_voxels((512, 512)))
+    for count in (256, 2048):
+        source, target = tmp_path / str(count), str(tmp_path / f"{count}.ome.zarr")
+        source.mkdir()
+        for z in range(count):
+            os.link(tmp_path / "Z0.tif", source / f"Z{z}.tif")
+        convert_alone(str(source), target, Request(codec=""), 2, lambda _: None)
+        done = subprocess.run(
+            [sys.executable, "-c", code + children.PRINT_PEAK_KIB, str(source), target],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(done.stdout) / 1024)
+    assert max(peaks) < 400
+    assert peaks[1] - peaks[0] < 30
 
 
 # A dataset.

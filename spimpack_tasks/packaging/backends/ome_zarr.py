@@ -106,9 +106,9 @@ class OmeZarrAssets(MakeAssets):
 
     @classmethod
     def take_over(cls, output: Output, earlier: str, path: str) -> bool:
-        """Take the voxels of an image, and write other metadata: stains, orientation, name."""
+        """Take the voxels of an image, and write other metadata: size, stains, orientation."""
         form = _source_format(output.source)
-        if not output.target.startswith(_CONVERTED) or form == ZIPPED:
+        if not Request.is_text(output.target) or form == ZIPPED:
             return False
         return take_over(_job(output, path), earlier, form)
 
