@@ -13,7 +13,6 @@ from spimpack_tasks.cli.progress import ByteLine
 from spimpack_tasks.cli.verify import ProgressLine
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.orientation import normalise_orientation
-from spimpack_tasks.readers.base import UNKNOWN_SPACING
 from spimpack_tasks.readers.formats import examine_source
 from spimpack_tasks.transcoding.alone import CODECS, ConversionRefusedError, convert_alone
 from spimpack_tasks.transcoding.compare import compare_with_source
@@ -22,8 +21,6 @@ from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
 
 if TYPE_CHECKING:
     import argparse
-
-    from spimpack_tasks.readers.base import SpacingXYZ
 
 HELP = "convert one image to OME-Zarr or OME-TIFF"
 
@@ -80,10 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _spacing(text: str) -> SpacingXYZ:
+def _spacing(text: str) -> tuple[float, ...]:
     """Return the distance of voxels that a text gives."""
     if not text:
-        return UNKNOWN_SPACING
+        return ()
     try:
         x, y, z = map(float, text.split(";"))
     except ValueError:

@@ -14,7 +14,6 @@ from hashlib import blake2b
 from typing import Any
 
 from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX
-from spimpack_tasks.model.header_values import convert_length
 
 BUCKETS = 64
 """Light steps are split into at most so many tasks: Luigi's scheduler costs O(N^2) in tasks."""
@@ -113,15 +112,6 @@ class Asset:
     suffix: str = SUFFIX
     intended_for: tuple[str, ...] = ()
     """Of a photo: the keys of the images of its sample."""
-
-    @property
-    def given_spacing_um_xyz(self) -> tuple[float | None, float | None, float | None]:
-        """The distance of voxels that the user gives; the image itself tells that of its header."""
-        size, unit = self.sidecar.get("PixelSize"), self.sidecar.get("PixelSizeUnits")
-        if not size or not unit or self.origins.get("PixelSize") == Origin.HEADER:
-            return None, None, None
-        x, y, z = (*(convert_length(each, unit, "um") for each in size), None)[:3]
-        return x, y, z
 
     @property
     def is_photo(self) -> bool:

@@ -215,6 +215,7 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
 
 def _describe(chunks: ImarisChunks, job: Job) -> Image:
     header = chunks.header
+    x, y, z = job.request.spacing_um_xyz or header.spacing_um_xyz
     names = job.request.channel_names or header.channel_names
     channels = [
         chunks.channel(number, names[number] if number < len(names) else "")
@@ -224,7 +225,7 @@ def _describe(chunks: ImarisChunks, job: Job) -> Image:
         name=job.request.name,
         levels=tuple(chunks.levels),
         dtype=chunks.dtype,
-        spacing_um_zyx=job.request.spacing_zyx(header.spacing_um_xyz),
+        spacing_um_zyx=(z, y, x),
         channels=tuple(channels),
         orientation_xyz=job.request.orientation_xyz,
         provenance=job.provenance("Imaris"),

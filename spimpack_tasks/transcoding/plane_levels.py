@@ -42,6 +42,7 @@ def plan_levels(shape: Shape, itemsize: int) -> tuple[Level, ...]:
 
 def describe(planes: Planes, job: Job) -> Image:
     """Return what is known of an image: what the job asks for, else what the source says."""
+    x, y, z = job.request.spacing_um_xyz or planes.spacing_um_xyz
     names = job.request.channel_names or planes.channel_names
     window = (0.0, largest_value(planes.dtype))  # until all voxels have been seen
     channels = [
@@ -52,7 +53,7 @@ def describe(planes: Planes, job: Job) -> Image:
         name=job.request.name,
         levels=plan_levels(planes.shape, planes.dtype.itemsize),
         dtype=planes.dtype,
-        spacing_um_zyx=job.request.spacing_zyx(planes.spacing_um_xyz),
+        spacing_um_zyx=(z, y, x),
         channels=tuple(channels),
         orientation_xyz=job.request.orientation_xyz or planes.orientation_xyz,
         provenance=job.provenance(planes.source_format),

@@ -6,8 +6,8 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
+from typing import Any
 
-from spimpack_tasks.readers.base import UNKNOWN_SPACING, SpacingXYZ
 from spimpack_tasks.version import __version__
 
 NGFF = ("0.5", "0.4")
@@ -27,7 +27,8 @@ class Request:
     name: str = ""
     orientation_xyz: str | None = None
     channel_names: tuple[str, ...] = ()
-    spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
+    spacing_um_xyz: tuple[float | None, ...] = ()
+    """Distance of voxels along x, y and z, `None` where there is none."""
 
     def as_text(self) -> str:
         """Return the request as one line."""
@@ -41,15 +42,10 @@ class Request:
     @classmethod
     def from_text(cls, text: str) -> Request:
         """Return the request that a line tells of."""
-        data = json.loads(text)
-        lists = {name: tuple(data[name]) for name in ("channel_names", "spacing_um_xyz")}
-        return cls(**(data | lists))
-
-    def spacing_zyx(self, known_xyz: SpacingXYZ) -> SpacingXYZ:
-        """Return the distance of voxels along z, y and x; what is not given is as is known."""
-        pairs = zip(self.spacing_um_xyz, known_xyz, strict=True)
-        x, y, z = (known if given is None else given for given, known in pairs)
-        return z, y, x
+        data: dict[str, Any] = json.loads(text)
+        for key in ("channel_names", "spacing_um_xyz"):
+            data[key] = tuple(data[key])
+        return cls(**data)
 
     def identify_voxels(self, source: str, stamp: str) -> str:
         """Return what the voxels of an image are known by; its metadata make no difference.

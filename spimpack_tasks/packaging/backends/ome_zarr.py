@@ -6,6 +6,8 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.model.header_values import convert_length
+from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.readers.base import HeaderError
@@ -74,7 +76,7 @@ class OmeZarrAssets(MakeAssets):
             name=asset.key,
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
-            spacing_um_xyz=asset.given_spacing_um_xyz,
+            spacing_um_xyz=spacing_given(asset),
         ).as_text()
 
     @classmethod
@@ -130,6 +132,18 @@ def _job(output: Output, path: str) -> Job:
 def _source_format(source: str) -> str:
     found = format_of_source(source)
     return found.name if found else ""
+
+
+def spacing_given(asset: Asset) -> tuple[float | None, ...]:
+    """Return the size of a voxel that the user gives, nothing where it is that of the source.
+
+    Image and sidecar must say the same, so the user is believed.
+    """
+    given = asset.sidecar.get("PixelSize", [])
+    if not given or asset.origins.get("PixelSize") == Origin.HEADER:
+        return ()
+    sizes = [convert_length(size, asset.sidecar["PixelSizeUnits"], "um") for size in given]
+    return (*sizes, *[None] * (3 - len(sizes)))
 
 
 def _is_converted(asset: Asset, settings: Mapping[str, str]) -> bool:
