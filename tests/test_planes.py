@@ -283,6 +283,13 @@ REFUSED = {
         lambda p: swap_type(p, shape=(50, 38)),
         "Z005.tif' has 38 x 50 pixels of uint16, but 'Z000.tif' has 37 x 50 pixels of uint16",
     ),
+    "several others": (
+        lambda p: [swap_type(p, f"Z{z:03}.tif", shape=(50, 38)) for z in range(3, 12)],
+        (
+            "Z003.tif' has 38 x 50 pixels of uint16, but 'Z000.tif' has 37 x 50 pixels of uint16; "
+            "wrong as well: 'Z004.tif', 'Z005.tif', 'Z006.tif', 'Z007.tif', 'Z008.tif', …"
+        ),
+    ),
     "another type": (
         lambda p: swap_type(p, dtype="uint8"),
         "Z005.tif' has 37 x 50 pixels of uint8, but 'Z000.tif' has 37 x 50 pixels of uint16",

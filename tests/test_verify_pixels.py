@@ -329,6 +329,19 @@ GONE = {
 }
 
 
+def test_a_damaged_source_is_told_and_the_others_are_compared(space, capsys):
+    plane = space.root / "raw" / "planes" / "T1C0Z3.tif"
+    before = plane.stat()
+    plane.write_bytes(plane.read_bytes()[:8] + bytes(before.st_size - 8))
+    os.utime(plane, ns=(before.st_atime_ns, before.st_mtime_ns))
+    change(image(space, "01"), 0, (0, 0, 0, 0, 0))
+    assert verify(space) == ExitCode.CONFLICT
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith("pixels differ: sub-01")
+    assert second.startswith("unreadable: sub-04")
+    assert "T1C0Z3.tif" in second
+
+
 @pytest.mark.parametrize("name", GONE)
 def test_what_cannot_be_compared_is_told_once(space, capsys, name):
     harm, message = GONE[name]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.base import SpacingXYZ
     from spimpack_tasks.readers.plane_files import Page
 
+_MOST_NAMED = 5
+
 
 class Planes(NamedTuple):
     """The planes of a folder by their names, and the first of them by its content."""
@@ -65,11 +67,8 @@ def find_planes(path: str) -> Planes:
 def read_header(path: str) -> Header:
     """Return the header of a folder of planes."""
     planes = find_planes(path)
-    first, *others = planes.names
-    for name in others:
-        page = inspect_plane(f"{path}/{name}")
-        if page != planes.page:
-            raise HeaderError(f"{path}/{name}", f"has {page}, but {first!r} has {planes.page}")
+    first = planes.names[0]
+    _check_planes(path, planes)
     return Header(
         axes=("t", "c", "z", "y", "x"),
         shapes=(planes.shape,),
@@ -77,6 +76,26 @@ def read_header(path: str) -> Header:
         spacing_um_xyz=_spacing(f"{path}/{first}"),
         channel_count=planes.counts[1],
     )
+
+
+def _check_planes(path: str, planes: Planes) -> None:
+    """Refuse planes that cannot be read, or are unlike the first; the first few are named."""
+    first, *others = planes.names
+    wrong: dict[str, str] = {}
+    for name in others:
+        try:
+            page = inspect_plane(f"{path}/{name}")
+        except HeaderError as error:
+            wrong[name] = error.message.removeprefix(f"{f'{path}/{name}'!r} ")
+        else:
+            if page != planes.page:
+                wrong[name] = f"has {page}, but {first!r} has {planes.page}"
+    if wrong:
+        (name, what), *more = wrong.items()
+        if more:
+            named = ", ".join(repr(each) for each, _ in more[:_MOST_NAMED])
+            what += f"; wrong as well: {named}{', …' if more[_MOST_NAMED:] else ''}"
+        raise HeaderError(f"{path}/{name}", what, "check that the folder is complete")
 
 
 def _spacing(path: str) -> SpacingXYZ:
