@@ -16,7 +16,7 @@ import numpy as np
 import plane_sources as sources
 import pytest
 import zarr
-from imaris_variants import Variant, write_variant
+from imaris_variants import VARIANTS, Variant, write_variant
 from plane_sources import compose_voxels
 from workspace import SHARED, Workspace, small_workspace
 
@@ -44,9 +44,8 @@ def write(writer, path, dtype="uint16"):
     writer(path, compose_voxels(SHAPE, dtype))
 
 
-planes = partial(
-    write, partial(sources.write_folder, write=sources.write_tif, pattern="T{t}C{c}Z{z}.tif")
-)
+write_folder = partial(sources.write_folder, write=sources.write_tif, pattern="T{t}C{c}Z{z}.tif")
+planes = partial(write, write_folder)
 imaris = Variant(channels=2, times=2, shape=(9, 16, 20))
 shuffled = replace(imaris, filters={"compression": "gzip", "shuffle": True})
 SOURCES = {
@@ -84,6 +83,41 @@ def test_an_image_is_equal_to_its_source(tmp_path, name, codec):
 def test_an_ome_tiff_is_equal_to_its_source(tmp_path, name):
     source, target = convert(tmp_path, name, ".ome.tif")
     assert faults(source, target) == []
+
+
+SHAPES = [
+    (1, 1, 1, 1, 1),
+    (1, 1, 1, 40, 50),
+    (1, 2, 2, 33, 31),
+    (1, 1, 33, 20, 20),
+    (2, 1, 65, 9, 17),
+    (1, 1, 100, 30, 3),
+]
+
+
+@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_odd_sizes_are_no_fault(tmp_path, shape, ending):
+    source, target = tmp_path / "planes", tmp_path / f"made{ending}"
+    write_folder(source, compose_voxels(shape))
+    convert_alone(str(source), str(target), Request(codec=""), 2, lambda _: None)
+    assert faults(str(source), target) == []
+    if "zarr" in ending:
+        last = len(list(target.glob("*/zarr.json"))) - 1
+        change(target, last, (0, 0, 0, 0, 0))
+        (told,) = faults(str(source), target)
+        assert told.startswith(f"level {last}, time point 0, channel 0, chunk 0/0/0 ")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_an_imaris_file_of_any_kind_is_compared(tmp_path, name):
+    source, target = tmp_path / "a.ims", tmp_path / "made.ome.zarr"
+    write_variant(source, VARIANTS[name])
+    convert_alone(str(source), str(target), Request(codec=""), 2, lambda _: None)
+    assert faults(str(source), target) == []
+    change(target, 1, (0, 0, 0, 0, 0))
+    (told,) = faults(str(source), target)
+    assert told.startswith("level 1, time point 0, channel 0, chunk 0/0/0 (z/y/x): 1 voxel differs")
 
 
 def change(target: Path, level: int, place: tuple[int, ...]) -> tuple[str, str]:
@@ -182,11 +216,10 @@ def test_all_faults_are_found_in_one_pass(tmp_path):
 def test_a_wrong_voxel_of_an_ome_tiff_is_named(tmp_path, monkeypatch, level):
     voxels = np.zeros(SHAPE, "uint16")
     source = tmp_path / "planes"
-    folder = partial(sources.write_folder, write=sources.write_tif, pattern="T{t}C{c}Z{z}.tif")
-    folder(source, voxels)
+    write_folder(source, voxels)
     spoiled = tmp_path / "spoiled"
     voxels[0, 1, 7, 20, 18] = 1  # too little for the next level
-    folder(spoiled, voxels if level == 0 else np.zeros(SHAPE, "uint16"))
+    write_folder(spoiled, voxels if level == 0 else np.zeros(SHAPE, "uint16"))
     if level:
         calls = []
 

@@ -1,9 +1,9 @@
 """Compares an image that was made here with its source, voxel by voxel, at every level.
 
-Nothing that has made the image takes part: the image is read by zarr or tifffile, and its source by
+What has written the image takes no part: the image is read by zarr or tifffile, and its source by
 the library of its own format. The levels of an Imaris file are those of the file; other levels are
-made of the source once more, plane by plane, so what is wrong at one level is told of that one
-only. A few slabs of planes are in memory, however large an image is.
+made of the source once more, plane by plane (`pyramid.halve`), so what is wrong at one level is
+told of that one only. A few slabs of planes are in memory, however large an image is.
 
 How the images of a format are compared is a function; `COMPARERS` names it by the end of the path.
 """
