@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -63,23 +64,25 @@ class LevelsCheck:
         planes
             Bounds along z.
         wanted
-            Asked for each chunk once.
+            Asked for each chunk once, in a thread of its own.
         """
         if self._fault_of_shape(number):
             return
         level = self.levels[number]
-        for place, region in self._chunks(number, planes):
-            try:
-                found = read_block(level, image, region)
-            except UnreadableVoxelsError as error:
-                what = str(error)
-            else:
-                what = _describe_difference(found, wanted(region), region)
-            if what:
-                time, channel = image
-                chunk = "/".join(map(str, place))
-                where = f"level {number}, time point {time}, channel {channel}, chunk {chunk}"
-                yield f"{where} (z/y/x): {what}"
+        with ThreadPoolExecutor(1) as beside:  # image and source are decoded at the same time
+            for place, region in self._chunks(number, planes):
+                coming = beside.submit(wanted, region)
+                try:
+                    found = read_block(level, image, region)
+                except UnreadableVoxelsError as error:
+                    what = str(error)
+                else:
+                    what = _describe_difference(found, coming.result(), region)
+                if what:
+                    time, channel = image
+                    chunk = "/".join(map(str, place))
+                    where = f"level {number}, time point {time}, channel {channel}, chunk {chunk}"
+                    yield f"{where} (z/y/x): {what}"
 
     def _chunks(self, number: int, planes: slice) -> Iterator[tuple[Shape, Index]]:
         """Yield the place of each chunk that lies in some planes, and its region in the level."""
