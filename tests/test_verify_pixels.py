@@ -28,6 +28,7 @@ from spimpack_tasks.transcoding.alone import convert_alone
 from spimpack_tasks.transcoding.compare import compare_with_source
 from spimpack_tasks.transcoding.request import Request
 
+ANY = Request(codec="", ngff="")
 SHAPE = (2, 2, 9, 34, 20)
 
 
@@ -60,11 +61,13 @@ SOURCES = {
 
 
 def convert(
-    tmp_path: Path, name: str, ending: str = ".ome.zarr", codec: str = ""
+    tmp_path: Path, name: str, ending: str = ".ome.zarr", codec: str = "", ngff: str = ""
 ) -> tuple[str, Path]:
     source, target = tmp_path / name, tmp_path / f"made{ending}"
     SOURCES[name](source)
-    assert convert_alone(str(source), str(target), Request(codec=codec), 2, lambda _: None)
+    assert convert_alone(
+        str(source), str(target), Request(codec=codec, ngff=ngff), 2, lambda _: None
+    )
     return str(source), target
 
 
@@ -72,11 +75,27 @@ def faults(source: str, target: Path) -> list[str]:
     return list(compare_with_source(source, str(target), lambda _: None))
 
 
+@pytest.mark.parametrize("ngff", ["0.5", "0.4"])
 @pytest.mark.parametrize("codec", ["gzip", "blosc"])
 @pytest.mark.parametrize("name", SOURCES)
-def test_an_image_is_equal_to_its_source(tmp_path, name, codec):
-    source, target = convert(tmp_path, name, codec=codec)
+def test_an_image_is_equal_to_its_source(tmp_path, name, codec, ngff):
+    source, target = convert(tmp_path, name, codec=codec, ngff=ngff)
     assert faults(source, target) == []
+
+
+@pytest.mark.parametrize("level", ["0", "1"])
+@pytest.mark.parametrize("name", ["a.ims", "planes"])
+def test_a_chunk_that_is_a_file_is_named(tmp_path, name, level):
+    source, target = convert(tmp_path, name, ngff="0.4")
+    place = "1/0/0/0/1" if level == "0" else "1/0/0/0/0"
+    (target / level / place).unlink()
+    change(target, 0, (0, 0, 0, 0, 0))
+    wrong, lost = sorted(faults(source, target), key=lambda told: "missing" in told)
+    assert wrong.startswith(
+        "level 0, time point 0, channel 0, chunk 0/0/0 (z/y/x): 1 voxel differs"
+    )
+    where = f"level {level}, time point 1, channel 0, chunk {place[4:]} (z/y/x)"
+    assert lost.startswith(f"{where}: it is missing, or all zero")
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -100,7 +119,7 @@ SHAPES = [
 def test_odd_sizes_are_no_fault(tmp_path, shape, ending):
     source, target = tmp_path / "planes", tmp_path / f"made{ending}"
     write_folder(source, compose_voxels(shape))
-    convert_alone(str(source), str(target), Request(codec=""), 2, lambda _: None)
+    convert_alone(str(source), str(target), ANY, 2, lambda _: None)
     assert faults(str(source), target) == []
     if "zarr" in ending:
         last = len(list(target.glob("*/zarr.json"))) - 1
@@ -113,7 +132,7 @@ def test_odd_sizes_are_no_fault(tmp_path, shape, ending):
 def test_an_imaris_file_of_any_kind_is_compared(tmp_path, name):
     source, target = tmp_path / "a.ims", tmp_path / "made.ome.zarr"
     write_variant(source, VARIANTS[name])
-    convert_alone(str(source), str(target), Request(codec=""), 2, lambda _: None)
+    convert_alone(str(source), str(target), ANY, 2, lambda _: None)
     assert faults(str(source), target) == []
     change(target, 1, (0, 0, 0, 0, 0))
     (told,) = faults(str(source), target)
@@ -231,7 +250,7 @@ def test_a_wrong_voxel_of_an_ome_tiff_is_named(tmp_path, monkeypatch, level):
 
         monkeypatch.setattr(ome_tiff, "halve", halve)
     target = tmp_path / "made.ome.tif"
-    convert_alone(str(spoiled), str(target), Request(codec=""), 1, lambda _: None)
+    convert_alone(str(spoiled), str(target), ANY, 1, lambda _: None)
     (told, *more) = faults(str(source), target)
     where = "channel 1, chunk 7/1/1" if level == 0 else "channel 0, chunk 0/0/0"
     assert told.startswith(f"level {level}, time point 0, {where} (z/y/x): 1 voxel")
@@ -254,7 +273,7 @@ ENTRIES = {
 def test_what_was_unpacked_is_compared_byte_by_byte(tmp_path, name):
     source, target = tmp_path / "a.ozx", tmp_path / "made.ome.zarr"
     sources.write_zip(source, compose_voxels(SHAPE))
-    convert_alone(str(source), str(target), Request(), 2, lambda _: None)
+    convert_alone(str(source), str(target), ANY, 2, lambda _: None)
     assert faults(str(source), target) == []
     harm, message = ENTRIES[name]
     chunk = first_shard(target / "0")
@@ -280,7 +299,7 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
         source.mkdir()
         for z in range(count):
             os.link(tmp_path / "Z0.tif", source / f"Z{z}.tif")
-        convert_alone(str(source), target, Request(codec=""), 2, lambda _: None)
+        convert_alone(str(source), target, ANY, 2, lambda _: None)
         done = subprocess.run(
             [sys.executable, "-c", code + children.PRINT_PEAK_KIB, str(source), target],
             capture_output=True,
