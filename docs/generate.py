@@ -18,6 +18,7 @@ from spimpack_tasks import errors
 from spimpack_tasks.cli.main import build_parser
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.readers.formats import FORMATS
+from spimpack_tasks.readers.plane_names import ENDINGS as PLANE_ENDINGS
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
@@ -111,9 +112,9 @@ def formats_lines() -> Iterator[str]:
     rows = (
         (
             f.name,
-            ", ".join(f"`{ending}`" for ending in f.endings),
+            ", ".join(f"`{ending}`" for ending in f.endings) or "any",
             "directory" if f.directory else "file",
-            f"`{f.extension}`",
+            f"`{f.extension}`" if f.extension else "converted only",
             "yes" if f.valid_in_bids else "no",
         )
         for f in FORMATS
@@ -122,6 +123,13 @@ def formats_lines() -> Iterator[str]:
     yield ""
     yield "An OME-TIFF in BigTIFF becomes `.ome.btf`. What BIDS does not know is packaged, and"
     yield "listed in `.bidsignore` together with its sidecar, so that validators pass over it."
+    yield ""
+    planes = ", ".join(f"`{ending}`" for ending in PLANE_ENDINGS)
+    yield f"A folder of planes holds an image in one file for each plane ({planes}). The numbers in"
+    yield "their names say which is which: if one number varies, it counts planes; if several do,"
+    yield "`Z`, `C` or `ch`, and `T` must stand before them, as in `C0_Z0001.tif`. No number may be"
+    yield "missing, all planes must have one size and type, and no other picture may lie there."
+    yield "Other files do not matter. Only a backend that converts, such as `ome-zarr`, takes it."
 
 
 def cli_lines() -> Iterator[str]:

@@ -25,10 +25,12 @@ from plane_sources import SPACING_UM, compose_voxels
 from zarr_readers import READERS, read_with_zarr
 
 from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.transcoding import layout, ome_tiff, plane_folder, plane_levels, planes, pyramid
+from spimpack_tasks.readers.formats import SourceRefusedError
+from spimpack_tasks.readers.plane_names import UnclearPlanesError, sort_planes
+from spimpack_tasks.sources import plane_folder
+from spimpack_tasks.sources.plane_folder import read_plane
+from spimpack_tasks.transcoding import layout, ome_tiff, plane_levels, planes, pyramid
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
-from spimpack_tasks.transcoding.plane_files import read_plane
-from spimpack_tasks.transcoding.plane_folder import sort_planes
 from spimpack_tasks.transcoding.plane_levels import describe, plan_levels
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.pyramid import level_sizes
@@ -281,6 +283,13 @@ REFUSED = {
         lambda p: swap_type(p, shape=(50, 38)),
         "Z005.tif' has 38 x 50 pixels of uint16, but 'Z000.tif' has 37 x 50 pixels of uint16",
     ),
+    "several others": (
+        lambda p: [swap_type(p, f"Z{z:03}.tif", shape=(50, 38)) for z in range(3, 12)],
+        (
+            "Z003.tif' has 38 x 50 pixels of uint16, but 'Z000.tif' has 37 x 50 pixels of uint16; "
+            "wrong as well: 'Z004.tif', 'Z005.tif', 'Z006.tif', 'Z007.tif', 'Z008.tif', …"
+        ),
+    ),
     "another type": (
         lambda p: swap_type(p, dtype="uint8"),
         "Z005.tif' has 37 x 50 pixels of uint8, but 'Z000.tif' has 37 x 50 pixels of uint16",
@@ -288,7 +297,7 @@ REFUSED = {
     "colours": (lambda p: swap_type(p, shape=(50, 37, 3)), "Z005.tif' has colours"),
     "several pages": (lambda p: swap_type(p, shape=(4, 50, 37)), "Z005.tif' has 4 pages"),
     "empty file": (lambda p: (p / "Z005.tif").write_bytes(b""), "Z005.tif' does not begin as"),
-    "no planes": (lambda p: [f.unlink() for f in p.glob("Z*")], "holds no planes (.tif, .tiff,"),
+    "no planes": (lambda p: [f.unlink() for f in p.glob("Z*")], "is a directory of no known"),
     "other names": (
         lambda p: rename(p, "Z005.tif", "Y005.tif"),
         "holds planes whose names differ in more than numbers: 'Y005.tif', 'Z000.tif'",
@@ -309,7 +318,7 @@ def test_folders_that_are_no_image_are_refused(tmp_path, name):
     folder(tif)(tmp_path / "planes", compose_voxels(STACK))
     spoil, message = REFUSED[name]
     spoil(tmp_path / "planes")
-    with pytest.raises(HeaderError) as refused, open_planes(str(tmp_path / "planes")):
+    with pytest.raises(SourceRefusedError) as refused, open_planes(str(tmp_path / "planes")):
         pass
     assert message in str(refused.value)
 
@@ -333,7 +342,7 @@ def test_numbers_are_told_apart_by_the_letters_before_them(name):
         for c in range(3 if "c" in axes else 1)
         for z in range(counts["z"])
     ]
-    names, found = sort_planes("folder", expected[::-1])
+    names, found = sort_planes(expected[::-1])
     assert names == expected
     assert found == tuple(counts[axis] if axis in axes else 1 for axis in "tcz")
 
@@ -347,8 +356,8 @@ UNCLEAR = {
 
 @pytest.mark.parametrize("name", UNCLEAR)
 def test_numbers_that_may_mean_anything_are_refused(name):
-    with pytest.raises(HeaderError, match="has several numbers that count, and does not say what"):
-        sort_planes("folder", UNCLEAR[name])
+    with pytest.raises(UnclearPlanesError, match="several numbers that count, and does not say wh"):
+        sort_planes(UNCLEAR[name])
 
 
 def cut(path):
@@ -363,9 +372,13 @@ def spoil(path, at=0.5, length=40):
 
 
 DAMAGED = {
-    "planes of png": ("png", lambda p: spoil(p / "Z9.png"), "the plane '{path}/Z9.png' cannot be"),
+    "planes of png": ("png", lambda p: spoil(p / "Z9.png"), "plane 9: the plane '{path}/Z9.png' c"),
     "planes of jp2": ("jp2", lambda p: cut(p / "Z9.jp2"), None),
-    "packed planes": ("tiles", lambda p: spoil(p / "Z009.tif"), "the plane '{path}/Z009.tif' cann"),
+    "packed planes": (
+        "tiles",
+        lambda p: spoil(p / "Z009.tif"),
+        "plane 9: the plane '{path}/Z009.tif",
+    ),
     "pages": (
         "packed.ome.tif",
         lambda p: spoil(p, 0.35, 400),

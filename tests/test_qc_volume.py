@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.qc import volume as volumes
 from spimpack_tasks.qc.volume import choose_level, choose_steps, read_volume
 from spimpack_tasks.readers.base import READERS
-from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.readers.formats import format_of, format_of_source
 from spimpack_tasks.sources import rows
 from spimpack_tasks.sources.base import LEVELS, Level, open_levels
 
@@ -41,6 +42,12 @@ def write_nifti(path):
     nifti = nibabel.Nifti1Image(FULL.transpose(3, 2, 1, 0)[:, :, :, None], affine)
     nifti.header.set_xyzt_units("mm")
     nibabel.save(nifti, path)
+
+
+def write_planes(path):
+    path.mkdir()
+    for channel, z in np.ndindex(FULL.shape[:2]):
+        tifffile.imwrite(path / f"C{channel}_Z{z:03}.tif", FULL[channel, z])
 
 
 def write_tiff_levels(path, **options):
@@ -96,6 +103,7 @@ WRITERS = {
     ),
     "plain.nii": write_nifti,
     "packed.nii.gz": write_nifti,
+    "planes of tif": write_planes,
 }
 each_format = pytest.mark.parametrize("name", WRITERS)
 
@@ -108,8 +116,9 @@ def images(tmp_path_factory):
     return folder
 
 
-def test_each_format_can_be_looked_at():
-    assert set(LEVELS) == set(READERS) == {format_of(name).name for name in [*WRITERS, "a.tif"]}
+def test_each_format_can_be_looked_at(images):
+    formats = {format_of_source(str(images / name)).name for name in WRITERS}
+    assert set(LEVELS) == set(READERS) == formats | {format_of("a.tif").name}
 
 
 @each_format
@@ -159,7 +168,8 @@ def test_each_block_is_read_once_and_alone(images, name, monkeypatch):
 
     class Watched:
         def __enter__(self):
-            self.context = open_levels(str(images / name), format_of(name).name)
+            path = str(images / name)
+            self.context = open_levels(path, format_of_source(path).name)
             return [self.watch(level) for level in self.context.__enter__()]
 
         def __exit__(self, *failure):
@@ -170,7 +180,7 @@ def test_each_block_is_read_once_and_alone(images, name, monkeypatch):
                 asked.append((level, index))
                 return level.read(index)
 
-            return Level(level.axes, level.shape, level.dtype, level.block, read)
+            return replace(level, read=read)
 
     monkeypatch.setattr(volumes, "open_levels", lambda *_: Watched())
     read_volume(str(images / name))
@@ -214,7 +224,7 @@ def test_the_source_is_left_as_it_was(images, name):
 
 @each_format
 def test_the_source_is_opened_for_reading_only(images, name):
-    with open_levels(str(images / name), format_of(name).name) as levels:
+    with open_levels(str(images / name), format_of_source(str(images / name)).name) as levels:
         levels[0].read(tuple(slice(0, 1) for _ in levels[0].shape))
         for descriptor in os.listdir("/proc/self/fd"):
             link = Path("/proc/self/fd", descriptor)

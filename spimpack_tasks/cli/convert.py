@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.progress import ByteLine
-from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.cli.verify import ProgressLine
+from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.readers.formats import examine_source
 from spimpack_tasks.transcoding.alone import CODECS, ConversionRefusedError, convert_alone
+from spimpack_tasks.transcoding.compare import compare_with_source
+from spimpack_tasks.transcoding.convert import count_bytes
 from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
 
 if TYPE_CHECKING:
@@ -22,7 +27,9 @@ HELP = "convert one image to OME-Zarr or OME-TIFF"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("source", metavar="SOURCE", help="the image; it is only read")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="the image, or a folder of numbered planes; only read"
+    )
     parser.add_argument(
         "target", metavar="TARGET", help="the image to make, ending in .ome.zarr or .ome.tif"
     )
@@ -51,12 +58,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stains", default="", metavar="NAMES", help="names of the channels, with ; between them"
     )
     parser.add_argument(
+        "--pixel-size",
+        default="",
+        metavar="X;Y;Z",
+        help="distance of voxels in micrometres, as in 1.8;1.8;4 (default: what the source says)",
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read the image that was made, and compare it with its source at all levels",
+    )
+    parser.add_argument(
         "--threads",
         type=positive,
         default=0,
         metavar="N",
         help="number of threads (default: one for each processor)",
     )
+
+
+def _spacing(text: str) -> tuple[float, ...]:
+    """Return the distance of voxels that a text gives."""
+    if not text:
+        return ()
+    try:
+        x, y, z = map(float, text.split(";"))
+    except ValueError:
+        x = y = z = math.nan
+    if not all(math.isfinite(each) and each > 0 for each in (x, y, z)):
+        message = f"{text!r} is not a size of voxels; write it like 1.8;1.8;4"
+        raise ConversionRefusedError(message)
+    return x, y, z
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         name=os.path.basename(target).partition(".ome.")[0],
         orientation_xyz=orientation,
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),
+        spacing_um_xyz=_spacing(arguments.pixel_size),
     )
     source = os.path.abspath(os.path.expanduser(arguments.source)).rstrip("/")
     began = time.monotonic()
@@ -88,4 +121,22 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Nothing to do: {arguments.target} was made from this")
     else:
         print(f"Made {arguments.target} in {time.monotonic() - began:.1f} s")
-    return ExitCode.OK
+    return _verify(source, target) if arguments.verify else ExitCode.OK
+
+
+def _verify(source: str, target: str) -> ExitCode:
+    """Compare an image with its source, and say what differs."""
+    count = 0
+    try:
+        real = os.path.realpath(source)
+        line = ProgressLine(count_bytes(real, examine_source(real, source).format.name))
+        for fault in compare_with_source(real, target, line.advance):
+            line.clear()
+            print(f"{target}: {fault}")
+            count += 1
+        line.clear()
+    except OSError as error:
+        message = f"it cannot be compared: {error.strerror or error}"
+        raise SpimpackError(message) from error
+    print(f"{target} is equal to its source" if not count else count_of(count, "deviation"))
+    return ExitCode.CONFLICT if count else ExitCode.OK

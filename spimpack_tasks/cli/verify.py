@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, recorded_store
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
-from spimpack_tasks.state.verify import verify_fast, verify_full
+from spimpack_tasks.state.verify import Fault, verify_fast, verify_full
+from spimpack_tasks.state.verify_pixels import count_pixels, verify_pixels
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from spimpack_tasks.state.store import Store
     from spimpack_tasks.state.verify import Deviation
+
+_NOTES = {Fault.UNRECORDED: "without checksum", Fault.AS_IT_IS: "not converted"}
+"""What is counted beside deviations."""
 
 HELP = "prove a dataset against what was recorded, without its manifest"
 
@@ -32,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fast: compare sizes, times and links (default); full: read everything and compare "
         "checksums, going on where a full verification was interrupted",
     )
+    parser.add_argument(
+        "--pixels",
+        action="store_true",
+        help="compare each image that was converted with its source as well, voxel by voxel and at "
+        "all levels, going on where that was interrupted",
+    )
     add_format(parser)
 
 
@@ -39,25 +50,37 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify, and print what deviates."""
     store = recorded_store(arguments.dataset)
     deviations = 0
-    unrecorded = 0
-    for deviation in _find(store, full=arguments.checksum == "full"):
+    others: Counter[Fault] = Counter()
+    for deviation in _find(store, full=arguments.checksum == "full", pixels=arguments.pixels):
         deviations += deviation.counts
-        unrecorded += not deviation.counts
-        is_json = arguments.format == "json"
-        print(json.dumps(deviation.as_dict()) if is_json else deviation)
+        others[deviation.fault] += not deviation.counts
+        if deviation.fault is not Fault.AS_IT_IS:
+            is_json = arguments.format == "json"
+            print(json.dumps(deviation.as_dict()) if is_json else deviation)
     if arguments.format == "text":
-        without = f", {count_of(unrecorded, 'image')} without checksum" if unrecorded else ""
-        print(f"{arguments.dataset}: {count_of(deviations, 'deviation')}{without}")
+        line = f"{arguments.dataset}: {count_of(deviations, 'deviation')}"
+        for fault, note in _NOTES.items():
+            line += f", {count_of(others[fault], 'image')} {note}" if others[fault] else ""
+        print(line)
     return ExitCode.CONFLICT if deviations else ExitCode.OK
 
 
-def _find(store: Store, *, full: bool) -> Iterator[Deviation]:
-    if not full:
+def _find(store: Store, *, full: bool, pixels: bool) -> Iterator[Deviation]:
+    if full:
+        total = sum(record.size for record in read_all_records(store).values())
+        yield from _shown(total, lambda advance: verify_full(store, advance))
+    else:
         yield from verify_fast(store)
-        return
-    total = sum(record.size for record in read_all_records(store).values())
+    if pixels:
+        yield from _shown(count_pixels(store), lambda advance: verify_pixels(store, advance))
+
+
+def _shown(
+    total: int, verify: Callable[[Callable[[int], None]], Iterator[Deviation]]
+) -> Iterator[Deviation]:
+    """Yield what is found, with a line below it that says how much has been read."""
     line = ProgressLine(total)
-    for deviation in verify_full(store, line.advance):
+    for deviation in verify(line.advance):
         line.clear()
         yield deviation
     line.clear()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, Severity, suggestion
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
+from spimpack_tasks.readers.formats import format_of_source
 from spimpack_tasks.registry import BACKENDS, has_backend, load_backend, split_settings
 
 if TYPE_CHECKING:
@@ -81,6 +82,20 @@ def output_can_be_made(facts: Facts) -> Iterator[Problem]:
     elif nearest is not None and not os.access(nearest, os.W_OK | os.X_OK):
         message, hint = f"{nearest!r} cannot be written", "choose another one"
         yield Problem("output.unwritable", line, key, message, hint)
+
+
+def backend_takes_the_formats(facts: Facts) -> Iterator[Problem]:
+    """What has no place in a dataset needs a backend that makes something else of it."""
+    if not has_backend(facts.options.backend):
+        return
+    name, _ = split_settings(facts.options.backend)
+    for placed in facts.images:
+        if placed.asset.source and not placed.asset.extension:
+            form = format_of_source(placed.asset.source)
+            what = form.name if form else "folder"
+            message = f"is a {what}, which BIDS does not hold, and {name} does not convert it"
+            key, hint = placed.path_column, "use --backend ome-zarr or ome-tiff"
+            yield Problem("backend.format", placed.record.where(key), key, message, hint)
 
 
 def backend_works_here(facts: Facts) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
 from spimpack_tasks.packaging.option_rules import (
+    backend_takes_the_formats,
     backend_works_here,
     options_are_known,
     output_can_be_made,
@@ -307,5 +308,6 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     options_are_known,
     output_is_apart_from_sources,
     output_can_be_made,
+    backend_takes_the_formats,
     backend_works_here,
 )

@@ -127,7 +127,7 @@ class SidecarReader(CellReader):
         overridden = self._overridden(record)
         if source is not None:
             facts = self.headers.facts(source)
-            self._look_for_trouble(record, keys, facts)
+            self._look_for_trouble(record, keys, facts, source)
             self._compare(record, keys, facts, overridden)
             self._compare_channels(record, facts, stains, orientation)
             _fill_from_header(keys, facts)
@@ -140,10 +140,15 @@ class SidecarReader(CellReader):
     def _needs_header(self, keys: _Keys) -> bool:
         return self.is_raw and not keys.has("PixelSize")
 
-    def _look_for_trouble(self, record: Record, keys: _Keys, facts: HeaderFacts) -> None:
+    def _look_for_trouble(
+        self, record: Record, keys: _Keys, facts: HeaderFacts, source: Source
+    ) -> None:
+        key = "spim_path"
+        if facts.trouble and source.format.needs_header:
+            self.add(record, key, "source.content", facts.trouble)
+            return
         if not facts.trouble or self._needs_header(keys):
             return
-        key = "spim_path"
         message = f"the header was not compared with the table: {facts.trouble}"
         if not facts.missing_library:
             self.warn(record, key, "source.header", message)

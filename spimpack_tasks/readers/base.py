@@ -31,6 +31,7 @@ READERS = {
     "OME-TIFF": "spimpack_tasks.readers.ome_tiff:read_header",
     "TIFF": "spimpack_tasks.readers.tiff:read_header",
     "NIfTI": "spimpack_tasks.readers.nifti:read_header",
+    "folder of planes": "spimpack_tasks.readers.plane_folder:read_header",
 }
 """Name of a format in `readers.formats` to `module:function`."""
 

@@ -11,6 +11,13 @@ import os
 import stat
 from dataclasses import dataclass
 
+from spimpack_tasks.readers.plane_names import (
+    UnclearPlanesError,
+    list_planes,
+    sort_planes,
+    stamp_planes,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFormat:
@@ -18,11 +25,15 @@ class SourceFormat:
 
     name: str
     endings: tuple[str, ...]
+    """None where the content tells the format of a folder, and not its name."""
     extension: str
+    """Empty where a dataset can hold only what an image is converted to."""
     valid_in_bids: bool
     directory: bool = False
     beginnings: tuple[bytes, ...] = ()
     """What the files begin with, where it is looked at."""
+    needs_header: bool = False
+    """Whether an image is refused if its header cannot be read: only so it is known to be whole."""
 
 
 _TIFF_MAGIC = {
@@ -51,6 +62,9 @@ FORMATS = (
     SourceFormat("TIFF", (".tif", ".tiff"), ".tif", valid_in_bids=True),
     SourceFormat("NIfTI", (".nii.gz",), ".nii.gz", valid_in_bids=False),
     SourceFormat("NIfTI", (".nii",), ".nii", valid_in_bids=False),
+    SourceFormat(
+        "folder of planes", (), "", valid_in_bids=False, directory=True, needs_header=True
+    ),
 )
 
 PHOTO_FORMATS = (
@@ -96,6 +110,19 @@ def format_of(name: str, formats: tuple[SourceFormat, ...] = FORMATS) -> SourceF
     return None
 
 
+def format_of_source(path: str) -> SourceFormat | None:
+    """Return the format of a source that has been examined, or `None` where it is not told."""
+    form = format_of(path)
+    if form is not None or not os.path.isdir(path) or _stamp_zarr(path, os.stat(path)):
+        return form
+    return _format_of_folders(FORMATS)
+
+
+def _format_of_folders(formats: tuple[SourceFormat, ...]) -> SourceFormat | None:
+    """Return the format of folders whose name tells none."""
+    return next((form for form in formats if form.directory and not form.endings), None)
+
+
 def examine_source(
     path: str, name: str = "", formats: tuple[SourceFormat, ...] = FORMATS
 ) -> Source:
@@ -125,14 +152,15 @@ def examine_source(
         raise _unreadable(path, error) from error
     form = format_of((name or path).rstrip("/"), formats)
     is_directory = stat.S_ISDIR(status.st_mode)
+    if form is None and is_directory:
+        form = _format_of_folders(formats)
     if not is_directory and not stat.S_ISREG(status.st_mode):
         code = "source.not-a-file"
         raise SourceRefusedError(code, f"{path!r} is neither a file nor an OME-Zarr directory")
     if form is None:
-        what = "directory" if is_directory else "file"
-        endings = (ending for known in formats for ending in known.endings)
-        hint = f"known endings are {', '.join(endings)}"
-        raise SourceRefusedError("source.format", f"{path!r} is a {what} of no known format", hint)
+        raise _unknown(path, "directory" if is_directory else "file", formats)
+    if not form.endings:
+        return _examine_planes(path, form, status, formats)
     if form.directory:
         return _examine_directory(path, form, status)
     if is_directory:
@@ -145,18 +173,37 @@ def _examine_directory(path: str, form: SourceFormat, status: os.stat_result) ->
     if not stat.S_ISDIR(status.st_mode):
         message = f"{path!r} is a file, but {form.name} is a directory"
         raise SourceRefusedError("source.not-a-directory", message)
-    stamp = stamp_source(path)
+    stamp = _stamp_zarr(path, status)
     if stamp is not None:
         return Source(path, form, form.extension, *stamp)
     message = f"{path!r} holds no zarr.json or .zattrs, so it is not an OME-Zarr"
     raise SourceRefusedError("source.format", message, "name the folder that holds the metadata")
 
 
+def _examine_planes(
+    path: str, form: SourceFormat, status: os.stat_result, formats: tuple[SourceFormat, ...]
+) -> Source:
+    """Look at the names of the planes in a folder."""
+    try:
+        names = list_planes(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    stamp = stamp_planes(path)
+    if stamp is None or _stamp_zarr(path, status):
+        raise _unknown(path, "directory", formats)
+    try:
+        sort_planes(names)
+    except UnclearPlanesError as error:
+        raise SourceRefusedError("source.content", f"{path!r} {error.what}", error.hint) from error
+    return Source(path, form, form.extension, *stamp)
+
+
 def stamp_source(path: str) -> tuple[int, int] | None:
     """Return size in bytes and modification time in nanoseconds, `None` where nothing is there.
 
     The metadata of an OME-Zarr stand for the store, which may hold a million chunks: it has the
-    size 0, and the later of the times of its folder and its metadata.
+    size 0, and the later of the times of its folder and its metadata. A folder of planes has what
+    `stamp_planes` says.
     """
     try:
         status = os.stat(path)
@@ -164,6 +211,10 @@ def stamp_source(path: str) -> tuple[int, int] | None:
         return None
     if not stat.S_ISDIR(status.st_mode):
         return status.st_size, status.st_mtime_ns
+    return _stamp_zarr(path, status) or stamp_planes(path)
+
+
+def _stamp_zarr(path: str, status: os.stat_result) -> tuple[int, int] | None:
     for metadata in ("zarr.json", ".zattrs", ".zgroup"):
         try:
             inner = os.stat(os.path.join(path, metadata))
@@ -206,6 +257,14 @@ def _read_magic(path: str, form: SourceFormat) -> bytes:
         message = f"{path!r} does not begin as a {form.name.removeprefix('OME-')} file does"
         raise SourceRefusedError("source.content", message, "check that the file is complete")
     return magic
+
+
+def _unknown(path: str, what: str, formats: tuple[SourceFormat, ...]) -> SourceRefusedError:
+    endings = (ending for known in formats for ending in known.endings)
+    hint = f"known endings are {', '.join(endings)}"
+    if what == "directory" and _format_of_folders(formats):
+        hint += "; another folder must hold numbered planes"
+    return SourceRefusedError("source.format", f"{path!r} is a {what} of no known format", hint)
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> SourceRefusedError:

@@ -70,6 +70,10 @@ class Request:
         """Return what is said of a source without its path, for use beside that path."""
         return message.removeprefix(f"{os.path.join(self.root, path)!r} ")
 
+    def fits_pattern(self, path: str) -> bool:
+        """Tell whether a path fits one of the patterns."""
+        return any(pattern.readings(path) for pattern in self.patterns)
+
     def excluded_by(self, path: str) -> str:
         """Return the glob that leaves a path out; one without a slash is for any name on it."""
         name = path.rpartition("/")[2]

@@ -18,7 +18,7 @@ from spimpack_tasks.readers.formats import (
     FORMATS,
     SourceRefusedError,
     examine_source,
-    format_of,
+    format_of_source,
 )
 from spimpack_tasks.scanning.labels import Labels, tokens_of
 from spimpack_tasks.scanning.options import COMMAND_LINE
@@ -90,7 +90,7 @@ class Surveyor:
 
     def run(self) -> Survey:
         """Look at everything, and return the survey; what is wrong goes to the report."""
-        walk = Walk(self.request.root, self.request.excluded_by)
+        walk = Walk(self.request.root, self.request.excluded_by, self.request.fits_pattern)
         for found in sorted(walk, key=lambda found: natural(found.path)):
             if found.error:
                 message, warning = f"cannot be read: {found.error}", Severity.WARNING
@@ -106,7 +106,8 @@ class Surveyor:
     def _take(self, path: str) -> str:
         """Add an image to the survey, or return why a file is none."""
         name = path.rpartition("/")[2]
-        if format_of(name) is None:
+        whole = os.path.join(self.request.root, path)
+        if format_of_source(whole) is None:
             return "is of no known format"
         if not fits_cell(path):
             return "has a name that a table cannot hold: not UTF-8, or with a line end"
@@ -114,7 +115,7 @@ class Surveyor:
         if texts is None:
             return UNFIT
         try:
-            source = examine_source(os.path.join(self.request.root, path), name)
+            source = examine_source(whole, name)
         except SourceRefusedError as refused:
             return self.request.without_path(refused.message, path)
         image = Image(path, source, self._entities(path, texts, notes), notes)

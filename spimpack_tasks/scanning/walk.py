@@ -1,8 +1,9 @@
 """Walks a folder tree and says of every file whether it may be an image, and if not, why.
 
-Nothing is opened but folders. A folder that is passed over is told once, for all that is in it;
-a folder with the name of an OME-Zarr counts as a file. Memory holds the folders that were entered
-and the names along one path.
+Nothing is opened but folders, and one file of a folder that may hold the planes of one image. A
+folder that is passed over is told once, for all that is in it; a folder with the name of an
+OME-Zarr, or of planes, counts as a file. Memory holds the folders that were entered and the names
+along one path.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.readers.plane_folder import looks_like_plane
+from spimpack_tasks.readers.plane_names import differ_in_numbers, is_plane
+from spimpack_tasks.scanning.labels import tokens_of
 from spimpack_tasks.state.store import STATE_DIRECTORY
 
 if TYPE_CHECKING:
@@ -37,10 +41,14 @@ class Found(NamedTuple):
 class Walk:
     """One walk through the tree below an absolute path; it can be gone once."""
 
-    def __init__(self, root: str, excluded_by: Callable[[str], str]) -> None:
+    def __init__(
+        self, root: str, excluded_by: Callable[[str], str], is_fitting: Callable[[str], bool]
+    ) -> None:
         self.root = root
         self.excluded_by = excluded_by
         """Returns the glob that leaves a path out, empty where none does."""
+        self.is_fitting = is_fitting
+        """Tells whether a path fits a pattern of the user's."""
         self.entered: dict[tuple[int, int], str] = {}
         self.links: list[str] = []
         """Links to folders, which come after the folders themselves."""
@@ -60,6 +68,9 @@ class Walk:
             if isinstance(entries, str):
                 yield Found(folder, entries)
                 continue
+            if self._holds_planes(folder, entries):
+                yield Found(folder.removesuffix("/"))
+                continue
             for entry in entries:
                 found = self._look_at(folder, entry)
                 if found is not None:
@@ -77,6 +88,20 @@ class Walk:
         with os.scandir(path) as found:
             entries = list(found)
         return special_folder(entry.name for entry in entries) or entries
+
+    def _holds_planes(self, folder: str, entries: list[os.DirEntry[str]]) -> bool:
+        """Tell whether the files of a folder are the planes of one image.
+
+        They are alike but for numbers, and these are no labels.
+        """
+        names = [entry.name for entry in entries if is_plane(entry.name)]
+        names = [name for name in names if not self.excluded_by(folder + name)]
+        if not folder or len(names) < 2 or not differ_in_numbers(names):
+            return False
+        first, last = min(names), max(names)
+        if self.is_fitting(folder + first) or tokens_of(first) != tokens_of(last):
+            return False
+        return looks_like_plane(os.path.join(self.root, folder, first))
 
     def _look_at(self, folder: str, entry: os.DirEntry[str]) -> Found | None:
         """Return what an entry is, `None` for a folder to enter."""

@@ -32,6 +32,7 @@ LEVELS = {
     "OME-TIFF": "spimpack_tasks.sources.tiff:open_levels",
     "TIFF": "spimpack_tasks.sources.tiff:open_levels",
     "NIfTI": "spimpack_tasks.sources.nifti:open_levels",
+    "folder of planes": "spimpack_tasks.sources.plane_folder:open_levels",
 }
 """Name of a format in `readers.formats` to `module:function`."""
 
@@ -64,6 +65,8 @@ class Level:
     read: Callable[[Index], Voxels]
     caveat: str = ""
     """What makes its voxels others than those of the image, such as planes that the file lacks."""
+    in_order: bool = True
+    """Whether blocks are best read in their order, by one thread."""
 
 
 class OpenLevels(Protocol):

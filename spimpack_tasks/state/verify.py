@@ -49,9 +49,12 @@ class Fault(StrEnum):
     SOURCE_GONE = "source gone"
     SOURCE_CHANGED = "source changed"
     CHECKSUM = "checksum differs"
+    PIXELS = "pixels differ"
     UNREADABLE = "unreadable"
     UNRECORDED = "no checksum recorded"
     """No deviation: all else is as recorded, and there is nothing to compare the content with."""
+    AS_IT_IS = "not converted"
+    """No deviation: an image that is its source, or a copy, has no voxels of its own."""
 
 
 _NOT_READ = {
@@ -75,7 +78,7 @@ class Deviation:
     @property
     def counts(self) -> bool:
         """Whether the dataset is not what was recorded."""
-        return self.fault is not Fault.UNRECORDED
+        return self.fault not in {Fault.UNRECORDED, Fault.AS_IT_IS}
 
     def __str__(self) -> str:
         """Render as one line."""
@@ -87,7 +90,8 @@ class Deviation:
         return {"path": self.path, "fault": str(self.fault), "detail": self.detail}
 
 
-def _receipts_in_order(store: Store) -> Receipts:
+def receipts_in_order(store: Store) -> Receipts:
+    """Return all receipts, sorted by path."""
     receipts: Receipts = {}
     for part in read_all_receipts(store).values():
         receipts |= part
@@ -96,7 +100,7 @@ def _receipts_in_order(store: Store) -> Receipts:
 
 def verify_fast(store: Store) -> Iterator[Deviation]:
     """Yield what differs from the record, by size, time and link text."""
-    receipts = _receipts_in_order(store)
+    receipts = receipts_in_order(store)
     for path, receipt in receipts.items():
         yield from _verify(store.output_dir, path, receipt)
     yield from _extra(store.output_dir, receipts)
@@ -112,7 +116,7 @@ def verify_full(store: Store, on_read: Callable[[int], None] | None = None) -> I
     on_read
         Told the number of bytes after each piece that was read.
     """
-    receipts = _receipts_in_order(store)
+    receipts = receipts_in_order(store)
     records = read_all_records(store)
     with DigestLog(store.path(LOG), on_read) as log:
         for path, receipt in receipts.items():

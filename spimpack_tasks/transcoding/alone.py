@@ -135,8 +135,9 @@ def _check_is_plain(request: Request, source: Source) -> None:
     """Refuse what cannot be done to an image that is unpacked."""
     if request != Request(name=request.name, codec="", ngff=""):
         message = (
-            f"{source.path} is unpacked as it is; its codec, version, orientation and stains stay "
-            "what they are. Leave these options out, and convert the folder that comes of it"
+            f"{source.path} is unpacked as it is; codec, version, voxel size, orientation and "
+            "stains stay what they are. Leave these options out, and convert the folder that comes "
+            "of it"
         )
         raise ConversionRefusedError(message)
 

@@ -35,6 +35,7 @@ CONVERTERS = {
     "OME-TIFF": _PLANES,
     "TIFF": _PLANES,
     "OME-Zarr": _PLANES,
+    "folder of planes": _PLANES,
 }
 """Name of a format in `readers.formats` to `module:function`."""
 

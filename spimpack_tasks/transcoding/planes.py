@@ -7,7 +7,6 @@ that are missing, values that are to be scaled.
 from __future__ import annotations
 
 import math
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,13 +15,11 @@ from spimpack_tasks.readers.base import (
     UNKNOWN_SPACING,
     HeaderError,
     SpacingXYZ,
-    load_library,
     read_header,
 )
 from spimpack_tasks.readers.formats import examine_source
 from spimpack_tasks.sources.base import UnreadableVoxelsError, open_levels
 from spimpack_tasks.transcoding.codecs import DamagedChunkError
-from spimpack_tasks.transcoding.plane_folder import open_plane_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.transcoding.layout import Shape
 
     ReadPlanes = Callable[[int, int, slice], Voxels]
-
-_METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,7 @@ class Planes:
 
 @contextmanager
 def open_planes(path: str, name: str = "") -> Iterator[Planes]:
-    """Open the planes of a source: a file, an OME-Zarr, or a folder of numbered planes.
+    """Open the planes of a source.
 
     Parameters
     ----------
@@ -81,9 +76,6 @@ def open_planes(path: str, name: str = "") -> Iterator[Planes]:
     UnreadableVoxelsError
         It is damaged.
     """
-    if os.path.isdir(path) and not any(os.path.lexists(f"{path}/{n}") for n in _METADATA):
-        yield _planes_of_folder(path)
-        return
     form = examine_source(path, name).format.name
     header = read_header(path, form)
     with open_levels(path, form) as levels:
@@ -125,6 +117,7 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         dtype=_checked_dtype(path, level.dtype),
         read=_remember(read, together, sizes.get("z", 1)) if together > 1 else read,
         together=together,
+        in_order=level.in_order,
         spacing_um_xyz=header.spacing_um_xyz,
         channel_names=header.channel_names,
         orientation_xyz=header.orientation_xyz,
@@ -147,18 +140,6 @@ def _remember(read: ReadPlanes, together: int, depth: int) -> ReadPlanes:
         return last[place][planes.start - start : planes.stop - start]
 
     return read_or_recall
-
-
-def _planes_of_folder(path: str) -> Planes:
-    folder = open_plane_folder(path)
-    return Planes(
-        source_format="folder of planes",
-        shape=folder.shape,
-        dtype=_checked_dtype(path, load_library("numpy").dtype(folder.dtype)),
-        read=folder.read,
-        in_order=False,
-        spacing_um_xyz=folder.spacing_um_xyz,
-    )
 
 
 def _checked_dtype(path: str, dtype: Any) -> Any:

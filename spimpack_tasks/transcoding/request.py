@@ -34,6 +34,11 @@ class Request:
         """Return the request as one line."""
         return json.dumps(asdict(self), sort_keys=True)
 
+    @staticmethod
+    def is_text(text: str) -> bool:
+        """Tell whether a line tells of a request; a path, or a relative link, does not."""
+        return text.startswith("{")
+
     @classmethod
     def from_text(cls, text: str) -> Request:
         """Return the request that a line tells of."""

@@ -136,6 +136,32 @@ def as_zarr(line: int, change: tuple[str, str]):
     return spoil
 
 
+def planes(*spoil: Callable[[Path], object], **options: str):
+    """Point the second row at a folder of three planes, spoiled, for a backend that converts it."""
+
+    def point(study):
+        import numpy as np
+        import tifffile
+
+        folder = study.path("raw/planes")
+        folder.mkdir()
+        for number in range(3):
+            tifffile.imwrite(folder / f"Z{number}.tif", np.full((8, 9), number, "uint16"))
+        for each in spoil:
+            each(folder)
+        study.cell(3, "spim_path", "raw/planes")
+        study.options.update({"backend": "ome-zarr"} | options)
+
+    return point
+
+
+def wide_plane(folder):
+    import numpy as np
+    import tifffile
+
+    tifffile.imwrite(folder / "Z1.tif", np.zeros((8, 10), "uint16"))
+
+
 def with_lens(study):
     """Let the image of the second row tell the magnification of its objective."""
     import h5py
@@ -503,6 +529,13 @@ SOURCES = [
     Case("source-zarr-file", source("raw/two.ome.zarr", lambda path: path.write_text("x")), "source.not-a-directory", "scans.tsv:3:10", "OME-Zarr is a directory"),
     Case("a03-source-ims-directory", source("raw/dir.ims", lambda path: path.mkdir()), "source.not-a-file", "scans.tsv:3:10", "Imaris is a file"),
     Case("source-zarr-bare", source("raw/bare.ome.zarr", lambda path: path.mkdir()), "source.format", "scans.tsv:3:10", "zarr.json"),
+    Case("planes-gap", planes(lambda folder: (folder / "Z1.tif").unlink()), "source.content", "scans.tsv:3:10", "raw/planes' lacks 1 plane: Z1.tif"),
+    Case("planes-of-two-sizes", planes(wide_plane), "source.content", "scans.tsv:3:10", "Z1.tif' has 10 x 8 pixels of uint16, but 'Z0.tif' has 9 x 8"),
+    Case("planes-foreign", planes(lambda folder: (folder / "preview.png").write_bytes(b"x")), "source.content", "scans.tsv:3:10", "names differ in more than numbers: 'Z0.tif', 'preview.png'"),
+    Case("planes-cut-off", planes(lambda folder: os.truncate(folder / "Z2.tif", 100)), "source.content", "scans.tsv:3:10", "Z2.tif' is cut off"),
+    Case("planes-empty", planes(lambda folder: os.truncate(folder / "Z2.tif", 0)), "source.content", "scans.tsv:3:10", "Z2.tif'"),
+    Case("planes-without-size", several(planes(), cell(3, "PixelSize", ""), cell(3, "PixelSizeUnits", "")), "sidecar.no-pixel-size", "scans.tsv:3"),
+    *(Case(f"planes-by-{name}", planes(backend=name), "backend.format", "scans.tsv:3:10", "is a folder of planes, which BIDS does not hold") for name in ("symlink", "symlink-tree", "hardlink", "copy")),
     Case("source-no-tiff", source("raw/text.ome.tif", lambda path: path.write_text("text")), "source.content", "scans.tsv:3:10", "text.ome.tif"),
     Case("source-name-too-long", cell(3, "spim_path", "raw/" + "x" * 300 + ".ims"), "source.unreadable", "scans.tsv:3:10", "File name too long"),
     Case("source-through-a-file", cell(3, "spim_path", "raw/two.ims/x.ims"), "source.missing", "scans.tsv:3:10"),

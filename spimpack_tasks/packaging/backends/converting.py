@@ -10,7 +10,7 @@ from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.readers.formats import format_of_source
 from spimpack_tasks.transcoding.convert import CONVERTERS, LIBRARIES
 from spimpack_tasks.transcoding.request import Job, Request, count_threads
 from spimpack_tasks.transcoding.room import least_room, require_room
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from spimpack_tasks.model.plan import Asset, Output
-
-_CONVERTED = "{"
-"""What the target of a converted image begins with; that of a link is a path."""
 
 
 class ConvertAssets(MakeAssets):
@@ -142,7 +139,7 @@ class ConvertAssets(MakeAssets):
 
 def is_conversion(output: Output) -> bool:
     """Tell whether an image is to be converted, and not to be linked."""
-    return output.target.startswith(_CONVERTED)
+    return Request.is_text(output.target)
 
 
 def compose_job(output: Output, path: str) -> Job:
@@ -154,7 +151,7 @@ def compose_job(output: Output, path: str) -> Job:
 
 def source_format(source: str) -> str:
     """Return the name of the format of a source, empty where its name does not tell one."""
-    found = format_of(source)
+    found = format_of_source(source)
     return found.name if found else ""
 
 
@@ -173,7 +170,7 @@ def spacing_given(asset: Asset) -> tuple[float | None, ...]:
 
 def _is_converted(asset: Asset, settings: Mapping[str, str]) -> bool:
     """Tell whether an image is converted: BIDS does not hold its format, or all are to be."""
-    found = format_of(asset.source)
+    found = format_of_source(asset.source)
     if found is None or asset.is_photo or found.name not in CONVERTERS:
         return False
     return not found.valid_in_bids or settings.get("convert") == "all"

@@ -1,4 +1,4 @@
-"""One plane in a file of its own: TIFF, PNG or JPEG 2000, of one value a pixel.
+"""What a file says of the one plane in it: TIFF, PNG or JPEG 2000, of one value a pixel.
 
 What a file holds is told by its first bytes. Facts: TIFF 6.0; PNG (ISO/IEC 15948), `IHDR`; JPEG
 2000 (ISO/IEC 15444-1), the box `ihdr`.
@@ -7,30 +7,16 @@ What a file holds is told by its first bytes. Facts: TIFF 6.0; PNG (ISO/IEC 1594
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from spimpack_tasks.readers.base import (
-    HeaderError,
-    UnreadableHeaderError,
-    check_regular,
-    load_library,
-    read_start,
-)
+from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, read_start
 from spimpack_tasks.readers.tiff_directory import LENGTH, SAMPLES, WIDTH, TiffFile
 from spimpack_tasks.readers.tiff_pages import check_first_page, page_dtype
-from spimpack_tasks.transcoding.codecs import DamagedChunkError
-
-if TYPE_CHECKING:
-    from spimpack_tasks.sources.base import Voxels
-
-ENDINGS = (".tif", ".tiff", ".png", ".jp2")
 
 _TIFF = (".tif", ".tiff")
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _JP2_HEAD = b"\0\0\0\x0cjP  \r\n\x87\n"
 _FIRST_BYTES = 4096
-_DAMAGE = (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, struct.error)
-"""What the libraries raise for damaged data."""
 
 
 class Page(NamedTuple):
@@ -100,37 +86,3 @@ def _read_jp2(path: str, start: bytes) -> tuple[int, int, int, int]:
         raise HeaderError(path, "does not begin as a JPEG 2000 file does")
     height, width, samples, told = struct.unpack_from(">IIHB", start, at + 4)
     return width, height, samples, told
-
-
-def read_plane(path: str, page: Page) -> Voxels:
-    """Return the plane of a file, which must be as `inspect_plane` told.
-
-    Raises
-    ------
-    DamagedChunkError
-        It cannot be read or decoded, or is another one now.
-    """
-    try:
-        plane = _decode(path)
-    except (*_DAMAGE, HeaderError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        message = f"the plane {path!r} cannot be read: {reason}"
-        raise DamagedChunkError(message) from error
-    found = (*plane.shape, plane.dtype.name)
-    if found != page:
-        message = f"the plane {path!r} has become another one: {found} instead of {tuple(page)}"
-        raise DamagedChunkError(message)
-    return plane
-
-
-def _decode(path: str) -> Voxels:
-    check_regular(path)
-    if path.lower().endswith(_TIFF):
-        # A set of OME-TIFF would be opened as a whole.
-        with load_library("tifffile").TiffFile(path, mode="r", is_ome=False) as file:
-            plane: Voxels = file.pages[0].asarray(maxworkers=1)
-            return plane
-    codecs = load_library("imagecodecs", "convert")
-    decode = codecs.png_decode if path.lower().endswith(".png") else codecs.jpeg2k_decode
-    with open(path, "rb") as file:
-        return decode(file.read())  # type: ignore[no-any-return]  # imagecodecs has no types

@@ -1,0 +1,159 @@
+"""Which file of a folder is which plane, by its name, and how such a folder is known again.
+
+Names are told apart by their numbers alone. If one of the numbers counts, it counts planes; if
+several do, the letters before them must say what they count: `Z`, `C` or `ch`, `T`. A number that
+is missing is an error. No file is opened here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from hashlib import blake2b
+from itertools import product
+
+from spimpack_tasks.errors import count_of
+
+ENDINGS = (".tif", ".tiff", ".png", ".jp2")
+
+_NUMBER = re.compile("([0-9]+)")
+_COUNTED = {
+    "t": re.compile(r"(?:.*[^a-z])?(?:t|time|timepoint)[ _-]*", re.DOTALL),
+    "c": re.compile(r"(?:.*[^a-z])?(?:c|ch|chan|channel)[ _-]*", re.DOTALL),
+    "z": re.compile(r"(?:.*[^a-z])?(?:z|slice|plane)[ _-]*", re.DOTALL),
+}
+"""What stands before a number that counts time points, channels or planes."""
+
+
+class UnclearPlanesError(Exception):
+    """Names do not make one image; the arguments are what a folder does wrong, and a hint."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what, self.hint = what, hint
+
+
+def list_planes(path: str) -> list[str]:
+    """Return the names of the planes in a folder; other files and folders in it do not matter.
+
+    Raises
+    ------
+    OSError, ValueError
+        The folder cannot be read, or can have no such name.
+    """
+    with os.scandir(path) as entries:
+        return [entry.name for entry in entries if is_plane(entry.name) and entry.is_file()]
+
+
+def is_plane(name: str) -> bool:
+    """Tell whether a file has the name of a plane."""
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+
+
+def stamp_planes(path: str) -> tuple[int, int] | None:
+    """Return what tells a folder of planes from what it was before, `None` where there is none.
+
+    That is the number of bytes of all planes, and in place of a time a number that stands for
+    name, size and modification time of each: a plane that is exchanged may be as old as another.
+    """
+    total, digest = 0, blake2b(digest_size=7)
+    try:
+        names = sorted(list_planes(path))
+        for name in names:
+            status = os.stat(f"{path}/{name}")
+            total += status.st_size
+            told = f"{name}\0{status.st_size} {status.st_mtime_ns}\0"
+            digest.update(told.encode("utf-8", "surrogateescape"))
+    except (OSError, ValueError):
+        return None
+    return (total, int.from_bytes(digest.digest(), "big")) if names else None
+
+
+def differ_in_numbers(names: list[str]) -> bool:
+    """Tell whether names are alike but for their numbers, and letter case."""
+    return len({_NUMBER.sub("0", name.lower()) for name in names}) == 1
+
+
+def sort_planes(names: list[str]) -> tuple[list[str], tuple[int, int, int]]:
+    """Return the names by time point, channel and plane, and the number of each.
+
+    Raises
+    ------
+    UnclearPlanesError
+        The names do not say which file is which plane, or a number is missing.
+    """
+    names = sorted(names)
+    parts = {name: _NUMBER.split(name) for name in names}
+    texts = [part.lower() for part in parts[names[0]][::2]]
+    for name in names:
+        if [part.lower() for part in parts[name][::2]] != texts:
+            what = f"holds planes whose names differ in more than numbers: {names[0]!r}, {name!r}"
+            hint = "put the planes of one image into a folder of their own"
+            raise UnclearPlanesError(what, hint)
+    numbers = {name: [int(n) for n in parts[name][1::2]] for name in names}
+    varying = [
+        i for i in range(len(texts) - 1) if len({found[i] for found in numbers.values()}) > 1
+    ]
+    places = _name_counters(names, texts, varying)
+    by_place: dict[tuple[int, ...], str] = {}
+    for name in names:
+        place = tuple(numbers[name][places[axis]] if axis in places else 0 for axis in "tcz")
+        if place in by_place:
+            raise UnclearPlanesError(f"has the same numbers in {by_place[place]!r} and {name!r}")
+        by_place[place] = name
+    return _in_order(by_place, parts[names[0]], places)
+
+
+def _name_counters(names: list[str], texts: list[str], varying: list[int]) -> dict[str, int]:
+    """Return which number of a name counts t, c or z."""
+    if not varying:
+        if len(names) > 1:
+            raise UnclearPlanesError(f"holds planes that no number tells apart: {names[:2]}")
+        return {}
+    if len(varying) == 1:
+        return {"z": varying[0]}
+    places: dict[str, int] = {}
+    unnamed = []
+    for i in varying:
+        axis = next((a for a, before in _COUNTED.items() if before.fullmatch(texts[i])), "")
+        if axis and axis not in places:
+            places[axis] = i
+        else:
+            unnamed.append(i)
+    if len(unnamed) == 1 and "z" not in places:
+        places["z"] = unnamed.pop()
+    if unnamed or "z" not in places:
+        what = f"has several numbers that count, and does not say what: {names[0]!r}, {names[-1]!r}"
+        raise UnclearPlanesError(what, "name the planes such as 'C0_Z0001.tif'")
+    return places
+
+
+def _in_order(
+    by_place: dict[tuple[int, ...], str], parts: list[str], places: dict[str, int]
+) -> tuple[list[str], tuple[int, int, int]]:
+    """Return names in order; every combination of numbers must be there."""
+    seen = [sorted({place[axis] for place in by_place}) for axis in range(3)]
+    # A channel between two others may never have been there; a plane or a time point was.
+    times, planes = (range(seen[axis][0], seen[axis][-1] + 1) for axis in (0, 2))
+    channels = seen[1]
+    lacking: list[str] = []
+    total = len(times) * len(channels) * len(planes) - len(by_place)
+    if total:
+        wanted = (place for place in product(times, channels, planes) if place not in by_place)
+        for place, _ in zip(wanted, range(5), strict=False):
+            lacking.append(_name_like(parts, dict(zip("tcz", place, strict=True)), places))
+        more = ", …" if total > len(lacking) else ""
+        what = f"lacks {count_of(total, 'plane')}: {', '.join(lacking)}{more}"
+        raise UnclearPlanesError(what, "check that the folder is complete")
+    names = [by_place[place] for place in product(times, channels, planes)]
+    return names, (len(times), len(channels), len(planes))
+
+
+def _name_like(parts: list[str], numbers: dict[str, int], places: dict[str, int]) -> str:
+    """Return the name that a plane would have."""
+    parts = list(parts)
+    for axis, i in places.items():
+        old = parts[2 * i + 1]
+        width = len(old) if old.startswith("0") else 1
+        parts[2 * i + 1] = str(numbers[axis]).zfill(width)
+    return "".join(parts)

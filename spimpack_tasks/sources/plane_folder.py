@@ -1,0 +1,85 @@
+"""The one level of a folder of planes: each file is decoded when a plane of it is wanted."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import contextmanager
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.readers.base import HeaderError, check_regular, load_library
+from spimpack_tasks.readers.plane_folder import find_planes
+from spimpack_tasks.sources.base import Level, UnreadableVoxelsError
+from spimpack_tasks.sources.rows import flat_index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from spimpack_tasks.readers.plane_files import Page
+    from spimpack_tasks.sources.base import Index, Voxels
+
+_DAMAGE = (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, struct.error)
+"""What the libraries raise for damaged data."""
+
+
+@contextmanager
+def open_levels(path: str) -> Iterator[Sequence[Level]]:
+    """Open the planes of a folder as a level."""
+    numpy = load_library("numpy")
+    try:
+        planes = find_planes(path)
+    except HeaderError as error:
+        raise UnreadableVoxelsError(str(error)) from error
+
+    def read(index: Index) -> Voxels:
+        *leading, rows, columns = index
+        wanted = product(*(range(part.start, part.stop) for part in leading))
+        names = (planes.names[flat_index(place, planes.counts)] for place in wanted)
+        found = [read_plane(f"{path}/{name}", planes.page)[rows, columns] for name in names]
+        sizes = [part.stop - part.start for part in index]
+        block: Voxels = numpy.stack(found).reshape(sizes)
+        return block
+
+    yield [
+        Level(
+            axes=("t", "c", "z", "y", "x"),
+            shape=planes.shape,
+            dtype=numpy.dtype(planes.page.dtype),
+            block=(1, 1, 1, *planes.shape[3:]),
+            read=read,
+            in_order=False,
+        )
+    ]
+
+
+def read_plane(path: str, page: Page) -> Voxels:
+    """Return the plane of a file, which must be as `inspect_plane` told.
+
+    Raises
+    ------
+    UnreadableVoxelsError
+        It cannot be read or decoded, or is another one now.
+    """
+    try:
+        plane: Voxels = _decode(path)
+    except (*_DAMAGE, HeaderError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        message = f"the plane {path!r} cannot be read: {reason}"
+        raise UnreadableVoxelsError(message) from error
+    found = (*plane.shape, plane.dtype.name)
+    if found != page:
+        message = f"the plane {path!r} has become another one: {found} instead of {tuple(page)}"
+        raise UnreadableVoxelsError(message)
+    return plane
+
+
+def _decode(path: str) -> Any:
+    check_regular(path)
+    if path.lower().endswith((".tif", ".tiff")):
+        # A set of OME-TIFF would be opened as a whole.
+        with load_library("tifffile").TiffFile(path, mode="r", is_ome=False) as file:
+            return file.pages[0].asarray(maxworkers=1)
+    codecs = load_library("imagecodecs", "convert")
+    decode = codecs.png_decode if path.lower().endswith(".png") else codecs.jpeg2k_decode
+    with open(path, "rb") as file:
+        return decode(file.read())
