@@ -23,6 +23,7 @@ from spimpack_tasks.transcoding.codecs import choose_codec
 from spimpack_tasks.transcoding.convert import count_bytes, load_converter, read_provenance
 from spimpack_tasks.transcoding.imaris import ImarisChunks
 from spimpack_tasks.transcoding.request import NGFF, Job, Request
+from spimpack_tasks.transcoding.shards import read_shard, write_shard
 
 CODECS = ("gzip", "blosc")
 
@@ -72,6 +73,19 @@ def test_a_filter_that_is_not_there_is_told_of(tmp_path, monkeypatch):
     monkeypatch.setattr(h5py.h5z, "filter_avail", lambda _: False)
     with pytest.raises(OSError, match="by the filter 1 of HDF5, which is not installed"):
         convert(tmp_path / "a.ims", tmp_path / "a.ome.zarr")
+
+
+def test_a_chunk_that_the_disk_takes_piece_by_piece_is_whole(tmp_path, monkeypatch):
+    chunks = [(b"head", b"a long body", b"tail"), None, (b"another",)]
+    write_shard(str(tmp_path / "at once"), chunks)
+    writev, write = os.writev, os.write
+    monkeypatch.setattr(os, "writev", lambda file, parts: writev(file, [parts[0][:3]]))
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
+    write_shard(str(tmp_path / "in pieces"), chunks)
+    monkeypatch.undo()
+    assert (tmp_path / "in pieces").read_bytes() == (tmp_path / "at once").read_bytes()
+    found = [c and bytes(c) for c in read_shard(str(tmp_path / "at once"), 3)]
+    assert found == [b"heada long bodytail", None, b"another"]
 
 
 @pytest.mark.parametrize("name", ["two channels, three times", "one chunk", "not compressed"])

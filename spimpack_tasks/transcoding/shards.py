@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
 
     from spimpack_tasks.transcoding.codecs import Parts
 
 _MISSING = 2**64 - 1
-_TOGETHER = 8 * 2**20
-"""Bytes that are written at once."""
 
 
 def write_shard(path: str, chunks: Iterable[Parts | None]) -> None:
@@ -36,8 +33,8 @@ def write_shard(path: str, chunks: Iterable[Parts | None]) -> None:
     aside = f"{path}.part"
     os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
-        with open(aside, "wb", buffering=_TOGETHER) as file:
-            size = _write_chunks(file, chunks)
+        with open(aside, "wb", buffering=0) as file:
+            size = _write_chunks(file.fileno(), chunks)
         if size:
             os.rename(aside, path)
     finally:
@@ -45,23 +42,32 @@ def write_shard(path: str, chunks: Iterable[Parts | None]) -> None:
             os.unlink(aside)
 
 
-def _write_chunks(file: BinaryIO, chunks: Iterable[Parts | None]) -> int:
+def _write_chunks(file: int, chunks: Iterable[Parts | None]) -> int:
     """Write chunks and index, and return how many bytes there are."""
     import google_crc32c
 
     index, offset = [], 0
     for parts in chunks:
-        length = sum(map(file.write, parts)) if parts is not None else 0
+        length = _write(file, parts) if parts is not None else 0
         index += [offset, length] if parts is not None else [_MISSING, _MISSING]
         offset += length
     if not offset:
         return 0
     table = struct.pack(f"<{len(index)}Q", *index)
-    file.write(table)
-    file.write(struct.pack("<I", google_crc32c.value(table)))
-    file.flush()
-    os.fdatasync(file.fileno())
-    return file.tell()
+    offset += _write(file, (table, struct.pack("<I", google_crc32c.value(table))))
+    os.fdatasync(file)
+    return offset
+
+
+def _write(file: int, parts: Parts) -> int:
+    """Write the parts of a chunk as they are, without joining them, and return their length."""
+    length = sum(map(len, parts))
+    written = os.writev(file, parts)
+    if written < length:  # by a signal, or because the disk is all but full
+        rest = memoryview(b"".join(parts))[written:]
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    return length
 
 
 def read_shard(path: str, count: int) -> Iterator[bytes | None]:
