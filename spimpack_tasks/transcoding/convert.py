@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.readers.base import HeaderError, read_header
+from spimpack_tasks.transcoding.memory import keep_freed_memory
 from spimpack_tasks.transcoding.multiscale import PROVENANCE
 from spimpack_tasks.transcoding.unzipped import is_unpacked, open_zip
 
@@ -78,6 +79,7 @@ def load_converter(source_format: str) -> Convert:
     for name in LIBRARIES:
         if find_spec(name) is None:
             raise MissingExtraError(name, "convert")
+    keep_freed_memory()
     module, _, function = CONVERTERS[source_format].partition(":")
     convert: Convert = getattr(import_module(module), function)
     return convert
