@@ -368,6 +368,22 @@ def test_links_can_be_relative(space):
     assert link.exists()
 
 
+@pytest.mark.parametrize("name", ["ome-zarr", "ome-tiff"])
+def test_what_is_not_converted_can_be_copied(space, name):
+    copying = f"{name}:others=copy"
+    assert space.run(backend=copying).exit_code == ExitCode.OK
+    assert not [path for path, (kind, _) in space.tree().items() if kind == "link"]
+    link = "sub-03/micr/sub-03_sample-brain_acq-4x_SPIM.ome.tif"
+    assert (space.out / link).read_bytes() == (space.root / "raw" / "c.ome.tif").read_bytes()
+    before = space.stamps()
+    assert space.run(backend=copying).lines("out")[0].startswith("Nothing to do")
+    assert space.stamps() == before
+    assert space.run(backend=name).exit_code == ExitCode.OK
+    assert {p for p, (kind, _) in space.tree().items() if kind == "link"} >= {link}
+    converted = {path: s for path, s in before.items() if path.startswith("sub-01")}
+    assert {path: space.stamps()[path] for path in converted} == converted
+
+
 def test_going_back_to_links_takes_the_conversion_away(space):
     space.run(backend=BACKEND)
     assert space.run(backend="symlink").exit_code == ExitCode.OK

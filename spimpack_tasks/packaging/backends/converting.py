@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
+from spimpack_tasks.packaging.backends.copy import CopyAssets
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.readers.base import HeaderError
@@ -22,8 +24,12 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset, Output
 
 
+WHICH = MappingProxyType({"convert": ("needed", "all"), "others": ("link", "copy")})
+"""Settings of all backends that convert: which images, and what becomes of the others."""
+
+
 class ConvertAssets(MakeAssets):
-    """Convert each image whose format BIDS does not hold, or all, and link the others.
+    """Convert each image whose format BIDS does not hold, or all, and link or copy the others.
 
     A subclass says what is made (`extension_made`, `compose_request`), how (`convert`), how it is
     known again (`is_result`), and how much work it is (`count_bytes`).
@@ -83,9 +89,10 @@ class ConvertAssets(MakeAssets):
     def describe_target(
         cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
     ) -> str:
-        """Return how to convert an image, or the text of its link."""
+        """Return how to convert an image, the text of its link, or nothing if it is copied."""
         if not _is_converted(asset, settings):
-            return SymlinkAssets.describe_target(asset, relative_to, settings)
+            other = CopyAssets if settings.get("others") == "copy" else SymlinkAssets
+            return other.describe_target(asset, relative_to, settings)
         return cls.compose_request(asset, settings).as_text()
 
     @classmethod
@@ -103,7 +110,7 @@ class ConvertAssets(MakeAssets):
 
     @classmethod
     def measure(cls, output: Output) -> int:
-        """Return the number of bytes that converting will tell of.
+        """Return the number of bytes that converting or copying will tell of.
 
         Raises
         ------
@@ -111,7 +118,7 @@ class ConvertAssets(MakeAssets):
             The source cannot be read.
         """
         if not is_conversion(output):
-            return 0
+            return 0 if output.target else CopyAssets.measure(output)
         try:
             return cls.count_bytes(output.source, source_format(output.source))
         except HeaderError as error:
@@ -119,9 +126,12 @@ class ConvertAssets(MakeAssets):
 
     @classmethod
     def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:
-        """Convert the source, or go on with that; or link it."""
+        """Convert or copy the source, or go on with that; or link it."""
         if not is_conversion(output):
-            SymlinkAssets.make(output, path)
+            if output.target:
+                SymlinkAssets.make(output, path)
+            else:
+                CopyAssets.resume(output, path, advance)
             return
         form = source_format(output.source)
         if not os.path.lexists(path):
@@ -132,7 +142,8 @@ class ConvertAssets(MakeAssets):
     def matches(cls, output: Output, path: str) -> bool:
         """Tell whether `path` was made from this source as it is, in this way."""
         if not is_conversion(output):
-            return SymlinkAssets.matches(output, path)
+            other = SymlinkAssets if output.target else CopyAssets
+            return other.matches(output, path)
         form = source_format(output.source)
         return cls.is_result(path, output.source, form, output.fingerprint)
 

@@ -1,11 +1,11 @@
-"""An OME-TIFF of each image whose format BIDS does not hold, and a link to each of the others."""
+"""An OME-TIFF of each image whose format BIDS does not hold; the others are linked or copied."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.packaging.backends.converting import ConvertAssets, spacing_given
+from spimpack_tasks.packaging.backends.converting import WHICH, ConvertAssets, spacing_given
 from spimpack_tasks.transcoding.convert import LIBRARIES
 from spimpack_tasks.transcoding.ome_tiff import COMPRESSIONS, convert, count_bytes, extension_of
 from spimpack_tasks.transcoding.ome_xml import is_made_from
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class OmeTiffAssets(ConvertAssets):
-    """Convert each image to OME-TIFF, or link it where BIDS takes it as it is."""
+    """Convert each image to OME-TIFF, or link or copy it where BIDS takes it as it is."""
 
     name = "ome-tiff"
     makes = "OME-TIFF"
     libraries = (*LIBRARIES, "tifffile")
-    settings = MappingProxyType({"codec": COMPRESSIONS, "convert": ("needed", "all")})
+    settings = MappingProxyType({"codec": COMPRESSIONS, **WHICH})
 
     @classmethod
     def extension_made(cls, asset: Asset) -> str:

@@ -1,4 +1,4 @@
-"""An OME-Zarr of each image whose format BIDS does not hold, and a link to each of the others."""
+"""An OME-Zarr of each image whose format BIDS does not hold; the others are linked or copied."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.packaging.backends.converting import (
+    WHICH,
     ConvertAssets,
     compose_job,
     is_conversion,
@@ -32,14 +33,12 @@ EXTENSION = ".ome.zarr"
 
 
 class OmeZarrAssets(ConvertAssets):
-    """Convert each image to OME-Zarr, or link it where BIDS takes it as it is."""
+    """Convert each image to OME-Zarr, or link or copy it where BIDS takes it as it is."""
 
     name = "ome-zarr"
     makes = "OME-Zarr"
     takes_over = True
-    settings = MappingProxyType(
-        {"codec": ("gzip", "blosc"), "convert": ("needed", "all"), "ngff": NGFF}
-    )
+    settings = MappingProxyType({"codec": ("gzip", "blosc"), "ngff": NGFF, **WHICH})
 
     @classmethod
     def extension_made(cls, asset: Asset) -> str:
