@@ -181,6 +181,11 @@ def test_an_edit_of_metadata_leaves_the_voxels(space, ngff, row, what, tmp_path)
     (image,) = space.out.glob(f"{subject}/micr/*.ome.zarr")
     voxels, others = voxel_files(image), stamps_of_others(space, subject)
     space.rows[row] |= EDITS[what]
+    space.write()
+    options = ["--manifest", space.manifest, "--output-dir", space.out, "--backend", backend]
+    assert main(["plan", *map(str, options)]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert ("what is written into it changed" in told) == (what != "name")
     assert space.run(backend=backend).exit_code == ExitCode.OK
     if what == "name":
         assert not image.exists()

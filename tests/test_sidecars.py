@@ -62,6 +62,12 @@ def write_with_defaults(workspace: Workspace, defaults: dict) -> None:
     [
         pytest.param(WITHOUT_SIZE, {}, {"PixelSize": [1.8, 1.8, 4.0]}, id="a09-from-the-header"),
         pytest.param(
+            {"PixelSize": "n/a", "PixelSizeUnits": "n/a"},
+            {},
+            {"PixelSize": [1.8, 1.8, 4.0], "PixelSizeUnits": "um"},
+            id="not-available-says-nothing",
+        ),
+        pytest.param(
             {"PixelSize": "", "PixelSizeUnits": "mm"},
             {},
             {"PixelSize": [0.0018, 0.0018, 0.004], "PixelSizeUnits": "mm"},

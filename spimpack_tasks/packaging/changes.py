@@ -13,6 +13,7 @@ from spimpack_tasks.errors import ConflictError
 from spimpack_tasks.model.plan import ASSET_STEPS, SOURCE_FOLDER, Step
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
+from spimpack_tasks.transcoding.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.draft import Draft
     from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.state.receipts import Receipt
     from spimpack_tasks.state.sweep import Finding, Sweep
 
 
@@ -169,11 +171,17 @@ def _reasons(root: str, finding: Finding) -> Iterator[str]:
     elif status is Status.CHANGED and output.step is Step.SIDECARS:
         yield from _field_reasons(os.path.join(root, output.path), output.text)
     elif output.step is Step.ASSETS and status in {Status.CHANGED, Status.EQUAL} and receipt:
-        if receipt.source != output.source:
-            yield f"source was {receipt.source}"
-        else:
-            is_other = receipt.stamp != output.stamp
-            yield "source changed" if is_other else "way of linking changed"
+        yield _image_reason(output, receipt)
+
+
+def _image_reason(output: Output, receipt: Receipt) -> str:
+    """Return why an image is not what it was."""
+    if receipt.source != output.source:
+        return f"source was {receipt.source}"
+    if receipt.stamp != output.stamp:
+        return "source changed"
+    is_converted = Request.is_text(output.target)
+    return "what is written into it changed" if is_converted else "way of linking changed"
 
 
 def _field_reasons(path: str, text: str) -> Iterator[str]:

@@ -46,7 +46,8 @@ def coerce_text(key: str, text: str) -> Any:
     schema = load_schema("sidecar")["properties"].get(key, {})
     text = text.strip()
     types = _types(schema)
-    if not text or (text == MISSING and "string" not in types):
+    is_any_text = "string" in types and "enum" not in schema
+    if not text or (text == MISSING and not is_any_text):
         return None
     if "number" in types:
         value: Any = _number(key, text)

@@ -193,7 +193,7 @@ def assets_are_alike(facts: Facts) -> Iterator[Problem]:
     for code, column, what, trait in _TRAITS:
         firsts: dict[str, PlacedAsset] = {}
         for placed in facts.images:
-            if not placed.asset.source:
+            if not (placed.asset.source and placed.asset.extension):
                 continue  # of what it would become nothing is known
             first = firsts.setdefault(placed.asset.entities["sample"], placed)
             if trait(placed.asset) != trait(first.asset):
