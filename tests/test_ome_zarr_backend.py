@@ -174,7 +174,7 @@ def voxel_files(image: Path) -> dict[str, tuple[int, int]]:
 @pytest.mark.parametrize("what", EDITS)
 @pytest.mark.parametrize("row", [0, 2], ids=["Imaris", "planes"])
 @pytest.mark.parametrize("ngff", NGFF)
-def test_an_edit_of_metadata_leaves_the_voxels(space, ngff, row, what, tmp_path):
+def test_an_edit_of_metadata_leaves_the_voxels(space, ngff, row, what, tmp_path, capsys):
     backend = f"{BACKEND}:convert=all,ngff={ngff}"
     subject = f"sub-0{row + 1}"
     space.run(backend=backend)
