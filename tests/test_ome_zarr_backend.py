@@ -174,7 +174,7 @@ def voxel_files(image: Path) -> dict[str, tuple[int, int]]:
 @pytest.mark.parametrize("what", EDITS)
 @pytest.mark.parametrize("row", [0, 2], ids=["Imaris", "planes"])
 @pytest.mark.parametrize("ngff", NGFF)
-def test_an_edit_of_metadata_leaves_the_voxels(space, ngff, row, what, tmp_path, capsys):
+def test_an_edit_of_metadata_leaves_the_voxels(space, ngff, row, what, capsys):
     backend = f"{BACKEND}:convert=all,ngff={ngff}"
     subject = f"sub-0{row + 1}"
     space.run(backend=backend)
@@ -195,7 +195,7 @@ def test_an_edit_of_metadata_leaves_the_voxels(space, ngff, row, what, tmp_path,
     changed = {path for path in others if others[path] != now[path]}
     assert changed <= {"samples.tsv", "samples.json"}
     assert space.run(backend=backend).lines("out")[0].startswith("Nothing to do")
-    afresh = tmp_path / "afresh"
+    afresh = space.root / "afresh"
     assert space.run(backend=backend, output_dir=str(afresh)).exit_code == ExitCode.OK
     assert space.tree() == tree_of(afresh)
 
