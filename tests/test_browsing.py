@@ -58,6 +58,25 @@ def test_a_folder_is_listed(root: Path) -> None:
     assert listing.note == ""
 
 
+def test_a_folder_of_planes_can_be_entered_and_chosen(root: Path) -> None:
+    for folder, names in {
+        "planes": ["p_01.tif", "p_02.tif", "log.txt"],
+        "one plane": ["p_01.tif"],
+        "others": ["left_01.tif", "right_01.tif"],
+    }.items():
+        (root / "all" / folder).mkdir(parents=True)
+        for name in names:
+            (root / "all" / folder / name).write_bytes(b"")
+    assert listed(list_folder(str(root / "all"), [str(root)])) == [
+        ("one plane", "folder", ""),
+        ("others", "folder", ""),
+        ("planes", "folder", ""),
+        ("planes", "image", "folder of planes"),
+    ]
+    (image,) = list_folder(str(root / "all"), [str(root)]).of_kind(Kind.IMAGE)
+    assert image.path == str(root / "all" / "planes")
+
+
 def test_parents_end_at_the_root(root: Path) -> None:
     deep = root / "mouse 2" / "left" / "raw"
     deep.mkdir(parents=True)

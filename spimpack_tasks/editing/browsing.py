@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.editing.roots import check_within, is_within, normal, steps_between
 from spimpack_tasks.errors import printable
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.readers.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.scanning.walk import natural
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 MOST_LOOKED_AT = 20_000
 """So many names of a folder are looked at; the system gives them in no order."""
 MOST_SHOWN = 200
+_TASTED = 50
+"""So many names of an inner folder tell whether it holds the planes of one image."""
 
 
 class Kind(StrEnum):
@@ -52,7 +56,8 @@ class Listing:
     parents: tuple[str, ...]
     """The folders from the root down to this one, both included."""
     entries: tuple[Entry, ...]
-    """Folders first, then files and images, each in natural order."""
+    """Folders first, then files and images, each in natural order. A folder that may be an image,
+    by the names of the planes in it, is there as both."""
     note: str = ""
     """Why the folder cannot be read, or that not all of it is shown; else empty."""
 
@@ -87,7 +92,12 @@ def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
         return Listing(folder, parents, (), f"cannot be read: {error.strerror}")
     names.sort(key=lambda name: natural(_shown(name)))
     entries = [_examine(folder, name, roots) for name in names[:MOST_SHOWN]]
-    entries.sort(key=lambda entry: entry.kind is not Kind.FOLDER)
+    entries += [
+        replace(entry, kind=Kind.IMAGE, detail="folder of planes")
+        for entry in entries
+        if entry.kind is Kind.FOLDER and _holds_planes(entry.path)
+    ]
+    entries.sort(key=lambda entry: (entry.kind is not Kind.FOLDER, natural(entry.name)))
     return Listing(folder, parents, tuple(entries), _note(len(names), is_all=is_all))
 
 
@@ -123,6 +133,17 @@ def _kind(path: str, name: str, roots: Sequence[str]) -> tuple[Kind, str]:
     if is_folder:
         return Kind.FOLDER, ""
     return (Kind.FILE, "") if os.path.isfile(path) else (Kind.REFUSED, "is no regular file")
+
+
+def _holds_planes(folder: str) -> bool:
+    """Tell whether the first names in a folder are planes that differ in numbers only."""
+    try:
+        with os.scandir(folder) as found:
+            names = [entry.name for entry in islice(found, _TASTED)]
+    except OSError:
+        return False
+    planes = [name for name in names if is_plane(name)]
+    return len(planes) > 1 and differ_in_numbers(planes)
 
 
 def _shown(name: str) -> str:
