@@ -40,6 +40,7 @@ expect = playwright.expect
 expect.set_options(timeout=60_000)
 
 PATIENCE_MS = 60_000
+LOST_MS = 20_000
 TO_THE_SERVER_MS = 300
 KEY_MS, PAUSE_MS = 20, 200
 """Nobody types faster, and the grid does not keep up with more."""
@@ -79,11 +80,24 @@ class Pages:
         expect(self.page.get_by_role("heading", level=1, name=title)).to_be_visible()
         self.settle()
 
-    def press(self, name: str | re.Pattern[str]) -> None:
-        """Press a button."""
-        self.page.get_by_test_id("stApp").get_by_role("button", name=name).first.click()
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        """Return a button."""
+        return self.page.get_by_test_id("stApp").get_by_role("button", name=name).first
+
+    def press(self, name: str | re.Pattern[str], until: Locator | None = None) -> None:
+        """Press a button, and once more if what it leads to does not come.
+
+        On a machine that is busy with other things a browser may lose a click.
+        """
+        self.button(name).click()
         self.page.wait_for_timeout(TO_THE_SERVER_MS)
         self.settle()
+        if until is not None:
+            try:
+                expect(until).to_be_visible(timeout=LOST_MS)
+            except AssertionError:
+                self.press(name)
+                expect(until).to_be_visible()
 
 
 class Grid:

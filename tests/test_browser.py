@@ -18,7 +18,8 @@ from workspace import Workspace, small_workspace
 
 import spimpack_tasks
 
-pytestmark = pytest.mark.slow
+# One browser at a time.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def pages(server: UiServer) -> Iterator[Pages]:
 
 
 def open_manifest(pages: Pages) -> None:
-    pages.press("my study")
-    pages.press("manifest.yml")
-    expect(pages.page.get_by_role("heading", level=1, name="Scans")).to_be_visible()
+    pages.press("my study", until=pages.button("manifest.yml"))
+    scans = pages.page.get_by_role("heading", level=1, name="Scans")
+    pages.press("manifest.yml", until=scans)
     pages.settle()
 
 

@@ -11,9 +11,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from imaris_variants import Variant, write_variant
 from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.progress import shows_lines
+from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import bucket_of
 from spimpack_tasks.state.runs import TaskRun
 from spimpack_tasks.state.tally import Tally
@@ -173,3 +175,14 @@ def test_a_bucket_stands_for_its_images(digits: int) -> None:
 
 def test_nobody_looks_at_a_pipe() -> None:
     assert not shows_lines({"TERM": "xterm"})
+
+
+@pytest.mark.parametrize("target", ["a.ome.zarr", "a.ome.tif"])
+def test_a_conversion_by_itself_says_how_far_it_is(tmp_path: Path, target: str) -> None:
+    write_variant(tmp_path / "a.ims", Variant(channels=2))
+    command = [sys.executable, "-m", "spimpack_tasks.cli.main", "convert"]
+    paths = [tmp_path / "a.ims", tmp_path / target]
+    code, shown = run_in_terminal([*command, *paths], dict(os.environ))
+    assert code == ExitCode.OK
+    assert re.search(r"100%.*B/s", shown), shown
+    assert shown.splitlines()[-1].partition("Made ")[2].startswith(str(paths[1]))

@@ -25,6 +25,8 @@ READ_PIXELS = """
 }
 """
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 
 @pytest.fixture
 def pages():

@@ -14,7 +14,12 @@ from spimpack_tasks.cli.verify import ProgressLine
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.readers.formats import examine_source
-from spimpack_tasks.transcoding.alone import CODECS, ConversionRefusedError, convert_alone
+from spimpack_tasks.transcoding.alone import (
+    CODECS,
+    ConversionRefusedError,
+    convert_alone,
+    measure_alone,
+)
 from spimpack_tasks.transcoding.compare import compare_with_source
 from spimpack_tasks.transcoding.convert import count_bytes
 from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
@@ -110,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     threads = arguments.threads or count_threads()
     try:
-        with ByteLine() as line:
+        with ByteLine(measure_alone(source, target)) as line:
             is_new = convert_alone(source, target, request, threads, line.advance)
     except OSError as error:
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}

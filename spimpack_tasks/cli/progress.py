@@ -114,15 +114,16 @@ class RunLine:
 
 
 class ByteLine:
-    """A line that says how many bytes have been worked at, and how fast, for whoever looks."""
+    """A line that says how much of some bytes is done, and how fast, for whoever looks."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int | None) -> None:
+        self.total = total
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
         """Begin to show the line, if somebody looks at it."""
         if shows_lines():
-            self._bar = _make_byte_columns()
+            self._bar = _make_byte_columns(self.total)
         if self._bar is not None:
             self._bar.start()
         return self
@@ -143,27 +144,32 @@ class ByteLine:
             self._bar.advance(self._bar.task_ids[0], amount)
 
 
-def _make_byte_columns() -> Progress | None:
+def _make_byte_columns(total: int | None) -> Progress | None:
     try:
         from rich.console import Console
         from rich.progress import (
             DownloadColumn,
             Progress,
+            TaskProgressColumn,
             TextColumn,
             TimeElapsedColumn,
+            TimeRemainingColumn,
             TransferSpeedColumn,
         )
     except ImportError:
         return None
     bar = Progress(
         TextColumn("Converting"),
+        TaskProgressColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    bar.add_task("", total=None)
+    bar.add_task("", total=total)
     return bar
 
 

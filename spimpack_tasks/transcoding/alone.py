@@ -20,11 +20,13 @@ from spimpack_tasks.transcoding.convert import (
     CONVERTERS,
     ZIPPED,
     choose_codec_for,
+    count_bytes,
     is_result,
     load_converter,
 )
 from spimpack_tasks.transcoding.ome_tiff import COMPRESSIONS, extension_of
 from spimpack_tasks.transcoding.ome_tiff import convert as write_tiff
+from spimpack_tasks.transcoding.ome_tiff import count_bytes as count_bytes_of_tiff
 from spimpack_tasks.transcoding.ome_xml import is_made_from
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.request import NGFF, Job, Request
@@ -99,6 +101,16 @@ def convert_alone(
         _check_is_free(target)
         os.rename(path, target)
     return True
+
+
+def measure_alone(source: str, target: str) -> int | None:
+    """Return the number of bytes that `convert_alone` will tell of, `None` where it refuses."""
+    try:
+        found = _examine(source)
+        count = count_bytes_of_tiff if target.endswith(_TIFFS) else count_bytes
+        return count(found.path, found.format.name)
+    except (SpimpackError, *UNCONVERTIBLE, OSError):
+        return None
 
 
 def _examine(source: str) -> Source:
