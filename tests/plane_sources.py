@@ -12,6 +12,16 @@ import zarr
 SPACING_UM = (4.0, 2.6, 0.5)
 """Along z, y, x."""
 
+ODD_SHAPES = [
+    (1, 1, 1, 1, 1),
+    (1, 1, 1, 40, 50),
+    (1, 2, 2, 33, 31),
+    (1, 1, 33, 20, 20),
+    (2, 1, 65, 9, 17),
+    (1, 1, 16, 64, 64),
+    (1, 1, 100, 30, 3),
+]
+
 
 def compose_voxels(shape, dtype="uint16"):
     """Return voxels in the order t, c, z, y, x, of all values of the type."""

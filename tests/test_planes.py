@@ -129,20 +129,9 @@ def test_every_voxel_of_every_level(tmp_path, name, dtype):
     assert not list(tmp_path.rglob("*.part"))
 
 
-SHAPES = [
-    (1, 1, 1, 1, 1),
-    (1, 1, 1, 40, 50),
-    (1, 2, 2, 33, 31),
-    (1, 1, 33, 20, 20),
-    (2, 1, 65, 9, 17),
-    (1, 1, 16, 64, 64),
-    (1, 1, 100, 30, 3),
-]
-
-
 @pytest.mark.parametrize("ngff", NGFF)
 @pytest.mark.parametrize("codec", ["gzip", "blosc"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", sources.ODD_SHAPES, ids=str)
 def test_odd_sizes(tmp_path, shape, codec, ngff):
     voxels = compose_voxels(shape)
     sources.write_zarr(tmp_path / "a.ome.zarr", voxels)

@@ -104,18 +104,8 @@ def test_an_ome_tiff_is_equal_to_its_source(tmp_path, name):
     assert faults(source, target) == []
 
 
-SHAPES = [
-    (1, 1, 1, 1, 1),
-    (1, 1, 1, 40, 50),
-    (1, 2, 2, 33, 31),
-    (1, 1, 33, 20, 20),
-    (2, 1, 65, 9, 17),
-    (1, 1, 100, 30, 3),
-]
-
-
 @pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", sources.ODD_SHAPES, ids=str)
 def test_odd_sizes_are_no_fault(tmp_path, shape, ending):
     source, target = tmp_path / "planes", tmp_path / f"made{ending}"
     write_folder(source, compose_voxels(shape))

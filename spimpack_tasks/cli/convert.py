@@ -13,7 +13,6 @@ from spimpack_tasks.cli.progress import ByteLine
 from spimpack_tasks.cli.verify import ProgressLine
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.orientation import normalise_orientation
-from spimpack_tasks.readers.formats import examine_source
 from spimpack_tasks.transcoding.alone import (
     CODECS,
     ConversionRefusedError,
@@ -21,7 +20,6 @@ from spimpack_tasks.transcoding.alone import (
     measure_alone,
 )
 from spimpack_tasks.transcoding.compare import compare_with_source
-from spimpack_tasks.transcoding.convert import count_bytes
 from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
 
 if TYPE_CHECKING:
@@ -115,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     threads = arguments.threads or count_threads()
     try:
-        with ByteLine(measure_alone(source, target)) as line:
+        with ByteLine(lambda: measure_alone(source, target)) as line:
             is_new = convert_alone(source, target, request, threads, line.advance)
     except OSError as error:
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
@@ -134,7 +132,7 @@ def _verify(source: str, target: str) -> ExitCode:
     count = 0
     try:
         real = os.path.realpath(source)
-        line = ProgressLine(count_bytes(real, examine_source(real, source).format.name))
+        line = ProgressLine(measure_alone(source, target) or 0)
         for fault in compare_with_source(real, target, line.advance):
             line.clear()
             print(f"{target}: {fault}")

@@ -19,7 +19,7 @@ from spimpack_tasks.state.runs import read_new_tasks
 from spimpack_tasks.state.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -116,14 +116,14 @@ class RunLine:
 class ByteLine:
     """A line that says how much of some bytes is done, and how fast, for whoever looks."""
 
-    def __init__(self, total: int | None) -> None:
-        self.total = total
+    def __init__(self, measure: Callable[[], int | None]) -> None:
+        self.measure = measure
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
         """Begin to show the line, if somebody looks at it."""
         if shows_lines():
-            self._bar = _make_byte_columns(self.total)
+            self._bar = _make_byte_columns(self.measure())
         if self._bar is not None:
             self._bar.start()
         return self

@@ -20,12 +20,14 @@ def lack_of_room(dataset: Dataset, plan_id: str, store: Store) -> Problem | None
 
     What was made of a source already is not made again, or takes the place of what was.
     """
+    backend, settings = load_backend(dataset.backend), split_settings(dataset.backend)[1]
+    if not backend.makes:
+        return None
     if store.current_plan_id() == plan_id:
         return None  # it was begun, and what is half made takes room
     folder = nearest_directory(store.output_dir)
     if folder is None:
         return None
-    backend, settings = load_backend(dataset.backend), split_settings(dataset.backend)[1]
     free = shutil.disk_usage(folder).free
     needs = {asset.source: backend.least_room(asset, settings) for asset in dataset.assets}
     if sum(needs.values()) <= free:

@@ -69,6 +69,18 @@ class Level:
     """Whether blocks are best read in their order, by one thread."""
 
 
+def level_of_array(array: Any, axes: tuple[str, ...], caveat: str = "") -> Level:
+    """Return a level whose voxels are an array of zarr."""
+    return Level(
+        axes=axes,
+        shape=array.shape,
+        dtype=array.dtype,
+        block=array.chunks,
+        read=lambda index: array[index],
+        caveat=caveat,
+    )
+
+
 class OpenLevels(Protocol):
     """Opens the levels of one format, the full one first, for as long as the context lasts."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.readers.base import load_library
 from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory, read_store
 from spimpack_tasks.readers.zipped_ome_zarr import open_archive
-from spimpack_tasks.sources.base import Level
+from spimpack_tasks.sources.base import Level, level_of_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,10 +47,4 @@ def _open_level(zarr: Any, store: Any, name: str, axes: tuple[str, ...]) -> Leve
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of metadata that zarr finds unusual
         array = zarr.open_array(store, path=name, mode="r")
-    return Level(
-        axes=axes,
-        shape=array.shape,
-        dtype=array.dtype,
-        block=array.chunks,
-        read=lambda index: array[index],
-    )
+    return level_of_array(array, axes)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.readers.base import check_regular, load_library
-from spimpack_tasks.sources.base import Level
+from spimpack_tasks.sources.base import Level, level_of_array
 from spimpack_tasks.sources.rows import flat_index, level_of_rows
 
 if TYPE_CHECKING:
@@ -46,14 +46,7 @@ def _open_level(file: Any, series: Any, number: int, level: Any) -> Level:
         return replace(_level_of_pages(file, level, axes), caveat=caveat)
     zarr = load_library("zarr")
     array = zarr.open_array(series.aszarr(level=number), mode="r")
-    return Level(
-        axes=axes,
-        shape=array.shape,
-        dtype=array.dtype,
-        block=array.chunks,
-        read=lambda index: array[index],
-        caveat=caveat,
-    )
+    return level_of_array(array, axes, caveat)
 
 
 def _level_of_pages(file: Any, level: Any, axes: tuple[str, ...]) -> Level:
