@@ -29,6 +29,7 @@ MAX_VALUES = 2_000_000
 MAX_ALIASED_VALUES = 100_000
 """What aliases stand for, added up. They cost nothing to write, but every reader walks them all."""
 
+_TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 _TAG = "tag:yaml.org,2002:"
 _KEPT_AS_TEXT = {_TAG + "timestamp", _TAG + "value"}
 
@@ -69,20 +70,42 @@ def load_yaml(text: str, file: str, report: Report) -> Document:
     import yaml
 
     document = Document(file)
+    builder = _Builder(document, report)
     try:
         # The C parser is five times as fast; wheels have it, a source build may not.
         events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        document.data = _Builder(document, report).build(events)
+        document.data = builder.build(builder.follow(events))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        message = f"is not valid YAML: {error.problem or error.context}"
-        report.add(Problem("yaml.syntax", Place(file, line, column), "", message))
+        line, column, end = (mark.line + 1, mark.column + 1, mark.index) if mark else (1, 1, 0)
+        if _count_opened(text[builder.parsed : end]) > MAX_DEPTH:
+            report.add(Problem("yaml.depth", Place(file, line, column), "", _TOO_DEEP))
+        else:
+            message = f"is not valid YAML: {error.problem or error.context}"
+            report.add(Problem("yaml.syntax", Place(file, line, column), "", message))
     except yaml.reader.ReaderError as error:
         report.add(_character_problem(text, file, error))
     except _RefusedError as refused:
         report.add(refused.problem)
     return document
+
+
+def _count_opened(text: str) -> int:
+    """Count the lists and mappings that open in `text`.
+
+    The C parser reads on behind its last event to find out whether a key begins there. It has a
+    limit of its own for the depth, so it may give up before this module has seen how deep it goes.
+    """
+    import yaml
+
+    opening = yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken
+    count = 0
+    try:
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            count += isinstance(token, opening)
+    except yaml.YAMLError:
+        pass  # the caller reports what is wrong
+    return count
 
 
 def _character_problem(text: str, file: str, error: Any) -> Problem:
@@ -115,6 +138,13 @@ class _Builder:
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.count = 0
         self.aliased = 0
+        self.parsed = 0
+        """The characters of the text that the events so far stand for."""
+
+    def follow(self, events: Iterator[Any]) -> Iterator[Any]:
+        for event in events:
+            self.parsed = event.end_mark.index
+            yield event
 
     def build(self, events: Iterator[Any]) -> Any:
         data, documents = None, 0
@@ -132,7 +162,7 @@ class _Builder:
         before = self.count
         self._grow(1, event)
         if len(path) > MAX_DEPTH:
-            self._refuse(event, "yaml.depth", f"is nested deeper than {MAX_DEPTH} levels", "")
+            self._refuse(event, "yaml.depth", _TOO_DEEP, "")
         if isinstance(event, self.yaml.AliasEvent):
             return self._alias(event)
         tag = event.tag
