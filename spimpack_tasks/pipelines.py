@@ -141,6 +141,7 @@ def package(
     if seal is not None and not checksum and not has_lists(Store(options.output_dir)):
         return Outcome.of_nothing(seal.groups)
     draft = make_draft(options)
+    draft.store.forget_damaged_plan(draft.plan_id)
     refusal = draft.refusal()
     if refusal is not None:
         raise refusal

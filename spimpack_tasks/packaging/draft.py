@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Report
+from spimpack_tasks.errors import (
+    ConflictError,
+    InputError,
+    Place,
+    Problem,
+    Report,
+    SpimpackError,
+    SupersededError,
+)
 from spimpack_tasks.model.plan import Dataset, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.headers import Headers
@@ -89,12 +97,14 @@ class Draft:
         ------
         InputError
             The inputs are refused.
+        SupersededError
+            The saved plan is lost or damaged, and this process has not read the inputs.
         """
-        if self._plan is None and self.store.has_plan(self.plan_id):
-            self._plan = self.store.load_plan(self.plan_id)
+        if self._plan is None:
+            self._plan = self.store.find_plan(self.plan_id)
         if self._plan is None:
             if self.dataset is None:
-                raise InputError(self.report)
+                raise self._loss()
             paths = self.paths.build(self.dataset.assets)
             self._plan = make_plan(self.dataset, self.plan_id, self.options.output_dir, paths)
         return self._plan
@@ -111,9 +121,18 @@ class Draft:
         if self._plan is not None and not self._parts:
             self._parts = parts_of(self._plan)
         if name not in self._parts:
-            found = () if self._plan else self.store.load_plan(self.plan_id, name).outputs
-            self._parts[name] = list(found)
+            found = None if self._plan else self.store.find_part(self.plan_id, name)
+            if found is None and self._plan is None:
+                raise self._loss()
+            self._parts[name] = list(found.outputs) if found else []
         return self._parts[name]
+
+    def _loss(self) -> SpimpackError:
+        """Return why there is no plan."""
+        if self.report.errors or not self.store.has_plan(self.plan_id):
+            return InputError(self.report)
+        message = "the plan in .spimpack is damaged; run it again from the manifest"
+        return SupersededError(message)
 
     def before(self) -> Sweep:
         """Return how the disk stood when conflicts were looked for; it is not kept any longer."""

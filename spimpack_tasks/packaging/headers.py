@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError
+from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.readers.base import read_header
 from spimpack_tasks.readers.formats import SourceRefusedError, write_stamp
 
@@ -84,13 +85,7 @@ class Headers:
         return HeaderFacts(*entry[1:]) if entry and entry[0] == stamp else _read_facts(source)
 
     def _load(self) -> dict[str, list[Any]]:
-        try:
-            with open(self.store.path(HEADERS_FILE), encoding="utf-8") as file:
-                data = json.load(file)
-        except (OSError, ValueError):
-            return {}
-        known: dict[str, list[Any]] = data["sources"] if data.get("version") == VERSION else {}
-        return known
+        return read_json(self.store.path(HEADERS_FILE), _entries_of, {})
 
     def text(self) -> str:
         """Return what is to be kept, as JSON; empty if there is nothing.
@@ -104,6 +99,10 @@ class Headers:
         }
         data = {"version": VERSION, "sources": kept}
         return json.dumps(data, sort_keys=True) if kept else ""
+
+
+def _entries_of(data: dict[str, Any]) -> dict[str, list[Any]]:
+    return dict(data["sources"]) if data["version"] == VERSION else {}
 
 
 def _read_facts(source: Source) -> HeaderFacts:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.model.entities import PATH_PATTERN
 
 if TYPE_CHECKING:
@@ -48,13 +49,11 @@ class PathBuilder:
     @cached_property
     def templates(self) -> dict[str, str]:
         """Templates by the names of the entities, the suffix and the extension."""
-        try:
-            with open(self.store.path(PATHS_FILE), encoding="utf-8") as file:
-                data = json.load(file)
-        except (OSError, ValueError):
-            return {}
-        known: dict[str, str] = data["templates"] if data.get("pattern") == PATH_PATTERN else {}
-        return known
+        return read_json(self.store.path(PATHS_FILE), _templates_of, {})
+
+
+def _templates_of(data: dict[str, Any]) -> dict[str, str]:
+    return dict(data["templates"]) if data["pattern"] == PATH_PATTERN else {}
 
 
 def _ask_pybids(entities: list[str], suffix: str, extension: str) -> str:

@@ -111,11 +111,11 @@ class Facts:
 def gather_facts(store: Store) -> Facts:
     """Return what there is to say of a dataset that has a current plan."""
     plan_id = store.current_plan_id()
-    backend = store.load_plan(plan_id, "dataset").backend
+    plan = store.load_plan(plan_id)
+    backend = plan.backend
     draft = find_draft(Options("", store.output_dir, backend), plan_id)
     sweep = draft.sweep()
     changes = find_changes(draft, sweep)
-    plan = draft.plan()
     deviations = list(verify_fast(store))
     images = _images(store, plan, changes, deviations)
     run = read_last_run(store)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Severity
+from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.state.verify import Fault
 
@@ -89,15 +89,18 @@ def problems_of_validator(validation: ValidationReport | None) -> Iterator[Repor
 
 def problems_of_inputs(store: Store, plan_id: str) -> Iterator[ReportedProblem]:
     """Yield the warnings that validation of the inputs gave when a plan was made."""
-    try:
-        with open(store.path("validated", plan_id), encoding="utf-8") as file:
-            problems: list[dict[str, Any]] = json.load(file)
-    except FileNotFoundError:
-        return
-    for problem in problems:
-        numbers = (str(problem[name] or "") for name in ("line", "column"))
-        place = ":".join(filter(None, [problem["file"], *numbers]))
-        hint = f"; {problem['hint']}" if problem["hint"] else ""
-        message = f"{problem['message']}{hint}"
-        severity = Severity(problem["severity"])
-        yield ReportedProblem(INPUTS, severity, problem["code"], problem["key"], place, message)
+    nothing: list[ReportedProblem] = []
+    yield from read_json(store.path("validated", plan_id), _reported, nothing)
+
+
+def _reported(problems: list[dict[str, Any]]) -> list[ReportedProblem]:
+    return [_report_input(problem) for problem in problems]
+
+
+def _report_input(problem: dict[str, Any]) -> ReportedProblem:
+    numbers = (str(problem[name] or "") for name in ("line", "column"))
+    place = ":".join(filter(None, [problem["file"], *numbers]))
+    hint = f"; {problem['hint']}" if problem["hint"] else ""
+    message = f"{problem['message']}{hint}"
+    severity = Severity(problem["severity"])
+    return ReportedProblem(INPUTS, severity, problem["code"], problem["key"], place, message)

@@ -18,10 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.digests import DigestLog, checksum_line
 from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.model.plan import Kind, bucket_of
 from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.publish import Failure
@@ -73,11 +74,10 @@ Records = dict[str, Record]
 
 def read_records(store: Store, bucket: str) -> Records:
     """Return the checksums of the images of one bucket of assets."""
-    try:
-        with open(store.path(_FOLDER, f"{bucket}.json"), encoding="utf-8") as file:
-            data = json.load(file)
-    except FileNotFoundError:
-        return {}
+    return read_json(store.path(_FOLDER, f"{bucket}.json"), _records_of, {})
+
+
+def _records_of(data: dict[str, list[Any]]) -> Records:
     return {path: Record(*values) for path, values in data.items()}
 
 

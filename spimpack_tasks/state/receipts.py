@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step, bucket_of
 
 if TYPE_CHECKING:
@@ -62,21 +63,15 @@ def receipts_name(output: Output) -> str:
 
 def read_receipts(store: Store, name: str) -> Receipts:
     """Return the receipts in one file, none where there is no such file."""
-    data = _load(_file(store, name))
+    return read_json(_file(store, name), _receipts_of, {})
+
+
+def _receipts_of(data: dict[str, list[str]]) -> Receipts:
     return {path: Receipt(KINDS[kind], *rest) for path, (kind, *rest) in data.items()}
 
 
 def _file(store: Store, name: str) -> str:
     return store.path("receipts", f"{name}.json")
-
-
-def _load(path: str) -> dict[str, list[str]]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            data: dict[str, list[str]] = json.load(file)
-    except FileNotFoundError:
-        return {}
-    return data
 
 
 def images_made_from(store: Store, source: str, stamp: str) -> Iterator[tuple[str, Receipt]]:
@@ -94,7 +89,7 @@ def images_made_from(store: Store, source: str, stamp: str) -> Iterator[tuple[st
 def recorded_paths(store: Store) -> Iterator[str]:
     """Yield the path of every output on record."""
     for name in receipt_names(store):
-        yield from _load(_file(store, name))
+        yield from read_json(_file(store, name), dict, {})
 
 
 def receipt_names(store: Store) -> list[str]:

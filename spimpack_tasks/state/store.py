@@ -22,13 +22,14 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import SupersededError
+from spimpack_tasks.errors import SpimpackError, SupersededError
 from spimpack_tasks.files.atomic import discard, write_atomically, write_new
+from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Output, Plan, Step, bucket_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,24 @@ _values = attrgetter(*(field.name for field in fields(Output)))
 
 DATASET_PART = "dataset"
 """The part of a plan that is of no single image; the others are named by their buckets."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One file of a saved plan."""
+
+    backend: str
+    parts: tuple[str, ...]
+    """The names of all parts of the plan; nothing in plans of early versions."""
+    outputs: tuple[Output, ...]
+
+
+def _part_of(data: dict[str, Any]) -> _Part:
+    outputs = (
+        Output(path, _STEPS[step], KINDS[kind], *rest)
+        for path, step, kind, *rest in data["outputs"]
+    )
+    return _Part(data["backend"], tuple(data.get("parts", ())), tuple(outputs))
 
 
 def parts_of(plan: Plan) -> dict[str, list[Output]]:
@@ -73,13 +92,23 @@ class Store:
     @contextmanager
     def lock(self, name: str, *, shared: bool = False) -> Iterator[None]:
         """Hold a lock of the state directory; the kernel frees it if the process dies."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self.path("locks", name), flags, 0o666)
+        descriptor = self._open_lock(name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+
+    def _open_lock(self, name: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(self.path("locks", name), flags, 0o666)
+        except FileNotFoundError:
+            # Git keeps no empty folder, and people tidy up.
+            if not os.path.isdir(self.output_dir):
+                raise
+        self.create()
+        return os.open(self.path("locks", name), flags, 0o666)
 
     def is_busy(self) -> bool:
         """Tell whether a process holds a lock just now; nothing is written, nobody is kept."""
@@ -110,7 +139,7 @@ class Store:
         with self.lock(name):
             place = Workplace(self, self.path("tmp", name))
             place.clear()
-            os.mkdir(place.folder)
+            os.makedirs(place.folder)
             try:
                 yield place
             finally:
@@ -149,7 +178,7 @@ class Store:
         try:
             with open(self.path("current"), encoding="ascii") as file:
                 return file.read().strip()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
             return ""
 
     def current_since(self) -> str:
@@ -186,36 +215,88 @@ class Store:
     def _save(self, plan: Plan, place: Workplace) -> None:
         temporary = place.temporary()
         os.mkdir(temporary)
-        for name, outputs in parts_of(plan).items():
-            data = {"backend": plan.backend, "outputs": [_values(output) for output in outputs]}
+        parts = parts_of(plan)
+        names = sorted(parts)
+        for name, outputs in parts.items():
+            data = {
+                "backend": plan.backend,
+                "parts": names,
+                "outputs": [_values(output) for output in outputs],
+            }
             text = json.dumps(data, ensure_ascii=False)
             write_new(os.path.join(temporary, f"{name}.json"), text.encode())
+        os.makedirs(self.path("plan"), exist_ok=True)
         os.rename(temporary, self.path("plan", plan.plan_id))
 
-    def load_plan(self, plan_id: str, part: str | None = None) -> Plan:
-        """Return a saved plan, or only a part of it."""
-        folder = self.path("plan", plan_id)
-        names = [f"{part}.json"] if part else sorted(os.listdir(folder))
-        outputs: list[Output] = []
-        backend = ""
-        for name in names:
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                data: dict[str, Any] = json.load(file)
-            backend = data["backend"]
-            outputs.extend(
-                Output(path, _STEPS[step], KINDS[kind], *rest)
-                for path, step, kind, *rest in data["outputs"]
+    def find_plan(self, plan_id: str) -> Plan | None:
+        """Return a saved plan, `None` where there is none or a part of it is lost or damaged."""
+        first = self._read_part(plan_id, DATASET_PART)
+        if first is None:
+            return None
+        outputs = [*first.outputs]
+        for name in first.parts or self._listed_parts(plan_id):
+            if name != DATASET_PART:
+                part = self._read_part(plan_id, name)
+                if part is None:
+                    return None
+                outputs.extend(part.outputs)
+        return Plan(plan_id, first.backend, tuple(outputs))
+
+    def _listed_parts(self, plan_id: str) -> list[str]:
+        names = os.listdir(self.path("plan", plan_id))
+        return sorted(name.removesuffix(".json") for name in names)
+
+    def load_plan(self, plan_id: str) -> Plan:
+        """Return a saved plan.
+
+        Raises
+        ------
+        SpimpackError
+            There is no such plan, or a part of it is lost or damaged.
+        """
+        plan = self.find_plan(plan_id)
+        if plan is None:
+            message = (
+                f"the record of the dataset ({self.root}) is damaged; package the dataset again, "
+                "and what is right is kept"
             )
-        return Plan(plan_id, backend, tuple(outputs))
+            raise SpimpackError(message)
+        return plan
+
+    def find_part(self, plan_id: str, name: str) -> Plan | None:
+        """Return a part of a saved plan, without outputs where the plan has no such part.
+
+        `None` stands for a part that is lost or damaged.
+        """
+        part = self._read_part(plan_id, name)
+        if part is None:
+            first = self._read_part(plan_id, DATASET_PART)
+            if first is None or name in (first.parts or self._listed_parts(plan_id)):
+                return None
+            return Plan(plan_id, first.backend, ())
+        return Plan(plan_id, part.backend, part.outputs)
+
+    def _read_part(self, plan_id: str, name: str) -> _Part | None:
+        return read_json(self.path("plan", plan_id, f"{name}.json"), _part_of, None)
+
+    def forget_damaged_plan(self, plan_id: str) -> None:
+        """Delete a saved plan of which a part is lost or damaged, so that it is saved anew."""
+        if not self.has_plan(plan_id) or self.find_plan(plan_id) is not None:
+            return
+        with self.workplace("writers") as place:
+            temporary = place.temporary()
+            os.rename(self.path("plan", plan_id), temporary)
+            discard(temporary)
 
     def forget_other_plans(self, plan_id: str, place: Workplace) -> None:
         """Delete the saved plans and reports but those of `plan_id`."""
         for kind in ("plan", "validated"):
-            for name in os.listdir(self.path(kind)):
-                if name != plan_id:
-                    temporary = place.temporary()
-                    os.rename(self.path(kind, name), temporary)
-                    discard(temporary)
+            with suppress(FileNotFoundError):
+                for name in os.listdir(self.path(kind)):
+                    if name != plan_id:
+                        temporary = place.temporary()
+                        os.rename(self.path(kind, name), temporary)
+                        discard(temporary)
 
 
 class Workplace:

@@ -117,7 +117,7 @@ class DatasetTask(luigi.Task):
     def _work_out(cls, options: Options) -> str:
         """Return the identity of the plan of these options."""
         if not DatasetTask._is_being_made or options not in DatasetTask._worked_out:
-            plan_id = (find_seal(options) or make_draft(options)).plan_id
+            plan_id = (find_seal(options) or _make_sound_draft(options)).plan_id
             DatasetTask._worked_out = {options: plan_id}
         return DatasetTask._worked_out[options]
 
@@ -171,6 +171,13 @@ class DatasetTask(luigi.Task):
         is_other = self.store.current_plan_id() not in {"", self.plan_id}
         superseded = is_other and self.store.current_since() != self.draft.current_before
         return ExitCode.SUPERSEDED if superseded else None
+
+
+def _make_sound_draft(options: Options) -> Draft:
+    """Return what the inputs come to; a saved plan of them that is damaged is forgotten."""
+    draft = make_draft(options)
+    draft.store.forget_damaged_plan(draft.plan_id)
+    return draft
 
 
 def _options(values: dict[str, Any]) -> Options:
