@@ -140,9 +140,15 @@ def _verdict(finding: Finding) -> Verdict:
     if finding.output.step is Step.SOURCES and finding.status is Status.NEW:
         return Verdict.CHANGED
     # Made from other inputs, although what comes out of them is on disk already.
-    if finding.status is Status.EQUAL and finding.receipt:
+    if finding.status is Status.EQUAL and _is_made_from_others(finding):
         return Verdict.CHANGED
     return _VERDICTS[finding.status]
+
+
+def _is_made_from_others(finding: Finding) -> bool:
+    """Tell whether an output was made from other inputs, and not just copied or moved since."""
+    receipt = finding.receipt
+    return bool(receipt and receipt.fingerprint != finding.output.fingerprint)
 
 
 def _asset_change(root: str, findings: list[Finding]) -> Change:
@@ -170,8 +176,13 @@ def _reasons(root: str, finding: Finding) -> Iterator[str]:
         yield f"{output.path} changed its text"
     elif status is Status.CHANGED and output.step is Step.SIDECARS:
         yield from _field_reasons(os.path.join(root, output.path), output.text)
-    elif output.step is Step.ASSETS and status in {Status.CHANGED, Status.EQUAL} and receipt:
+    elif output.step is Step.ASSETS and receipt and _is_remade(finding):
         yield _image_reason(output, receipt)
+
+
+def _is_remade(finding: Finding) -> bool:
+    is_equal = finding.status is Status.EQUAL and _is_made_from_others(finding)
+    return finding.status is Status.CHANGED or is_equal
 
 
 def _image_reason(output: Output, receipt: Receipt) -> str:

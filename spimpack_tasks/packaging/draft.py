@@ -23,7 +23,8 @@ from spimpack_tasks.errors import (
     SpimpackError,
     SupersededError,
 )
-from spimpack_tasks.model.plan import Dataset, Table
+from spimpack_tasks.files.annex import content_command
+from spimpack_tasks.model.plan import Dataset, Kind, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
@@ -355,6 +356,9 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
         return Problem("conflict.folder", folder, "", message, "make it a real folder")
     if options.overwrite:
         return None
+    if finding.output.kind is not Kind.LINK and (command := content_command(path)):
+        message = "is a link of git-annex, and its content is not here"
+        return Problem("conflict.altered", place, "", message, f"get it with: {command}")
     if finding.status is Status.ALTERED:
         message = "was changed since it was written"
         hint = "move the change into the inputs, or use --overwrite to lose it"

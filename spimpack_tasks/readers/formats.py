@@ -11,6 +11,7 @@ import os
 import stat
 from dataclasses import dataclass
 
+from spimpack_tasks.files.annex import LONGEST_POINTER, content_command
 from spimpack_tasks.readers.plane_names import (
     UnclearPlanesError,
     list_planes,
@@ -238,12 +239,27 @@ def write_stamp(size: int, mtime_ns: int) -> str:
 def _examine_file(path: str, form: SourceFormat, status: os.stat_result) -> Source:
     if status.st_size == 0:
         raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
+    if status.st_size <= LONGEST_POINTER:
+        _refuse_pointer(path)
     extension = form.extension
     if form.beginnings:
         magic = _read_magic(path, form)
         if form.name == "OME-TIFF":
             extension = _TIFF_MAGIC[magic]
     return Source(path, form, extension, status.st_size, status.st_mtime_ns)
+
+
+def _refuse_pointer(path: str) -> None:
+    """Refuse a short text that stands for a file whose content is elsewhere."""
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(LONGEST_POINTER)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    command = content_command(path, beginning)
+    if command:
+        message = f"{path!r} is a pointer, and its content is not here"
+        raise SourceRefusedError("source.missing", message, f"get it with: {command}")
 
 
 def _read_magic(path: str, form: SourceFormat) -> bytes:
@@ -277,6 +293,10 @@ def _unreadable(path: str, error: OSError | ValueError) -> SourceRefusedError:
 
 def _missing(path: str) -> SourceRefusedError:
     if os.path.islink(path):
+        command = content_command(path)
+        if command:
+            message = f"{path!r} is a link of git-annex, and its content is not here"
+            return SourceRefusedError("source.missing", message, f"get it with: {command}")
         message = f"{path!r} is a link to {os.readlink(path)!r}, which does not exist"
         return SourceRefusedError("source.missing", message, "mend the link")
     return SourceRefusedError("source.missing", f"{path!r} does not exist", "check the path")

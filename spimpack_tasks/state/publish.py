@@ -21,6 +21,7 @@ from spimpack_tasks.files.blocks import find_block, replace_block
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
+from spimpack_tasks.state.content import content_of, evidence_beside, holds_record
 from spimpack_tasks.state.receipts import (
     Receipt,
     read_receipts,
@@ -135,7 +136,7 @@ class _Publisher:
             if status is Status.RIGHT:
                 return None
             if status is Status.EQUAL:
-                self.receipts[output.path] = self._receipt(output, f"{self.root}/{output.path}")
+                self.receipts[output.path] = self._adopt(output, receipt)
                 return None
             if status is Status.BLOCKED or (status in CONFLICTS and not self.overwrite):
                 reason = f"is {status.value}: not written by us as it is, so it is left alone"
@@ -187,12 +188,27 @@ class _Publisher:
         else:
             self.receipts[path] = item.receipt
 
+    def _adopt(self, output: Output, receipt: Receipt | None) -> Receipt:
+        """Return the receipt of an output that is right, but not on record as it is."""
+        path = f"{self.root}/{output.path}"
+        adopted = self._receipt(output, path)
+        if output.kind is Kind.BLOCK:
+            return adopted
+        return replace(adopted, evidence=evidence_beside(path, receipt))
+
     def _receipt(self, output: Output, path: str) -> Receipt:
         text = output.text.encode()
         evidence = digest(text) if output.kind is Kind.BLOCK else evidence_of(path)
         sha256 = digest(text) if output.kind is not Kind.IMAGE else ""
+        content = content_of(path) if output.kind is Kind.IMAGE else ""
         return Receipt(
-            output.kind, output.fingerprint, evidence, sha256, output.source, output.stamp
+            output.kind,
+            output.fingerprint,
+            evidence,
+            sha256,
+            output.source,
+            output.stamp,
+            content=content,
         )
 
     def _fail(self, output: Output, error: OSError) -> None:
@@ -226,12 +242,13 @@ def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
     """Remove one output; tell whether it is gone."""
     root = place.store.output_dir
     absolute = f"{root}/{path}"
-    there = evidence_of(absolute)
+    there = evidence_beside(absolute, receipt)
     if there and receipt.kind is Kind.BLOCK:
         return _remove_block(place, path, absolute)
     if there and there not in {receipt.evidence, receipt.next_evidence}:
         touched_only = there.startswith("file") and receipt.kind is Kind.TEXT
-        if not (touched_only and digest(read_file(absolute)) == receipt.sha256):
+        is_text = touched_only and digest(read_file(absolute)) == receipt.sha256
+        if not is_text and not holds_record(absolute, there, receipt):
             return False
     remove(root, path, place.temporary())
     return True

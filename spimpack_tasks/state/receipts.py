@@ -41,6 +41,8 @@ class Receipt:
     """Size and modification time of the source when it was packaged."""
     next_fingerprint: str = ""
     next_evidence: str = ""
+    content: str = ""
+    """What `state.content` says of a directory; empty for files, and in early receipts."""
 
     @property
     def is_data(self) -> bool:

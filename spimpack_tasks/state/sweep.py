@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of, is_still
 from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.state.content import evidence_beside, holds_record
 from spimpack_tasks.state.receipts import read_receipts, receipt_names, receipts_name
 
 if TYPE_CHECKING:
@@ -67,20 +68,36 @@ class Finding:
 def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches) -> Status:
     """Say how one output stands."""
     path = f"{root}/{output.path}"
-    there = evidence_of(path)
+    there = evidence_beside(path, receipt)
     if output.kind is Kind.BLOCK:
         return _inspect_block(path, there, output, receipt)
     if not there:
         return _inspect_nothing(root, output, receipt)
-    if receipt and there == receipt.evidence:
-        equal = receipt.fingerprint == output.fingerprint
-        return Status.RIGHT if equal else _changed(output, path, receipt, matches)
-    if receipt and there == receipt.next_evidence:
+    if receipt and there == receipt.next_evidence != receipt.evidence:
         equal = receipt.next_fingerprint == output.fingerprint
         return Status.EQUAL if equal else Status.CHANGED
-    if _is_as_planned(output, path, there, matches):
+    if receipt and (there == receipt.evidence or holds_record(path, there, receipt)):
+        return _inspect_ours(output, path, there, receipt, matches)
+    if not _is_known_to_differ(receipt, output) and _is_as_planned(output, path, there, matches):
         return Status.EQUAL
     return _inspect_other(path, there, output, receipt)
+
+
+def _inspect_ours(
+    output: Output, path: str, there: str, receipt: Receipt, matches: Matches
+) -> Status:
+    """What we wrote is there, if not in the very same place."""
+    if receipt.fingerprint != output.fingerprint:
+        return _changed(output, path, receipt, matches)
+    return Status.RIGHT if there == receipt.evidence else Status.EQUAL
+
+
+def _is_known_to_differ(receipt: Receipt | None, output: Output) -> bool:
+    """Tell whether what was recorded of a directory decides that it is not what was written.
+
+    A backend knows its image by a mark in it, which says nothing of the files beside the mark.
+    """
+    return bool(receipt and receipt.content and receipt.fingerprint == output.fingerprint)
 
 
 def _inspect_nothing(root: str, output: Output, receipt: Receipt | None) -> Status:

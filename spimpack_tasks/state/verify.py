@@ -18,12 +18,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import printable
+from spimpack_tasks.files.annex import is_annexed
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.digests import DigestLog
-from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.checksums import read_all_records
+from spimpack_tasks.state.content import evidence_beside, holds_record
 from spimpack_tasks.state.receipts import read_all_receipts
 from spimpack_tasks.state.sweep import digest, read_file
 
@@ -155,15 +156,15 @@ def _verify_content(
 def _verify(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
     """Yield what can be said of one output without reading an image."""
     try:
-        yield from _verify_output(root, path, receipt)
-        yield from _verify_source(root, path, receipt)
+        found = list(_verify_output(root, path, receipt))
+        yield from found or _verify_source(root, path, receipt)
     except OSError as error:
         yield _unreadable(path, error)
 
 
 def _verify_output(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
     absolute = f"{root}/{path}"
-    there = evidence_of(absolute)
+    there = evidence_beside(absolute, receipt)
     if receipt.kind is Kind.SEED or (there and there in {receipt.evidence, receipt.next_evidence}):
         return
     if not there:
@@ -175,8 +176,14 @@ def _verify_output(root: str, path: str, receipt: Receipt) -> Iterator[Deviation
         yield Deviation(path, Fault.REPLACED, f"is a {_word(there)}")
     elif _word(there) == "link":
         yield Deviation(path, Fault.RETARGETED, there.removeprefix("link "))
-    elif receipt.kind is not Kind.TEXT or digest(read_file(absolute)) != receipt.sha256:
+    elif not _has_same_content(absolute, there, receipt):
         yield Deviation(path, Fault.ALTERED)
+
+
+def _has_same_content(path: str, there: str, receipt: Receipt) -> bool:
+    if receipt.kind is Kind.TEXT:
+        return digest(read_file(path)) == receipt.sha256
+    return holds_record(path, there, receipt)
 
 
 def _word(evidence: str) -> str:
@@ -190,21 +197,34 @@ def _same_block(path: str, receipt: Receipt) -> bool:
 
 
 def _verify_source(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
-    if not receipt.source or not _needs_source(f"{root}/{path}", receipt):
+    if not receipt.source or not os.path.lexists(f"{root}/{path}"):
         return
-    now = stamp_text(receipt.source)
+    source = _linked_source(f"{root}/{path}", receipt)
+    if not source:
+        return
+    now = stamp_text(source)
     if not now:
-        yield Deviation(path, Fault.SOURCE_GONE, receipt.source)
+        yield Deviation(path, Fault.SOURCE_GONE, source)
     elif now != receipt.stamp:
-        yield Deviation(path, Fault.SOURCE_CHANGED, receipt.source)
+        yield Deviation(path, Fault.SOURCE_CHANGED, source)
 
 
-def _needs_source(path: str, receipt: Receipt) -> bool:
-    """Tell whether an image is made of links; a copy or a hard link stands on its own."""
+def _linked_source(path: str, receipt: Receipt) -> str:
+    """Return where the links of an image lead, empty for a copy or a hard link.
+
+    The dataset may have been moved, with the sources or without: what counts is where the links
+    lead now.
+    """
     if _word(receipt.evidence) == "link":
-        return True
-    is_directory = _word(receipt.evidence) == "directory"
-    return is_directory and any(os.path.islink(f"{path}/{name}") for name in _METADATA)
+        folder = os.path.realpath(os.path.dirname(path))
+        return os.path.normpath(os.path.join(folder, os.readlink(path)))
+    if _word(receipt.evidence) == "directory":
+        for name in _METADATA:
+            inner = f"{path}/{name}"
+            if os.path.islink(inner) and not is_annexed(inner):
+                folder = os.path.dirname(os.readlink(inner))
+                return os.path.normpath(os.path.join(os.path.realpath(path), folder))
+    return ""
 
 
 def _extra(root: str, receipts: Receipts) -> Iterator[Deviation]:

@@ -1,0 +1,117 @@
+"""Tells whether an output holds what was recorded where its inode or its time is another.
+
+Datasets are copied, moved to other disks, cloned and saved by DataLad. None of these changes the
+content, but inodes, times and links change. So the content decides: of a directory its names,
+sizes, links and metadata; of an OME-TIFF that was made here, its size, its first directory and its
+last tile; of an image that is a copy, its bytes beside those of the source.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from filecmp import cmp
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.annex import annexed_size, is_annexed
+from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.readers.formats import stamp_text
+from spimpack_tasks.transcoding.ome_xml import is_made_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.state.receipts import Receipt
+
+ZARR_METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
+
+
+def evidence_beside(path: str, receipt: Receipt | None) -> str:
+    """Return the evidence of a path; git-annex may have put a link to the content at its place."""
+    there = evidence_of(path)
+    if receipt and receipt.is_data and there.startswith("link ") and is_annexed(path):
+        return evidence_of(os.path.realpath(path)) or there
+    return there
+
+
+def content_of(path: str) -> str:
+    """Return a digest of what a directory holds, empty where `path` is none.
+
+    It covers the name of each file, its size or the text of its link, and the bytes of Zarr
+    metadata. Chunks are not read: there may be a million of them.
+
+    Raises
+    ------
+    OSError
+        A folder or metadata cannot be read.
+    """
+    if os.path.islink(path) or not os.path.isdir(path):
+        return ""
+    digest = blake2b(digest_size=16)
+    for line in _lines(path):
+        digest.update(line)
+    return digest.hexdigest()
+
+
+def _lines(root: str) -> Iterator[bytes]:
+    """Yield what is said of each file, in the order of their paths."""
+    pending = [""]
+    while pending:
+        path = pending.pop()
+        if path and not path.endswith("/"):
+            yield _line(f"{root}/{path}", path)
+            continue
+        with os.scandir(os.path.join(root, path)) as entries:
+            found = [
+                path + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
+                for entry in entries
+            ]
+        pending += sorted(found, key=os.fsencode, reverse=True)
+
+
+def _line(path: str, name: str) -> bytes:
+    status = os.lstat(path)
+    size = str(status.st_size)
+    if stat.S_ISLNK(status.st_mode):
+        annexed = annexed_size(path)
+        size = os.readlink(path) if annexed is None else str(annexed)
+    data = b""
+    if name.rpartition("/")[2] in ZARR_METADATA and os.path.isfile(path):
+        with open(path, "rb") as file:
+            data = blake2b(file.read(), digest_size=16).digest()
+    return os.fsencode(f"{name}\0{size}\0") + data
+
+
+def holds_record(path: str, there: str, receipt: Receipt) -> bool:
+    """Tell whether an image holds what its receipt says, whatever its inode and time.
+
+    Parameters
+    ----------
+    path
+        Of the image.
+    there
+        Its evidence, which is not that of the receipt.
+    receipt
+        What was recorded.
+    """
+    if receipt.kind is not Kind.IMAGE or not receipt.is_data:
+        return False
+    word, first, *rest = there.split(" ")
+    if not receipt.evidence.startswith(f"{word} "):
+        return False
+    if word == "directory":
+        if receipt.content:
+            return content_of(path) == receipt.content
+        return receipt.evidence.endswith(f" {rest[0]}")  # early versions recorded no content
+    if first != receipt.evidence.split(" ")[1]:
+        return False
+    return is_made_from(path, receipt.fingerprint) or _is_copy(path, first, receipt)
+
+
+def _is_copy(path: str, size: str, receipt: Receipt) -> bool:
+    """Tell whether a file is a copy of its source, which still is what it was."""
+    if stamp_text(receipt.source) != receipt.stamp or receipt.stamp.split(" ")[0] != size:
+        return False
+    return cmp(path, receipt.source, shallow=False)
