@@ -157,6 +157,7 @@ def package(
         relative_symlinks=options.relative_symlinks,
         keep_source_links=options.keep_source_links,
         overwrite=options.overwrite,
+        replace=options.replace,
         strict=options.strict,
         checksum=checksum,
         plan_id=draft.plan_id,

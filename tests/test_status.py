@@ -125,7 +125,7 @@ def test_plan_and_status_work_while_a_run_is_going_on(
         json.dumps({"dataset_description": workspace.description, "scans_tsv": other.name})
     )
     manifests = [str(workspace.manifest), str(other.with_suffix(".yml"))]
-    shared = ["--output-dir", str(workspace.out), "--backend", backend]
+    shared = ["--output-dir", str(workspace.out), "--backend", backend, "--replace"]
     looks = 0
     seen = set()
     for turn in range(4):

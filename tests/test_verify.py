@@ -524,7 +524,7 @@ def test_images_without_checksum_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = package(tmp_path, checksum=False)
-    assert main(["verify", str(workspace.out), "--checksum", "full"]) == ExitCode.OK
+    assert main(["verify", str(workspace.out), "--checksum", "full"]) == ExitCode.FAILED
     said = capsys.readouterr().out
     assert f"no checksum recorded: {ZARR}\n" in said
     assert said.endswith(": 0 deviations, 3 images without checksum\n")

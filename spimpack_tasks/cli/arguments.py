@@ -38,6 +38,17 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
         action="store_true",
         help="link the original of each image that is converted below sourcedata/",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace what stands in the way of an output, but never a source",
+    )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="remove images that another manifest made, or whose sources are gone, where the "
+        "tables no longer have them",
+    )
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
 
 
@@ -61,17 +72,18 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def options_of(arguments: argparse.Namespace) -> Options:
-    """Return the options that the arguments give."""
+def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options:
+    """Return the options that the arguments give, of a command that writes the dataset or not."""
     return Options(
         manifest=_absolute(arguments.manifest),
         output_dir=_absolute(arguments.output_dir),
         backend=arguments.backend,
         relative_symlinks=arguments.relative_symlinks,
         keep_source_links=arguments.keep_source_links,
-        overwrite=getattr(arguments, "overwrite", False),
+        overwrite=arguments.overwrite,
+        replace=arguments.replace,
         strict=arguments.strict,
-        writes=bool(arguments.output_dir),
+        writes=writes and bool(arguments.output_dir),
     )
 
 

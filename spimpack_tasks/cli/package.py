@@ -24,11 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inputs(parser, output=True)
     parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace what stands in the way of an output, but never a source",
-    )
-    parser.add_argument(
         "--checksum",
         action="store_true",
         help="read all images and record their checksums, for verify --checksum full",

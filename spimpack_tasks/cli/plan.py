@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, and print the changes."""
-    draft, changes, refusal = look(options_of(arguments))
+    draft, changes, refusal = look(options_of(arguments, writes=False))
     if arguments.dot:
         print("\n".join(draw_dot(task_graph(draft, draft.sweep()))))
     elif arguments.format == "json":
@@ -46,7 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps(change.as_dict(), ensure_ascii=False))
     else:
         print("\n".join(_lines(changes, verbose=arguments.verbose)))
-    return refusal.exit_code if refusal else ExitCode.OK
+    if refusal is not None:
+        print(refusal, file=sys.stderr)
+        return refusal.exit_code
+    return ExitCode.OK
 
 
 def _lines(changes: list[Change], *, verbose: bool) -> list[str]:

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Count the changes, and print the numbers."""
-    draft, changes, _ = look(options_of(arguments))
+    draft, changes, _ = look(options_of(arguments, writes=False))
     counts = count_verdicts(changes)
     stale = counts.pop(str(Verdict.REMOVED))
     current = draft.store.current_plan_id()

@@ -62,7 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
         for fault, note in _NOTES.items():
             line += f", {count_of(others[fault], 'image')} {note}" if others[fault] else ""
         print(line)
-    return ExitCode.CONFLICT if deviations else ExitCode.OK
+    if deviations:
+        return ExitCode.CONFLICT
+    if others[Fault.UNRECORDED]:
+        unread = count_of(others[Fault.UNRECORDED], "image")
+        hint = "record the checksums with: spimpack package --checksum"
+        print(f"spimpack: nothing to compare the content of {unread} with; {hint}", file=sys.stderr)
+        return ExitCode.FAILED
+    return ExitCode.OK
 
 
 def _find(store: Store, *, full: bool, pixels: bool) -> Iterator[Deviation]:

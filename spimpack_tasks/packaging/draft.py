@@ -28,6 +28,7 @@ from spimpack_tasks.model.plan import Dataset, Kind, Table
 from spimpack_tasks.packaging.assets import AssetReader
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
+from spimpack_tasks.packaging.losses import find_losses
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
@@ -42,6 +43,7 @@ from spimpack_tasks.state.sweep import Status, Sweep, sweep
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from spimpack_tasks.files.tsv import TsvTable
     from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.packaging.records import Record
@@ -174,6 +176,7 @@ class Draft:
         found = (_conflict(self.options, f, sources) for f in self._before.conflicts)
         # One folder that cannot be entered is in the way of all that belongs there.
         report.extend(dict.fromkeys(problem for problem in found if problem))
+        report.extend(find_losses(self.options, self.store, self._before))
         return report
 
     def is_current(self) -> bool:
@@ -292,13 +295,18 @@ def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[Place
     names = (
         [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
     )
-    defaults = read_defaults(inputs.document, report)
-    sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
-    reader = AssetReader(inputs.folder, sidecars, report)
-    images = list(_read_rows(inputs.records, reader))
-    photo_reader = PhotoReader(inputs.folder, (image.asset for image in images), report)
-    photos = list(_read_rows(inputs.photos, photo_reader))
-    inputs.sources = [*reader.looked_for, *photo_reader.looked_for]
+    images: list[PlacedAsset] = []
+    photos: list[PlacedAsset] = []
+    for part in inputs.parts:
+        defaults = read_defaults(part.document, report)
+        sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
+        reader = AssetReader(part.folder, sidecars, report)
+        images += _read_rows(part.records, reader)
+        inputs.sources += reader.looked_for
+    for part in inputs.parts:
+        photo_reader = PhotoReader(part.folder, (image.asset for image in images), report)
+        photos += _read_rows(part.photos, photo_reader)
+        inputs.sources += photo_reader.looked_for
     return [*images, *photos]
 
 
@@ -328,16 +336,26 @@ def _read_rows(
 
 
 def _dataset(facts: Facts) -> Dataset:
-    table = facts.inputs.participants
-    rows = tuple(row.cells for row in table.rows) if table else ()
     return Dataset(
         description=facts.inputs.description,
         assets=tuple(sorted((placed.asset for placed in facts.assets), key=lambda a: a.key)),
-        participants=Table(table.columns, rows) if table else None,
+        participants=_join_tables(facts.inputs.participant_tables),
         backend=facts.options.backend,
         relative_symlinks=facts.options.relative_symlinks,
         keep_source_links=facts.options.keep_source_links,
     )
+
+
+def _join_tables(tables: list[TsvTable]) -> Table | None:
+    """Return one table of several, with the columns of all."""
+    if not tables:
+        return None
+    columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
+    rows = []
+    for table in tables:
+        places = [table.columns.index(name) if name in table.columns else None for name in columns]
+        rows += [tuple("" if i is None else row.cells[i] for i in places) for row in table.rows]
+    return Table(columns, tuple(rows))
 
 
 def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem | None:

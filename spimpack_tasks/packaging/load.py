@@ -33,7 +33,9 @@ SCANS_KEYS = ("scans_tsv", "datasets_tsv")
 
 NOTHING_EDITED: Mapping[str, str] = MappingProxyType({})
 
-_NO_ROWS = frozenset({"dataset_description", "participants_tsv", "photos_tsv", "sidecar_defaults"})
+_NO_ROWS = frozenset(
+    {"include", "dataset_description", "participants_tsv", "photos_tsv", "sidecar_defaults"}
+)
 
 
 @dataclass(slots=True)
@@ -56,6 +58,18 @@ class Inputs:
     """Whether rows may be missing for a reason that has been reported."""
     edited: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Texts that count instead of those of the files at these absolute paths."""
+    included: list[Inputs] = field(default_factory=list)
+    """Those of the manifests that this one includes."""
+
+    @property
+    def parts(self) -> list[Inputs]:
+        """These inputs and those of included manifests."""
+        return [self, *self.included]
+
+    @property
+    def participant_tables(self) -> list[TsvTable]:
+        """The tables of participants of all parts."""
+        return [part.participants for part in self.parts if part.participants is not None]
 
     @property
     def folder(self) -> str:
@@ -80,8 +94,50 @@ def load_inputs(
 ) -> Inputs:
     """Read the manifest at an absolute path, and the tables it names or finds beside it.
 
-    `edited` has texts that count instead of those on disk, by absolute path.
+    `edited` has texts that count instead of those on disk, by absolute path. Manifests that it
+    includes are read as well.
     """
+    inputs = _load_one(manifest, report, edited)
+    data = inputs.document.data
+    if isinstance(data, dict) and isinstance(data.get("include"), list):
+        for index, name in enumerate(data["include"]):
+            if isinstance(name, str):
+                _include(inputs, name, index, report)
+    return inputs
+
+
+def _include(inputs: Inputs, name: str, index: int, report: Report) -> None:
+    """Read a manifest that another one includes."""
+    place, key = inputs.document.place(("include", index)), f"include[{index}]"
+    path = os.path.normpath(os.path.join(inputs.folder, name))
+    if not _is_below(path, inputs.folder):
+        message = f"{name!r} lies outside the manifest's folder"
+        hint = "put the manifest that includes others above them"
+        report.add(Problem("include.outside", place, key, message, hint))
+        return
+    if path in {part.manifest for part in inputs.parts}:
+        message = f"{name!r} is read already"
+        report.add(Problem("include.twice", place, key, message, "leave it out"))
+        return
+    if not os.path.lexists(path):
+        message = f"{name!r} does not exist"
+        report.add(Problem("include.missing", place, key, message, "check the path"))
+        inputs.texts[path] = ""
+        return
+    part = _load_one(path, report, inputs.edited)
+    if isinstance(part.document.data, dict) and "include" in part.document.data:
+        message = "an included manifest cannot include others"
+        hint = f"list them in {inputs.document.file}"
+        where = part.document.key_place(("include",))
+        report.add(Problem("include.nested", where, "include", message, hint))
+    inputs.texts |= part.texts
+    inputs.tables += part.tables
+    inputs.lost_rows |= part.lost_rows
+    inputs.included.append(part)
+
+
+def _load_one(manifest: str, report: Report, edited: Mapping[str, str]) -> Inputs:
+    """Read a manifest and its own tables."""
     name = shown(manifest)
     inputs = Inputs(manifest, Document(name), edited=edited)
     text = _text(inputs, manifest, Place(name), MAX_MANIFEST_BYTES, report)

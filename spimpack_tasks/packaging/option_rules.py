@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,29 @@ from spimpack_tasks.errors import Place, Problem, Severity, suggestion
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.readers.formats import format_of_source
 from spimpack_tasks.registry import BACKENDS, has_backend, load_backend, split_settings
+from spimpack_tasks.state.receipts import receipt_names
+from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.rules import Facts
+
+
+_ROOM_FOR_SOURCES = ("sourcedata/", "derivatives/")
+"""Folders in which BIDS lets data lie in any form (BIDS 1.10.0, "Source vs. raw vs. derived")."""
+
+_AT_THE_TOP = re.compile(
+    r"README(\.\w+)?|CHANGES|LICENSE(\.\w+)?|CITATION\.cff|dataset_description\.json"
+    r"|(participants|samples|genetic_info)\.(tsv|json)"
+    r"|code|derivatives|logs|phenotype|sourcedata|stimuli"
+)
+"""Names at the top of a dataset (BIDS schema 1.0, rules.files.common)."""
+
+_FOREIGN_HINT = "choose a folder of its own for the dataset, or list them in .bidsignore"
+_STRAY_HINT = "remove them if an earlier run made them, or give them a row"
+_NAMED = 3
 
 
 def options_are_known(facts: Facts) -> Iterator[Problem]:
@@ -67,10 +86,77 @@ def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:
             yield Problem("output.in-source", place, placed.path_column, message, hint)
 
 
+def sources_are_apart_from_output(facts: Facts) -> Iterator[Problem]:
+    """Whoever publishes the dataset publishes all that lies in its folder."""
+    if not facts.options.output_dir:
+        return
+    root = f"{os.path.realpath(facts.options.output_dir)}/"
+    inside = [
+        placed
+        for placed in facts.assets
+        if placed.asset.source.startswith(root)
+        and not placed.asset.source[len(root) :].startswith(_ROOM_FOR_SOURCES)
+        and not _is_in_place(placed.asset)
+    ]
+    if inside:
+        first = inside[0]
+        sources = f"this and {len(inside) - 1} more sources" if inside[1:] else "this source"
+        place, key = first.record.where(first.path_column), first.path_column
+        message = f"the output directory holds {sources}"
+        hint = "choose another --output-dir, or move the sources into its folder sourcedata"
+        yield Problem("output.holds-sources", place, key, message, hint)
+
+
+def _is_in_place(asset: Asset) -> bool:
+    """Tell whether a source has the name of its image: what speaks against that is a conflict."""
+    return os.path.basename(asset.source).partition(".")[0] == asset.key
+
+
+def output_holds_nothing_else(facts: Facts) -> Iterator[Problem]:
+    """Before a dataset is on record, its folder holds nothing that no table names."""
+    output = facts.options.output_dir
+    if not output or not os.path.isdir(output) or receipt_names(Store(output)):
+        return
+    keys = {placed.asset.key for placed in facts.assets}
+    line, key = Place("command line"), "--output-dir"
+    for code, found, what, hint in (
+        ("output.foreign", _foreign(output), "BIDS does not know", _FOREIGN_HINT),
+        ("output.stray", _strays(output, keys), "belong to no row and are left", _STRAY_HINT),
+    ):
+        names = sorted(found)
+        if names:
+            some = ", ".join(map(repr, names[:_NAMED]))
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            message = f"holds {some}{more}, which {what}"
+            yield Problem(code, line, key, message, hint, Severity.WARNING)
+
+
+def _foreign(output: str) -> Iterator[str]:
+    """Yield what BIDS does not know at the top of a dataset."""
+    for name in os.listdir(output):
+        if not name.startswith((".", "sub-")) and not _AT_THE_TOP.fullmatch(name):
+            yield name
+
+
+def _strays(output: str, keys: set[str]) -> Iterator[str]:
+    """Yield what lies in the folders of subjects and is of none of the images."""
+    pending = [name for name in os.listdir(output) if name.startswith("sub-")]
+    while pending:
+        path = pending.pop()
+        name = path.rpartition("/")[2]
+        whole = f"{output}/{path}"
+        if name.partition(".")[0] in keys or name.endswith(("_scans.tsv", "_scans.json")):
+            continue
+        if os.path.isdir(whole) and not os.path.islink(whole) and "." not in name:
+            pending += [f"{path}/{inner}" for inner in os.listdir(whole)]
+        else:
+            yield path
+
+
 def output_can_be_made(facts: Facts) -> Iterator[Problem]:
     """The output is a directory, there or to be made, in which we may write."""
     output = facts.options.output_dir
-    if not output:
+    if not output or not facts.options.writes:
         return
     line, key = Place("command line"), "--output-dir"
     nearest = nearest_directory(output)

@@ -17,6 +17,8 @@ class Options:
     """Link the original of each converted image below `sourcedata/`."""
     overwrite: bool = False
     """Replace what stands in the way of an output."""
+    replace: bool = False
+    """Remove what another manifest made, and last copies of data that are no longer wanted."""
     strict: bool = False
     """Treat warnings as errors."""
     writes: bool = True

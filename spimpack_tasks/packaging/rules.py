@@ -19,7 +19,9 @@ from spimpack_tasks.packaging.option_rules import (
     backend_works_here,
     options_are_known,
     output_can_be_made,
+    output_holds_nothing_else,
     output_is_apart_from_sources,
+    sources_are_apart_from_output,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def needs_assets(facts: Facts) -> Iterator[Problem]:
     """A dataset without images is a mistake, such as a table that is not named."""
     inputs = facts.inputs
     data = inputs.document.data
-    if inputs.records or inputs.lost_rows or not isinstance(data, dict):
+    has_rows = any(part.records for part in inputs.parts)
+    if has_rows or inputs.lost_rows or not isinstance(data, dict):
         return
     place, key = Place(inputs.document.file), ""
     hint = "name a table with scans_tsv, put scans.tsv beside the manifest, or list datasets"
@@ -232,36 +235,48 @@ def subjects_have_the_same_stains(facts: Facts) -> Iterator[Problem]:
 
 
 def participants_are_known(facts: Facts) -> Iterator[Problem]:
-    """The participants table, where there is one, lists each subject once."""
-    table = facts.inputs.participants
-    if table is None:
-        return
-    if "participant_id" not in table.columns:
-        near = closest("participant_id", table.columns, 0.6)
-        place = table.place(table.header, table.columns.index(near) if near else 0)
-        hint = f"rename {near!r}" if near else "name the column of subjects participant_id"
-        place, message = place if near else place._replace(column=0), "is missing"
-        yield Problem("column.missing", place, "participant_id", message, hint)
-        return
-    column = table.columns.index("participant_id")
-    seen: dict[str, Row] = {}
-    for row in table.rows:
-        label = row.cells[column].strip().removeprefix("sub-")
-        first = seen.setdefault(label, row)
-        if first is not row and label not in {"", MISSING}:
-            message = f"{row.cells[column]!r} stands in line {first.line} already"
-            place = table.place(row, column)
-            yield Problem("participants.duplicate", place, "participant_id", message, "keep one")
-        yield from _participant_cells(table, row)
+    """The participants tables, where there are any, list each subject once."""
+    tables = facts.inputs.participant_tables
+    seen: dict[str, tuple[TsvTable, Row]] = {}
+    for table in tables:
+        if "participant_id" not in table.columns:
+            yield _lacks_participant_id(table)
+            return
+        for row in table.rows:
+            yield from _participant_is_new(table, row, seen)
+            yield from _participant_cells(table, row)
     told: set[str] = set()
-    for record, asset in facts.assets if table.is_whole else ():
+    is_whole = all(table.is_whole for table in tables)
+    for record, asset in facts.assets if tables and is_whole else ():
         label = asset.entities["subject"]
         if label not in seen and label not in told:
             told.add(label)
-            message = f"sub-{label} is not in {table.file}"
+            message = f"sub-{label} is not in {_listed(table.file for table in tables)}"
             place = record.where("subject")
             hint = suggestion(label, seen) or "add a row there"
             yield Problem("participants.unknown", place, "subject", message, hint)
+
+
+def _lacks_participant_id(table: TsvTable) -> Problem:
+    near = closest("participant_id", table.columns, 0.6)
+    place = table.place(table.header, table.columns.index(near) if near else 0)
+    hint = f"rename {near!r}" if near else "name the column of subjects participant_id"
+    place, message = place if near else place._replace(column=0), "is missing"
+    return Problem("column.missing", place, "participant_id", message, hint)
+
+
+def _participant_is_new(
+    table: TsvTable, row: Row, seen: dict[str, tuple[TsvTable, Row]]
+) -> Iterator[Problem]:
+    """Note a row of a table of participants in `seen`; each participant has one."""
+    column = table.columns.index("participant_id")
+    label = row.cells[column].strip().removeprefix("sub-")
+    where, first = seen.setdefault(label, (table, row))
+    if first is not row and label not in {"", MISSING}:
+        of = "" if where is table else f" of {where.file}"
+        message = f"{row.cells[column]!r} stands in line {first.line}{of} already"
+        place = table.place(row, column)
+        yield Problem("participants.duplicate", place, "participant_id", message, "keep one")
 
 
 def _participant_cells(table: TsvTable, row: Row) -> Iterator[Problem]:
@@ -307,6 +322,8 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     participants_are_known,
     options_are_known,
     output_is_apart_from_sources,
+    sources_are_apart_from_output,
+    output_holds_nothing_else,
     output_can_be_made,
     backend_takes_the_formats,
     backend_works_here,

@@ -24,6 +24,7 @@ from spimpack_tasks.packaging.draft import (
     refused_id,
 )
 from spimpack_tasks.packaging.headers import HEADERS_FILE
+from spimpack_tasks.packaging.losses import MANIFEST_FILE
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.settled import find_seal
@@ -66,6 +67,10 @@ class DatasetTask(luigi.Task):
     )
     overwrite: luigi.Parameter[bool] = luigi.BoolParameter(
         description="Replace what stands in the way of an output, but never a source."
+    )
+    replace: luigi.Parameter[bool] = luigi.BoolParameter(
+        description="Remove images that another manifest made, or whose sources are gone, where "
+        "the tables no longer have them."
     )
     strict: luigi.Parameter[bool] = luigi.BoolParameter(description="Treat warnings as errors.")
     plan_id: luigi.Parameter[str] = luigi.Parameter(
@@ -227,7 +232,8 @@ class BuildPaths(DatasetTask):
         _refuse_other_plan(draft, self.plan_id)
         with disk_trouble_told():
             plan = draft.plan()
-            self.store.make_current(plan, {PATHS_FILE: draft.paths.text()})
+            notes = {PATHS_FILE: draft.paths.text(), MANIFEST_FILE: f"{self.manifest}\n"}
+            self.store.make_current(plan, notes)
             forget_unfinished(self.store, self.plan_id, wanted=plan)
 
 

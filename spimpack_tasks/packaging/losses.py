@@ -1,0 +1,91 @@
+"""Finds data that a run would remove and that nobody may have meant to lose.
+
+A row that is taken out of a table takes its image out of the dataset. Whoever edits a table means
+that. It is a mistake where another manifest is used for the same dataset, and it may be one where
+the image is the last copy of its data, because the source is gone.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Place, Problem, count_of
+from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.packaging.load import shown
+from spimpack_tasks.readers.formats import stamp_text
+from spimpack_tasks.state.receipts import read_all_receipts
+from spimpack_tasks.state.sweep import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.state.receipts import Receipts
+    from spimpack_tasks.state.store import Store
+    from spimpack_tasks.state.sweep import Sweep
+
+MANIFEST_FILE = "manifest"
+"""Name of the file of the state that holds the path of the manifest of the current plan."""
+
+
+def find_losses(options: Options, store: Store, sweep: Sweep) -> Iterator[Problem]:
+    """Yield what speaks against removing or replacing images that the plan no longer has."""
+    if options.replace:
+        return
+    removed = _removed_images(store, sweep)
+    before = _manifest_before(store)
+    if removed and before and os.path.realpath(before) != os.path.realpath(options.manifest):
+        first = shown(os.path.join(options.output_dir, min(removed)))
+        images = count_of(len(removed), "image")
+        message = (
+            f"was made from {shown(before)}; this manifest would remove {images}, such as {first}"
+        )
+        hint = "list both manifests under include: in a third one, choose another --output-dir, or "
+        hint += "use --replace to remove them"
+        yield Problem(
+            "conflict.other-manifest", Place(shown(options.output_dir)), "", message, hint
+        )
+    for path, receipt in sorted((removed | _exchanged_images(sweep)).items()):
+        if receipt.is_data and stamp_text(receipt.source) != receipt.stamp:
+            there = "is gone" if not os.path.lexists(receipt.source) else "has changed"
+            message = f"may be the last copy of its data: {receipt.source} {there}"
+            hint = "keep its row, move it out of the dataset, or use --replace to remove it"
+            place = Place(shown(os.path.join(options.output_dir, path)))
+            yield Problem("conflict.last-copy", place, "", message, hint)
+
+
+def _removed_images(store: Store, sweep: Sweep) -> Receipts:
+    """Return the receipts of the images that are there and that the plan no longer has."""
+    if not sweep.stale:
+        return {}
+    stale = set(sweep.stale)
+    return {
+        path: receipt
+        for part in read_all_receipts(store).values()
+        for path, receipt in part.items()
+        if path in stale
+        and receipt.kind is Kind.IMAGE
+        and os.path.lexists(f"{store.output_dir}/{path}")
+    }
+
+
+def _exchanged_images(sweep: Sweep) -> Receipts:
+    """Return the receipts of the images that would be replaced by those of another source."""
+    return {
+        finding.output.path: finding.receipt
+        for finding in sweep.findings
+        if finding.receipt is not None
+        and finding.status is Status.CHANGED
+        and finding.output.kind is Kind.IMAGE
+        and finding.receipt.source != finding.output.source
+    }
+
+
+def _manifest_before(store: Store) -> str:
+    """Return the path of the manifest that the dataset was last made from, empty if unknown."""
+    try:
+        with open(store.path(MANIFEST_FILE), encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
