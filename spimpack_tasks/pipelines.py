@@ -140,11 +140,7 @@ def package(
     seal = find_seal(options)
     if seal is not None and not checksum and not has_lists(Store(options.output_dir)):
         return Outcome.of_nothing(seal.groups)
-    draft = make_draft(options)
-    draft.store.forget_damaged_plan(draft.plan_id)
-    refusal = draft.refusal()
-    if refusal is not None:
-        raise refusal
+    draft = _require_draft(options)
     make_log_readable()
     _show_messages()
     unread = _unread(draft) if checksum else set()
@@ -173,6 +169,22 @@ def package(
     failed |= still_unread
     counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
     return replace(before, exit_code=code, counts=counts)
+
+
+def _require_draft(options: Options) -> Draft:
+    """Return what the inputs come to; a saved plan of them that is damaged is forgotten.
+
+    Raises
+    ------
+    InputError
+        The inputs are refused, or something is in the way.
+    """
+    draft = make_draft(options)
+    draft.store.forget_damaged_plan(draft.plan_id)
+    refusal = draft.refusal()
+    if refusal is not None:
+        raise refusal
+    return draft
 
 
 def _look_before(

@@ -18,6 +18,17 @@ from spimpack_tasks.errors import ExitCode, InputError
 from spimpack_tasks.packaging import draft
 
 SUB1, SUB2, SUB3 = (f"sub-0{n}/micr/sub-0{n}_sample-brain_acq-4x_SPIM" for n in (1, 2, 3))
+OWN_CODES = {
+    "conflict.last-copy",
+    "conflict.other-manifest",
+    "include.missing",
+    "include.nested",
+    "include.outside",
+    "include.twice",
+    "output.holds-sources",
+}
+OWN_WARNINGS = {"output.foreign", "output.stray"}
+"""Codes of problems that the tests of this file are about."""
 WARNINGS = {"dataset.mixed-formats", "sidecar.incomplete", "header.unreadable"}
 COPIES = ["copy", "hardlink", "ome-zarr:convert=all,others=copy"]
 

@@ -11,6 +11,7 @@ from cases.bad_inputs import CASES
 from cases.bad_scans import CASES as SCANS
 from cases.bad_scans import CONFLICTS, SCAN_WARNINGS
 from test_inputs import WARNINGS
+from test_losses import OWN_CODES, OWN_WARNINGS
 
 import spimpack_tasks
 
@@ -60,6 +61,7 @@ def test_each_code_is_made_from_a_constant():
 def test_each_code_has_a_case():
     refused = {case.code for case in (*CASES, *SCANS, *CONFLICTS, *IMPORTS)}
     covered = refused | {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_CODES
+    covered |= OWN_CODES | OWN_WARNINGS
     assert covered.isdisjoint(WITHOUT_CASE)
     assert covered | WITHOUT_CASE == set(documented())
 
@@ -67,4 +69,4 @@ def test_each_code_has_a_case():
 def test_warnings_are_documented_as_such():
     page = (ROOT / "docs" / "reference" / "problems.md").read_text()
     marked = set(re.findall(r"^\| `(\S+)` \| Warning: ", page, flags=re.MULTILINE))
-    assert marked == {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_WARNINGS
+    assert marked == {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_WARNINGS | OWN_WARNINGS
