@@ -206,19 +206,20 @@ def annex(path: Path, repository: Path) -> None:
     (objects / key).chmod(0o444)
 
 
-def save_all(out: Path) -> None:
+def save_all(out: Path, *, kept: set[str]) -> None:
     """Do as `datalad save` does without a rule for texts: every file goes into the annex."""
     for folder, folders, names in os.walk(out):
-        folders[:] = [name for name in folders if name not in {STATE, ".git"}]
+        folders[:] = [name for name in folders if name not in kept]
         for name in names:
             if not Path(folder, name).is_symlink():
                 annex(Path(folder, name), out)
 
 
+@pytest.mark.parametrize("ignores_state", [True, False])
 @pytest.mark.parametrize("backend", ["copy", "symlink", *CONVERTING])
-def test_e4_a_dataset_saved_by_datalad(tmp_path, backend):
+def test_e4_a_dataset_saved_by_datalad(tmp_path, backend, ignores_state):
     space = packaged(tmp_path / "study", backend)
-    save_all(space.out)
+    save_all(space.out, kept={".git", STATE} if ignores_state else {".git"})
     assert faults(space.out) == {}
     assert space.run(backend=backend).exit_code == ExitCode.OK
     assert space.run(backend=backend).lines("out")[0].startswith("Nothing to do")
@@ -231,9 +232,9 @@ def test_e4_a_dataset_saved_by_datalad(tmp_path, backend):
 
 def test_e4_a_clone_without_content(tmp_path, capsys):
     space = packaged(tmp_path / "study", "copy")
-    save_all(space.out)
+    save_all(space.out, kept={".git", STATE})
     shutil.rmtree(space.out / ".git")
-    assert faults(space.out)[IMS] == "replaced"
+    assert {faults(space.out)[path] for path in (IMS, TIFF, ZARR)} == {"unreadable"}
     inputs = ["--manifest", str(space.manifest), "--output-dir", str(space.out)]
     assert main(["package", *inputs, "--backend", "copy"]) == ExitCode.CONFLICT
     assert f"datalad get {space.out / IMS}" in capsys.readouterr().err

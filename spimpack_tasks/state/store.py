@@ -4,6 +4,7 @@
     plan/<id>/         a plan: dataset.json, and one file for each bucket of assets
     validated/<id>     the report of the validation that led to a plan
     headers.json       what was read in the sources' headers (see `packaging.headers`)
+    .gitignore, .gitattributes   what git and git-annex need to know of all this
     receipts/          what we wrote, from what (see `state.receipts`)
     checksums/         of images, where they were asked for (see `state.checksums`)
     thumbnails/        pictures of the images (see `report.thumbnails`)
@@ -18,6 +19,7 @@ one rerun that rewrites nothing.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -41,6 +43,13 @@ _STEPS = {step.value: step for step in Step}
 
 _values = attrgetter(*(field.name for field in fields(Output)))
 
+
+_FOR_GIT = {
+    ".gitignore": "/locks/\n/runs/\n/seal\n/tmp/\n/unfinished/\n/verify\n/verify-pixels\n",
+    ".gitattributes": "* annex.largefiles=nothing\n",
+}
+"""What is of use on this machine only stays out of git, and the rest out of git-annex, which would
+lock it."""
 
 DATASET_PART = "dataset"
 """The part of a plan that is of no single image; the others are named by their buckets."""
@@ -107,6 +116,10 @@ class Store:
             # Git keeps no empty folder, and people tidy up.
             if not os.path.isdir(self.output_dir):
                 raise
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            os.unlink(self.path("locks", name))  # git-annex has put a link there
         self.create()
         return os.open(self.path("locks", name), flags, 0o666)
 
@@ -198,7 +211,7 @@ class Store:
         `notes` are texts by file name that planning wants to find again.
         """
         with self.workplace("writers") as place:
-            for name, text in (notes or {}).items():
+            for name, text in (_FOR_GIT | dict(notes or {})).items():
                 place.write(name, text.encode())
             if not self.has_plan(plan.plan_id):
                 self._save(plan, place)

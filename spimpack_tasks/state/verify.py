@@ -169,6 +169,8 @@ def _verify_output(root: str, path: str, receipt: Receipt) -> Iterator[Deviation
         return
     if not there:
         yield Deviation(path, Fault.MISSING)
+    elif receipt.is_data and _is_elsewhere(absolute):
+        yield Deviation(path, Fault.UNREADABLE, "its content is in git-annex, and not here")
     elif receipt.kind is Kind.BLOCK:
         if not (there.startswith("file") and _same_block(absolute, receipt)):
             yield Deviation(path, Fault.ALTERED)
@@ -178,6 +180,12 @@ def _verify_output(root: str, path: str, receipt: Receipt) -> Iterator[Deviation
         yield Deviation(path, Fault.RETARGETED, there.removeprefix("link "))
     elif not _has_same_content(absolute, there, receipt):
         yield Deviation(path, Fault.ALTERED)
+
+
+def _is_elsewhere(path: str) -> bool:
+    """Tell whether git-annex keeps the content of a file, or of metadata of a Zarr, elsewhere."""
+    inner = (f"{path}/{name}" for name in _METADATA) if os.path.isdir(path) else (path,)
+    return any(is_annexed(each) and not os.path.exists(each) for each in inner)
 
 
 def _has_same_content(path: str, there: str, receipt: Receipt) -> bool:
