@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cases.bad_inputs import CASES
@@ -12,6 +14,7 @@ from workspace import small_workspace
 from spimpack_tasks.editing import drafts
 from spimpack_tasks.editing.described import columns_of, value_as_text, value_from_text, with_item
 from spimpack_tasks.editing.desk import open_desk, start_desk
+from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.editing.images import (
     cells_to_fill,
     copied_row,
@@ -156,6 +159,31 @@ def test_what_somebody_else_changed_is_not_overwritten(space, desk, way):
         desk.save()
     assert files_of(space.root) == before
     assert not desk.is_saved
+
+
+def test_f13_of_two_savers_at_one_instant_one_is_told(space):
+    """Of 200 rounds not one loses an edit, and not one leaves a file behind."""
+    path = str(space.root / "scans.tsv")
+    before = files_of(space.root).keys()
+    for number in range(200):
+        both = [OpenFiles((str(space.root),)) for _ in range(2)]
+        for who, files in enumerate(both):
+            files.edit(path, f"subject\n{number}by{who}\n")
+        barrier = threading.Barrier(2)
+
+        def save(files, barrier=barrier):
+            barrier.wait()
+            try:
+                return files.save()
+            except ConflictError:
+                return []
+
+        with ThreadPoolExecutor(2) as pool:
+            saved = list(pool.map(save, both))
+        assert sorted(map(len, saved)) == [0, 1]
+        winner = saved.index([path])
+        assert (space.root / "scans.tsv").read_text() == f"subject\n{number}by{winner}\n"
+    assert files_of(space.root).keys() == before
 
 
 def test_what_is_not_edited_follows_the_disk(space, desk):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
-from spimpack_tasks.files.atomic import write_new
+from spimpack_tasks.files.atomic import replace_together
+from spimpack_tasks.files.locks import hold_folders
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.packaging.load import shown
 
@@ -122,21 +122,13 @@ class OpenFiles:
         for path, place in places.items():
             check_within(path, self.roots)
             check_within(place, self.roots)
-        report = Report()
-        report.extend(self._conflicts())
-        if report.problems:
-            raise ConflictError(report)
-        temporary: dict[str, str] = {}
-        try:
-            for path, place in places.items():
-                temporary[place] = _write_aside(place, self._encoded(path))
-            for place, aside in temporary.items():
-                os.rename(aside, place)
-        except OSError:
-            for aside in temporary.values():
-                with suppress(FileNotFoundError):
-                    os.unlink(aside)
-            raise
+        # Of two savers the second must see what the first has written.
+        with hold_folders({os.path.dirname(place) for place in places.values()}):
+            report = Report()
+            report.extend(self._conflicts())
+            if report.problems:
+                raise ConflictError(report)
+            replace_together({place: self._encoded(path) for path, place in places.items()})
         saved = list(self.edited)
         for path in saved:
             self.forget(path)
@@ -206,13 +198,3 @@ def _cell_changes(old: list[str], new: list[str]) -> Iterator[str]:
         for column, was, becomes in zip(before.columns, row.cells, changed.cells, strict=True):
             if was != becomes:
                 yield f"line {row.line}, {column}: {was or '(empty)'} -> {becomes or '(empty)'}"
-
-
-def _write_aside(place: str, data: bytes) -> str:
-    """Write a new file beside `place`, with the permissions that the one there has."""
-    folder, name = os.path.split(place)
-    aside = os.path.join(folder, f".{name}.{os.getpid()}")
-    write_new(aside, data)
-    with suppress(FileNotFoundError):
-        os.chmod(aside, stat.S_IMODE(os.stat(place).st_mode))
-    return aside

@@ -10,7 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from contextlib import contextmanager, suppress
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -83,6 +85,40 @@ def write_together(directory: str, texts: Mapping[str, str]) -> None:
             raise
         for name in texts:
             os.rename(os.path.join(aside, name), os.path.join(directory, name))
+
+
+def replace_together(contents: Mapping[str, bytes]) -> None:
+    """Write several files, each in one step, none before all can be written.
+
+    They are synced before the first of them is renamed. Each keeps the permissions of the file that it replaces.
+
+    Parameters
+    ----------
+    contents
+        By absolute path.
+
+    Raises
+    ------
+    OSError
+        The disk does not take them.
+    """
+    temporary: dict[str, str] = {}
+    try:
+        for path, data in contents.items():
+            folder, name = os.path.split(path)
+            temporary[path] = os.path.join(folder, f".{name}.{token_hex(4)}")
+            write_new(temporary[path], data)
+            with suppress(FileNotFoundError):
+                os.chmod(temporary[path], stat.S_IMODE(os.stat(path).st_mode))
+        for folder in {os.path.dirname(path) for path in contents}:
+            sync_disk(folder)
+        for path, aside in temporary.items():
+            os.rename(aside, path)
+    except OSError:
+        for aside in temporary.values():
+            with suppress(FileNotFoundError):
+                os.unlink(aside)
+        raise
 
 
 def move_into_place(root: str, temporary: str, path: str, aside: str = "") -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from spimpack_tasks.editing.desk import Desk, open_desk
 from spimpack_tasks.editing.drafts import drop_draft, find_draft, keep_draft
 from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.ui.words import plain
 
 _DESK, _OPENED, _JUMP, _NOTICE, _DIALOG = "desk", "opened", "jump", "notice", "dialog"
 _PARAMETER = "manifest"
@@ -28,7 +29,7 @@ def current_desk(roots: tuple[str, ...], manifest: str = "") -> Desk | None:
             take_up(open_or_restore(named, roots))
         except (SpimpackError, OSError) as error:
             st.query_params.clear()
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(str(error)), icon=":material/error:")
     return st.session_state.get(_DESK)
 
 
@@ -82,7 +83,7 @@ def show_notice() -> None:
     """Show the message that is waiting, if there is one."""
     message = st.session_state.pop(_NOTICE, "")
     if message:
-        st.info(message, icon=":material/info:")
+        st.info(plain(message), icon=":material/info:")
 
 
 def jump_to(path: str, line: int) -> None:

@@ -65,7 +65,7 @@ def show(desk: Desk) -> None:
 def _show_other_tables(desk: Desk) -> None:
     others = [os.path.basename(path) for path in desk.scans_tables[1:]]
     if others:
-        st.info(f"Edited here is the first table; {', '.join(others)} is read as well.")
+        st.info(f"Edited here is the first table; {plain(', '.join(others))} is read as well.")
     if desk.data.get("datasets"):
         st.info(
             "The manifest itself holds images, under datasets. They count, but are not shown here."
