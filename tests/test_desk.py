@@ -244,7 +244,7 @@ def test_a_disk_that_takes_nothing_leaves_everything(space, desk, monkeypatch):
         with open(aside, "wb") as file:
             file.write(data)
 
-    monkeypatch.setattr("spimpack_tasks.editing.files.write_new", fail)
+    monkeypatch.setattr("spimpack_tasks.files.atomic.write_new", fail)
     with pytest.raises(OSError, match="No space"):
         desk.save()
     assert files_of(space.root) == before

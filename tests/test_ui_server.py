@@ -87,6 +87,18 @@ def test_only_its_own_pages_may_talk_to_it(
     assert answer.split()[1] == str(status).encode()
 
 
+def test_f12_the_frame_that_anybody_gets_is_empty(server: UiServer) -> None:
+    """As the page on security says: it is Streamlit's own, and tells nothing of ours."""
+    token = server.url.partition("token=")[2]
+    request = f"GET /?manifest=/etc/passwd HTTP/1.0\r\nHost: evil.example:{server.port}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(request.encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert b" 200 " in answer.partition(b"\r\n")[0]
+    assert token.encode() not in answer
+    assert b"passwd" not in answer
+
+
 def test_the_address_is_said_with_the_way_to_it(server: UiServer) -> None:
     host = socket.gethostname()
     assert f"ssh -L {server.port}:127.0.0.1:{server.port} {host}" in server.said

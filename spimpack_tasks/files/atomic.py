@@ -90,7 +90,8 @@ def write_together(directory: str, texts: Mapping[str, str]) -> None:
 def replace_together(contents: Mapping[str, bytes]) -> None:
     """Write several files, each in one step, none before all can be written.
 
-    They are synced before the first of them is renamed. Each keeps the permissions of the file that it replaces.
+    They are synced before the first of them is renamed. Each keeps the permissions of the file that
+    it replaces.
 
     Parameters
     ----------
