@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import luigi
 
 from spimpack_tasks.errors import ExitCode, SupersededError, count_of
-from spimpack_tasks.luigi_setup import (
-    AbsolutePath,
-    disk_trouble_told,
-    judge_by,
-    make_log_readable,
-)
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.packaging.draft import (
     find_draft,
     is_refused,
@@ -44,7 +40,7 @@ WARNINGS_SHOWN = 5
 logger = logging.getLogger(__name__)
 
 
-class DatasetTask(luigi.Task):
+class DatasetTask(CheckedTask):
     """A task that works for one dataset, by one plan."""
 
     manifest: luigi.Parameter[str] = AbsolutePath(
@@ -98,10 +94,9 @@ class DatasetTask(luigi.Task):
         """Work out `plan_id` where it is not given."""
         values = dict(super().get_param_values(params, args, kwargs))
         if not values["plan_id"]:
-            make_log_readable()
             values["plan_id"] = cls._work_out(_options(values))
             record_run(DatasetTask, values["output_dir"])
-            judge_by(lambda: cls(**values).end())
+            at_end_of_run(lambda: cls(**values).end())
         return list(values.items())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -147,7 +142,11 @@ class DatasetTask(luigi.Task):
     def refusal(self) -> list[luigi.Task]:
         """Return the task that says why nothing may be written; nothing if all is well."""
         error = self.draft.refusal()
-        return [self.clone(ValidateManifest, plan_id=refused_id(error.report))] if error else []
+        if error is None:
+            return []
+        # Luigi asks again at the end of a run, to say what failed because of what.
+        plan_id = self.plan_id if is_refused(self.plan_id) else refused_id(error.report)
+        return [self.clone(ValidateManifest, plan_id=plan_id)]
 
     def complete(self) -> bool:
         """Tell whether the outputs are as planned, and remember the answer."""
