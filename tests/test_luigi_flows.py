@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import luigi
 import pytest
+from cluster import Gate, images_for
 from luigi.retcodes import run_with_retcodes
 from markdown_blocks import environment_of_tests
+from other_user import UID, OtherUser
 from workspace import Workspace
 
 from spimpack_tasks import PackageAndValidate, PackageDataset
@@ -335,3 +340,63 @@ def test_a2_ours_check_their_output_without_a_setting(
     table.write_text(table.read_text().replace("\t01", "\t02"))
     arguments = ["--folder", str(studies), "--names", "good", "--workers", workers]
     assert end_of("lab.Several", *arguments) == 4
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("program", ["luigi", "spimpack"])
+def test_a5_an_interrupt_is_one_line(program: str, workers: str, tmp_path: Path) -> None:
+    workspace = images_for(tmp_path / "data", 3)
+    gate = Gate(tmp_path / "gate")
+    commands = {
+        "luigi": "luigi --module spimpack_tasks PackageDataset --local-scheduler",
+        "spimpack": "spimpack package",
+    }
+    arguments = ["--manifest", "manifest.yml", "--output-dir", "out", "--backend", "gated"]
+    process = subprocess.Popen(
+        [*commands[program].split(), *arguments, "--workers", workers],
+        cwd=workspace.root,
+        env=environment_of_tests() | gate.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(gate.begun()) < int(workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # What a terminal does at Ctrl-C: all processes of the group get it.
+    os.killpg(process.pid, signal.SIGINT)
+    shown = process.communicate(timeout=60)[0]
+    assert process.returncode in {130, -signal.SIGINT}
+    assert shown.splitlines()[-1].endswith("interrupted; run it again to go on")
+    assert "Traceback" not in shown
+    assert len(shown.splitlines()) <= 4, shown
+    assert gate.processes() == {}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("taken", ["nothing", "luigi", "luigi and the user's own", "link"])
+def test_a3_a_second_user_of_the_machine(taken: str, other_user: OtherUser, tmp_path: Path) -> None:
+    own = other_user.temporary / f"luigi-{UID}"
+    if taken != "nothing":
+        (other_user.temporary / "luigi").mkdir(mode=0o700, exist_ok=True)
+    if taken == "luigi and the user's own":
+        own.mkdir(mode=0o700)
+    if taken == "link":
+        own.symlink_to(other_user.temporary / "luigi")
+    workspace = Workspace(other_user.folder / tmp_path.name)
+    workspace.add_row("a.ims", subject="01")
+    workspace.write()
+    os.chown(workspace.root, UID, UID)
+    command = "luigi --module spimpack_tasks PackageDataset --local-scheduler --output-dir out"
+    arguments = ["--manifest", "manifest.yml"]
+    done = other_user.run(*command.split(), *arguments, cwd=workspace.root)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (workspace.out / "dataset_description.json").is_file()
+    if taken == "luigi":
+        assert own.stat().st_uid == UID
+    if own.is_symlink():
+        own.unlink()
+    elif own.exists():
+        shutil.rmtree(own)

@@ -70,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal that cannot show a character must not end a run.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    arguments = build_parser().parse_args(argv)
     try:
+        arguments = build_parser().parse_args(argv)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except InputError as error:
