@@ -176,8 +176,7 @@ def join_run() -> None:
     if hasattr(arguments, _JOINED):
         return
     setattr(arguments, _JOINED, True)
-    root = Register.get_task_cls(arguments.root_task)
-    own_run = issubclass(root, CheckedTask) and _is_of_ours(root)
+    own_run = is_own_run()
     level = arguments.core_log_level or _configured("core", "log_level")
     make_log_readable(Extent(own_run, tracebacks=level == "DEBUG"))
     call = _find_call()
@@ -193,6 +192,15 @@ def join_run() -> None:
         _choose_what_is_open(arguments)
         end_workers_quietly()
         say_interrupted()
+
+
+def is_own_run() -> bool:
+    """Tell whether the command that goes on names a task of this package."""
+    parser = CmdlineParser.get_instance()
+    if parser is None:
+        return False
+    root = Register.get_task_cls(parser.known_args.root_task)
+    return issubclass(root, CheckedTask) and _is_of_ours(root)
 
 
 def at_end_of_run(end: Callable[[], ExitCode | None]) -> None:

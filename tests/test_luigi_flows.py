@@ -400,3 +400,49 @@ def test_a3_a_second_user_of_the_machine(taken: str, other_user: OtherUser, tmp_
         own.unlink()
     elif own.exists():
         shutil.rmtree(own)
+
+
+class WritesManifest(LabTask):
+    def output(self) -> luigi.Target:
+        return luigi.LocalTarget(f"{self.folder}/later/manifest.yml")
+
+    def run(self) -> None:
+        workspace = Workspace(Path(self.folder) / "later")
+        workspace.add_row("a.ims", subject="01")
+        workspace.write()
+
+
+class ListsBoth(LeavesNoOutput):
+    def requires(self) -> list[luigi.Task]:
+        return [WritesManifest(folder=self.folder), self.package("later")]
+
+
+class YieldsLater(LabTask):
+    def requires(self) -> luigi.Task:
+        return WritesManifest(folder=self.folder)
+
+    def run(self) -> Iterator[luigi.Task]:
+        yield self.package("later")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a4_a_manifest_that_another_task_makes(
+    workers: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--folder", str(tmp_path), "--workers", workers]
+    assert end_of("lab.ListsBoth", *arguments) == 2
+    shown = capfd.readouterr().err
+    assert "yield PackageDataset in run()" in shown
+    assert "package-in-your-own-flow.md" in shown
+    assert end_of("lab.YieldsLater", *arguments) == 0
+    assert (tmp_path / "later" / "out" / "dataset_description.json").is_file()
+
+
+def test_a4_who_packages_alone_is_told_of_no_flow(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--manifest", str(tmp_path / "no.yml"), "--output-dir", str(tmp_path / "out")]
+    assert end_of("PackageDataset", *where) == 2
+    shown = capfd.readouterr().err
+    assert "[file.missing]" in shown
+    assert "yield" not in shown

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
-from spimpack_tasks.errors import ExitCode, SupersededError, count_of
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.errors import ExitCode, InputError, Report, SupersededError, count_of
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.packaging.draft import (
     find_draft,
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 
 WARNINGS_SHOWN = 5
 """So many leave room for Luigi's summary on one screen."""
+
+MISSING = frozenset({"file.missing", "source.missing"})
+MADE_LATER = (
+    "or, where another task makes it, yield PackageDataset in run() "
+    "(docs/how-to/package-in-your-own-flow.md)"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +172,8 @@ class DatasetTask(CheckedTask):
         error = self.draft.refusal()
         if error is not None:
             return error.exit_code
+        if is_refused(self.plan_id):
+            return ExitCode.BAD_INPUT  # and mended since
         # A run that failed early has left the plan of the run before it as the current one.
         is_other = self.store.current_plan_id() not in {"", self.plan_id}
         superseded = is_other and self.store.current_since() != self.draft.current_before
@@ -187,7 +195,7 @@ class ValidateManifest(DatasetTask):
         draft = self.draft
         error = draft.refusal()
         if error is not None:
-            raise error
+            raise error if is_own_run() else _hint_at_flow(error)
         _refuse_other_plan(draft, self.plan_id)
         problems = draft.report.sorted()
         for problem in problems[:WARNINGS_SHOWN]:
@@ -203,6 +211,15 @@ class ValidateManifest(DatasetTask):
                     place.write(HEADERS_FILE, draft.headers.encode())
                 place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
         draft.headers = ""  # of a hundred thousand images they are long
+
+
+def _hint_at_flow(error: InputError) -> InputError:
+    """Return a refusal that says how to package what another task makes."""
+    problems = [
+        replace(p, hint=f"{p.hint}; {MADE_LATER}") if p.code in MISSING else p
+        for p in error.report.problems
+    ]
+    return type(error)(Report(problems, error.report.made_ns))
 
 
 class BuildPaths(DatasetTask):
