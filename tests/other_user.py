@@ -40,6 +40,12 @@ class OtherUser:
         self.python = folder / "python" / "bin" / "python3"
         self.python.parent.mkdir()
         shutil.copy2(Path(sys.executable).resolve(), self.python)
+        # The validator's own script names a Python that the user may not reach.
+        validator = self.python.with_name("bids-validator-deno")
+        code = "import sys; from bids_validator_deno import cli; sys.exit(cli())"
+        validator.write_text(f"#!/bin/sh\nexec {self.python} -c '{code}' \"$@\"\n")
+        validator.chmod(0o755)
+        _link(str(Path(sys.executable).with_name("deno")), str(self.python.with_name("deno")))
 
     def run(
         self, *command: str | Path, cwd: Path, **environment: str | None
