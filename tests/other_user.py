@@ -48,7 +48,7 @@ class OtherUser:
         _link(str(Path(sys.executable).with_name("deno")), str(self.python.with_name("deno")))
 
     def run(
-        self, *command: str | Path, cwd: Path, **environment: str | None
+        self, *command: str | Path, cwd: Path, uid: int = UID, **environment: str | None
     ) -> subprocess.CompletedProcess[str]:
         """Run `spimpack` or `luigi`; a variable that is `None` is not set."""
         program, *arguments = command
@@ -69,7 +69,7 @@ class OtherUser:
             text=True,
             check=False,
             timeout=120,
-            user=UID,
+            user=uid,
             group=UID,
             extra_groups=[],
         )
