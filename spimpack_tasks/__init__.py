@@ -5,7 +5,6 @@ Importing it costs little more than Luigi itself: heavy libraries are imported w
 """
 
 from spimpack_tasks.joined_tasks import PackageAndValidate
-from spimpack_tasks.luigi_setup import fill_config_defaults
 from spimpack_tasks.packaging.backends.copy import CopyAssets
 from spimpack_tasks.packaging.backends.hardlink import HardlinkAssets
 from spimpack_tasks.packaging.backends.ome_tiff import OmeTiffAssets
@@ -59,5 +58,3 @@ __all__ = [
     "WriteSidecars",
     "__version__",
 ]
-
-fill_config_defaults()

@@ -9,8 +9,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import luigi
-
 from spimpack_tasks.demo.dataset import write_demo_inputs
 from spimpack_tasks.demo.tree import draw_tree
 from spimpack_tasks.errors import (
@@ -24,7 +22,7 @@ from spimpack_tasks.errors import (
     count_of,
 )
 from spimpack_tasks.files.atomic import write_together
-from spimpack_tasks.luigi_setup import make_log_readable
+from spimpack_tasks.luigi_run import build_alone
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import (
     SETTLED,
@@ -141,7 +139,6 @@ def package(
     if seal is not None and not checksum and not has_lists(Store(options.output_dir)):
         return Outcome.of_nothing(seal.groups)
     draft = _require_draft(options)
-    make_log_readable()
     _show_messages()
     unread = _unread(draft) if checksum else set()
     record_run(DatasetTask, options.output_dir)
@@ -158,7 +155,7 @@ def package(
         checksum=checksum,
         plan_id=draft.plan_id,
     )
-    luigi.build([task], local_scheduler=True, workers=workers, no_lock=True, log_level="ERROR")
+    build_alone(task, workers)
     code = task.end()
     failed: set[str] = set()
     if code is not ExitCode.OK:

@@ -6,9 +6,11 @@ import hashlib
 import os
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
+from other_user import OtherUser
 from tiny_images import write_tiny_image
 
 from spimpack_tasks.packaging.draft import make_draft
@@ -241,3 +243,11 @@ def deadline():
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture(scope="session")
+def other_user():
+    """Another user of this machine, where the tests are run by root."""
+    # The folders of pytest are those of one user.
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield OtherUser(Path(name))

@@ -15,7 +15,7 @@ from example_inputs import EXAMPLE, place_example, place_tree, read_rows
 from markdown_blocks import ROOT, environment_of_tests
 
 from spimpack_tasks import MakeAssets, PackageDataset
-from spimpack_tasks.luigi_setup import DEFAULTS
+from spimpack_tasks.luigi_run import CODES
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 
@@ -79,7 +79,7 @@ def read_config(text):
 def test_luigi_knows_every_setting():
     text = CONFIG.read_text(encoding="utf-8")
     everything = read_config(re.sub(r"^#(?=[\[a-z])", "", text, flags=re.MULTILINE))
-    assert everything["retcode"] == {k: str(int(v)) for k, v in DEFAULTS["retcode"].items()}
+    assert everything["retcode"] == {k: str(int(v)) for k, v in CODES.items()}
     for section, options in everything.items():
         if section == "task_history":
             assert set(options) == {"db_connection"}

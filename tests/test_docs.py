@@ -66,7 +66,9 @@ def test_backends_can_be_changed_as_described(tmp_path):
     assert all(f"`{name}`" in text for name in BACKENDS)
 
 
-@pytest.mark.parametrize("name", ["fill-the-sidecars", "derivatives-and-photos"])
+@pytest.mark.parametrize(
+    "name", ["fill-the-sidecars", "derivatives-and-photos", "package-in-your-own-flow"]
+)
 def test_the_page_does_what_it_says(name, tmp_path):
     place_example(tmp_path)
     compare(DOCS / "how-to" / f"{name}.md", tmp_path)

@@ -17,7 +17,6 @@ from workspace import AS_THEY_ARE, SHARED, Workspace, small_workspace, write_tab
 
 import spimpack_tasks
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.luigi_setup import JudgedCodes
 from spimpack_tasks.model.plan import Output, Plan
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.version import __version__
@@ -278,7 +277,6 @@ def test_luigi_says_when_another_run_took_over(
         make(output, path)
 
     monkeypatch.setattr(spimpack_tasks.SymlinkAssets, "make", take_over)
-    monkeypatch.setattr(JudgedCodes, "judge", None)
     where = ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
     command = ["--module", "spimpack_tasks", "PackageDataset", *where, "--local-scheduler"]
     with pytest.raises(SystemExit) as ended:

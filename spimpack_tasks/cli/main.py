@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Protocol
 
 from spimpack_tasks.errors import ExitCode, InputError, SpimpackError
+from spimpack_tasks.interrupts import INTERRUPTED
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal that cannot show a character must not end a run.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    arguments = build_parser().parse_args(argv)
     try:
+        arguments = build_parser().parse_args(argv)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except InputError as error:
@@ -88,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"spimpack: {where}{error.strerror}", file=sys.stderr)
         return ExitCode.FAILED
     except KeyboardInterrupt:
-        print("spimpack: interrupted; run it again to go on", file=sys.stderr)
+        print(f"spimpack: {INTERRUPTED}", file=sys.stderr)
         return 130
     return code
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Place, Problem, Severity, suggestion
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.readers.formats import format_of_source
-from spimpack_tasks.registry import BACKENDS, has_backend, load_backend, split_settings
+from spimpack_tasks.registry import (
+    backend_names,
+    find_fault,
+    has_backend,
+    load_backend,
+    split_settings,
+)
 from spimpack_tasks.state.receipts import receipt_names
 from spimpack_tasks.state.store import Store
 
@@ -40,9 +46,15 @@ def options_are_known(facts: Facts) -> Iterator[Problem]:
     """The command line names a manifest, a known backend, and options that fit it."""
     options = facts.options
     line = Place("command line")
+    fault = find_fault(options.backend)
+    if fault:
+        hint = "have its package mended (docs/how-to/write-a-backend.md), or choose another backend"
+        yield Problem("backend.broken", line, "--backend", fault, hint)
+        return
     if not has_backend(options.backend):
         name, _ = split_settings(options.backend)
-        hint = suggestion(name, BACKENDS) or f"one of: {', '.join(BACKENDS)}"
+        known = backend_names()
+        hint = suggestion(name, known) or f"one of: {', '.join(known)}"
         message = f"{name!r} is not a backend"
         yield Problem("option.backend", line, "--backend", message, hint)
         return

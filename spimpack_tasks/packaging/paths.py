@@ -8,9 +8,13 @@ what it said is kept in the state directory.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.model.entities import PATH_PATTERN
 
@@ -57,11 +61,41 @@ def _templates_of(data: dict[str, Any]) -> dict[str, str]:
 
 
 def _ask_pybids(entities: list[str], suffix: str, extension: str) -> str:
-    from bids.layout.writing import build_path
-
     marks = {name: f"0{name}0" for name in entities}
-    values = marks | {"suffix": suffix, "extension": extension}
-    path: str = build_path(values, [PATH_PATTERN], strict=True)
+    path = _build_path(marks | {"suffix": suffix, "extension": extension})
     for name, mark in marks.items():
         path = path.replace(mark, f"{{{name}}}")
     return path
+
+
+def _build_path(values: dict[str, str]) -> str:
+    try:
+        from bids.layout.writing import build_path
+    except (OSError, RuntimeError, TypeError, ValueError):
+        # When it is imported, pybids reads settings of the user's home and working directory.
+        return _build_path_elsewhere(values)
+    path: str = build_path(values, [PATH_PATTERN], strict=True)
+    return path
+
+
+def _build_path_elsewhere(values: dict[str, str]) -> str:
+    """Ask pybids in a process that has another home and working directory."""
+    code = (
+        "import json, sys; from bids.layout.writing import build_path; "
+        "values, pattern = json.load(sys.stdin); "
+        "print(build_path(values, [pattern], strict=True))"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYBIDS_CONFIG"}
+    done = subprocess.run(  # noqa: S603  # this Python, and no shell
+        [sys.executable, "-c", code],
+        input=json.dumps([values, PATH_PATTERN]),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=os.sep,
+        env=environment | {"HOME": os.sep},
+    )
+    if done.returncode != 0:
+        message = f"pybids cannot be asked for the names of images:\n{done.stderr.rstrip()}"
+        raise SpimpackError(message)
+    return done.stdout.rstrip("\n")

@@ -90,6 +90,16 @@ def note_task(store: Store, plan_id: str, task: TaskRun) -> None:
             _append(path, {name: getattr(task, name) for name in names})
 
 
+def is_noted(store: Store, reason: str) -> bool:
+    """Tell whether a task of this run is on record that failed for a reason."""
+    path = run_path(store)
+    with suppress(OSError):
+        if path:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return any(reason in task.error for task in read_tasks(file))
+    return False
+
+
 def end_run(store: Store, *, is_complete: bool) -> None:
     """Note that the run of this process has ended, if it did anything."""
     path = run_path(store)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from luigi.configuration import get_config
 
-from spimpack_tasks.errors import OutputError
 from spimpack_tasks.files.trees import size_below
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
-from spimpack_tasks.packaging.tasks.writing import LinkAssets
+from spimpack_tasks.packaging.tasks.bugs import BugGuard
+from spimpack_tasks.packaging.tasks.writing import LinkAssets, refuse_failures
 from spimpack_tasks.state.making import SlowMaker, make_and_publish
 
 if TYPE_CHECKING:
@@ -91,16 +91,16 @@ class MakeAssets(LinkAssets):
         if not self.unit:
             return
         progress = progress_of(self)
+        guard = BugGuard(self.backend, self.store)
         maker = SlowMaker(
-            self.matches_plan,
-            self.measure,
-            self.resume,
+            guard(self.matches_plan),
+            guard(self.measure),
+            guard(self.resume),
             lambda done, total: progress.reach(done // _MB, total // _MB, "MB"),
-            self.take_over if self.takes_over else None,
+            guard(self.take_over) if self.takes_over else None,
         )
         with disk_trouble_told():
             failures = make_and_publish(
                 self.store, self.plan_id, self.outputs(), maker, overwrite=self.overwrite
             )
-        if failures:
-            raise OutputError("\n".join(f"{f.path}: {f.reason}" for f in failures))
+        refuse_failures(failures)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
-from spimpack_tasks.errors import ExitCode, SupersededError, count_of
-from spimpack_tasks.luigi_setup import (
-    AbsolutePath,
-    disk_trouble_told,
-    judge_by,
-    make_log_readable,
-)
+from spimpack_tasks.errors import ExitCode, InputError, Report, SupersededError, count_of
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
+from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.packaging.draft import (
     find_draft,
     is_refused,
@@ -42,10 +38,16 @@ if TYPE_CHECKING:
 WARNINGS_SHOWN = 5
 """So many leave room for Luigi's summary on one screen."""
 
+MISSING = frozenset({"file.missing", "source.missing"})
+MADE_LATER = (
+    "or, where another task makes it, yield PackageDataset in run() "
+    "(docs/how-to/package-in-your-own-flow.md)"
+)
+
 logger = logging.getLogger(__name__)
 
 
-class DatasetTask(luigi.Task):
+class DatasetTask(CheckedTask):
     """A task that works for one dataset, by one plan."""
 
     manifest: luigi.Parameter[str] = AbsolutePath(
@@ -103,10 +105,9 @@ class DatasetTask(luigi.Task):
         """Work out `plan_id` where it is not given."""
         values = dict(super().get_param_values(params, args, kwargs))
         if not values["plan_id"]:
-            make_log_readable()
             values["plan_id"] = cls._work_out(_options(values))
             record_run(DatasetTask, values["output_dir"])
-            judge_by(lambda: cls(**values).end())
+            at_end_of_run(lambda: cls(**values).end())
         return list(values.items())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -152,7 +153,11 @@ class DatasetTask(luigi.Task):
     def refusal(self) -> list[luigi.Task]:
         """Return the task that says why nothing may be written; nothing if all is well."""
         error = self.draft.refusal()
-        return [self.clone(ValidateManifest, plan_id=refused_id(error.report))] if error else []
+        if error is None:
+            return []
+        # Luigi asks again at the end of a run, to say what failed because of what.
+        plan_id = self.plan_id if is_refused(self.plan_id) else refused_id(error.report)
+        return [self.clone(ValidateManifest, plan_id=plan_id)]
 
     def complete(self) -> bool:
         """Tell whether the outputs are as planned, and remember the answer."""
@@ -172,6 +177,8 @@ class DatasetTask(luigi.Task):
         error = self.draft.refusal()
         if error is not None:
             return error.exit_code
+        if is_refused(self.plan_id):
+            return ExitCode.BAD_INPUT  # and mended since
         # A run that failed early has left the plan of the run before it as the current one.
         is_other = self.store.current_plan_id() not in {"", self.plan_id}
         superseded = is_other and self.store.current_since() != self.draft.current_before
@@ -200,7 +207,7 @@ class ValidateManifest(DatasetTask):
         draft = self.draft
         error = draft.refusal()
         if error is not None:
-            raise error
+            raise error if is_own_run() else _hint_at_flow(error)
         _refuse_other_plan(draft, self.plan_id)
         problems = draft.report.sorted()
         for problem in problems[:WARNINGS_SHOWN]:
@@ -216,6 +223,15 @@ class ValidateManifest(DatasetTask):
                     place.write(HEADERS_FILE, draft.headers.encode())
                 place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
         draft.headers = ""  # of a hundred thousand images they are long
+
+
+def _hint_at_flow(error: InputError) -> InputError:
+    """Return a refusal that says how to package what another task makes."""
+    problems = [
+        replace(p, hint=f"{p.hint}; {MADE_LATER}") if p.code in MISSING else p
+        for p in error.report.problems
+    ]
+    return type(error)(Report(problems, error.report.made_ns))
 
 
 class BuildPaths(DatasetTask):

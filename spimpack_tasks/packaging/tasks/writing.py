@@ -11,6 +11,7 @@ import luigi
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
 from spimpack_tasks.model.plan import BUCKETS, SLOW_BUCKETS, Step, bucket_of
+from spimpack_tasks.packaging.tasks.bugs import BugGuard, count_bugs
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.registry import load_backend, split_settings
 from spimpack_tasks.state.publish import ImageMaker, publish
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Asset, Output
     from spimpack_tasks.progress import Progress
+    from spimpack_tasks.state.publish import Failure
 
 
 class WriteOutputs(DatasetTask):
@@ -46,12 +48,13 @@ class WriteOutputs(DatasetTask):
 
     def run(self) -> None:
         outputs = self.outputs()
-        make = _count_images(load_backend(self.backend).make, progress_of(self), len(outputs))
-        maker = ImageMaker(self.matches_plan, make)
+        guard = BugGuard(self.backend, self.store)
+        make = guard(load_backend(self.backend).make)
+        counted = _count_images(make, progress_of(self), len(outputs))
+        maker = ImageMaker(guard(self.matches_plan), counted)
         with disk_trouble_told():
             failures = publish(self.store, self.plan_id, outputs, maker, overwrite=self.overwrite)
-        if failures:
-            raise OutputError("\n".join(f"{f.path}: {f.reason}" for f in failures))
+        refuse_failures(failures)
 
 
 class WriteDescription(WriteOutputs):
@@ -251,6 +254,18 @@ DATASET_STEPS = (
     WriteReadme,
     WriteBidsIgnore,
 )
+
+
+def refuse_failures(failures: list[Failure]) -> None:
+    """Say which outputs could not be written, and why.
+
+    Raises
+    ------
+    OutputError
+        There are any.
+    """
+    if failures:
+        raise OutputError("\n".join(count_bugs((f.path, f.reason) for f in failures)))
 
 
 def _count_images(

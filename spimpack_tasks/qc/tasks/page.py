@@ -15,7 +15,8 @@ from typing import Any
 import luigi
 
 from spimpack_tasks.errors import SpimpackError
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told, make_log_readable
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.qc.making import is_right, make_page, parse_codes
 from spimpack_tasks.readers.formats import stamp_text
 
@@ -43,7 +44,7 @@ class RightPage(luigi.Target):
             return False
 
 
-class WriteQcReport(luigi.Task):
+class WriteQcReport(CheckedTask):
     """Write one HTML page that shows an image in each orientation."""
 
     source: luigi.Parameter[str] = AbsolutePath(description="The image; it is only read.")
@@ -67,8 +68,8 @@ class WriteQcReport(luigi.Task):
         """Work out `run_id` where it is not given."""
         values = dict(super().get_param_values(params, args, kwargs))
         if not values["run_id"]:
-            make_log_readable()
             values["run_id"] = f"{stamp_text(values['source'])}-{_start_of_process()}"
+            at_end_of_run(lambda: cls(**values).verdict())
         return list(values.items())
 
     def output(self) -> luigi.Target:

@@ -16,12 +16,8 @@ from typing import TYPE_CHECKING, Any
 import luigi
 
 from spimpack_tasks.errors import ExitCode, InvalidDatasetError, SpimpackError
-from spimpack_tasks.luigi_setup import (
-    AbsolutePath,
-    disk_trouble_told,
-    judge_by,
-    make_log_readable,
-)
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.validation.report import check_place, place_for
 from spimpack_tasks.validation.validate import (
     find_report,
@@ -62,7 +58,7 @@ class CleanReport(luigi.Target):
         return report is not None and report.verdict.is_valid(strict=self.task.strict)
 
 
-class ValidateDataset(luigi.Task):
+class ValidateDataset(CheckedTask):
     """Validate a BIDS dataset with the official validator and checks of our own."""
 
     dataset: luigi.Parameter[str] = AbsolutePath(
@@ -89,9 +85,8 @@ class ValidateDataset(luigi.Task):
         """Work out `run_id` where it is not given."""
         values = dict(super().get_param_values(params, args, kwargs))
         if not values["run_id"]:
-            make_log_readable()
             values["run_id"] = make_run_id(values["dataset"])
-            judge_by(lambda: cls(**values).verdict())
+            at_end_of_run(lambda: cls(**values).verdict())
         return list(values.items())
 
     def output(self) -> luigi.Target:

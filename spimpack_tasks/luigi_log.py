@@ -1,0 +1,113 @@
+"""What Luigi logs, made readable: a user's mistake as its message, and no password of a scheduler.
+
+Errors of other people's tasks are shown as Luigi shows them, and so is the course of a run that is
+not of this package's tasks alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+
+import luigi
+from luigi.rpc import RPCError
+from luigi.worker import TaskException
+
+from spimpack_tasks.errors import MissingExtraError, SpimpackError
+
+OVERTAKEN = "superseded: another run is at work on this output; run it again when that has ended"
+"""For a task of ours that finds undone what was done before."""
+
+# What Luigi says where something that was done before is undone by the time it is needed.
+_UNDONE = (
+    "Unfulfilled depend",
+    "Task finished running, but complete() is still returning false",
+)
+
+# What Luigi says, with a traceback, each time that it asks a scheduler in vain.
+_NO_ANSWER = "Failed connecting to remote scheduler"
+
+# What Luigi says of every single task.
+_PER_TASK = (
+    "Informed scheduler",
+    "[pid %s] Worker %s running",
+    "[pid %s] Worker %s done",
+    "[pid %s] Worker %s new requirements",
+    "Worker Worker(",
+    "Running Worker with",
+    "Done scheduling tasks",
+)
+
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+@dataclass(slots=True)
+class Extent:
+    """How much of a log to change."""
+
+    own_run: bool = False
+    """Whether the run is of this package's tasks alone."""
+    tracebacks: bool = False
+    """Whether the user asked for all details."""
+
+
+class ReadableLog(logging.Filter):
+    """Shows a user's mistake as its message, and leaves out what is said of every single task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.extent = Extent()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to show a record, having made it readable."""
+        own, all_details = self.extent.own_run, self.extent.tracebacks
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not all_details:
+            message = plain_message(error) if own or _is_ours(error, record) else None
+            if message:
+                record.msg, record.args, record.exc_info = "%s", (message,), None
+            elif own and str(record.msg).startswith(_NO_ANSWER):
+                record.exc_info = None
+        chatter = record.levelno == logging.INFO and str(record.msg).startswith(_PER_TASK)
+        _hide_password(record)
+        return not (own and chatter) or all_details
+
+
+def _is_ours(error: BaseException, record: logging.LogRecord) -> bool:
+    """Tell whether an error is of this package, or of a task of it."""
+    if isinstance(error, SpimpackError):
+        return True
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    tasks = (each for each in arguments if isinstance(each, luigi.Task))
+    return any(type(task).__module__.partition(".")[0] == __package__ for task in tasks)
+
+
+def plain_message(error: BaseException | None) -> str | None:
+    """Return what a user needs to know of an error, `None` for a bug."""
+    if isinstance(error, SpimpackError):
+        return str(error)
+    if isinstance(error, AssertionError) and "requests-unixsocket" in str(error):
+        return str(MissingExtraError("requests-unixsocket", "cluster"))
+    if isinstance(error, RPCError):
+        return f"{error}; see that luigid runs there and lets you in, then run it again"
+    if isinstance(error, (RuntimeError, TaskException)) and str(error).startswith(_UNDONE):
+        return OVERTAKEN
+    return None
+
+
+def _hide_password(record: logging.LogRecord) -> None:
+    """Take user and password out of the address of a scheduler."""
+    text = record.getMessage()
+    if _PASSWORD.search(text):
+        record.msg, record.args = "%s", (_PASSWORD.sub("", text),)
+
+
+def make_log_readable(extent: Extent) -> None:
+    """Filter Luigi's log; a second call only changes the extent."""
+    logger = logging.getLogger("luigi-interface")
+    known = next((each for each in logger.filters if isinstance(each, ReadableLog)), None)
+    if known is None:
+        known = ReadableLog()
+        logger.addFilter(known)
+    known.extent = extent

@@ -1,0 +1,291 @@
+"""How this package's tasks behave in a run of Luigi: their own, or somebody else's.
+
+Importing the package changes nothing of Luigi. The first task of ours that is made in a run of the
+`luigi` command joins it: the exit code then tells more exactly what became of our datasets. What
+else Luigi leaves open (level of the log, folder of its lock) is chosen only where the command names
+a task of ours, in the arguments of that command. `luigi.configuration` is never written to, and
+nothing that the user sets is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import luigi
+import luigi.configuration
+import luigi.interface
+import luigi.retcodes
+from luigi.cmdline_parser import CmdlineParser
+from luigi.rpc import RPCError
+from luigi.scheduler import Scheduler
+from luigi.task_register import Register
+from luigi.worker import Worker
+
+from spimpack_tasks.errors import ExitCode, SupersededError
+from spimpack_tasks.interrupts import end_workers_quietly, quiet_workers, say_interrupted
+from spimpack_tasks.luigi_log import OVERTAKEN, Extent, make_log_readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+CODES = {
+    "already_running": ExitCode.NOT_RUN,
+    "missing_data": ExitCode.BAD_INPUT,
+    "not_run": ExitCode.NOT_RUN,
+    "scheduling_error": ExitCode.INTERNAL,
+    "task_failed": ExitCode.FAILED,
+    "unhandled_exception": ExitCode.INTERNAL,
+}
+"""Luigi's exit codes, for a run with tasks of ours in it, where the user has not chosen one."""
+
+_TASKS_BEHIND = {
+    "already_running": "run_by_other_worker",
+    "missing_data": "still_pending_ext",
+    "not_run": "not_run",
+    "scheduling_error": "scheduling_error",
+    "task_failed": "failed",
+}
+"""By exit code, the set of Luigi's summary for which it stands."""
+
+OBEYED_OPTIONS = frozenset(
+    {f"rpc_{name}" for name in ("connect_timeout", "log_retries", "retry_attempts", "retry_wait")}
+    | {f"default_scheduler_{name}" for name in ("host", "port", "url")}
+)
+"""Options of `[core]` that Luigi obeys, but of which it would warn that it does not know them. The
+warning shows the value, which may be an address with a password."""
+
+_JOINED = "spimpack_tasks_joined"
+
+
+class CheckedTask(luigi.Task):
+    """A task that joins the run it is made in, and has failed if it ran but left its output undone.
+
+    Luigi checks that for all tasks or for none (`check_complete_on_run`), so ours do it themselves.
+    """
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Join the run: Luigi asks for the values each time that a task is wanted."""
+        join_run()
+        values: list[tuple[str, Any]] = super().get_param_values(params, args, kwargs)
+        return values
+
+    def on_success(self) -> Any:
+        """Fail unless the output is right."""
+        if not self.complete():
+            raise SupersededError(OVERTAKEN)
+        return super().on_success()
+
+    def verdict(self) -> ExitCode | None:
+        """Return the exit code that the output asks for, `None` if it is open."""
+        return ExitCode.OK if self.complete() else None
+
+
+class ExactCodes(luigi.retcodes.retcode):
+    """Luigi's exit codes, made more exact by what has become of our tasks' outputs.
+
+    Luigi knows one code for all failed tasks, and a worker that shares a run with others counts
+    the tasks it did not do itself as not done. It asks for the codes when the run has ended, and
+    exits with the highest that applies.
+    """
+
+    task_namespace = "spimpack"
+    call: FrameType | None = None
+    """The call of Luigi that these codes are for."""
+    chosen: frozenset[str] = frozenset()
+    """Codes that the user has chosen."""
+    own_run = False
+    """Whether the run is of this package's tasks alone."""
+    at_end: ClassVar[list[Callable[[], ExitCode | None]]] = []
+    """What to do when the run has ended, once for each dataset or page; returns its verdict."""
+    verdicts: ClassVar[list[ExitCode | None]] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return the exact code in place of one that the user has not chosen."""
+        code = super().__getattribute__(name)
+        if name not in CODES or name in self.chosen or self.call is not _find_call():
+            return code
+        while self.at_end:
+            self.verdicts.append(self.at_end.pop()())
+        if self.call is None or "task_sets" not in self.call.f_locals:
+            return _code_without_summary(name, self.verdicts) if self.own_run else code
+        sets = self.call.f_locals["task_sets"]
+        tasks = sets[_TASKS_BEHIND[name]] if name in _TASKS_BEHIND else set()
+        if name != "not_run":
+            return max((_code_of(task, name, CODES[name]) for task in tasks), default=code)
+        root = self.call.f_locals["root_task"]
+        if root not in sets["completed"] | sets["already_done"]:
+            # Luigi asks for this code where no other one speaks of the root.
+            tasks = tasks | {root}
+        # What was not run because of what failed has no code of its own.
+        reasons = (getattr(self, n) for n, s in _TASKS_BEHIND.items() if n != name and sets[s])
+        code = max(reasons, default=0) or CODES[name]
+        return max((_code_of(task, name, code) for task in tasks), default=code)
+
+
+def _find_call() -> FrameType | None:
+    """Return the call of the `luigi` command's function that goes on, if one does.
+
+    It alone has the exit codes, and the tasks by what became of them; it hands them to nobody.
+    """
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no other way to them
+    while frame is not None and frame.f_code is not luigi.retcodes.run_with_retcodes.__code__:
+        frame = frame.f_back
+    return frame
+
+
+def _code_of(task: luigi.Task, name: str, code: int) -> int:
+    """Return the exit code for a task that Luigi counts under `name`, given the one for others'."""
+    if not isinstance(task, CheckedTask) or name == "scheduling_error":
+        return int(code)
+    try:
+        verdict = task.verdict()
+    except OSError:
+        verdict = None
+    # A `run` of somebody else's does more than we can look at.
+    is_checked = name != "task_failed" or _is_of_ours(type(task).run)
+    return int(code if verdict is None or (verdict is ExitCode.OK and not is_checked) else verdict)
+
+
+def _code_without_summary(name: str, verdicts: Iterable[ExitCode | None]) -> int:
+    """Return the exit code of a run of ours that Luigi refused, or that broke off."""
+    if name == "unhandled_exception" and not isinstance(sys.exception(), RPCError):
+        return int(CODES[name])
+    known = [verdict for verdict in verdicts if verdict is not None]
+    return int(max(known, default=ExitCode.NOT_RUN))
+
+
+def _is_of_ours(thing: Any) -> bool:
+    """Tell whether a class or function stands in this package."""
+    return str(getattr(thing, "__module__", "")).partition(".")[0] == __package__
+
+
+def join_run() -> None:
+    """Take part in the run of the `luigi` command that goes on, if one does."""
+    parser = CmdlineParser.get_instance()
+    if parser is None:
+        make_log_readable(Extent(tracebacks=_configured("core", "log_level") == "DEBUG"))
+        return
+    arguments = parser.known_args
+    if hasattr(arguments, _JOINED):
+        return
+    setattr(arguments, _JOINED, True)
+    own_run = is_own_run()
+    level = arguments.core_log_level or _configured("core", "log_level")
+    make_log_readable(Extent(own_run, tracebacks=level == "DEBUG"))
+    call = _find_call()
+    if call is not None:
+        # Luigi has made the object before it makes the first task, and keeps it.
+        codes = call.f_locals["retcodes"]
+        codes.__class__ = ExactCodes
+        codes.call, codes.own_run = call, own_run
+        codes.chosen = frozenset(name for name in CODES if _is_chosen("retcode", name, arguments))
+        codes.at_end.clear()
+        codes.verdicts.clear()
+    if own_run:
+        _choose_what_is_open(arguments)
+        end_workers_quietly()
+        say_interrupted()
+
+
+def is_own_run() -> bool:
+    """Tell whether the command that goes on names a task of this package."""
+    parser = CmdlineParser.get_instance()
+    if parser is None:
+        return False
+    root = Register.get_task_cls(parser.known_args.root_task)
+    return issubclass(root, CheckedTask) and _is_of_ours(root)
+
+
+def at_end_of_run(end: Callable[[], ExitCode | None]) -> None:
+    """Have something done when the run of the `luigi` command has ended."""
+    if CmdlineParser.get_instance() is not None:
+        ExactCodes.at_end.append(end)
+
+
+def _choose_what_is_open(arguments: Any) -> None:
+    """Choose what the user leaves open for a run of our tasks, as if on the command line."""
+    _obey_options()
+    options = {
+        ("core", "log_level"): "INFO",
+        # Each task looks at what it writes, and the last one at all; looking at what came before
+        # each task makes a fresh run of 10,000 images take a fifth longer.
+        ("worker", "check_unfulfilled_deps"): "false",
+    }
+    if not _is_chosen("core", "no_lock", arguments):
+        # Luigi's own folder belongs to the first user of the machine who ran it.
+        folder = os.path.join(tempfile.gettempdir(), f"luigi-{os.getuid()}")
+        if _can_use(folder):
+            options["core", "lock_pid_dir"] = folder
+        else:
+            options["core", "no_lock"] = "true"
+    for (section, name), value in options.items():
+        if not _is_chosen(section, name, arguments):
+            setattr(arguments, f"{section}_{name}", value)
+
+
+class LightWorkers:
+    """Makes the scheduler and the worker of a run of our tasks, for `luigi.build`."""
+
+    def create_local_scheduler(self) -> Scheduler:
+        """Return a scheduler in this process, as Luigi makes it."""
+        return Scheduler(prune_on_get_work=True, record_task_history=False)
+
+    def create_worker(
+        self, scheduler: Scheduler, worker_processes: int, *, assistant: bool = False
+    ) -> Worker:
+        """Return a worker that leaves it to the tasks to look at what came before."""
+        return Worker(
+            scheduler=scheduler,
+            worker_processes=worker_processes,
+            assistant=assistant,
+            check_unfulfilled_deps=False,
+        )
+
+
+def build_alone(task: CheckedTask, workers: int) -> None:
+    """Run a task of ours, and what it requires, with a scheduler of its own."""
+    _obey_options()
+    with quiet_workers():
+        luigi.build(
+            [task],
+            worker_scheduler_factory=LightWorkers(),
+            local_scheduler=True,
+            workers=workers,
+            no_lock=True,
+            log_level="ERROR",
+        )
+
+
+def _obey_options() -> None:
+    """Let Luigi say nothing of options that it does obey."""
+    luigi.interface.core.ignore_unconsumed |= OBEYED_OPTIONS
+
+
+def _can_use(folder: str) -> bool:
+    """Tell whether a folder is this user's, or can be made."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return os.access(os.path.dirname(folder), os.W_OK | os.X_OK)
+    return os.path.isdir(folder) and status.st_uid == os.getuid() and os.access(folder, os.W_OK)
+
+
+def _is_chosen(section: str, name: str, arguments: Any) -> bool:
+    """Tell whether the user has chosen an option, on the command line or by configuration."""
+    given = getattr(arguments, f"{section}_{name}", None)
+    return bool(given) or _configured(section, name) is not None
+
+
+def _configured(section: str, name: str) -> str | None:
+    """Return what the user's configuration says of an option."""
+    config = luigi.configuration.get_config()
+    spellings = (name, name.replace("_", "-"))
+    found = next((each for each in spellings if config.has_option(section, each)), None)
+    return None if found is None else str(config.get(section, found))
