@@ -1,0 +1,141 @@
+"""Series of pages of an OME-TIFF, by tifffile, put in order by `readers.ome_planes`.
+
+tifffile has an order of its own, which is not that of OME where there is no `TiffData`, and follows
+names of files anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spimpack_tasks.readers.base import HeaderError, check_regular, load_library
+from spimpack_tasks.readers.ome_planes import locate_planes
+from spimpack_tasks.readers.ome_tiff import holds_ome_xml, plane_sizes, read_ome_xml
+from spimpack_tasks.readers.tiff_directory import TiffFile
+
+if TYPE_CHECKING:
+    from spimpack_tasks.readers.ome_planes import OmePlanes
+
+
+_MOST_NAMED = 3
+"""Names of absent files in a message."""
+
+
+class Pages(NamedTuple):
+    """An image as tifffile knows it, the levels below the full one among its own."""
+
+    series: Any
+    caveat: str = ""
+    """What its voxels lack."""
+
+
+def find_ome_planes(path: str) -> OmePlanes | None:
+    """Return where the planes of an OME-TIFF are; nothing where tifffile is to find them.
+
+    That is so for another TIFF, and for an axis that holds several ones, of which it knows more.
+
+    Raises
+    ------
+    HeaderError
+        The OME-XML contradicts itself, or names files elsewhere.
+    """
+    with TiffFile(path) as file:
+        tags, _ = file.directory(file.first_directory)
+        if not holds_ome_xml(file, tags):
+            return None
+        found, uuid = read_ome_xml(file, tags, with_planes=True)
+        if found.has_modulo:
+            return None
+        return locate_planes(path, found, uuid, plane_sizes(file, tags, found), _count_pages)
+
+
+def _count_pages(path: str) -> int:
+    with TiffFile(path) as file:
+        return file.page_count()
+
+
+def open_pages(file: Any, path: str, planes: OmePlanes) -> Pages:
+    """Return the planes of an image that lies in an open file of tifffile, and in others.
+
+    Raises
+    ------
+    HeaderError
+        The planes differ in what is stored of each, or none is there.
+    """
+    tifffile = load_library("tifffile")
+    found = [
+        _read_directories(tifffile, file, _wanted(planes, number))
+        if name == path
+        else _read_other(tifffile, name, _wanted(planes, number))
+        for number, name in enumerate(planes.files)
+    ]
+    levels = [found[place[0]].get(place[1], []) if place else [] for place in planes.places]
+    known = [level for level in levels if level]
+    if not known:
+        raise HeaderError(path, "holds no plane of its image")
+    for level in known:
+        if [page.keyframe.hash for page in level] != [page.keyframe.hash for page in known[0]]:
+            where = level[0].parent.filehandle.path
+            raise HeaderError(where, "has pages that differ from the first in size, type or form")
+    letters, series = "".join(planes.axes).upper(), []
+    for number, page in enumerate(known[0]):
+        keyframe = page.keyframe
+        each = tifffile.TiffPageSeries(
+            [level[number] if level else None for level in levels],
+            (*planes.sizes, *keyframe.shape),
+            keyframe.dtype,
+            letters + keyframe.axes,
+            parent=file,
+            kind="ome",
+            multifile=len(planes.files) > 1 or planes.files[0] != path,
+        )
+        series.append(each)
+    series[0].levels.extend(series[1:])
+    return Pages(series[0], _describe_absent(planes, levels.count([])))
+
+
+def _wanted(planes: OmePlanes, number: int) -> list[int]:
+    """Return the directories of a file of the set that are planes of the image."""
+    return sorted({place[1] for place in planes.places if place and place[0] == number})
+
+
+def _read_other(tifffile: Any, path: str, wanted: list[int]) -> dict[int, list[Any]]:
+    """Return pages of another file of the set, which tifffile opens again for their voxels."""
+    if not wanted:
+        return {}
+    check_regular(path)
+    with tifffile.TiffFile(path, mode="r") as other:
+        return _read_directories(tifffile, other, wanted)
+
+
+def _read_directories(tifffile: Any, file: Any, wanted: list[int]) -> dict[int, list[Any]]:
+    """Return pages, each with those of its lower levels, by their numbers."""
+    there = [number for number in wanted if number < len(file.pages)]
+    if not there:
+        return {}
+    file.pages.useframes = True
+    file.pages.set_keyframe(there[0])
+    keyframes: list[Any] = []
+    found = {}
+    for number in there:
+        page = file.pages[number]
+        found[number] = [page]
+        for level, offset in enumerate(page.subifds or (), 1):
+            index = (number, level)
+            if len(keyframes) < level:
+                file.filehandle.seek(offset)
+                keyframes.append(tifffile.TiffPage(file, index))
+                found[number].append(keyframes[-1])
+            else:
+                key = keyframes[level - 1]
+                found[number].append(tifffile.TiffFrame(file, index, offset=offset, keyframe=key))
+    return found
+
+
+def _describe_absent(planes: OmePlanes, count: int) -> str:
+    if not count:
+        return ""
+    named = ", ".join(map(repr, planes.absent[:_MOST_NAMED]))
+    more = f" and {len(planes.absent) - _MOST_NAMED} more" if planes.absent[_MOST_NAMED:] else ""
+    where = f": {named}{more} should be beside it" if named else ""
+    return f"lacks {count} of its planes{where}"
