@@ -144,6 +144,9 @@ class AssetReader(RowReader):
             source_extension=source.extension if source else "",
             shape_nyx=facts.shape_nyx,
             itemsize=facts.itemsize,
+            other_files=tuple(facts.other_files),
+            left_out=tuple(facts.left_out),
+            ome_sizes=facts.ome_sizes,
         )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.formats import Source
     from spimpack_tasks.state.store import Store
 
-VERSION = 4
+VERSION = 5
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -54,6 +54,14 @@ class HeaderFacts:
     """Why the header cannot be read, empty if it can."""
     missing_library: bool = False
     """Whether that is because an optional library is not installed."""
+    doubts: tuple[str, ...] = ()
+    """What the image says of its voxel size that cannot be."""
+    other_files: tuple[str, ...] = ()
+    """Absolute paths of the files that the image lies in besides its source."""
+    left_out: tuple[str, ...] = ()
+    """What else the source holds that the image is not."""
+    ome_sizes: dict[str, str] | None = None
+    """Attributes of OME-XML that the official validator compares with the sidecar."""
 
 
 _values = attrgetter(*(each.name for each in fields(HeaderFacts)))
@@ -128,4 +136,8 @@ def facts_of(header: Header) -> HeaderFacts:
         instrument=instrument,
         shape_nyx=header.shape_nyx,
         itemsize=header.itemsize,
+        doubts=header.doubts,
+        other_files=header.other_files,
+        left_out=header.left_out,
+        ome_sizes=None if header.ome_sizes is None else dict(header.ome_sizes),
     )

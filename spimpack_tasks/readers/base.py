@@ -75,6 +75,9 @@ class Header:
     """Absolute paths of the files that the image lies in besides this one."""
     left_out: tuple[str, ...] = ()
     """What else the file holds that this image is not, such as a second image."""
+    ome_sizes: Mapping[str, str] | None = None
+    """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
+    sidecar; `None` where it does not see them."""
 
     @property
     def pixel_size_um(self) -> tuple[float | None, ...]:

@@ -60,6 +60,7 @@ _DTYPES = {
     "double-complex": "complex128",
 }
 _MOST_LEVELS = 64
+_VALIDATED_BYTES = 4096
 _OME = re.compile(rb"<(\w+:)?OME[\s>]")
 _SIZE = re.compile("[0-9]{1,18}")
 _DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
@@ -121,6 +122,7 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
         doubts=doubts,
         other_files=tuple(other for other in others if other != file.path),
         left_out=_left_out(found),
+        ome_sizes=_sizes_validated(file, tags, found),
     )
 
 
@@ -154,6 +156,22 @@ def plane_sizes(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[str
         what = f"has pages of {page} samples, but OME-XML of {sizes['c']} channels"
         raise HeaderError(file.path, what)
     return {a: n // page if a == "c" else n for a, n in sizes.items() if a not in "yx"}
+
+
+def _sizes_validated(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[str, str] | None:
+    """Return what the official BIDS validator sees of the size of voxels.
+
+    It reads the first 4,096 bytes, of classic TIFF only, and nothing where there are several
+    images; measured with version 3.0.2.
+    """
+    tag = tags.get(DESCRIPTION)
+    if tag is None or file.is_big or not found.is_plain or found.images != 1:
+        return None
+    if max(tag.offset + tag.values, file.first_directory + 12 * len(tags)) > _VALIDATED_BYTES:
+        return None
+    pixels = found.image.pixels
+    names = (f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
+    return {name: pixels[name] for name in names if name in pixels}
 
 
 def _left_out(found: OmeXml) -> tuple[str, ...]:

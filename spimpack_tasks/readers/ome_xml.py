@@ -86,6 +86,8 @@ class OmeXml:
     images: int = 0
     others_here: list[str] = field(default_factory=list)
     """Names of the other images that have planes in the file."""
+    is_plain: bool = False
+    """Whether `OME` is named without a prefix."""
     has_modulo: bool = False
     """Whether an axis holds several ones, by annotations of the namespace `modulo`."""
     instruments: dict[str, Instrument] = field(default_factory=dict)
@@ -162,6 +164,7 @@ class _Listener:
             if name != "OME":
                 raise OmeXmlError(f"has the root {name[:50]!r} instead of OME")
             self._paths.append(name)
+            self.found.is_plain = tag == name
         elif len(self._paths) < _DEEPEST:
             self._paths.append(f"{self._paths[-1]}/{name}")
         else:

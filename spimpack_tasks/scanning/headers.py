@@ -33,7 +33,7 @@ def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
     told: set[str] = set()
     for image in survey.images:
         try:
-            cells = header_cells(read_header(image.source.path, image.source.format))
+            header = read_header(image.source.path, image.source.format)
         except (SourceRefusedError, MissingExtraError) as error:
             reason = request.without_path(str(error), image.path)
             image.notes.append(f"its header was not read: {reason}")
@@ -43,6 +43,9 @@ def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
                 where, warning = request.place(image.path), Severity.WARNING
                 report.add(Problem("scan.extra", where, "", reason, "", warning))
         else:
+            cells = header_cells(header)
+            image.notes.extend(f"its voxel size is unknown: {doubt}" for doubt in header.doubts)
+            image.notes.extend(f"it holds more: {other}" for other in header.left_out)
             image.cells.update((column, cells[column]) for column in cells.keys() - ours)
 
 

@@ -51,6 +51,8 @@ class Planes:
     spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
     channel_names: tuple[str, ...] = ()
     orientation_xyz: str | None = None
+    left_out: tuple[str, ...] = ()
+    """What else the source holds."""
 
     @property
     def size(self) -> int:
@@ -122,6 +124,7 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         spacing_um_xyz=header.spacing_um_xyz,
         channel_names=header.channel_names,
         orientation_xyz=header.orientation_xyz,
+        left_out=header.left_out,
     )
 
 
