@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.readers.base import read_header
-from spimpack_tasks.readers.formats import SourceRefusedError, write_stamp
+from spimpack_tasks.readers.formats import SourceRefusedError, stamp_text, write_stamp
 
 if TYPE_CHECKING:
     from spimpack_tasks.readers.base import Header
@@ -80,8 +80,9 @@ class Headers:
         """Return what is known of a source; whether anything is missing then is not said here."""
         stamp = write_stamp(source.size, source.mtime_ns)
         known = self._facts.get(source.path)
-        if known is None or known[0] != stamp:
-            known = stamp, self._find(source, stamp)
+        if known is None or known[0] != _with_others(stamp, known[1]):
+            facts = self._find(source, stamp)
+            known = _with_others(stamp, facts), facts
             self._facts[source.path] = known
         return known[1]
 
@@ -89,7 +90,11 @@ class Headers:
         if self._saved is None:
             self._saved = self._load()
         entry = self._saved.get(source.path)
-        return HeaderFacts(*entry[1:]) if entry and entry[0] == stamp else _read_facts(source)
+        if entry and str(entry[0]).startswith(stamp):
+            facts = HeaderFacts(*entry[1:])
+            if entry[0] == _with_others(stamp, facts):
+                return facts
+        return _read_facts(source)
 
     def _load(self) -> dict[str, list[Any]]:
         try:
@@ -112,6 +117,11 @@ class Headers:
         }
         data = {"version": VERSION, "sources": kept}
         return json.dumps(data, sort_keys=True) if kept else ""
+
+
+def _with_others(stamp: str, facts: HeaderFacts) -> str:
+    """Return the stamp of a source with those of the other files that its image lies in."""
+    return " ".join([stamp, *map(stamp_text, facts.other_files)])
 
 
 def _read_facts(source: Source) -> HeaderFacts:

@@ -35,10 +35,9 @@ def images_are_whole(facts: Facts) -> Iterator[Problem]:
         place, key = placed.record.where(placed.path_column), placed.path_column
         is_converted = _is_converted(facts, asset)
         if asset.other_files and not is_converted:
+            others = [os.path.basename(path) for path, _ in asset.other_files]
             files = count_of(len(asset.other_files), "other file")
-            message = (
-                f"lies in {files} as well: {_listed(asset.other_files)}; this one alone is used"
-            )
+            message = f"lies in {files} as well: {_listed(others)}; this one alone is used"
             hint = "convert it, with --backend ome-zarr or ome-tiff: all files are read then"
             yield Problem("source.set", place, key, message, hint, Severity.WARNING)
         if asset.left_out and is_converted:
@@ -101,10 +100,9 @@ def _is_converted(facts: Facts, asset: Asset) -> bool:
     choice = facts.options.backend
     if not has_backend(choice):
         return True  # told by another rule
-    return load_backend(choice).converts(asset, split_settings(choice)[1])
+    return bool(load_backend(choice).describe_conversion(asset, split_settings(choice)[1]))
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [os.path.basename(name) if os.path.isabs(name) else name for name in names]
     more = f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else ""
-    return ", ".join(shown[:_MOST_NAMED]) + more
+    return ", ".join(names[:_MOST_NAMED]) + more

@@ -109,6 +109,8 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
     names = [channel.get("Name", "") for channel in found.image.channels]
     spacing, doubts = _spacing(found.image.pixels)
     others = dict.fromkeys(find_files(file.path, found, uuid).values())
+    if found.metadata_path:
+        others[found.metadata_path] = None
     return Header(
         axes=axes,
         shapes=(shape, *_lower_levels(file, tags, axes, shape)),
@@ -165,7 +167,9 @@ def _sizes_validated(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dic
     images; measured with version 3.0.2.
     """
     tag = tags.get(DESCRIPTION)
-    if tag is None or file.is_big or not found.is_plain or found.images != 1:
+    if tag is None or tag != _description(file, tags) or file.is_big:
+        return None
+    if not found.is_plain or found.images != 1:
         return None
     if max(tag.offset + tag.values, file.first_directory + 12 * len(tags)) > _VALIDATED_BYTES:
         return None
@@ -208,6 +212,7 @@ def _read_companion(path: str, name: str, uuid: str, *, with_planes: bool) -> Om
     else:
         found = _read_xml_file(companion, own, uuid, with_planes=with_planes)
     here = FileOfPlanes(own, uuid)
+    found.metadata_path = companion
     is_named = any(file.name and file.is_same(here) for file in found.image.files)
     if found.images != 1 and not is_named:
         what = f"has its metadata in {name!r}, which describes {found.images} images"

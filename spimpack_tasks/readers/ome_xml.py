@@ -91,6 +91,8 @@ class OmeXml:
     has_modulo: bool = False
     """Whether an axis holds several ones, by annotations of the namespace `modulo`."""
     instruments: dict[str, Instrument] = field(default_factory=dict)
+    metadata_path: str = ""
+    """Where the document was found, if not in the file itself."""
     companion: str = ""
     """File that has the metadata, where this one says that it has none."""
 

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import MissingExtraError, Problem, Severity
+from spimpack_tasks.errors import MissingExtraError, Problem, Severity, count_of
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.readers.base import read_header
 from spimpack_tasks.readers.formats import SourceRefusedError
@@ -46,6 +46,9 @@ def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
             cells = header_cells(header)
             image.notes.extend(f"its voxel size is unknown: {doubt}" for doubt in header.doubts)
             image.notes.extend(f"it holds more: {other}" for other in header.left_out)
+            if header.other_files:
+                files = count_of(len(header.other_files), "other file")
+                image.notes.append(f"its image lies in {files} as well; keep one row of them")
             image.cells.update((column, cells[column]) for column in cells.keys() - ours)
 
 

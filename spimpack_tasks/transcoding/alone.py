@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.readers.base import read_header
-from spimpack_tasks.readers.formats import SourceRefusedError, examine_source, write_stamp
+from spimpack_tasks.readers.formats import (
+    SourceRefusedError,
+    examine_source,
+    stamp_text,
+    write_stamp,
+)
 from spimpack_tasks.transcoding.convert import (
     CONVERTERS,
     ZIPPED,
@@ -30,7 +35,7 @@ from spimpack_tasks.transcoding.ome_tiff import convert as write_tiff
 from spimpack_tasks.transcoding.ome_tiff import count_bytes as count_bytes_of_tiff
 from spimpack_tasks.transcoding.ome_xml import is_made_from
 from spimpack_tasks.transcoding.planes import open_planes
-from spimpack_tasks.transcoding.request import NGFF, Job, Request, stamp_files
+from spimpack_tasks.transcoding.request import NGFF, Job, Request
 from spimpack_tasks.transcoding.room import require_room
 from spimpack_tasks.transcoding.trouble import UNCONVERTIBLE
 
@@ -145,18 +150,22 @@ def _settle(request: Request, target: str, source: Source) -> Request:
         request,
         codec=request.codec or codec,
         ngff=request.ngff or NGFF[0],
-        other_files=stamp_files(_other_files(source)),
+        other_files=_other_files(source),
     )
 
 
 def _other_files(source: Source) -> tuple[str, ...]:
-    """Return the other files of a set; what cannot be read is told when it is converted."""
+    """Return path and stamp of the other files of a set.
+
+    What cannot be read is told when it is converted.
+    """
     if not source.format.name.endswith("TIFF"):
         return ()
     try:
-        return read_header(source.path, source.format).other_files
+        others = read_header(source.path, source.format).other_files
     except SourceRefusedError:
         return ()
+    return tuple(f"{path} {stamp_text(path)}" for path in others)
 
 
 def read_remarks(source: str, request: Request) -> list[str]:

@@ -6,13 +6,9 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 NGFF = ("0.5", "0.4")
 """Versions of OME-Zarr that can be written: in shards, or each chunk a file."""
@@ -68,11 +64,6 @@ class Request:
         """
         text = "\0".join([source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files])
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-
-
-def stamp_files(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return paths with the size and time of each file, by which a change is seen."""
-    return tuple(f"{path} {stamp_text(path)}" for path in paths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from spimpack_tasks.readers.base import HeaderError, load_library
+from spimpack_tasks.readers.base import HeaderError, load_library, reading
 from spimpack_tasks.readers.ome_planes import beside
 from spimpack_tasks.transcoding.planes import Planes
 
@@ -33,7 +33,8 @@ def open_ome_tiff(path: str) -> Iterator[Planes]:
     HeaderError
         They cannot be found in this way.
     """
-    reader = _Reader(path)
+    with reading(path):
+        reader = _Reader(path)
     try:
         yield reader.planes()
     finally:
@@ -42,7 +43,7 @@ def open_ome_tiff(path: str) -> Iterator[Planes]:
 
 def is_ome_tiff(path: str) -> bool:
     """Tell whether a file is a TIFF with OME-XML."""
-    with load_library("tifffile").TiffFile(path) as file:
+    with reading(path), load_library("tifffile").TiffFile(path) as file:
         return _find_xml(file) is not None
 
 
@@ -135,7 +136,12 @@ class _Reader:
     def planes(self) -> Planes:
         """Return the image."""
         shape = (self.counts["T"], self.counts["C"] * self.samples, self.counts["Z"], *self.size_yx)
-        return Planes(shape, "OME-TIFF", self.dtype.newbyteorder("="), self._read)
+        return Planes(shape, "OME-TIFF", self.dtype.newbyteorder("="), self.read)
+
+    def read(self, time: int, channel: int, planes: slice) -> Voxels:
+        """Return planes of a time point and a channel, along z, y, x."""
+        with reading(self.path):
+            return self._read(time, channel, planes)
 
     def _read(self, time: int, channel: int, planes: slice) -> Voxels:
         numpy = load_library("numpy")

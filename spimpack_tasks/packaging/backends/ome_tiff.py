@@ -9,7 +9,7 @@ from spimpack_tasks.packaging.backends.converting import WHICH, ConvertAssets, s
 from spimpack_tasks.transcoding.convert import LIBRARIES
 from spimpack_tasks.transcoding.ome_tiff import COMPRESSIONS, convert, count_bytes, extension_of
 from spimpack_tasks.transcoding.ome_xml import is_made_from
-from spimpack_tasks.transcoding.request import Request, stamp_files
+from spimpack_tasks.transcoding.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ class OmeTiffAssets(ConvertAssets):
             name=asset.key,
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
             spacing_um_xyz=spacing_given(asset),
-            other_files=stamp_files(asset.other_files),
+            other_files=tuple(map(" ".join, asset.other_files)),
         )
 
     @classmethod

@@ -20,7 +20,7 @@ from spimpack_tasks.transcoding.convert import (
     is_result,
     load_converter,
 )
-from spimpack_tasks.transcoding.request import NGFF, Request, stamp_files
+from spimpack_tasks.transcoding.request import NGFF, Request
 from spimpack_tasks.transcoding.taking_over import take_over
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class OmeZarrAssets(ConvertAssets):
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
             spacing_um_xyz=spacing_given(asset),
-            other_files=stamp_files(asset.other_files),
+            other_files=tuple(map(" ".join, asset.other_files)),
         )
 
     @classmethod

@@ -189,12 +189,6 @@ class LinkAssets(AssetTask):
         return asset.extension, asset.valid_in_bids
 
     @classmethod
-    def converts(cls, asset: Asset, settings: Mapping[str, str]) -> bool:
-        """Tell whether an image is made anew, and not placed as it is."""
-        del asset, settings
-        return False
-
-    @classmethod
     def least_room(cls, asset: Asset, settings: Mapping[str, str]) -> int:
         """Return how many bytes an image takes on the disk at the least, 0 if that is unknown."""
         del asset, settings
