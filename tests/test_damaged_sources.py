@@ -32,6 +32,9 @@ from spimpack_tasks.readers.base import READERS, HeaderError, read_header
 from spimpack_tasks.readers.formats import examine_source
 from spimpack_tasks.sources import base as sources
 from spimpack_tasks.sources.base import LEVELS, Level, UnreadableVoxelsError, open_levels
+from spimpack_tasks.transcoding.alone import convert_alone
+from spimpack_tasks.transcoding.compare import compare_with_source
+from spimpack_tasks.transcoding.request import Request
 
 VOXELS = compose_voxels((1, 2, 4, 20, 21))
 WRITERS = {
@@ -137,6 +140,26 @@ def test_f1_fuzzed_bytes_never_end_a_run(sound: Path, tmp_path: Path, form: str)
             look(path)
         except (readers.SourceRefusedError, UnreadableVoxelsError) as error:
             assert str(path) in str(error)  # noqa: PT017 - a sound reading is right as well
+
+
+@pytest.mark.usefixtures("deadline")
+@pytest.mark.filterwarnings("ignore")
+def test_f1_comparing_with_a_damaged_source_is_told(sound: Path, tmp_path: Path) -> None:
+    """The second reading of an OME-TIFF has the same guard."""
+    path, target = tmp_path / "a.ome.tif", tmp_path / "made.ome.zarr"
+    shutil.copy(sound / "a.ome.tif", path)
+    convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    chance, told = random.Random(1), 0
+    for _ in range(60):
+        shutil.copy(sound / "a.ome.tif", path)
+        spoil(path, chance)
+        try:
+            faults = list(compare_with_source(str(path), str(target), lambda _: None))
+        except (OSError, readers.SourceRefusedError):
+            told += 1
+        else:
+            told += bool(faults)
+    assert told > 30
 
 
 ENCODINGS = ("UTF-32", "UTF-16BE", "UTF-7", "EBCDIC-US", "Shift_JIS", "GB18030", "hex", "x" * 200)

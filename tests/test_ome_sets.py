@@ -257,6 +257,9 @@ def test_b5_other_images_of_a_file_are_told(tmp_path: Path) -> None:
     assert read_header(str(path), "OME-TIFF").left_out == ()
 
 
+AWAY = piece("../secret.ome.tif", "urn:uuid:9", IFD=0, PlaneCount=12)
+
+
 def lacks_a_file(folder: Path) -> Path:
     path, _ = channels_apart(0)(folder)
     (folder / "c1.ome.tif").unlink()
@@ -305,7 +308,26 @@ def of(pieces: str) -> Callable[[Path], Path]:
     return with_xml(Xml(VOXELS, tiff_data=pieces).text())
 
 
+def read_otherwise(text: str) -> Callable[[Path], Path]:
+    """Return what makes a file whose OME-XML is no description to us, and one to tifffile."""
+
+    def make(folder: Path) -> Path:
+        xml = f"<!-- {'x' * 5000} -->{text.partition('?>')[2]}"
+        inner = names("../secret.ome.tif")(folder)
+        write(inner, in_order(ONE, "XYZCT"), xml)
+        return inner
+
+    return make
+
+
+MODULO = (
+    '<StructuredAnnotations><XMLAnnotation ID="Annotation:0" Namespace="openmicroscopy.org/omero/'
+    'dimension/modulo"><Value><Modulo><ModuloAlongZ Type="phase" Start="0" End="2"/></Modulo>'
+    "</Value></XMLAnnotation></StructuredAnnotations></OME>"
+)
 REFUSED = {
+    "b4-modulo": (with_xml(Xml(VOXELS).text().replace("</OME>", MODULO)), "hold several ones"),
+    "f6-hidden": (read_otherwise(Xml(VOXELS, tiff_data=AWAY).text()), "holds no OME-XML"),
     "b2-lacks-a-file": (lacks_a_file, "lacks 6 of its planes: 'c1.ome.tif' should be beside it"),
     "f5-pipe": (pipe, "is not a regular file"),
     "f6-up": (names("../secret.ome.tif"), "is not in its folder"),
@@ -379,3 +401,25 @@ def test_b4_colours_are_channels(tmp_path: Path) -> None:
     target = tmp_path / "made.ome.zarr"
     convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     assert faults(path, target) == []
+
+
+def test_f6_a_plain_tiff_reads_no_other_file(tmp_path: Path) -> None:
+    """OME-XML that is far behind, and files of Micro-Manager without any, beside a link away."""
+    hidden = read_otherwise(Xml(VOXELS, tiff_data=AWAY).text())(tmp_path)
+    path = hidden.with_name("plain.tif")
+    hidden.rename(path)
+    np.testing.assert_array_equal(read_all(path)[0, 0], in_order(ONE, "XYZCT"))
+
+
+def test_b2_a_large_set(tmp_path: Path) -> None:
+    """The file that is asked for is named behind thousands of others."""
+    others = "".join(piece(f"n{n}.ome.tif", IFD=0, FirstZ=n) for n in range(5000))
+    voxels = np.zeros((1, 1, 5001, 6, 7), "uint16")
+    xml = Xml(ONE[:, :1], tiff_data=piece("a.ome.tif", IFD=0, PlaneCount=3))
+    xml.others = [Xml(voxels, tiff_data=others + piece("own.ome.tif", IFD=0, FirstZ=5000))]
+    write(tmp_path / "own.ome.tif", voxels[0, 0, :1], xml.text("own.ome.tif"))
+    header = read_header(str(tmp_path / "own.ome.tif"), "OME-TIFF")
+    assert header.shapes[0] == (1, 1, 5001, 6, 7)
+    says = r"lacks 5000 of its planes: .* and 4997 more"
+    with pytest.raises(UNCONVERTIBLE, match=says), open_planes(str(tmp_path / "own.ome.tif")):
+        pass

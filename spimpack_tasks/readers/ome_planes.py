@@ -39,6 +39,8 @@ class OmePlanes:
     """For each plane the number of its file and of its directory, `None` where it has none."""
     absent: tuple[str, ...] = ()
     """Names of files of the set that are not there."""
+    caveat: str = ""
+    """What makes the planes others than those of the image."""
 
 
 def beside(path: str, name: str) -> str:

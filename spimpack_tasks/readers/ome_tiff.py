@@ -22,7 +22,6 @@ from spimpack_tasks.readers.base import (
 )
 from spimpack_tasks.readers.ome_planes import beside, find_files
 from spimpack_tasks.readers.ome_xml import (
-    FileOfPlanes,
     Instrument,
     OmeXml,
     OmeXmlError,
@@ -211,10 +210,8 @@ def _read_companion(path: str, name: str, uuid: str, *, with_planes: bool) -> Om
             found = _parse(companion, chunks, own, uuid, with_planes=with_planes)
     else:
         found = _read_xml_file(companion, own, uuid, with_planes=with_planes)
-    here = FileOfPlanes(own, uuid)
     found.metadata_path = companion
-    is_named = any(file.name and file.is_same(here) for file in found.image.files)
-    if found.images != 1 and not is_named:
+    if found.images != 1 and not found.image.is_named:
         what = f"has its metadata in {name!r}, which describes {found.images} images"
         raise HeaderError(path, f"{what} and names it for none")
     return found

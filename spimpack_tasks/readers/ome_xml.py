@@ -61,7 +61,10 @@ class Image:
     pixels: Attributes = field(default_factory=dict)
     channels: list[Attributes] = field(default_factory=list)
     files: dict[FileOfPlanes, None] = field(default_factory=dict)
-    """The files that its planes lie in, in the order in which they are named."""
+    """The files that its planes lie in, in the order in which they are named; the first few
+    thousand where planes are not kept."""
+    is_named: bool = False
+    """Whether it names the file that was asked for."""
     tiff_data: list[TiffData] = field(default_factory=list)
     """Where its planes are, if that was asked for."""
     acquired_at: str = ""
@@ -156,7 +159,7 @@ class _Listener:
         self._image = Image()
         self._file = FileOfPlanes()
         self._tiff_data: Attributes = {}
-        self._is_chosen = False
+        self._is_here = self._is_chosen = False
         self._instrument = Instrument()
 
     def start(self, tag: str, attributes: Attributes) -> None:
@@ -175,7 +178,7 @@ class _Listener:
 
     def _take(self, path: str, attributes: Attributes) -> None:
         if path == "OME/Image":
-            self._image = Image(name=attributes.get("Name", ""))
+            self._image, self._is_here = Image(name=attributes.get("Name", "")), False
         elif path.startswith("OME/Image/"):
             self._take_of_image(path, attributes, self._image)
         elif path.startswith("OME/Instrument"):
@@ -236,7 +239,11 @@ class _Listener:
         self._text = None
 
     def _end_tiff_data(self, image: Image) -> None:
-        if len(image.files) < _MOST_ELEMENTS:
+        uuid = self.found.root.get("UUID", "") if self._uuid is None else self._uuid
+        is_here = self._file.is_same(FileOfPlanes(self._file_name, uuid))
+        self._is_here = self._is_here or is_here
+        image.is_named = image.is_named or (is_here and self._file != FileOfPlanes())
+        if self._with_planes or len(image.files) < _MOST_ELEMENTS:
             image.files[self._file] = None
         if self._with_planes:
             if len(image.tiff_data) >= MOST_PLANES:
@@ -247,16 +254,11 @@ class _Listener:
         """Keep the first image with a plane in the file, or the first at all."""
         found = self.found
         found.images += 1
-        is_here = bool(image.pixels) and self._lies_here(image)
+        is_here = bool(image.pixels) and (self._is_here or not image.files)
         if found.images == 1 or (is_here and not self._is_chosen):
             found.image, self._is_chosen = image, is_here
         elif is_here and len(found.others_here) < _MOST_ELEMENTS:
             found.others_here.append(image.name)
-
-    def _lies_here(self, image: Image) -> bool:
-        uuid = self.found.root.get("UUID", "") if self._uuid is None else self._uuid
-        here = FileOfPlanes(self._file_name, uuid)
-        return not image.files or any(file.is_same(here) for file in image.files)
 
     def characters(self, text: str) -> None:
         """Take the text of `AcquisitionDate` or `UUID`."""

@@ -6,6 +6,7 @@ names of files anywhere.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.readers.base import HeaderError, check_regular, load_library
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.ome_planes import OmePlanes
 
 
+_MODULO = "has axes that hold several ones (modulo), which are not told apart"
 _MOST_NAMED = 3
 """Names of absent files in a message."""
 
@@ -30,9 +32,7 @@ class Pages(NamedTuple):
 
 
 def find_ome_planes(path: str) -> OmePlanes | None:
-    """Return where the planes of an OME-TIFF are; nothing where tifffile is to find them.
-
-    That is so for another TIFF, and for an axis that holds several ones, of which it knows more.
+    """Return where the planes of an OME-TIFF are, nothing for another TIFF.
 
     Raises
     ------
@@ -44,9 +44,8 @@ def find_ome_planes(path: str) -> OmePlanes | None:
         if not holds_ome_xml(file, tags):
             return None
         found, uuid = read_ome_xml(file, tags, with_planes=True)
-        if found.has_modulo:
-            return None
-        return locate_planes(path, found, uuid, plane_sizes(file, tags, found), _count_pages)
+        planes = locate_planes(path, found, uuid, plane_sizes(file, tags, found), _count_pages)
+    return replace(planes, caveat=_MODULO) if found.has_modulo else planes
 
 
 def _count_pages(path: str) -> int:
@@ -91,7 +90,7 @@ def open_pages(file: Any, path: str, planes: OmePlanes) -> Pages:
         )
         series.append(each)
     series[0].levels.extend(series[1:])
-    return Pages(series[0], _describe_absent(planes, levels.count([])))
+    return Pages(series[0], planes.caveat or _describe_absent(planes, levels.count([])))
 
 
 def _wanted(planes: OmePlanes, number: int) -> list[int]:

@@ -30,7 +30,9 @@ def open_levels(path: str) -> Iterator[Sequence[Level]]:
     tifffile = load_library("tifffile")
     check_regular(path)
     planes = find_ome_planes(path)
-    with tifffile.TiffFile(path, mode="r") as file, ExitStack() as stack:
+    # tifffile would follow names of other files, wherever they lie.
+    alone = {"is_ome": False, "is_mmstack": False}
+    with tifffile.TiffFile(path, mode="r", **alone) as file, ExitStack() as stack:
         if planes is not None:
             series, caveat = open_pages(file, path, planes)
         elif file.series:
