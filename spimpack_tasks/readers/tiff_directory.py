@@ -161,8 +161,8 @@ class TiffFile:
             raise HeaderError(self.path, f"has a damaged directory of {count} tags")
         return count, offset + (8 if self.is_big else 2)
 
-    def page_count(self) -> int:
-        """Return the number of directories in the chain, which are not read.
+    def directory_offsets(self) -> Iterator[int]:
+        """Yield where each directory of the chain is; none is read.
 
         Raises
         ------
@@ -178,8 +178,12 @@ class TiffFile:
                 checkpoint, patience = offset, 2 * patience
             pages += 1
             count, start = self._entries(offset)
+            yield offset
             offset = self._number(start + count * step, self._word[1], 0)
-        return pages
+
+    def page_count(self) -> int:
+        """Return the number of directories in the chain."""
+        return sum(1 for _ in self.directory_offsets())
 
     def numbers(self, tag: Tag | None, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return the values of a tag; two for each rational."""

@@ -7,6 +7,7 @@ names of files anywhere.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.readers.base import HeaderError, check_regular, load_library
@@ -109,25 +110,25 @@ def _read_other(tifffile: Any, path: str, wanted: list[int]) -> dict[int, list[A
 
 def _read_directories(tifffile: Any, file: Any, wanted: list[int]) -> dict[int, list[Any]]:
     """Return pages, each with those of its lower levels, by their numbers."""
-    there = [number for number in wanted if number < len(file.pages)]
-    if not there:
-        return {}
-    file.pages.useframes = True
-    file.pages.set_keyframe(there[0])
-    keyframes: list[Any] = []
+    with TiffFile(str(file.filehandle.path)) as chain:
+        offsets = list(islice(chain.directory_offsets(), wanted[-1] + 1 if wanted else 0))
+    keyframes: dict[int, Any] = {}
+
+    def load(place: tuple[int, ...], offset: int) -> Any:
+        level = len(place) > 1 and place[1]
+        if level in keyframes:
+            key = keyframes[level]
+            return tifffile.TiffFrame(file, place, offset=offset, keyframe=key)
+        file.filehandle.seek(offset)
+        keyframes[level] = tifffile.TiffPage(file, place)
+        return keyframes[level]
+
     found = {}
-    for number in there:
-        page = file.pages[number]
-        found[number] = [page]
-        for level, offset in enumerate(page.subifds or (), 1):
-            index = (number, level)
-            if len(keyframes) < level:
-                file.filehandle.seek(offset)
-                keyframes.append(tifffile.TiffPage(file, index))
-                found[number].append(keyframes[-1])
-            else:
-                key = keyframes[level - 1]
-                found[number].append(tifffile.TiffFrame(file, index, offset=offset, keyframe=key))
+    for number in wanted:
+        if number < len(offsets):
+            page = load((number,), offsets[number])
+            lower = enumerate(page.subifds or (), 1)
+            found[number] = [page, *(load((number, level), offset) for level, offset in lower)]
     return found
 
 
