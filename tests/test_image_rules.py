@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from ome_sets import IMAGEJ, Xml, in_order, piece, stack, write
+from ome_sets import IMAGEJ, Xml, binary_only, in_order, piece, stack, write
 from workspace import SHARED, Workspace
 
 from spimpack_tasks.cli.main import main
@@ -68,16 +68,18 @@ def test_b2_a_link_of_one_file_of_a_set_is_told(tmp_path: Path, backend: str) ->
     write_set(tmp_path / "raw")
     [problem] = problems(workspace, backend=backend)
     assert (problem.code, problem.severity.value) == ("source.set", "warning")
-    assert "1 other file as well: b.ome.tif" in problem.message
+    assert "needs 1 other file, which a dataset has no place for: b.ome.tif" in problem.message
     assert workspace.run(backend=backend).exit_code == ExitCode.OK
 
 
-@pytest.mark.parametrize("choice", ["ome-zarr", "ome-tiff", "ome-tiff:convert=all"])
-def test_b2_a_set_is_converted_whole(tmp_path: Path, choice: str) -> None:
+@pytest.mark.parametrize(
+    ("choice", "workers"), [("ome-zarr", 1), ("ome-tiff", 2), ("ome-tiff:convert=all", 1)]
+)
+def test_b2_a_set_is_converted_whole(tmp_path: Path, choice: str, workers: int) -> None:
     workspace = workspace_of(tmp_path)
     write_set(tmp_path / "raw")
     assert problems(workspace, backend=choice) == []
-    assert workspace.run(backend=choice).exit_code == ExitCode.OK
+    assert workspace.run(workers, backend=choice).exit_code == ExitCode.OK
     if choice == "ome-zarr":
         voxels = zarr.open_array(made(workspace, ".ome.zarr") / "0", mode="r")[:]
     else:
@@ -203,6 +205,7 @@ TEXTS = {
     "edge": (Xml(VOXELS, sizes="", name="n" * 3400).text(), "", "has no PhysicalSizeX"),
     "imagej": (Xml(VOXELS, sizes="").text(), IMAGEJ.format(n=6), "has no PhysicalSizeX"),
     "secondly": (IMAGEJ.format(n=6), Xml(VOXELS, sizes="").text(), ""),
+    "binary": (binary_only("set.companion.ome", "binary.ome.tif"), "", ""),
     "prefix": (
         Xml(VOXELS, sizes="")
         .text()
@@ -226,6 +229,7 @@ def test_c3_the_plan_says_what_the_validator_says(tmp_path: Path) -> None:
         write(tmp_path / "raw" / f"{name}.ome.tif", in_order(VOXELS, "XYZCT"), text, second)
         cells = {"subject": name, "override_header": "PixelSize"}
         workspace.rows.append({"spim_path": f"raw/{name}.ome.tif", **SHARED, **cells})
+    (tmp_path / "raw" / "set.companion.ome").write_text(Xml(VOXELS, sizes="").text())
     plane = Xml(VOXELS[:, :, :1], sizes=UM).text()
     write(tmp_path / "raw" / "plane.ome.tif", VOXELS[0, :, 0], plane)
     cells = {"subject": "plane", "override_header": "PixelSize", "PixelSize": "1.8;1.8"}

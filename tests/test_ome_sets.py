@@ -247,7 +247,12 @@ def test_b4_comparison_takes_another_way(tmp_path: Path, monkeypatch: pytest.Mon
 def test_b2_the_members_of_a_set_are_told(tmp_path: Path) -> None:
     path, _ = channels_apart(0)(tmp_path)
     assert read_header(str(path), "OME-TIFF").other_files == (str(tmp_path / "c1.ome.tif"),)
-    assert read_header(str(renamed(tmp_path)[0]), "OME-TIFF").other_files == ()
+    assert read_header(str(renamed(tmp_path)[0]), "OME-TIFF").files_needed == ()
+    paths = write_micro_manager(tmp_path, "mm", [VOXELS, VOXELS])
+    header = read_header(str(paths[1]), "OME-TIFF")
+    assert (header.other_files, header.metadata_file) == ((), str(paths[0]))
+    assert header.files_needed == (str(paths[0]),)
+    assert read_header(str(paths[0]), "OME-TIFF").files_needed == ()
 
 
 def test_b5_other_images_of_a_file_are_told(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class HeaderFacts:
     doubts: tuple[str, ...] = ()
     """What the image says of its voxel size that cannot be."""
     other_files: tuple[str, ...] = ()
-    """Absolute paths of the files that the image lies in besides its source."""
+    """Absolute paths of the files that the image needs besides its source."""
     left_out: tuple[str, ...] = ()
     """What else the source holds that the image is not."""
     ome_sizes: dict[str, str] | None = None
@@ -147,7 +147,7 @@ def facts_of(header: Header) -> HeaderFacts:
         shape_nyx=header.shape_nyx,
         itemsize=header.itemsize,
         doubts=header.doubts,
-        other_files=header.other_files,
+        other_files=header.files_needed,
         left_out=header.left_out,
         ome_sizes=None if header.ome_sizes is None else dict(header.ome_sizes),
     )

@@ -37,7 +37,7 @@ def images_are_whole(facts: Facts) -> Iterator[Problem]:
         if asset.other_files and not is_converted:
             others = [os.path.basename(path) for path, _ in asset.other_files]
             files = count_of(len(asset.other_files), "other file")
-            message = f"lies in {files} as well: {_listed(others)}; this one alone is used"
+            message = f"needs {files}, which a dataset has no place for: {_listed(others)}"
             hint = "convert it, with --backend ome-zarr or ome-tiff: all files are read then"
             yield Problem("source.set", place, key, message, hint, Severity.WARNING)
         if asset.left_out and is_converted:

@@ -73,11 +73,19 @@ class Header:
     """What the file says of its voxel size that cannot be, so that the size is unknown."""
     other_files: tuple[str, ...] = ()
     """Absolute paths of the files that the image lies in besides this one."""
+    metadata_file: str = ""
+    """Absolute path of the file that has the metadata, if this one has not."""
     left_out: tuple[str, ...] = ()
     """What else the file holds that this image is not, such as a second image."""
     ome_sizes: Mapping[str, str] | None = None
     """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
     sidecar; `None` where it does not see them."""
+
+    @property
+    def files_needed(self) -> tuple[str, ...]:
+        """Absolute paths of all files that the image needs besides this one."""
+        metadata = (self.metadata_file,) if self.metadata_file else ()
+        return tuple(dict.fromkeys((*self.other_files, *metadata)))
 
     @property
     def pixel_size_um(self) -> tuple[float | None, ...]:

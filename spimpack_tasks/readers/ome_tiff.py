@@ -108,8 +108,6 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
     names = [channel.get("Name", "") for channel in found.image.channels]
     spacing, doubts = _spacing(found.image.pixels)
     others = dict.fromkeys(find_files(file.path, found, uuid).values())
-    if found.metadata_path:
-        others[found.metadata_path] = None
     return Header(
         axes=axes,
         shapes=(shape, *_lower_levels(file, tags, axes, shape)),
@@ -122,6 +120,7 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
         instrument=_instrument(found),
         doubts=doubts,
         other_files=tuple(other for other in others if other != file.path),
+        metadata_file=found.metadata_path,
         left_out=_left_out(found),
         ome_sizes=_sizes_validated(file, tags, found),
     )
@@ -168,7 +167,7 @@ def _sizes_validated(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dic
     tag = tags.get(DESCRIPTION)
     if tag is None or tag != _description(file, tags) or file.is_big:
         return None
-    if not found.is_plain or found.images != 1:
+    if found.metadata_path or not found.is_plain or found.images != 1:
         return None
     if max(tag.offset + tag.values, file.first_directory + 12 * len(tags)) > _VALIDATED_BYTES:
         return None

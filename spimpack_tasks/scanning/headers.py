@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -49,6 +50,9 @@ def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
             if header.other_files:
                 files = count_of(len(header.other_files), "other file")
                 image.notes.append(f"its image lies in {files} as well; keep one row of them")
+            if header.metadata_file:
+                name = os.path.basename(header.metadata_file)
+                image.notes.append(f"its metadata are in {name}")
             image.cells.update((column, cells[column]) for column in cells.keys() - ours)
 
 

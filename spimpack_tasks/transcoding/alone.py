@@ -162,7 +162,7 @@ def _other_files(source: Source) -> tuple[str, ...]:
     if not source.format.name.endswith("TIFF"):
         return ()
     try:
-        others = read_header(source.path, source.format).other_files
+        others = read_header(source.path, source.format).files_needed
     except SourceRefusedError:
         return ()
     return tuple(f"{path} {stamp_text(path)}" for path in others)

@@ -80,10 +80,10 @@ def _compare(stated: Sequence[float], header: Header, sidecar: str) -> Iterator[
 
 
 def _look_for_set(header: Header, path: str) -> Iterator[Finding]:
-    if header.other_files:
-        named = ", ".join(map(os.path.basename, header.other_files[:3]))
-        files = count_of(len(header.other_files), "other file")
-        message = f"The image lies in {files} as well ({named}), which BIDS has no place for."
+    if header.files_needed:
+        named = ", ".join(map(os.path.basename, header.files_needed[:3]))
+        files = count_of(len(header.files_needed), "other file")
+        message = f"The image needs {files} beside it ({named}), which BIDS has no place for."
         yield _warning("SPIMPACK_SET_INCOMPLETE", path, f"{message} Convert it to one file.")
 
 
