@@ -10,6 +10,7 @@ from cases.bad_imports import IMPORT_CODES, IMPORT_WARNINGS
 from cases.bad_inputs import CASES
 from cases.bad_scans import CASES as SCANS
 from cases.bad_scans import CONFLICTS, SCAN_WARNINGS
+from test_image_rules import IMAGE_WARNINGS
 from test_inputs import WARNINGS
 from test_losses import OWN_CODES, OWN_WARNINGS
 
@@ -22,6 +23,7 @@ FILE_ENDINGS = (".json", ".tsv", ".yml")
 # Found by other tests, or not to be had on every machine.
 WITHOUT_CASE = {
     "backend.broken",  # test_plug_ins.py
+    *IMAGE_WARNINGS,
     "backend.extra",  # test_ome_zarr_backend.py
     "backend.impossible",  # a disk without links
     "conflict.altered",
@@ -70,4 +72,5 @@ def test_each_code_has_a_case():
 def test_warnings_are_documented_as_such():
     page = (ROOT / "docs" / "reference" / "problems.md").read_text()
     marked = set(re.findall(r"^\| `(\S+)` \| Warning: ", page, flags=re.MULTILINE))
-    assert marked == {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_WARNINGS | OWN_WARNINGS
+    known = SCAN_WARNINGS | IMPORT_WARNINGS | IMAGE_WARNINGS | OWN_WARNINGS
+    assert marked == {code for code, _ in WARNINGS} | known

@@ -207,7 +207,7 @@ def test_no_more_bytes_are_read_than_the_source_has(images, name):
     before = read_characters()
     read_volume(str(path))
     size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
-    metadata = 200_000  # read a few times, by the header's reader and by the library
+    metadata = 220_000  # read a few times, by the readers of headers and planes and by the library
     assert read_characters() - before < 1.1 * size + metadata
 
 

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from cases.bad_headers import CASES
+from cases.bad_headers import CASES, DOUBTFUL
+from ome_types.model import UnitsLength
 
 from spimpack_tasks.demo.images import (
     DemoImage,
@@ -597,6 +598,42 @@ def test_a_damaged_source_is_told(copy, case):
     assert str(path) in raised.value.message
     expected = "source.unreadable" if "not a regular" in case.says else "source.content"
     assert (raised.value.code, isinstance(raised.value, SourceRefusedError)) == (expected, True)
+
+
+@pytest.mark.parametrize("case", DOUBTFUL, ids=lambda case: case.id)
+def test_a_size_that_cannot_be_is_unknown(copy, case):
+    path = copy(case.name)
+    before = header_of(path)
+    case.spoil(path)
+    header = header_of(path)
+    axes, says = case.says.split(": ", 1)
+    assert any(says in doubt for doubt in header.doubts)
+    unknown = [None if axis in axes else 1 for axis in "xyz"]
+    assert [size and 1 for size in header.spacing_um_xyz] == unknown
+    assert header.shapes[0] == before.shapes[0]  # a case of OME-Zarr has one level left
+    same = {"spacing_um_xyz": before.spacing_um_xyz, "shapes": before.shapes, "doubts": ()}
+    assert replace(header, **same, ome_sizes=None) == replace(before, ome_sizes=None)
+    assert before.doubts == ()
+
+
+UNITS = {
+    "Ym": 1e30, "Zm": 1e27, "Em": 1e24, "Pm": 1e21, "Tm": 1e18, "Gm": 1e15, "Mm": 1e12, "km": 1e9,
+    "hm": 1e8, "dam": 1e7, "m": 1e6, "dm": 1e5, "cm": 1e4, "mm": 1e3, "\u00b5m": 1, "nm": 1e-3,
+    "pm": 1e-6, "fm": 1e-9, "am": 1e-12, "zm": 1e-15, "ym": 1e-18, "\u00c5": 1e-4,
+    "thou": 25.4, "li": 2116.6666666667, "in": 25400, "ft": 304800, "yd": 914400,
+    "mi": 1.609344e9, "ua": 1.495978707e17, "ly": 9.4607304725808e21, "pc": 3.0856775814914e22,
+    "pt": 352.77777777778, "pixel": None, "reference frame": None,
+}  # fmt: skip
+"""Micrometres by the symbols of the OME schema: SI, the international inch, and the IAU."""
+
+
+def test_c1_units_of_the_schema_are_known():
+    assert {unit.value for unit in UnitsLength} == set(UNITS)
+    for unit, wanted in UNITS.items():
+        found = quantities.unit_in_um(unit)
+        assert (found is None) == (wanted is None), unit
+        assert wanted is None or float(found) == pytest.approx(wanted, rel=1e-12)
+    assert quantities.unit_in_um("MM") == quantities.unit_in_um("millimetres") == 1000
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from spimpack_tasks.transcoding.alone import (
     ConversionRefusedError,
     convert_alone,
     measure_alone,
+    read_remarks,
 )
 from spimpack_tasks.transcoding.compare import compare_with_source
 from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
@@ -120,6 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
         hint = "free some and " if is_full else ""
         message = f"{error.strerror or error}; {hint}run it again: what is done is gone on with"
         raise SpimpackError(message) from error
+    for remark in read_remarks(source, request):
+        print(f"warning: {remark}", file=sys.stderr)
     if not is_new:
         print(f"Nothing to do: {arguments.target} was made from this")
     else:

@@ -126,6 +126,12 @@ class Asset:
     """Number of planes, and their sizes along y and x; nothing where the header does not tell."""
     itemsize: int = 0
     """Bytes of a voxel, 0 where the header does not tell."""
+    other_files: tuple[tuple[str, str], ...] = ()
+    """Absolute path, and size and time, of each file that the image lies in besides its source."""
+    left_out: tuple[str, ...] = ()
+    """What else the source holds that the image is not, such as a second image."""
+    ome_sizes: dict[str, str] | None = None
+    """Attributes of OME-XML that the official validator compares with the sidecar."""
 
     @property
     def is_photo(self) -> bool:

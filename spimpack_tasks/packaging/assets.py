@@ -18,7 +18,13 @@ from spimpack_tasks.packaging.cells import CellReader
 from spimpack_tasks.packaging.coerce import MISSING
 from spimpack_tasks.packaging.headers import HeaderFacts
 from spimpack_tasks.packaging.schema_check import shown_value
-from spimpack_tasks.readers.formats import FORMATS, Source, SourceRefusedError, examine_source
+from spimpack_tasks.readers.formats import (
+    FORMATS,
+    Source,
+    SourceRefusedError,
+    examine_source,
+    stamp_text,
+)
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
@@ -53,7 +59,7 @@ class RowReader(CellReader):
         self.folder = folder
         self.real_directories: dict[str, str] = {}
         self.looked_for: list[str] = []
-        """Absolute path of each source, links not resolved."""
+        """Absolute path of each source and of what else it lies in, links not resolved."""
 
     def entities(self, record: Record) -> dict[str, str] | None:
         """Return the labels by entity, `None` where one that is needed cannot be used."""
@@ -128,6 +134,7 @@ class AssetReader(RowReader):
         if entities is None:
             return None
         facts = self.sidecars.headers.facts(source) if source else HeaderFacts()
+        self.looked_for.extend(facts.other_files)
         return Asset(
             key=stem(entities),
             dataset_id=dataset_id,
@@ -144,6 +151,9 @@ class AssetReader(RowReader):
             source_extension=source.extension if source else "",
             shape_nyx=facts.shape_nyx,
             itemsize=facts.itemsize,
+            other_files=tuple((path, stamp_text(path)) for path in facts.other_files),
+            left_out=tuple(facts.left_out),
+            ome_sizes=facts.ome_sizes,
         )
 
 

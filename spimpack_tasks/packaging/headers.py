@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.readers.base import read_header
-from spimpack_tasks.readers.formats import SourceRefusedError, write_stamp
+from spimpack_tasks.readers.formats import SourceRefusedError, stamp_text, write_stamp
 
 if TYPE_CHECKING:
     from spimpack_tasks.readers.base import Header
     from spimpack_tasks.readers.formats import Source
     from spimpack_tasks.state.store import Store
 
-VERSION = 4
+VERSION = 5
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -55,6 +55,14 @@ class HeaderFacts:
     """Why the header cannot be read, empty if it can."""
     missing_library: bool = False
     """Whether that is because an optional library is not installed."""
+    doubts: tuple[str, ...] = ()
+    """What the image says of its voxel size that cannot be."""
+    other_files: tuple[str, ...] = ()
+    """Absolute paths of the files that the image needs besides its source."""
+    left_out: tuple[str, ...] = ()
+    """What else the source holds that the image is not."""
+    ome_sizes: dict[str, str] | None = None
+    """Attributes of OME-XML that the official validator compares with the sidecar."""
 
 
 _values = attrgetter(*(each.name for each in fields(HeaderFacts)))
@@ -73,8 +81,9 @@ class Headers:
         """Return what is known of a source; whether anything is missing then is not said here."""
         stamp = write_stamp(source.size, source.mtime_ns)
         known = self._facts.get(source.path)
-        if known is None or known[0] != stamp:
-            known = stamp, self._find(source, stamp)
+        if known is None or known[0] != _with_others(stamp, known[1]):
+            facts = self._find(source, stamp)
+            known = _with_others(stamp, facts), facts
             self._facts[source.path] = known
         return known[1]
 
@@ -82,7 +91,11 @@ class Headers:
         if self._saved is None:
             self._saved = self._load()
         entry = self._saved.get(source.path)
-        return HeaderFacts(*entry[1:]) if entry and entry[0] == stamp else _read_facts(source)
+        if entry and str(entry[0]).startswith(stamp):
+            facts = HeaderFacts(*entry[1:])
+            if entry[0] == _with_others(stamp, facts):
+                return facts
+        return _read_facts(source)
 
     def _load(self) -> dict[str, list[Any]]:
         return read_json(self.store.path(HEADERS_FILE), _entries_of, {})
@@ -103,6 +116,11 @@ class Headers:
 
 def _entries_of(data: dict[str, Any]) -> dict[str, list[Any]]:
     return dict(data["sources"]) if data["version"] == VERSION else {}
+
+
+def _with_others(stamp: str, facts: HeaderFacts) -> str:
+    """Return the stamp of a source with those of the other files that its image lies in."""
+    return " ".join([stamp, *map(stamp_text, facts.other_files)])
 
 
 def _read_facts(source: Source) -> HeaderFacts:
@@ -127,4 +145,8 @@ def facts_of(header: Header) -> HeaderFacts:
         instrument=instrument,
         shape_nyx=header.shape_nyx,
         itemsize=header.itemsize,
+        doubts=header.doubts,
+        other_files=header.files_needed,
+        left_out=header.left_out,
+        ome_sizes=None if header.ome_sizes is None else dict(header.ome_sizes),
     )

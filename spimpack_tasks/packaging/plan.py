@@ -65,6 +65,8 @@ def identify(dataset: Dataset, output_dir: str) -> str:
             *(a.scan, a.origins, a.intended_for, a.source_extension),
         )
         digest.update(json.dumps(values).encode())
+        if a.other_files or a.left_out:
+            digest.update(json.dumps([a.other_files, a.left_out]).encode())
     return digest.hexdigest()
 
 

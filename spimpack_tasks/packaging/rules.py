@@ -14,6 +14,7 @@ from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, s
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
+from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agrees_on_voxels
 from spimpack_tasks.packaging.option_rules import (
     backend_takes_the_formats,
     backend_works_here,
@@ -327,4 +328,6 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     output_can_be_made,
     backend_takes_the_formats,
     backend_works_here,
+    images_are_whole,
+    validator_agrees_on_voxels,
 )

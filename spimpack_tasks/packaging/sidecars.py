@@ -147,7 +147,12 @@ class SidecarReader(CellReader):
         if facts.trouble and source.format.needs_header:
             self.add(record, key, "source.content", facts.trouble)
             return
-        if not facts.trouble or self._needs_header(keys):
+        if self._needs_header(keys):
+            return
+        if facts.doubts and not keys.has("PixelSize"):
+            message = f"does not tell the size of its voxels: {'; '.join(facts.doubts)}"
+            self.warn(record, key, "source.voxel-size", message, "give PixelSize and its units")
+        if not facts.trouble:
             return
         message = f"the header was not compared with the table: {facts.trouble}"
         if not facts.missing_library:
@@ -170,6 +175,8 @@ class SidecarReader(CellReader):
             told = " and ".join(axis for axis, size in known if size is not None)
             only = f", which tells {told} only" if told else ""
             message = f"is neither given nor in the header of {source.path!r}{only}"
+            if facts.doubts:
+                message += f", because of {'; '.join(facts.doubts)}"
         self.add(record, "PixelSize", "sidecar.no-pixel-size", message, hint)
 
     def _compare(

@@ -6,23 +6,27 @@ open nothing for writing, hold no pixel, and leave out what a file does not say.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from spimpack_tasks.errors import MissingExtraError
+from spimpack_tasks.errors import MissingExtraError, SpimpackError
 from spimpack_tasks.readers.formats import FORMATS, SourceRefusedError, format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from spimpack_tasks.readers.formats import SourceFormat
+
+logger = logging.getLogger(__name__)
 
 READERS = {
     "OME-Zarr": "spimpack_tasks.readers.ome_zarr:read_header",
@@ -65,6 +69,23 @@ class Header:
     """Sidecar keys of BIDS that the file has values for, such as `NumericalAperture`."""
     orientation_xyz: str | None = None
     """Such as `RPI`: towards which side the index of x, y and z increases."""
+    doubts: tuple[str, ...] = ()
+    """What the file says of its voxel size that cannot be, so that the size is unknown."""
+    other_files: tuple[str, ...] = ()
+    """Absolute paths of the files that the image lies in besides this one."""
+    metadata_file: str = ""
+    """Absolute path of the file that has the metadata, if this one has not."""
+    left_out: tuple[str, ...] = ()
+    """What else the file holds that this image is not, such as a second image."""
+    ome_sizes: Mapping[str, str] | None = None
+    """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
+    sidecar; `None` where it does not see them."""
+
+    @property
+    def files_needed(self) -> tuple[str, ...]:
+        """Absolute paths of all files that the image needs besides this one."""
+        metadata = (self.metadata_file,) if self.metadata_file else ()
+        return tuple(dict.fromkeys((*self.other_files, *metadata)))
 
     @property
     def pixel_size_um(self) -> tuple[float | None, ...]:
@@ -135,7 +156,32 @@ def read_header(path: str, form: SourceFormat | str) -> Header:
     MissingExtraError
         A library that this format needs is not installed.
     """
-    return _load_reader(_name_of(form))(path)
+    reader = _load_reader(_name_of(form))
+    with reading(path):
+        return reader(path)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Raise whatever a parser makes of a damaged file as an error that names the file.
+
+    Raises
+    ------
+    HeaderError
+        Anything went wrong but what is meant for the user already.
+    """
+    try:
+        yield
+    except (SourceRefusedError, SpimpackError):
+        raise
+    except Exception as error:
+        logger.debug("%s cannot be read", path, exc_info=True)
+        raise HeaderError(path, f"is damaged: {reason_of(error)}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a library says of a damaged file, in one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _name_of(form: SourceFormat | str) -> str:

@@ -21,7 +21,7 @@ from spimpack_tasks.readers.base import (
 )
 from spimpack_tasks.readers.quantities import (
     EXACT,
-    QuantityError,
+    Doubts,
     checked_um,
     extent_per_voxel,
     iso_time,
@@ -76,11 +76,12 @@ class _ImarisFile:
             axes=("t", "c", "z", "y", "x"),
             shapes=tuple((times, channels, *size) for size in sizes),
             dtype=dtypes[0],
-            spacing_um_xyz=self._read_spacing(sizes[0]),
+            spacing_um_xyz=self._read_spacing(sizes[0], doubts := Doubts()),
             channel_count=channels,
             channel_names=self._read_channel_names(channels),
             acquired_at=self._read_time(),
             instrument=self._read_instrument(),
+            doubts=doubts.told,
         )
 
     def _find(self, name: str, owner: Any = None) -> Any:
@@ -113,20 +114,21 @@ class _ImarisFile:
             size.append(n)
         return (size[0], size[1], size[2]), str(data.dtype.name)
 
-    def _read_spacing(self, size_zyx: tuple[int, int, int]) -> SpacingXYZ:
+    def _read_spacing(self, size_zyx: tuple[int, int, int], doubts: Doubts) -> SpacingXYZ:
         found: list[float | None] = []
-        try:
-            factor = unit_in_um(self._text(self.image, "Unit"))
-            for axis, n in enumerate(size_zyx[::-1]):
-                ends = [self._text(self.image, f"Ext{end}{axis}") for end in ("Min", "Max")]
-                if factor is None or not all(ends):
-                    found.append(None)
-                else:
-                    each = extent_per_voxel(ends[0], ends[1], n)
-                    found.append(checked_um(EXACT.multiply(each, factor)))
-        except QuantityError as error:
-            raise HeaderError(self.path, f"has a voxel size of which {error}") from None
+        for axis, n in enumerate(size_zyx[::-1]):
+            name = f"ExtMin{axis} to ExtMax{axis}"
+            found.append(doubts.ask(name, self._spacing_along, axis, n))
         return found[0], found[1], found[2]
+
+    def _spacing_along(self, axis: int, count: int) -> float | None:
+        """Return the distance of two voxels along an axis of so many."""
+        factor = unit_in_um(self._text(self.image, "Unit"))
+        ends = [self._text(self.image, f"Ext{end}{axis}") for end in ("Min", "Max")]
+        if factor is None or not all(ends):
+            return None
+        each = extent_per_voxel(ends[0], ends[1], count)
+        return checked_um(EXACT.multiply(each, factor))
 
     def _read_channel_names(self, count: int) -> tuple[str, ...]:
         sections = (self._find(f"DataSetInfo/Channel {number}") for number in range(count))

@@ -20,7 +20,7 @@ from spimpack_tasks.readers.base import (
     load_library,
     open_for_reading,
 )
-from spimpack_tasks.readers.quantities import QuantityError, length_in_um
+from spimpack_tasks.readers.quantities import Doubts, length_in_um
 
 _AXES = ("x", "y", "z", "t", "c")
 """Dimension 5 is that of the values at one point and time. The first runs fastest on disk, but
@@ -63,13 +63,15 @@ def read_header(path: str) -> Header:
     end = start + math.prod(shape) * dtype.itemsize
     if size is not None and size < end:
         raise HeaderError(path, f"is cut off: it has {size} bytes, but needs {end}")
+    doubts = Doubts()
     return Header(
         axes=_AXES[: len(shape)],
         shapes=(shape,),
         dtype=str(dtype.name),
-        spacing_um_xyz=_spacing(path, header, unit),
+        spacing_um_xyz=_spacing(header, unit, doubts),
         channel_count=shape[4] if len(shape) == 5 else 1,
         orientation_xyz=orientation,
+        doubts=doubts.told,
     )
 
 
@@ -91,13 +93,10 @@ def _first_bytes(path: str) -> tuple[bytes, int | None]:
             raise HeaderError(path, f"cannot be unpacked: {error}") from error
 
 
-def _spacing(path: str, header: Any, unit: str) -> SpacingXYZ:
-    zooms = header.get_zooms()[:3]
-    try:
-        # `str` of a number in single precision has no more digits than that holds.
-        found: list[float | None] = [length_in_um(str(zoom), unit) for zoom in zooms]
-    except QuantityError as error:
-        raise HeaderError(path, f"has a voxel size of which {error}") from None
+def _spacing(header: Any, unit: str, doubts: Doubts) -> SpacingXYZ:
+    # `str` of a number in single precision has no more digits than that holds.
+    zooms = enumerate(map(str, header.get_zooms()[:3]), 1)
+    found = [doubts.ask(f"pixdim[{n}]", length_in_um, zoom, unit) for n, zoom in zooms]
     x, y, z = [*found, None, None, None][:3]
     return x, y, z
 

@@ -1,8 +1,9 @@
 """Headers of OME-TIFF and OME-BigTIFF, by the first directory and the OME-XML in it.
 
-Where a file has several images, the first is told, as viewers show it. Sizes are those of the
-whole image, also where its planes lie in several files. A pyramid is told by the `SubIFDs` of the
-first directory. Facts: the OME-TIFF specification, OME schema 2016-06.
+Where a file has several images, the first with a plane in it is told, as viewers show it. Sizes are
+those of the whole image, also where its planes lie in several files, of which one may have the
+metadata of all. A pyramid is told by the `SubIFDs` of the first directory. Facts: the OME-TIFF
+specification, OME schema 2016-06.
 """
 
 from __future__ import annotations
@@ -19,9 +20,15 @@ from spimpack_tasks.readers.base import (
     open_for_reading,
     tidy_names,
 )
-from spimpack_tasks.readers.ome_xml import Instrument, OmeXml, OmeXmlError, parse_ome_xml
+from spimpack_tasks.readers.ome_planes import beside, find_files
+from spimpack_tasks.readers.ome_xml import (
+    Instrument,
+    OmeXml,
+    OmeXmlError,
+    parse_ome_xml,
+)
 from spimpack_tasks.readers.quantities import (
-    QuantityError,
+    Doubts,
     iso_time,
     length_in_um,
     positive_number,
@@ -30,6 +37,8 @@ from spimpack_tasks.readers.tiff_directory import (
     DESCRIPTION,
     LENGTH,
     LONGEST_TEXT,
+    SAMPLES,
+    SECOND_DESCRIPTION,
     SUB_IFDS,
     WIDTH,
     Tag,
@@ -50,6 +59,7 @@ _DTYPES = {
     "double-complex": "complex128",
 }
 _MOST_LEVELS = 64
+_VALIDATED_BYTES = 4096
 _OME = re.compile(rb"<(\w+:)?OME[\s>]")
 _SIZE = re.compile("[0-9]{1,18}")
 _DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
@@ -70,17 +80,21 @@ def read_header(path: str) -> Header:
 
 
 def holds_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> bool:
-    """Tell whether the description in a directory looks like OME-XML."""
-    return _OME.search(file.text(tags.get(DESCRIPTION)), 0, 4096) is not None
+    """Tell whether a description in a directory looks like OME-XML."""
+    return _description(file, tags) is not None
+
+
+def _description(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
+    """Return the description that looks like OME-XML, `None` where none does."""
+    for number in (DESCRIPTION, SECOND_DESCRIPTION):
+        if _OME.search(file.text(tags.get(number)), 0, 4096):
+            return tags[number]
+    return None
 
 
 def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
     """Return the header by the OME-XML of the first directory."""
-    found = _parse(file.path, file.chunks(tags.get(DESCRIPTION)))
-    if found.companion:
-        found = _read_companion(file.path, found.companion)
-    if not found.image.pixels:
-        raise HeaderError(file.path, "has OME-XML without an image")
+    found, uuid = read_ome_xml(file, tags)
     axes, sizes = _sizes(file.path, found.image.pixels)
     shape = tuple(sizes[axis] for axis in axes)
     page = tuple(file.number(tags.get(tag), 0) for tag in (WIDTH, LENGTH))
@@ -92,49 +106,126 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
         what = f"has pixels of type {page_dtype(file, tags)}, but OME-XML of {dtype}"
         raise HeaderError(file.path, what)
     names = [channel.get("Name", "") for channel in found.image.channels]
+    spacing, doubts = _spacing(found.image.pixels)
+    others = dict.fromkeys(find_files(file.path, found, uuid).values())
     return Header(
         axes=axes,
         shapes=(shape, *_lower_levels(file, tags, axes, shape)),
         dtype=dtype,
-        spacing_um_xyz=_spacing(file.path, found.image.pixels),
+        spacing_um_xyz=spacing,
         channel_count=sizes["c"],
         # A channel of several samples, as in colour images, has one name.
         channel_names=tidy_names(names) if len(names) == sizes["c"] else (),
         acquired_at=iso_time(found.image.acquired_at),
         instrument=_instrument(found),
+        doubts=doubts,
+        other_files=tuple(other for other in others if other != file.path),
+        metadata_file=found.metadata_path,
+        left_out=_left_out(found),
+        ome_sizes=_sizes_validated(file, tags, found),
     )
 
 
-def _parse(path: str, chunks: Iterator[bytes]) -> OmeXml:
+def read_ome_xml(
+    file: TiffFile, tags: dict[int, Tag], *, with_planes: bool = False
+) -> tuple[OmeXml, str]:
+    """Return what OME-XML says of the image of a file, and the identity of the file.
+
+    It is in the file itself, or in one beside it: a companion, or another file of the set.
+    """
+    chunks = file.chunks(_description(file, tags))
+    name = os.path.basename(file.path)
+    found = _parse(file.path, chunks, name, with_planes=with_planes)
+    uuid = found.root.get("UUID", "")
+    if found.companion:
+        found = _read_companion(file.path, found.companion, uuid, with_planes=with_planes)
+    if not found.image.pixels:
+        raise HeaderError(file.path, "has OME-XML without an image")
+    return found, uuid
+
+
+def plane_sizes(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[str, int]:
+    """Return the sizes of the axes that planes are told apart by, the slowest first.
+
+    Samples of one pixel lie in one plane, and are no axis of these.
+    """
+    _, sizes = _sizes(file.path, found.image.pixels)
+    samples = {channel.get("SamplesPerPixel", "1") for channel in found.image.channels}
+    page = file.number(tags.get(SAMPLES), 1)
+    if (len(samples) > 1 and page > 1) or page < 1 or sizes["c"] % page:
+        what = f"has pages of {page} samples, but OME-XML of {sizes['c']} channels"
+        raise HeaderError(file.path, what)
+    return {a: n // page if a == "c" else n for a, n in sizes.items() if a not in "yx"}
+
+
+def _sizes_validated(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[str, str] | None:
+    """Return what the official BIDS validator sees of the size of voxels.
+
+    It reads the first 4,096 bytes, of classic TIFF only, and nothing where there are several
+    images; measured with version 3.0.2.
+    """
+    tag = tags.get(DESCRIPTION)
+    if tag is None or tag != _description(file, tags) or file.is_big:
+        return None
+    if found.metadata_path or not found.is_plain or found.images != 1:
+        return None
+    if max(tag.offset + tag.values, file.first_directory + 12 * len(tags)) > _VALIDATED_BYTES:
+        return None
+    pixels = found.image.pixels
+    names = (f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
+    return {name: pixels[name] for name in names if name in pixels}
+
+
+def _left_out(found: OmeXml) -> tuple[str, ...]:
+    """Return which other images the file has."""
+    return tuple(f"image {name[:100]!r}" for name in found.others_here)
+
+
+def _parse(
+    path: str,
+    chunks: Iterator[bytes],
+    name: str,
+    uuid: str | None = None,
+    *,
+    with_planes: bool = False,
+) -> OmeXml:
     try:
-        return parse_ome_xml(chunks)
+        return parse_ome_xml(chunks, name, uuid, with_planes=with_planes)
     except OmeXmlError as error:
         raise HeaderError(path, f"has OME-XML that {error}") from error
 
 
-def _read_companion(path: str, name: str) -> OmeXml:
+def _read_companion(path: str, name: str, uuid: str, *, with_planes: bool) -> OmeXml:
     """Return what the file beside this one says that has the metadata of a whole set."""
-    if os.path.basename(name) != name:
-        raise HeaderError(path, f"has its metadata in {name[:200]!r}, which is not beside it")
-    companion = os.path.join(os.path.dirname(path), name)
-    try:
-        descriptor, size = open_for_reading(companion)
-    except FileNotFoundError:
-        what = f"has its metadata in {name!r}, which is not there"
-        raise HeaderError(path, what, f"put {name!r} beside it") from None
-    except (OSError, ValueError) as error:
-        raise HeaderError(path, f"has its metadata in {name!r}: {error}") from error
-    with open(descriptor, "rb") as file:
-        if size > LONGEST_TEXT:
-            raise HeaderError(companion, f"has {size} bytes")
-        try:
-            found = _parse(companion, iter(lambda: file.read(65536), b""))
-        except OSError as error:
-            raise UnreadableHeaderError(companion, error) from error
-    if found.images != 1:
+    companion = beside(path, name)
+    own = os.path.basename(path)
+    if not os.path.exists(companion):
+        what = f"has its metadata in {name[:200]!r}, which is not there"
+        raise HeaderError(path, what, f"put {name[:200]!r} beside it")
+    if companion.lower().endswith((".tif", ".tiff", ".btf")):
+        with TiffFile(companion) as file:
+            tags, _ = file.directory(file.first_directory)
+            chunks = file.chunks(_description(file, tags))
+            found = _parse(companion, chunks, own, uuid, with_planes=with_planes)
+    else:
+        found = _read_xml_file(companion, own, uuid, with_planes=with_planes)
+    found.metadata_path = companion
+    if found.images != 1 and not found.image.is_named:
         what = f"has its metadata in {name!r}, which describes {found.images} images"
-        raise HeaderError(path, what)
+        raise HeaderError(path, f"{what} and names it for none")
     return found
+
+
+def _read_xml_file(path: str, own: str, uuid: str, *, with_planes: bool) -> OmeXml:
+    try:
+        descriptor, size = open_for_reading(path)
+        with open(descriptor, "rb") as file:
+            if size > LONGEST_TEXT:
+                raise HeaderError(path, f"has {size} bytes")
+            chunks = iter(lambda: file.read(65536), b"")
+            return _parse(path, chunks, own, uuid, with_planes=with_planes)
+    except OSError as error:
+        raise UnreadableHeaderError(path, error) from error
 
 
 def _sizes(path: str, pixels: dict[str, str]) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -165,19 +256,17 @@ def _width(dtype: str) -> int:
     return 8 if dtype == "bool" else int(re.sub("[a-z]", "", dtype))
 
 
-def _spacing(path: str, pixels: dict[str, str]) -> SpacingXYZ:
-    found: list[float | None] = []
+def _spacing(pixels: dict[str, str]) -> tuple[SpacingXYZ, tuple[str, ...]]:
+    """Return the distance of voxels, and what is said of it that cannot be."""
+    found, doubts = [], Doubts()
     for axis in "XYZ":
-        text = pixels.get(f"PhysicalSize{axis}")
-        if text is None:
+        name = f"PhysicalSize{axis}"
+        if name in pixels:
+            unit = pixels.get(f"{name}Unit", _DEFAULT_UNIT)
+            found.append(doubts.ask(name, length_in_um, pixels[name], unit))
+        else:
             found.append(None)
-            continue
-        try:
-            unit = pixels.get(f"PhysicalSize{axis}Unit", _DEFAULT_UNIT)
-            found.append(length_in_um(text, unit))
-        except QuantityError as error:
-            raise HeaderError(path, f"has a PhysicalSize{axis} of which {error}") from None
-    return found[0], found[1], found[2]
+    return (found[0], found[1], found[2]), doubts.told
 
 
 def _lower_levels(

@@ -1,14 +1,17 @@
-"""OME-XML, as far as headers need it, read in pieces of any size.
+"""OME-XML, as far as headers and planes need it, read in pieces of any size.
 
 Facts: the OME schema 2016-06 (older ones differ in nothing that is read here). The default unit of
 `PhysicalSizeX`, `Y` and `Z` is the micrometre. A document type is refused, and with it every
 entity, so nothing expands.
+
+A document may describe several images, and each image may lie in several files. The image of a file
+is the first that has a plane in it, or the first at all where no file is named.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from xml.parsers import expat
 
 if TYPE_CHECKING:
@@ -17,20 +20,53 @@ if TYPE_CHECKING:
 Attributes: TypeAlias = dict[str, str]
 
 _MOST_ELEMENTS = 4096
-"""Channels, objectives or instruments that are kept."""
-_LONGEST_TIME = 64
+"""Channels, objectives, instruments or files that are kept."""
+_DEEPEST = 5
+"""Elements that lie in one another; none that is further in is of use."""
+MOST_PLANES = 2**22
+"""Elements `TiffData` that are kept; more are refused."""
+_LONGEST_TEXT = 64
+"""Characters of a time or of a UUID."""
 
 
 class OmeXmlError(ValueError):
     """The text is not OME-XML; the message says why."""
 
 
+class FileOfPlanes(NamedTuple):
+    """A file as `UUID` names it; both are empty for the file that the OME-XML is in."""
+
+    name: str = ""
+    uuid: str = ""
+
+    def is_same(self, other: FileOfPlanes) -> bool:
+        """Tell whether this is another file, or, being empty, the one with the OME-XML."""
+        if self.uuid and self.uuid == other.uuid:
+            return True
+        return self.name.casefold() == other.name.casefold() if self.name else not self.uuid
+
+
+class TiffData(NamedTuple):
+    """One `TiffData`: its attributes, and the file that has its planes."""
+
+    attributes: Attributes
+    file: FileOfPlanes
+
+
 @dataclass(slots=True)
 class Image:
     """One `Image` with the attributes of what is in it."""
 
+    name: str = ""
     pixels: Attributes = field(default_factory=dict)
     channels: list[Attributes] = field(default_factory=list)
+    files: dict[FileOfPlanes, None] = field(default_factory=dict)
+    """The files that its planes lie in, in the order in which they are named; the first few
+    thousand where planes are not kept."""
+    is_named: bool = False
+    """Whether it names the file that was asked for."""
+    tiff_data: list[TiffData] = field(default_factory=list)
+    """Where its planes are, if that was asked for."""
     acquired_at: str = ""
     instrument_id: str = ""
     objective_id: str = ""
@@ -46,37 +82,64 @@ class Instrument:
 
 @dataclass(slots=True)
 class OmeXml:
-    """What a document says of its first image, and of the instruments."""
+    """What a document says of the image of a file, and of the instruments."""
 
     root: Attributes = field(default_factory=dict)
     image: Image = field(default_factory=Image)
     images: int = 0
+    others_here: list[str] = field(default_factory=list)
+    """Names of the other images that have planes in the file."""
+    is_plain: bool = False
+    """Whether `OME` is named without a prefix."""
+    has_modulo: bool = False
+    """Whether an axis holds several ones, by annotations of the namespace `modulo`."""
     instruments: dict[str, Instrument] = field(default_factory=dict)
+    metadata_path: str = ""
+    """Where the document was found, if not in the file itself."""
     companion: str = ""
     """File that has the metadata, where this one says that it has none."""
 
 
-def parse_ome_xml(chunks: Iterable[bytes]) -> OmeXml:
+def parse_ome_xml(
+    chunks: Iterable[bytes],
+    file_name: str = "",
+    uuid: str | None = None,
+    *,
+    with_planes: bool = False,
+) -> OmeXml:
     """Return what an OME-XML document says; memory does not go with its length.
+
+    Parameters
+    ----------
+    chunks
+        The document.
+    file_name
+        Name of the file whose image is wanted.
+    uuid
+        Its identity; `None` where the document is in the file itself, and has it.
+    with_planes
+        Whether to keep where each plane is, which takes memory.
 
     Raises
     ------
     OmeXmlError
         It is not well-formed, has a document type, or another root than `OME`.
     """
-    listener = _Listener()
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = listener.start
-    parser.EndElementHandler = listener.end
-    parser.CharacterDataHandler = listener.characters
-    parser.StartDoctypeDeclHandler = _refuse_doctype
+    listener = _Listener(file_name, uuid, with_planes=with_planes)
     try:
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = listener.start
+        parser.EndElementHandler = listener.end
+        parser.CharacterDataHandler = listener.characters
+        parser.StartDoctypeDeclHandler = _refuse_doctype
         for chunk in chunks:
             parser.Parse(chunk, False)  # noqa: FBT003 - takes no keyword
         parser.Parse(b"", True)  # noqa: FBT003 - takes no keyword
+    except OmeXmlError:
+        raise
     except (expat.ExpatError, LookupError) as error:
         raise OmeXmlError(f"is not well-formed: {error}") from error
-    except UnicodeError as error:
+    except ValueError as error:  # such as UTF-32, of which expat knows the name alone
         raise OmeXmlError("has characters of another encoding") from error
     return listener.found
 
@@ -88,34 +151,45 @@ def _refuse_doctype(*_: object) -> None:
 class _Listener:
     """Takes what is of use from the elements as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, file_name: str, uuid: str | None, *, with_planes: bool) -> None:
         self.found = OmeXml()
-        self._path: list[str] = []
+        self._file_name, self._uuid, self._with_planes = file_name, uuid, with_planes
+        self._paths: list[str] = []
         self._text: list[str] | None = None
+        self._image = Image()
+        self._file = FileOfPlanes()
+        self._tiff_data: Attributes = {}
+        self._is_here = self._is_chosen = False
         self._instrument = Instrument()
 
     def start(self, tag: str, attributes: Attributes) -> None:
         """Take the attributes of an element."""
         name = tag.rpartition(":")[2]
-        if not self._path and name != "OME":
-            raise OmeXmlError(f"has the root {name[:50]!r} instead of OME")
-        self._path.append(name)
-        if len(self._path) <= 4:
-            self._take("/".join(self._path), attributes)
+        if not self._paths:
+            if name != "OME":
+                raise OmeXmlError(f"has the root {name[:50]!r} instead of OME")
+            self._paths.append(name)
+            self.found.is_plain = tag == name
+        elif len(self._paths) < _DEEPEST:
+            self._paths.append(f"{self._paths[-1]}/{name}")
+        else:
+            self._paths.append("")
+        self._take(self._paths[-1], attributes)
 
     def _take(self, path: str, attributes: Attributes) -> None:
-        image = self.found.image
         if path == "OME/Image":
-            self.found.images += 1
+            self._image, self._is_here = Image(name=attributes.get("Name", "")), False
         elif path.startswith("OME/Image/"):
-            if self.found.images == 1:
-                self._take_of_image(path, attributes, image)
+            self._take_of_image(path, attributes, self._image)
         elif path.startswith("OME/Instrument"):
             self._take_of_instrument(path, attributes)
         elif path == "OME":
             self.found.root = attributes
         elif path == "OME/BinaryOnly":
             self.found.companion = attributes.get("MetadataFile", "")
+        elif path == "OME/StructuredAnnotations/XMLAnnotation":
+            is_modulo = attributes.get("Namespace", "").endswith("dimension/modulo")
+            self.found.has_modulo = self.found.has_modulo or is_modulo
 
     def _take_of_image(self, path: str, attributes: Attributes, image: Image) -> None:
         if path == "OME/Image/Pixels":
@@ -123,6 +197,11 @@ class _Listener:
         elif path == "OME/Image/Pixels/Channel":
             if len(image.channels) < _MOST_ELEMENTS:
                 image.channels.append(attributes)
+        elif path == "OME/Image/Pixels/TiffData":
+            self._tiff_data, self._file = attributes, FileOfPlanes()
+        elif path == "OME/Image/Pixels/TiffData/UUID":
+            self._file = FileOfPlanes(attributes.get("FileName", ""))
+            self._text = []
         elif path == "OME/Image/InstrumentRef":
             image.instrument_id = attributes.get("ID", "")
         elif path in {"OME/Image/ObjectiveSettings", "OME/Image/ObjectiveRef"}:
@@ -145,12 +224,43 @@ class _Listener:
 
     def end(self, _: str) -> None:
         """Close an element."""
-        self._path.pop()
-        if self._text is not None:
-            self.found.image.acquired_at = "".join(self._text)
-            self._text = None
+        path = self._paths.pop()
+        text = "".join(self._text or ()).strip()
+        if path == "OME/Image/AcquisitionDate":
+            self._image.acquired_at = text
+        elif path == "OME/Image/Pixels/TiffData/UUID":
+            self._file = self._file._replace(uuid=text)
+        elif path == "OME/Image/Pixels/TiffData":
+            self._end_tiff_data(self._image)
+        elif path == "OME/Image":
+            self._end_image(self._image)
+        else:
+            return
+        self._text = None
+
+    def _end_tiff_data(self, image: Image) -> None:
+        uuid = self.found.root.get("UUID", "") if self._uuid is None else self._uuid
+        is_here = self._file.is_same(FileOfPlanes(self._file_name, uuid))
+        self._is_here = self._is_here or is_here
+        image.is_named = image.is_named or (is_here and self._file != FileOfPlanes())
+        if self._with_planes or len(image.files) < _MOST_ELEMENTS:
+            image.files[self._file] = None
+        if self._with_planes:
+            if len(image.tiff_data) >= MOST_PLANES:
+                raise OmeXmlError(f"names more than {MOST_PLANES} pieces of an image")
+            image.tiff_data.append(TiffData(self._tiff_data, self._file))
+
+    def _end_image(self, image: Image) -> None:
+        """Keep the first image with a plane in the file, or the first at all."""
+        found = self.found
+        found.images += 1
+        is_here = bool(image.pixels) and (self._is_here or not image.files)
+        if found.images == 1 or (is_here and not self._is_chosen):
+            found.image, self._is_chosen = image, is_here
+        elif is_here and len(found.others_here) < _MOST_ELEMENTS:
+            found.others_here.append(image.name)
 
     def characters(self, text: str) -> None:
-        """Take the text of `AcquisitionDate`, the only one of use."""
-        if self._text is not None and len(self._text) < _LONGEST_TIME:
-            self._text.append(text[:_LONGEST_TIME])
+        """Take the text of `AcquisitionDate` or `UUID`."""
+        if self._text is not None and len(self._text) < _LONGEST_TEXT:
+            self._text.append(text[:_LONGEST_TEXT])

@@ -25,7 +25,7 @@ from spimpack_tasks.readers.base import (
 )
 from spimpack_tasks.readers.quantities import (
     EXACT,
-    QuantityError,
+    Doubts,
     length_in_um,
     parse_length,
 )
@@ -120,14 +120,16 @@ def read_store(store: Store, prefix: str = "") -> Header:
         if any(n > most for n, most in zip(shape, shapes[0], strict=True)):
             raise store.error(f"has a level {number} that is larger than its full resolution")
     channels = dict(zip(names, shapes[0], strict=True)).get("c", 1)
+    doubts = Doubts()
     return Header(
         axes=names,
         shapes=shapes,
         dtype=arrays[0][1],
-        spacing_um_xyz=_find_spacing(store, axes, multiscale, datasets[0]),
+        spacing_um_xyz=_find_spacing(store, axes, multiscale, datasets[0], doubts),
         channel_count=channels,
         channel_names=_channel_names(attributes, channels),
         orientation_xyz=_find_orientation(store, axes, attributes),
+        doubts=doubts.told,
     )
 
 
@@ -230,6 +232,7 @@ def _find_spacing(
     axes: list[dict[str, Any]],
     multiscale: dict[str, Any],
     dataset: dict[str, Any],
+    doubts: Doubts,
 ) -> SpacingXYZ:
     """Return the product of the scales of the image and of its first level, by the axes' units."""
     scales = [
@@ -242,10 +245,10 @@ def _find_spacing(
     found: dict[str, float | None] = {}
     for index, axis in enumerate(axes):
         if axis["name"] in {"x", "y", "z"} and isinstance(axis.get("unit"), str):
-            try:
-                found[axis["name"]] = _spacing_along([s[index] for s in scales], axis["unit"])
-            except QuantityError as error:
-                raise store.error(f"has a scale along {axis['name']} of which {error}") from None
+            name = str(axis["name"])
+            factors = [scale[index] for scale in scales]
+            told = f"the scale along {name}"
+            found[name] = doubts.ask(told, _spacing_along, factors, axis["unit"])
     return found.get("x"), found.get("y"), found.get("z")
 
 

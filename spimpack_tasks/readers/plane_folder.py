@@ -69,12 +69,14 @@ def read_header(path: str) -> Header:
     planes = find_planes(path)
     first = planes.names[0]
     _check_planes(path, planes)
+    spacing, doubts = _spacing(f"{path}/{first}")
     return Header(
         axes=("t", "c", "z", "y", "x"),
         shapes=(planes.shape,),
         dtype=planes.page.dtype,
-        spacing_um_xyz=_spacing(f"{path}/{first}"),
+        spacing_um_xyz=spacing,
         channel_count=planes.counts[1],
+        doubts=doubts,
     )
 
 
@@ -98,11 +100,13 @@ def _check_planes(path: str, planes: Planes) -> None:
         raise HeaderError(f"{path}/{name}", what, "check that the folder is complete")
 
 
-def _spacing(path: str) -> SpacingXYZ:
+def _spacing(path: str) -> tuple[SpacingXYZ, tuple[str, ...]]:
+    """Return the distance of pixels, and what is said of it that cannot be."""
     if path.lower().endswith((".tif", ".tiff")):
         with suppress(HeaderError):  # what is said of the image is only a help
-            return read_tiff_header(path).spacing_um_xyz
-    return UNKNOWN_SPACING
+            header = read_tiff_header(path)
+            return header.spacing_um_xyz, header.doubts
+    return UNKNOWN_SPACING, ()
 
 
 def looks_like_plane(path: str) -> bool:

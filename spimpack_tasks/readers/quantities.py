@@ -12,32 +12,51 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-_NAMES_OF_UNITS = {
-    "-10": "angstrom angstroms å ångström",
-    "-9": "nm nanometer nanometre nanometers nanometres",
-    "-6": "um µm μm micrometer micrometre micrometers micrometres micron microns \\u00b5m",
-    "-3": "mm millimeter millimetre millimeters millimetres",
-    "-2": "cm centimeter centimetre centimeters centimetres",
-    "-1": "dm decimeter decimetre",
-    "0": "m meter metre meters metres",
-    "-12": "pm picometer picometre",
-    "-15": "fm femtometer femtometre",
-    "3": "km kilometer kilometre",
+_PREFIXES = {
+    "y yocto": -24, "z zepto": -21, "a atto": -18, "f femto": -15, "p pico": -12, "n nano": -9,
+    "\u00b5 micro": -6, "m milli": -3, "c centi": -2, "d deci": -1, "": 0, "da deca": 1,
+    "h hecto": 2, "k kilo": 3, "M mega": 6, "G giga": 9, "T tera": 12, "P peta": 15, "E exa": 18,
+    "Z zetta": 21, "Y yotta": 24,
+}  # fmt: skip
+"""Power of ten by symbol and name; small ones stand first, since they are meant in other case."""
+_INCH = Decimal(25400)
+_METRE = Decimal(10) ** 6
+EXACT = Context(prec=60)
+_OTHER_UNITS = {
+    "um \u03bcm micron microns \\u00b5m": Decimal(1),
+    "\u00c5 \u00e5 angstrom angstroms \u00e5ngstr\u00f6m": Decimal("1e-4"),
+    "thou mil": _INCH / 1000,
+    "li line lines": EXACT.divide(_INCH, 12),
+    "in inch inches": _INCH,
+    "ft foot feet": 12 * _INCH,
+    "yd yard yards": 36 * _INCH,
+    "mi mile miles": 63360 * _INCH,
+    "pt point points": EXACT.divide(_INCH, 72),
+    "ua": 149_597_870_700 * _METRE,
+    "ly": 9_460_730_472_580_800 * _METRE,
+    "pc": EXACT.divide(149_597_870_700 * 648_000 * _METRE, Decimal("3.14159265358979323846")),
 }
-UM_PER_UNIT: Mapping[str, Decimal] = {
-    name: Decimal(10) ** (int(power) + 6)
-    for power, names in _NAMES_OF_UNITS.items()
-    for name in names.split()
-} | dict.fromkeys(("inch", "in", "inches"), Decimal(25400))
-"""Micrometres in one unit, by its name in lower case: NGFF's and UDUNITS-2's names, the symbols of
-OME's `UnitsLength`, and what ImageJ and Imaris write."""
+
+
+def _list_units() -> dict[str, Decimal]:
+    units = {name: each for names, each in _OTHER_UNITS.items() for name in names.split()}
+    for prefix, power in _PREFIXES.items():
+        symbol, name = prefix.split() or ("", "")
+        for spelt in (f"{symbol}m", *(f"{name}met{end}" for end in ("er", "re", "ers", "res"))):
+            units[spelt] = Decimal(10) ** (power + 6)
+    return units
+
+
+UM_PER_UNIT: dict[str, Decimal] = _list_units()
+"""Micrometres in one unit, by its name: the symbols of OME's `UnitsLength`, NGFF's and UDUNITS-2's
+names, and what ImageJ and Imaris write. Symbols differ in case, such as mm and Mm."""
+_BY_LOWER_CASE = {name.lower(): name for name in reversed(UM_PER_UNIT)}
 
 NO_UNITS = frozenset({"", "pixel", "pixels", "px", "reference frame", "unknown"})
 """What stands where a unit belongs, but is no length."""
 
-EXACT = Context(prec=60)
 _LONGEST = 64
 _POSITIVE = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*[xX\u00d7]?\s*\Z")
 _FLOAT32 = Decimal(2) ** -23
@@ -48,6 +67,36 @@ _SMALLEST_UM, _LARGEST_UM = Decimal("1e-9"), Decimal("1e12")
 
 class QuantityError(ValueError):
     """A text is not the quantity it should be; the message says what it is."""
+
+
+class Doubts:
+    """What a file says of its voxel size that cannot be, so that the size is unknown."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+
+    def ask(self, name: str, read: Callable[..., float | None], *arguments: object) -> float | None:
+        """Return what a function reads, or nothing, and keep why.
+
+        Parameters
+        ----------
+        name
+            What the file calls the value.
+        read
+            Raises `QuantityError`.
+        arguments
+            Those of `read`.
+        """
+        try:
+            return read(*arguments)
+        except QuantityError as error:
+            self._told.append(f"{name}: {error}")
+            return None
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What cannot be, one text for each value."""
+        return tuple(self._told)
 
 
 def parse_number(value: object) -> Decimal:
@@ -93,10 +142,12 @@ def unit_in_um(unit: str) -> Decimal | None:
     QuantityError
         The unit is not known.
     """
-    name = unit.strip().rstrip("\0").lower()
-    if name in NO_UNITS:
+    name = unit.strip().rstrip("\0")
+    if name.lower() in NO_UNITS:
         return None
     if name not in UM_PER_UNIT:
+        name = _BY_LOWER_CASE.get(name.lower(), "")
+    if not name:
         raise QuantityError(f"{_shown(unit)} is not a known unit of length")
     return UM_PER_UNIT[name]
 

@@ -15,7 +15,7 @@ from spimpack_tasks.readers.ome_tiff import holds_ome_xml, read_ome
 from spimpack_tasks.readers.quantities import (
     EXACT,
     UM_PER_UNIT,
-    QuantityError,
+    Doubts,
     checked_um,
     length_in_um,
     shortest,
@@ -56,13 +56,16 @@ def read_header(path: str) -> Header:
             return read_ome(file, tags)
         imagej = _imagej_properties(file.text(tags.get(DESCRIPTION)))
         axes, shape = _shape(file, tags, imagej)
+        doubts = Doubts()
+        spacing = _spacing(file, tags, imagej, doubts)
         return Header(
             axes=axes,
             shapes=(shape,),
             dtype=page_dtype(file, tags),
-            spacing_um_xyz=_spacing(file, tags, imagej),
+            spacing_um_xyz=spacing,
             channel_count=dict(zip(axes, shape, strict=True)).get("c", 1),
             instrument=_instrument(file, tags, imagej),
+            doubts=doubts.told,
         )
 
 
@@ -120,28 +123,19 @@ def _count(path: str, imagej: dict[str, str], key: str) -> int:
     return int(text)
 
 
-def _spacing(file: TiffFile, tags: dict[int, Tag], imagej: dict[str, str]) -> SpacingXYZ:
-    try:
-        unit = _page_unit(file, tags, imagej)
-        if unit is None:
-            x = y = None
-        else:
-            x = _page_spacing(file, tags.get(X_RESOLUTION), unit)
-            y = _page_spacing(file, tags.get(Y_RESOLUTION), _y_unit(imagej) or unit)
-        z_unit = imagej.get("zunit") or imagej.get("unit", "")
-        z = _imagej_depth(imagej["spacing"], z_unit) if "spacing" in imagej else None
-    except QuantityError as error:
-        raise HeaderError(file.path, f"has a voxel size of which {error}") from None
+def _spacing(
+    file: TiffFile, tags: dict[int, Tag], imagej: dict[str, str], doubts: Doubts
+) -> SpacingXYZ:
+    x = doubts.ask("the size of x", _page_spacing, file, tags, imagej, "x")
+    y = doubts.ask("the size of y", _page_spacing, file, tags, imagej, "y")
+    z = doubts.ask("ImageJ's spacing", _imagej_depth, imagej) if "spacing" in imagej else None
     return (x, y, z) if (x, y, z) != UNKNOWN_SPACING else UNKNOWN_SPACING
 
 
-def _imagej_depth(text: str, unit: str) -> float | None:
+def _imagej_depth(imagej: dict[str, str]) -> float | None:
     """Return the distance of two planes; ImageJ writes a negative one for a reversed stack."""
-    return length_in_um(text.removeprefix("-"), unit)
-
-
-def _y_unit(imagej: dict[str, str]) -> Decimal | None:
-    return unit_in_um(imagej["yunit"]) if "yunit" in imagej else None
+    unit = imagej.get("zunit") or imagej.get("unit", "")
+    return length_in_um(imagej["spacing"].removeprefix("-"), unit)
 
 
 def _page_unit(file: TiffFile, tags: dict[int, Tag], imagej: dict[str, str]) -> Decimal | None:
@@ -155,10 +149,15 @@ def _page_unit(file: TiffFile, tags: dict[int, Tag], imagej: dict[str, str]) -> 
     return unit
 
 
-def _page_spacing(file: TiffFile, tag: Tag | None, unit: Decimal) -> float | None:
+def _page_spacing(
+    file: TiffFile, tags: dict[int, Tag], imagej: dict[str, str], axis: str
+) -> float | None:
     """Return the inverse of a resolution, a fraction, to the digits that it allows."""
-    values = file.numbers(tag)
-    if len(values) < 2 or not (values[0] > 0 and values[1] > 0):
+    unit = _page_unit(file, tags, imagej)
+    if unit is not None and axis == "y" and "yunit" in imagej:
+        unit = unit_in_um(imagej["yunit"]) or unit
+    values = file.numbers(tags.get(X_RESOLUTION if axis == "x" else Y_RESOLUTION))
+    if unit is None or len(values) < 2 or not (values[0] > 0 and values[1] > 0):
         return None
     pixels, units = Decimal(values[0]), Decimal(values[1])
     each = EXACT.divide(EXACT.multiply(units, unit), pixels)

@@ -22,6 +22,8 @@ WIDTH, LENGTH, BITS, DESCRIPTION = 256, 257, 258, 270
 MAKE, MODEL, STRIP_OFFSETS, SAMPLES, STRIP_COUNTS = 271, 272, 273, 277, 279
 X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT = 282, 283, 284, 296
 SOFTWARE, TILE_OFFSETS, TILE_COUNTS, SUB_IFDS, SAMPLE_FORMAT = 305, 324, 325, 330, 339
+SECOND_DESCRIPTION = -DESCRIPTION
+"""Micro-Manager writes two: OME-XML for those who read the first, and that of ImageJ."""
 
 _TYPES = {
     1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i", 10: "ii",
@@ -127,12 +129,15 @@ class TiffFile:
         return number
 
     def directory(self, offset: int) -> tuple[dict[int, Tag], int]:
-        """Return the tags of the directory at an offset, and the offset of the next, or 0."""
+        """Return the tags of the directory at an offset, and the offset of the next, or 0.
+
+        Of a tag that is there twice the first counts, as for most readers.
+        """
         count, start = self._entries(offset)
         step, field = (20, 12) if self.is_big else (12, 8)
         block = self.bytes_at(start, count * step)
         layout = _entry_layout(self._word)
-        tags = {}
+        tags: dict[int, Tag] = {}
         for index in range(count):
             number, kind, values = layout.unpack_from(block, index * step)
             code = _TYPES.get(kind)
@@ -144,7 +149,9 @@ class TiffFile:
                 place = struct.unpack_from(self._word, block, index * step + field)[0]
                 if place + size > self.size:
                     raise self.truncated(place + size)
-            tags[number] = Tag(code, values, place)
+            if number in tags and number == DESCRIPTION:
+                number = SECOND_DESCRIPTION
+            tags.setdefault(number, Tag(code, values, place))
         return tags, self._number(start + count * step, self._word[1], 0)
 
     def _entries(self, offset: int) -> tuple[int, int]:
@@ -154,8 +161,8 @@ class TiffFile:
             raise HeaderError(self.path, f"has a damaged directory of {count} tags")
         return count, offset + (8 if self.is_big else 2)
 
-    def page_count(self) -> int:
-        """Return the number of directories in the chain, which are not read.
+    def directory_offsets(self) -> Iterator[int]:
+        """Yield where each directory of the chain is; none is read.
 
         Raises
         ------
@@ -171,8 +178,12 @@ class TiffFile:
                 checkpoint, patience = offset, 2 * patience
             pages += 1
             count, start = self._entries(offset)
+            yield offset
             offset = self._number(start + count * step, self._word[1], 0)
-        return pages
+
+    def page_count(self) -> int:
+        """Return the number of directories in the chain."""
+        return sum(1 for _ in self.directory_offsets())
 
     def numbers(self, tag: Tag | None, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return the values of a tag; two for each rational."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import MissingExtraError, Problem, Severity
+from spimpack_tasks.errors import MissingExtraError, Problem, Severity, count_of
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.readers.base import read_header
 from spimpack_tasks.readers.formats import SourceRefusedError
@@ -33,7 +34,7 @@ def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
     told: set[str] = set()
     for image in survey.images:
         try:
-            cells = header_cells(read_header(image.source.path, image.source.format))
+            header = read_header(image.source.path, image.source.format)
         except (SourceRefusedError, MissingExtraError) as error:
             reason = request.without_path(str(error), image.path)
             image.notes.append(f"its header was not read: {reason}")
@@ -43,6 +44,15 @@ def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
                 where, warning = request.place(image.path), Severity.WARNING
                 report.add(Problem("scan.extra", where, "", reason, "", warning))
         else:
+            cells = header_cells(header)
+            image.notes.extend(f"its voxel size is unknown: {doubt}" for doubt in header.doubts)
+            image.notes.extend(f"it holds more: {other}" for other in header.left_out)
+            if header.other_files:
+                files = count_of(len(header.other_files), "other file")
+                image.notes.append(f"its image lies in {files} as well; keep one row of them")
+            if header.metadata_file:
+                name = os.path.basename(header.metadata_file)
+                image.notes.append(f"its metadata are in {name}")
             image.cells.update((column, cells[column]) for column in cells.keys() - ours)
 
 

@@ -6,8 +6,7 @@ only. What they say of themselves, such as the size of a voxel, is told by `read
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import logging
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.readers.base import reason_of
+from spimpack_tasks.readers.formats import SourceRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Voxels: TypeAlias = NDArray[np.generic[Any]]
+
+logger = logging.getLogger(__name__)
 
 LEVELS = {
     "OME-Zarr": "spimpack_tasks.sources.ome_zarr:open_directory_levels",
@@ -35,18 +38,6 @@ LEVELS = {
     "folder of planes": "spimpack_tasks.sources.plane_folder:open_levels",
 }
 """Name of a format in `readers.formats` to `module:function`."""
-
-_DAMAGE = (
-    OSError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What the libraries raise for damaged data."""
 
 Index: TypeAlias = tuple[slice, ...]
 """One slice with bounds and without a step for each axis."""
@@ -113,12 +104,17 @@ def open_levels(path: str, form: str) -> Iterator[Sequence[Level]]:
 
 @contextmanager
 def _told(path: str) -> Iterator[None]:
-    """Tell what a library found wrong in one line; a bug of ours keeps its cause."""
+    """Tell what a library found wrong in one line, whatever it raises; a bug keeps its cause."""
     try:
         yield
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        message = f"the voxels of {path!r} cannot be read: {reason}"
+    except SpimpackError:
+        raise
+    except SourceRefusedError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        raise UnreadableVoxelsError(f"{error.message}{hint}") from error
+    except Exception as error:
+        logger.debug("%s cannot be read", path, exc_info=True)
+        message = f"the voxels of {path!r} cannot be read: {reason_of(error)}"
         raise UnreadableVoxelsError(message) from error
 
 

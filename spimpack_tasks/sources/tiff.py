@@ -1,17 +1,20 @@
 """Levels of TIFF files, by tifffile: of the first image, from its SubIFDs or series.
 
+The planes of an OME-TIFF are put in order by `sources.ome_tiff`.
+
 zarrnii is not asked: it takes the scale of the full resolution for that of every level, the sizes
 of the first image for those of any other, and colours for planes.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.readers.base import check_regular, load_library
 from spimpack_tasks.sources.base import Level, level_of_array
+from spimpack_tasks.sources.ome_tiff import find_ome_planes, open_pages
 from spimpack_tasks.sources.rows import flat_index, level_of_rows
 
 if TYPE_CHECKING:
@@ -26,27 +29,37 @@ def open_levels(path: str) -> Iterator[Sequence[Level]]:
     """Open the levels of a TIFF."""
     tifffile = load_library("tifffile")
     check_regular(path)
-    with tifffile.TiffFile(path, mode="r") as file:
-        if not file.series:
+    planes = find_ome_planes(path)
+    # tifffile would follow names of other files, wherever they lie.
+    alone = {"is_ome": False, "is_mmstack": False}
+    with tifffile.TiffFile(path, mode="r", **alone) as file, ExitStack() as stack:
+        if planes is not None:
+            series, caveat = open_pages(file, path, planes)
+        elif file.series:
+            series, caveat = file.series[0], ""
+        else:
             message = "it holds no image"
             raise ValueError(message)
-        series = file.series[0]
         yield [
-            _open_level(file, series, number, level) for number, level in enumerate(series.levels)
+            replace(_open_level(file, level, stack), caveat=caveat or _caveat(level))
+            for level in series.levels
         ]
 
 
-def _open_level(file: Any, series: Any, number: int, level: Any) -> Level:
+def _caveat(level: Any) -> str:
+    absent = sum(part is None for part in level.pages)  # they read as zeros
+    return f"lacks {absent} of its planes" if absent else ""
+
+
+def _open_level(file: Any, level: Any, stack: ExitStack) -> Level:
     axes = _name_axes(level.axes)
     page = level.keyframe
-    absent = sum(part is None for part in level.pages)  # they read as zeros
-    caveat = f"lacks {absent} of its planes" if absent else ""
     is_in_this_file = all(part is None or part.parent is file for part in level.pages)
     if page.is_memmappable and page.ndim == 2 and is_in_this_file:
-        return replace(_level_of_pages(file, level, axes), caveat=caveat)
+        return _level_of_pages(file, level, axes)
     zarr = load_library("zarr")
-    array = zarr.open_array(series.aszarr(level=number), mode="r")
-    return level_of_array(array, axes, caveat)
+    store = stack.enter_context(closing(level.aszarr(level=0)))  # it opens files of the set
+    return level_of_array(zarr.open_array(store, mode="r"), axes)
 
 
 def _level_of_pages(file: Any, level: Any, axes: tuple[str, ...]) -> Level:

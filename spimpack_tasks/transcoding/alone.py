@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.files.atomic import discard, sync_disk
-from spimpack_tasks.readers.formats import SourceRefusedError, examine_source, write_stamp
+from spimpack_tasks.readers.base import read_header
+from spimpack_tasks.readers.formats import (
+    SourceRefusedError,
+    examine_source,
+    stamp_text,
+    write_stamp,
+)
 from spimpack_tasks.transcoding.convert import (
     CONVERTERS,
     ZIPPED,
@@ -140,7 +146,51 @@ def _settle(request: Request, target: str, source: Source) -> Request:
         message = f"{target} cannot have the codec {request.codec}; choose {' or '.join(known)}"
         raise ConversionRefusedError(message)
     codec = known[0] if is_tiff else choose_codec_for(source.format.name)
-    return replace(request, codec=request.codec or codec, ngff=request.ngff or NGFF[0])
+    return replace(
+        request,
+        codec=request.codec or codec,
+        ngff=request.ngff or NGFF[0],
+        other_files=_other_files(source),
+    )
+
+
+def _other_files(source: Source) -> tuple[str, ...]:
+    """Return path and stamp of the other files of a set.
+
+    What cannot be read is told when it is converted.
+    """
+    if not source.format.name.endswith("TIFF"):
+        return ()
+    try:
+        others = read_header(source.path, source.format).files_needed
+    except SourceRefusedError:
+        return ()
+    return tuple(f"{path} {stamp_text(path)}" for path in others)
+
+
+def read_remarks(source: str, request: Request) -> list[str]:
+    """Return what is to be told of a source that is converted, besides errors.
+
+    Parameters
+    ----------
+    source
+        Absolute path.
+    request
+        How it is converted; a size that is given ends doubts about it.
+    """
+    try:
+        found = _examine(source)
+        header = read_header(found.path, found.format)
+    except (SpimpackError, *UNCONVERTIBLE):
+        return []  # told when it is converted
+    remarks = [f"{source} holds more than is converted: {each}" for each in header.left_out]
+    if header.doubts and not request.spacing_um_xyz:
+        doubts = "; ".join(header.doubts)
+        remarks.append(
+            f"{source} does not tell the size of its voxels, which stays unknown: {doubts}; "
+            "give it with --pixel-size"
+        )
+    return remarks
 
 
 def _check_is_plain(request: Request, source: Source) -> None:

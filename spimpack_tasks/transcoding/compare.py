@@ -1,9 +1,10 @@
 """Compares an image that was made here with its source, voxel by voxel, at every level.
 
 What has written the image takes no part: the image is read by zarr or tifffile, and its source by
-the library of its own format. The levels of an Imaris file are those of the file; other levels are
-made of the source once more, plane by plane (`pyramid.halve`), so what is wrong at one level is
-told of that one only. A few slabs of planes are in memory, however large an image is.
+the library of its own format; where the planes of an OME-TIFF are is found anew
+(`second_reading`). The levels of an Imaris file are those of the file; other levels are made of the
+source once more, plane by plane (`pyramid.halve`), so what is wrong at one level is told of that
+one only. A few slabs of planes are in memory, however large an image is.
 
 How the images of a format are compared is a function; `COMPARERS` names it by the end of the path.
 """
@@ -25,15 +26,18 @@ from spimpack_tasks.transcoding.convert import ZIPPED
 from spimpack_tasks.transcoding.ome_tiff import plane_sizes
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.pyramid import level_sizes
+from spimpack_tasks.transcoding.second_reading import is_ome_tiff, open_ome_tiff
 from spimpack_tasks.transcoding.trouble import source_trouble_told
 from spimpack_tasks.transcoding.unzipped import open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from typing import IO
 
     from spimpack_tasks.sources.base import Index, Level, Voxels
     from spimpack_tasks.transcoding.layout import Shape
+    from spimpack_tasks.transcoding.planes import Planes
 
     Advance = Callable[[int], None]
 
@@ -117,12 +121,23 @@ def _compare_planes(
         if isinstance(levels, str):
             yield levels
             return
-        planes = stack.enter_context(open_planes(source))
+        planes = stack.enter_context(_open_source(source))
         wanted = sizes(planes.shape[2:], planes.dtype.itemsize)
         shapes = [(*planes.shape[:2], *size) for size in wanted]
         check = LevelsCheck(levels, shapes, planes.dtype)
         yield from check.faults_of_shapes()
         yield from SlabsCheck(check).faults(planes.read, advance)
+
+
+def _open_source(source: str) -> AbstractContextManager[Planes]:
+    """Open the planes of a source, those of an OME-TIFF in a way of their own.
+
+    Which plane is where is for an OME-TIFF the question; a second answer is asked for.
+    """
+    form = examine_source(source).format.name
+    if form in {"OME-TIFF", "TIFF"} and is_ome_tiff(source):
+        return open_ome_tiff(source)
+    return open_planes(source)
 
 
 def _compare_imaris(source: str, path: str, advance: Advance) -> Iterator[str]:

@@ -49,6 +49,9 @@ def describe(planes: Planes, job: Job) -> Image:
         Channel(names[n] if n < len(names) else "", COLOURS[n % len(COLOURS)], window)
         for n in range(planes.shape[1])
     ]
+    provenance = job.provenance(planes.source_format)
+    if planes.left_out:
+        provenance["left_out"] = "; ".join(planes.left_out)
     return Image(
         name=job.request.name,
         levels=plan_levels(planes.shape, planes.dtype.itemsize),
@@ -56,5 +59,5 @@ def describe(planes: Planes, job: Job) -> Image:
         spacing_um_zyx=(z, y, x),
         channels=tuple(channels),
         orientation_xyz=job.request.orientation_xyz or planes.orientation_xyz,
-        provenance=job.provenance(planes.source_format),
+        provenance=provenance,
     )

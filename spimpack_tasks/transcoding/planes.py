@@ -51,6 +51,8 @@ class Planes:
     spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
     channel_names: tuple[str, ...] = ()
     orientation_xyz: str | None = None
+    left_out: tuple[str, ...] = ()
+    """What else the source holds."""
 
     @property
     def size(self) -> int:
@@ -90,6 +92,7 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         raise HeaderError(path, what)
     if math.prod(level.shape) != math.prod(header.shapes[0]):
         raise HeaderError(path, "has pages of different sizes", "give a file of one image")
+    _check_axes(path, header, sizes)
     if level.caveat:
         raise HeaderError(path, level.caveat)
     order = [level.axes.index(axis) for axis in "tczyx" if axis in level.axes]
@@ -121,7 +124,21 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         spacing_um_xyz=header.spacing_um_xyz,
         channel_names=header.channel_names,
         orientation_xyz=header.orientation_xyz,
+        left_out=header.left_out,
     )
+
+
+def _check_axes(path: str, header: Header, sizes: dict[str, int]) -> None:
+    """Refuse an image of which header and library do not tell the same sizes."""
+    told = dict(zip(header.axes, header.shapes[0], strict=True))
+    if "page" in told:  # what pages are is told by the library, if at all
+        told = {axis: told[axis] for axis in "yx"}
+        sizes = {axis: sizes[axis] for axis in "yx"}
+    for axis in "tczyx":
+        if told.get(axis, 1) != sizes.get(axis, 1):
+            by_library, by_header = sizes.get(axis, 1), told.get(axis, 1)
+            what = f"has a size of {by_header} along {axis} by its header, but of {by_library}"
+            raise HeaderError(path, f"{what} by the order of its planes")
 
 
 def _remember(read: ReadPlanes, together: int, depth: int) -> ReadPlanes:

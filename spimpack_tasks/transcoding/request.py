@@ -29,10 +29,15 @@ class Request:
     channel_names: tuple[str, ...] = ()
     spacing_um_xyz: tuple[float | None, ...] = ()
     """Distance of voxels along x, y and z, `None` where there is none."""
+    other_files: tuple[str, ...] = ()
+    """Path and stamp of each file that the image lies in besides its source."""
 
     def as_text(self) -> str:
         """Return the request as one line."""
-        return json.dumps(asdict(self), sort_keys=True)
+        told = asdict(self)
+        if not self.other_files:
+            del told["other_files"]  # of most images; their requests are what they always were
+        return json.dumps(told, sort_keys=True)
 
     @staticmethod
     def is_text(text: str) -> bool:
@@ -43,8 +48,8 @@ class Request:
     def from_text(cls, text: str) -> Request:
         """Return the request that a line tells of."""
         data: dict[str, Any] = json.loads(text)
-        for key in ("channel_names", "spacing_um_xyz"):
-            data[key] = tuple(data[key])
+        for key in ("channel_names", "spacing_um_xyz", "other_files"):
+            data[key] = tuple(data.get(key, ()))
         return cls(**data)
 
     def identify_voxels(self, source: str, stamp: str) -> str:
@@ -57,7 +62,7 @@ class Request:
         stamp
             Its size and modification time.
         """
-        text = "\0".join([source, stamp, self.codec, self.ngff, str(_FORM)])
+        text = "\0".join([source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files])
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ def check_pixel_sizes(facts: Facts) -> Iterator[Finding]:
             yield _warning("SPIMPACK_HEADER_UNREADABLE", image.path, message)
         else:
             yield from _compare(stated, header, sidecar)
+            yield from _look_for_set(header, image.path)
     for reason, number in unread.items():
         message = f"The pixel sizes of {count_of(number, 'image')} were not compared: {reason}"
         yield _warning("SPIMPACK_LIBRARY_MISSING", "", message)
@@ -75,6 +77,14 @@ def _compare(stated: Sequence[float], header: Header, sidecar: str) -> Iterator[
         remedy = f"correct it, or name PixelSize in {OVERRIDDEN}"
         message = f"PixelSize is {'; '.join(wrong)}; {remedy}."
         yield Finding("SPIMPACK_PIXEL_SIZE", "PixelSize", Severity.ERROR, sidecar, message)
+
+
+def _look_for_set(header: Header, path: str) -> Iterator[Finding]:
+    if header.files_needed:
+        named = ", ".join(map(os.path.basename, header.files_needed[:3]))
+        files = count_of(len(header.files_needed), "other file")
+        message = f"The image needs {files} beside it ({named}), which BIDS has no place for."
+        yield _warning("SPIMPACK_SET_INCOMPLETE", path, f"{message} Convert it to one file.")
 
 
 def _warning(code: str, location: str, message: str) -> Finding:

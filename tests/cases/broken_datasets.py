@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ome_sets import Xml, piece, stack
+from ome_sets import write as write_ome
 
 ZARR = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.ome.zarr"
 IMS = "sub-02/micr/sub-02_sample-brain_acq-4x_SPIM.ims"
@@ -95,6 +97,15 @@ def store(path: str, *names: str, content: str = "{}"):
             write(f"{path}/{name}", content)(root)
 
     return spoil
+
+
+def one_of_a_set(root: Path) -> None:
+    """Put one file of an OME-TIFF set where an image was."""
+    voxels = stack(1, 2, 3)
+    pieces = piece(IFD=0, PlaneCount=3) + piece("b.ome.tif", IFD=0, PlaneCount=3, FirstC=1)
+    remove(TIFF)(root)
+    sizes = 'PhysicalSizeX="1.8" PhysicalSizeY="1.8" PhysicalSizeZ="4"'
+    write_ome(root / TIFF, voxels[0, 0], Xml(voxels, tiff_data=pieces, sizes=sizes).text())
 
 
 def together(*spoils: Callable[[Path], object]):
@@ -202,6 +213,7 @@ OWN = [
     case("pixel-size-no-number", edit_json(ZARR_JSON, PixelSize=["1", True, None])),
     case("pixel-size-no-unit", edit_json(ZARR_JSON, PixelSizeUnits=["um"])),
     case("unreadable-header", together(remove(TIFF), write(TIFF, "II*")), "SPIMPACK_HEADER_UNREADABLE"),
+    case("b2-one-file-of-a-set", one_of_a_set, "SPIMPACK_SET_INCOMPLETE"),
     case("link-broken", link(ZARR, "/no/such.ome.zarr"), "SPIMPACK_LINK_BROKEN"),
     case("link-broken-inside", together(remove(ZARR), link(f"{ZARR}/zarr.json", "/no/such")), "SPIMPACK_LINK_BROKEN", "SPIMPACK_HEADER_UNREADABLE"),
 ]

@@ -72,16 +72,25 @@ class ConvertAssets(MakeAssets):
         return {name: getattr(request, name) for name in cls.settings if hasattr(request, name)}
 
     @classmethod
+    def converts(cls, asset: Asset, settings: Mapping[str, str]) -> bool:
+        """Tell whether BIDS does not hold the format, or the image is in several files, or all."""
+        found = format_of_source(asset.source)
+        if found is None or asset.is_photo or found.name not in CONVERTERS:
+            return False
+        is_held = found.valid_in_bids and not asset.other_files
+        return not is_held or settings.get("convert") == "all"
+
+    @classmethod
     def extension_of(cls, asset: Asset, settings: Mapping[str, str]) -> tuple[str, bool]:
         """Return the extension of what is made, or that of what is linked."""
-        if _is_converted(asset, settings):
+        if cls.converts(asset, settings):
             return cls.extension_made(asset), True
         return super().extension_of(asset, settings)
 
     @classmethod
     def least_room(cls, asset: Asset, settings: Mapping[str, str]) -> int:
         """Return how many bytes are written at the least."""
-        if not _is_converted(asset, settings):
+        if not cls.converts(asset, settings):
             return 0
         return least_room(asset.stamp[0], source_format(asset.source), cls.makes)
 
@@ -90,7 +99,7 @@ class ConvertAssets(MakeAssets):
         cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
     ) -> str:
         """Return how to convert an image, the text of its link, or nothing if it is copied."""
-        if not _is_converted(asset, settings):
+        if not cls.converts(asset, settings):
             other = CopyAssets if settings.get("others") == "copy" else SymlinkAssets
             return other.describe_target(asset, relative_to, settings)
         return cls.compose_request(asset, settings).as_text()
@@ -98,14 +107,16 @@ class ConvertAssets(MakeAssets):
     @classmethod
     def describe_conversion(cls, asset: Asset, settings: Mapping[str, str]) -> dict[str, Any]:
         """Return from what, by what and how an image is converted, if it is."""
-        if not _is_converted(asset, settings):
+        if not cls.converts(asset, settings):
             return {}
         told = cls.settings_told(asset, cls.compose_request(asset, settings))
+        left_out = {"LeftOut": list(asset.left_out)} if asset.left_out else {}
         return {
             "Format": source_format(asset.source),
             "Software": "spimpack_tasks",
             "SoftwareVersion": __version__,
             **({"Settings": told} if told else {}),
+            **left_out,
         }
 
     @classmethod
@@ -177,11 +188,3 @@ def spacing_given(asset: Asset) -> tuple[float | None, ...]:
         return ()
     sizes = [convert_length(size, asset.sidecar["PixelSizeUnits"], "um") for size in given]
     return (*sizes, *[None] * (3 - len(sizes)))
-
-
-def _is_converted(asset: Asset, settings: Mapping[str, str]) -> bool:
-    """Tell whether an image is converted: BIDS does not hold its format, or all are to be."""
-    found = format_of_source(asset.source)
-    if found is None or asset.is_photo or found.name not in CONVERTERS:
-        return False
-    return not found.valid_in_bids or settings.get("convert") == "all"

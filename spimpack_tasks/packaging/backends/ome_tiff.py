@@ -42,6 +42,7 @@ class OmeTiffAssets(ConvertAssets):
             name=asset.key,
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
             spacing_um_xyz=spacing_given(asset),
+            other_files=tuple(map(" ".join, asset.other_files)),
         )
 
     @classmethod

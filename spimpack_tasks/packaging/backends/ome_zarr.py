@@ -59,6 +59,7 @@ class OmeZarrAssets(ConvertAssets):
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
             spacing_um_xyz=spacing_given(asset),
+            other_files=tuple(map(" ".join, asset.other_files)),
         )
 
     @classmethod

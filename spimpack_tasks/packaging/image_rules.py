@@ -1,0 +1,108 @@
+"""Rules on what the images themselves say, beside what a backend makes of them.
+
+What is linked or copied goes into the dataset as one file, as it is; what is converted is one image
+of those that the source holds. Both may leave something out, which is told here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Problem, Severity, count_of
+from spimpack_tasks.registry import has_backend, load_backend, split_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from spimpack_tasks.model.plan import Asset
+    from spimpack_tasks.packaging.rules import Facts
+
+_MOST_NAMED = 3
+_CONVERT = "--backend ome-zarr:convert=all or ome-tiff:convert=all"
+_OME_UNITS = ("mm", "µm", "nm")
+_SIDECAR_UNITS = ("mm", "um", "nm")
+_TOLERANCE = 0.001
+"""Of the unit of the sidecar, as BIDS 1.10 has it in the check `PixelSizeInconsistent`."""
+
+
+def images_are_whole(facts: Facts) -> Iterator[Problem]:
+    """A link or copy is one file; a conversion is one image."""
+    for placed in facts.images:
+        asset = placed.asset
+        if not (asset.other_files or asset.left_out):
+            continue
+        place, key = placed.record.where(placed.path_column), placed.path_column
+        is_converted = _is_converted(facts, asset)
+        if asset.other_files and not is_converted:
+            others = [os.path.basename(path) for path, _ in asset.other_files]
+            files = count_of(len(asset.other_files), "other file")
+            message = f"needs {files}, which a dataset has no place for: {_listed(others)}"
+            hint = "convert it, with --backend ome-zarr or ome-tiff: all files are read then"
+            yield Problem("source.set", place, key, message, hint, Severity.WARNING)
+        if asset.left_out and is_converted:
+            message = f"holds more than is converted: {_listed(asset.left_out)}"
+            hint = "keep the original with --keep-source-links; it is named in the image made"
+            yield Problem("source.left-out", place, key, message, hint, Severity.WARNING)
+
+
+def validator_agrees_on_voxels(facts: Facts) -> Iterator[Problem]:
+    """The official validator compares PixelSize with what it sees of OME-XML, and no more."""
+    for placed in facts.images:
+        asset = placed.asset
+        if asset.ome_sizes is None or not asset.extension.startswith(".ome.tif"):
+            continue
+        size, unit = asset.sidecar.get("PixelSize"), asset.sidecar.get("PixelSizeUnits")
+        if not size or unit not in _SIDECAR_UNITS or _is_converted(facts, asset):
+            continue
+        fault = describe_inconsistency(size, unit, asset.ome_sizes)
+        if fault:
+            key = placed.path_column
+            message = f"will be called PIXEL_SIZE_INCONSISTENT by the BIDS validator: {fault}"
+            hint = f"convert it with {_CONVERT}, or correct the OME-XML of the file"
+            where = placed.record.where(key)
+            yield Problem("source.pixel-size", where, key, message, hint, Severity.WARNING)
+
+
+def describe_inconsistency(size: Sequence[float], unit: str, ome_sizes: Mapping[str, str]) -> str:
+    """Return what the official validator will find inconsistent, empty where it is content.
+
+    It knows three units of OME-XML and no default, and wants three sizes, of a plane as well.
+
+    Parameters
+    ----------
+    size, unit
+        PixelSize and PixelSizeUnits.
+    ome_sizes
+        The attributes `PhysicalSize…` of OME-XML.
+    """
+    for index, axis in enumerate("XYZ"):
+        name = f"PhysicalSize{axis}"
+        told, told_unit = ome_sizes.get(name), ome_sizes.get(f"{name}Unit")
+        if told is None:
+            return f"the image has no {name}"
+        if told_unit not in _OME_UNITS:
+            what = "has no unit" if told_unit is None else f"has the unit {told_unit[:20]!r}"
+            return f"{name} {what}, of mm, µm and nm"
+        if index >= len(size):
+            return f"PixelSize has no third number, and the image has {name}"
+        try:
+            theirs = float(told) * 1000.0 ** -_OME_UNITS.index(told_unit)
+        except ValueError:
+            return f"{name} is {told[:20]!r}"
+        scale = 1000.0 ** -_SIDECAR_UNITS.index(unit)
+        if not abs(theirs - size[index] * scale) < _TOLERANCE * scale:
+            return f"{name} is {told[:20]} {told_unit}, but PixelSize {size[index]:g} {unit}"
+    return ""
+
+
+def _is_converted(facts: Facts, asset: Asset) -> bool:
+    choice = facts.options.backend
+    if not has_backend(choice):
+        return True  # told by another rule
+    return bool(load_backend(choice).describe_conversion(asset, split_settings(choice)[1]))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
