@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spimpack_tasks.readers.base import load_library
-from spimpack_tasks.readers.imaris import read_header
+from spimpack_tasks.readers.imaris import ImarisFile
 from spimpack_tasks.sources.base import Index, Level
 
 if TYPE_CHECKING:
@@ -21,17 +21,15 @@ if TYPE_CHECKING:
 @contextmanager
 def open_levels(path: str) -> Iterator[Sequence[Level]]:
     """Open the levels of an Imaris file."""
-    header = read_header(path)
-    h5py = load_library("h5py")
-    with h5py.File(path, "r", swmr=False, locking="best-effort") as file:
-        yield [_open_level(file, number, shape) for number, shape in enumerate(header.shapes)]
+    with ImarisFile(path) as file:
+        shapes = file.header.shapes
+        yield [_open_level(file, number, shape) for number, shape in enumerate(shapes)]
 
 
-def _open_level(file: Any, number: int, shape: tuple[int, ...]) -> Level:
+def _open_level(file: ImarisFile, number: int, shape: tuple[int, ...]) -> Level:
     times, channels, *size = shape
-    folder = file[f"DataSet/ResolutionLevel {number}"]
     datasets = [
-        [folder[f"TimePoint {time}/Channel {channel}/Data"] for channel in range(channels)]
+        [file.dataset(number, time, channel) for channel in range(channels)]
         for time in range(times)
     ]
 
