@@ -16,7 +16,7 @@ import math
 import re
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from spimpack_tasks.readers.base import (
     PLACEHOLDERS,
@@ -45,12 +45,19 @@ if TYPE_CHECKING:
 ShapeZYX: TypeAlias = tuple[int, int, int]
 MOST_LEVELS = 64
 MOST_CHANNELS = 1024
-MOST_DATASETS = 2**17
+MOST_DATASETS = 2**16
 """Of all levels, time points and channels; looking at so many takes seconds."""
 _NUMBERS = {"Magnification": "LensPower", "NumericalAperture": "NumericalAperture"}
 """Sidecar key to attribute; the lens is written as `4x`."""
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
 """What h5py raises for a file whose structures are not sound."""
+
+
+class ChannelData(NamedTuple):
+    """What there is of a channel at one time point of one level, by identifiers of HDF5."""
+
+    section: Any
+    data: Any
 
 
 def read_header(path: str) -> Header:
@@ -79,8 +86,8 @@ class ImarisFile:
             self._opened = stack.enter_context(file)
             self._members = Hdf5File(path, file.id)
             self.image = self._group("DataSetInfo/Image")
-            self.datasets = self._find_datasets()
-            """Identifiers in HDF5, by level, time point and channel."""
+            self._channels = self._find_channels()
+            """By level, time point and channel."""
             self.header = self._read()
             stack.pop_all()
 
@@ -103,7 +110,7 @@ class ImarisFile:
 
     def dataset(self, level: int, time: int, channel: int) -> Any:
         """Return a dataset by the higher of h5py's two interfaces."""
-        return self.h5py.Dataset(self.datasets[level][time][channel])
+        return self.h5py.Dataset(self._channels[level][time][channel].data)
 
     def userblock_size(self) -> int:
         """Return how many bytes stand before what HDF5 knows of the file."""
@@ -119,8 +126,8 @@ class ImarisFile:
         is_known = len(numbers) == count and all(map(math.isfinite, numbers))
         return numbers if is_known else []
 
-    def _find_datasets(self) -> list[list[list[Any]]]:
-        """Return the datasets by level, time point and channel, as many of each as of the first."""
+    def _find_channels(self) -> list[list[list[ChannelData]]]:
+        """Return all channels of all time points of all levels, as many of each as at first."""
         levels = self._count("DataSet", "ResolutionLevel", MOST_LEVELS)
         first = "DataSet/ResolutionLevel 0"
         times = self._count(first, "TimePoint", MOST_DATASETS)
@@ -130,7 +137,7 @@ class ImarisFile:
             raise HeaderError(self.path, f"{what}; those are more than {MOST_DATASETS:,} datasets")
         return [
             [
-                self._find_channels(f"DataSet/ResolutionLevel {level}/TimePoint {time}", channels)
+                self._channels_at(f"DataSet/ResolutionLevel {level}/TimePoint {time}", channels)
                 for time in range(self._same_count(level, times))
             ]
             for level in range(levels)
@@ -144,28 +151,28 @@ class ImarisFile:
             raise HeaderError(self.path, what)
         return times
 
-    def _find_channels(self, name: str, count: int) -> list[Any]:
-        """Return the datasets of a time point."""
+    def _channels_at(self, name: str, count: int) -> list[ChannelData]:
+        """Return the channels of a time point."""
         found = self._count(name, "Channel", MOST_CHANNELS)
         if found != count:
             what = f"has {found} channels in {name!r}, and {count} at the first time point"
             raise HeaderError(self.path, what)
         owner = self._group(name)
-        return [self._find_data(owner, name, channel) for channel in range(count)]
+        return [self._channel(f"{name}/Channel {n}", owner, f"Channel {n}") for n in range(count)]
 
-    def _find_data(self, owner: Any, name: str, channel: int) -> Any:
-        whole = f"{name}/Channel {channel}/Data"
-        data = self._members.find(f"Channel {channel}/Data", owner)
-        if not self._members.is_dataset(data, whole) or data.rank != 3:
-            raise HeaderError(self.path, f"has no three-dimensional {whole!r}")
+    def _channel(self, name: str, owner: Any, inner: str) -> ChannelData:
+        section = self._members.find(inner, owner)
+        data = self._members.find("Data", section) if self._members.is_group(section) else None
+        if not self._members.is_dataset(data, f"{name}/Data") or data.rank != 3:
+            raise HeaderError(self.path, f"has no three-dimensional '{name}/Data'")
         if data.dtype.kind not in "uif" or data.dtype.itemsize > 8:
-            what = f"has voxels of type {data.dtype} in {whole!r}, which is no number of an image"
-            raise HeaderError(self.path, what[:300])
-        return data
+            what = f"has voxels of type {str(data.dtype)[:200]} in '{name}/Data'"
+            raise HeaderError(self.path, f"{what}, which is no number of an image")
+        return ChannelData(section, data)
 
     def _read(self) -> Header:
-        times, channels = len(self.datasets[0]), len(self.datasets[0][0])
-        sizes, dtypes = zip(*map(self._read_level, range(len(self.datasets))), strict=True)
+        times, channels = len(self._channels[0]), len(self._channels[0][0])
+        sizes, dtypes = zip(*map(self._read_level, range(len(self._channels))), strict=True)
         for number, (before, size) in enumerate(pairwise(sizes), start=1):
             if any(n > most for n, most in zip(size, before, strict=True)):
                 raise HeaderError(self.path, f"has a level {number} larger than the one before")
@@ -214,10 +221,10 @@ class ImarisFile:
     def _read_level(self, number: int) -> tuple[ShapeZYX, str]:
         """Return the sizes z, y, x of a level, without the padding, and its data type."""
         first: tuple[ShapeZYX, str] | None = None
-        for time, channels in enumerate(self.datasets[number]):
-            for channel, data in enumerate(channels):
+        for time, channels in enumerate(self._channels[number]):
+            for channel, (section, data) in enumerate(channels):
                 name = f"DataSet/ResolutionLevel {number}/TimePoint {time}/Channel {channel}"
-                size = self._read_size(name, data.shape, first[0] if first else None)
+                size = self._read_size(name, section, data.shape, first[0] if first else None)
                 found = size, str(data.dtype.name)
                 first = first or found
                 if found != first:
@@ -227,12 +234,13 @@ class ImarisFile:
         assert first  # noqa: S101 - no level is without a channel
         return first
 
-    def _read_size(self, name: str, stored: ShapeZYX, first: ShapeZYX | None) -> ShapeZYX:
-        """Return the true sizes of a dataset; where it has none, they are those of the first."""
-        channel = self._group(name)
+    def _read_size(
+        self, name: str, section: Any, stored: ShapeZYX, first: ShapeZYX | None
+    ) -> ShapeZYX:
+        """Return the true sizes of a channel; where it has none, they are those of the first."""
         size = []
         for number, axis in enumerate("ZYX"):
-            text = self._text(channel, f"ImageSize{axis}")
+            text = self._text(section, f"ImageSize{axis}")
             n = first[number] if first and not text else _whole_number(text)
             if not 0 < n <= stored[number]:
                 what = f"has an ImageSize{axis} of {text[:20]!r} in {name!r}"
