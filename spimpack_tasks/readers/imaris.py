@@ -162,7 +162,7 @@ class ImarisFile:
 
     def _channel(self, name: str, owner: Any, inner: str) -> ChannelData:
         section = self._members.find(inner, owner)
-        data = self._members.find("Data", section) if self._members.is_group(section) else None
+        data: Any = self._members.find("Data", section) if self._members.is_group(section) else None
         if not self._members.is_dataset(data, f"{name}/Data") or data.rank != 3:
             raise HeaderError(self.path, f"has no three-dimensional '{name}/Data'")
         if data.dtype.kind not in "uif" or data.dtype.itemsize > 8:
