@@ -7,12 +7,12 @@ omero), NGFF RFC-4 (orientation of axes), Zarr v2 and v3 (`.zarray`, `zarr.json`
 from __future__ import annotations
 
 import json
-import os
 import re
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.readers.base import (
     UNKNOWN_SPACING,
@@ -20,7 +20,6 @@ from spimpack_tasks.readers.base import (
     HeaderError,
     SpacingXYZ,
     UnreadableHeaderError,
-    read_start,
     tidy_names,
 )
 from spimpack_tasks.readers.quantities import (
@@ -88,14 +87,22 @@ def read_header(path: str) -> Header:
 
 def open_directory(path: str) -> Store:
     """Return the place of the metadata of an OME-Zarr directory."""
+    try:
+        files = StoreFiles(path)
+    except ValueError as error:  # a name that no file can have
+        raise UnreadableHeaderError(path, OSError(None, str(error))) from error
 
     def read(name: str) -> bytes | None:
         try:
-            return read_start(f"{path}/{name}", LARGEST_METADATA + 1)
-        except (FileNotFoundError, NotADirectoryError):
+            file = files.open(name)
+        except NotADirectoryError:
             return None
         except OSError as error:
-            raise UnreadableHeaderError(os.path.join(path, name), error) from error
+            raise UnreadableHeaderError(path, error) from error
+        if file is None:
+            return None
+        with file:
+            return file.read(LARGEST_METADATA + 1)
 
     return Store(path, read)
 

@@ -123,6 +123,7 @@ def _compare_planes(
         check = LevelsCheck(levels, shapes, planes.dtype)
         yield from check.faults_of_shapes()
         yield from SlabsCheck(check).faults(planes.read, advance)
+        planes.finish()
 
 
 def _compare_imaris(source: str, path: str, advance: Advance) -> Iterator[str]:

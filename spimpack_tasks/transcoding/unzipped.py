@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.atomic import sync_disk
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, open_for_reading
-from spimpack_tasks.readers.zipped_ome_zarr import open_archive
+from spimpack_tasks.readers.zipped_ome_zarr import COMPRESSIONS, open_archive
 from spimpack_tasks.transcoding.codecs import DamagedChunkError
 from spimpack_tasks.transcoding.trouble import source_trouble_told
 from spimpack_tasks.transcoding.write import work_side_by_side
@@ -62,7 +62,7 @@ def open_zip(path: str) -> Iterator[Archive]:
     HeaderError
         It is no sound zip file of one OME-Zarr, or has an entry that is not to be written.
     """
-    with open_archive(path) as (_, root):
+    with open_archive(path) as (_, root, _):
         pass  # it is an OME-Zarr, below `root`
     try:
         descriptor, _ = open_for_reading(path)
@@ -98,7 +98,7 @@ def _check_entry(path: str, entry: zipfile.ZipInfo) -> None:
         raise HeaderError(path, f"has an entry {name[:200]!r} that is a link or a device")
     if entry.flag_bits & _ENCRYPTED:
         raise HeaderError(path, f"has an encrypted entry {name[:200]!r}")
-    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+    if entry.compress_type not in COMPRESSIONS:
         what = f"has an entry {name[:200]!r} of compression {entry.compress_type}"
         raise HeaderError(path, what, "those that can be unpacked are 0 (stored) and 8 (deflated)")
 
