@@ -44,6 +44,9 @@ _TIFF_MAGIC = {
 }
 """Magic numbers: 42 is TIFF, 43 is BigTIFF (TIFF 6.0; libtiff's BigTIFF design)."""
 
+_ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup")
+"""Files of which an OME-Zarr has one."""
+
 # Longer endings stand before those that they end with.
 FORMATS = (
     SourceFormat("zipped OME-Zarr", (".ome.zarr.zip",), ".ome.zarr.zip", valid_in_bids=False),
@@ -176,6 +179,9 @@ def _examine_directory(path: str, form: SourceFormat, status: os.stat_result) ->
     stamp = _stamp_zarr(path, status)
     if stamp is not None:
         return Source(path, form, form.extension, *stamp)
+    for name in _ZARR_METADATA:
+        if os.path.lexists(os.path.join(path, name)):
+            raise _missing(os.path.join(path, name))
     message = f"{path!r} holds no zarr.json or .zattrs, so it is not an OME-Zarr"
     raise SourceRefusedError("source.format", message, "name the folder that holds the metadata")
 
@@ -215,7 +221,7 @@ def stamp_source(path: str) -> tuple[int, int] | None:
 
 
 def _stamp_zarr(path: str, status: os.stat_result) -> tuple[int, int] | None:
-    for metadata in ("zarr.json", ".zattrs", ".zgroup"):
+    for metadata in _ZARR_METADATA:
         try:
             inner = os.stat(os.path.join(path, metadata))
         except OSError:
