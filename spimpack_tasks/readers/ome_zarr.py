@@ -28,6 +28,7 @@ from spimpack_tasks.readers.quantities import (
     length_in_um,
     parse_length,
 )
+from spimpack_tasks.readers.zarr_codecs import V2, find_strange_codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,7 +219,16 @@ def _read_array(
     dtype = _dtype_name(told) if isinstance(told, str) and len(told) < 20 else ""
     if not dtype:
         raise store.error(f"has no known data type in {where!r}")
+    check_codecs(store, where, array)
     return tuple(shape), dtype
+
+
+def check_codecs(store: Store, name: str, metadata: dict[str, Any]) -> None:
+    """Refuse metadata with a codec that is not let decode chunks."""
+    codec = find_strange_codec(metadata)
+    if codec:
+        what = f"has the codec {codec!r} in {name!r}, which is not among those that are read"
+        raise store.error(what, f"those are {', '.join(sorted(V2))}")
 
 
 @lru_cache(64)
