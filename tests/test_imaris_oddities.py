@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,7 @@ import zarr
 from imaris_variants import Variant, voxels, write_variant
 
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.files.outside import VARIABLE
 from spimpack_tasks.readers.base import HeaderError, read_header
 from spimpack_tasks.sources.base import UnreadableVoxelsError, open_levels
 from spimpack_tasks.transcoding.codecs import Gzip
@@ -186,6 +188,40 @@ def test_links_out_of_the_file_are_not_followed(image, tmp_path, capsys, name, e
         read_header(str(image), "Imaris")
     assert run("convert", image, tmp_path / "out.ome.zarr") != 0
     assert "not followed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_links_to_where_the_user_allows_it_are_followed(image, tmp_path, monkeypatch, name):
+    link, member = LINKED[name]
+    there = tmp_path / "elsewhere" / "other.ims"
+    there.parent.mkdir()
+    shutil.copy(image, there)
+    with h5py.File(image, "r+") as file:
+        del file[member]
+        link(file, there, member)
+    monkeypatch.setenv(VARIABLE, str(there.parent))
+    assert run("convert", image, tmp_path / "out.ome.zarr", "--verify") == 0
+    made = zarr.open_array(tmp_path / "out.ome.zarr" / "0", mode="r")
+    for time in range(2):
+        for channel in range(2):
+            wanted = voxels(TWO_BY_TWO, 0, time, channel)
+            np.testing.assert_array_equal(made[time, channel], wanted)
+
+
+def test_b6_what_is_allowed_leads_on_by_the_same_rule(image, tmp_path, monkeypatch, capsys):
+    for name, target in (("allowed", tmp_path / "secret/in.ims"), ("secret", None)):
+        (tmp_path / name).mkdir()
+        shutil.copy(image, tmp_path / name / "in.ims")
+        if target:
+            with h5py.File(tmp_path / name / "in.ims", "r+") as file:
+                del file[DATA]
+                file[DATA] = h5py.ExternalLink(str(target), f"/{DATA}")
+    with h5py.File(image, "r+") as file:
+        del file[DATA]
+        file[DATA] = h5py.ExternalLink(str(tmp_path / "allowed/in.ims"), f"/{DATA}")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "allowed"))
+    assert run("convert", image, tmp_path / "out.ome.zarr") != 0
+    assert "allowed/in.ims' has a link 'Data' out of the file" in capsys.readouterr().err
 
 
 def raw_storage(group: h5py.Group, there: Path) -> None:

@@ -3,40 +3,59 @@
 HDF5 lets a name stand for something in another file (external and user-defined links), and a
 dataset keep its values there (external storage, virtual datasets). HDF5 would follow them to any
 file that the user can read. Here names are followed step by step: soft links lead on inside the
-file, and what leads out of it is refused. References lead nowhere: they are no values that a
-header can have. Facts: HDF5 User Guide, chapters on groups, datasets and attributes.
+file, external links to where the user allows it (see `files.outside`), and what else leads out of
+the file is refused. References lead nowhere: they are no values that a header can have. Facts: HDF5
+User Guide, chapters on groups, datasets and attributes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.readers.base import HeaderError, load_library
+from spimpack_tasks.files.outside import VARIABLE, is_allowed
+from spimpack_tasks.readers.base import HeaderError, check_regular, load_library
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
 
 LONGEST_TEXT = 2**16
 MOST_LINKS = 16
 """Soft links that may follow each other, as HDF5 itself has it."""
 _MOST_NUMBERS = 16
 _REMEDY = "make a file that holds all of its data"
+_REMEDY_OF_LINK = f"{_REMEDY}, or name the folder of the other one in {VARIABLE}"
 
 
 class Hdf5File:
     """An open file. It uses the lower of h5py's two interfaces, which takes a third of the time."""
 
-    def __init__(self, path: str, file: Any) -> None:
+    def __init__(self, path: str, file: Any, opened: ExitStack) -> None:
         self.h5py, self.numpy = load_library("h5py"), load_library("numpy")
-        self.path, self.file = path, file
+        self.path = path
+        self._opened = opened
+        """Closes other files as well."""
+        self._others: dict[str, Hdf5File] = {}
         self._root = self.h5py.h5g.open(file, b"/")
 
-    def find(self, name: str, owner: Any = None) -> Any:
+    def find(self, name: str, owner: Any = None, most_links: int = MOST_LINKS) -> Any:
         """Return a group or dataset, `None` where it is not there.
+
+        Parameters
+        ----------
+        name
+            Its path, from the owner on.
+        owner
+            A group; that of the whole file, unless given.
+        most_links
+            How many links may be followed.
 
         Raises
         ------
         HeaderError
             The name leads into another file.
         """
-        return self._follow(owner or self._root, name.encode(), MOST_LINKS)
+        return self._follow(owner or self._root, os.fsencode(name), most_links)
 
     def _follow(self, owner: Any, name: bytes, most_links: int) -> Any:
         here = owner
@@ -55,14 +74,33 @@ class Hdf5File:
         if kind == self.h5py.h5l.TYPE_HARD:
             return self.h5py.h5o.open(group, name)
         shown = name.decode("utf-8", "replace")
-        if kind != self.h5py.h5l.TYPE_SOFT:
-            what = f"has a link {shown!r} out of the file, which is not followed"
-            raise HeaderError(self.path, what, _REMEDY)
         if not most_links:
             raise HeaderError(self.path, f"has a link {shown!r} that leads back to itself")
+        if kind != self.h5py.h5l.TYPE_SOFT:
+            return self._leave(group, name, kind, most_links - 1)
         target: bytes = group.links.get_val(name)
         start = self._root if target.startswith(b"/") else group
         return self._follow(start, target, most_links - 1)
+
+    def _leave(self, group: Any, name: bytes, kind: int, most_links: int) -> Any:
+        """Return what a link leads to in another file, where the user allows that."""
+        path = ""
+        if kind == self.h5py.h5l.TYPE_EXTERNAL:
+            told, inner = group.links.get_val(name)
+            # HDF5 begins at the folder of the file.
+            folder = os.path.dirname(os.path.realpath(self.path))
+            path = os.path.realpath(os.path.join(folder, os.fsdecode(told)))
+        if not path or not is_allowed(path):
+            shown = name.decode("utf-8", "replace")
+            what = f"has a link {shown!r} out of the file, which is not followed"
+            raise HeaderError(self.path, what, _REMEDY_OF_LINK)
+        if path not in self._others:
+            check_regular(path)
+            other = self._opened.enter_context(
+                self.h5py.File(path, "r", swmr=False, locking="best-effort")
+            )
+            self._others[path] = Hdf5File(path, other.id, self._opened)
+        return self._others[path].find(os.fsdecode(inner), most_links=most_links)
 
     def is_group(self, found: Any) -> bool:
         """Tell whether what was found is a group."""

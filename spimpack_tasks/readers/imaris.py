@@ -13,6 +13,7 @@ channels at any time, and all have one size and one type, or it is refused.
 from __future__ import annotations
 
 import math
+import os
 import re
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
@@ -83,13 +84,14 @@ class ImarisFile:
         check_regular(path)
         with ExitStack() as stack, self._damage_told():
             file = self.h5py.File(path, "r", swmr=False, locking="best-effort")
-            self._opened = stack.enter_context(file)
-            self._members = Hdf5File(path, file.id)
+            self._file = stack.enter_context(file)
+            others = stack.enter_context(ExitStack())
+            self._members = Hdf5File(path, file.id, others)
             self.image = self._group("DataSetInfo/Image")
             self._channels = self._find_channels()
             """By level, time point and channel."""
             self.header = self._read()
-            stack.pop_all()
+            self._opened = stack.pop_all()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -112,9 +114,10 @@ class ImarisFile:
         """Return a dataset by the higher of h5py's two interfaces."""
         return self.h5py.Dataset(self._channels[level][time][channel].data)
 
-    def userblock_size(self) -> int:
-        """Return how many bytes stand before what HDF5 knows of the file."""
-        return int(self._opened.userblock_size)
+    def holds_bytes_of(self, dataset: Any) -> bool:
+        """Tell whether places that HDF5 tells of a dataset are those in the file itself."""
+        other = self.h5py.h5f.get_name(dataset.id)
+        return not self._file.userblock_size and os.path.samefile(other, self.path)
 
     def channel_numbers(self, channel: int, name: str, count: int) -> list[float]:
         """Return the numbers of an attribute of a channel, nothing unless there are so many."""

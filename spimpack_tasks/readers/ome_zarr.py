@@ -49,6 +49,7 @@ RFC4_LETTERS = {
 """Values of RFC-4 go from the lowest to the highest coordinate; the letter is where they lead to.
 Others, such as `dorsal-to-ventral`, have no letter that holds for every animal."""
 
+_CHOOSE = "name the folder of one in it, such as {0!r}, in the path or in the column 'scene'"
 _ONE = Decimal(1)
 _KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
@@ -139,6 +140,15 @@ def read_store(store: Store, prefix: str = "") -> Header:
     )
 
 
+def looks_like_image(path: str) -> bool:
+    """Tell whether the metadata of a Zarr directory are those of an OME-Zarr, sound or not."""
+    try:
+        attributes, _ = _find_attributes(open_directory(path), "")
+    except HeaderError:
+        return False
+    return not attributes.keys().isdisjoint({"multiscales", "bioformats2raw.layout", "plate"})
+
+
 def find_level_paths(store: Store, prefix: str = "") -> list[str]:
     """Return where the arrays lie whose shapes `read_store` tells, in the same order."""
     attributes, _ = _find_attributes(store, prefix)
@@ -163,14 +173,15 @@ def _find_attributes(store: Store, prefix: str) -> tuple[dict[str, Any], str]:
 def _read_only_series(store: Store, prefix: str) -> Header:
     """Return the header of the one image that bioformats2raw's layout holds, below `0/`."""
     if prefix or any(store.read(f"1/{name}") is not None for name in ("zarr.json", ".zattrs")):
-        raise store.error("holds several images", "name one of them, such as the folder '0' in it")
+        raise store.error("holds several images", _CHOOSE.format("0"))
     return read_store(store, "0/")
 
 
 def _find_multiscale(store: Store, attributes: dict[str, Any]) -> dict[str, Any]:
     for key in ("plate", "well"):
         if key in attributes:
-            raise store.error(f"is a {key}, which holds several images", "name one of them")
+            example = {"plate": "A/1/0", "well": "0"}[key]
+            raise store.error(f"is a {key}, which holds several images", _CHOOSE.format(example))
     found = attributes.get("multiscales")
     if not found:
         raise store.error("has no multiscales, so it is not an OME-Zarr image")

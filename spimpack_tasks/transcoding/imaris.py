@@ -103,7 +103,7 @@ class ImarisChunks:
         self._check_filters(filters)
         # HDF5 has numbers that numpy has not, such as some of 12 bits, and converts them.
         is_as_numpy = dataset.id.get_type() == h5py.h5t.py_create(dataset.dtype)
-        is_plain = is_as_numpy and not self._file.userblock_size() and not dataset.fillvalue
+        is_plain = is_as_numpy and self._file.holds_bytes_of(dataset) and not dataset.fillvalue
         if filters != [_DEFLATE] or not is_plain:
             return _Stored(dataset, None, None, is_deflated=False)
         grid = [-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
