@@ -6,6 +6,7 @@ in the archive's directory, which is small where chunks are kept in shards.
 
 from __future__ import annotations
 
+import stat
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ def open_entry(archive: zipfile.ZipFile, name: str) -> IO[bytes] | None:
     Raises
     ------
     NotImplementedError
-        It is packed in a way that OME-Zarr does not have in zip files.
+        It is packed in a way that OME-Zarr does not have in zip files, or is no file.
     """
     try:
         entry = archive.getinfo(name)
@@ -85,6 +86,9 @@ def open_entry(archive: zipfile.ZipFile, name: str) -> IO[bytes] | None:
         return None
     if entry.compress_type not in COMPRESSIONS:
         message = f"its compression {entry.compress_type} is neither 0 (stored) nor 8 (deflated)"
+        raise NotImplementedError(message)
+    if stat.S_IFMT(entry.external_attr >> 16) not in {0, stat.S_IFREG}:
+        message = "it is a link or a device"
         raise NotImplementedError(message)
     return archive.open(entry)
 
