@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import struct
 import zlib
 from itertools import product
 from pathlib import Path
@@ -447,3 +449,37 @@ def test_attributes_that_say_nothing_are_passed_over(image, tmp_path, name):
     shown = zarr.open_group(target, mode="r").attrs["ome"]["omero"]["channels"][0]
     assert shown["label"] == "stain 0"
     assert (shown["window"]["start"], shown["window"]["end"]) == (0.0, 65535.0)
+
+
+def test_b7_a_flipped_bit_changes_no_voxel_and_ends_no_run(tmp_path, capsys):
+    variant = Variant(channels=2)
+    write_variant(tmp_path / "in.ims", variant)
+    whole = (tmp_path / "in.ims").read_bytes()
+    chance = random.Random(7)
+    for number in range(40):
+        harmed = bytearray(whole)
+        harmed[chance.randrange(len(whole))] ^= 1 << number % 8
+        (tmp_path / "harmed.ims").write_bytes(harmed)
+        target = tmp_path / f"{number}.ome.zarr"
+        if run("convert", tmp_path / "harmed.ims", target) == 0:
+            made = zarr.open_array(target / "0", mode="r")
+            for channel in range(2):
+                np.testing.assert_array_equal(made[0, channel], voxels(variant, 0, 0, channel))
+    capsys.readouterr()
+
+
+def test_b7_two_chunks_of_one_place_are_refused(tmp_path, capsys):
+    """An index that names one place twice leaves another one out, which would become zeros."""
+    source = tmp_path / "in.ims"
+    write_variant(source, Variant())
+    with h5py.File(source) as file:
+        data = file[f"{FIRST}/TimePoint 0/Channel 0/Data"]
+        chunks = [data.id.get_chunk_info(n) for n in range(data.id.get_num_chunks())]
+    whole = source.read_bytes()
+    # A key of the index (HDF5 format, version 1 B-trees): length, mask, and four offsets.
+    keys = [struct.pack("<2I4Q", chunk.size, 0, *chunk.chunk_offset, 0) for chunk in chunks[:2]]
+    assert [whole.count(key) for key in keys] == [1, 1]
+    moved = keys[1][:8] + keys[0][8:]
+    source.write_bytes(whole.replace(keys[1], moved))
+    assert run("convert", source, tmp_path / "out.ome.zarr") != 0
+    assert "index of chunks" in capsys.readouterr().err

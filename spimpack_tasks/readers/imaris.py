@@ -121,9 +121,11 @@ class ImarisFile:
 
     def channel_numbers(self, channel: int, name: str, count: int) -> list[float]:
         """Return the numbers of an attribute of a channel, nothing unless there are so many."""
-        section = self._members.find(f"DataSetInfo/Channel {channel}")
+        with self._damage_told():
+            section = self._members.find(f"DataSetInfo/Channel {channel}")
+            text = self._text(section, name)
         try:
-            numbers = [float(part) for part in self._text(section, name).split()]
+            numbers = [float(part) for part in text.split()]
         except ValueError:
             return []
         is_known = len(numbers) == count and all(map(math.isfinite, numbers))

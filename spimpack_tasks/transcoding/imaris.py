@@ -8,8 +8,9 @@ file. The file is only ever read.
 
 from __future__ import annotations
 
+import operator
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,6 @@ from spimpack_tasks.transcoding.write import write_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from spimpack_tasks.readers.base import Header
@@ -55,32 +55,29 @@ class ImarisChunks:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._file = ImarisFile(path)
-        self.header: Header = self._file.header
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        times, channels = self.header.shapes[0][:2]
-        self._stored = {
-            (level, time, channel): self._index(level, time, channel)
-            for level in range(len(self.header.shapes))
-            for time in range(times)
-            for channel in range(channels)
-        }
-        self.dtype = self._stored[0, 0, 0].dataset.dtype
-        self.levels = [self._level(number) for number in range(len(self.header.shapes))]
+        with ExitStack() as stack:
+            self._file = stack.enter_context(ImarisFile(path))
+            self.header: Header = self._file.header
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, self._descriptor)
+            times, channels = self.header.shapes[0][:2]
+            self._stored = {
+                (level, time, channel): self._index(level, time, channel)
+                for level in range(len(self.header.shapes))
+                for time in range(times)
+                for channel in range(channels)
+            }
+            self.dtype = self._stored[0, 0, 0].dataset.dtype
+            self.levels = [self._level(number) for number in range(len(self.header.shapes))]
+            self._opened = stack.pop_all()
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
-        os.close(self._descriptor)
-        self._file.__exit__(kind, error, traceback)
+        self._opened.close()
 
     def channel(self, number: int, label: str) -> Channel:
         """Return how a channel is shown: colour and range as Imaris has them, if it does."""
@@ -111,11 +108,19 @@ class ImarisChunks:
         masks = []
 
         def note(chunk: Any) -> None:
-            place = tuple(o // n for o, n in zip(chunk.chunk_offset, dataset.chunks, strict=True))
+            pairs = list(zip(chunk.chunk_offset, dataset.chunks, strict=True))
+            place = tuple(o // n for o, n in pairs)
+            inside = all(o % n == 0 for o, n in pairs) and all(map(operator.lt, place, grid))
+            if not inside or offsets[place] >= 0:
+                raise HeaderError(self.path, f"has a strange index of chunks in {dataset.name!r}")
             offsets[place], lengths[place] = chunk.byte_offset, chunk.size
             masks.append(chunk.filter_mask)
 
-        dataset.id.chunk_iter(note)
+        try:
+            dataset.id.chunk_iter(note)
+        except (OSError, RuntimeError, ValueError) as error:
+            what = f"has a damaged index of chunks in {dataset.name!r}: {error}"
+            raise HeaderError(self.path, what) from error
         return _Stored(dataset, offsets, lengths, is_deflated=not any(masks))
 
     def _check_filters(self, filters: list[int]) -> None:
