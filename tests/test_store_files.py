@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from zarr_layouts import LAYOUTS, VOXELS, write_store
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.files.outside import VARIABLE
 from spimpack_tasks.files.store_files import StoreFiles
+from spimpack_tasks.state.publish import reason_of
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.verify import verify_full
 
@@ -336,3 +338,12 @@ def test_links_out_of_the_image_are_not_followed(raw, tmp_path, capsys, monkeypa
     assert run("convert", source, tmp_path / "out.ome.zarr") == 0
     monkeypatch.setenv(VARIABLE, f"{there.parent}-other")
     assert run("convert", source, tmp_path / "other.ome.zarr") != 0
+
+
+def test_b1_a_file_that_the_system_refuses_is_named():
+    output = SimpleNamespace(source="/raw/in.ome.zarr")
+    error = PermissionError(13, "Permission denied", "/raw/in.ome.zarr/0/c/1")
+    assert reason_of(output, error) == "'0/c/1' in it: Permission denied"
+    elsewhere = PermissionError(13, "Permission denied", "/out/.spimpack/tmp/x")
+    assert reason_of(output, elsewhere) == "Permission denied"
+    assert reason_of(SimpleNamespace(source=""), error) == "Permission denied"
