@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Lock
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.store_files import StoreFiles
@@ -20,7 +20,6 @@ from spimpack_tasks.sources.base import Level, level_of_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import IO
 
 
 @contextmanager
@@ -47,13 +46,7 @@ def open_zip_levels(path: str) -> Iterator[Sequence[Level]]:
     with open_archive(path) as (store, root, archive):
         axes = read_store(store, root).axes
         names = find_level_paths(store, root)
-        lock = Lock()
-
-        def open_in_turn(name: str) -> IO[bytes] | None:
-            with lock:  # an archive counts its open entries without one
-                return open_entry(archive, name)
-
-        voxels = ZarrFiles(open_in_turn)
+        voxels = ZarrFiles(partial(open_entry, archive), in_turn=True)
 
         def finish() -> None:
             while voxels.unfinished:

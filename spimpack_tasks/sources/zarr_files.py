@@ -6,6 +6,8 @@ The stores of zarr take a file that cannot be found for a chunk of zeros, whatev
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
+from threading import Lock
 from typing import IO, TYPE_CHECKING
 
 from zarr.abc.store import (  # noqa: TID253 - this module is imported where it is used
@@ -30,11 +32,14 @@ class ZarrFiles(Store):
     ----------
     open_entry
         Opens a file by its name, and returns `None` where there is none.
+    in_turn
+        Whether one file is read after the other, as those of an archive must be.
     """
 
-    def __init__(self, open_entry: OpenEntry) -> None:
+    def __init__(self, open_entry: OpenEntry, *, in_turn: bool = False) -> None:
         super().__init__(read_only=True)
         self._open_entry = open_entry
+        self._turn = Lock() if in_turn else nullcontext()
         self.unfinished: set[str] = set()
         """Files of which parts were read: a checksum behind the whole was not compared."""
 
@@ -55,22 +60,26 @@ class ZarrFiles(Store):
         return None if data is None else prototype.buffer.from_bytes(data)
 
     def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
-        file = self._open_entry(key)
-        if file is None:
-            return None
-        with file:
-            if byte_range is None:
-                return file.read()
-            self.unfinished.add(key)
-            if isinstance(byte_range, RangeByteRequest):
-                file.seek(byte_range.start)
-                return file.read(byte_range.end - byte_range.start)
-            if isinstance(byte_range, OffsetByteRequest):
-                file.seek(byte_range.offset)
-                return file.read()
-            size = file.seek(0, 2)
-            file.seek(max(size - byte_range.suffix, 0))
+        with self._turn:
+            file = self._open_entry(key)
+            if file is None:
+                return None
+            with file:
+                return self._read_part(key, file, byte_range)
+
+    def _read_part(self, key: str, file: IO[bytes], byte_range: ByteRequest | None) -> bytes:
+        if byte_range is None:
             return file.read()
+        self.unfinished.add(key)
+        if isinstance(byte_range, RangeByteRequest):
+            file.seek(byte_range.start)
+            return file.read(byte_range.end - byte_range.start)
+        if isinstance(byte_range, OffsetByteRequest):
+            file.seek(byte_range.offset)
+            return file.read()
+        size = file.seek(0, 2)
+        file.seek(max(size - byte_range.suffix, 0))
+        return file.read()
 
     async def get_partial_values(
         self,
@@ -82,10 +91,14 @@ class ZarrFiles(Store):
 
     async def exists(self, key: str) -> bool:
         """Tell whether there is a file."""
-        file = await asyncio.to_thread(self._open_entry, key)
-        if file is not None:
-            file.close()
-        return file is not None
+        return await asyncio.to_thread(self._exists, key)
+
+    def _exists(self, key: str) -> bool:
+        with self._turn:
+            file = self._open_entry(key)
+            if file is not None:
+                file.close()
+            return file is not None
 
     supports_writes = False
     supports_deletes = False
