@@ -13,6 +13,7 @@ channels at any time, and all have one size and one type, or it is refused.
 from __future__ import annotations
 
 import math
+import operator
 import os
 import re
 from contextlib import ExitStack, contextmanager
@@ -40,7 +41,7 @@ from spimpack_tasks.readers.quantities import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Self
 
 ShapeZYX: TypeAlias = tuple[int, int, int]
@@ -113,6 +114,39 @@ class ImarisFile:
     def dataset(self, level: int, time: int, channel: int) -> Any:
         """Return a dataset by the higher of h5py's two interfaces."""
         return self.h5py.Dataset(self._channels[level][time][channel].data)
+
+    def visit_chunks(self, dataset: Any, note: Callable[[tuple[int, ...], Any], None]) -> None:
+        """Tell of each chunk that is stored of a dataset.
+
+        Parameters
+        ----------
+        dataset
+            Stored in chunks.
+        note
+            Told the place of a chunk in the grid, and what HDF5 knows of it.
+
+        Raises
+        ------
+        HeaderError
+            The index of chunks is damaged: what it leaves out would be taken for zeros.
+        """
+        grid = [-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
+        seen: set[tuple[int, ...]] = set()
+
+        def check(chunk: Any) -> None:
+            pairs = list(zip(chunk.chunk_offset, dataset.chunks, strict=True))
+            place = tuple(o // n for o, n in pairs)
+            inside = all(o % n == 0 for o, n in pairs) and all(map(operator.lt, place, grid))
+            if not inside or place in seen:
+                raise HeaderError(self.path, f"has a strange index of chunks in {dataset.name!r}")
+            seen.add(place)
+            note(place, chunk)
+
+        try:
+            dataset.id.chunk_iter(check)
+        except (OSError, RuntimeError, ValueError) as error:
+            what = f"has a damaged index of chunks in {dataset.name!r}: {error}"
+            raise HeaderError(self.path, what) from error
 
     def holds_bytes_of(self, dataset: Any) -> bool:
         """Tell whether places that HDF5 tells of a dataset are those in the file itself."""

@@ -8,7 +8,6 @@ file. The file is only ever read.
 
 from __future__ import annotations
 
-import operator
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -107,20 +106,11 @@ class ImarisChunks:
         offsets, lengths = np.full(grid, -1, "int64"), np.zeros(grid, "int64")
         masks = []
 
-        def note(chunk: Any) -> None:
-            pairs = list(zip(chunk.chunk_offset, dataset.chunks, strict=True))
-            place = tuple(o // n for o, n in pairs)
-            inside = all(o % n == 0 for o, n in pairs) and all(map(operator.lt, place, grid))
-            if not inside or offsets[place] >= 0:
-                raise HeaderError(self.path, f"has a strange index of chunks in {dataset.name!r}")
+        def note(place: Shape, chunk: Any) -> None:
             offsets[place], lengths[place] = chunk.byte_offset, chunk.size
             masks.append(chunk.filter_mask)
 
-        try:
-            dataset.id.chunk_iter(note)
-        except (OSError, RuntimeError, ValueError) as error:
-            what = f"has a damaged index of chunks in {dataset.name!r}: {error}"
-            raise HeaderError(self.path, what) from error
+        self._file.visit_chunks(dataset, note)
         return _Stored(dataset, offsets, lengths, is_deflated=not any(masks))
 
     def _check_filters(self, filters: list[int]) -> None:
