@@ -124,6 +124,10 @@ def formats_lines() -> Iterator[str]:
     yield "An OME-TIFF in BigTIFF becomes `.ome.btf`. What BIDS does not know is packaged, and"
     yield "listed in `.bidsignore` together with its sidecar, so that validators pass over it."
     yield ""
+    yield "A folder of any other name is an OME-Zarr if it holds `zarr.json`, `.zattrs` or"
+    yield "`.zgroup`. Of one that holds several images (bioformats2raw, a plate), the column"
+    yield "`scene` chooses one, by the path of its folder: `0`, or `A/1/0`."
+    yield ""
     planes = ", ".join(f"`{ending}`" for ending in PLANE_ENDINGS)
     yield f"A folder of planes holds an image in one file for each plane ({planes}). The numbers in"
     yield "their names say which is which: if one number varies, it counts planes; if several do,"

@@ -217,7 +217,7 @@ def make_odd_tree(folder: Path) -> dict[str, tuple[str, str]]:
         ".hidden.ims": ("ignored", "is hidden"),
         ".git/": ("ignored", "is hidden"),
         "bids/": ("ignored", "holds a dataset that spimpack wrote"),
-        "bare/": ("ignored", "is a Zarr store, but its name does not end in"),
+        "bare/": ("ignored", "is a Zarr store, but no OME-Zarr by its metadata"),
         "previews/": ("ignored", "is excluded by 'preview*'"),
         "preview.tif": ("ignored", "is excluded by 'preview*'"),
         "plain.zarr": ("ignored", "holds no zarr.json or .zattrs"),

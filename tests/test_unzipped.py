@@ -13,7 +13,9 @@ import pytest
 import zarr
 from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import compose_voxels, write_zarr
+from zarr_layouts import write_store
 
+from spimpack_tasks.cli.main import main
 from spimpack_tasks.readers.base import HeaderError
 from spimpack_tasks.transcoding.codecs import DamagedChunkError
 from spimpack_tasks.transcoding.request import Job, Request
@@ -198,3 +200,18 @@ def test_an_archive_without_an_image_is_refused(tmp_path):
         archive.writestr("notes.txt", "nothing")
     with pytest.raises(HeaderError, match=r"holds no zarr\.json"):
         unpack_all(Path(tmp_path / "a.ozx"), tmp_path / "out")
+
+
+def test_f6_a_link_in_an_archive_is_not_read_as_a_chunk(tmp_path, capsys):
+    """What an archive calls a link is its text, which could pass for voxels."""
+    source = tmp_path / "in.ozx"
+    store = write_store(tmp_path / "in.zarr", "v3-plain")
+    with zipfile.ZipFile(source, "w") as archive:
+        for file in sorted(p for p in store.rglob("*") if p.is_file()):
+            info = zipfile.ZipInfo(str(file.relative_to(store)))
+            is_chunk = info.filename == "0/c/1/1/1/1"
+            info.external_attr = (0o120777 if is_chunk else 0o100644) << 16
+            archive.writestr(info, file.read_bytes())
+    for target in ("out.ome.zarr", "out.ome.tif"):
+        assert main(["convert", str(source), str(tmp_path / target)]) != 0
+        assert "link or a device" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.editing.roots import check_within, is_within, normal, steps_between
 from spimpack_tasks.errors import printable
 from spimpack_tasks.files.tsv import fits_cell
-from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.readers.formats import format_of, format_of_source
 from spimpack_tasks.readers.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.scanning.walk import natural
 
@@ -131,7 +131,9 @@ def _kind(path: str, name: str, roots: Sequence[str]) -> tuple[Kind, str]:
     if form is not None and form.directory == is_folder:
         return Kind.IMAGE, form.name
     if is_folder:
-        return Kind.FOLDER, ""
+        inner = format_of_source(path) if form is None else None
+        is_zarr = inner is not None and bool(inner.endings)
+        return (Kind.IMAGE, inner.name) if inner and is_zarr else (Kind.FOLDER, "")
     return (Kind.FILE, "") if os.path.isfile(path) else (Kind.REFUSED, "is no regular file")
 
 

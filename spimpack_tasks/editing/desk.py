@@ -19,7 +19,7 @@ from spimpack_tasks.errors import ConflictError, Place, Problem, Report, Spimpac
 from spimpack_tasks.files.tsv_edit import TsvText
 from spimpack_tasks.files.yaml_edit import set_value
 from spimpack_tasks.files.yaml_marks import load_yaml
-from spimpack_tasks.packaging.assets import source_path
+from spimpack_tasks.packaging.assets import SCENE_COLUMN, source_path
 from spimpack_tasks.packaging.draft import draft_of
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import SCANS_KEYS, shown, table_paths
@@ -115,7 +115,9 @@ class Desk:
         for row in table.rows:
             cells = dict(zip(names, row.cells, strict=True))
             path = cells.get("spim_path", "").strip()
-            source = os.path.normpath(source_path(self.folder, path)) if path else ""
+            scene = cells.get(SCENE_COLUMN, "").strip()
+            whole = os.path.join(source_path(self.folder, path), scene) if path else ""
+            source = os.path.normpath(whole) if path else ""
             rows.append(ScanRow(cells, source, row.line))
         return rows
 

@@ -14,7 +14,7 @@ from spimpack_tasks.scanning.labels import as_label, tokens_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NOT_COPIED = frozenset({"spim_path", "subject", "acq_time"})
+NOT_COPIED = frozenset({"spim_path", "scene", "subject", "acq_time"})
 """Columns that tell one image from another, and so are left out of a copied row."""
 
 _TIMES = "\N{MULTIPLICATION SIGN}"

@@ -40,6 +40,7 @@ _ALSO = {
         "sample": "samplelabel|tissue|organ",
         "acquisition": "acq",
         "spim_path": "path|file|filename|image|imagepath|source",
+        "scene": "series",
         "orientation_string_xyz": "orientation",
         "sample_staining": "staining|stains|channels",
     },

@@ -21,6 +21,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import sync_disk
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.files.trees import drop_strays, remake_tree, same_tree
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def copy_tree(source: str, path: str, advance: Advance) -> None:
     OSError
         As of `copy_file`.
     """
+    StoreFiles(source).check()
     drop_strays(source, path)
     files = _Settling(path, advance)
     remake_tree(source, path, files.copy)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SAMPLE_COLUMNS = ("sample_type", "pathology", "derived_from")
 SCAN_COLUMNS = ("acq_time",)
+SCENE_COLUMN = "scene"
+"""Column that names one image of a source that holds several."""
 
 _FORMS = {
     "label": ("value.label", "A-Za-z0-9", "letters and digits"),
@@ -86,9 +88,8 @@ class RowReader(CellReader):
         if not text:
             return None
         whole = source_path(self.folder, text)
-        self.looked_for.append(whole)
         try:
-            return examine_source(self._real(whole), whole, self.formats)
+            return self._examine(record, whole)
         except SourceRefusedError as refused:
             hint = refused.hint
             if text != text.strip():
@@ -97,6 +98,27 @@ class RowReader(CellReader):
                 hint = "a URL is not read; give the path of a file on this machine"
             self.add(record, self.path_column, refused.code, refused.message, hint)
             return None
+
+    def _examine(self, record: Record, whole: str) -> Source | None:
+        """Return the source at a path, or the image in it that the row names."""
+        scene = self.text(record, SCENE_COLUMN) if self.path_column == "spim_path" else ""
+        if not scene:
+            self.looked_for.append(whole)
+            return examine_source(self._real(whole), whole, self.formats)
+        source = examine_source(self._real(whole), whole, self.formats)
+        inner = scene.strip("/").split("/")
+        if not source.format.directory or not source.format.endings:
+            what = f"{whole!r} is {source.format.name}, of which no image can be chosen"
+            self.add(record, SCENE_COLUMN, "source.scene", what, "leave the cell empty")
+        elif not all(inner) or any(part in {".", ".."} or "\0" in part for part in inner):
+            hint = "write the path of its folder in the source, such as 0 or A/1/0"
+            what = f"{shown_value(scene)} names no image in {whole!r}"
+            self.add(record, SCENE_COLUMN, "source.scene", what, hint)
+        else:
+            whole = "/".join([whole.rstrip("/"), *inner])
+            self.looked_for.append(whole)
+            return examine_source(self._real(whole), whole, self.formats)
+        return None
 
     def _real(self, path: str) -> str:
         """Resolve links as `os.path.realpath` does, but each directory only once."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.formats import Source
     from spimpack_tasks.state.store import Store
 
-VERSION = 5
+VERSION = 6
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_REASON = 400
+
 READERS = {
     "OME-Zarr": "spimpack_tasks.readers.ome_zarr:read_header",
     "zipped OME-Zarr": "spimpack_tasks.readers.zipped_ome_zarr:read_header",
@@ -181,7 +183,10 @@ def reading(path: str) -> Iterator[None]:
 
 def reason_of(error: Exception) -> str:
     """Return what a library says of a damaged file, in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    text = str(error)
+    if isinstance(error, OSError) and not error.filename:
+        text = error.strerror or text  # without the number
+    return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__
 
 
 def _name_of(form: SourceFormat | str) -> str:

@@ -26,7 +26,7 @@ class SourceFormat:
 
     name: str
     endings: tuple[str, ...]
-    """None where the content tells the format of a folder, and not its name."""
+    """None where nothing but the content tells the format of a folder."""
     extension: str
     """Empty where a dataset can hold only what an image is converted to."""
     valid_in_bids: bool
@@ -44,6 +44,9 @@ _TIFF_MAGIC = {
     b"MM\x00\x2b": ".ome.btf",
 }
 """Magic numbers: 42 is TIFF, 43 is BigTIFF (TIFF 6.0; libtiff's BigTIFF design)."""
+
+_ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup")
+"""Files of which an OME-Zarr has one."""
 
 # Longer endings stand before those that they end with.
 FORMATS = (
@@ -114,14 +117,17 @@ def format_of(name: str, formats: tuple[SourceFormat, ...] = FORMATS) -> SourceF
 def format_of_source(path: str) -> SourceFormat | None:
     """Return the format of a source that has been examined, or `None` where it is not told."""
     form = format_of(path)
-    if form is not None or not os.path.isdir(path) or _stamp_zarr(path, os.stat(path)):
+    if form is not None or not os.path.isdir(path):
         return form
-    return _format_of_folders(FORMATS)
+    return _format_of_folder(path, os.stat(path), FORMATS)
 
 
-def _format_of_folders(formats: tuple[SourceFormat, ...]) -> SourceFormat | None:
-    """Return the format of folders whose name tells none."""
-    return next((form for form in formats if form.directory and not form.endings), None)
+def _format_of_folder(
+    path: str, status: os.stat_result, formats: tuple[SourceFormat, ...]
+) -> SourceFormat | None:
+    """Return the format of a folder whose name tells none: by what lies in it."""
+    is_zarr = _stamp_zarr(path, status) is not None
+    return next((f for f in formats if f.directory and bool(f.endings) is is_zarr), None)
 
 
 def examine_source(
@@ -154,14 +160,14 @@ def examine_source(
     form = format_of((name or path).rstrip("/"), formats)
     is_directory = stat.S_ISDIR(status.st_mode)
     if form is None and is_directory:
-        form = _format_of_folders(formats)
+        form = _format_of_folder(path, status, formats)
     if not is_directory and not stat.S_ISREG(status.st_mode):
         code = "source.not-a-file"
         raise SourceRefusedError(code, f"{path!r} is neither a file nor an OME-Zarr directory")
     if form is None:
         raise _unknown(path, "directory" if is_directory else "file", formats)
     if not form.endings:
-        return _examine_planes(path, form, status, formats)
+        return _examine_planes(path, form, formats)
     if form.directory:
         return _examine_directory(path, form, status)
     if is_directory:
@@ -177,20 +183,21 @@ def _examine_directory(path: str, form: SourceFormat, status: os.stat_result) ->
     stamp = _stamp_zarr(path, status)
     if stamp is not None:
         return Source(path, form, form.extension, *stamp)
+    for name in _ZARR_METADATA:
+        if os.path.lexists(os.path.join(path, name)):
+            raise _missing(os.path.join(path, name))
     message = f"{path!r} holds no zarr.json or .zattrs, so it is not an OME-Zarr"
     raise SourceRefusedError("source.format", message, "name the folder that holds the metadata")
 
 
-def _examine_planes(
-    path: str, form: SourceFormat, status: os.stat_result, formats: tuple[SourceFormat, ...]
-) -> Source:
+def _examine_planes(path: str, form: SourceFormat, formats: tuple[SourceFormat, ...]) -> Source:
     """Look at the names of the planes in a folder."""
     try:
         names = list_planes(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     stamp = stamp_planes(path)
-    if stamp is None or _stamp_zarr(path, status):
+    if stamp is None:
         raise _unknown(path, "directory", formats)
     try:
         sort_planes(names)
@@ -216,7 +223,7 @@ def stamp_source(path: str) -> tuple[int, int] | None:
 
 
 def _stamp_zarr(path: str, status: os.stat_result) -> tuple[int, int] | None:
-    for metadata in ("zarr.json", ".zattrs", ".zgroup"):
+    for metadata in _ZARR_METADATA:
         try:
             inner = os.stat(os.path.join(path, metadata))
         except OSError:
@@ -278,8 +285,8 @@ def _read_magic(path: str, form: SourceFormat) -> bytes:
 def _unknown(path: str, what: str, formats: tuple[SourceFormat, ...]) -> SourceRefusedError:
     endings = (ending for known in formats for ending in known.endings)
     hint = f"known endings are {', '.join(endings)}"
-    if what == "directory" and _format_of_folders(formats):
-        hint += "; another folder must hold numbered planes"
+    if what == "directory" and any(not known.endings for known in formats):
+        hint += "; another folder must hold the metadata of an OME-Zarr, or numbered planes"
     return SourceRefusedError("source.format", f"{path!r} is a {what} of no known format", hint)
 
 

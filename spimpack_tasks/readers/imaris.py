@@ -2,13 +2,23 @@
 
 Facts: the Imaris file format description and ImarisWriter. Attributes are one-dimensional arrays
 of one-byte characters; a value of more than 1,024 characters is a dataset of the attribute's name.
-`Data` is padded to whole chunks, and `ImageSize` of the channel has the true size. The extents are
-corners, so a voxel is (max - min) / size; extent 0 is that of x.
+Other software writes texts or numbers. `Data` is padded to whole chunks, and `ImageSize` of the
+channel has the true size. The extents are corners, so a voxel is (max - min) / size; extent 0 is
+that of x.
+
+Each level has a dataset for each time point and channel. All are looked at: an image has as many
+channels at any time, and all have one size and one type, or it is refused.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import operator
+import os
+import re
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from spimpack_tasks.readers.base import (
     PLACEHOLDERS,
@@ -19,6 +29,7 @@ from spimpack_tasks.readers.base import (
     load_library,
     tidy_names,
 )
+from spimpack_tasks.readers.hdf5 import Hdf5File
 from spimpack_tasks.readers.quantities import (
     EXACT,
     Doubts,
@@ -29,49 +40,184 @@ from spimpack_tasks.readers.quantities import (
     unit_in_um,
 )
 
-LONGEST_TEXT = 2**16
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+ShapeZYX: TypeAlias = tuple[int, int, int]
 MOST_LEVELS = 64
 MOST_CHANNELS = 1024
+MOST_DATASETS = 2**16
+"""Of all levels, time points and channels; looking at so many takes seconds."""
 _NUMBERS = {"Magnification": "LensPower", "NumericalAperture": "NumericalAperture"}
 """Sidecar key to attribute; the lens is written as `4x`."""
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
 """What h5py raises for a file whose structures are not sound."""
 
 
+class ChannelData(NamedTuple):
+    """What there is of a channel at one time point of one level, by identifiers of HDF5."""
+
+    section: Any
+    data: Any
+
+
 def read_header(path: str) -> Header:
-    """Return the header of an Imaris file.
-
-    The file is opened without SWMR, and its lock is respected where the disk has locks.
-    """
-    h5py = load_library("h5py")
-    check_regular(path)
-    try:
-        with h5py.File(path, "r", swmr=False, locking="best-effort") as file:
-            return _ImarisFile(path, file.id).read()
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise HeaderError(path, f"is not a sound Imaris file: {reason}") from error
+    """Return the header of an Imaris file."""
+    with ImarisFile(path) as file:
+        return file.header
 
 
-class _ImarisFile:
+class ImarisFile:
     """An open file; knows where Imaris keeps things in it.
 
-    It uses the lower of h5py's two interfaces, which takes a third of the time.
+    It is opened without SWMR, and its lock is respected where the disk has locks.
+
+    Raises
+    ------
+    HeaderError
+        The file is damaged, is not an Imaris file, or holds what is no image of one size and type.
     """
 
-    def __init__(self, path: str, file: Any) -> None:
-        self.h5py, self.numpy = load_library("h5py"), load_library("numpy")
-        self.path, self.file = path, file
-        self.image = self._group("DataSetInfo/Image")
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.h5py = load_library("h5py")
+        check_regular(path)
+        with ExitStack() as stack, self._damage_told():
+            file = self.h5py.File(path, "r", swmr=False, locking="best-effort")
+            self._file = stack.enter_context(file)
+            others = stack.enter_context(ExitStack())
+            self._members = Hdf5File(path, file.id, others)
+            self.image = self._group("DataSetInfo/Image")
+            self._channels = self._find_channels()
+            """By level, time point and channel."""
+            self.header = self._read()
+            self._opened = stack.pop_all()
 
-    def read(self) -> Header:
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._opened.close()
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        try:
+            yield
+        except _DAMAGE as error:
+            reason = " ".join(str(error).split())[:200]
+            message = f"is not a sound Imaris file: {reason}"
+            raise HeaderError(self.path, message) from error
+
+    def dataset(self, level: int, time: int, channel: int) -> Any:
+        """Return a dataset by the higher of h5py's two interfaces."""
+        return self.h5py.Dataset(self._channels[level][time][channel].data)
+
+    def visit_chunks(self, dataset: Any, note: Callable[[tuple[int, ...], Any], None]) -> None:
+        """Tell of each chunk that is stored of a dataset.
+
+        Parameters
+        ----------
+        dataset
+            Stored in chunks.
+        note
+            Told the place of a chunk in the grid, and what HDF5 knows of it.
+
+        Raises
+        ------
+        HeaderError
+            The index of chunks is damaged: what it leaves out would be taken for zeros.
+        """
+        grid = [-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
+        seen: set[tuple[int, ...]] = set()
+
+        def check(chunk: Any) -> None:
+            pairs = list(zip(chunk.chunk_offset, dataset.chunks, strict=True))
+            place = tuple(o // n for o, n in pairs)
+            inside = all(o % n == 0 for o, n in pairs) and all(map(operator.lt, place, grid))
+            if not inside or place in seen:
+                raise HeaderError(self.path, f"has a strange index of chunks in {dataset.name!r}")
+            seen.add(place)
+            note(place, chunk)
+
+        try:
+            dataset.id.chunk_iter(check)
+        except (OSError, RuntimeError, ValueError) as error:
+            what = f"has a damaged index of chunks in {dataset.name!r}: {error}"
+            raise HeaderError(self.path, what) from error
+
+    def holds_bytes_of(self, dataset: Any) -> bool:
+        """Tell whether places that HDF5 tells of a dataset are those in the file itself."""
+        other = self.h5py.h5f.get_name(dataset.id)
+        return not self._file.userblock_size and os.path.samefile(other, self.path)
+
+    def channel_numbers(self, channel: int, name: str, count: int) -> list[float]:
+        """Return the numbers of an attribute of a channel, nothing unless there are so many."""
+        with self._damage_told():
+            section = self._members.find(f"DataSetInfo/Channel {channel}")
+            text = self._text(section, name)
+        try:
+            numbers = [float(part) for part in text.split()]
+        except ValueError:
+            return []
+        is_known = len(numbers) == count and all(map(math.isfinite, numbers))
+        return numbers if is_known else []
+
+    def _find_channels(self) -> list[list[list[ChannelData]]]:
+        """Return all channels of all time points of all levels, as many of each as at first."""
+        levels = self._count("DataSet", "ResolutionLevel", MOST_LEVELS)
         first = "DataSet/ResolutionLevel 0"
-        times = _count(self._group(first), "TimePoint")
-        channels = _count(self._group(f"{first}/TimePoint 0"), "Channel")
-        if not times or not 0 < channels <= MOST_CHANNELS:
-            raise HeaderError(self.path, f"has {times} time points of {channels} channels")
-        levels = min(_count(self._group("DataSet"), "ResolutionLevel"), MOST_LEVELS)
-        sizes, dtypes = zip(*map(self._read_level, range(levels)), strict=True)
+        times = self._count(first, "TimePoint", MOST_DATASETS)
+        channels = self._count(f"{first}/TimePoint 0", "Channel", MOST_CHANNELS)
+        if levels * times * channels > MOST_DATASETS:
+            what = f"has {levels} levels of {times} time points of {channels} channels"
+            raise HeaderError(self.path, f"{what}; those are more than {MOST_DATASETS:,} datasets")
+        return [
+            [
+                self._channels_at(f"DataSet/ResolutionLevel {level}/TimePoint {time}", channels)
+                for time in range(self._same_count(level, times))
+            ]
+            for level in range(levels)
+        ]
+
+    def _same_count(self, level: int, times: int) -> int:
+        name = f"DataSet/ResolutionLevel {level}"
+        found = self._count(name, "TimePoint", MOST_DATASETS)
+        if found != times:
+            what = f"has {found} time points in {name!r}, and {times} at full resolution"
+            raise HeaderError(self.path, what)
+        return times
+
+    def _channels_at(self, name: str, count: int) -> list[ChannelData]:
+        """Return the channels of a time point."""
+        found = self._count(name, "Channel", MOST_CHANNELS)
+        if found != count:
+            what = f"has {found} channels in {name!r}, and {count} at the first time point"
+            raise HeaderError(self.path, what)
+        owner = self._group(name)
+        return [self._channel(f"{name}/Channel {n}", owner, f"Channel {n}") for n in range(count)]
+
+    def _channel(self, name: str, owner: Any, inner: str) -> ChannelData:
+        section = self._members.find(inner, owner)
+        data: Any = self._members.find("Data", section) if self._members.is_group(section) else None
+        if not self._members.is_dataset(data, f"{name}/Data") or data.rank != 3:
+            raise HeaderError(self.path, f"has no three-dimensional '{name}/Data'")
+        if data.dtype.kind not in "uif" or data.dtype.itemsize > 8:
+            what = f"has voxels of type {str(data.dtype)[:200]} in '{name}/Data'"
+            raise HeaderError(self.path, f"{what}, which is no number of an image")
+        return ChannelData(section, data)
+
+    def _read(self) -> Header:
+        times, channels = len(self._channels[0]), len(self._channels[0][0])
+        sizes, dtypes = zip(*map(self._read_level, range(len(self._channels))), strict=True)
+        for number, (before, size) in enumerate(pairwise(sizes), start=1):
+            if any(n > most for n, most in zip(size, before, strict=True)):
+                raise HeaderError(self.path, f"has a level {number} larger than the one before")
+        if len(set(dtypes)) > 1:
+            what = f"has levels of different types: {', '.join(sorted(set(dtypes)))}"
+            raise HeaderError(self.path, what)
         return Header(
             axes=("t", "c", "z", "y", "x"),
             shapes=tuple((times, channels, *size) for size in sizes),
@@ -85,34 +231,62 @@ class _ImarisFile:
         )
 
     def _find(self, name: str, owner: Any = None) -> Any:
-        """Return a group or dataset, `None` where it is not there."""
-        try:
-            return self.h5py.h5o.open(owner or self.file, name.encode())
-        except KeyError:
-            return None
+        return self._members.find(name, owner)
 
     def _group(self, name: str) -> Any:
         found = self._find(name)
-        if not isinstance(found, self.h5py.h5g.GroupID):
+        if not self._members.is_group(found):
             raise HeaderError(self.path, f"has no group {name!r}, so it is not an Imaris file")
         return found
 
-    def _read_level(self, number: int) -> tuple[tuple[int, int, int], str]:
+    def _count(self, name: str, kind: str, most: int) -> int:
+        """Return how many members a group has that are named by a kind and a number from 0 on.
+
+        Raises
+        ------
+        HeaderError
+            There is none, there are too many, or a number is missing.
+        """
+        start = f"{kind} ".encode()
+        group = self._group(name)
+        found = {each.removeprefix(start) for each in group if each.startswith(start)}
+        if not 0 < len(found) <= most:
+            raise HeaderError(self.path, f"has {len(found)} members {kind!r} in {name!r}")
+        missing = [n for n in range(len(found)) if str(n).encode() not in found]
+        if missing:
+            what = f"has no '{kind} {missing[0]}' in {name!r}, but {len(found)} of other numbers"
+            raise HeaderError(self.path, what, "number them from 0 on without gaps")
+        return len(found)
+
+    def _read_level(self, number: int) -> tuple[ShapeZYX, str]:
         """Return the sizes z, y, x of a level, without the padding, and its data type."""
-        name = f"DataSet/ResolutionLevel {number}/TimePoint 0/Channel 0"
-        channel = self._group(name)
-        data = self._find("Data", channel)
-        if not isinstance(data, self.h5py.h5d.DatasetID) or data.rank != 3:
-            raise HeaderError(self.path, f"has no three-dimensional '{name}/Data'")
+        first: tuple[ShapeZYX, str] | None = None
+        for time, channels in enumerate(self._channels[number]):
+            for channel, (section, data) in enumerate(channels):
+                name = f"DataSet/ResolutionLevel {number}/TimePoint {time}/Channel {channel}"
+                size = self._read_size(name, section, data.shape, first[0] if first else None)
+                found = size, str(data.dtype.name)
+                first = first or found
+                if found != first:
+                    what = f"has {_described(*found)} in {name!r}, and {_described(*first)} in the "
+                    hint = "channels and time points of an image have one size and one type"
+                    raise HeaderError(self.path, f"{what}first channel of the level", hint)
+        assert first  # noqa: S101 - no level is without a channel
+        return first
+
+    def _read_size(
+        self, name: str, section: Any, stored: ShapeZYX, first: ShapeZYX | None
+    ) -> ShapeZYX:
+        """Return the true sizes of a channel; where it has none, they are those of the first."""
         size = []
-        for axis, stored in zip("ZYX", data.shape, strict=True):
-            text = self._text(channel, f"ImageSize{axis}")
-            n = int(text) if text.isdecimal() and len(text) < 20 else 0
-            if not 0 < n <= stored:
-                what = f"has an ImageSize{axis} of {text[:20]!r} in '{name}', of {stored} stored"
-                raise HeaderError(self.path, what)
+        for number, axis in enumerate("ZYX"):
+            text = self._text(section, f"ImageSize{axis}")
+            n = first[number] if first and not text else _whole_number(text)
+            if not 0 < n <= stored[number]:
+                what = f"has an ImageSize{axis} of {text[:20]!r} in {name!r}"
+                raise HeaderError(self.path, f"{what}, of {stored[number]} stored")
             size.append(n)
-        return (size[0], size[1], size[2]), str(data.dtype.name)
+        return size[0], size[1], size[2]
 
     def _read_spacing(self, size_zyx: tuple[int, int, int], doubts: Doubts) -> SpacingXYZ:
         found: list[float | None] = []
@@ -152,51 +326,15 @@ class _ImarisFile:
 
     def _text(self, section: Any, name: str) -> str:
         """Return a value as text, empty where it is absent or a placeholder."""
-        if section is None:
-            return ""
-        if self.h5py.h5a.exists(section, name.encode()):
-            source = self.h5py.h5a.open(section, name.encode())
-            value = self._characters(source, source.get_storage_size())
-        else:
-            source = self._find(name, section)
-            if not isinstance(source, self.h5py.h5d.DatasetID):
-                return ""
-            value = self.h5py.Dataset(source)[()] if source.rank < 2 and _is_short(source) else b""
-        text = _as_text(value).strip("\0 \t\r\n")
+        text = self._members.text(section, name).strip("\0 \t\r\n")
         return "" if text in PLACEHOLDERS else text
 
-    def _characters(self, attribute: Any, size: int) -> Any:
-        """Return the value of an attribute: the bytes of an array of characters, or what it is."""
-        if size > LONGEST_TEXT:
-            return b""
-        array = self.numpy.empty(attribute.shape, attribute.dtype)
-        attribute.read(array)
-        return array
+
+def _whole_number(text: str) -> int:
+    """Return the number that a text holds, `21` or `21.0`; 0 where it is no whole number."""
+    match = re.fullmatch(r"(\d{1,18})(\.0*)?", text, re.ASCII)
+    return int(match[1]) if match else 0
 
 
-def _is_short(dataset: Any) -> bool:
-    return bool(dataset.get_space().get_simple_extent_npoints() <= LONGEST_TEXT)
-
-
-def _count(group: Any, kind: str) -> int:
-    """Return how many members a group has that are named by a kind and a number from 0 on."""
-    most = group.get_num_objs()
-    if most and f"{kind} {most - 1}".encode() in group:
-        return int(most)
-    return next((n for n in range(most) if f"{kind} {n}".encode() not in group), int(most))
-
-
-def _as_text(value: Any) -> str:
-    """Return a value as text: Imaris has arrays of characters, others plain texts or numbers."""
-    if hasattr(value, "dtype"):
-        if value.dtype.kind == "S":
-            value = value.tobytes()
-        else:
-            items = value.ravel()[:4].tolist()
-            value = items[0] if len(items) == 1 else " ".join(map(str, items))
-    if isinstance(value, bytes):
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
-            return value.decode("latin-1")
-    return str(value)
+def _described(size: ShapeZYX, dtype: str) -> str:
+    return f"{' x '.join(map(str, size))} voxels of {dtype}"

@@ -11,6 +11,7 @@ import math
 import zlib
 from typing import Any
 
+from spimpack_tasks.model.header_values import TOLERANCE
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.readers.base import (
     Header,
@@ -55,11 +56,14 @@ def read_header(path: str) -> Header:
         dtype = header.get_data_dtype()
         start = int(header["vox_offset"])
         orientation = _orientation(nibabel, header)
+        header.get_slope_inter()  # numbers by which values could not be scaled
     except (*_DAMAGE, nibabel.spatialimages.HeaderDataError) as error:
         reason = " ".join(str(error).split())[:200]
         raise HeaderError(path, f"has a damaged header: {reason}") from error
     if not 0 < len(shape) <= len(_AXES) or not all(n > 0 for n in shape):
         raise HeaderError(path, f"has the shape {shape}")
+    if start < kind[1]:
+        raise HeaderError(path, f"has its voxels at byte {start}, in the midst of its header")
     end = start + math.prod(shape) * dtype.itemsize
     if size is not None and size < end:
         raise HeaderError(path, f"is cut off: it has {size} bytes, but needs {end}")
@@ -68,7 +72,7 @@ def read_header(path: str) -> Header:
         axes=_AXES[: len(shape)],
         shapes=(shape,),
         dtype=str(dtype.name),
-        spacing_um_xyz=_spacing(header, unit, doubts),
+        spacing_um_xyz=_spacing(path, header, unit, doubts),
         channel_count=shape[4] if len(shape) == 5 else 1,
         orientation_xyz=orientation,
         doubts=doubts.told,
@@ -93,12 +97,29 @@ def _first_bytes(path: str) -> tuple[bytes, int | None]:
             raise HeaderError(path, f"cannot be unpacked: {error}") from error
 
 
-def _spacing(header: Any, unit: str, doubts: Doubts) -> SpacingXYZ:
+def _spacing(path: str, header: Any, unit: str, doubts: Doubts) -> SpacingXYZ:
+    zooms = header.get_zooms()[:3]
     # `str` of a number in single precision has no more digits than that holds.
-    zooms = enumerate(map(str, header.get_zooms()[:3]), 1)
-    found = [doubts.ask(f"pixdim[{n}]", length_in_um, zoom, unit) for n, zoom in zooms]
+    texts = enumerate(map(str, zooms), 1)
+    found = [doubts.ask(f"pixdim[{n}]", length_in_um, text, unit) for n, text in texts]
+    _check_affine(path, header, [float(zoom) for zoom in zooms])
     x, y, z = [*found, None, None, None][:3]
     return x, y, z
+
+
+def _check_affine(path: str, header: Any, sizes: list[float]) -> None:
+    """Refuse two sizes of a voxel: that of `pixdim`, and that of the affine of `sform`."""
+    if int(header["sform_code"]) <= 0:
+        return
+    numpy = load_library("numpy")
+    affine = header.get_sform()[:3, : len(sizes)].astype(float)
+    lengths = numpy.sqrt((affine**2).sum(axis=0)).tolist()
+    told = [(a, b) for a, b in zip(lengths, sizes, strict=True) if math.isfinite(b) and b > 0]
+    if all(math.isclose(a, b, rel_tol=TOLERANCE) for a, b in told):
+        return
+    shown = [" x ".join(f"{n:.6g}" for n in each) for each in (lengths, sizes)]
+    what = f"has voxels of {shown[0]} by its affine (sform), and of {shown[1]} by its pixdim"
+    raise HeaderError(path, what, "make them agree, or set sform_code to 0")
 
 
 def _orientation(nibabel: Any, header: Any) -> str | None:

@@ -7,12 +7,12 @@ omero), NGFF RFC-4 (orientation of axes), Zarr v2 and v3 (`.zarray`, `zarr.json`
 from __future__ import annotations
 
 import json
-import os
 import re
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.readers.base import (
     UNKNOWN_SPACING,
@@ -20,7 +20,6 @@ from spimpack_tasks.readers.base import (
     HeaderError,
     SpacingXYZ,
     UnreadableHeaderError,
-    read_start,
     tidy_names,
 )
 from spimpack_tasks.readers.quantities import (
@@ -29,6 +28,7 @@ from spimpack_tasks.readers.quantities import (
     length_in_um,
     parse_length,
 )
+from spimpack_tasks.readers.zarr_codecs import V2, find_strange_codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,7 @@ RFC4_LETTERS = {
 """Values of RFC-4 go from the lowest to the highest coordinate; the letter is where they lead to.
 Others, such as `dorsal-to-ventral`, have no letter that holds for every animal."""
 
+_CHOOSE = "name the folder of one in it, such as {0!r}, in the path or in the column 'scene'"
 _ONE = Decimal(1)
 _KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
@@ -88,14 +89,22 @@ def read_header(path: str) -> Header:
 
 def open_directory(path: str) -> Store:
     """Return the place of the metadata of an OME-Zarr directory."""
+    try:
+        files = StoreFiles(path)
+    except ValueError as error:  # a name that no file can have
+        raise UnreadableHeaderError(path, OSError(None, str(error))) from error
 
     def read(name: str) -> bytes | None:
         try:
-            return read_start(f"{path}/{name}", LARGEST_METADATA + 1)
-        except (FileNotFoundError, NotADirectoryError):
+            file = files.open(name)
+        except NotADirectoryError:
             return None
         except OSError as error:
-            raise UnreadableHeaderError(os.path.join(path, name), error) from error
+            raise UnreadableHeaderError(path, error) from error
+        if file is None:
+            return None
+        with file:
+            return file.read(LARGEST_METADATA + 1)
 
     return Store(path, read)
 
@@ -133,6 +142,15 @@ def read_store(store: Store, prefix: str = "") -> Header:
     )
 
 
+def looks_like_image(path: str) -> bool:
+    """Tell whether the metadata of a Zarr directory are those of an OME-Zarr, sound or not."""
+    try:
+        attributes, _ = _find_attributes(open_directory(path), "")
+    except HeaderError:
+        return False
+    return not attributes.keys().isdisjoint({"multiscales", "bioformats2raw.layout", "plate"})
+
+
 def find_level_paths(store: Store, prefix: str = "") -> list[str]:
     """Return where the arrays lie whose shapes `read_store` tells, in the same order."""
     attributes, _ = _find_attributes(store, prefix)
@@ -157,14 +175,15 @@ def _find_attributes(store: Store, prefix: str) -> tuple[dict[str, Any], str]:
 def _read_only_series(store: Store, prefix: str) -> Header:
     """Return the header of the one image that bioformats2raw's layout holds, below `0/`."""
     if prefix or any(store.read(f"1/{name}") is not None for name in ("zarr.json", ".zattrs")):
-        raise store.error("holds several images", "name one of them, such as the folder '0' in it")
+        raise store.error("holds several images", _CHOOSE.format("0"))
     return read_store(store, "0/")
 
 
 def _find_multiscale(store: Store, attributes: dict[str, Any]) -> dict[str, Any]:
     for key in ("plate", "well"):
         if key in attributes:
-            raise store.error(f"is a {key}, which holds several images", "name one of them")
+            example = {"plate": "A/1/0", "well": "0"}[key]
+            raise store.error(f"is a {key}, which holds several images", _CHOOSE.format(example))
     found = attributes.get("multiscales")
     if not found:
         raise store.error("has no multiscales, so it is not an OME-Zarr image")
@@ -213,7 +232,16 @@ def _read_array(
     dtype = _dtype_name(told) if isinstance(told, str) and len(told) < 20 else ""
     if not dtype:
         raise store.error(f"has no known data type in {where!r}")
+    check_codecs(store, where, array)
     return tuple(shape), dtype
+
+
+def check_codecs(store: Store, name: str, metadata: dict[str, Any]) -> None:
+    """Refuse metadata with a codec that is not let decode chunks."""
+    codec = find_strange_codec(metadata)
+    if codec:
+        what = f"has the codec {codec!r} in {name!r}, which is not among those that are read"
+        raise store.error(what, f"those are {', '.join(sorted(V2))}")
 
 
 @lru_cache(64)

@@ -6,7 +6,7 @@ in the archive's directory, which is small where chunks are kept in shards.
 
 from __future__ import annotations
 
-import lzma
+import stat
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -17,14 +17,15 @@ from spimpack_tasks.readers.ome_zarr import LARGEST_METADATA, Store, read_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
     from spimpack_tasks.readers.base import Header
 
+COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ROOTS = ("zarr.json", ".zattrs", ".zgroup")
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
     NotImplementedError,  # a compression that Python has not
     RuntimeError,  # an encrypted entry
@@ -37,13 +38,13 @@ _DAMAGE = (
 
 def read_header(path: str) -> Header:
     """Return the header of a zipped OME-Zarr, at the archive's root or in its one folder."""
-    with open_archive(path) as (store, root):
+    with open_archive(path) as (store, root, _):
         return read_store(store, root)
 
 
 @contextmanager
-def open_archive(path: str) -> Iterator[tuple[Store, str]]:
-    """Open a zipped OME-Zarr; yield the place of its metadata, and the image's folder in it."""
+def open_archive(path: str) -> Iterator[tuple[Store, str, zipfile.ZipFile]]:
+    """Open a zipped OME-Zarr; yield the place of its metadata, its folder in it, and all of it."""
     try:
         descriptor, _ = open_for_reading(path)
     except OSError as error:
@@ -54,22 +55,42 @@ def open_archive(path: str) -> Iterator[tuple[Store, str]]:
         except (*_DAMAGE, IndexError, UnicodeError) as error:
             raise HeaderError(path, f"is not a sound zip file: {error}") from error
         with archive:
-            yield _open_store(path, archive), _find_root(path, archive)
+            yield _open_store(path, archive), _find_root(path, archive), archive
 
 
 def _open_store(path: str, archive: zipfile.ZipFile) -> Store:
     def read(name: str) -> bytes | None:
         try:
-            entry = archive.getinfo(name)
-        except KeyError:
-            return None
-        try:
-            with archive.open(entry) as file:
+            file = open_entry(archive, name)
+            if file is None:
+                return None
+            with file:
                 return file.read(LARGEST_METADATA + 1)
         except _DAMAGE as error:
             raise HeaderError(path, f"has a damaged {name!r}: {error}") from error
 
     return Store(path, read)
+
+
+def open_entry(archive: zipfile.ZipFile, name: str) -> IO[bytes] | None:
+    """Open an entry of an archive, `None` where there is none of that name.
+
+    Raises
+    ------
+    NotImplementedError
+        It is packed in a way that OME-Zarr does not have in zip files, or is no file.
+    """
+    try:
+        entry = archive.getinfo(name)
+    except KeyError:
+        return None
+    if entry.compress_type not in COMPRESSIONS:
+        message = f"its compression {entry.compress_type} is neither 0 (stored) nor 8 (deflated)"
+        raise NotImplementedError(message)
+    if stat.S_IFMT(entry.external_attr >> 16) not in {0, stat.S_IFREG}:
+        message = "it is a link or a device"
+        raise NotImplementedError(message)
+    return archive.open(entry)
 
 
 def _find_root(path: str, archive: zipfile.ZipFile) -> str:

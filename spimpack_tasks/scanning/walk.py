@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.readers.ome_zarr import looks_like_image
 from spimpack_tasks.readers.plane_folder import looks_like_plane
 from spimpack_tasks.readers.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.scanning.labels import tokens_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 ZARR_METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
 
 OUR_DATASET = "holds a dataset that spimpack wrote"
-BARE_ZARR = "is a Zarr store, but its name does not end in .ome.zarr or .zarr"
+BARE_ZARR = "is a Zarr store, but no OME-Zarr by its metadata"
 
 
 class Found(NamedTuple):
@@ -66,7 +67,8 @@ class Walk:
                 yield Found(folder, f"cannot be read: {error.strerror}", error.strerror or "")
                 continue
             if isinstance(entries, str):
-                yield Found(folder, entries)
+                is_image = entries == BARE_ZARR and folder and looks_like_image(self._whole(folder))
+                yield Found(folder.removesuffix("/")) if is_image else Found(folder, entries)
                 continue
             if self._holds_planes(folder, entries):
                 yield Found(folder.removesuffix("/"))
@@ -88,6 +90,9 @@ class Walk:
         with os.scandir(path) as found:
             entries = list(found)
         return special_folder(entry.name for entry in entries) or entries
+
+    def _whole(self, folder: str) -> str:
+        return os.path.join(self.root, folder.removesuffix("/"))
 
     def _holds_planes(self, folder: str, entries: list[os.DirEntry[str]]) -> bool:
         """Tell whether the files of a folder are the planes of one image.

@@ -58,6 +58,10 @@ class Level:
     """What makes its voxels others than those of the image, such as planes that the file lacks."""
     in_order: bool = True
     """Whether blocks are best read in their order, by one thread."""
+    finish: Callable[[], None] = lambda: None
+    """Reads on to where a checksum stands of what was read, and raises as `read` does.
+
+    To be called by who has read all voxels: a stream may prove damaged at its very end."""
 
 
 def level_of_array(array: Any, axes: tuple[str, ...], caveat: str = "") -> Level:
@@ -99,7 +103,12 @@ def open_levels(path: str, form: str) -> Iterator[Sequence[Level]]:
     with ExitStack() as stack:
         with _told(path):
             levels = stack.enter_context(_load(form)(path))
-        yield [replace(level, read=_guarded(path, level.read)) for level in levels]
+        yield [
+            replace(
+                level, read=_guarded(path, level.read), finish=_guarded_finish(path, level.finish)
+            )
+            for level in levels
+        ]
 
 
 @contextmanager
@@ -122,6 +131,14 @@ def _guarded(path: str, read: Callable[[Index], Voxels]) -> Callable[[Index], Vo
     def guarded(index: Index) -> Voxels:
         with _told(path):
             return read(index)
+
+    return guarded
+
+
+def _guarded_finish(path: str, finish: Callable[[], None]) -> Callable[[], None]:
+    def guarded() -> None:
+        with _told(path):
+            finish()
 
     return guarded
 

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spimpack_tasks.readers.base import load_library
-from spimpack_tasks.readers.imaris import read_header
-from spimpack_tasks.sources.base import Index, Level
+from spimpack_tasks.readers.base import HeaderError, load_library
+from spimpack_tasks.readers.imaris import ImarisFile
+from spimpack_tasks.sources.base import Index, Level, UnreadableVoxelsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,17 +21,15 @@ if TYPE_CHECKING:
 @contextmanager
 def open_levels(path: str) -> Iterator[Sequence[Level]]:
     """Open the levels of an Imaris file."""
-    header = read_header(path)
-    h5py = load_library("h5py")
-    with h5py.File(path, "r", swmr=False, locking="best-effort") as file:
-        yield [_open_level(file, number, shape) for number, shape in enumerate(header.shapes)]
+    with ImarisFile(path) as file:
+        shapes = file.header.shapes
+        yield [_open_level(file, number, shape) for number, shape in enumerate(shapes)]
 
 
-def _open_level(file: Any, number: int, shape: tuple[int, ...]) -> Level:
+def _open_level(file: ImarisFile, number: int, shape: tuple[int, ...]) -> Level:
     times, channels, *size = shape
-    folder = file[f"DataSet/ResolutionLevel {number}"]
     datasets = [
-        [folder[f"TimePoint {time}/Channel {channel}/Data"] for channel in range(channels)]
+        [file.dataset(number, time, channel) for channel in range(channels)]
         for time in range(times)
     ]
 
@@ -42,8 +40,16 @@ def _open_level(file: Any, number: int, shape: tuple[int, ...]) -> Level:
         blocks: Voxels = numpy.array([[data[z, y, x] for data in each[which]] for each in chosen])
         return blocks if when else blocks[0]
 
+    def finish() -> None:
+        try:
+            for data in (data for each in datasets for data in each if data.chunks):
+                file.visit_chunks(data, lambda *_: None)
+        except HeaderError as error:
+            raise UnreadableVoxelsError(str(error)) from error
+
     first = datasets[0][0]
     block = (1, *(first.chunks or (1, *size[1:])))
     if times == 1:
-        return Level(("c", "z", "y", "x"), shape[1:], first.dtype, block, read)
-    return Level(("t", "c", "z", "y", "x"), shape, first.dtype, (1, *block), read)
+        return Level(("c", "z", "y", "x"), shape[1:], first.dtype, block, read, finish=finish)
+    axes = ("t", "c", "z", "y", "x")
+    return Level(axes, shape, first.dtype, (1, *block), read, finish=finish)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.sources.base import Level
 
+_PIECE = 2**20
 _GZIP = b"\x1f\x8b"
 
 
@@ -29,7 +30,12 @@ def open_levels(path: str) -> Iterator[Sequence[Level]]:
             yield [_open_level(plain)]
             return
         with gzip.open(plain) as unpacked:
-            yield [_open_level(unpacked)]
+
+            def finish() -> None:
+                while unpacked.read(_PIECE):  # the checksum stands behind all
+                    pass
+
+            yield [replace(_open_level(unpacked), finish=finish)]
 
 
 def _open_level(file: BinaryIO | gzip.GzipFile) -> Level:

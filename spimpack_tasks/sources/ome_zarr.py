@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.readers.base import load_library
 from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory, read_store
-from spimpack_tasks.readers.zipped_ome_zarr import open_archive
+from spimpack_tasks.readers.zipped_ome_zarr import open_archive, open_entry
 from spimpack_tasks.sources.base import Level, level_of_array
 
 if TYPE_CHECKING:
@@ -23,9 +26,11 @@ if TYPE_CHECKING:
 def open_directory_levels(path: str) -> Iterator[Sequence[Level]]:
     """Open the levels of an OME-Zarr directory."""
     zarr = load_library("zarr")
+    from spimpack_tasks.sources.zarr_files import ZarrFiles  # noqa: PLC0415 - it needs zarr
+
     store = open_directory(path)
     axes = read_store(store).axes
-    voxels = zarr.storage.LocalStore(path, read_only=True)
+    voxels = ZarrFiles(StoreFiles(path).open)
     yield [_open_level(zarr, voxels, name, axes) for name in find_level_paths(store)]
 
 
@@ -33,14 +38,23 @@ def open_directory_levels(path: str) -> Iterator[Sequence[Level]]:
 def open_zip_levels(path: str) -> Iterator[Sequence[Level]]:
     """Open the levels of a zipped OME-Zarr."""
     zarr = load_library("zarr")
-    with open_archive(path) as (store, root):
+    from spimpack_tasks.sources.zarr_files import (  # noqa: PLC0415 - it needs zarr
+        ZarrFiles,
+        read_to_end,
+    )
+
+    with open_archive(path) as (store, root, archive):
         axes = read_store(store, root).axes
         names = find_level_paths(store, root)
-    voxels = zarr.storage.ZipStore(path, mode="r")
-    try:
-        yield [_open_level(zarr, voxels, name, axes) for name in names]
-    finally:
-        voxels.close()
+        voxels = ZarrFiles(partial(open_entry, archive), in_turn=True)
+
+        def finish() -> None:
+            while voxels.unfinished:
+                with archive.open(voxels.unfinished.pop()) as entry:
+                    read_to_end(entry)
+
+        levels = [_open_level(zarr, voxels, name, axes) for name in names]
+        yield [replace(level, finish=finish) for level in levels]
 
 
 def _open_level(zarr: Any, store: Any, name: str, axes: tuple[str, ...]) -> Level:

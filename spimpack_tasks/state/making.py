@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.evidence import is_still
 from spimpack_tasks.readers.formats import stamp_text
-from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish
+from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish, reason_of
 from spimpack_tasks.state.receipts import images_made_from
 from spimpack_tasks.state.sweep import Status, find
 from spimpack_tasks.state.unfinished import hold_place
@@ -100,7 +100,7 @@ class _Work:
             try:
                 self.sizes[output.path] = self.maker.measure(output)
             except OSError as error:
-                failures.append(Failure(output.path, _reason(error)))
+                failures.append(Failure(output.path, _reason(output, error)))
         failed = {failure.path for failure in failures}
         for batch in self._batches([o for o in outputs if o.path not in failed]):
             failures += self._make(batch)
@@ -135,7 +135,7 @@ class _Work:
                         if self._make_one(output, path):
                             made[output.path] = path
                     except OSError as error:
-                        failures.append(Failure(output.path, _reason(error)))
+                        failures.append(Failure(output.path, _reason(output, error)))
             if made:
                 sync_disk(self.store.root)
             failed = {failure.path for failure in failures}
@@ -189,6 +189,6 @@ def _refuse(output: Output, path: str) -> None:
     raise OSError(errno.ESTALE, "it vanished just now; run it again", output.path)
 
 
-def _reason(error: OSError) -> str:
-    reason = error.strerror or str(error)
+def _reason(output: Output, error: OSError) -> str:
+    reason = reason_of(output, error)
     return f"{reason}; free some and run it again" if error.errno in _FULL else reason

@@ -212,8 +212,15 @@ class _Publisher:
         )
 
     def _fail(self, output: Output, error: OSError) -> None:
-        reason = error.strerror or str(error)
-        self.failures.append(Failure(output.path, reason))
+        self.failures.append(Failure(output.path, reason_of(output, error)))
+
+
+def reason_of(output: Output, error: OSError) -> str:
+    """Return why an output could not be made; a file inside of its source is named."""
+    reason = error.strerror or str(error)
+    name = str(error.filename or "")
+    inside = output.source and name.startswith(f"{output.source}/")
+    return f"{name.removeprefix(f'{output.source}/')!r} in it: {reason}" if inside else reason
 
 
 def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:

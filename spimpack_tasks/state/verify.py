@@ -21,6 +21,7 @@ from spimpack_tasks.errors import printable
 from spimpack_tasks.files.annex import is_annexed
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.digests import DigestLog
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.checksums import read_all_records
@@ -127,6 +128,15 @@ def verify_full(store: Store, on_read: Callable[[int], None] | None = None) -> I
         log.forget()
 
 
+def _unopened(absolute: str, path: str) -> Iterator[Deviation]:
+    """Yield the first file of an image that is there but cannot be opened."""
+    if os.path.isdir(absolute):
+        try:
+            StoreFiles(absolute).check()
+        except OSError as error:
+            yield _unreadable(path, error)
+
+
 def _recorded_checksum(receipt: Receipt, record: Record | None) -> str:
     if receipt.kind is Kind.TEXT:
         return receipt.sha256
@@ -141,6 +151,7 @@ def _verify_content(
     if has_no_checksum or any(deviation.fault in _NOT_READ for deviation in seen):
         yield from seen
     elif not recorded:
+        seen += _unopened(f"{root}/{path}", path)
         yield from seen or [Deviation(path, Fault.UNRECORDED)]
     else:
         try:
@@ -255,4 +266,6 @@ def _extra(root: str, receipts: Receipts) -> Iterator[Deviation]:
 
 
 def _unreadable(path: str, error: OSError) -> Deviation:
-    return Deviation(path, Fault.UNREADABLE, error.strerror or str(error))
+    reason = error.strerror or str(error)
+    named = f"{error.filename!r}: " if error.filename else ""
+    return Deviation(path, Fault.UNREADABLE, f"{named}{reason}")

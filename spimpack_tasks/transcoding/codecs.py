@@ -9,6 +9,7 @@ not go on.
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -76,6 +77,22 @@ def inflate(deflated: bytes, size: int) -> Data:
         raise DamagedChunkError(_DAMAGED) from error
 
 
+def _fills(deflated: bytes, data: Data) -> bool:
+    """Tell whether a zlib stream, of which the data are, takes all of some bytes.
+
+    HDF5 does not care what follows a stream. To inflate it has proven that the Adler-32 stands at
+    its end. Where that stands nowhere but at the very end, the stream ends there.
+    """
+    import deflate
+
+    tail = struct.pack(">I", deflate.adler32(data))
+    if deflated.find(tail) == len(deflated) - _ZLIB_TAIL:
+        return True
+    stream = zlib.decompressobj()
+    stream.decompress(deflated)
+    return stream.eof and not stream.unused_data
+
+
 def _checked(data: Data, size: int) -> Data:
     if len(data) != size:
         message = f"it holds {len(data):,} bytes instead of {size:,}"
@@ -91,10 +108,12 @@ class Gzip:
     """Imaris has 2."""
 
     def rewrap(self, deflated: bytes, size: int) -> Parts:
-        """Exchange the frame of a zlib stream."""
+        """Exchange the frame of a zlib stream, or compress anew what is followed by other bytes."""
         import deflate
 
         data = inflate(deflated, size)
+        if not _fills(deflated, data):
+            return self.encode(data)
         tail = struct.pack("<II", deflate.crc32(data), size & 0xFFFFFFFF)
         return _GZIP_HEAD, memoryview(deflated)[_ZLIB_HEAD:-_ZLIB_TAIL], tail
 

@@ -127,6 +127,7 @@ def _compare_planes(
         check = LevelsCheck(levels, shapes, planes.dtype)
         yield from check.faults_of_shapes()
         yield from SlabsCheck(check).faults(planes.read, advance)
+        planes.finish()
 
 
 def _open_source(source: str) -> AbstractContextManager[Planes]:

@@ -9,12 +9,13 @@ file. The file is only ever read.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.readers.base import HeaderError, load_library, read_header
+from spimpack_tasks.readers.base import HeaderError, load_library
+from spimpack_tasks.readers.imaris import ImarisFile
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.transcoding.layout import Level
 from spimpack_tasks.transcoding.multiscale import COLOURS, Channel, Image, largest_value
@@ -23,7 +24,6 @@ from spimpack_tasks.transcoding.write import write_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from spimpack_tasks.readers.base import Header
@@ -54,39 +54,34 @@ class ImarisChunks:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.header: Header = read_header(path, "Imaris")
-        h5py = load_library("h5py")
-        self._file = h5py.File(path, "r", swmr=False, locking="best-effort")
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        times, channels = self.header.shapes[0][:2]
-        self._stored = {
-            (level, time, channel): self._index(level, time, channel)
-            for level in range(len(self.header.shapes))
-            for time in range(times)
-            for channel in range(channels)
-        }
-        self.dtype = self._stored[0, 0, 0].dataset.dtype
-        self.levels = [self._level(number) for number in range(len(self.header.shapes))]
+        with ExitStack() as stack:
+            self._file = stack.enter_context(ImarisFile(path))
+            self.header: Header = self._file.header
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, self._descriptor)
+            times, channels = self.header.shapes[0][:2]
+            self._stored = {
+                (level, time, channel): self._index(level, time, channel)
+                for level in range(len(self.header.shapes))
+                for time in range(times)
+                for channel in range(channels)
+            }
+            self.dtype = self._stored[0, 0, 0].dataset.dtype
+            self.levels = [self._level(number) for number in range(len(self.header.shapes))]
+            self._opened = stack.pop_all()
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
-        os.close(self._descriptor)
-        self._file.close()
+        self._opened.close()
 
     def channel(self, number: int, label: str) -> Channel:
         """Return how a channel is shown: colour and range as Imaris has them, if it does."""
-        section = self._file.get(f"DataSetInfo/Channel {number}")
-        colour = _numbers(section, "Color", 3)
-        window = _numbers(section, "ColorRange", 2)
+        colour = self._file.channel_numbers(number, "Color", 3)
+        window = self._file.channel_numbers(number, "ColorRange", 2)
         letters = "".join(f"{round(min(max(part, 0), 1) * 255):02X}" for part in colour)
         largest = largest_value(self.dtype)
         low, high = (window[0], window[1]) if window else (0.0, largest)
@@ -96,28 +91,26 @@ class ImarisChunks:
         import h5py
         import numpy as np
 
-        name = f"DataSet/ResolutionLevel {level}/TimePoint {time}/Channel {channel}/Data"
-        dataset = self._file.get(name)
-        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3:
-            raise HeaderError(self.path, f"has no three-dimensional '{name}'")
+        dataset = self._file.dataset(level, time, channel)
         if dataset.chunks is None:
             return _Stored(dataset, None, None, is_deflated=False)
         creation = dataset.id.get_create_plist()
         filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
-        userblock = self._file.userblock_size
         self._check_filters(filters)
-        if filters != [_DEFLATE] or userblock or dataset.fillvalue:
+        # HDF5 has numbers that numpy has not, such as some of 12 bits, and converts them.
+        is_as_numpy = dataset.id.get_type() == h5py.h5t.py_create(dataset.dtype)
+        is_plain = is_as_numpy and self._file.holds_bytes_of(dataset) and not dataset.fillvalue
+        if filters != [_DEFLATE] or not is_plain:
             return _Stored(dataset, None, None, is_deflated=False)
         grid = [-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
         offsets, lengths = np.full(grid, -1, "int64"), np.zeros(grid, "int64")
         masks = []
 
-        def note(chunk: Any) -> None:
-            place = tuple(o // n for o, n in zip(chunk.chunk_offset, dataset.chunks, strict=True))
+        def note(place: Shape, chunk: Any) -> None:
             offsets[place], lengths[place] = chunk.byte_offset, chunk.size
             masks.append(chunk.filter_mask)
 
-        dataset.id.chunk_iter(note)
+        self._file.visit_chunks(dataset, note)
         return _Stored(dataset, offsets, lengths, is_deflated=not any(masks))
 
     def _check_filters(self, filters: list[int]) -> None:
@@ -181,18 +174,6 @@ class ImarisChunks:
         chunk[tuple(slice(n) for n in values.shape)] = values
         data = chunk.tobytes()
         return codec.encode(data) if data.strip(b"\0") else None
-
-
-def _numbers(section: Any, name: str, count: int) -> list[float]:
-    """Return the numbers of an attribute, nothing unless there are so many."""
-    if section is None or name not in section.attrs:
-        return []
-    text = b"".join(section.attrs[name].ravel().tolist()).decode("latin-1")
-    try:
-        numbers = [float(part) for part in text.split()]
-    except ValueError:
-        return []
-    return numbers if len(numbers) == count else []
 
 
 def convert(job: Job, advance: Callable[[int], None]) -> None:

@@ -117,6 +117,7 @@ def write_ome_tiff(
                 _write_plane(file, planes, levels, description, compression)
                 description = b""  # of the first plane only
                 advance(planes.size // math.prod(planes.shape[:3]))
+        planes.finish()
         with open(aside, "rb+") as written:
             os.fsync(written.fileno())
         os.rename(aside, job.path)

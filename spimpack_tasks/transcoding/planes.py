@@ -48,6 +48,10 @@ class Planes:
     """How many planes are stored together, so that reading one costs as much as reading all."""
     in_order: bool = True
     """Whether planes are best read in their order, by one thread."""
+    finish: Callable[[], None] = lambda: None
+    """To be called when all planes were read: a stream may prove damaged at its very end.
+
+    Raises `DamagedChunkError`, which names the file."""
     spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
     channel_names: tuple[str, ...] = ()
     orientation_xyz: str | None = None
@@ -113,6 +117,12 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         voxels: Voxels = block.transpose(order).reshape(-1, sizes["y"], sizes["x"])
         return voxels
 
+    def finish() -> None:
+        try:
+            level.finish()
+        except UnreadableVoxelsError as error:
+            raise DamagedChunkError(str(error)) from error
+
     together = dict(zip(level.axes, level.block, strict=True)).get("z", 1)
     return Planes(
         source_format=form,
@@ -121,6 +131,7 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         read=_remember(read, together, sizes.get("z", 1)) if together > 1 else read,
         together=together,
         in_order=level.in_order,
+        finish=finish,
         spacing_um_xyz=header.spacing_um_xyz,
         channel_names=header.channel_names,
         orientation_xyz=header.orientation_xyz,

@@ -87,6 +87,8 @@ def write_planes(
         for place in places:
             work.make(last, place, is_wanted=False)
         threads.settle(0)
+        if not job.has_voxels:
+            planes.finish()
         windows = [work.find_window(channel) for channel in range(planes.shape[1])]
     channels = zip(image.channels, windows, strict=True)
     shown = tuple(replace(channel, window=window) for channel, window in channels)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import sync_disk
 from spimpack_tasks.files.trees import files_below
-from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, open_for_reading
-from spimpack_tasks.readers.zipped_ome_zarr import open_archive
+from spimpack_tasks.readers.base import HeaderError
+from spimpack_tasks.readers.ome_zarr import check_codecs, read_store
+from spimpack_tasks.readers.zipped_ome_zarr import COMPRESSIONS, open_archive
 from spimpack_tasks.transcoding.codecs import DamagedChunkError
 from spimpack_tasks.transcoding.trouble import source_trouble_told
 from spimpack_tasks.transcoding.write import work_side_by_side
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _LAST = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
 """Files of the image itself, in the order in which they come."""
+_METADATA = (".zarray", ".zmetadata", "zarr.json")
+"""Ends of the names of files that tell of codecs."""
 _PIECE = 2**20
 _ENCRYPTED = 0x1
 _PART = ".part"
@@ -62,13 +65,7 @@ def open_zip(path: str) -> Iterator[Archive]:
     HeaderError
         It is no sound zip file of one OME-Zarr, or has an entry that is not to be written.
     """
-    with open_archive(path) as (_, root):
-        pass  # it is an OME-Zarr, below `root`
-    try:
-        descriptor, _ = open_for_reading(path)
-    except OSError as error:
-        raise UnreadableHeaderError(path, error) from error
-    with open(descriptor, "rb") as opened, zipfile.ZipFile(opened) as file:
+    with open_archive(path) as (store, root, file):
         entries: dict[str, zipfile.ZipInfo] = {}
         for entry in file.infolist():
             _check_entry(path, entry)
@@ -79,6 +76,10 @@ def open_zip(path: str) -> Iterator[Archive]:
                 raise HeaderError(path, f"has two entries {entry.filename!r}")
             entries[name] = entry
         _check_folders(path, entries)
+        read_store(store, root)
+        for name in entries:
+            if name.endswith(_METADATA):
+                check_codecs(store, root + name, store.load(root + name) or {})
         yield Archive(path, file, dict(sorted(entries.items(), key=_rank)))
 
 
@@ -98,7 +99,7 @@ def _check_entry(path: str, entry: zipfile.ZipInfo) -> None:
         raise HeaderError(path, f"has an entry {name[:200]!r} that is a link or a device")
     if entry.flag_bits & _ENCRYPTED:
         raise HeaderError(path, f"has an encrypted entry {name[:200]!r}")
-    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+    if entry.compress_type not in COMPRESSIONS:
         what = f"has an entry {name[:200]!r} of compression {entry.compress_type}"
         raise HeaderError(path, what, "those that can be unpacked are 0 (stored) and 8 (deflated)")
 

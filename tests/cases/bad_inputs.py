@@ -110,6 +110,12 @@ def source(name: str, make: Callable = lambda _: None):
     return spoil
 
 
+def scenes(study):
+    """Point the second row at an OME-Zarr."""
+    study.add_source("raw/scenes.ome.zarr")
+    study.cell(3, "spim_path", "raw/scenes.ome.zarr")
+
+
 def silent(study):
     """Point the second row at an image that does not tell the size of its pixels."""
     write_silent_image(study.path("raw/silent.tif"))
@@ -529,6 +535,10 @@ SOURCES = [
     Case("source-zarr-file", source("raw/two.ome.zarr", lambda path: path.write_text("x")), "source.not-a-directory", "scans.tsv:3:10", "OME-Zarr is a directory"),
     Case("a03-source-ims-directory", source("raw/dir.ims", lambda path: path.mkdir()), "source.not-a-file", "scans.tsv:3:10", "Imaris is a file"),
     Case("source-zarr-bare", source("raw/bare.ome.zarr", lambda path: path.mkdir()), "source.format", "scans.tsv:3:10", "zarr.json"),
+    Case("c4-scene-of-a-file", cell(3, "scene", "0"), "source.scene", "scans.tsv:3", "of which no image can be chosen"),
+    Case("c4-scene-of-a-folder-of-planes", several(planes(), cell(3, "scene", "0")), "source.scene", "scans.tsv:3", "of which no image can be chosen"),
+    Case("c4-scene-that-leads-out", several(scenes, cell(3, "scene", "../other")), "source.scene", "scans.tsv:3", "names no image in"),
+    Case("c4-scene-that-is-not-there", several(scenes, cell(3, "scene", "A/1/0")), "source.missing", "scans.tsv:3:10", "A/1/0"),
     Case("planes-gap", planes(lambda folder: (folder / "Z1.tif").unlink()), "source.content", "scans.tsv:3:10", "raw/planes' lacks 1 plane: Z1.tif"),
     Case("planes-of-two-sizes", planes(wide_plane), "source.content", "scans.tsv:3:10", "Z1.tif' has 10 x 8 pixels of uint16, but 'Z0.tif' has 9 x 8"),
     Case("planes-foreign", planes(lambda folder: (folder / "preview.png").write_bytes(b"x")), "source.content", "scans.tsv:3:10", "names differ in more than numbers: 'Z0.tif', 'preview.png'"),

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.copying import copy_file, copy_tree, is_copy
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.files.trees import same_tree
 from spimpack_tasks.packaging.tasks.making import MakeAssets
 
@@ -24,6 +25,13 @@ class CopyAssets(MakeAssets):
     """Copy each image."""
 
     name = "copy"
+
+    @classmethod
+    def measure(cls, output: Output) -> int:
+        """Return the number of bytes of the source, all of whose files must be there."""
+        if os.path.isdir(output.source):
+            StoreFiles(output.source).check()
+        return super().measure(output)
 
     @classmethod
     def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.filesystems import NO_LINKS
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.files.trees import remake_tree, same_tree
 from spimpack_tasks.packaging.tasks.writing import LinkAssets
 
@@ -24,6 +25,7 @@ class HardlinkAssets(LinkAssets):
     def make(cls, output: Output, path: str) -> None:
         """Make the hard link, or the directory of hard links."""
         if os.path.isdir(output.source):
+            StoreFiles(output.source).check()
             remake_tree(output.source, path, _link)
         else:
             _link(output.source, path)

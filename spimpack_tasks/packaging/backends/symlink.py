@@ -6,12 +6,17 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.filesystems import NO_LINKS
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.packaging.tasks.writing import LinkAssets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from spimpack_tasks.model.plan import Asset, Output
+
+NAMES_LOOKED_AT = 10_000
+"""Of a source among which there is no link. A store has links in all of its folders, or in none,
+and looking at the names of a million chunks would take longer than all the rest."""
 
 
 class SymlinkAssets(LinkAssets):
@@ -31,7 +36,9 @@ class SymlinkAssets(LinkAssets):
 
     @classmethod
     def make(cls, output: Output, path: str) -> None:
-        """Make the link."""
+        """Make the link; a source that is put together from links must be whole."""
+        if os.path.isdir(output.source):
+            StoreFiles(output.source).check(most_without_links=NAMES_LOOKED_AT)
         os.symlink(output.target, path)
 
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.files.trees import remake_tree, same_tree
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 
@@ -26,6 +27,7 @@ class SymlinkTreeAssets(SymlinkAssets):
         if not os.path.isdir(output.source):
             super().make(output, path)
             return
+        StoreFiles(output.source).check()
         link = _Linker(output)
         remake_tree(output.source, path, lambda file, at: os.symlink(link.text(file), at))
 
