@@ -352,6 +352,8 @@ def test_a5_an_interrupt_is_one_line(program: str, workers: str, tmp_path: Path)
         "spimpack": "spimpack package",
     }
     arguments = ["--manifest", "manifest.yml", "--output-dir", "out", "--backend", "gated"]
+    # Where the tests run in the background, programs are begun deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*commands[program].split(), *arguments, "--workers", workers],
         cwd=workspace.root,
@@ -366,7 +368,11 @@ def test_a5_an_interrupt_is_one_line(program: str, workers: str, tmp_path: Path)
         time.sleep(0.05)
     # What a terminal does at Ctrl-C: all processes of the group get it.
     os.killpg(process.pid, signal.SIGINT)
-    shown = process.communicate(timeout=60)[0]
+    try:
+        shown = process.communicate(timeout=60)[0]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode in {130, -signal.SIGINT}
     assert shown.splitlines()[-1].endswith("interrupted; run it again to go on")
     assert "Traceback" not in shown
