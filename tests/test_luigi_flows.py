@@ -335,11 +335,11 @@ def test_a2_ours_check_their_output_without_a_setting(
 ) -> None:
     monkeypatch.setattr(PackageDataset.requires.__globals__["PruneStale"], "run", lambda _: None)
     stale = studies / "good"
-    assert end_of("lab.Several", "--folder", str(studies), "--names", "good") == 0
+    where = ["--manifest", str(stale / "manifest.yml"), "--output-dir", str(stale / "out")]
+    assert end_of("PackageDataset", *where) == 0
     table = stale / "scans.tsv"
     table.write_text(table.read_text().replace("\t01", "\t02"))
-    arguments = ["--folder", str(studies), "--names", "good", "--workers", workers]
-    assert end_of("lab.Several", *arguments) == 4
+    assert end_of("PackageDataset", *where, "--workers", workers) == 4
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
