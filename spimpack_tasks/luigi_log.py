@@ -67,7 +67,7 @@ class ReadableLog(logging.Filter):
             message = plain_message(error) if own or _is_ours(error, record) else None
             if message:
                 record.msg, record.args, record.exc_info = "%s", (message,), None
-            elif own and str(record.msg).startswith(_NO_ANSWER):
+            elif str(record.msg).startswith(_NO_ANSWER):
                 record.exc_info = None
         chatter = record.levelno == logging.INFO and str(record.msg).startswith(_PER_TASK)
         _hide_password(record)
@@ -75,8 +75,9 @@ class ReadableLog(logging.Filter):
 
 
 def _is_ours(error: BaseException, record: logging.LogRecord) -> bool:
-    """Tell whether an error is of this package, or of a task of it."""
-    if isinstance(error, SpimpackError):
+    """Tell whether an error is of this package, a task of it, or the way to the scheduler."""
+    # With its traceback, Luigi would show the scheduler's address with a password.
+    if isinstance(error, (SpimpackError, RPCError)):
         return True
     arguments = record.args if isinstance(record.args, tuple) else ()
     tasks = (each for each in arguments if isinstance(each, luigi.Task))

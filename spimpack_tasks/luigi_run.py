@@ -9,6 +9,7 @@ nothing that the user sets is changed.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -31,6 +32,8 @@ from spimpack_tasks.luigi_log import OVERTAKEN, Extent, make_log_readable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
+
+logger = logging.getLogger("luigi-interface")
 
 CODES = {
     "already_running": ExitCode.NOT_RUN,
@@ -105,6 +108,8 @@ class ExactCodes(luigi.retcodes.retcode):
     at_end: ClassVar[list[Callable[[], ExitCode | None]]] = []
     """What to do when the run has ended, once for each dataset or page; returns its verdict."""
     verdicts: ClassVar[list[ExitCode | None]] = []
+    said = False
+    """Whether the user was told why tasks were not run."""
 
     def __getattribute__(self, name: str) -> Any:
         """Return the exact code in place of one that the user has not chosen."""
@@ -125,8 +130,24 @@ class ExactCodes(luigi.retcodes.retcode):
             tasks = tasks | {root}
         # What was not run because of what failed has no code of its own.
         reasons = (getattr(self, n) for n, s in _TASKS_BEHIND.items() if n != name and sets[s])
-        code = max(reasons, default=0) or CODES[name]
-        return max((_code_of(task, name, code) for task in tasks), default=code)
+        known = max(reasons, default=0)
+        code = max((_code_of(task, name, known or CODES[name]) for task in tasks), default=known)
+        if self.own_run and code == ExitCode.NOT_RUN and not self.said:
+            self.said = True
+            logger.warning("%s", _left_to_others())
+        return code
+
+
+def _left_to_others() -> str:
+    """Return why a scheduler may keep work from us, and for how long."""
+    silent = float(_configured("scheduler", "worker_disconnect_delay") or 60)
+    # Unless it is told otherwise, luigid looks for dead workers once a minute.
+    looks = 0 if _configured("scheduler", "prune_on_get_work") else 60
+    return (
+        "not all was run: luigid leaves it to another worker. If that one has died, luigid knows "
+        f"it after {silent + looks:.0f} seconds at most, and a run after that does the rest; "
+        "spimpack package does it now, without luigid"
+    )
 
 
 def _find_call() -> FrameType | None:
@@ -186,6 +207,7 @@ def join_run() -> None:
         codes.__class__ = ExactCodes
         codes.call, codes.own_run = call, own_run
         codes.chosen = frozenset(name for name in CODES if _is_chosen("retcode", name, arguments))
+        codes.said = False
         codes.at_end.clear()
         codes.verdicts.clear()
     if own_run:

@@ -127,6 +127,21 @@ def test_the_worker_that_began_the_run_dies_and_the_next_run_ends_it(
     check(before)
 
 
+def test_f14_a_run_beside_a_dead_worker_says_how_long(tmp_path: Path, gate: Gate) -> None:
+    """With Luigi's own settings: a minute of silence, and luigid looks once a minute."""
+    workspace = images_for(tmp_path / "one", 1)
+    with Cluster(tmp_path / "bare", gate.environment) as cluster:
+        dying = cluster.start_worker("dying", workspace, *GATED)
+        gate.wait_for(dying)
+        os.killpg(dying.pid, signal.SIGKILL)
+        gate.open()
+        assert end(cluster.start_worker("next", workspace, *GATED)) == ExitCode.NOT_RUN
+        assert cluster.log("next").count("after 120 seconds at most") == 1
+        where = ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
+        package = (cluster.program("spimpack"), "package", *where, *GATED)
+        assert end(cluster.start("package", *package)) == ExitCode.OK
+
+
 def test_luigid_is_stopped_and_started_and_the_run_goes_on(
     cluster: Cluster, workspace: Workspace, gate: Gate, start: Any, check: Any
 ) -> None:

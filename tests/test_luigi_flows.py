@@ -335,11 +335,11 @@ def test_a2_ours_check_their_output_without_a_setting(
 ) -> None:
     monkeypatch.setattr(PackageDataset.requires.__globals__["PruneStale"], "run", lambda _: None)
     stale = studies / "good"
-    assert end_of("lab.Several", "--folder", str(studies), "--names", "good") == 0
+    where = ["--manifest", str(stale / "manifest.yml"), "--output-dir", str(stale / "out")]
+    assert end_of("PackageDataset", *where) == 0
     table = stale / "scans.tsv"
     table.write_text(table.read_text().replace("\t01", "\t02"))
-    arguments = ["--folder", str(studies), "--names", "good", "--workers", workers]
-    assert end_of("lab.Several", *arguments) == 4
+    assert end_of("PackageDataset", *where, "--workers", workers) == 4
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -352,6 +352,8 @@ def test_a5_an_interrupt_is_one_line(program: str, workers: str, tmp_path: Path)
         "spimpack": "spimpack package",
     }
     arguments = ["--manifest", "manifest.yml", "--output-dir", "out", "--backend", "gated"]
+    # Where the tests run in the background, programs are begun deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*commands[program].split(), *arguments, "--workers", workers],
         cwd=workspace.root,
@@ -366,7 +368,11 @@ def test_a5_an_interrupt_is_one_line(program: str, workers: str, tmp_path: Path)
         time.sleep(0.05)
     # What a terminal does at Ctrl-C: all processes of the group get it.
     os.killpg(process.pid, signal.SIGINT)
-    shown = process.communicate(timeout=60)[0]
+    try:
+        shown = process.communicate(timeout=60)[0]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode in {130, -signal.SIGINT}
     assert shown.splitlines()[-1].endswith("interrupted; run it again to go on")
     assert "Traceback" not in shown

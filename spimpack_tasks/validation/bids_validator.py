@@ -90,6 +90,7 @@ def _run(command: list[str], exit_codes: tuple[int, ...]) -> subprocess.Complete
     # Installed below a git checkout, it would say the checkout's commit for its own version.
     environment = {k: v for k, v in os.environ.items() if k != "BIDS_SCHEMA"}
     environment |= {"NO_COLOR": "1", "GIT_DIR": os.devnull}
+    environment.setdefault("PATH", os.defpath)
     if not any(name in environment for name in ("DENO_DIR", "XDG_CACHE_HOME", "HOME")):
         # Deno will not start without a place for its cache, but needs none that can be used.
         environment["DENO_DIR"] = os.path.join(os.devnull, "deno")
