@@ -152,6 +152,18 @@ def suggestion(name: str, known: Iterable[object]) -> str:
     return f"did you mean {near!r}?" if near else ""
 
 
+def size_in_words(size: int) -> str:
+    """Return a number of bytes in powers of 1,000."""
+    if size < 1000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        amount /= 1000
+        if amount < 999.5 or unit == "TB":
+            break
+    return f"{amount:,.1f} {unit}" if amount < 99.95 else f"{amount:,.0f} {unit}"
+
+
 def count_of(number: int, noun: str) -> str:
     """Return `1 row`, `2 rows`: a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -23,6 +23,7 @@ KEY = "micr/sub-{0}_sample-brain_acq-4x_SPIM"
 IMS = f"sub-01/{KEY.format('01')}.ims"
 CONVERTED = f"sub-01/{KEY.format('01')}.ome.zarr"
 ZARR = f"sub-02/{KEY.format('02')}.ome.zarr"
+TIFF_MADE = CONVERTED.replace(".zarr", ".tif")
 TIFF = f"sub-03/{KEY.format('03')}.ome.tif"
 CONVERTING = ["ome-zarr", "ome-zarr:ngff=0.4", "ome-zarr:convert=all", "ome-tiff"]
 BACKENDS = ["symlink", "symlink-tree", "hardlink", "copy", *CONVERTING]
@@ -71,9 +72,13 @@ def test_e1b_a_copy_of_the_dataset_is_right(tmp_path, backend, way, capsys):
     space = packaged(tmp_path / "study", backend)
     moved = tmp_path / "moved"
     way(space.out, moved)
-    assert faults(moved) == {}
-    if backend in CONVERTING:
-        assert main(["verify", str(moved), "--pixels"]) == ExitCode.OK
+    if backend == "ome-tiff" and way in {copy_without_times, pack_and_unpack}:
+        # There is nothing to compare its content with; the next run knows it by its metadata.
+        assert faults(moved) == {TIFF_MADE: "altered"}
+    else:
+        assert faults(moved) == {}
+        if backend in CONVERTING:
+            assert main(["verify", str(moved), "--pixels"]) == ExitCode.OK
     inputs = ["--manifest", str(space.manifest), "--output-dir", str(moved), "--backend", backend]
     capsys.readouterr()
     assert main(["plan", *inputs]) == ExitCode.OK

@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 HELP = "convert one image to OME-Zarr or OME-TIFF"
 
 
+_AGAIN = "run it again: what is done is kept"
+_REMEDIES = {
+    errno.ENOSPC: f"; free some and {_AGAIN}",
+    errno.EDQUOT: f"; free some and {_AGAIN}",
+    errno.EIO: f"; {_AGAIN}",
+    errno.EROFS: "; choose a target on another disk",
+    errno.EACCES: "; choose a target in a folder that you may write to",
+    errno.EPERM: "; choose a target in a folder that you may write to",
+}
+"""What to do, by number of the error."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
@@ -118,10 +130,9 @@ def run(arguments: argparse.Namespace) -> int:
         with ByteLine(lambda: measure_alone(source, target)) as line:
             is_new = convert_alone(source, target, request, threads, line.advance)
     except OSError as error:
-        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        hint = "free some and " if is_full else ""
-        message = f"{error.strerror or error}; {hint}run it again: what is done is gone on with"
-        raise SpimpackError(message) from error
+        where = f"{error.filename}: " if error.filename else ""
+        hint = _REMEDIES.get(error.errno or 0, "")
+        raise SpimpackError(f"{where}{error.strerror or error}{hint}") from error
     for remark in read_remarks(source, request):
         print(f"warning: {remark}", file=sys.stderr)
     if not is_new:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from importlib import import_module
@@ -66,6 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `spimpack` and return its exit code."""
+    # What tifffile finds wrong with a file is in our own message.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character must not end a run.
         if isinstance(stream, TextIOWrapper):

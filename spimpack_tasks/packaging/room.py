@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Place, Problem
+from spimpack_tasks.errors import Place, Problem, size_in_words
 from spimpack_tasks.files.filesystems import nearest_directory
 from spimpack_tasks.registry import load_backend, split_settings
 from spimpack_tasks.state.receipts import read_all_receipts
@@ -37,7 +37,7 @@ def lack_of_room(dataset: Dataset, plan_id: str, store: Store) -> Problem | None
     needed = sum(size for source, size in needs.items() if source not in made)
     if needed <= free:
         return None
-    message = f"the images take {needed / 1e9:,.1f} GB at the least, and the disk has "
-    message += f"{free / 1e9:,.1f} GB"
+    message = f"the images take {size_in_words(needed)} at the least, and the disk has "
+    message += size_in_words(free)
     hint = "free some, or choose another one"
     return Problem("output.room", Place("command line"), "--output-dir", message, hint)

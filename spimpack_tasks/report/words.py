@@ -1,20 +1,8 @@
-"""Sizes, durations and times as people read them."""
+"""Durations and times as people read them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-
-
-def size_in_words(size: int) -> str:
-    """Return a number of bytes in powers of 1,000."""
-    if size < 1000:
-        return f"{size} B"
-    amount = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        amount /= 1000
-        if amount < 999.5 or unit == "TB":
-            break
-    return f"{amount:,.1f} {unit}" if amount < 99.95 else f"{amount:,.0f} {unit}"
 
 
 def duration_in_words(seconds: float) -> str:

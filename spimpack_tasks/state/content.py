@@ -2,8 +2,7 @@
 
 Datasets are copied, moved to other disks, cloned and saved by DataLad. None of these changes the
 content, but inodes, times and links change. So the content decides: of a directory its names,
-sizes, links and metadata; of an OME-TIFF that was made here, its size, its first directory and its
-last tile; of an image that is a copy, its bytes beside those of the source.
+sizes, links and metadata; of an image that is a copy, its bytes beside those of the source.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from spimpack_tasks.files.annex import annexed_size, is_annexed
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
-from spimpack_tasks.transcoding.ome_xml import is_made_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,13 +103,8 @@ def holds_record(path: str, there: str, receipt: Receipt) -> bool:
         if receipt.content:
             return content_of(path) == receipt.content
         return receipt.evidence.endswith(f" {rest[0]}")  # early versions recorded no content
-    if first != receipt.evidence.split(" ")[1]:
-        return False
-    return is_made_from(path, receipt.fingerprint) or _is_copy(path, first, receipt)
-
-
-def _is_copy(path: str, size: str, receipt: Receipt) -> bool:
-    """Tell whether a file is a copy of its source, which still is what it was."""
-    if stamp_text(receipt.source) != receipt.stamp or receipt.stamp.split(" ")[0] != size:
-        return False
+    size = receipt.evidence.split(" ")[1]
+    is_copy = first == size == receipt.stamp.split(" ")[0]
+    if not is_copy or stamp_text(receipt.source) != receipt.stamp:
+        return False  # there is nothing to compare it with
     return cmp(path, receipt.source, shallow=False)

@@ -37,7 +37,13 @@ from spimpack_tasks.transcoding.ome_xml import is_made_from
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.request import NGFF, Job, Request
 from spimpack_tasks.transcoding.room import require_room
-from spimpack_tasks.transcoding.trouble import UNCONVERTIBLE
+from spimpack_tasks.transcoding.trouble import (
+    UNCONVERTIBLE,
+    UnconvertibleError,
+    reason_of_refusal,
+    require_unchanged,
+    source_trouble_told,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,16 +103,28 @@ def convert_alone(
         return False
     _check_target(found, target)
     with _hold_place(target, made_from) as path:
-        if not os.path.lexists(path):
-            made = "OME-TIFF" if target.endswith(_TIFFS) else "OME-Zarr"
-            require_room(os.path.dirname(path), found.path, found.format.name, made)
         job = Job(found.path, path, request, made_from, threads)
-        convert = load_converter(found.format.name)
-        (write_tiff if target.endswith(_TIFFS) else convert)(job, advance)
+        try:
+            _make(job, found.format.name, target, advance)
+        except UnconvertibleError as error:
+            with suppress(FileNotFoundError):
+                discard(path)
+            raise ConversionRefusedError(error.strerror) from error
         sync_disk(os.path.dirname(path))
         _check_is_free(target)
         os.rename(path, target)
     return True
+
+
+def _make(job: Job, source_format: str, target: str, advance: Callable[[int], None]) -> None:
+    """Make the image of a job in its place."""
+    is_tiff = target.endswith(_TIFFS)
+    with require_unchanged(job.sources, job.path), source_trouble_told():
+        if not os.path.lexists(job.path):
+            made = "OME-TIFF" if is_tiff else "OME-Zarr"
+            require_room(os.path.dirname(job.path), job.source, source_format, made)
+        convert = write_tiff if is_tiff else load_converter(source_format)
+        convert(job, advance)
 
 
 def measure_alone(source: str, target: str) -> int | None:
@@ -242,7 +260,7 @@ def _check_tiff(source: Source, target: str) -> None:
         with open_planes(source.path) as planes:
             wanted = extension_of(planes.shape, planes.dtype.itemsize)
     except UNCONVERTIBLE as error:
-        raise ConversionRefusedError(str(error)) from error
+        raise ConversionRefusedError(reason_of_refusal(error)) from error
     if not target.endswith(wanted):
         message = f"{target} must end in {wanted}, because of the number of its voxels"
         raise ConversionRefusedError(message)
@@ -256,15 +274,11 @@ def _hold_place(target: str, made_from: str) -> Iterator[str]:
     """
     folder, name = os.path.split(target)
     place = os.path.join(folder, f".{name}.unfinished")
-    with suppress(FileExistsError):
-        os.mkdir(place)
-    lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    lock = _lock_folder(place)
+    if lock is None:
+        message = f"{target} is being made by another process"
+        raise TargetTakenError(message)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"{target} is being made by another process"
-            raise TargetTakenError(message) from error
         for other in os.listdir(place):
             if other != made_from:
                 discard(os.path.join(place, other))
@@ -272,4 +286,25 @@ def _hold_place(target: str, made_from: str) -> Iterator[str]:
     finally:
         with suppress(OSError):  # something is left to go on with
             os.rmdir(place)
+        os.close(lock)
+
+
+def _lock_folder(place: str) -> int | None:
+    """Make a folder and return a descriptor that holds its lock, `None` if somebody else does."""
+    while True:
+        with suppress(FileExistsError):
+            os.mkdir(place)
+        try:
+            lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # whoever held it has just taken it away
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(lock), os.lstat(place)):
+                return lock
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except FileNotFoundError:
+            pass
         os.close(lock)

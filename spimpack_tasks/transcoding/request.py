@@ -83,6 +83,11 @@ class Job:
     has_voxels: bool = False
     """Whether all voxels are there, and only the metadata are to be written."""
 
+    @property
+    def sources(self) -> list[str]:
+        """Absolute paths of all files and folders that are read."""
+        return [self.source, *(each.rsplit(" ", 2)[0] for each in self.request.other_files)]
+
     def provenance(self, source_format: str) -> dict[str, str]:
         """Return what is written into the image about its making; no path of the maker's disk."""
         told = {"version": __version__, "converted_from": source_format}

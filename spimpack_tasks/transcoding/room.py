@@ -6,14 +6,16 @@ import errno
 import os
 import shutil
 
-from spimpack_tasks.transcoding.convert import ZIPPED
+from spimpack_tasks.errors import size_in_words
+from spimpack_tasks.transcoding.convert import ZIPPED, count_bytes
 
-_LEAST = {("Imaris", "OME-Zarr"): 0.5, (ZIPPED, "OME-Zarr"): 1.0}
+_LEAST = {("Imaris", "OME-Zarr"): 0.5, (ZIPPED, "OME-Zarr"): 0.5}
 _LEAST_OF_OTHERS = 0.2
 """Bytes that are written for each byte of a source, at the least.
 
 An Imaris file of noise becomes as large again with gzip, 0.8 of that with blosc, and half of it
 where it was not compressed; planes of noise that were not compressed become 0.4 with their levels.
+Of a zip file, half may be its own list of entries where these are small.
 """
 
 
@@ -29,11 +31,16 @@ def require_room(folder: str, source: str, source_format: str, made: str) -> Non
     ------
     OSError
         There is not enough, by `ENOSPC`.
+    HeaderError
+        The source is a zip file that cannot be unpacked.
     """
     if os.path.isdir(source):
         return
-    needed = least_room(os.stat(source).st_size, source_format, made)
+    if (source_format, made) == (ZIPPED, "OME-Zarr"):
+        needed = count_bytes(source, ZIPPED)
+    else:
+        needed = least_room(os.stat(source).st_size, source_format, made)
     free = shutil.disk_usage(folder).free
     if needed > free:
-        message = f"it takes {needed / 1e9:,.1f} GB at the least, and the disk has "
-        raise OSError(errno.ENOSPC, f"{message}{free / 1e9:,.1f} GB")
+        message = f"it takes {size_in_words(needed)} at the least, and the disk has "
+        raise OSError(errno.ENOSPC, f"{message}{size_in_words(free)}")

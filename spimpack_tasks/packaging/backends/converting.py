@@ -16,6 +16,11 @@ from spimpack_tasks.readers.formats import format_of_source
 from spimpack_tasks.transcoding.convert import CONVERTERS, LIBRARIES
 from spimpack_tasks.transcoding.request import Job, Request, count_threads
 from spimpack_tasks.transcoding.room import least_room, require_room
+from spimpack_tasks.transcoding.trouble import (
+    reason_of_refusal,
+    require_unchanged,
+    source_trouble_told,
+)
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -133,7 +138,7 @@ class ConvertAssets(MakeAssets):
         try:
             return cls.count_bytes(output.source, source_format(output.source))
         except HeaderError as error:
-            raise OSError(None, str(error)) from error
+            raise OSError(None, reason_of_refusal(error)) from error
 
     @classmethod
     def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:
@@ -145,9 +150,11 @@ class ConvertAssets(MakeAssets):
                 CopyAssets.resume(output, path, advance)
             return
         form = source_format(output.source)
-        if not os.path.lexists(path):
-            require_room(os.path.dirname(path), output.source, form, cls.makes)
-        cls.convert(compose_job(output, path), form, advance)
+        job = compose_job(output, path)
+        with require_unchanged(job.sources, path), source_trouble_told():
+            if not os.path.lexists(path):
+                require_room(os.path.dirname(path), output.source, form, cls.makes)
+            cls.convert(job, form, advance)
 
     @classmethod
     def matches(cls, output: Output, path: str) -> bool:
