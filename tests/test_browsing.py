@@ -10,7 +10,7 @@ from tiny_images import write_tiny_image
 
 from spimpack_tasks.editing import browsing
 from spimpack_tasks.editing.browsing import Kind, list_folder
-from spimpack_tasks.editing.roots import OutsideRootsError, is_within
+from spimpack_tasks.files.roots import OutsideRootsError, is_within
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -31,9 +32,12 @@ from spimpack_tasks.editing.participants import (
     set_participant_cells,
     unused_participants,
 )
-from spimpack_tasks.errors import ConflictError, SpimpackError
+from spimpack_tasks.errors import ConflictError, ExitCode, SpimpackError
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.running.preview import preview
+from spimpack_tasks.running.process import PackagingRun
+from spimpack_tasks.running.request import RunRequest
 from spimpack_tasks.schemas import load_schema
 
 MANIFEST = """\
@@ -211,6 +215,67 @@ def test_nothing_outside_the_roots_is_opened_or_begun(space, way, make):
     (space.root / "link").symlink_to(space.root.parent / "other")
     with pytest.raises(SpimpackError, match="outside the folders"):
         make(str(OUTSIDE[way](space.root)), (str(space.root),))
+
+
+SOURCES_OUTSIDE = {
+    "a file": "../secret.ims",
+    "nothing": "../nothing.ims",
+    "an absolute path": lambda root: str(root.parent / "secret.ims"),
+    "a folder": "/",
+    "a link": lambda root: link_to(root / "raw" / "link.ims", root.parent / "secret.ims"),
+    "a link to nothing": lambda root: link_to(root / "raw" / "a2.ims", root.parent / "gone.ims"),
+    "in a linked folder": lambda root: f"{link_to(root / 'up', root.parent)}/secret.ims",
+    "back by a link": lambda root: f"{link_to(root / 'up', root.parent)}/{root.name}/raw/a.ims",
+    "home": "~/a.ims",
+}
+
+
+def link_to(path, target):
+    path.symlink_to(target)
+    return str(path.relative_to(path.parent.parent) if path.parent.name == "raw" else path.name)
+
+
+@pytest.mark.parametrize("way", SOURCES_OUTSIDE)
+def test_f12_of_a_source_outside_the_roots_nothing_is_told(tmp_path, way):
+    """What is there, and what its header says, is answered in the same words."""
+    (tmp_path / "root").mkdir()
+    space = small_workspace(tmp_path / "root")
+    space.write()
+    (tmp_path / "secret.ims").write_bytes((space.root / "raw" / "a.ims").read_bytes())
+    given = SOURCES_OUTSIDE[way]
+    path = given if isinstance(given, str) else given(space.root)
+    space.rows[0] |= {"spim_path": path, "PixelSize": "", "PixelSizeUnits": ""}
+    space.write()
+    desk = open_desk(str(space.manifest), (str(space.root),))
+    told = [p for p in desk.check().report.sorted() if p.place.line == 2]
+    assert {p.code for p in told} == {"source.outside-roots"}
+    whole = os.path.join(space.root, os.path.expanduser(path))
+    assert [p.message for p in told] == [f"{whole!r} is outside the folders that may be used here"]
+    options = Options(str(space.manifest), str(space.out), roots=(str(space.root),))
+    assert "source.outside-roots" in {p.code for p in preview(options).report.errors}
+
+
+def test_f12_a_run_that_a_page_starts_has_the_same_roots(tmp_path):
+    (tmp_path / "root").mkdir()
+    space = small_workspace(tmp_path / "root")
+    (tmp_path / "secret.ims").write_bytes((space.root / "raw" / "a.ims").read_bytes())
+    space.rows[0]["spim_path"] = "../secret.ims"
+    space.write()
+    options = Options(str(space.manifest), str(space.out), roots=(str(space.root),))
+    run = PackagingRun(RunRequest(options))
+    deadline = time.monotonic() + 60
+    while run.is_going_on and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert run.exit_code == ExitCode.BAD_INPUT
+    assert not space.out.exists()
+
+
+def test_f12_inside_the_roots_nothing_changes(tmp_path):
+    space = small_workspace(tmp_path)
+    space.write()
+    for roots in [(str(tmp_path),), (str(tmp_path.parent), "/nowhere")]:
+        desk = open_desk(str(space.manifest), roots)
+        assert desk.check().report.errors == []
 
 
 @pytest.mark.parametrize("way", ["a link", "dots in the manifest", "an absolute path"])

@@ -30,6 +30,7 @@ WITHOUT_CASE = {
     "conflict.edited",  # test_desk.py
     "output.room",  # test_ome_zarr_backend.py
     "output.unwritable",  # root writes anywhere
+    "source.outside-roots",  # test_desk.py
     "yaml.size",  # takes seconds
 }
 

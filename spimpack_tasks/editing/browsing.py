@@ -1,4 +1,4 @@
-"""Looks into folders, but never outside of the roots that a user may see (see `editing.roots`)."""
+"""Looks into folders, but never outside of the roots that a user may see (see `files.roots`)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.editing.roots import check_within, is_within, normal, steps_between
 from spimpack_tasks.errors import printable
+from spimpack_tasks.files.roots import check_within, is_within, normal, steps_between
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.readers.formats import format_of, format_of_source
 from spimpack_tasks.readers.plane_names import differ_in_numbers, is_plane

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.editing.mapping import cells_of
-from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
+from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.tsv_edit import TsvText
 from spimpack_tasks.files.yaml_edit import set_value
 from spimpack_tasks.files.yaml_marks import load_yaml
@@ -206,7 +206,7 @@ class Desk:
 
     def check(self) -> Draft:
         """Return what the files come to as they have become, with all problems."""
-        options = Options(self.manifest, "", writes=False)
+        options = Options(self.manifest, "", roots=self.roots, writes=False)
         return draft_of(options, self.files.edited, self.headers)
 
     def changes(self) -> list[FileChange]:

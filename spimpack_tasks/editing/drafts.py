@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.editing.desk import Desk
 from spimpack_tasks.editing.files import OpenFiles
-from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.files.atomic import write_atomically
+from spimpack_tasks.files.roots import check_within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.atomic import replace_together
 from spimpack_tasks.files.locks import hold_folders
+from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.packaging.load import shown
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+from spimpack_tasks.files.roots import is_within
 from spimpack_tasks.model.entities import ENTITIES, SUFFIX, stem
 from spimpack_tasks.model.plan import Asset
 from spimpack_tasks.packaging.cells import CellReader
@@ -59,6 +60,10 @@ class RowReader(CellReader):
     def __init__(self, folder: str, report: Report) -> None:
         super().__init__(report)
         self.folder = folder
+        self.roots: tuple[str, ...] = ()
+        """Folders outside of which nothing is looked at; none where there is no such limit."""
+        self.known_directories: dict[str, bool] = {}
+        """Whether a directory lies in the roots."""
         self.real_directories: dict[str, str] = {}
         self.looked_for: list[str] = []
         """Absolute path of each source and of what else it lies in, links not resolved."""
@@ -88,6 +93,11 @@ class RowReader(CellReader):
         if not text:
             return None
         whole = source_path(self.folder, text)
+        if self.roots and not self._is_in_roots(whole):
+            message = f"{whole!r} is outside the folders that may be used here"
+            hint = "start spimpack ui with --root for its folder as well"
+            self.add(record, self.path_column, "source.outside-roots", message, hint)
+            return None
         try:
             return self._examine(record, whole)
         except SourceRefusedError as refused:
@@ -119,6 +129,14 @@ class RowReader(CellReader):
             self.looked_for.append(whole)
             return examine_source(self._real(whole), whole, self.formats)
         return None
+
+    def _is_in_roots(self, path: str) -> bool:
+        """Tell whether a path lies in the roots, looking at each directory only once."""
+        head, name = os.path.split(path.rstrip("/"))
+        if head not in self.known_directories:
+            self.known_directories[head] = is_within(head, self.roots)
+        is_plain = name not in {"", ".", ".."} and not os.path.islink(path.rstrip("/"))
+        return self.known_directories[head] and (is_plain or is_within(path, self.roots))
 
     def _real(self, path: str) -> str:
         """Resolve links as `os.path.realpath` does, but each directory only once."""

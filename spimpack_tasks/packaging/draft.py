@@ -268,7 +268,7 @@ def _make_draft(
         return Draft(options, refused_id(report), report)
     inputs = load_inputs(options.manifest, report, edited)
     headers = headers or Headers(Store(options.output_dir))
-    placed = _read_assets(inputs, headers, report)
+    placed = _read_assets(inputs, headers, report, options.roots)
     facts = Facts(options, inputs, _as_packaged(placed, options.backend))
     for rule in RULES:
         report.extend(rule(facts))
@@ -290,7 +290,9 @@ def is_refused(plan_id: str) -> bool:
     return plan_id.startswith("refused-")
 
 
-def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[PlacedAsset]:
+def _read_assets(
+    inputs: Inputs, headers: Headers, report: Report, roots: tuple[str, ...]
+) -> list[PlacedAsset]:
     required = inputs.description.get("RequiredMicroscopyFields", [])
     names = (
         [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
@@ -301,10 +303,12 @@ def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[Place
         defaults = read_defaults(part.document, report)
         sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
         reader = AssetReader(part.folder, sidecars, report)
+        reader.roots = roots
         images += _read_rows(part.records, reader)
         inputs.sources += reader.looked_for
     for part in inputs.parts:
         photo_reader = PhotoReader(part.folder, (image.asset for image in images), report)
+        photo_reader.roots = roots
         photos += _read_rows(part.photos, photo_reader)
         inputs.sources += photo_reader.looked_for
     return [*images, *photos]

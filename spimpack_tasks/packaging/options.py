@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from spimpack_tasks.files.roots import roots_of_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +23,7 @@ class Options:
     """Remove what another manifest made, and last copies of data that are no longer wanted."""
     strict: bool = False
     """Treat warnings as errors."""
+    roots: tuple[str, ...] = field(default_factory=roots_of_environment)
+    """Folders outside of which no source is looked at; none where there is no such limit."""
     writes: bool = True
     """Whether anything is to be written; checking alone needs no output directory."""

@@ -56,4 +56,5 @@ def seal_dataset(draft: Draft, outputs: list[str], trace: str) -> None:
 
 
 def _request(options: Options) -> list[Any]:
-    return [asdict(options), headers.VERSION, writer_versions(options.backend)]
+    asked = asdict(options) | {"roots": list(options.roots)}  # as JSON gives it back
+    return [asked, headers.VERSION, writer_versions(options.backend)]

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
+from spimpack_tasks.files.roots import VARIABLE
 from spimpack_tasks.running import leash
 from spimpack_tasks.state.runs import find_log, read_new_tasks
 from spimpack_tasks.state.store import Store
@@ -82,6 +83,8 @@ class PackagingRun:
     def _start(self, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
         told, tell = os.pipe()
         kept = {name: text for name, text in environment.items() if name != TOKEN_VARIABLE}
+        roots = self.request.options.roots
+        kept |= {VARIABLE: os.pathsep.join(roots)} if roots else {}
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell, and arguments that were checked
                 [sys.executable, "-I", leash.__file__, str(tell), *self.request.command()],

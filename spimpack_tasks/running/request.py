@@ -27,6 +27,7 @@ class RunRequest:
             "--relative-symlinks": options.relative_symlinks,
             "--keep-source-links": options.keep_source_links,
             "--overwrite": options.overwrite,
+            "--replace": options.replace,
             "--strict": options.strict,
             "--bids-validator": self.validates,
         }

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from spimpack_tasks.editing.browsing import Kind, list_folder
-from spimpack_tasks.editing.roots import is_within
 from spimpack_tasks.errors import SpimpackError, count_of
+from spimpack_tasks.files.roots import is_within
 from spimpack_tasks.readers.formats import format_of
 from spimpack_tasks.ui.words import plain
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from spimpack_tasks.editing.orienting import cells_for, first_code, first_stains
-from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.model.orientation import (
     CANONICAL,
     OPPOSITES,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.editing.roots import check_within
 from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.registry import BACKENDS, load_backend
@@ -130,12 +130,18 @@ def _show_switches() -> None:
         st.toggle("Links to originals", key="run-sources", disabled=not backend.makes)
         st.toggle("Validate afterwards", key="run-validates", disabled=bool(missing))
         overwrites = st.toggle("Overwrite what stands in the way", key="run-overwrite")
+        replaces = st.toggle("Remove other images", key="run-replace")
     if missing:
         st.caption(plain(missing))
     if overwrites:
         st.caption(
             ":material/warning: Files that you made or changed are lost where an output belongs at "
             "their place. Sources are never touched."
+        )
+    if replaces:
+        st.caption(
+            ":material/warning: Images that another manifest made, or whose sources are gone, are "
+            "removed where the tables no longer have them."
         )
 
 
@@ -159,6 +165,8 @@ def _request(desk: Desk) -> RunRequest:
         relative_symlinks=state["run-relative"] and backend.makes_symlinks,
         keep_source_links=state["run-sources"] and bool(backend.makes),
         overwrite=state["run-overwrite"],
+        replace=state["run-replace"],
+        roots=desk.roots,
     )
     request = RunRequest(options, state["run-workers"], state["run-validates"])
     with st.expander("The same on the command line", icon=":material/terminal:"):
@@ -207,6 +215,7 @@ def _first(desk: Desk) -> dict[str, object]:
         "run-relative": request.options.relative_symlinks,
         "run-sources": request.options.keep_source_links,
         "run-overwrite": request.options.overwrite,
+        "run-replace": request.options.replace,
         "run-validates": request.validates,
     }
 

@@ -15,8 +15,8 @@ from spimpack_tasks.editing.images import (
     row_for,
 )
 from spimpack_tasks.editing.inline import move_inline_rows
-from spimpack_tasks.editing.roots import is_within
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.files.roots import is_within
 from spimpack_tasks.files.tsv_edit import cells_by_column
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
 from spimpack_tasks.packaging.cells import split_names

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
+VARIABLE = "SPIMPACK_ROOTS"
+"""The variable of the environment that holds the roots of a run that the web UI starts."""
+
+
+def roots_of_environment() -> tuple[str, ...]:
+    """Return the roots that the environment sets, none where everything may be read."""
+    return tuple(root for root in os.environ.get(VARIABLE, "").split(os.pathsep) if root)
+
+
 class OutsideRootsError(SpimpackError):
     """A path is not below the folders that may be used here."""
 
