@@ -17,8 +17,10 @@ _KEY_SIZE = re.compile(r"\A[A-Z0-9_]+(?:-[a-zA-Z][^-]*)*?-s(\d+)(?:-[a-zA-Z][^-]
 _ANNEX_POINTER = b"/annex/objects/"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
-LONGEST_POINTER = 1024
-"""Bytes; those of Git LFS are shorter by its specification."""
+POINTERS = (_ANNEX_POINTER, _LFS_POINTER)
+"""What a file begins with that stands for content which is not here."""
+LONGEST_POINTER = 32 * 2**10
+"""Bytes; git-annex never writes a longer one, and those of Git LFS are below 1,024."""
 
 
 def is_annexed(path: str) -> bool:

@@ -21,6 +21,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.annex import LONGEST_POINTER, POINTERS
 from spimpack_tasks.files.outside import REMEDY, is_allowed, is_within
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ MOST_LINKS = 16
 """Stores that a link may lead through."""
 _SHOWN = 100
 """Characters of the text of a link that a message has."""
-LONGEST_POINTER = 32 * 2**10
-"""Bytes; git-annex never writes a longer one."""
-_POINTERS = (b"/annex/objects/", b"version https://git-lfs.github.com/spec/")
-"""What a file begins with that stands for content which was not fetched (git-annex, Git LFS)."""
 _FETCH = "get its content, such as by `datalad get` or `git lfs pull`"
 
 
@@ -175,9 +172,9 @@ class StoreFiles:
         """Refuse a file that only stands for what was not fetched."""
         if os.fstat(file.fileno()).st_size > LONGEST_POINTER:
             return
-        start = file.read(max(map(len, _POINTERS)))
+        start = file.read(max(map(len, POINTERS)))
         file.seek(0)
-        if start.startswith(_POINTERS):
+        if start.startswith(POINTERS):
             what = f"only stands for its content, which is not there; {_FETCH}"
             raise _error(errno.ENOENT, name, what)
 

@@ -11,7 +11,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from spimpack_tasks.files.annex import LONGEST_POINTER, content_command
+from spimpack_tasks.files.annex import LONGEST_POINTER, POINTERS, content_command
 from spimpack_tasks.readers.plane_names import (
     UnclearPlanesError,
     list_planes,
@@ -260,7 +260,7 @@ def _refuse_pointer(path: str) -> None:
     """Refuse a short text that stands for a file whose content is elsewhere."""
     try:
         with open(path, "rb") as file:
-            beginning = file.read(LONGEST_POINTER)
+            beginning = file.read(max(map(len, POINTERS)))
     except OSError as error:
         raise _unreadable(path, error) from error
     command = content_command(path, beginning)
