@@ -28,7 +28,7 @@ from spimpack_tasks.readers.base import HeaderError, read_header
 from spimpack_tasks.sources import tiff as tiff_source
 from spimpack_tasks.sources.base import open_levels
 from spimpack_tasks.sources.ome_tiff import find_ome_planes
-from spimpack_tasks.transcoding.alone import convert_alone
+from spimpack_tasks.transcoding.alone import ConversionRefusedError, convert_alone
 from spimpack_tasks.transcoding.compare import compare_with_source
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.request import Request
@@ -363,7 +363,7 @@ def test_what_is_not_whole_is_refused(
     with pytest.raises(UNCONVERTIBLE, match=says), open_planes(str(path)):
         pass
     target = tmp_path / "made.ome.zarr"
-    with pytest.raises(OSError, match=says):
+    with pytest.raises(ConversionRefusedError, match=says):
         convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     assert not target.exists()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree as ET
 
 from spimpack_tasks.readers.base import HeaderError, load_library, reading
@@ -33,9 +33,10 @@ def open_ome_tiff(path: str) -> Iterator[Planes]:
     HeaderError
         They cannot be found in this way.
     """
-    with reading(path):
-        reader = _Reader(path)
+    reader = _Reader(path)
     try:
+        with reading(path):
+            reader.find_planes()
         yield reader.planes()
     finally:
         reader.close()
@@ -61,6 +62,12 @@ class _Reader:
     def __init__(self, path: str) -> None:
         self.path = path
         self._open_path, self._file = "", None
+        self._stream: BinaryIO | None = None
+        self.uuid: str | None = None
+
+    def find_planes(self) -> None:
+        """Find where each plane is."""
+        path = self.path
         root = self._parse(path)
         self.uuid = root.get("UUID")
         only = root.find("{*}BinaryOnly")
@@ -121,7 +128,9 @@ class _Reader:
     def _open(self, path: str) -> Any:
         if path != self._open_path:
             self.close()
-            self._file, self._open_path = load_library("tifffile").TiffFile(path), path
+            # Given a path, tifffile leaves the file open where it cannot read it.
+            self._stream = open(path, "rb")
+            self._file, self._open_path = load_library("tifffile").TiffFile(self._stream), path
         return self._file
 
     def _page(self, path: str, number: int) -> Any:
@@ -129,9 +138,9 @@ class _Reader:
 
     def close(self) -> None:
         """Close the file that is open."""
-        if self._file is not None:
-            self._file.close()
-        self._open_path, self._file = "", None
+        if self._stream is not None:
+            self._stream.close()
+        self._open_path, self._file, self._stream = "", None, None
 
     def planes(self) -> Planes:
         """Return the image."""
