@@ -129,7 +129,7 @@ class _Reader:
         if path != self._open_path:
             self.close()
             # Given a path, tifffile leaves the file open where it cannot read it.
-            self._stream = open(path, "rb")
+            self._stream = open(path, "rb")  # noqa: SIM115 - `close` does
             self._file, self._open_path = load_library("tifffile").TiffFile(self._stream), path
         return self._file
 
