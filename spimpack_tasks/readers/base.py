@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from spimpack_tasks.errors import MissingExtraError, SpimpackError
+from spimpack_tasks.files.limits import LARGEST_IMAGE, REMEDY, allowed, as_size
 from spimpack_tasks.readers.formats import FORMATS, SourceRefusedError, format_of
 
 if TYPE_CHECKING:
@@ -160,7 +161,20 @@ def read_header(path: str, form: SourceFormat | str) -> Header:
     """
     reader = _load_reader(_name_of(form))
     with reading(path):
-        return reader(path)
+        header = reader(path)
+        _check_sizes(path, header)
+        return header
+
+
+def _check_sizes(path: str, header: Header) -> None:
+    """Refuse an image that is larger than any is."""
+    most = allowed(LARGEST_IMAGE)
+    for shape in header.shapes:
+        size = math.prod(shape) * header.itemsize
+        if size > most:
+            shown = " x ".join(map(str, shape))
+            what = f"has a level of {shown} voxels, which are {as_size(size)}; at the most "
+            raise HeaderError(path, f"{what}{as_size(most)} are read", REMEDY)
 
 
 @contextmanager
