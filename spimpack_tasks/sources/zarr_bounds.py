@@ -116,7 +116,15 @@ def bound_metadata(content: bytes) -> tuple[bytes, int | None]:
     codecs = data.get("codecs")
     if isinstance(codecs, list):
         data["codecs"] = _bind_v3(codecs, shape)
-    return json.dumps(data).encode(), max(2 * size, _SLACK) + 16 * MOST_CHUNKS_OF_SHARD
+    return json.dumps(data).encode(), 2 * size + _SLACK + _size_of_index(codecs, shape)
+
+
+def _size_of_index(codecs: object, shape: list[int]) -> int:
+    """Return the bytes of the index of a shard, nothing where chunks are not in shards."""
+    for codec in codecs if isinstance(codecs, list) else ():
+        if isinstance(codec, dict) and codec.get("name") == "sharding_indexed":
+            return 16 * _count_chunks(codec["configuration"], shape)
+    return 0
 
 
 def _grid_of(data: dict[str, Any]) -> list[int]:
@@ -165,19 +173,24 @@ def _bind_v3(codecs: list[Any], shape: list[int]) -> list[Any]:
 
 
 def _bind_shards(settings: dict[str, Any], shape: list[int]) -> dict[str, Any]:
-    inner = settings.get("chunk_shape")
-    if not isinstance(inner, list) or not all(type(n) is int and n > 0 for n in inner):
-        message = f"its shards have chunks of the shape {str(inner)[:100]}"
-        raise ValueError(message)
-    count = math.prod(-(-n // size) for n, size in zip(shape, inner, strict=True))
+    count = _count_chunks(settings, shape)
     if count > allowed(MOST_CHUNKS_OF_SHARD):
         message = f"a shard has {count:,} chunks, more than {allowed(MOST_CHUNKS_OF_SHARD):,}"
         raise ValueError(f"{message}; {REMEDY}")
     bound = dict(settings)
     for key in ("codecs", "index_codecs"):
         if isinstance(settings.get(key), list):
-            bound[key] = _bind_v3(settings[key], inner)
+            bound[key] = _bind_v3(settings[key], settings["chunk_shape"])
     return bound
+
+
+def _count_chunks(settings: dict[str, Any], shape: list[int]) -> int:
+    """Return how many chunks a shard of a shape has."""
+    inner = settings.get("chunk_shape")
+    if not isinstance(inner, list) or not all(type(n) is int and n > 0 for n in inner):
+        message = f"its shards have chunks of the shape {str(inner)[:100]}"
+        raise ValueError(message)
+    return math.prod(-(-n // size) for n, size in zip(shape, inner, strict=True))
 
 
 def too_long(key: str, most: int) -> OSError:

@@ -191,7 +191,7 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
         The file cannot be read, or is damaged: level, channel and chunk are named.
     """
     with source_trouble_told(), ImarisChunks(job.source) as chunks:
-        codec = choose_codec(job.request.codec, chunks.dtype.itemsize)
+        codec = choose_codec(job, chunks.dtype.itemsize)
         image = _describe(chunks, job)
 
         def encode(level: int, place: Shape) -> Parts | None:
