@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import re
-import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from spimpack_tasks.errors import MissingExtraError, SpimpackError
 from spimpack_tasks.files.limits import LARGEST_IMAGE, REMEDY, allowed, as_size
+from spimpack_tasks.files.regular import open_descriptor
 from spimpack_tasks.readers.formats import FORMATS, SourceRefusedError, format_of
 
 if TYPE_CHECKING:
@@ -240,15 +240,8 @@ def open_for_reading(path: str) -> tuple[int, int]:
     OSError
         The system's reason.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except ValueError as error:  # a name that no file can have
-        raise OSError(None, str(error)) from error
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode):
-        return descriptor, status.st_size
-    os.close(descriptor)
-    raise OSError(None, "is not a regular file")
+    descriptor, status = open_descriptor(path)
+    return descriptor, status.st_size
 
 
 def read_start(path: str, most: int) -> bytes:

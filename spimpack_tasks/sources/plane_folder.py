@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.readers.base import HeaderError, check_regular, load_library
 from spimpack_tasks.readers.plane_files import inspect_plane
 from spimpack_tasks.readers.plane_folder import find_planes
@@ -100,7 +101,7 @@ def _decode(path: str, page: Page) -> Any:
     is_png = path.lower().endswith(".png")
     decode = codecs.png_decode if is_png else codecs.jpeg2k_decode
     most = page.height * page.width * load_library("numpy").dtype(page.dtype).itemsize
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         data = file.read(2 * most + _LONGEST_HEADER)
     check_picture(data, size_of_png if is_png else size_of_jpeg_2000, most)
     return decode(data)

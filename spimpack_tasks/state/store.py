@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import SpimpackError, SupersededError
 from spimpack_tasks.files.atomic import discard, write_atomically, write_new
 from spimpack_tasks.files.json_files import read_json
+from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Output, Plan, Step, bucket_of
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Store:
     def current_plan_id(self) -> str:
         """Return the identity of the current plan, empty where there is none."""
         try:
-            with open(self.path("current"), encoding="ascii") as file:
+            with open_regular_text(self.path("current"), "ascii") as file:
                 return file.read().strip()
         except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
             return ""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from glob import escape, iglob
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from spimpack_tasks.files.regular import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -224,7 +226,7 @@ def _has_bare_blosc(path: str) -> bool:
 
 
 def _begins_bare(path: str) -> bool:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         head = file.read(_BLOSC_HEAD)
         if len(head) < _BLOSC_HEAD:
             return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.regular import open_descriptor
 from spimpack_tasks.readers.base import HeaderError, load_library
 from spimpack_tasks.readers.imaris import ImarisFile
 from spimpack_tasks.sources.base import check_block
@@ -60,7 +61,7 @@ class ImarisChunks:
         with ExitStack() as stack:
             self._file = stack.enter_context(ImarisFile(path))
             self.header: Header = self._file.header
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._descriptor = open_descriptor(path)[0]
             stack.callback(os.close, self._descriptor)
             times, channels = self.header.shapes[0][:2]
             self._stored = {
