@@ -18,8 +18,8 @@ import imagecodecs
 import nibabel
 import numpy as np
 import tifffile
-from numcodecs import LZ4, Blosc, Zstd
-from plane_sources import compose_voxels, write_folder, write_imaris, write_tif, write_zarr
+from numcodecs import LZ4, Blosc
+from plane_sources import compose_voxels, write_folder, write_imaris, write_tif
 from zarr_layouts import write_store
 
 BIG = 2 * 2**30
@@ -65,20 +65,30 @@ CHUNKS = {
 def zarr_v2(path: Path, codec: str) -> Path:
     """Write a store of Zarr v2, one of whose chunks is a bomb."""
     write_store(path, "v2")
-    change(path / "0/.zarray", lambda told: told.update(compressor={"id": codec.split("-")[0]}))
+    change(
+        path / "0/.zarray",
+        lambda told: told.update(compressor={"id": codec.split("-", maxsplit=1)[0]}),
+    )
     for chunk in (path / "0").rglob("*"):
         if chunk.is_file() and not chunk.name.startswith("."):
             chunk.write_bytes(bomb(codec))
     return path
 
 
-def zarr_v3(path: Path, codec: str, *, sharded: bool = False) -> Path:
+def zarr_v3(path: Path, codec: str, *, sharded: bool = False, data: bytes = b"") -> Path:
+    """Write a store of Zarr v3 of bombs."""
     write_store(path, "v3-sharded" if sharded else "v3")
-    name = codec.split("-")[0]
+    name = codec.split("-", maxsplit=1)[0]
     settings = {
         "gzip": {"level": 1},
         "zstd": {"level": 1, "checksum": False},
-        "blosc": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "typesize": 2, "blocksize": 0},
+        "blosc": {
+            "cname": "zstd",
+            "clevel": 1,
+            "shuffle": "shuffle",
+            "typesize": 2,
+            "blocksize": 0,
+        },
     }
     packed = {"name": name if name in settings else f"numcodecs.{name}"}
     packed["configuration"] = settings.get(name, {})
@@ -89,7 +99,7 @@ def zarr_v3(path: Path, codec: str, *, sharded: bool = False) -> Path:
         owner["codecs"] = codecs
 
     change(path / "0/zarr.json", alter)
-    data = bomb(codec)
+    data = data or bomb(codec)
     for chunk in (path / "0/c").rglob("*"):
         if chunk.is_file():
             chunk.write_bytes(shard_of(data) if sharded else data)
@@ -181,10 +191,10 @@ def long_rows_gz(path: Path) -> Path:
     return path
 
 
-def tiff(path: Path, compression: str, data: bytes, side: int = 64, told: int | None = None) -> Path:
+def tiff(path: Path, compression: str, data: bytes, told: int | None = None) -> Path:
     """Write a TIFF of one tile, and exchange what is in it."""
-    tile = np.zeros((side, side), "u1")
-    tifffile.imwrite(path, tile, tile=(side, side), compression=compression, metadata=None)
+    tile = np.zeros((64, 64), "u1")
+    tifffile.imwrite(path, tile, tile=(64, 64), compression=compression, metadata=None)
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
         place = {tag: page.tags[tag].valueoffset for tag in (256, 257, 322, 323, 324, 325)}
@@ -194,8 +204,9 @@ def tiff(path: Path, compression: str, data: bytes, side: int = 64, told: int | 
     if told is not None:
         values |= dict.fromkeys((256, 257, 322, 323), told)
     for tag, value in values.items():
-        struct.pack_into("<H" if codes[tag] == 3 else "<I" if codes[tag] == 4 else "<Q",
-                         raw, place[tag], value)
+        struct.pack_into(
+            "<H" if codes[tag] == 3 else "<I" if codes[tag] == 4 else "<Q", raw, place[tag], value
+        )
     path.write_bytes(raw + data)
     return path
 
@@ -233,6 +244,11 @@ def planes(path: Path, name: str, data: bytes, other: str = "p_{z:03}.tif") -> P
     for number in range(2):
         (path / name.format(number)).write_bytes(data)
     return path
+
+
+def jpegs(path: Path) -> Path:
+    one = tiff(path.with_suffix(".tif"), "jpeg", large_jpeg())
+    return planes(path, "p_{}.tif", one.read_bytes())
 
 
 def archive(path: Path, method: int, name: str = ".zattrs") -> Path:
@@ -293,7 +309,6 @@ def blosc_in_imaris(path: Path) -> Path:
 
 
 SHUFFLED = {"shuffle": True, "compression": "gzip"}
-SIDE = 2**25
 BOMBS = {
     **{f"v2-{name}.ome.zarr": lambda p, n=name: zarr_v2(p, n) for name in CHUNKS},
     **{f"v3-{name}.ome.zarr": lambda p, n=name: zarr_v3(p, n) for name in CHUNKS},
@@ -335,7 +350,9 @@ BOMBS = {
     "png": lambda p: planes(p, "p_{}.png", png(2**15, 2**15)),
     "large-png": lambda p: planes(p, "p_{}.png", png(2**17, 2**17)),
     "jp2": lambda p: planes(p, "p_{}.jp2", large_jpeg_2000()),
-    "jpegs": lambda p: planes(p, "p_{}.tif", tiff(p.with_suffix(".t"), "jpeg", large_jpeg()).read_bytes()),
+    "jpegs": lambda p: planes(
+        p, "p_{}.tif", tiff(p.with_suffix(".t"), "jpeg", large_jpeg()).read_bytes()
+    ),
     "attribute.ome.tif": lambda p: ome_tiff(p, ome(more=f'<A B="{"x" * 100 * 2**20}"/>')),
     "nested.ome.tif": lambda p: ome_tiff(p, ome(more="<a>" * 10**7)),
     "long.ome.tif": lambda p: ome_tiff(p, ome(more="<a/>" * (18 * 2**20))),

@@ -45,6 +45,8 @@ _STEPS = {step.value: step for step in Step}
 _values = attrgetter(*(field.name for field in fields(Output)))
 
 
+_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 _FOR_GIT = {
     ".gitignore": "/locks/\n/runs/\n/seal\n/tmp/\n/unfinished/\n/verify\n/verify-pixels\n",
     ".gitattributes": "* annex.largefiles=nothing\n",
@@ -110,7 +112,7 @@ class Store:
             os.close(descriptor)
 
     def _open_lock(self, name: str) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             return os.open(self.path("locks", name), flags, 0o666)
         except FileNotFoundError:
@@ -131,7 +133,12 @@ class Store:
         return False
 
     def _is_held(self, name: str) -> bool:
-        descriptor = os.open(self.path("locks", name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(self.path("locks", name), _LOOK)
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link or a socket, nobody's lock
+                return False
+            raise
         try:
             # A shared lock would not meet the shared ones of writers. On NFS, an exclusive one
             # needs a file that is open for writing (EBADF): there one cannot tell.
