@@ -19,7 +19,7 @@ from markdown_blocks import ROOT
 from plane_sources import read_metadata
 
 from spimpack_tasks.transcoding import stores
-from spimpack_tasks.transcoding.codecs import choose_codec
+from spimpack_tasks.transcoding.codecs import Gzip
 from spimpack_tasks.transcoding.convert import count_bytes, load_converter, read_provenance
 from spimpack_tasks.transcoding.imaris import ImarisChunks
 from spimpack_tasks.transcoding.request import NGFF, Job, Request
@@ -113,7 +113,7 @@ def test_the_chunks_of_a_large_file_are_found(tmp_path, monkeypatch):
 
     grid = (40, 50, 50)
     write_many_chunks(tmp_path / "a.ims", grid)
-    codec = choose_codec("gzip", 4)
+    codec = Gzip()
     with ImarisChunks(str(tmp_path / "a.ims")) as chunks:
         (level,) = chunks.levels
         assert level.grid == (1, 1, *grid)

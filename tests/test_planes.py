@@ -95,7 +95,7 @@ def convert_planes(source, path, codec="blosc", threads=2, advance=lambda _: Non
     request = Request(codec=codec, ngff=ngff, name="image")
     job = Job(str(source), str(path), request, "id", threads)
     with open_planes(job.source) as opened:
-        codec = choose_codec(codec, opened.dtype.itemsize)
+        codec = choose_codec(job, opened.dtype.itemsize)
         write_planes(job, describe(opened, job), opened, codec, advance)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.atomic import replace_together
 from spimpack_tasks.files.locks import hold_folders
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.packaging.load import shown
@@ -167,7 +168,7 @@ def read_bytes(path: str) -> bytes | None:
         if not stat.S_ISREG(os.stat(path).st_mode):
             message = f"{shown(path)} is not a regular file"
             raise SpimpackError(message)
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
     except FileNotFoundError:
         return None

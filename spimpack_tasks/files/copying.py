@@ -21,6 +21,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import sync_disk
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.files.trees import drop_strays, remake_tree, same_tree
 
@@ -53,7 +54,8 @@ def copy_file(source: str, path: str, advance: Advance) -> None:
     OSError
         The source cannot be read or changes meanwhile, or the copy cannot be written.
     """
-    with _opened(source, os.O_RDONLY) as reader, _opened(path, _WRITE) as writer:
+    with open_regular(source) as file, _opened(path, _WRITE) as writer:
+        reader = file.fileno()
         start = _sure_length(os.fstat(writer).st_size, os.fstat(reader).st_size)
         status = _copy(reader, writer, start, advance)
         os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -103,9 +105,9 @@ class _Settling:
         if is_copy(source, path):
             self.advance(os.stat(path).st_size)
             return
-        with _opened(source, os.O_RDONLY) as reader, _opened(path, _WRITE) as writer:
+        with open_regular(source) as file, _opened(path, _WRITE) as writer:
             # Who has begun the file may have read another version of it.
-            status = _copy(reader, writer, 0, self.advance)
+            status = _copy(file.fileno(), writer, 0, self.advance)
         self.times[path] = (status.st_atime_ns, status.st_mtime_ns)
         self.size += status.st_size
         if self.size >= STEP or len(self.times) >= _BATCH:

@@ -9,15 +9,14 @@ followed. So it can be had without this program, in the folder of the tree:
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING
 
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ class DigestLog:
 def _read_entries(path: str) -> Iterator[_Entry]:
     """Yield the entries that are in a log now, and none that are appended meanwhile."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             left = os.fstat(file.fileno()).st_size
             for line in file:
                 left -= len(line)
@@ -168,13 +167,9 @@ def sha256_of(path: str, on_read: Callable[[int], None] | None = None) -> str:
         The file cannot be read, or is a pipe or a device, at which one would wait for ever.
     """
     digest = sha256()
-    # Without O_NONBLOCK, opening a pipe waits for a writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", path)
+    with open_regular(path) as file:
         piece = memoryview(bytearray(_PIECE))
-        while count := file.readinto(piece):
+        while count := file.readinto(piece):  # type: ignore[attr-defined]
             digest.update(piece[:count])
             if on_read:
                 on_read(count)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from spimpack_tasks.files.regular import open_regular_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,7 +36,7 @@ def read_json(path: str, build: Callable[[Any], T], default: T) -> T:
         The file is there and cannot be read.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open_regular_text(path) as file:
             return build(json.load(file))
     except (FileNotFoundError, NotADirectoryError, *_DAMAGE):
         return default

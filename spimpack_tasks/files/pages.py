@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import printable
 from spimpack_tasks.files.atomic import discard, move_into_place
+from spimpack_tasks.files.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ def read_head(path: str) -> str:
     """Return how a regular file begins, empty where there is none, or where a link leads to it."""
     if os.path.islink(path) or not os.path.isfile(path):
         return ""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return file.read(_HEAD_BYTES).decode(errors="replace")
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+METADATA_FILES = frozenset((*METADATA, ".zmetadata"))
+"""Names of all files of a store that hold no voxels."""
 MOST_LINKS = 16
 """Stores that a link may lead through."""
 _SHOWN = 100

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem
+from spimpack_tasks.files.regular import open_regular
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
@@ -39,7 +40,7 @@ def read_text(path: str, *, name: str, blame: Place, limit: int, report: Report)
     problem = _why_unreadable(path, limit)
     if not problem:
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 raw = file.read()
             text = raw.decode("utf-8-sig")
             # UTF-16 without a byte order mark passes for UTF-8, with a NUL beside each letter.

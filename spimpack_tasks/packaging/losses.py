@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, count_of
+from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.packaging.load import shown
 from spimpack_tasks.readers.formats import stamp_text
@@ -85,7 +86,7 @@ def _exchanged_images(sweep: Sweep) -> Receipts:
 def _manifest_before(store: Store) -> str:
     """Return the path of the manifest that the dataset was last made from, empty if unknown."""
     try:
-        with open(store.path(MANIFEST_FILE), encoding="utf-8", errors="surrogateescape") as file:
+        with open_regular_text(store.path(MANIFEST_FILE), errors="surrogateescape") as file:
             return file.read().strip()
     except (FileNotFoundError, NotADirectoryError):
         return ""

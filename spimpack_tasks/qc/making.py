@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable, suggestion
 from spimpack_tasks.files.pages import read_head, write_page_at
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.model.orientation import ORIENTATION_CODES, normalise_orientation
 from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.qc.page import GENERATOR, QcPage, candidates_for, compose_page
@@ -78,7 +79,7 @@ def is_right(source: str, path: str, codes: tuple[str, ...]) -> bool:
     """
     if not stamp_text(source) or _told(path) != made_from(source, codes):
         return False
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(max(0, os.path.getsize(path) - len(_END)))
         return file.read() == _END
 

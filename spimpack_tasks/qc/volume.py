@@ -187,15 +187,12 @@ def _runs(level: Level, steps: tuple[int, int, int]) -> list[list[_Run]]:
 
 def _split(size: int, step: int, block: int) -> Iterator[_Run]:
     """Yield the runs of every `step`-th position, from the middle of the first step on."""
-    begin = min(step // 2, size - 1)
-    done = 0
-    for start in range(0, size, block):
-        first = max(begin, start + (begin - start) % step)
-        end = min(start + block, size)
-        if first < end:
-            count = -(-(end - first) // step)
-            yield _Run(slice(first, first + (count - 1) * step + 1), slice(done, done + count))
-            done += count
+    first, done = min(step // 2, size - 1), 0
+    while first < size:
+        end = min((first // block + 1) * block, size)
+        count = -(-(end - first) // step)
+        yield _Run(slice(first, first + (count - 1) * step + 1), slice(done, done + count))
+        first, done = first + count * step, done + count
 
 
 def _sample(level: Level, steps: tuple[int, int, int]) -> tuple[Voxels, int]:

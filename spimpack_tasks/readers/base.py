@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import re
-import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +18,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from spimpack_tasks.errors import MissingExtraError, SpimpackError
+from spimpack_tasks.files.limits import LARGEST_IMAGE, REMEDY, allowed, as_size
+from spimpack_tasks.files.regular import open_descriptor
 from spimpack_tasks.readers.formats import FORMATS, SourceRefusedError, format_of
 
 if TYPE_CHECKING:
@@ -160,7 +161,20 @@ def read_header(path: str, form: SourceFormat | str) -> Header:
     """
     reader = _load_reader(_name_of(form))
     with reading(path):
-        return reader(path)
+        header = reader(path)
+        _check_sizes(path, header)
+        return header
+
+
+def _check_sizes(path: str, header: Header) -> None:
+    """Refuse an image that is larger than any is."""
+    most = allowed(LARGEST_IMAGE)
+    for shape in header.shapes:
+        size = math.prod(shape) * header.itemsize
+        if size > most:
+            shown = " x ".join(map(str, shape))
+            what = f"has a level of {shown} voxels, which are {as_size(size)}; at the most "
+            raise HeaderError(path, f"{what}{as_size(most)} are read", REMEDY)
 
 
 @contextmanager
@@ -226,15 +240,8 @@ def open_for_reading(path: str) -> tuple[int, int]:
     OSError
         The system's reason.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except ValueError as error:  # a name that no file can have
-        raise OSError(None, str(error)) from error
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode):
-        return descriptor, status.st_size
-    os.close(descriptor)
-    raise OSError(None, "is not a regular file")
+    descriptor, status = open_descriptor(path)
+    return descriptor, status.st_size
 
 
 def read_start(path: str, most: int) -> bytes:

@@ -12,6 +12,7 @@ import stat
 from dataclasses import dataclass
 
 from spimpack_tasks.files.annex import LONGEST_POINTER, POINTERS, content_command
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.readers.plane_names import (
     UnclearPlanesError,
     list_planes,
@@ -259,7 +260,7 @@ def _examine_file(path: str, form: SourceFormat, status: os.stat_result) -> Sour
 def _refuse_pointer(path: str) -> None:
     """Refuse a short text that stands for a file whose content is elsewhere."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             beginning = file.read(max(map(len, POINTERS)))
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -272,7 +273,7 @@ def _refuse_pointer(path: str) -> None:
 def _read_magic(path: str, form: SourceFormat) -> bytes:
     """Return the first four bytes, if they are as the format has them."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             magic = file.read(4)
     except OSError as error:
         raise _unreadable(path, error) from error

@@ -37,6 +37,8 @@ _LONGEST_HEADER = 540
 _MAGIC = (b"n+1\0", b"n+2\0\r\n\x1a\n")
 """Of files that hold header and voxels; two-file NIfTI is no source format."""
 _GZIP = b"\x1f\x8b"
+_MOST_INFLATED = 1032
+"""Bytes that a byte of deflated data stands for, at the most (zlib's technical details)."""
 _DAMAGE = (ValueError, KeyError, TypeError, OverflowError, ArithmeticError)
 """What nibabel and numpy raise for values that a header cannot have."""
 
@@ -65,8 +67,8 @@ def read_header(path: str) -> Header:
     if start < kind[1]:
         raise HeaderError(path, f"has its voxels at byte {start}, in the midst of its header")
     end = start + math.prod(shape) * dtype.itemsize
-    if size is not None and size < end:
-        raise HeaderError(path, f"is cut off: it has {size} bytes, but needs {end}")
+    if size < end:
+        raise HeaderError(path, f"is cut off: it has {size} bytes at the most, but needs {end}")
     doubts = Doubts()
     return Header(
         axes=_AXES[: len(shape)],
@@ -79,8 +81,8 @@ def read_header(path: str) -> Header:
     )
 
 
-def _first_bytes(path: str) -> tuple[bytes, int | None]:
-    """Return what a header takes, and the file's size, which is `None` where it is compressed."""
+def _first_bytes(path: str) -> tuple[bytes, int]:
+    """Return what a header takes, and the size of the file, unpacked: that it has at the most."""
     try:
         descriptor, size = open_for_reading(path)
     except OSError as error:
@@ -92,7 +94,7 @@ def _first_bytes(path: str) -> tuple[bytes, int | None]:
                 return block, size
             file.seek(0)
             with gzip.open(file) as unpacked:
-                return unpacked.read(_LONGEST_HEADER), None
+                return unpacked.read(_LONGEST_HEADER), size * _MOST_INFLATED
         except (OSError, EOFError, zlib.error) as error:
             raise HeaderError(path, f"cannot be unpacked: {error}") from error
 

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from spimpack_tasks.files.limits import REMEDY, allowed
 from spimpack_tasks.readers.base import HeaderError
 from spimpack_tasks.readers.ome_xml import MOST_PLANES, FileOfPlanes
 
@@ -122,18 +123,25 @@ def locate_planes(
         What is said contradicts itself, or leads elsewhere.
     """
     total = math.prod(sizes.values())
-    if total > MOST_PLANES:
-        raise HeaderError(path, f"has OME-XML of {total} planes; the most is {MOST_PLANES}")
+    most = allowed(MOST_PLANES)
+    if total > most:
+        what = f"has OME-XML of {total:,} planes; at the most {most:,} are read"
+        raise HeaderError(path, what, REMEDY)
     paths = find_files(path, found, uuid)
     files = tuple(dict.fromkeys(paths.values()))
     absent = {file for file in files if not os.path.exists(file)}
+    numbers = {file: number for number, file in enumerate(files)}
     places: list[tuple[int, int] | None] = [None] * total
+    named = 0
     for piece in _list_pieces(path, found, paths, absent, count):
         first = _number_plane(path, piece.data, sizes)
         if first + piece.planes > total:
             last = first + piece.planes
             raise HeaderError(path, f"has OME-XML of {total} planes, but names {last}")
-        owner, directory = files.index(piece.file), _number(path, piece.data, "IFD", 0)
+        named += piece.planes
+        if named > most:
+            raise HeaderError(path, f"has OME-XML that names more than {most:,} planes", REMEDY)
+        owner, directory = numbers[piece.file], _number(path, piece.data, "IFD", 0)
         for number in range(piece.planes):
             place = (owner, directory + number)
             if places[first + number] not in {None, place}:

@@ -13,6 +13,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.limits import LARGEST_XML, REMEDY, allowed, as_size
 from spimpack_tasks.readers.base import (
     Header,
     HeaderError,
@@ -36,7 +37,6 @@ from spimpack_tasks.readers.quantities import (
 from spimpack_tasks.readers.tiff_directory import (
     DESCRIPTION,
     LENGTH,
-    LONGEST_TEXT,
     SAMPLES,
     SECOND_DESCRIPTION,
     SUB_IFDS,
@@ -220,8 +220,8 @@ def _read_xml_file(path: str, own: str, uuid: str, *, with_planes: bool) -> OmeX
     try:
         descriptor, size = open_for_reading(path)
         with open(descriptor, "rb") as file:
-            if size > LONGEST_TEXT:
-                raise HeaderError(path, f"has {size} bytes")
+            if size > allowed(LARGEST_XML):
+                raise HeaderError(path, f"is OME-XML of {as_size(size)}", REMEDY)
             chunks = iter(lambda: file.read(65536), b"")
             return _parse(path, chunks, own, uuid, with_planes=with_planes)
     except OSError as error:

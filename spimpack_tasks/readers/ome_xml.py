@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from xml.parsers import expat
 
+from spimpack_tasks.files.limits import LARGEST_ELEMENT, REMEDY, allowed, as_size
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -23,8 +25,10 @@ _MOST_ELEMENTS = 4096
 """Channels, objectives, instruments or files that are kept."""
 _DEEPEST = 5
 """Elements that lie in one another; none that is further in is of use."""
-MOST_PLANES = 2**22
-"""Elements `TiffData` that are kept; more are refused."""
+MOST_PLANES = 2**19
+"""Elements `TiffData` that are kept; more are refused. As many take some 300 MB."""
+_MOST_NESTED = 256
+"""Elements in one another, of whatever kind."""
 _LONGEST_TEXT = 64
 """Characters of a time or of a UUID."""
 
@@ -132,8 +136,11 @@ def parse_ome_xml(
         parser.EndElementHandler = listener.end
         parser.CharacterDataHandler = listener.characters
         parser.StartDoctypeDeclHandler = _refuse_doctype
+        given = 0
         for chunk in chunks:
             parser.Parse(chunk, False)  # noqa: FBT003 - takes no keyword
+            given += len(chunk)
+            _check_tag(given - parser.CurrentByteIndex)
         parser.Parse(b"", True)  # noqa: FBT003 - takes no keyword
     except OmeXmlError:
         raise
@@ -142,6 +149,14 @@ def parse_ome_xml(
     except ValueError as error:  # such as UTF-32, of which expat knows the name alone
         raise OmeXmlError("has characters of another encoding") from error
     return listener.found
+
+
+def _check_tag(size: int) -> None:
+    """Refuse a long tag that is not closed yet: with each piece expat begins anew at it."""
+    most = allowed(LARGEST_ELEMENT)
+    if size > most:
+        what = f"has a tag of more than {as_size(most)} with its attributes; {REMEDY}"
+        raise OmeXmlError(what)
 
 
 def _refuse_doctype(*_: object) -> None:
@@ -172,8 +187,10 @@ class _Listener:
             self.found.is_plain = tag == name
         elif len(self._paths) < _DEEPEST:
             self._paths.append(f"{self._paths[-1]}/{name}")
-        else:
+        elif len(self._paths) < _MOST_NESTED:
             self._paths.append("")
+        else:
+            raise OmeXmlError(f"has more than {_MOST_NESTED} elements in one another")
         self._take(self._paths[-1], attributes)
 
     def _take(self, path: str, attributes: Attributes) -> None:
@@ -246,8 +263,9 @@ class _Listener:
         if self._with_planes or len(image.files) < _MOST_ELEMENTS:
             image.files[self._file] = None
         if self._with_planes:
-            if len(image.tiff_data) >= MOST_PLANES:
-                raise OmeXmlError(f"names more than {MOST_PLANES} pieces of an image")
+            if len(image.tiff_data) >= allowed(MOST_PLANES):
+                what = f"names more than {allowed(MOST_PLANES):,} pieces of an image"
+                raise OmeXmlError(f"{what}; {REMEDY}")
             image.tiff_data.append(TiffData(self._tiff_data, self._file))
 
     def _end_image(self, image: Image) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spimpack_tasks.files.limits import LARGEST_METADATA, REMEDY, allowed, as_size
 from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.readers.base import (
@@ -33,8 +34,6 @@ from spimpack_tasks.readers.zarr_codecs import V2, find_strange_codec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_METADATA = 16 * 2**20
-"""Bytes of one metadata file; consolidated ones of a plate reach some MiB."""
 MOST_LEVELS = 64
 MOST_AXES = 16
 
@@ -60,15 +59,16 @@ class Store(NamedTuple):
     path: str
     """What messages name."""
     read: Callable[[str], bytes | None]
-    """Returns at most `LARGEST_METADATA` + 1 bytes of an entry, `None` where it is not there."""
+    """Returns an entry, `None` where it is not there; of a too large one, a byte too many."""
 
     def load(self, name: str) -> dict[str, Any] | None:
         """Return a JSON object, `None` where there is no such entry."""
         content = self.read(name)
         if content is None:
             return None
-        if len(content) > LARGEST_METADATA:
-            raise self.error(f"has a {name!r} of more than {LARGEST_METADATA // 2**20} MiB")
+        if len(content) > allowed(LARGEST_METADATA):
+            what = f"has a {name!r} of more than {as_size(allowed(LARGEST_METADATA))}"
+            raise self.error(what, REMEDY)
         try:
             data = json.loads(content.decode())
         except (ValueError, RecursionError):
@@ -104,7 +104,7 @@ def open_directory(path: str) -> Store:
         if file is None:
             return None
         with file:
-            return file.read(LARGEST_METADATA + 1)
+            return file.read(allowed(LARGEST_METADATA) + 1)
 
     return Store(path, read)
 

@@ -2,20 +2,30 @@
 
 Names are told apart by their numbers alone. If one of the numbers counts, it counts planes; if
 several do, the letters before them must say what they count: `Z`, `C` or `ch`, `T`. A number that
-is missing is an error. No file is opened here.
+is missing is an error, unless the numbers are no count but an order, as times are:
+`scan_20240101120000.tif`. That they are if even the smallest has 8 digits or more. No file is
+opened here.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from hashlib import blake2b
-from itertools import product
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ENDINGS = (".tif", ".tiff", ".png", ".jp2")
 
+_FIRST_STAMP = 10**7
+"""Planes and time points are counted below that; 8 digits are those of a date."""
+_MOST_NAMED = 5
 _NUMBER = re.compile("([0-9]+)")
 _COUNTED = {
     "t": re.compile(r"(?:.*[^a-z])?(?:t|time|timepoint)[ _-]*", re.DOTALL),
@@ -134,19 +144,40 @@ def _in_order(
     """Return names in order; every combination of numbers must be there."""
     seen = [sorted({place[axis] for place in by_place}) for axis in range(3)]
     # A channel between two others may never have been there; a plane or a time point was.
-    times, planes = (range(seen[axis][0], seen[axis][-1] + 1) for axis in (0, 2))
-    channels = seen[1]
-    lacking: list[str] = []
-    total = len(times) * len(channels) * len(planes) - len(by_place)
+    wanted = _counted(seen[0]), seen[1], _counted(seen[2])
+    total = math.prod(map(_length, wanted)) - len(by_place)
     if total:
-        wanted = (place for place in product(times, channels, planes) if place not in by_place)
-        for place, _ in zip(wanted, range(5), strict=False):
-            lacking.append(_name_like(parts, dict(zip("tcz", place, strict=True)), places))
+        lacking = [
+            _name_like(parts, dict(zip("tcz", place, strict=True)), places)
+            for place in islice((p for p in _combine(*wanted) if p not in by_place), _MOST_NAMED)
+        ]
         more = ", …" if total > len(lacking) else ""
         what = f"lacks {count_of(total, 'plane')}: {', '.join(lacking)}{more}"
-        raise UnclearPlanesError(what, "check that the folder is complete")
-    names = [by_place[place] for place in product(times, channels, planes)]
-    return names, (len(times), len(channels), len(planes))
+        hint = "check that the folder is complete"
+        if total > len(by_place):
+            hint += "; if the numbers are no count, number the planes without gaps"
+        raise UnclearPlanesError(what, hint)
+    names = [by_place[place] for place in _combine(*wanted)]
+    times, channels, planes = map(_length, wanted)
+    return names, (times, channels, planes)
+
+
+def _counted(numbers: list[int]) -> range | list[int]:
+    """Return all numbers from the first to the last, or these alone if they do not count."""
+    if numbers[0] >= _FIRST_STAMP:
+        return numbers
+    return range(numbers[0], numbers[-1] + 1)
+
+
+def _length(numbers: range | list[int]) -> int:
+    """Return how many there are; `len` does not know large numbers."""
+    return numbers.stop - numbers.start if isinstance(numbers, range) else len(numbers)
+
+
+def _combine(*axes: range | list[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield every combination, the last axis the fastest; `product` would keep all numbers."""
+    times, channels, planes = axes
+    yield from ((time, channel, z) for time in times for channel in channels for z in planes)
 
 
 def _name_like(parts: list[str], numbers: dict[str, int], places: dict[str, int]) -> str:

@@ -12,6 +12,7 @@ import struct
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from spimpack_tasks.files.limits import LARGEST_XML, REMEDY, allowed, as_size
 from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, open_for_reading
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ _FIRST_BYTES = 4096
 _MOST_TAGS = 4096
 _MOST_VALUES = 65536
 _CHUNK = 65536
-LONGEST_TEXT = 256 * 2**20
-"""Bytes of a description; OME-XML has some 300 bytes for each plane."""
 
 
 @cache
@@ -207,8 +206,9 @@ class TiffFile:
         """Yield the bytes of a text, up to its first zero byte, 64 KiB at a time."""
         if tag is None or tag.code not in "sB":
             return
-        if tag.values > LONGEST_TEXT:
-            raise HeaderError(self.path, f"has a text of {tag.values} bytes in its first directory")
+        if tag.values > allowed(LARGEST_XML):
+            what = f"has a text of {as_size(tag.values)} in its first directory"
+            raise HeaderError(self.path, what, REMEDY)
         for start in range(0, tag.values, _CHUNK):
             chunk = self.bytes_at(tag.offset + start, min(_CHUNK, tag.values - start))
             text, zero, _ = chunk.partition(b"\0")

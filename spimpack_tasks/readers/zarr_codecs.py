@@ -2,7 +2,9 @@
 
 Some codecs of Zarr v2 run code that stands in the chunks (`pickle`), and any package that is
 installed may add codecs. So an array is read only if all of its codecs are listed here, whatever
-zarr would take. Facts: Zarr v2 and v3 specifications, numcodecs.
+zarr would take.
+Codecs that tell nowhere how much they unpack to (`pcodec`, `zfpy`) are not among them. Facts: Zarr
+v2 and v3 specifications, numcodecs.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 _NUMBERS_ONLY = (
     "adler32 astype bitround blosc bz2 crc32 crc32c delta fixedscaleoffset fletcher32 gzip "
-    "jenkins_lookup3 lz4 lzma packbits pcodec quantize shuffle zfpy zlib zstd"
+    "jenkins_lookup3 lz4 lzma packbits quantize shuffle zlib zstd"
 )
 V2 = frozenset(_NUMBERS_ONLY.split())
 """What compressors and filters of Zarr v2 may be: those of numcodecs that know numbers only."""

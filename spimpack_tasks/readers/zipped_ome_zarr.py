@@ -12,8 +12,9 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
 from spimpack_tasks.readers.base import HeaderError, UnreadableHeaderError, open_for_reading
-from spimpack_tasks.readers.ome_zarr import LARGEST_METADATA, Store, read_store
+from spimpack_tasks.readers.ome_zarr import Store, read_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def _open_store(path: str, archive: zipfile.ZipFile) -> Store:
             if file is None:
                 return None
             with file:
-                return file.read(LARGEST_METADATA + 1)
+                return file.read(allowed(LARGEST_METADATA) + 1)
         except _DAMAGE as error:
             raise HeaderError(path, f"has a damaged {name!r}: {error}") from error
 

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.model.entities import PHOTO_SUFFIX
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.plan import Step
@@ -99,7 +100,7 @@ def _name(source: str, code: str) -> str:
 
 def _find(place: Workplace, image: Image, code: str, name: str) -> Thumbnail:
     """Return the picture that is kept, or a new one."""
-    with suppress(FileNotFoundError), open(place.store.path(FOLDER, name), "rb") as file:
+    with suppress(FileNotFoundError), open_regular(place.store.path(FOLDER, name)) as file:
         return Thumbnail(image, code, file.read(), "")
     try:
         preview = compose_preview(read_volume(os.path.realpath(image.source), image.source))

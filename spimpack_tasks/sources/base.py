@@ -7,6 +7,7 @@ only. What they say of themselves, such as the size of a voxel, is told by `read
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.files.limits import LARGEST_BLOCK, REMEDY, allowed, as_size
 from spimpack_tasks.readers.base import reason_of
 from spimpack_tasks.readers.formats import SourceRefusedError
 
@@ -103,12 +105,44 @@ def open_levels(path: str, form: str) -> Iterator[Sequence[Level]]:
     with ExitStack() as stack:
         with _told(path):
             levels = stack.enter_context(_load(form)(path))
+            for number, level in enumerate(levels):
+                _check_level(path, number, level)
         yield [
             replace(
                 level, read=_guarded(path, level.read), finish=_guarded_finish(path, level.finish)
             )
             for level in levels
         ]
+
+
+def _check_level(path: str, number: int, level: Level) -> None:
+    """Refuse a level whose voxels are no numbers, or take more memory than those of any image."""
+    where = f"{path!r} has at level {number}"
+    if level.dtype.kind not in "buifc":
+        raise UnreadableVoxelsError(f"{where} voxels of type {str(level.dtype)[:100]}")
+    if min(*level.shape, *level.block, 1) < 1 or len(level.block) != len(level.shape):
+        sizes = f"the sizes {level.shape} in blocks of {level.block}"
+        raise UnreadableVoxelsError(f"{where} {sizes[:300]}")
+    check_block(path, number, level.block, level.dtype)
+
+
+def check_block(path: str, number: int, block: Sequence[int], dtype: Any) -> None:
+    """Refuse voxels of a level that are stored together and take more memory than any do.
+
+    Raises
+    ------
+    UnreadableVoxelsError
+        They take too much.
+    """
+    most = allowed(LARGEST_BLOCK)
+    size = math.prod(map(int, block)) * dtype.itemsize
+    if size > most:
+        shown = " x ".join(map(str, block))
+        what = (
+            f"{path!r} has at level {number} blocks of {shown} voxels, which take {as_size(size)}"
+        )
+        message = f"{what} of memory each; at the most {as_size(most)} are read; {REMEDY}"
+        raise UnreadableVoxelsError(message)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.readers.base import HeaderError, load_library
 from spimpack_tasks.readers.imaris import ImarisFile
 from spimpack_tasks.sources.base import Index, Level, UnreadableVoxelsError
+from spimpack_tasks.sources.hdf5_chunks import ChunkedDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ def open_levels(path: str) -> Iterator[Sequence[Level]]:
 def _open_level(file: ImarisFile, number: int, shape: tuple[int, ...]) -> Level:
     times, channels, *size = shape
     datasets = [
-        [file.dataset(number, time, channel) for channel in range(channels)]
+        [ChunkedDataset(file.dataset(number, time, channel)) for channel in range(channels)]
         for time in range(times)
     ]
 
@@ -42,12 +43,13 @@ def _open_level(file: ImarisFile, number: int, shape: tuple[int, ...]) -> Level:
 
     def finish() -> None:
         try:
-            for data in (data for each in datasets for data in each if data.chunks):
-                file.visit_chunks(data, lambda *_: None)
+            for each in (each.dataset for channels in datasets for each in channels):
+                if each.chunks:
+                    file.visit_chunks(each, lambda *_: None)
         except HeaderError as error:
             raise UnreadableVoxelsError(str(error)) from error
 
-    first = datasets[0][0]
+    first = datasets[0][0].dataset
     block = (1, *(first.chunks or (1, *size[1:])))
     if times == 1:
         return Level(("c", "z", "y", "x"), shape[1:], first.dtype, block, read, finish=finish)

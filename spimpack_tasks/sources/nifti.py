@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.readers.base import load_library
 from spimpack_tasks.sources.rows import flat_index, level_of_rows
 
@@ -23,7 +24,7 @@ _GZIP = b"\x1f\x8b"
 @contextmanager
 def open_levels(path: str) -> Iterator[Sequence[Level]]:
     """Open the level of a NIfTI file, compressed or not."""
-    with open(path, "rb") as plain:
+    with open_regular(path) as plain:
         packed = plain.read(2) == _GZIP
         plain.seek(0)
         if not packed:

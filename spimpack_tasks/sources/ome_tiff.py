@@ -64,10 +64,10 @@ def open_pages(file: Any, path: str, planes: OmePlanes) -> Pages:
     """
     tifffile = load_library("tifffile")
     found = [
-        _read_directories(tifffile, file, _wanted(planes, number))
+        _read_directories(tifffile, file, wanted)
         if name == path
-        else _read_other(tifffile, name, _wanted(planes, number))
-        for number, name in enumerate(planes.files)
+        else _read_other(tifffile, name, wanted)
+        for name, wanted in zip(planes.files, _list_wanted(planes), strict=True)
     ]
     levels = [found[place[0]].get(place[1], []) if place else [] for place in planes.places]
     known = [level for level in levels if level]
@@ -94,9 +94,12 @@ def open_pages(file: Any, path: str, planes: OmePlanes) -> Pages:
     return Pages(series[0], planes.caveat or _describe_absent(planes, levels.count([])))
 
 
-def _wanted(planes: OmePlanes, number: int) -> list[int]:
-    """Return the directories of a file of the set that are planes of the image."""
-    return sorted({place[1] for place in planes.places if place and place[0] == number})
+def _list_wanted(planes: OmePlanes) -> list[list[int]]:
+    """Return for each file of the set the directories that are planes of the image."""
+    wanted: list[set[int]] = [set() for _ in planes.files]
+    for place in filter(None, planes.places):
+        wanted[place[0]].add(place[1])
+    return [sorted(each) for each in wanted]
 
 
 def _read_other(tifffile: Any, path: str, wanted: list[int]) -> dict[int, list[Any]]:

@@ -7,9 +7,17 @@ from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.readers.base import HeaderError, check_regular, load_library
+from spimpack_tasks.readers.plane_files import inspect_plane
 from spimpack_tasks.readers.plane_folder import find_planes
 from spimpack_tasks.sources.base import Level, UnreadableVoxelsError
+from spimpack_tasks.sources.pictures import (
+    bound_page,
+    check_picture,
+    size_of_jpeg_2000,
+    size_of_png,
+)
 from spimpack_tasks.sources.rows import flat_index
 
 if TYPE_CHECKING:
@@ -18,6 +26,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.plane_files import Page
     from spimpack_tasks.sources.base import Index, Voxels
 
+_LONGEST_HEADER = 2**24
+"""Bytes that a file may have besides its pixels."""
 _DAMAGE = (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, struct.error)
 """What the libraries raise for damaged data."""
 
@@ -61,25 +71,37 @@ def read_plane(path: str, page: Page) -> Voxels:
         It cannot be read or decoded, or is another one now.
     """
     try:
-        plane: Voxels = _decode(path)
+        told = inspect_plane(path)
+        if told != page:  # before it takes memory
+            raise _become_other(path, told, page)
+        plane: Voxels = _decode(path, page)
     except (*_DAMAGE, HeaderError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         message = f"the plane {path!r} cannot be read: {reason}"
         raise UnreadableVoxelsError(message) from error
     found = (*plane.shape, plane.dtype.name)
     if found != page:
-        message = f"the plane {path!r} has become another one: {found} instead of {tuple(page)}"
-        raise UnreadableVoxelsError(message)
+        raise _become_other(path, found, page)
     return plane
 
 
-def _decode(path: str) -> Any:
+def _become_other(path: str, found: tuple[Any, ...], page: Page) -> UnreadableVoxelsError:
+    what = f"has become another one: {tuple(found)} instead of {tuple(page)}"
+    return UnreadableVoxelsError(f"the plane {path!r} {what}")
+
+
+def _decode(path: str, page: Page) -> Any:
     check_regular(path)
     if path.lower().endswith((".tif", ".tiff")):
         # A set of OME-TIFF would be opened as a whole.
         with load_library("tifffile").TiffFile(path, mode="r", is_ome=False) as file:
+            bound_page(file.pages[0])
             return file.pages[0].asarray(maxworkers=1)
     codecs = load_library("imagecodecs", "convert")
-    decode = codecs.png_decode if path.lower().endswith(".png") else codecs.jpeg2k_decode
-    with open(path, "rb") as file:
-        return decode(file.read())
+    is_png = path.lower().endswith(".png")
+    decode = codecs.png_decode if is_png else codecs.jpeg2k_decode
+    most = page.height * page.width * load_library("numpy").dtype(page.dtype).itemsize
+    with open_regular(path) as file:
+        data = file.read(2 * most + _LONGEST_HEADER)
+    check_picture(data, size_of_png if is_png else size_of_jpeg_2000, most)
+    return decode(data)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.readers.base import check_regular, load_library
 from spimpack_tasks.sources.base import Level, level_of_array
 from spimpack_tasks.sources.ome_tiff import find_ome_planes, open_pages
+from spimpack_tasks.sources.pictures import bound_page
 from spimpack_tasks.sources.rows import flat_index, level_of_rows
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def _open_level(file: Any, level: Any, stack: ExitStack) -> Level:
     is_in_this_file = all(part is None or part.parent is file for part in level.pages)
     if page.is_memmappable and page.ndim == 2 and is_in_this_file:
         return _level_of_pages(file, level, axes)
+    for each in {id(part.keyframe): part.keyframe for part in level.pages if part}.values():
+        bound_page(each)
     zarr = load_library("zarr")
     store = stack.enter_context(closing(level.aszarr(level=0)))  # it opens files of the set
     return level_of_array(zarr.open_array(store, mode="r"), axes)

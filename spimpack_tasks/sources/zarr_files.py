@@ -6,6 +6,8 @@ The stores of zarr take a file that cannot be found for a chunk of zeros, whatev
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from contextlib import nullcontext
 from threading import Lock
 from typing import IO, TYPE_CHECKING
@@ -15,6 +17,10 @@ from zarr.abc.store import (  # noqa: TID253 - this module is imported where it 
     RangeByteRequest,
     Store,
 )
+
+from spimpack_tasks.files.limits import LARGEST_BLOCK, LARGEST_METADATA, allowed
+from spimpack_tasks.files.store_files import METADATA_FILES
+from spimpack_tasks.sources.zarr_bounds import bound_metadata, too_long
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -42,6 +48,8 @@ class ZarrFiles(Store):
         self._turn = Lock() if in_turn else nullcontext()
         self.unfinished: set[str] = set()
         """Files of which parts were read: a checksum behind the whole was not compared."""
+        self._most_by_array: dict[str, int] = {}
+        """How many bytes of a file may be read at once, by the folder of its array."""
 
     def __eq__(self, other: object) -> bool:
         """Tell whether this is the same store."""
@@ -65,21 +73,36 @@ class ZarrFiles(Store):
             if file is None:
                 return None
             with file:
-                return self._read_part(key, file, byte_range)
+                folder, _, name = key.rpartition("/")
+                if name not in METADATA_FILES:
+                    return self._read_part(key, file, byte_range)
+                content = _read_within(key, file, allowed(LARGEST_METADATA))
+                content, most = bound_metadata(content)
+                if most is not None:
+                    self._most_by_array[folder] = most
+                return content
 
     def _read_part(self, key: str, file: IO[bytes], byte_range: ByteRequest | None) -> bytes:
+        most = self._most_in(key)
         if byte_range is None:
-            return file.read()
+            return _read_within(key, file, most)
         self.unfinished.add(key)
         if isinstance(byte_range, RangeByteRequest):
             file.seek(byte_range.start)
-            return file.read(byte_range.end - byte_range.start)
+            count = byte_range.end - byte_range.start
+            return _read_within(key, file, most, count)
         if isinstance(byte_range, OffsetByteRequest):
             file.seek(byte_range.offset)
-            return file.read()
-        size = file.seek(0, 2)
-        file.seek(max(size - byte_range.suffix, 0))
-        return file.read()
+        else:
+            size = file.seek(0, 2)
+            file.seek(max(size - byte_range.suffix, 0))
+        return _read_within(key, file, most)
+
+    def _most_in(self, key: str) -> int:
+        """Return how many bytes of a file of chunks may be read at once."""
+        arrays = self._most_by_array.items()
+        known = [most for folder, most in arrays if not folder or key.startswith(f"{folder}/")]
+        return max(known, default=allowed(LARGEST_BLOCK))
 
     async def get_partial_values(
         self,
@@ -123,6 +146,24 @@ class ZarrFiles(Store):
     def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Refuse to list."""
         raise NotImplementedError
+
+
+def _read_within(key: str, file: IO[bytes], most: int, count: int | None = None) -> bytes:
+    """Return what is left of a file, or a part of it, unless that is too much."""
+    if count is not None and count <= most:
+        return file.read(count)
+    content = file.read(min(_size_of(file), most) + 1)
+    if len(content) > most:
+        raise too_long(key, most)
+    return content
+
+
+def _size_of(file: IO[bytes]) -> int:
+    """Return the size of a file; that of an entry of an archive is known at its end only."""
+    try:
+        return os.fstat(file.fileno()).st_size
+    except OSError:
+        return sys.maxsize
 
 
 def read_to_end(file: IO[bytes]) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.files.digests import DigestLog, checksum_line
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.files.json_files import read_json
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.model.plan import Kind, bucket_of
 from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.publish import Failure
@@ -186,7 +187,7 @@ def lists_are_right(store: Store) -> bool:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
     except FileNotFoundError:
         return b""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.annex import annexed_size, is_annexed
 from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
 
@@ -77,7 +78,7 @@ def _line(path: str, name: str) -> bytes:
         size = os.readlink(path) if annexed is None else str(annexed)
     data = b""
     if name.rpartition("/")[2] in ZARR_METADATA and os.path.isfile(path):
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             data = blake2b(file.read(), digest_size=16).digest()
     return os.fsencode(f"{name}\0{size}\0") + data
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.regular import open_regular, open_regular_text
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def is_noted(store: Store, reason: str) -> bool:
     path = run_path(store)
     with suppress(OSError):
         if path:
-            with open(path, encoding="utf-8", errors="replace") as file:
+            with open_regular_text(path, errors="replace") as file:
                 return any(reason in task.error for task in read_tasks(file))
     return False
 
@@ -148,7 +149,7 @@ def read_new_tasks(path: str, offset: int) -> tuple[list[TaskRun], int]:
     A log that is not there yet tells of none.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             file.seek(offset)
             lines = file.read().rpartition(b"\n")[0]
     except FileNotFoundError:
@@ -201,7 +202,7 @@ def _join(first: Run, second: Run) -> Run:
 
 def _read_run(path: str) -> Run | None:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open_regular_text(path, errors="replace") as file:
             lines = list(_parse(file))
     except OSError:
         return None

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
+from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.readers.formats import stamp_source
 from spimpack_tasks.state.receipts import receipt_names
 from spimpack_tasks.state.store import STATE_DIRECTORY
@@ -94,7 +95,7 @@ def _paths(store: Store) -> Iterator[str]:
 
 def _open(store: Store) -> TextIO:
     path = store.path(SEAL_FILE)
-    return open(path, encoding="utf-8", errors="surrogateescape", newline="\n")
+    return open_regular_text(path, errors="surrogateescape", newline="\n")
 
 
 def sealed_outputs(store: Store, plan: Plan) -> list[str]:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import SpimpackError, SupersededError
 from spimpack_tasks.files.atomic import discard, write_atomically, write_new
 from spimpack_tasks.files.json_files import read_json
+from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Output, Plan, Step, bucket_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _STEPS = {step.value: step for step in Step}
 
 _values = attrgetter(*(field.name for field in fields(Output)))
 
+
+_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _FOR_GIT = {
     ".gitignore": "/locks/\n/runs/\n/seal\n/tmp/\n/unfinished/\n/verify\n/verify-pixels\n",
@@ -109,7 +112,7 @@ class Store:
             os.close(descriptor)
 
     def _open_lock(self, name: str) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             return os.open(self.path("locks", name), flags, 0o666)
         except FileNotFoundError:
@@ -130,7 +133,12 @@ class Store:
         return False
 
     def _is_held(self, name: str) -> bool:
-        descriptor = os.open(self.path("locks", name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(self.path("locks", name), _LOOK)
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link or a socket, nobody's lock
+                return False
+            raise
         try:
             # A shared lock would not meet the shared ones of writers. On NFS, an exclusive one
             # needs a file that is open for writing (EBADF): there one cannot tell.
@@ -189,7 +197,7 @@ class Store:
     def current_plan_id(self) -> str:
         """Return the identity of the current plan, empty where there is none."""
         try:
-            with open(self.path("current"), encoding="ascii") as file:
+            with open_regular_text(self.path("current"), "ascii") as file:
                 return file.read().strip()
         except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
             return ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of, is_still
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.content import evidence_beside, holds_record
 from spimpack_tasks.state.receipts import read_receipts, receipt_names, receipts_name
@@ -155,7 +156,7 @@ def _is_ours(receipt: Receipt, path: str, there: str) -> bool:
 
 def read_file(path: str) -> bytes:
     """Return the content of one of the small files of a dataset."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return file.read()
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _FOLDER = "unfinished"
 _LOCK = "lock"
-_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager

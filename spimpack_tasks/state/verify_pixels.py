@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.base import HeaderError
@@ -123,7 +124,7 @@ class _EqualImages:
     def __init__(self, path: str) -> None:
         self.path = path
         self._known: set[str] = set()
-        with suppress(OSError, ValueError), open(path, encoding="ascii") as file:
+        with suppress(OSError, ValueError), open_regular_text(path, "ascii") as file:
             self._known = set(file.read().split())
 
     def __contains__(self, trace: str) -> bool:

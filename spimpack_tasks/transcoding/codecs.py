@@ -8,13 +8,19 @@ not go on.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from dataclasses import dataclass
+from glob import escape, iglob
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from spimpack_tasks.files.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from spimpack_tasks.transcoding.request import Job
 
 Data: TypeAlias = "bytes | bytearray | memoryview"
 Parts: TypeAlias = "Sequence[Data]"
@@ -23,6 +29,9 @@ Parts: TypeAlias = "Sequence[Data]"
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Deflate, no name, no time, unknown system: equal data make equal bytes."""
 _ZLIB_HEAD, _ZLIB_TAIL = 2, 4
+_CRC = 4
+_BLOSC_HEAD = 16
+"""Bytes; the last four are the length of the chunk, little-endian."""
 _DAMAGED = "its compressed data are damaged"
 
 
@@ -54,8 +63,8 @@ class Codec(Protocol):
             It is no sound chunk of that size.
         """
 
-    def v3(self) -> dict[str, Any]:
-        """Return the codec as the metadata of Zarr v3 have it."""
+    def v3(self) -> list[dict[str, Any]]:
+        """Return the codecs as the metadata of Zarr v3 have them."""
 
     def v2(self) -> dict[str, Any]:
         """Return the compressor as the metadata of Zarr v2 have it."""
@@ -133,9 +142,9 @@ class Gzip:
         except (deflate.DeflateError, ValueError, MemoryError) as error:
             raise DamagedChunkError(_DAMAGED) from error
 
-    def v3(self) -> dict[str, Any]:
-        """Return the codec of Zarr v3."""
-        return {"name": "gzip", "configuration": {"level": self.level}}
+    def v3(self) -> list[dict[str, Any]]:
+        """Return the codec of Zarr v3; its CRC-32 is a checksum already."""
+        return [{"name": "gzip", "configuration": {"level": self.level}}]
 
     def v2(self) -> dict[str, Any]:
         """Return the compressor of Zarr v2."""
@@ -144,9 +153,16 @@ class Gzip:
 
 @dataclass(frozen=True, slots=True)
 class Blosc:
-    """Blosc with Zstandard and bits shuffled: smaller, and faster to read."""
+    """Blosc with Zstandard and bits shuffled: smaller, and faster to read.
+
+    It has no checksum, so a flipped bit would only be found by chance. In Zarr v3 a CRC-32C follows
+    each chunk, which every reader of shards knows from their index. It takes 1 % of the time of
+    compressing, and 3 % of that of decompressing.
+    """
 
     itemsize: int
+    has_checksum: bool = False
+    """Whether a CRC-32C follows, little-endian."""
 
     def rewrap(self, deflated: bytes, size: int) -> Parts:
         """Inflate, and compress anew."""
@@ -157,27 +173,65 @@ class Blosc:
         from numcodecs import blosc
 
         # In a thread that is not the main one Blosc uses no threads of its own.
-        return (blosc.compress(data, b"zstd", 1, blosc.BITSHUFFLE, 0, self.itemsize),)
+        chunk = blosc.compress(data, b"zstd", 1, blosc.BITSHUFFLE, 0, self.itemsize)
+        return (chunk, _crc32c(chunk)) if self.has_checksum else (chunk,)
 
     def decode(self, chunk: bytes, size: int) -> Data:
         """Decompress a chunk."""
         from numcodecs import blosc
 
+        if self.has_checksum:
+            chunk, checksum = chunk[:-_CRC], chunk[-_CRC:]
+            if checksum != _crc32c(chunk):
+                raise DamagedChunkError(_DAMAGED)
         try:
             return _checked(blosc.decompress(chunk), size)
         except RuntimeError as error:
             raise DamagedChunkError(_DAMAGED) from error
 
-    def v3(self) -> dict[str, Any]:
-        """Return the codec of Zarr v3."""
+    def v3(self) -> list[dict[str, Any]]:
+        """Return the codecs of Zarr v3."""
         settings = {"cname": "zstd", "clevel": 1, "shuffle": "bitshuffle", "blocksize": 0}
-        return {"name": "blosc", "configuration": settings | {"typesize": self.itemsize}}
+        codec = {"name": "blosc", "configuration": settings | {"typesize": self.itemsize}}
+        return [codec, {"name": "crc32c"}] if self.has_checksum else [codec]
 
     def v2(self) -> dict[str, Any]:
         """Return the compressor of Zarr v2; 2 stands for shuffled bits."""
         return {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 0}
 
 
-def choose_codec(name: str, itemsize: int) -> Codec:
-    """Return the codec `gzip` or `blosc`, for voxels of so many bytes."""
-    return Blosc(itemsize) if name == "blosc" else Gzip()
+def _crc32c(data: Data) -> bytes:
+    import google_crc32c
+
+    return struct.pack("<I", google_crc32c.value(bytes(data)))
+
+
+def choose_codec(job: Job, itemsize: int) -> Codec:
+    """Return the codec that a job asks for, for voxels of so many bytes.
+
+    Earlier versions wrote no checksums behind Blosc. What they began, or made of the same voxels,
+    is gone on with as it is.
+    """
+    if job.request.codec != "blosc":
+        return Gzip()
+    is_sharded = job.request.ngff != "0.4"
+    return Blosc(itemsize, has_checksum=is_sharded and not _has_bare_blosc(job.path))
+
+
+def _has_bare_blosc(path: str) -> bool:
+    """Tell whether chunks of Blosc in the shards of an image have no checksums behind them."""
+    found = iglob(f"{escape(path)}/*/c/**", recursive=True)
+    shard = next((f for f in found if os.path.isfile(f) and not f.endswith(".part")), "")
+    return bool(shard) and _begins_bare(shard)
+
+
+def _begins_bare(path: str) -> bool:
+    with open_regular(path) as file:
+        head = file.read(_BLOSC_HEAD)
+        if len(head) < _BLOSC_HEAD:
+            return False
+        (length,) = struct.unpack_from("<I", head, _BLOSC_HEAD - 4)
+        if length > os.fstat(file.fileno()).st_size:
+            return False
+        file.seek(0)
+        return _crc32c(file.read(length)) != file.read(_CRC)

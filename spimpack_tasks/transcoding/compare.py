@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.readers.base import read_header
 from spimpack_tasks.readers.formats import SourceRefusedError, examine_source
@@ -172,7 +173,7 @@ def _compare_entries(source: str, path: str, advance: Advance) -> Iterator[str]:
                 yield f"the file {name} is missing"
             else:
                 try:
-                    with archive.file.open(entry) as old, open(f"{path}/{name}", "rb") as new:
+                    with archive.file.open(entry) as old, open_regular(f"{path}/{name}") as new:
                         at = _first_difference(old, new)
                 except _ENTRY_DAMAGE as error:
                     yield f"the file {name} cannot be compared, its entry is damaged: {error}"

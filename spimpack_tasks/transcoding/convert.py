@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from spimpack_tasks.errors import MissingExtraError
+from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.readers.base import HeaderError, read_header
 from spimpack_tasks.transcoding.memory import keep_freed_memory
 from spimpack_tasks.transcoding.multiscale import PROVENANCE
@@ -89,13 +91,13 @@ def read_provenance(path: str) -> dict[str, str]:
     """Return what is told of the making of an OME-Zarr; nothing of one that was not made here."""
     for name, keys in (("zarr.json", ("attributes", PROVENANCE)), (".zattrs", (PROVENANCE,))):
         try:
-            with open(f"{path}/{name}", encoding="utf-8") as file:
-                data = json.load(file)
-        except (OSError, ValueError):
+            with open_regular(f"{path}/{name}") as file:
+                data = json.loads(file.read(allowed(LARGEST_METADATA)))
+        except (OSError, ValueError, RecursionError):
             continue
         for key in keys:
-            data = data.get(key, {})
-        return dict(data)
+            data = data.get(key) if isinstance(data, dict) else None
+        return data if isinstance(data, dict) else {}
     return {}
 
 

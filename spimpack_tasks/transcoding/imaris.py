@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.regular import open_descriptor
 from spimpack_tasks.readers.base import HeaderError, load_library
 from spimpack_tasks.readers.imaris import ImarisFile
+from spimpack_tasks.sources.base import check_block
+from spimpack_tasks.sources.hdf5_chunks import ChunkedDataset
+from spimpack_tasks.sources.unpacking import UnpackingError
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.transcoding.layout import Level
 from spimpack_tasks.transcoding.multiscale import COLOURS, Channel, Image, largest_value
@@ -57,7 +61,7 @@ class ImarisChunks:
         with ExitStack() as stack:
             self._file = stack.enter_context(ImarisFile(path))
             self.header: Header = self._file.header
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._descriptor = open_descriptor(path)[0]
             stack.callback(os.close, self._descriptor)
             times, channels = self.header.shapes[0][:2]
             self._stored = {
@@ -94,6 +98,7 @@ class ImarisChunks:
         dataset = self._file.dataset(level, time, channel)
         if dataset.chunks is None:
             return _Stored(dataset, None, None, is_deflated=False)
+        check_block(self.path, level, dataset.chunks, dataset.dtype)
         creation = dataset.id.get_create_plist()
         filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
         self._check_filters(filters)
@@ -145,7 +150,7 @@ class ImarisChunks:
             if stored.is_deflated and same_chunks and stored.dataset.dtype == self.dtype:
                 return self._rewrapped(stored, tuple(inner), size, codec)
             return self._decoded(stored, tuple(inner), form, codec)
-        except (DamagedChunkError, OSError) as error:
+        except (DamagedChunkError, UnpackingError, OSError) as error:
             z, y, x = inner
             where = (
                 f"level {level}, time point {time}, channel {channel}, chunk {z}/{y}/{x} (z/y/x)"
@@ -169,7 +174,9 @@ class ImarisChunks:
         sizes = form.chunk[2:]
         starts = [at * n for at, n in zip(inner, sizes, strict=True)]
         region = tuple(slice(start, start + n) for start, n in zip(starts, sizes, strict=True))
-        values = stored.dataset[region]
+        bounds = zip(region, stored.dataset.shape, strict=True)
+        inside = tuple(slice(part.start, min(part.stop, n)) for part, n in bounds)
+        values = ChunkedDataset(stored.dataset)[inside]
         chunk = np.zeros(sizes, self.dtype)
         chunk[tuple(slice(n) for n in values.shape)] = values
         data = chunk.tobytes()
@@ -185,7 +192,7 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
         The file cannot be read, or is damaged: level, channel and chunk are named.
     """
     with source_trouble_told(), ImarisChunks(job.source) as chunks:
-        codec = choose_codec(job.request.codec, chunks.dtype.itemsize)
+        codec = choose_codec(job, chunks.dtype.itemsize)
         image = _describe(chunks, job)
 
         def encode(level: int, place: Shape) -> Parts | None:

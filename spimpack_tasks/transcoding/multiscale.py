@@ -187,7 +187,7 @@ def array_v3(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
         bytes_codec["configuration"] = endian
     sharding = {
         "chunk_shape": list(level.chunk),
-        "codecs": [bytes_codec, codec.v3()],
+        "codecs": [bytes_codec, *codec.v3()],
         "index_codecs": [
             {"name": "bytes", "configuration": {"endian": "little"}},
             {"name": "crc32c"},

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.limits import as_size, memory_at_most
 from spimpack_tasks.readers.base import (
     UNKNOWN_SPACING,
     HeaderError,
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.transcoding.layout import Shape
 
     ReadPlanes = Callable[[int, int, slice], Voxels]
+
+
+_LEAST_PLANES = 8
+"""Planes that are in memory besides those that were read: of two slabs and of lower levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,9 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
             raise DamagedChunkError(str(error)) from error
 
     together = dict(zip(level.axes, level.block, strict=True)).get("z", 1)
+    _check_memory(
+        path, sizes["y"] * sizes["x"] * level.dtype.itemsize, min(together, sizes.get("z", 1))
+    )
     return Planes(
         source_format=form,
         shape=tuple(sizes.get(axis, 1) for axis in "tczyx"),
@@ -137,6 +145,17 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         orientation_xyz=header.orientation_xyz,
         left_out=header.left_out,
     )
+
+
+def _check_memory(path: str, plane: int, together: int) -> None:
+    """Refuse an image of which the planes that are in memory together do not fit into it."""
+    needed = (together + _LEAST_PLANES) * plane
+    most = memory_at_most()
+    if needed > most:
+        what = (
+            f"has planes of {as_size(plane)}, {together} of which are stored together, so it needs"
+        )
+        raise HeaderError(path, f"{what} {as_size(needed)} of memory; there are {as_size(most)}")
 
 
 def _check_axes(path: str, header: Header, sizes: dict[str, int]) -> None:

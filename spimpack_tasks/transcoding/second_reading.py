@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from spimpack_tasks.readers.base import HeaderError, load_library, reading
 from spimpack_tasks.readers.ome_planes import beside
+from spimpack_tasks.sources.pictures import bound_page
 from spimpack_tasks.transcoding.planes import Planes
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ class _Reader:
                 what = f"has no plane at time point {time}, channel {channel}, plane {z}"
                 raise HeaderError(self.path, what)
             page = self._page(*place)
+            bound_page(page.keyframe)
             plane = page.asarray(squeeze=True)
             if self.samples > 1:
                 plane = numpy.moveaxis(plane, page.axes.index("S"), 0)[sample]

@@ -12,6 +12,8 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.regular import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -72,7 +74,7 @@ def _write(file: int, parts: Parts) -> int:
 
 def read_shard(path: str, count: int) -> Iterator[bytes | None]:
     """Yield the encoded bytes of each of the `count` chunks of a shard that `write_shard` wrote."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(-16 * count - 4, os.SEEK_END)
         index = struct.unpack(f"<{2 * count}Q", file.read(16 * count))
         for offset, length in zip(index[::2], index[1::2], strict=True):

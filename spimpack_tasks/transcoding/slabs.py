@@ -51,7 +51,7 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
         The source cannot be read, or is damaged: the plane is named.
     """
     with source_trouble_told(), open_planes(job.source) as planes:
-        codec = choose_codec(job.request.codec, planes.dtype.itemsize)
+        codec = choose_codec(job, planes.dtype.itemsize)
         write_planes(job, describe(planes, job), planes, codec, advance)
 
 

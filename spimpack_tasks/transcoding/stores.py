@@ -24,6 +24,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spimpack_tasks.files.atomic import sync_disk
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.transcoding.multiscale import array_v2, array_v3, attributes_v2, group_v3
 from spimpack_tasks.transcoding.shards import read_shard, write_shard
 
@@ -167,7 +168,7 @@ def _write_file(path: str, parts: Parts | None) -> None:
 
 def _read_file(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
     except FileNotFoundError:
         return None

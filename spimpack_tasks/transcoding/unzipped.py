@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import sync_disk
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.readers.base import HeaderError
 from spimpack_tasks.readers.ome_zarr import check_codecs, read_store
@@ -166,7 +167,7 @@ def unpack(archive: Archive, path: str, advance: Callable[[int], None], threads:
 def _is_there(entry: zipfile.ZipInfo, path: str) -> bool:
     """Tell whether a file has the size and the checksum of its entry."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size != entry.file_size:
                 return False
             checksum = 0

@@ -14,6 +14,7 @@ from typing import Any
 
 from spimpack_tasks.errors import ExitCode, Severity, SpimpackError
 from spimpack_tasks.files.atomic import write_atomically
+from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import PROGRAM
 from spimpack_tasks.validation.inventory import check_directory
@@ -162,7 +163,7 @@ def read_report(path: str) -> ValidationReport | None:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
     except OSError:
         return b""

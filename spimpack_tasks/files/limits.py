@@ -1,0 +1,72 @@
+"""How much a file may ask for: what is larger than real images need is refused before it is taken.
+
+A few bytes can unpack to gigabytes, and a header can name any size. So what is decoded at once, and
+what is read of metadata, has a limit that real files keep far below. Who has a sound file beyond
+one raises all of them together: `SPIMPACK_LIMIT_FACTOR=4` allows four times as much. It is no key
+of a manifest, since a manifest may come from the same hands as the images.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+
+from spimpack_tasks.errors import ExitCode, SpimpackError
+
+VARIABLE = "SPIMPACK_LIMIT_FACTOR"
+REMEDY = f"if the file is sound, allow ten times as much by {VARIABLE}=10"
+
+LARGEST_BLOCK = 2**30
+"""Bytes of voxels that are stored together: a chunk, tile, strip or plane."""
+LARGEST_IMAGE = 2**46
+"""Bytes of all voxels of a level: 64 TiB."""
+LARGEST_METADATA = 16 * 2**20
+"""Bytes of a metadata file of Zarr; consolidated ones of a plate reach some MiB."""
+LARGEST_XML = 64 * 2**20
+"""Bytes of the OME-XML of an image; it has some 300 for each plane."""
+LARGEST_ELEMENT = 2**20
+"""Bytes of one tag of XML with its attributes; real ones have some hundred."""
+MOST_CHUNKS_OF_SHARD = 2**22
+"""Their index takes 16 bytes for each."""
+
+
+class LimitFactorError(SpimpackError):
+    """The variable of the environment has no sound value."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+def allowed(limit: int) -> int:
+    """Return a limit as the user has it.
+
+    Raises
+    ------
+    LimitFactorError
+        The user's factor is no number from 1 on.
+    """
+    told = os.environ.get(VARIABLE, "1")
+    factor = float(told) if told.replace(".", "", 1).isdecimal() else 0
+    if not factor >= 1:
+        raise LimitFactorError(f"{VARIABLE} is {told!r}; write a number from 1 on, such as 10")
+    return int(limit * min(factor, 2**20))
+
+
+def as_size(count: int) -> str:
+    """Return a number of bytes for people."""
+    names = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    power = min((max(count, 1).bit_length() - 1) // 10, len(names) - 1)
+    return f"{count / 1024**power:,.1f} {names[power]}" if power else f"{count:,} bytes"
+
+
+def memory_at_most() -> int:
+    """Return how many bytes of memory this process could ever have: of machine, group and limit."""
+    known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            known.append(int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii")))
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        known.append(soft)
+    return min(known)

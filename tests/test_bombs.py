@@ -1,0 +1,180 @@
+"""Tiny files that ask for gigabytes, or for ever, are refused in little memory and time."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bombs import BOMBS, SHUFFLED, change, deflated, imaris, zarr_v3, zstd_of_zeros
+from zarr_layouts import write_store
+
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.files.limits import VARIABLE, as_size
+from spimpack_tasks.readers.base import HeaderError, read_header
+from spimpack_tasks.sources.unpacking import UnpackingError, unpack
+
+SOUND = {"lzma.tif"}
+"""What is behind the end of a tile matters to nobody."""
+SHOWN = {"huge-planes.ome.zarr", "tiny-chunks.ome.zarr"}
+"""A few voxels of them can be shown, all of them cannot be converted."""
+MOST_MEGABYTES, MOST_SECONDS = 500, 30
+GROUPS = (
+    ("v2-", r"v2-(zlib|gzip|zstd|zstd-untold|blosc|lz4)\."),
+    ("v3-", r"v3-(zlib|gzip|zstd|zstd-untold|blosc|lz4)\."),
+    ("lzma", r"(v2|v3)-(bz2|lzma)\.|lzma\."),
+    ("shards", r"shards-|sparse-"),
+    ("sizes", r"huge|tiny|zero|negative|no-chunks|chunks-of"),
+    ("metadata", r"zattrs|zarray|zarr-json|level-json|\w+\.ozx"),
+    ("imaris", r".*\.ims"),
+    ("tiff", r"(deflate|zstd|jpeg|jpeg-2000|tile)\.tif"),
+    ("others", r"png|large-png|jp2|jpegs|.*\.nii\.gz"),
+    ("xml", r".*\.ome\.tif"),
+)
+CHILD = """
+import sys, time
+from pathlib import Path
+from spimpack_tasks.cli.main import main
+
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+for path in sys.argv[1:]:
+    qc, convert = ["qc", path, "--output", path + ".html"], ["convert", path, path + ".o.ome.zarr"]
+    for arguments in (qc, convert):
+        begun = time.monotonic()
+        code = main(arguments)
+        print("::", path, arguments[0], code, int(time.monotonic() - begun), peak(), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "pattern", [p for _, p in GROUPS], ids=[f"f4-{name}" for name, _ in GROUPS]
+)
+def test_bombs_are_refused(tmp_path: Path, pattern: str) -> None:
+    names = [name for name in BOMBS if re.match(pattern, name)]
+    assert names
+    for name in names:
+        BOMBS[name](tmp_path / name)
+    paths = [str(tmp_path / name) for name in names]
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *paths],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    told = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("::")]
+    assert len(told) == 2 * len(names), done.stderr[-2000:]
+    for path, command, code, seconds, megabytes in told:
+        name = Path(path).name
+        is_fine = name in SOUND or (command == "qc" and name in SHOWN)
+        assert (code == "0") == is_fine, (name, command)
+        assert int(seconds) < MOST_SECONDS, (name, command)
+        assert int(megabytes) < MOST_MEGABYTES, (name, command)
+
+
+def test_f4_each_bomb_is_in_a_group() -> None:
+    lost = [n for n in BOMBS if not any(re.match(pattern, n) for _, pattern in GROUPS)]
+    assert lost == []
+
+
+def test_f4_a_limit_is_told_and_can_be_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_store(tmp_path / "a.ome.zarr", "v3")
+
+    def lengthen(told: dict) -> None:
+        told["attributes"]["more"] = "x" * 17 * 2**20
+
+    change(path / "zarr.json", lengthen)
+    with pytest.raises(HeaderError, match=r"zarr\.json' of more than 16\.0 MiB") as raised:
+        read_header(str(path), "OME-Zarr")
+    assert VARIABLE in raised.value.hint
+    monkeypatch.setenv(VARIABLE, "1.5")
+    assert read_header(str(path), "OME-Zarr").dtype == "uint16"
+    for wrong in ("0", "-1", "x", "1e9", "nan", "0.5"):
+        monkeypatch.setenv(VARIABLE, wrong)
+        assert main(["qc", str(path), "--output", str(tmp_path / "p.html")]) == ExitCode.BAD_INPUT
+        assert VARIABLE in capsys.readouterr().err
+
+
+SMALL = 2**25
+"""Bytes of zeros, which deflated take less than a file of chunks may have."""
+DECODED = {
+    "f4-gzip.ome.zarr": lambda p: zarr_v3(p, "gzip", data=deflated(31, SMALL)),
+    "f4-zlib.ome.zarr": lambda p: zarr_v3(p, "zlib", data=deflated(15, SMALL)),
+    "f4-zstd.ome.zarr": lambda p: zarr_v3(p, "zstd", data=zstd_of_zeros(SMALL, told=True)),
+    "f4-blosc.ome.zarr": lambda p: zarr_v3(p, "blosc"),
+    "f4-shuffled.ims": lambda p: imaris(p, SHUFFLED, deflated(15, SMALL)),
+    "f4-with-checksum.ims": lambda p: imaris(
+        p, {**SHUFFLED, "fletcher32": True}, deflated(15, SMALL) + bytes(4)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DECODED)
+def test_what_a_chunk_holds_is_bounded_by_its_size(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = DECODED[name](tmp_path / name)
+    assert main(["convert", str(path), str(tmp_path / "o.ome.zarr")]) != 0
+    assert "hold more than" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 2**20])
+def test_f4_unpacking_stops_at_the_limit(size: int) -> None:
+    import bz2
+    import gzip
+    import lzma
+    import zlib
+
+    from numcodecs import LZ4, Blosc, Zstd
+
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    packed = {
+        "zlib": zlib.compress(data),
+        "gzip": gzip.compress(data),
+        "bz2": bz2.compress(data),
+        "lzma": lzma.compress(data),
+    }
+    if data:
+        packed |= {"zstd": Zstd().encode(data), "blosc": Blosc().encode(data)}
+        packed |= {"lz4": LZ4().encode(data)}
+    for name, each in packed.items():
+        assert bytes(unpack(name, each, size, {})) == data
+        if size:
+            with pytest.raises(UnpackingError):
+                unpack(name, each, size - 1, {})
+    with pytest.raises(UnpackingError):
+        unpack("gzip", packed["gzip"][:-1], size, {})
+    twice = gzip.compress(data) * 2 + bytes(9)
+    assert bytes(unpack("gzip", twice, 2 * size, {})) == 2 * data
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, "0 bytes"), (1023, "1,023 bytes"), (1024, "1.0 KiB"), (3 * 2**29, "1.5 GiB")],
+    ids=lambda value: f"f4-{value}",
+)
+def test_sizes_for_people(count: int, told: str) -> None:
+    assert as_size(count) == told
+
+
+def test_f3_sharded_metadata_that_make_no_sense(tmp_path: Path, capsys) -> None:
+    for inner in ([0, 1, 1, 1], [1, 1], "x", [1, 1, 1, 1.5], [-1, 1, 1, 1]):
+        path = write_store(tmp_path / f"{json.dumps(inner)}.ome.zarr", "v3-sharded")
+
+        def alter(told: dict, inner: object = inner) -> None:
+            told["codecs"][0]["configuration"]["chunk_shape"] = inner
+
+        change(path / "0/zarr.json", alter)
+        assert main(["convert", str(path), str(tmp_path / "o.ome.zarr")]) != 0
+        assert "Traceback" not in capsys.readouterr().err
