@@ -24,6 +24,7 @@ from spimpack_tasks.readers.formats import FORMATS, SourceRefusedError, format_o
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from spimpack_tasks.readers.displays import Display
     from spimpack_tasks.readers.formats import SourceFormat
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,10 @@ class Header:
     channel_count: int = 1
     channel_names: tuple[str, ...] = ()
     """One for each channel, empty for a channel without one; nothing if none has a name."""
+    displays: tuple[Display, ...] = ()
+    """How each channel is shown; nothing where the file says nothing of it."""
+    display_doubts: tuple[str, ...] = ()
+    """What the file says of colours and windows that cannot be, so that they are unknown."""
     acquired_at: str | None = None
     """ISO 8601, with the offset from UTC if the file has it."""
     instrument: Mapping[str, str | float] = field(default_factory=lambda: MappingProxyType({}))

@@ -22,6 +22,7 @@ from spimpack_tasks.readers.base import (
     UnreadableHeaderError,
     tidy_names,
 )
+from spimpack_tasks.readers.displays import read_omero
 from spimpack_tasks.readers.quantities import (
     EXACT,
     Doubts,
@@ -129,7 +130,7 @@ def read_store(store: Store, prefix: str = "") -> Header:
         if any(n > most for n, most in zip(shape, shapes[0], strict=True)):
             raise store.error(f"has a level {number} that is larger than its full resolution")
     channels = dict(zip(names, shapes[0], strict=True)).get("c", 1)
-    doubts = Doubts()
+    doubts, displays = Doubts(), read_omero(attributes.get("omero"), channels)
     return Header(
         axes=names,
         shapes=shapes,
@@ -137,6 +138,8 @@ def read_store(store: Store, prefix: str = "") -> Header:
         spacing_um_xyz=_find_spacing(store, axes, multiscale, datasets[0], doubts),
         channel_count=channels,
         channel_names=_channel_names(attributes, channels),
+        displays=displays.known,
+        display_doubts=displays.doubts,
         orientation_xyz=_find_orientation(store, axes, attributes),
         doubts=doubts.told,
     )

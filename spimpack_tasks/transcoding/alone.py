@@ -137,8 +137,9 @@ def _settle(request: Request, target: str, source: Source) -> Request:
     """Return a request with what suits source and target where it leaves the choice."""
     is_tiff = target.endswith(_TIFFS)
     known = CODECS[_TIFFS[0] if is_tiff else EXTENSION]
-    if is_tiff and request.ngff:
-        message = f"{target} is no OME-Zarr and has no version of it; leave out --ngff"
+    if is_tiff and (request.ngff or request.axes):
+        option = "--ngff" if request.ngff else "--axes"
+        message = f"{target} is no OME-Zarr, of which alone that can be chosen; leave out {option}"
         raise ConversionRefusedError(message)
     if source.format.name == ZIPPED and not is_tiff:
         _check_is_plain(request, source)
@@ -197,9 +198,9 @@ def _check_is_plain(request: Request, source: Source) -> None:
     """Refuse what cannot be done to an image that is unpacked."""
     if request != Request(name=request.name, codec="", ngff=""):
         message = (
-            f"{source.path} is unpacked as it is; codec, version, voxel size, orientation and "
-            "stains stay what they are. Leave these options out, and convert the folder that comes "
-            "of it"
+            f"{source.path} is unpacked as it is; codec, version, axes, voxel size, orientation "
+            "and stains stay what they are. Leave these options out, and convert the folder that "
+            "comes of it"
         )
         raise ConversionRefusedError(message)
 

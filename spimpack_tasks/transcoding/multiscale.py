@@ -10,13 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.readers.displays import Display
+from spimpack_tasks.transcoding.axes import ALL_AXES, of_axes
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from spimpack_tasks.transcoding.codecs import Codec
     from spimpack_tasks.transcoding.layout import Level
 
-AXES = (("t", "time"), ("c", "channel"), ("z", "space"), ("y", "space"), ("x", "space"))
+_KINDS = {"t": "time", "c": "channel"}
+"""What OME-Zarr calls axes but those of space."""
 
 COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 """Of channels whose colour is not known, one after the other."""
@@ -45,8 +49,11 @@ class Channel:
     label: str
     colour: str
     """Six hexadecimal digits."""
-    window: tuple[float, float]
-    """The values shown as black and as full colour."""
+    window: tuple[float, float] | None
+    """The values shown as black and as full colour, `None` until they are found out."""
+    limits: tuple[float, float] | None = None
+    """The values between which the window can be moved, `None` for all of the data type."""
+    is_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class Image:
     spacing_um_zyx: tuple[float | None, float | None, float | None]
     """Distance of voxels of the first level; `None` where it is not known."""
     channels: tuple[Channel, ...]
+    axes: str = ALL_AXES
+    """Those that it has, see `axes`."""
     orientation_xyz: str | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What the image was made from, and how."""
@@ -92,20 +101,21 @@ def multiscales(image: Image) -> list[dict[str, Any]]:
     """Return the multiscales of the attributes."""
     known = dict(zip("zyx", image.spacing_um_zyx, strict=True))
     axes: list[dict[str, Any]] = []
-    for name, kind in AXES:
-        axis: dict[str, Any] = {"name": name, "type": kind}
+    for name in image.axes:
+        axis: dict[str, Any] = {"name": name, "type": _KINDS.get(name, "space")}
         if known.get(name) is not None:
             axis["unit"] = "micrometer"
-        if kind == "space" and image.orientation_xyz:
+        if name in known and image.orientation_xyz:
             letter = image.orientation_xyz["xyz".index(name)]
             axis["orientation"] = {"type": "anatomical", "value": _TOWARDS[letter]}
         axes.append(axis)
     spacings = image.spacings_zyx()
+    others = len(image.axes) - 3
     datasets = []
     for number, spacing in enumerate(spacings):
         shift = [(step - first) / 2 for step, first in zip(spacing, spacings[0], strict=True)]
-        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, 1.0, *spacing]}]
-        transforms.append({"type": "translation", "translation": [0.0, 0.0, *shift]})
+        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [*[1.0] * others, *spacing]}]
+        transforms.append({"type": "translation", "translation": [*[0.0] * others, *shift]})
         datasets.append({"path": str(number), "coordinateTransformations": transforms})
     return [{"name": image.name, "axes": axes, "datasets": datasets}]
 
@@ -117,23 +127,39 @@ def largest_value(dtype: Any) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
+def compose_channels(
+    count: int, names: Sequence[str], displays: Sequence[Display]
+) -> tuple[Channel, ...]:
+    """Return how channels are shown: as the source has it, in colours of ours where it has none.
+
+    Parameters
+    ----------
+    count
+        Number of channels.
+    names
+        Their names; those that are missing are empty.
+    displays
+        One for each channel, or nothing.
+    """
+    channels = []
+    for number in range(count):
+        label = names[number] if number < len(names) else ""
+        shown = displays[number] if displays else Display()
+        colour = shown.colour or COLOURS[number % len(COLOURS)]
+        channels.append(Channel(label, colour, shown.window, shown.limits, shown.is_active))
+    return tuple(channels)
+
+
 def omero(image: Image) -> dict[str, Any]:
     """Return how the channels are shown."""
     largest = largest_value(image.dtype)
-    channels = [
-        {
-            "label": channel.label,
-            "color": channel.colour,
-            "active": True,
-            "window": {
-                "min": 0.0,
-                "max": largest,
-                "start": channel.window[0],
-                "end": channel.window[1],
-            },
-        }
-        for channel in image.channels
-    ]
+    channels = []
+    for channel in image.channels:
+        low, high = channel.limits or (0.0, largest)
+        start, end = channel.window or (0.0, largest)
+        window = {"min": low, "max": high, "start": start, "end": end}
+        shown = {"label": channel.label, "color": channel.colour, "active": channel.is_active}
+        channels.append({**shown, "window": window})
     return {"channels": channels}
 
 
@@ -159,12 +185,12 @@ def attributes_v2(image: Image) -> dict[str, Any]:
     return {"multiscales": versioned, "omero": shown} | _other_attributes(image)
 
 
-def array_v2(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
+def array_v2(level: Level, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:
     """Return .zarray of one level: each chunk a file in folders."""
     return {
         "zarr_format": 2,
-        "shape": list(level.shape),
-        "chunks": list(level.chunk),
+        "shape": list(of_axes(axes, level.shape)),
+        "chunks": list(of_axes(axes, level.chunk)),
         "dtype": dtype.str,
         "compressor": codec.v2(),
         "filters": None,
@@ -179,14 +205,14 @@ def _zero(dtype: Any) -> float:
     return 0.0 if dtype.kind == "f" else 0
 
 
-def array_v3(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
+def array_v3(level: Level, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:
     """Return zarr.json of one level: chunks in shards."""
     endian = {"endian": "big" if dtype.byteorder == ">" else "little"}
     bytes_codec: dict[str, Any] = {"name": "bytes"}
     if dtype.itemsize > 1:
         bytes_codec["configuration"] = endian
     sharding = {
-        "chunk_shape": list(level.chunk),
+        "chunk_shape": list(of_axes(axes, level.chunk)),
         "codecs": [bytes_codec, codec.v3()],
         "index_codecs": [
             {"name": "bytes", "configuration": {"endian": "little"}},
@@ -198,12 +224,15 @@ def array_v3(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
     return {
         "zarr_format": 3,
         "node_type": "array",
-        "shape": list(level.shape),
+        "shape": list(of_axes(axes, level.shape)),
         "data_type": dtype.name,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": list(of_axes(axes, shard))},
+        },
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _zero(dtype),
         "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
-        "dimension_names": [name for name, _ in AXES],
+        "dimension_names": list(axes),
         "attributes": {},
     }

@@ -65,8 +65,8 @@ def write_planes(
     job
         Where to write, and by how many threads; what is written does not depend on these.
     image
-        What to write; its levels are those of `plane_levels`. How bright its channels are shown is
-        found out.
+        What to write; its levels are those of `plane_levels`. How bright a channel is shown is
+        found out where it is not told.
     planes
         The voxels.
     codec
@@ -79,7 +79,7 @@ def write_planes(
     DamagedChunkError
         A plane cannot be read; the message names it.
     """
-    store = open_store(job, image.levels)
+    store = open_store(job, image)
     with _Threads(job.threads) as threads:
         work = _Work(store, image.levels, planes, codec, advance, threads)
         last = len(image.levels) - 1
@@ -89,10 +89,11 @@ def write_planes(
         threads.settle(0)
         if not job.has_voxels:
             planes.finish()
-        windows = [work.find_window(channel) for channel in range(planes.shape[1])]
-    channels = zip(image.channels, windows, strict=True)
-    shown = tuple(replace(channel, window=window) for channel, window in channels)
-    store.finish(replace(image, channels=shown), codec)
+        channels = tuple(
+            channel if channel.window else replace(channel, window=work.find_window(number))
+            for number, channel in enumerate(image.channels)
+        )
+    store.finish(replace(image, channels=channels), codec)
 
 
 class _Threads:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.trees import files_below
+from spimpack_tasks.readers.base import HeaderError, read_header
+from spimpack_tasks.transcoding.axes import choose_axes
 from spimpack_tasks.transcoding.convert import load_converter, read_provenance
 from spimpack_tasks.transcoding.multiscale import METADATA
+from spimpack_tasks.transcoding.trouble import source_trouble_told
 
 if TYPE_CHECKING:
     from spimpack_tasks.transcoding.request import Job
@@ -42,14 +45,18 @@ def take_over(job: Job, earlier: str, source_format: str) -> bool:
     if os.path.lexists(job.path):
         discard(job.path)
     try:
-        _link_voxels(earlier, job.path)
-    except OSError:  # the disk knows no links, or the image has just gone
+        with source_trouble_told():
+            header = read_header(job.source, source_format)
+        _link_voxels(earlier, job.path, choose_axes(header, source_format, job.request.axes))
+    except (OSError, HeaderError):  # the disk knows no links, or the image has just gone
         return False
     load_converter(source_format)(replace(job, has_voxels=True), lambda _: None)
     return True
 
 
-def _link_voxels(earlier: str, path: str) -> None:
+def _link_voxels(earlier: str, path: str, axes: str) -> None:
+    """Give files of voxels a second name; what they hold does not depend on axes of one index."""
+    before = "".join(read_header(earlier, "OME-Zarr").axes)
     changed = {n: os.stat(f"{earlier}/{n}").st_mtime_ns for n in files_below(earlier)}
     completed = max(time for name, time in changed.items() if name in METADATA)
     for name, time in changed.items():
@@ -57,5 +64,14 @@ def _link_voxels(earlier: str, path: str) -> None:
             continue
         if time > completed:  # metadata come last, so this is not what was written then
             raise OSError(errno.ESTALE, "was changed", f"{earlier}/{name}")
-        os.makedirs(os.path.dirname(f"{path}/{name}"), exist_ok=True)
-        os.link(f"{earlier}/{name}", f"{path}/{name}")
+        new = f"{path}/{_rename(name, before, axes)}"
+        os.makedirs(os.path.dirname(new), exist_ok=True)
+        os.link(f"{earlier}/{name}", new)
+
+
+def _rename(name: str, before: str, axes: str) -> str:
+    """Return the name of a chunk or shard in an image of other axes."""
+    parts = name.split("/")
+    first = len(parts) - len(before)
+    indices = dict(zip(before, parts[first:], strict=True))
+    return "/".join([*parts[:first], *(indices.get(axis, "0") for axis in axes)])

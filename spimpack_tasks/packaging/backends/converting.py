@@ -69,7 +69,8 @@ class ConvertAssets(MakeAssets):
     def settings_told(cls, asset: Asset, request: Request) -> dict[str, str]:
         """Return the settings that show in what is made of an image."""
         del asset
-        return {name: getattr(request, name) for name in cls.settings if hasattr(request, name)}
+        told = {name: getattr(request, name, "") for name in cls.settings}
+        return {name: value for name, value in told.items() if value}
 
     @classmethod
     def converts(cls, asset: Asset, settings: Mapping[str, str]) -> bool:
