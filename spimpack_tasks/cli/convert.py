@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         hint = "free some and " if is_full else ""
         message = f"{error.strerror or error}; {hint}run it again: what is done is gone on with"
         raise SpimpackError(message) from error
-    for remark in read_remarks(source, request):
+    for remark in read_remarks(source, target, request):
         print(f"warning: {remark}", file=sys.stderr)
     if not is_new:
         print(f"Nothing to do: {arguments.target} was made from this")

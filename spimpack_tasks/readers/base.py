@@ -84,6 +84,12 @@ class Header:
     """Absolute path of the file that has the metadata, if this one has not."""
     left_out: tuple[str, ...] = ()
     """What else the file holds that this image is not, such as a second image."""
+    extras: tuple[str, ...] = ()
+    """What else belongs to the image that OME-Zarr alone holds, such as labels."""
+    label_names: tuple[str, ...] = ()
+    """Names of the label images of an OME-Zarr, which lie below `labels/`."""
+    origin_um_xyz: SpacingXYZ = UNKNOWN_SPACING
+    """Where the first voxel lies, in micrometres; `None` where the file does not say."""
     ome_sizes: Mapping[str, str] | None = None
     """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
     sidecar; `None` where it does not see them."""

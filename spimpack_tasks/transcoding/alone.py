@@ -169,13 +169,13 @@ def _other_files(source: Source) -> tuple[str, ...]:
     return tuple(f"{path} {stamp_text(path)}" for path in others)
 
 
-def read_remarks(source: str, request: Request) -> list[str]:
+def read_remarks(source: str, target: str, request: Request) -> list[str]:
     """Return what is to be told of a source that is converted, besides errors.
 
     Parameters
     ----------
-    source
-        Absolute path.
+    source, target
+        Absolute paths.
     request
         How it is converted; a size that is given ends doubts about it.
     """
@@ -184,7 +184,9 @@ def read_remarks(source: str, request: Request) -> list[str]:
         header = read_header(found.path, found.format)
     except (SpimpackError, *UNCONVERTIBLE):
         return []  # told when it is converted
-    remarks = [f"{source} holds more than is converted: {each}" for each in header.left_out]
+    left_out = (*header.left_out, *(header.extras if target.endswith(_TIFFS) else ()))
+    remarks = [f"{source} holds more than is converted: {each}" for each in left_out]
+    remarks += [f"{source} does not tell how it is shown: {each}" for each in header.display_doubts]
     if header.doubts and not request.spacing_um_xyz:
         doubts = "; ".join(header.doubts)
         remarks.append(

@@ -67,6 +67,8 @@ class Image:
     spacing_um_zyx: tuple[float | None, float | None, float | None]
     """Distance of voxels of the first level; `None` where it is not known."""
     channels: tuple[Channel, ...]
+    origin_um_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Where the first voxel of the first level lies."""
     axes: str = ALL_AXES
     """Those that it has, see `axes`."""
     orientation_xyz: str | None = None
@@ -113,7 +115,8 @@ def multiscales(image: Image) -> list[dict[str, Any]]:
     others = len(image.axes) - 3
     datasets = []
     for number, spacing in enumerate(spacings):
-        shift = [(step - first) / 2 for step, first in zip(spacing, spacings[0], strict=True)]
+        places = zip(image.origin_um_zyx, spacing, spacings[0], strict=True)
+        shift = [origin + (step - first) / 2 for origin, step, first in places]
         transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [*[1.0] * others, *spacing]}]
         transforms.append({"type": "translation", "translation": [*[0.0] * others, *shift]})
         datasets.append({"path": str(number), "coordinateTransformations": transforms})

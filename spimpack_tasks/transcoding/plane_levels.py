@@ -47,11 +47,13 @@ def describe(planes: Planes, job: Job) -> Image:
     provenance = job.provenance(planes.source_format)
     if planes.left_out:
         provenance["left_out"] = "; ".join(planes.left_out)
+    x_um, y_um, z_um = planes.origin_um_xyz
     return Image(
         name=job.request.name,
         levels=plan_levels(planes.shape, planes.dtype.itemsize),
         dtype=planes.dtype,
         spacing_um_zyx=(z, y, x),
+        origin_um_zyx=(z_um or 0.0, y_um or 0.0, x_um or 0.0),
         channels=compose_channels(planes.shape[1], names, planes.displays),
         axes=job.request.axes or planes.axes,
         orientation_xyz=job.request.orientation_xyz or planes.orientation_xyz,

@@ -63,6 +63,12 @@ class Planes:
     """Those that an image has which is made of it, see `axes`."""
     left_out: tuple[str, ...] = ()
     """What else the source holds."""
+    extras: tuple[str, ...] = ()
+    """What else belongs to the image that OME-Zarr alone holds."""
+    label_names: tuple[str, ...] = ()
+    """Of the label images of an OME-Zarr."""
+    origin_um_xyz: SpacingXYZ = UNKNOWN_SPACING
+    """Where the first voxel lies."""
 
     @property
     def size(self) -> int:
@@ -144,6 +150,9 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         orientation_xyz=header.orientation_xyz,
         axes=choose_axes(header, form),
         left_out=header.left_out,
+        extras=header.extras,
+        label_names=header.label_names,
+        origin_um_xyz=header.origin_um_xyz,
     )
 
 

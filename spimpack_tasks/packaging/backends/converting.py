@@ -73,6 +73,11 @@ class ConvertAssets(MakeAssets):
         return {name: value for name, value in told.items() if value}
 
     @classmethod
+    def left_out(cls, asset: Asset) -> list[str]:
+        """Return what the source holds that is not in what is made of it."""
+        return [*asset.left_out, *asset.extras]
+
+    @classmethod
     def converts(cls, asset: Asset, settings: Mapping[str, str]) -> bool:
         """Tell whether BIDS does not hold the format, or the image is in several files, or all."""
         found = format_of_source(asset.source)
@@ -111,7 +116,7 @@ class ConvertAssets(MakeAssets):
         if not cls.converts(asset, settings):
             return {}
         told = cls.settings_told(asset, cls.compose_request(asset, settings))
-        left_out = {"LeftOut": list(asset.left_out)} if asset.left_out else {}
+        left_out = {"LeftOut": each} if (each := cls.left_out(asset)) else {}
         return {
             "Format": source_format(asset.source),
             "Software": "spimpack_tasks",

@@ -74,6 +74,11 @@ class OmeZarrAssets(ConvertAssets):
         return super().settings_told(asset, request)
 
     @classmethod
+    def left_out(cls, asset: Asset) -> list[str]:
+        """Return what is left out, which is nothing of a zip."""
+        return [] if source_format(asset.source) == ZIPPED else list(asset.left_out)
+
+    @classmethod
     def convert(cls, job: Job, source_format: str, advance: Callable[[int], None]) -> None:
         """Convert an image, or go on with that."""
         load_converter(source_format)(job, advance)
