@@ -184,7 +184,9 @@ def read_remarks(source: str, target: str, request: Request) -> list[str]:
         header = read_header(found.path, found.format)
     except (SpimpackError, *UNCONVERTIBLE):
         return []  # told when it is converted
-    left_out = (*header.left_out, *(header.extras if target.endswith(_TIFFS) else ()))
+    left_out = header.left_out if found.format.name != ZIPPED else ()
+    if target.endswith(_TIFFS):
+        left_out = (*header.left_out, *header.extras)
     remarks = [f"{source} holds more than is converted: {each}" for each in left_out]
     remarks += [f"{source} does not tell how it is shown: {each}" for each in header.display_doubts]
     if header.doubts and not request.spacing_um_xyz:

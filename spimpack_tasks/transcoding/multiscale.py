@@ -74,6 +74,10 @@ class Image:
     orientation_xyz: str | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What the image was made from, and how."""
+    level_lines: tuple[tuple[tuple[float, float], ...], ...] = ()
+    """Scale and translation along z, y and x of each level, where they do not follow from sizes."""
+    image_label: Mapping[str, Any] | None = None
+    """Of a label image what is told of its labels."""
 
     def spacings_zyx(self) -> list[tuple[float, ...]]:
         """Return the distance of voxels of each level, 1 where it is not known.
@@ -111,16 +115,26 @@ def multiscales(image: Image) -> list[dict[str, Any]]:
             letter = image.orientation_xyz["xyz".index(name)]
             axis["orientation"] = {"type": "anatomical", "value": _TOWARDS[letter]}
         axes.append(axis)
-    spacings = image.spacings_zyx()
     others = len(image.axes) - 3
     datasets = []
-    for number, spacing in enumerate(spacings):
-        places = zip(image.origin_um_zyx, spacing, spacings[0], strict=True)
-        shift = [origin + (step - first) / 2 for origin, step, first in places]
+    for number, lines in enumerate(image.level_lines or _lines_of_sizes(image)):
+        spacing, shift = zip(*lines, strict=True)
         transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [*[1.0] * others, *spacing]}]
         transforms.append({"type": "translation", "translation": [*[0.0] * others, *shift]})
         datasets.append({"path": str(number), "coordinateTransformations": transforms})
     return [{"name": image.name, "axes": axes, "datasets": datasets}]
+
+
+def _lines_of_sizes(image: Image) -> list[list[tuple[float, float]]]:
+    """Return scale and translation along z, y and x of each level."""
+    spacings = image.spacings_zyx()
+    return [
+        [
+            (step, origin + (step - first) / 2)
+            for origin, step, first in zip(image.origin_um_zyx, spacing, spacings[0], strict=True)
+        ]
+        for spacing in spacings
+    ]
 
 
 def largest_value(dtype: Any) -> float:
@@ -168,15 +182,23 @@ def omero(image: Image) -> dict[str, Any]:
 
 def _other_attributes(image: Image) -> dict[str, Any]:
     """Return the attributes that OME-Zarr does not know of."""
-    attributes: dict[str, Any] = {PROVENANCE: dict(image.provenance)}
+    attributes: dict[str, Any] = {PROVENANCE: dict(image.provenance)} if image.provenance else {}
     if image.orientation_xyz:
         attributes["xyz_orientation"] = image.orientation_xyz
     return attributes
 
 
+def _about(image: Image, version: dict[str, str]) -> dict[str, Any]:
+    """Return how channels are shown, or of a label image what is told of its labels."""
+    if image.image_label is None:
+        return {"omero": version | omero(image)}
+    told = {key: value for key, value in image.image_label.items() if key != "version"}
+    return {"image-label": version | told | {"source": {"image": "../../"}}}
+
+
 def group_v3(image: Image) -> dict[str, Any]:
     """Return zarr.json of the image, OME-Zarr 0.5."""
-    ome = {"version": "0.5", "multiscales": multiscales(image), "omero": omero(image)}
+    ome = {"version": "0.5", "multiscales": multiscales(image)} | _about(image, {})
     attributes = {"ome": ome} | _other_attributes(image)
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
@@ -184,8 +206,8 @@ def group_v3(image: Image) -> dict[str, Any]:
 def attributes_v2(image: Image) -> dict[str, Any]:
     """Return .zattrs of the image, OME-Zarr 0.4."""
     versioned = [{"version": "0.4"} | multiscale for multiscale in multiscales(image)]
-    shown = {"version": "0.4"} | omero(image)
-    return {"multiscales": versioned, "omero": shown} | _other_attributes(image)
+    about = _about(image, {"version": "0.4"})
+    return {"multiscales": versioned} | about | _other_attributes(image)
 
 
 def array_v2(level: Level, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from spimpack_tasks.transcoding.codecs import choose_codec
+from spimpack_tasks.transcoding.labels import convert_labels
 from spimpack_tasks.transcoding.plane_levels import describe
 from spimpack_tasks.transcoding.planes import Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
@@ -52,7 +53,9 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
     """
     with source_trouble_told(), open_planes(job.source) as planes:
         codec = choose_codec(job.request.codec, planes.dtype.itemsize)
-        write_planes(job, describe(planes, job), planes, codec, advance)
+        image = describe(planes, job)
+        convert_labels(job, image, planes.label_names, codec)
+        write_planes(job, image, planes, codec, advance)
 
 
 def write_planes(

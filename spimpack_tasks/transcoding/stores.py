@@ -72,9 +72,23 @@ def open_store(job: Job, image: Image) -> Store:
     is_old = job.request.ngff == "0.4"
     voxels = f"{job.path}/0" if is_old else f"{job.path}/0/c"
     if not job.has_voxels and _count_folders(voxels) >= len(image.axes):
-        discard(job.path)  # begun by a version that wrote all five axes
+        for name in os.listdir(job.path):  # begun by a version that wrote all five axes
+            if name != "labels":
+                discard(f"{job.path}/{name}")
     os.makedirs(job.path, exist_ok=True)
     return (_ChunkFiles if is_old else _ShardFiles)(job.path, image.levels, image.axes)
+
+
+def write_labels_group(job: Job, names: list[str]) -> None:
+    """Write the metadata of the folder of labels, which names them."""
+    folder = f"{job.path}/labels"
+    if job.request.ngff == "0.4":
+        _write_json(f"{folder}/.zgroup", {"zarr_format": 2})
+        _write_json(f"{folder}/.zattrs", {"labels": names})
+        return
+    attributes = {"ome": {"version": "0.5", "labels": names}}
+    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    _write_json(f"{folder}/zarr.json", group)
 
 
 def _count_folders(folder: str) -> int:
