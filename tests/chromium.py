@@ -153,9 +153,11 @@ class Grid:
 
 
 @contextmanager
-def open_browser(width: int = 1280, height: int = 900) -> Iterator[Pages]:
+def open_browser(
+    width: int = 1280, height: int = 900, options: Sequence[str] = ()
+) -> Iterator[Pages]:
     """Open a browser with one empty tab."""
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    sandbox = [*options, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=sandbox)
         try:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import zarr
 from imaris_variants import Variant, voxels, write_variant
+from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.files.outside import VARIABLE
@@ -203,7 +204,7 @@ def test_links_to_where_the_user_allows_it_are_followed(image, tmp_path, monkeyp
         link(file, there, member)
     monkeypatch.setenv(VARIABLE, str(there.parent))
     assert run("convert", image, tmp_path / "out.ome.zarr", "--verify") == 0
-    made = zarr.open_array(tmp_path / "out.ome.zarr" / "0", mode="r")
+    made = read_with_zarr(tmp_path / "out.ome.zarr")
     for time in range(2):
         for channel in range(2):
             wanted = voxels(TWO_BY_TWO, 0, time, channel)
@@ -259,7 +260,7 @@ def test_b6_soft_links_inside_the_file_are_followed(image, tmp_path):
         file.move(f"kept/{TIME}/Channel 1", "channel")
         file[f"kept/{TIME}/Channel 1"] = h5py.SoftLink("/channel")
     assert run("convert", image, tmp_path / "out.ome.zarr", "--verify") == 0
-    made = zarr.open_array(tmp_path / "out.ome.zarr" / "0", mode="r")
+    made = read_with_zarr(tmp_path / "out.ome.zarr")
     for time in range(2):
         for channel in range(2):
             wanted = voxels(TWO_BY_TWO, 0, time, channel)
@@ -298,7 +299,7 @@ def test_bytes_behind_a_stream_do_no_harm(tmp_path, name, codec):
         data = file[f"{FIRST}/TimePoint 0/Channel 0/Data"]
         np.testing.assert_array_equal(data[:11, :21, :37], voxels(variant, 0, 0, 0))
     assert run("convert", source, target, "--codec", codec, "--ngff", "0.4") == 0
-    made = zarr.open_array(target / "0", mode="r")
+    made = read_with_zarr(target)
     np.testing.assert_array_equal(made[0, 0], voxels(variant, 0, 0, 0))
 
 
@@ -343,7 +344,7 @@ def test_b7_numbers_of_fewer_bits_are_converted_by_hdf5(tmp_path):
         padded[:11, :21, :37] = wanted
         made.write(h5py.h5s.ALL, h5py.h5s.ALL, padded)
     assert run("convert", source, target, "--verify") == 0
-    np.testing.assert_array_equal(zarr.open_array(target / "0", mode="r")[0, 0], wanted)
+    np.testing.assert_array_equal(read_with_zarr(target)[0, 0], wanted)
 
 
 def as_vlen(text: str) -> object:
@@ -462,7 +463,7 @@ def test_b7_a_flipped_bit_changes_no_voxel_and_ends_no_run(tmp_path, capsys):
         (tmp_path / "harmed.ims").write_bytes(harmed)
         target = tmp_path / f"{number}.ome.zarr"
         if run("convert", tmp_path / "harmed.ims", target) == 0:
-            made = zarr.open_array(target / "0", mode="r")
+            made = read_with_zarr(target)
             for channel in range(2):
                 np.testing.assert_array_equal(made[0, channel], voxels(variant, 0, 0, channel))
     capsys.readouterr()

@@ -162,11 +162,11 @@ def write_stack(path, shape=(1, 2, 40, 50, 37)):
 def test_a_chunk_of_zeros_takes_no_room(tmp_path):
     write_stack(tmp_path / "planes")
     convert_planes(tmp_path / "planes", tmp_path / "out")
-    assert not list((tmp_path / "out/0/c/0/0/0").glob("*/*"))
-    assert len(list((tmp_path / "out/0/c/0/1/0").glob("*/*"))) == 4
+    assert not list((tmp_path / "out/0/c/0/0").glob("*/*"))
+    assert len(list((tmp_path / "out/0/c/1/0").glob("*/*"))) == 4
     convert_planes(tmp_path / "planes", tmp_path / "files", ngff="0.4")
-    assert list((tmp_path / "files/0/0/0/0").glob("*/*")) == [tmp_path / "files/0/0/0/0/0/0"]
-    assert len(list((tmp_path / "files/0/0/1/0").glob("*/*"))) == 12
+    assert list((tmp_path / "files/0/0/0").glob("*/*")) == [tmp_path / "files/0/0/0/0/0"]
+    assert len(list((tmp_path / "files/0/1/0").glob("*/*"))) == 12
 
 
 @pytest.mark.parametrize("ngff", NGFF)
@@ -509,7 +509,7 @@ def test_a_rerun_reads_no_plane_that_is_finished(tmp_path, monkeypatch):
     folder(tif)(tmp_path / "planes", compose_voxels(shape))
     convert_planes(tmp_path / "planes", tmp_path / "whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "out")
-    shutil.rmtree(tmp_path / "out/0/c/0/0/9")  # planes 36 to 39
+    shutil.rmtree(tmp_path / "out/0/c/9")  # planes 36 to 39
     shutil.rmtree(tmp_path / "out/2")
     read = []
 

@@ -105,5 +105,5 @@ def test_nothing_lies_there_but_chunks_and_metadata(converted, ngff):
 
 def test_a_missing_chunk_has_no_file(converted):
     path = converted("a missing chunk", "gzip", "0.4")
-    assert (path / "0/0/0/1/1/0").is_file()
-    assert not (path / "0/0/0/1/1/1").exists()
+    assert (path / "0/0/1/1/0").is_file()
+    assert not (path / "0/0/1/1/1").exists()

@@ -10,6 +10,7 @@ import pytest
 import zarr
 from workspace import SHARED, Workspace
 from zarr_layouts import VOXELS, write_store
+from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.readers.base import HeaderError, read_header
@@ -102,7 +103,7 @@ def test_the_hint_leads_on(tmp_path, capsys, holder):
     assert "'scene'" in raised.value.hint
     assert run("convert", source, tmp_path / "out.ome.zarr") != 0
     assert run("convert", source / scene, tmp_path / "out.ome.zarr", "--verify") == 0
-    made = zarr.open_array(tmp_path / "out.ome.zarr" / "0", mode="r")
+    made = read_with_zarr(tmp_path / "out.ome.zarr")
     np.testing.assert_array_equal(made[0], VOXELS[::-1])
     assert run("qc", source / scene, "--output", tmp_path / "page.html") == 0
     capsys.readouterr()

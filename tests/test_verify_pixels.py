@@ -131,6 +131,7 @@ def test_an_imaris_file_of_any_kind_is_compared(tmp_path, name):
 
 def change(target: Path, level: int, place: tuple[int, ...]) -> tuple[str, str]:
     array = zarr.open_array(target / str(level), mode="r+")
+    place = place[-array.ndim :]
     before = array[place]
     array[place] = before + 1
     return str(before + 1), str(before)

@@ -12,6 +12,9 @@ from workspace import Workspace
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.demo.images import (
+    BACKGROUND,
+    BLOB,
+    TISSUE,
     DemoImage,
     compose_pyramid,
     write_imaris,
@@ -32,6 +35,69 @@ PYRAMID = compose_pyramid(IMAGE)
 FULL = PYRAMID[0].voxels
 
 
+def range_of(layer):
+    found = re.search(r"range=\[(-?[0-9.e+-]+), (-?[0-9.e+-]+)\]", layer["shader"]).groups()
+    return tuple(map(float, found))
+
+
+def spoil_omero(path, **told):
+    """Change what an OME-Zarr 0.5 says of its first channel."""
+    data = json.loads((path / "zarr.json").read_text())
+    data["attributes"]["ome"]["omero"]["channels"][0] |= told
+    (path / "zarr.json").write_text(json.dumps(data))
+
+
+SHOWN = {
+    "g2-of-the-file": ({"start": 200, "end": 900}, [], (200, 900)),
+    "g2-beyond-the-type": ({"start": -5, "end": 1e6}, [], (0, 65535)),
+    "g2-with-fractions": ({"start": 200.4, "end": 900.6}, [], (200, 901)),
+    "g2-all-at-one-value": ({"start": 65535, "end": 65535.5}, [], (65534, 65535)),
+    "g2-computed": ({"start": 200, "end": 900}, ["--auto-contrast"], None),
+    "g2-none": ({"min": 0, "max": 65535}, [], None),
+    "g2-the-other-way-round": ({"start": 900, "end": 200}, [], None),
+}
+
+
+@pytest.mark.parametrize("case", SHOWN)
+def test_the_contrast_is_that_of_the_file(case, tmp_path, capsys):
+    window, options, wanted = SHOWN[case]
+    write_ome_zarr(tmp_path / "a.ome.zarr", IMAGE, ngff="0.5")
+    spoil_omero(tmp_path / "a.ome.zarr", window=window, color="102030")
+    assert main(["view", str(tmp_path / "a.ome.zarr"), "--neuroglancer", *options]) == ExitCode.OK
+    layer = json.loads(capsys.readouterr().out)["layers"][0]
+    if wanted is None:
+        assert range_of(layer) == pytest.approx(find_contrast(FULL[0]), abs=1)
+    else:
+        assert range_of(layer) == wanted
+    assert 'default="#102030"' in layer["shader"]
+    page = tmp_path / "page.html"
+    assert main(["qc", str(tmp_path / "a.ome.zarr"), "--output", str(page)]) == ExitCode.OK
+    assert 'value="#102030"' in page.read_text()
+
+
+FITS = {
+    "g1-wide": ((4, 20, 3000), (1.0, 1.0, 1.0)),
+    "g1-high": ((4, 3000, 20), (1.0, 1.0, 1.0)),
+    "g1-deep": ((900, 8, 8), (4.0, 1.0, 1.0)),
+    "g1-even": ((64, 64, 64), (1.0, 2.0, 0.5)),
+}
+
+
+@pytest.mark.parametrize("case", FITS)
+def test_the_whole_image_is_in_each_panel(case, tmp_path):
+    """A pixel of the screen is `crossSectionScale` of the finest voxel of the dimensions."""
+    sizes, spacing = FITS[case]
+    write_ome_zarr(tmp_path / "a.ome.zarr", DemoImage(("a",), sizes, spacing, levels=1), ngff="0.5")
+    state = compose_state(str(tmp_path / "a.ome.zarr"))
+    um_per_pixel = state["crossSectionScale"] * min(spacing)
+    z, y, x = (n * step / um_per_pixel for n, step in zip(sizes, spacing, strict=True))
+    # Half of 1280 x 720, less 100 pixels of a browser and 48 of Neuroglancer, and a margin.
+    for across, down in ((x, y), (x, z), (z, y)):
+        assert across <= 1280 / 2 - 10
+        assert down <= (720 - 100 - 48) / 2 - 10
+    assert max(x / 630, z / 630, y / 276, z / 276) > 0.9  # and not smaller than it must be
+
+
 @pytest.mark.parametrize("ngff", ["0.4", "0.5"])
 def test_the_state_names_source_channels_and_sizes(ngff, tmp_path):
     write_ome_zarr(tmp_path / "a b.ome.zarr", IMAGE, ngff=ngff)
@@ -45,8 +111,8 @@ def test_the_state_names_source_channels_and_sizes(ngff, tmp_path):
         assert layer["localDimensions"] == {"c'": [1, ""]}
         assert layer["localPosition"] == [number]
         assert layer["blend"] == "additive"
-        low, bright = map(int, re.search(r"range=\[(\d+), (\d+)\]", layer["shader"]).groups())
-        assert (low, bright) == pytest.approx(find_contrast(FULL[number]), abs=1)
+        assert layer["opacity"] == 1
+        assert range_of(layer) == (0, BACKGROUND + TISSUE + BLOB)  # as the image says
     assert [layer["name"] for layer in state["layers"]] == ["autof", "β"]
     colours = [re.search('default="(#.{6})"', layer["shader"])[1] for layer in state["layers"]]
     assert colours == ["#00ff00", "#ff00ff"]
@@ -102,6 +168,18 @@ WRITERS = {
 }
 
 
+def window_of_demo(_):
+    return 0.0, float(BACKGROUND + TISSUE + BLOB)
+
+
+WINDOWS = {
+    "a.ome.zarr": window_of_demo,
+    "a.ozx": window_of_demo,
+    "a.ims": lambda voxels: (0.0, float(voxels.max())),
+}
+"""What a file says of its window; OME-TIFF has no word for it."""
+
+
 class Viewer:
     """What napari's viewer would be told; napari is too large for the tests' environment."""
 
@@ -125,7 +203,7 @@ def test_napari_gets_each_channel_with_its_sizes(name, tmp_path):
             assert layer.axis_labels == ["z", "y", "x"]
             assert layer.scale == [4.0, 2.6, 0.5]
             assert layer.units == ["µm"] * 3
-            assert layer.contrast_limits == find_contrast(FULL[number])
+            assert layer.contrast_limits == WINDOWS.get(name, find_contrast)(FULL[number])
             assert layer.colormap == ("#00ff00", "#ff00ff")[number]
             assert layer.multiscale == (name != "a.ome.tif")
             for level, expected in zip(layer.levels, PYRAMID, strict=False):

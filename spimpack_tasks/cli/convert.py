@@ -21,6 +21,7 @@ from spimpack_tasks.transcoding.alone import (
     measure_alone,
     read_remarks,
 )
+from spimpack_tasks.transcoding.axes import CHOICES
 from spimpack_tasks.transcoding.compare import compare_with_source
 from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
 
@@ -64,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="version of OME-Zarr: 0.5, or 0.4 for programs that read no other; of 0.4 each chunk "
         f"is a file (default: {NGFF[0]})",
+    )
+    parser.add_argument(
+        "--axes",
+        choices=CHOICES,
+        default=CHOICES[0],
+        help="of OME-Zarr: those of the source, or all five for programs that want them "
+        f"(default: {CHOICES[0]})",
     )
     parser.add_argument(
         "--orientation",
@@ -122,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         orientation_xyz=orientation,
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),
         spacing_um_xyz=_spacing(arguments.pixel_size),
+        axes=arguments.axes if arguments.axes != CHOICES[0] else "",
     )
     source = os.path.abspath(os.path.expanduser(arguments.source)).rstrip("/")
     began = time.monotonic()
@@ -133,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
         where = f"{error.filename}: " if error.filename else ""
         hint = _REMEDIES.get(error.errno or 0, "")
         raise SpimpackError(f"{where}{error.strerror or error}{hint}") from error
-    for remark in read_remarks(source, request):
+    for remark in read_remarks(source, target, request):
         print(f"warning: {remark}", file=sys.stderr)
     if not is_new:
         print(f"Nothing to do: {arguments.target} was made from this")

@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print the state of Neuroglancer, in JSON, for an OME-Zarr",
     )
     parser.add_argument(
+        "--auto-contrast",
+        action="store_true",
+        help="compute the contrast, also where the image tells one",
+    )
+    parser.add_argument(
         "--base-url",
         default=BASE_URL,
         metavar="URL",
@@ -35,9 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Open the image, or print the state."""
+    is_auto = arguments.auto_contrast
     image = os.path.abspath(os.path.expanduser(arguments.image))
     if arguments.neuroglancer:
-        print(json.dumps(compose_state(image, arguments.base_url), indent=1, ensure_ascii=False))
+        state = compose_state(image, arguments.base_url, is_auto_contrast=is_auto)
+        print(json.dumps(state, indent=1, ensure_ascii=False))
     else:
-        view_in_napari(os.path.realpath(image), image)
+        view_in_napari(os.path.realpath(image), image, is_auto_contrast=is_auto)
     return ExitCode.OK

@@ -130,6 +130,10 @@ class Asset:
     """Absolute path, and size and time, of each file that the image lies in besides its source."""
     left_out: tuple[str, ...] = ()
     """What else the source holds that the image is not, such as a second image."""
+    extras: tuple[str, ...] = ()
+    """What else belongs to the image that OME-Zarr alone holds, such as labels."""
+    display_doubts: tuple[str, ...] = ()
+    """What the source says of colours and windows that cannot be."""
     ome_sizes: dict[str, str] | None = None
     """Attributes of OME-XML that the official validator compares with the sidecar."""
 

@@ -193,6 +193,8 @@ class AssetReader(RowReader):
             itemsize=facts.itemsize,
             other_files=tuple((path, stamp_text(path)) for path in facts.other_files),
             left_out=tuple(facts.left_out),
+            extras=tuple(facts.extras),
+            display_doubts=tuple(facts.display_doubts),
             ome_sizes=facts.ome_sizes,
         )
 

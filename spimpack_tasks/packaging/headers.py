@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.readers.formats import Source
     from spimpack_tasks.state.store import Store
 
-VERSION = 6
+VERSION = 7
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -61,6 +61,10 @@ class HeaderFacts:
     """Absolute paths of the files that the image needs besides its source."""
     left_out: tuple[str, ...] = ()
     """What else the source holds that the image is not."""
+    extras: tuple[str, ...] = ()
+    """What else belongs to the image that OME-Zarr alone holds."""
+    display_doubts: tuple[str, ...] = ()
+    """What the image says of colours and windows that cannot be."""
     ome_sizes: dict[str, str] | None = None
     """Attributes of OME-XML that the official validator compares with the sidecar."""
 
@@ -148,5 +152,7 @@ def facts_of(header: Header) -> HeaderFacts:
         doubts=header.doubts,
         other_files=header.files_needed,
         left_out=header.left_out,
+        extras=header.extras,
+        display_doubts=header.display_doubts,
         ome_sizes=None if header.ome_sizes is None else dict(header.ome_sizes),
     )

@@ -7,7 +7,7 @@ of those that the source holds. Both may leave something out, which is told here
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity, count_of
 from spimpack_tasks.registry import has_backend, load_backend, split_settings
@@ -30,20 +30,24 @@ def images_are_whole(facts: Facts) -> Iterator[Problem]:
     """A link or copy is one file; a conversion is one image."""
     for placed in facts.images:
         asset = placed.asset
-        if not (asset.other_files or asset.left_out):
+        if not (asset.other_files or asset.left_out or asset.extras or asset.display_doubts):
             continue
         place, key = placed.record.where(placed.path_column), placed.path_column
-        is_converted = _is_converted(facts, asset)
-        if asset.other_files and not is_converted:
+        conversion = _describe_conversion(facts, asset)
+        if asset.other_files and conversion == {}:
             others = [os.path.basename(path) for path, _ in asset.other_files]
             files = count_of(len(asset.other_files), "other file")
             message = f"needs {files}, which a dataset has no place for: {_listed(others)}"
             hint = "convert it, with --backend ome-zarr or ome-tiff: all files are read then"
             yield Problem("source.set", place, key, message, hint, Severity.WARNING)
-        if asset.left_out and is_converted:
-            message = f"holds more than is converted: {_listed(asset.left_out)}"
+        if left_out := (conversion or {}).get("LeftOut", ()):
+            message = f"holds more than is converted: {_listed(left_out)}"
             hint = "keep the original with --keep-source-links; it is named in the image made"
             yield Problem("source.left-out", place, key, message, hint, Severity.WARNING)
+        if asset.display_doubts and conversion:
+            message = f"says of colours and windows what cannot be: {_listed(asset.display_doubts)}"
+            hint = "those are chosen anew in the image made"
+            yield Problem("source.display", place, key, message, hint, Severity.WARNING)
 
 
 def validator_agrees_on_voxels(facts: Facts) -> Iterator[Problem]:
@@ -97,10 +101,18 @@ def describe_inconsistency(size: Sequence[float], unit: str, ome_sizes: Mapping[
 
 
 def _is_converted(facts: Facts, asset: Asset) -> bool:
+    return _describe_conversion(facts, asset) != {}
+
+
+def _describe_conversion(facts: Facts, asset: Asset) -> dict[str, Any] | None:
+    """Return what is told of the conversion of an image, nothing where it is not converted.
+
+    It is `None` where there is no such backend, which another rule tells.
+    """
     choice = facts.options.backend
     if not has_backend(choice):
-        return True  # told by another rule
-    return bool(load_backend(choice).describe_conversion(asset, split_settings(choice)[1]))
+        return None
+    return dict(load_backend(choice).describe_conversion(asset, split_settings(choice)[1]))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -67,6 +67,8 @@ def identify(dataset: Dataset, output_dir: str) -> str:
         digest.update(json.dumps(values).encode())
         if a.other_files or a.left_out:
             digest.update(json.dumps([a.other_files, a.left_out]).encode())
+        if a.extras:
+            digest.update(json.dumps(a.extras).encode())
     return digest.hexdigest()
 
 

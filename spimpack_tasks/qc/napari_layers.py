@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError
-from spimpack_tasks.qc.preview import COLOURS, find_contrast
+from spimpack_tasks.qc.contrast import choose_contrast
+from spimpack_tasks.qc.preview import GREY, choose_colour
 from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.readers.base import load_library
 from spimpack_tasks.readers.formats import examine_source
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.sources.base import Level, Voxels
 
 
-def view_in_napari(path: str, name: str) -> None:
+def view_in_napari(path: str, name: str, *, is_auto_contrast: bool = False) -> None:
     """Open a window with an image, and wait until it is closed.
 
     Raises
@@ -31,7 +32,7 @@ def view_in_napari(path: str, name: str) -> None:
     volume = read_volume(path, name)
     with open_levels(path, examine_source(path, name).format.name) as levels:
         viewer = napari.Viewer(title=name)
-        add_layers(viewer, volume, levels)
+        add_layers(viewer, volume, levels, is_auto_contrast=is_auto_contrast)
         napari.run()
 
 
@@ -42,7 +43,9 @@ def _load_napari() -> Any:
         raise MissingExtraError("napari", "view") from error
 
 
-def add_layers(viewer: Any, volume: Volume, levels: Sequence[Level]) -> None:
+def add_layers(
+    viewer: Any, volume: Volume, levels: Sequence[Level], *, is_auto_contrast: bool = False
+) -> None:
     """Add a layer for each channel to a viewer of napari.
 
     Parameters
@@ -50,16 +53,17 @@ def add_layers(viewer: Any, volume: Volume, levels: Sequence[Level]) -> None:
     viewer
         Has napari's `add_image`.
     volume
-        What was read of the image; of it come the contrast and the names.
+        What was read of the image; of it come names, colours and contrast.
     levels
         Of the image, open as long as the viewer is.
+    is_auto_contrast
+        Whether contrast is computed, also where the image has some.
     """
     axes = [axis for axis in levels[0].axes if axis in "tzyx"]
     by_axis = dict(zip("xyz", volume.header.spacing_um_xyz, strict=True))
-    count = len(volume.voxels)
     for number, name in enumerate(volume.channel_names):
         pyramid = [_channel(level, number) for level in levels]
-        low, bright = find_contrast(volume.voxels[number])
+        colour = choose_colour(volume, number)
         viewer.add_image(
             pyramid if len(pyramid) > 1 else pyramid[0],
             multiscale=len(pyramid) > 1,
@@ -67,8 +71,8 @@ def add_layers(viewer: Any, volume: Volume, levels: Sequence[Level]) -> None:
             scale=[by_axis.get(axis) or 1 for axis in axes],
             units=["µm" if by_axis.get(axis) else "pixel" for axis in axes],
             axis_labels=axes,
-            colormap="gray" if count == 1 else COLOURS[number % len(COLOURS)],
-            contrast_limits=(low, bright if bright > low else low + 1),
+            colormap="gray" if colour == GREY else colour,
+            contrast_limits=choose_contrast(volume, number, is_auto=is_auto_contrast),
             blending="additive",
         )
     viewer.dims.ndisplay = 2

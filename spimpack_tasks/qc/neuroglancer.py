@@ -10,14 +10,15 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from spimpack_tasks.qc.contrast import choose_contrast
 from spimpack_tasks.qc.dataset import dataset_above
-from spimpack_tasks.qc.preview import COLOURS, GREY, find_contrast
+from spimpack_tasks.qc.preview import choose_colour
 from spimpack_tasks.qc.volume import SourceUnreadableError, read_volume
+from spimpack_tasks.readers.base import load_library
 from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory
 
 if TYPE_CHECKING:
     from spimpack_tasks.qc.volume import Volume
-    from spimpack_tasks.sources.base import Voxels
 
 BASE_URL = "http://127.0.0.1:8000"
 _SHADER = """\
@@ -27,11 +28,16 @@ void main() {{
   emitRGB(color * contrast());
 }}
 """
-_WINDOW_PIXELS = 600
-"""So wide is the image at first, in one of the four panels."""
+_PANEL_PIXELS = (600, 250)
+"""Width and height that each of the four panels has in a window of 1280 x 720, less the bars of the
+browser and of Neuroglancer."""
+_PANELS = (("x", "y"), ("x", "z"), ("z", "y"))
+"""Axes across and down of the panels of slices."""
 
 
-def compose_state(image: str, base_url: str = BASE_URL) -> dict[str, Any]:
+def compose_state(
+    image: str, base_url: str = BASE_URL, *, is_auto_contrast: bool = False
+) -> dict[str, Any]:
     """Return the state, ready for JSON.
 
     Parameters
@@ -40,6 +46,8 @@ def compose_state(image: str, base_url: str = BASE_URL) -> dict[str, Any]:
         Absolute path of the OME-Zarr.
     base_url
         Where the dataset that the image is in, or else its folder, is served.
+    is_auto_contrast
+        Whether contrast is computed, also where the image has some.
 
     Raises
     ------
@@ -54,14 +62,23 @@ def compose_state(image: str, base_url: str = BASE_URL) -> dict[str, Any]:
     sizes = dict(zip(header.axes, header.shapes[0], strict=True))
     spatial = [axis for axis in "xyz" if axis in sizes]
     spacing = {axis: _metres(volume, axis) for axis in spatial}
-    extent = max(sizes[axis] * spacing[axis][0] for axis in spatial)
+    extents = {axis: sizes[axis] * spacing[axis][0] for axis in spatial}
     return {
         "dimensions": {axis: list(spacing[axis]) for axis in spatial},
         "position": [sizes[axis] / 2 for axis in spatial],
-        "crossSectionScale": extent / min(s for s, _ in spacing.values()) / _WINDOW_PIXELS,
-        "layers": _layers(volume, _source_url(image, base_url)),
+        "crossSectionScale": _fit_panels(extents) / min(step for step, _ in spacing.values()),
+        "layers": _layers(volume, _source_url(image, base_url), is_auto=is_auto_contrast),
         "layout": "4panel",
     }
+
+
+def _fit_panels(extents: dict[str, float]) -> float:
+    """Return the length of a pixel with which the whole image is seen in each panel."""
+    return max(
+        extents.get(axis, 0) / pixels
+        for panel in _PANELS
+        for axis, pixels in zip(panel, _PANEL_PIXELS, strict=True)
+    )
 
 
 def _metres(volume: Volume, axis: str) -> tuple[float, str]:
@@ -79,16 +96,16 @@ def _source_url(image: str, base_url: str) -> str:
     return f"{scheme}://{base_url.rstrip('/')}/{quote(path)}/"
 
 
-def _layers(volume: Volume, source: str) -> list[dict[str, Any]]:
+def _layers(volume: Volume, source: str, *, is_auto: bool) -> list[dict[str, Any]]:
     layers = []
-    count = len(volume.voxels)
     for number, name in enumerate(volume.channel_names):
-        low, bright = _contrast(volume.voxels[number])
-        colour = GREY if count == 1 else COLOURS[number % len(COLOURS)]
+        low, bright = _fit_range(choose_contrast(volume, number, is_auto=is_auto), volume)
+        colour = choose_colour(volume, number)
         layer: dict[str, Any] = {
             "type": "image",
             "name": name if volume.channel_names.count(name) == 1 else f"{name} ({number + 1})",
             "source": source,
+            "opacity": 1,
             "blend": "additive",
             "shader": _SHADER.format(low=low, bright=bright, colour=colour),
         }
@@ -98,9 +115,10 @@ def _layers(volume: Volume, source: str) -> list[dict[str, Any]]:
     return layers
 
 
-def _contrast(voxels: Voxels) -> tuple[float, float]:
-    """Return two values that differ, whole ones where the voxels are whole numbers."""
-    low, bright = find_contrast(voxels)
-    if voxels.dtype.kind in "iub":
-        low, bright = round(low), round(bright)
-    return low, bright if bright > low else low + 1
+def _fit_range(window: tuple[float, float], volume: Volume) -> tuple[float, float]:
+    """Return two values that differ, whole ones of the type where the voxels are whole numbers."""
+    if volume.voxels.dtype.kind not in "iu":
+        return window
+    limits = load_library("numpy").iinfo(volume.voxels.dtype)
+    low = min(max(round(window[0]), int(limits.min)), int(limits.max) - 1)
+    return low, max(min(round(window[1]), int(limits.max)), low + 1)

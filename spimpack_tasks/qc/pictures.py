@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.qc.preview import Preview
     from spimpack_tasks.qc.slices import View
 
-STRIP_VERSION = 1
+STRIP_VERSION = 2
 """To be raised when a strip of the same image comes to look different."""
 STRIP_SIDE = 108
 """Pixels of the square around each slice of a strip."""

@@ -68,16 +68,27 @@ def compose_preview(volume: Volume, most_values: int = MOST_VALUES) -> Preview:
     """
     numpy = load_library("numpy")
     small, spacing = _shrink(volume, most_values)
-    count = len(volume.voxels)
     channels = []
     quantised = numpy.empty(small.shape, numpy.uint8)
     for number, name in enumerate(volume.channel_names):
         low, bright = find_contrast(volume.voxels[number])
         high = bright + (bright - low) * _RESERVE
         quantised[number] = _quantise(small[number], low, high)
-        colour = GREY if count == 1 else COLOURS[number % len(COLOURS)]
+        colour = choose_colour(volume, number)
         channels.append(Channel(name, colour, low, high, round(255 / (1 + _RESERVE))))
     return Preview(quantised, spacing, tuple(channels))
+
+
+def choose_colour(volume: Volume, number: int) -> str:
+    """Return the colour of a channel: that of the file, else grey of one channel alone.
+
+    Black is passed over, in which nothing would be seen.
+    """
+    displays = volume.header.displays
+    told = displays[number].colour if displays else ""
+    if told.strip("0"):
+        return f"#{told.lower()}"
+    return GREY if len(volume.voxels) == 1 else COLOURS[number % len(COLOURS)]
 
 
 def find_contrast(voxels: Voxels) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from spimpack_tasks.readers.formats import FORMATS, SourceRefusedError, format_o
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from spimpack_tasks.readers.displays import Display
     from spimpack_tasks.readers.formats import SourceFormat
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,10 @@ class Header:
     channel_count: int = 1
     channel_names: tuple[str, ...] = ()
     """One for each channel, empty for a channel without one; nothing if none has a name."""
+    displays: tuple[Display, ...] = ()
+    """How each channel is shown; nothing where the file says nothing of it."""
+    display_doubts: tuple[str, ...] = ()
+    """What the file says of colours and windows that cannot be, so that they are unknown."""
     acquired_at: str | None = None
     """ISO 8601, with the offset from UTC if the file has it."""
     instrument: Mapping[str, str | float] = field(default_factory=lambda: MappingProxyType({}))
@@ -80,6 +85,12 @@ class Header:
     """Absolute path of the file that has the metadata, if this one has not."""
     left_out: tuple[str, ...] = ()
     """What else the file holds that this image is not, such as a second image."""
+    extras: tuple[str, ...] = ()
+    """What else belongs to the image that OME-Zarr alone holds, such as labels."""
+    label_names: tuple[str, ...] = ()
+    """Names of the label images of an OME-Zarr, which lie below `labels/`."""
+    origin_um_xyz: SpacingXYZ = UNKNOWN_SPACING
+    """Where the first voxel lies, in micrometres; `None` where the file does not say."""
     ome_sizes: Mapping[str, str] | None = None
     """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
     sidecar; `None` where it does not see them."""

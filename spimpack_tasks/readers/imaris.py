@@ -12,7 +12,6 @@ channels at any time, and all have one size and one type, or it is refused.
 
 from __future__ import annotations
 
-import math
 import operator
 import os
 import re
@@ -29,6 +28,7 @@ from spimpack_tasks.readers.base import (
     load_library,
     tidy_names,
 )
+from spimpack_tasks.readers.displays import Displays, read_imaris_channel
 from spimpack_tasks.readers.hdf5 import Hdf5File
 from spimpack_tasks.readers.quantities import (
     EXACT,
@@ -153,18 +153,6 @@ class ImarisFile:
         other = self.h5py.h5f.get_name(dataset.id)
         return not self._file.userblock_size and os.path.samefile(other, self.path)
 
-    def channel_numbers(self, channel: int, name: str, count: int) -> list[float]:
-        """Return the numbers of an attribute of a channel, nothing unless there are so many."""
-        with self._damage_told():
-            section = self._members.find(f"DataSetInfo/Channel {channel}")
-            text = self._text(section, name)
-        try:
-            numbers = [float(part) for part in text.split()]
-        except ValueError:
-            return []
-        is_known = len(numbers) == count and all(map(math.isfinite, numbers))
-        return numbers if is_known else []
-
     def _find_channels(self) -> list[list[list[ChannelData]]]:
         """Return all channels of all time points of all levels, as many of each as at first."""
         levels = self._count("DataSet", "ResolutionLevel", MOST_LEVELS)
@@ -218,6 +206,7 @@ class ImarisFile:
         if len(set(dtypes)) > 1:
             what = f"has levels of different types: {', '.join(sorted(set(dtypes)))}"
             raise HeaderError(self.path, what)
+        displays = self._read_displays(channels)
         return Header(
             axes=("t", "c", "z", "y", "x"),
             shapes=tuple((times, channels, *size) for size in sizes),
@@ -225,6 +214,8 @@ class ImarisFile:
             spacing_um_xyz=self._read_spacing(sizes[0], doubts := Doubts()),
             channel_count=channels,
             channel_names=self._read_channel_names(channels),
+            displays=displays.known,
+            display_doubts=displays.doubts,
             acquired_at=self._read_time(),
             instrument=self._read_instrument(),
             doubts=doubts.told,
@@ -307,6 +298,14 @@ class ImarisFile:
     def _read_channel_names(self, count: int) -> tuple[str, ...]:
         sections = (self._find(f"DataSetInfo/Channel {number}") for number in range(count))
         return tidy_names([self._text(section, "Name") for section in sections])
+
+    def _read_displays(self, count: int) -> Displays:
+        displays = Displays()
+        for number in range(count):
+            section = self._find(f"DataSetInfo/Channel {number}")
+            colour, shown = (self._text(section, name) for name in ("Color", "ColorRange"))
+            read_imaris_channel(displays, number, colour, shown)
+        return displays
 
     def _read_time(self) -> str | None:
         recorded = iso_time(self._text(self.image, "RecordingDate"))

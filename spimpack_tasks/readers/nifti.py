@@ -21,6 +21,7 @@ from spimpack_tasks.readers.base import (
     load_library,
     open_for_reading,
 )
+from spimpack_tasks.readers.displays import read_window
 from spimpack_tasks.readers.quantities import Doubts, length_in_um
 
 _AXES = ("x", "y", "z", "t", "c")
@@ -58,7 +59,7 @@ def read_header(path: str) -> Header:
         dtype = header.get_data_dtype()
         start = int(header["vox_offset"])
         orientation = _orientation(nibabel, header)
-        header.get_slope_inter()  # numbers by which values could not be scaled
+        window = _window(header)
     except (*_DAMAGE, nibabel.spatialimages.HeaderDataError) as error:
         reason = " ".join(str(error).split())[:200]
         raise HeaderError(path, f"has a damaged header: {reason}") from error
@@ -69,13 +70,16 @@ def read_header(path: str) -> Header:
     end = start + math.prod(shape) * dtype.itemsize
     if size < end:
         raise HeaderError(path, f"is cut off: it has {size} bytes at the most, but needs {end}")
-    doubts = Doubts()
+    doubts, channels = Doubts(), shape[4] if len(shape) == 5 else 1
+    displays = read_window("cal_min and cal_max", window, channels)
     return Header(
         axes=_AXES[: len(shape)],
         shapes=(shape,),
         dtype=str(dtype.name),
         spacing_um_xyz=_spacing(path, header, unit, doubts),
-        channel_count=shape[4] if len(shape) == 5 else 1,
+        channel_count=channels,
+        displays=displays.known,
+        display_doubts=displays.doubts,
         orientation_xyz=orientation,
         doubts=doubts.told,
     )
@@ -122,6 +126,22 @@ def _check_affine(path: str, header: Any, sizes: list[float]) -> None:
     shown = [" x ".join(f"{n:.6g}" for n in each) for each in (lengths, sizes)]
     what = f"has voxels of {shown[0]} by its affine (sform), and of {shown[1]} by its pixdim"
     raise HeaderError(path, what, "make them agree, or set sform_code to 0")
+
+
+def _window(header: Any) -> tuple[float | None, float | None]:
+    """Return the values that are shown as black and as white; both are 0 where there are none.
+
+    Those of values that are to be scaled are passed over.
+
+    Raises
+    ------
+    nibabel.spatialimages.HeaderDataError
+        Values could not be scaled.
+    """
+    is_scaled = header.get_slope_inter() not in {(None, None), (1.0, 0.0)}
+    # `str` of a number in single precision has no more digits than that holds.
+    low, high = (float(str(header[name])) for name in ("cal_min", "cal_max"))
+    return (None, None) if is_scaled or low == high == 0 else (low, high)
 
 
 def _orientation(nibabel: Any, header: Any) -> str | None:

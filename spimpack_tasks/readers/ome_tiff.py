@@ -21,6 +21,7 @@ from spimpack_tasks.readers.base import (
     open_for_reading,
     tidy_names,
 )
+from spimpack_tasks.readers.displays import Displays, read_ome_colours
 from spimpack_tasks.readers.ome_planes import beside, find_files
 from spimpack_tasks.readers.ome_xml import (
     Instrument,
@@ -106,6 +107,9 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
         what = f"has pixels of type {page_dtype(file, tags)}, but OME-XML of {dtype}"
         raise HeaderError(file.path, what)
     names = [channel.get("Name", "") for channel in found.image.channels]
+    displays = Displays()
+    if len(names) == sizes["c"]:  # a channel of several samples has its colours in its voxels
+        displays = read_ome_colours(channel.get("Color") for channel in found.image.channels)
     spacing, doubts = _spacing(found.image.pixels)
     others = dict.fromkeys(find_files(file.path, found, uuid).values())
     return Header(
@@ -116,6 +120,8 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
         channel_count=sizes["c"],
         # A channel of several samples, as in colour images, has one name.
         channel_names=tidy_names(names) if len(names) == sizes["c"] else (),
+        displays=displays.known,
+        display_doubts=displays.doubts,
         acquired_at=iso_time(found.image.acquired_at),
         instrument=_instrument(found),
         doubts=doubts,

@@ -23,6 +23,13 @@ from spimpack_tasks.readers.base import (
     UnreadableHeaderError,
     tidy_names,
 )
+from spimpack_tasks.readers.displays import read_omero
+from spimpack_tasks.readers.ome_zarr_rest import (
+    Labels,
+    find_place,
+    name_other_images,
+    sort_labels,
+)
 from spimpack_tasks.readers.quantities import (
     EXACT,
     Doubts,
@@ -109,16 +116,19 @@ def open_directory(path: str) -> Store:
     return Store(path, read)
 
 
-def read_store(store: Store, prefix: str = "") -> Header:
-    """Return the header of the OME-Zarr below a prefix, which is empty or ends with `/`."""
-    attributes, array_name = _find_attributes(store, prefix)
+def read_store(store: Store, prefix: str = "", *, is_label: bool = False) -> Header:
+    """Return the header of the OME-Zarr below a prefix, which is empty or ends with `/`.
+
+    Labels of a label are not looked for.
+    """
+    attributes, array_name = find_attributes(store, prefix)
     if attributes.get("bioformats2raw.layout") == 3 and "multiscales" not in attributes:
         return _read_only_series(store, prefix)
-    multiscale = _find_multiscale(store, attributes)
+    multiscale = find_multiscale(store, attributes)
     datasets = _listed(multiscale.get("datasets"), MOST_LEVELS)
     if not datasets:
         raise store.error("has multiscales without datasets")
-    axes = _find_axes(store, multiscale)
+    axes = find_axes(store, multiscale)
     names = tuple(str(axis["name"]) for axis in axes)
     arrays = [
         _read_array(store, prefix + _level_path(store, dataset), array_name, names)
@@ -129,7 +139,10 @@ def read_store(store: Store, prefix: str = "") -> Header:
         if any(n > most for n, most in zip(shape, shapes[0], strict=True)):
             raise store.error(f"has a level {number} that is larger than its full resolution")
     channels = dict(zip(names, shapes[0], strict=True)).get("c", 1)
-    doubts = Doubts()
+    doubts, displays = Doubts(), read_omero(attributes.get("omero"), channels)
+    place = find_place(axes, multiscale, datasets[0])
+    labels = Labels() if is_label else _find_labels(store, prefix)
+    others = name_other_images(attributes["multiscales"])
     return Header(
         axes=names,
         shapes=shapes,
@@ -137,15 +150,33 @@ def read_store(store: Store, prefix: str = "") -> Header:
         spacing_um_xyz=_find_spacing(store, axes, multiscale, datasets[0], doubts),
         channel_count=channels,
         channel_names=_channel_names(attributes, channels),
+        displays=displays.known,
+        display_doubts=displays.doubts,
         orientation_xyz=_find_orientation(store, axes, attributes),
         doubts=doubts.told,
+        left_out=(*others, *place.left_out, *labels.left_out),
+        extras=(*place.extras, *labels.extras),
+        label_names=labels.places,
+        origin_um_xyz=place.origin_um_xyz,
     )
+
+
+def _find_labels(store: Store, prefix: str) -> Labels:
+    """Return the label images beside an image, as far as they can be read."""
+    folder = f"{prefix}labels/"
+    try:
+        if all(store.read(folder + name) is None for name in ("zarr.json", ".zattrs")):
+            return Labels()
+        told = find_attributes(store, folder)[0]
+    except HeaderError as error:
+        return Labels(left_out=(f"labels, which cannot be read: {error.message}",))
+    return sort_labels(folder, told, lambda place: read_store(store, place, is_label=True))
 
 
 def looks_like_image(path: str) -> bool:
     """Tell whether the metadata of a Zarr directory are those of an OME-Zarr, sound or not."""
     try:
-        attributes, _ = _find_attributes(open_directory(path), "")
+        attributes, _ = find_attributes(open_directory(path), "")
     except HeaderError:
         return False
     return not attributes.keys().isdisjoint({"multiscales", "bioformats2raw.layout", "plate"})
@@ -153,14 +184,14 @@ def looks_like_image(path: str) -> bool:
 
 def find_level_paths(store: Store, prefix: str = "") -> list[str]:
     """Return where the arrays lie whose shapes `read_store` tells, in the same order."""
-    attributes, _ = _find_attributes(store, prefix)
+    attributes, _ = find_attributes(store, prefix)
     if attributes.get("bioformats2raw.layout") == 3 and "multiscales" not in attributes:
         return find_level_paths(store, "0/")
-    datasets = _listed(_find_multiscale(store, attributes).get("datasets"), MOST_LEVELS)
+    datasets = _listed(find_multiscale(store, attributes).get("datasets"), MOST_LEVELS)
     return [(prefix + _level_path(store, dataset)).rstrip("/") for dataset in datasets]
 
 
-def _find_attributes(store: Store, prefix: str) -> tuple[dict[str, Any], str]:
+def find_attributes(store: Store, prefix: str = "") -> tuple[dict[str, Any], str]:
     """Return the attributes of the group, and the name of the metadata of its arrays."""
     group = store.load(f"{prefix}zarr.json")
     if group is not None:
@@ -179,7 +210,8 @@ def _read_only_series(store: Store, prefix: str) -> Header:
     return read_store(store, "0/")
 
 
-def _find_multiscale(store: Store, attributes: dict[str, Any]) -> dict[str, Any]:
+def find_multiscale(store: Store, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of the first image."""
     for key in ("plate", "well"):
         if key in attributes:
             example = {"plate": "A/1/0", "well": "0"}[key]
@@ -193,7 +225,7 @@ def _find_multiscale(store: Store, attributes: dict[str, Any]) -> dict[str, Any]
     return multiscale
 
 
-def _find_axes(store: Store, multiscale: dict[str, Any]) -> list[dict[str, Any]]:
+def find_axes(store: Store, multiscale: dict[str, Any]) -> list[dict[str, Any]]:
     """Return name, type and unit of each axis; 0.3 has names only, 0.1 and 0.2 five fixed axes."""
     given = multiscale.get("axes")
     if given is None and str(multiscale.get("version")) in {"0.1", "0.2"}:

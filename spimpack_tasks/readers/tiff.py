@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.readers.base import UNKNOWN_SPACING, Header, HeaderError
+from spimpack_tasks.readers.displays import Displays, read_window
 from spimpack_tasks.readers.ome_tiff import holds_ome_xml, read_ome
 from spimpack_tasks.readers.quantities import (
     EXACT,
@@ -58,12 +59,16 @@ def read_header(path: str) -> Header:
         axes, shape = _shape(file, tags, imagej)
         doubts = Doubts()
         spacing = _spacing(file, tags, imagej, doubts)
+        channels = dict(zip(axes, shape, strict=True)).get("c", 1)
+        displays = _displays(imagej, channels)
         return Header(
             axes=axes,
             shapes=(shape,),
             dtype=page_dtype(file, tags),
             spacing_um_xyz=spacing,
-            channel_count=dict(zip(axes, shape, strict=True)).get("c", 1),
+            channel_count=channels,
+            displays=displays.known,
+            display_doubts=displays.doubts,
             instrument=_instrument(file, tags, imagej),
             doubts=doubts.told,
         )
@@ -79,6 +84,18 @@ def _imagej_properties(description: bytes) -> dict[str, str]:
         text = description.decode("latin-1")
     pairs = (line.partition("=") for line in text.splitlines()[:1000])
     return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _displays(imagej: dict[str, str], channels: int) -> Displays:
+    """Return the values that ImageJ shows as black and white: of one channel, not calibrated."""
+    ends = [imagej.get(key) for key in ("min", "max")]
+    if channels > 1 or "c0" in imagej or None in ends:
+        return Displays()
+    displays = Displays()
+    numbers = displays.numbers_of("min and max by ImageJ", " ".join(map(str, ends)), 2)
+    if numbers:
+        displays = read_window("min and max by ImageJ", numbers, channels)
+    return displays
 
 
 def _shape(

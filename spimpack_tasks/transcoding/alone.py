@@ -155,8 +155,9 @@ def _settle(request: Request, target: str, source: Source) -> Request:
     """Return a request with what suits source and target where it leaves the choice."""
     is_tiff = target.endswith(_TIFFS)
     known = CODECS[_TIFFS[0] if is_tiff else EXTENSION]
-    if is_tiff and request.ngff:
-        message = f"{target} is no OME-Zarr and has no version of it; leave out --ngff"
+    if is_tiff and (request.ngff or request.axes):
+        option = "--ngff" if request.ngff else "--axes"
+        message = f"{target} is no OME-Zarr, of which alone that can be chosen; leave out {option}"
         raise ConversionRefusedError(message)
     if source.format.name == ZIPPED and not is_tiff:
         _check_is_plain(request, source)
@@ -186,13 +187,13 @@ def _other_files(source: Source) -> tuple[str, ...]:
     return tuple(f"{path} {stamp_text(path)}" for path in others)
 
 
-def read_remarks(source: str, request: Request) -> list[str]:
+def read_remarks(source: str, target: str, request: Request) -> list[str]:
     """Return what is to be told of a source that is converted, besides errors.
 
     Parameters
     ----------
-    source
-        Absolute path.
+    source, target
+        Absolute paths.
     request
         How it is converted; a size that is given ends doubts about it.
     """
@@ -201,7 +202,11 @@ def read_remarks(source: str, request: Request) -> list[str]:
         header = read_header(found.path, found.format)
     except (SpimpackError, *UNCONVERTIBLE):
         return []  # told when it is converted
-    remarks = [f"{source} holds more than is converted: {each}" for each in header.left_out]
+    left_out = header.left_out if found.format.name != ZIPPED else ()
+    if target.endswith(_TIFFS):
+        left_out = (*header.left_out, *header.extras)
+    remarks = [f"{source} holds more than is converted: {each}" for each in left_out]
+    remarks += [f"{source} does not tell how it is shown: {each}" for each in header.display_doubts]
     if header.doubts and not request.spacing_um_xyz:
         doubts = "; ".join(header.doubts)
         remarks.append(
@@ -215,9 +220,9 @@ def _check_is_plain(request: Request, source: Source) -> None:
     """Refuse what cannot be done to an image that is unpacked."""
     if request != Request(name=request.name, codec="", ngff=""):
         message = (
-            f"{source.path} is unpacked as it is; codec, version, voxel size, orientation and "
-            "stains stay what they are. Leave these options out, and convert the folder that comes "
-            "of it"
+            f"{source.path} is unpacked as it is; codec, version, axes, voxel size, orientation "
+            "and stains stay what they are. Leave these options out, and convert the folder that "
+            "comes of it"
         )
         raise ConversionRefusedError(message)
 

@@ -11,6 +11,7 @@ How the images of a format are compared is a function; `COMPARERS` names it by t
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from spimpack_tasks.readers.formats import SourceRefusedError, examine_source
 from spimpack_tasks.sources.base import UnreadableVoxelsError, open_levels
 from spimpack_tasks.transcoding.compare_levels import LevelsCheck, SlabsCheck, read_block
 from spimpack_tasks.transcoding.convert import ZIPPED
+from spimpack_tasks.transcoding.labels import FOLDER, shapes_of
 from spimpack_tasks.transcoding.ome_tiff import plane_sizes
 from spimpack_tasks.transcoding.planes import open_planes
 from spimpack_tasks.transcoding.pyramid import level_sizes
@@ -83,6 +85,7 @@ def _compare_ome_zarr(source: str, path: str, advance: Advance) -> Iterator[str]
         yield from _compare_imaris(source, path, advance)
     else:
         yield from _compare_planes(source, path, level_sizes, advance)
+        yield from _compare_labels(source, path, form)
 
 
 def _compare_ome_tiff(source: str, path: str, advance: Advance) -> Iterator[str]:
@@ -144,13 +147,32 @@ def _open_source(source: str) -> AbstractContextManager[Planes]:
 
 def _compare_imaris(source: str, path: str, advance: Advance) -> Iterator[str]:
     """Compare an image whose levels are those of its source."""
+    shapes = read_header(source, "Imaris").shapes
+    yield from _compare_own_levels(source, path, "Imaris", shapes, advance)
+
+
+def _compare_labels(source: str, path: str, form: str) -> Iterator[str]:
+    """Compare label images, whose levels are those of the source; what had none is as it was."""
+    names = read_header(source, form).label_names
+    if not os.path.isdir(f"{path}/{FOLDER}"):  # made by a version that left them out
+        return
+    for place in names:
+        folder = f"{FOLDER}/{place.rpartition('/')[2]}"
+        shapes = shapes_of(read_header(f"{source}/{place}", form))
+        compared = (f"{source}/{place}", f"{path}/{folder}", form, shapes, lambda _: None)
+        for fault in _compare_own_levels(*compared):
+            yield f"{folder}: {fault}"
+
+
+def _compare_own_levels(
+    source: str, path: str, form: str, shapes: Sequence[Shape], advance: Advance
+) -> Iterator[str]:
     with ExitStack() as stack:
         levels = _open_image(stack, path)
         if isinstance(levels, str):
             yield levels
             return
-        shapes = read_header(source, "Imaris").shapes
-        originals = stack.enter_context(open_levels(source, "Imaris"))
+        originals = stack.enter_context(open_levels(source, form))
         check = LevelsCheck(levels, shapes, originals[0].dtype)
         yield from check.faults_of_shapes()
         for number, shape in enumerate(shapes):

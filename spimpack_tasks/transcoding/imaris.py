@@ -20,9 +20,10 @@ from spimpack_tasks.readers.imaris import ImarisFile
 from spimpack_tasks.sources.base import check_block
 from spimpack_tasks.sources.hdf5_chunks import ChunkedDataset
 from spimpack_tasks.sources.unpacking import UnpackingError
+from spimpack_tasks.transcoding.axes import choose_axes
 from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.transcoding.layout import Level
-from spimpack_tasks.transcoding.multiscale import COLOURS, Channel, Image, largest_value
+from spimpack_tasks.transcoding.multiscale import Image, compose_channels
 from spimpack_tasks.transcoding.trouble import source_trouble_told
 from spimpack_tasks.transcoding.write import write_image
 
@@ -81,15 +82,6 @@ class ImarisChunks:
     def __exit__(self, *_: object) -> None:
         """Close the file."""
         self._opened.close()
-
-    def channel(self, number: int, label: str) -> Channel:
-        """Return how a channel is shown: colour and range as Imaris has them, if it does."""
-        colour = self._file.channel_numbers(number, "Color", 3)
-        window = self._file.channel_numbers(number, "ColorRange", 2)
-        letters = "".join(f"{round(min(max(part, 0), 1) * 255):02X}" for part in colour)
-        largest = largest_value(self.dtype)
-        low, high = (window[0], window[1]) if window else (0.0, largest)
-        return Channel(label, letters or COLOURS[number % len(COLOURS)], (low, high))
 
     def _index(self, level: int, time: int, channel: int) -> _Stored:
         import h5py
@@ -205,16 +197,13 @@ def _describe(chunks: ImarisChunks, job: Job) -> Image:
     header = chunks.header
     x, y, z = job.request.spacing_um_xyz or header.spacing_um_xyz
     names = job.request.channel_names or header.channel_names
-    channels = [
-        chunks.channel(number, names[number] if number < len(names) else "")
-        for number in range(header.channel_count)
-    ]
     return Image(
         name=job.request.name,
         levels=tuple(chunks.levels),
         dtype=chunks.dtype,
         spacing_um_zyx=(z, y, x),
-        channels=tuple(channels),
+        channels=compose_channels(header.channel_count, names, header.displays),
+        axes=choose_axes(header, "Imaris", job.request.axes),
         orientation_xyz=job.request.orientation_xyz,
         provenance=job.provenance("Imaris"),
     )

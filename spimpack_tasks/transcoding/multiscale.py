@@ -10,13 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.readers.displays import Display
+from spimpack_tasks.transcoding.axes import ALL_AXES, of_axes
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from spimpack_tasks.transcoding.codecs import Codec
     from spimpack_tasks.transcoding.layout import Level
 
-AXES = (("t", "time"), ("c", "channel"), ("z", "space"), ("y", "space"), ("x", "space"))
+_KINDS = {"t": "time", "c": "channel"}
+"""What OME-Zarr calls axes but those of space."""
 
 COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 """Of channels whose colour is not known, one after the other."""
@@ -45,8 +49,11 @@ class Channel:
     label: str
     colour: str
     """Six hexadecimal digits."""
-    window: tuple[float, float]
-    """The values shown as black and as full colour."""
+    window: tuple[float, float] | None
+    """The values shown as black and as full colour, `None` until they are found out."""
+    limits: tuple[float, float] | None = None
+    """The values between which the window can be moved, `None` for all of the data type."""
+    is_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,17 @@ class Image:
     spacing_um_zyx: tuple[float | None, float | None, float | None]
     """Distance of voxels of the first level; `None` where it is not known."""
     channels: tuple[Channel, ...]
+    origin_um_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Where the first voxel of the first level lies."""
+    axes: str = ALL_AXES
+    """Those that it has, see `axes`."""
     orientation_xyz: str | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What the image was made from, and how."""
+    level_lines: tuple[tuple[tuple[float, float], ...], ...] = ()
+    """Scale and translation along z, y and x of each level, where they do not follow from sizes."""
+    image_label: Mapping[str, Any] | None = None
+    """Of a label image what is told of its labels."""
 
     def spacings_zyx(self) -> list[tuple[float, ...]]:
         """Return the distance of voxels of each level, 1 where it is not known.
@@ -92,22 +107,34 @@ def multiscales(image: Image) -> list[dict[str, Any]]:
     """Return the multiscales of the attributes."""
     known = dict(zip("zyx", image.spacing_um_zyx, strict=True))
     axes: list[dict[str, Any]] = []
-    for name, kind in AXES:
-        axis: dict[str, Any] = {"name": name, "type": kind}
+    for name in image.axes:
+        axis: dict[str, Any] = {"name": name, "type": _KINDS.get(name, "space")}
         if known.get(name) is not None:
             axis["unit"] = "micrometer"
-        if kind == "space" and image.orientation_xyz:
+        if name in known and image.orientation_xyz:
             letter = image.orientation_xyz["xyz".index(name)]
             axis["orientation"] = {"type": "anatomical", "value": _TOWARDS[letter]}
         axes.append(axis)
-    spacings = image.spacings_zyx()
+    others = len(image.axes) - 3
     datasets = []
-    for number, spacing in enumerate(spacings):
-        shift = [(step - first) / 2 for step, first in zip(spacing, spacings[0], strict=True)]
-        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, 1.0, *spacing]}]
-        transforms.append({"type": "translation", "translation": [0.0, 0.0, *shift]})
+    for number, lines in enumerate(image.level_lines or _lines_of_sizes(image)):
+        spacing, shift = zip(*lines, strict=True)
+        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [*[1.0] * others, *spacing]}]
+        transforms.append({"type": "translation", "translation": [*[0.0] * others, *shift]})
         datasets.append({"path": str(number), "coordinateTransformations": transforms})
     return [{"name": image.name, "axes": axes, "datasets": datasets}]
+
+
+def _lines_of_sizes(image: Image) -> list[list[tuple[float, float]]]:
+    """Return scale and translation along z, y and x of each level."""
+    spacings = image.spacings_zyx()
+    return [
+        [
+            (step, origin + (step - first) / 2)
+            for origin, step, first in zip(image.origin_um_zyx, spacing, spacings[0], strict=True)
+        ]
+        for spacing in spacings
+    ]
 
 
 def largest_value(dtype: Any) -> float:
@@ -117,37 +144,61 @@ def largest_value(dtype: Any) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
+def compose_channels(
+    count: int, names: Sequence[str], displays: Sequence[Display]
+) -> tuple[Channel, ...]:
+    """Return how channels are shown: as the source has it, in colours of ours where it has none.
+
+    Parameters
+    ----------
+    count
+        Number of channels.
+    names
+        Their names; those that are missing are empty.
+    displays
+        One for each channel, or nothing.
+    """
+    channels = []
+    for number in range(count):
+        label = names[number] if number < len(names) else ""
+        shown = displays[number] if displays else Display()
+        colour = shown.colour or COLOURS[number % len(COLOURS)]
+        channels.append(Channel(label, colour, shown.window, shown.limits, shown.is_active))
+    return tuple(channels)
+
+
 def omero(image: Image) -> dict[str, Any]:
     """Return how the channels are shown."""
     largest = largest_value(image.dtype)
-    channels = [
-        {
-            "label": channel.label,
-            "color": channel.colour,
-            "active": True,
-            "window": {
-                "min": 0.0,
-                "max": largest,
-                "start": channel.window[0],
-                "end": channel.window[1],
-            },
-        }
-        for channel in image.channels
-    ]
+    channels = []
+    for channel in image.channels:
+        low, high = channel.limits or (0.0, largest)
+        start, end = channel.window or (0.0, largest)
+        window = {"min": low, "max": high, "start": start, "end": end}
+        shown = {"label": channel.label, "color": channel.colour, "active": channel.is_active}
+        channels.append({**shown, "window": window})
     return {"channels": channels}
 
 
 def _other_attributes(image: Image) -> dict[str, Any]:
     """Return the attributes that OME-Zarr does not know of."""
-    attributes: dict[str, Any] = {PROVENANCE: dict(image.provenance)}
+    attributes: dict[str, Any] = {PROVENANCE: dict(image.provenance)} if image.provenance else {}
     if image.orientation_xyz:
         attributes["xyz_orientation"] = image.orientation_xyz
     return attributes
 
 
+def _about(image: Image, version: dict[str, str]) -> dict[str, Any]:
+    """Return how channels are shown, or of a label image what is told of its labels."""
+    if image.image_label is None:
+        return {"omero": version | omero(image)}
+    told = {key: value for key, value in image.image_label.items() if key != "version"}
+    return {"image-label": version | told | {"source": {"image": "../../"}}}
+
+
 def group_v3(image: Image) -> dict[str, Any]:
     """Return zarr.json of the image, OME-Zarr 0.5."""
-    ome = {"version": "0.5", "multiscales": multiscales(image), "omero": omero(image)}
+    ome = {"version": "0.5", "multiscales": multiscales(image)} | _about(image, {})
     attributes = {"ome": ome} | _other_attributes(image)
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
@@ -155,16 +206,16 @@ def group_v3(image: Image) -> dict[str, Any]:
 def attributes_v2(image: Image) -> dict[str, Any]:
     """Return .zattrs of the image, OME-Zarr 0.4."""
     versioned = [{"version": "0.4"} | multiscale for multiscale in multiscales(image)]
-    shown = {"version": "0.4"} | omero(image)
-    return {"multiscales": versioned, "omero": shown} | _other_attributes(image)
+    about = _about(image, {"version": "0.4"})
+    return {"multiscales": versioned} | about | _other_attributes(image)
 
 
-def array_v2(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
+def array_v2(level: Level, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:
     """Return .zarray of one level: each chunk a file in folders."""
     return {
         "zarr_format": 2,
-        "shape": list(level.shape),
-        "chunks": list(level.chunk),
+        "shape": list(of_axes(axes, level.shape)),
+        "chunks": list(of_axes(axes, level.chunk)),
         "dtype": dtype.str,
         "compressor": codec.v2(),
         "filters": None,
@@ -179,14 +230,14 @@ def _zero(dtype: Any) -> float:
     return 0.0 if dtype.kind == "f" else 0
 
 
-def array_v3(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
+def array_v3(level: Level, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:
     """Return zarr.json of one level: chunks in shards."""
     endian = {"endian": "big" if dtype.byteorder == ">" else "little"}
     bytes_codec: dict[str, Any] = {"name": "bytes"}
     if dtype.itemsize > 1:
         bytes_codec["configuration"] = endian
     sharding = {
-        "chunk_shape": list(level.chunk),
+        "chunk_shape": list(of_axes(axes, level.chunk)),
         "codecs": [bytes_codec, *codec.v3()],
         "index_codecs": [
             {"name": "bytes", "configuration": {"endian": "little"}},
@@ -198,12 +249,15 @@ def array_v3(level: Level, dtype: Any, codec: Codec) -> dict[str, Any]:
     return {
         "zarr_format": 3,
         "node_type": "array",
-        "shape": list(level.shape),
+        "shape": list(of_axes(axes, level.shape)),
         "data_type": dtype.name,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": list(of_axes(axes, shard))},
+        },
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _zero(dtype),
         "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
-        "dimension_names": [name for name, _ in AXES],
+        "dimension_names": list(axes),
         "attributes": {},
     }

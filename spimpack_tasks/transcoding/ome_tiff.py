@@ -13,6 +13,7 @@ import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.readers.base import load_library, read_header
@@ -77,7 +78,8 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
     OSError
         The source cannot be read, or is damaged: the plane is named.
     """
-    with source_trouble_told(), open_planes(job.source) as planes:
+    with source_trouble_told(), open_planes(job.source) as opened:
+        planes = replace(opened, left_out=(*opened.left_out, *opened.extras))
         write_ome_tiff(job, describe(planes, job), planes, job.request.codec, advance)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.transcoding.layout import Level
-from spimpack_tasks.transcoding.multiscale import COLOURS, Channel, Image, largest_value
+from spimpack_tasks.transcoding.multiscale import Image, compose_channels
 from spimpack_tasks.transcoding.pyramid import level_sizes
 
 if TYPE_CHECKING:
@@ -44,20 +44,18 @@ def describe(planes: Planes, job: Job) -> Image:
     """Return what is known of an image: what the job asks for, else what the source says."""
     x, y, z = job.request.spacing_um_xyz or planes.spacing_um_xyz
     names = job.request.channel_names or planes.channel_names
-    window = (0.0, largest_value(planes.dtype))  # until all voxels have been seen
-    channels = [
-        Channel(names[n] if n < len(names) else "", COLOURS[n % len(COLOURS)], window)
-        for n in range(planes.shape[1])
-    ]
     provenance = job.provenance(planes.source_format)
     if planes.left_out:
         provenance["left_out"] = "; ".join(planes.left_out)
+    x_um, y_um, z_um = planes.origin_um_xyz
     return Image(
         name=job.request.name,
         levels=plan_levels(planes.shape, planes.dtype.itemsize),
         dtype=planes.dtype,
         spacing_um_zyx=(z, y, x),
-        channels=tuple(channels),
+        origin_um_zyx=(z_um or 0.0, y_um or 0.0, x_um or 0.0),
+        channels=compose_channels(planes.shape[1], names, planes.displays),
+        axes=job.request.axes or planes.axes,
         orientation_xyz=job.request.orientation_xyz or planes.orientation_xyz,
         provenance=provenance,
     )

@@ -20,12 +20,14 @@ from spimpack_tasks.readers.base import (
 )
 from spimpack_tasks.readers.formats import examine_source
 from spimpack_tasks.sources.base import UnreadableVoxelsError, open_levels
+from spimpack_tasks.transcoding.axes import ALL_AXES, choose_axes
 from spimpack_tasks.transcoding.codecs import DamagedChunkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.readers.base import Header
+    from spimpack_tasks.readers.displays import Display
     from spimpack_tasks.sources.base import Level, Voxels
     from spimpack_tasks.transcoding.layout import Shape
 
@@ -59,9 +61,19 @@ class Planes:
     Raises `DamagedChunkError`, which names the file."""
     spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
     channel_names: tuple[str, ...] = ()
+    displays: tuple[Display, ...] = ()
+    """How each channel is shown; nothing where the source says nothing of it."""
     orientation_xyz: str | None = None
+    axes: str = ALL_AXES
+    """Those that an image has which is made of it, see `axes`."""
     left_out: tuple[str, ...] = ()
     """What else the source holds."""
+    extras: tuple[str, ...] = ()
+    """What else belongs to the image that OME-Zarr alone holds."""
+    label_names: tuple[str, ...] = ()
+    """Of the label images of an OME-Zarr."""
+    origin_um_xyz: SpacingXYZ = UNKNOWN_SPACING
+    """Where the first voxel lies."""
 
     @property
     def size(self) -> int:
@@ -142,8 +154,13 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         finish=finish,
         spacing_um_xyz=header.spacing_um_xyz,
         channel_names=header.channel_names,
+        displays=header.displays,
         orientation_xyz=header.orientation_xyz,
+        axes=choose_axes(header, form),
         left_out=header.left_out,
+        extras=header.extras,
+        label_names=header.label_names,
+        origin_um_xyz=header.origin_um_xyz,
     )
 
 

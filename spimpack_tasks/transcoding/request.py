@@ -29,14 +29,17 @@ class Request:
     channel_names: tuple[str, ...] = ()
     spacing_um_xyz: tuple[float | None, ...] = ()
     """Distance of voxels along x, y and z, `None` where there is none."""
+    axes: str = ""
+    """`tczyx` for all five axes; nothing for those of the source."""
     other_files: tuple[str, ...] = ()
     """Path and stamp of each file that the image lies in besides its source."""
 
     def as_text(self) -> str:
         """Return the request as one line."""
         told = asdict(self)
-        if not self.other_files:
-            del told["other_files"]  # of most images; their requests are what they always were
+        for key in ("axes", "other_files"):
+            if not told[key]:
+                del told[key]  # of most images; their requests are what they always were
         return json.dumps(told, sort_keys=True)
 
     @staticmethod

@@ -18,6 +18,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from spimpack_tasks.transcoding.codecs import choose_codec
+from spimpack_tasks.transcoding.labels import convert_labels
 from spimpack_tasks.transcoding.plane_levels import describe
 from spimpack_tasks.transcoding.planes import Planes, open_planes
 from spimpack_tasks.transcoding.pyramid import halve
@@ -52,7 +53,9 @@ def convert(job: Job, advance: Callable[[int], None]) -> None:
     """
     with source_trouble_told(), open_planes(job.source) as planes:
         codec = choose_codec(job, planes.dtype.itemsize)
-        write_planes(job, describe(planes, job), planes, codec, advance)
+        image = describe(planes, job)
+        convert_labels(job, image, planes.label_names, codec)
+        write_planes(job, image, planes, codec, advance)
 
 
 def write_planes(
@@ -65,8 +68,8 @@ def write_planes(
     job
         Where to write, and by how many threads; what is written does not depend on these.
     image
-        What to write; its levels are those of `plane_levels`. How bright its channels are shown is
-        found out.
+        What to write; its levels are those of `plane_levels`. How bright a channel is shown is
+        found out where it is not told.
     planes
         The voxels.
     codec
@@ -79,7 +82,7 @@ def write_planes(
     DamagedChunkError
         A plane cannot be read; the message names it.
     """
-    store = open_store(job, image.levels)
+    store = open_store(job, image)
     with _Threads(job.threads) as threads:
         work = _Work(store, image.levels, planes, codec, advance, threads)
         last = len(image.levels) - 1
@@ -89,10 +92,11 @@ def write_planes(
         threads.settle(0)
         if not job.has_voxels:
             planes.finish()
-        windows = [work.find_window(channel) for channel in range(planes.shape[1])]
-    channels = zip(image.channels, windows, strict=True)
-    shown = tuple(replace(channel, window=window) for channel, window in channels)
-    store.finish(replace(image, channels=shown), codec)
+        channels = tuple(
+            channel if channel.window else replace(channel, window=work.find_window(number))
+            for number, channel in enumerate(image.channels)
+        )
+    store.finish(replace(image, channels=channels), codec)
 
 
 class _Threads:

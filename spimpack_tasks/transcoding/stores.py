@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spimpack_tasks.files.atomic import sync_disk
+from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.transcoding.axes import of_axes
 from spimpack_tasks.transcoding.multiscale import array_v2, array_v3, attributes_v2, group_v3
 from spimpack_tasks.transcoding.shards import read_shard, write_shard
 
@@ -67,10 +68,38 @@ class Store(Protocol):
         """Write what makes an OME-Zarr of the shards, when all are there."""
 
 
-def open_store(job: Job, levels: tuple[Level, ...]) -> Store:
+def open_store(job: Job, image: Image) -> Store:
     """Return the store that a job asks for, or that an earlier attempt has begun at its path."""
+    is_old = job.request.ngff == "0.4"
+    voxels = f"{job.path}/0" if is_old else f"{job.path}/0/c"
+    if not job.has_voxels and _count_folders(voxels) >= len(image.axes):
+        for name in os.listdir(job.path):  # begun by a version that wrote all five axes
+            if name != "labels":
+                discard(f"{job.path}/{name}")
     os.makedirs(job.path, exist_ok=True)
-    return (_ChunkFiles if job.request.ngff == "0.4" else _ShardFiles)(job.path, levels)
+    return (_ChunkFiles if is_old else _ShardFiles)(job.path, image.levels, image.axes)
+
+
+def write_labels_group(job: Job, names: list[str]) -> None:
+    """Write the metadata of the folder of labels, which names them."""
+    folder = f"{job.path}/labels"
+    if job.request.ngff == "0.4":
+        _write_json(f"{folder}/.zgroup", {"zarr_format": 2})
+        _write_json(f"{folder}/.zattrs", {"labels": names})
+        return
+    attributes = {"ome": {"version": "0.5", "labels": names}}
+    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    _write_json(f"{folder}/zarr.json", group)
+
+
+def _count_folders(folder: str) -> int:
+    """Return how many folders lie in one another where the first file of voxels is."""
+    count = 0
+    with suppress(FileNotFoundError, NotADirectoryError):
+        while names := [name for name in os.listdir(folder) if name.isdecimal()]:
+            folder = os.path.join(folder, min(names, key=int))
+            count += os.path.isdir(folder)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +108,7 @@ class _ShardFiles:
 
     path: str
     levels: tuple[Level, ...]
+    axes: str
 
     def has(self, level: int, shard: Shape) -> bool:
         """Tell whether there is the file."""
@@ -99,11 +129,12 @@ class _ShardFiles:
     def finish(self, image: Image, codec: Codec) -> None:
         """Write the metadata, those of the whole last."""
         for number, level in enumerate(image.levels):
-            _write_json(f"{self.path}/{number}/zarr.json", array_v3(level, image.dtype, codec))
+            metadata = array_v3(level, image.dtype, codec, image.axes)
+            _write_json(f"{self.path}/{number}/zarr.json", metadata)
         _write_json(f"{self.path}/zarr.json", group_v3(image))
 
     def _file(self, level: int, shard: Shape) -> str:
-        return f"{self.path}/{level}/c/{'/'.join(map(str, shard))}"
+        return f"{self.path}/{level}/c/{'/'.join(map(str, of_axes(self.axes, shard)))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +146,7 @@ class _ChunkFiles:
 
     path: str
     levels: tuple[Level, ...]
+    axes: str
 
     def has(self, level: int, shard: Shape) -> bool:
         """Tell whether there is a note, or the image is whole and needs none."""
@@ -144,13 +176,14 @@ class _ChunkFiles:
             _write_file(f"{first}.part", codec.encode(zeros))
             os.rename(f"{first}.part", first)
         for number, level in enumerate(image.levels):
-            _write_json(f"{self.path}/{number}/.zarray", array_v2(level, image.dtype, codec))
+            metadata = array_v2(level, image.dtype, codec, image.axes)
+            _write_json(f"{self.path}/{number}/.zarray", metadata)
         _write_json(f"{self.path}/.zgroup", {"zarr_format": 2})
         _write_json(f"{self.path}/.zattrs", attributes_v2(image))
         shutil.rmtree(f"{self.path}/{_NOTES}", ignore_errors=True)
 
     def _file(self, level: int, place: Shape) -> str:
-        return f"{self.path}/{level}/{'/'.join(map(str, place))}"
+        return f"{self.path}/{level}/{'/'.join(map(str, of_axes(self.axes, place)))}"
 
     def _note(self, level: int, shard: Shape) -> str:
         return f"{self.path}/{_NOTES}/{level}/{'.'.join(map(str, shard))}"

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.trees import files_below
+from spimpack_tasks.readers.base import HeaderError, read_header
+from spimpack_tasks.transcoding.axes import choose_axes
 from spimpack_tasks.transcoding.convert import load_converter, read_provenance
+from spimpack_tasks.transcoding.labels import FOLDER, FORMAT
 from spimpack_tasks.transcoding.multiscale import METADATA
+from spimpack_tasks.transcoding.trouble import source_trouble_told
 
 if TYPE_CHECKING:
+    from spimpack_tasks.readers.base import Header
     from spimpack_tasks.transcoding.request import Job
 
 
@@ -42,20 +47,46 @@ def take_over(job: Job, earlier: str, source_format: str) -> bool:
     if os.path.lexists(job.path):
         discard(job.path)
     try:
-        _link_voxels(earlier, job.path)
-    except OSError:  # the disk knows no links, or the image has just gone
+        with source_trouble_told():
+            header = read_header(job.source, source_format)
+        _link_voxels(earlier, job, source_format, header)
+    except (OSError, HeaderError):  # the disk knows no links, or the image has just gone
         return False
     load_converter(source_format)(replace(job, has_voxels=True), lambda _: None)
     return True
 
 
-def _link_voxels(earlier: str, path: str) -> None:
+def _link_voxels(earlier: str, job: Job, source_format: str, header: Header) -> None:
+    """Give files of voxels a second name; what they hold does not depend on axes of one index."""
+    axes = {"": _axes_before_and_after(earlier, header, source_format, job)}
+    for place in header.label_names:
+        folder = f"{FOLDER}/{place.rpartition('/')[2]}/"
+        if os.path.isdir(f"{earlier}/{folder}"):
+            own = read_header(f"{job.source}/{place}", FORMAT)
+            axes[folder] = _axes_before_and_after(f"{earlier}/{folder}", own, FORMAT, job)
     changed = {n: os.stat(f"{earlier}/{n}").st_mtime_ns for n in files_below(earlier)}
     completed = max(time for name, time in changed.items() if name in METADATA)
     for name, time in changed.items():
-        if os.path.basename(name) in METADATA:
+        folder = "/".join([*name.split("/")[:2], ""]) if name.startswith(f"{FOLDER}/") else ""
+        if os.path.basename(name) in METADATA or folder not in axes:
             continue
         if time > completed:  # metadata come last, so this is not what was written then
             raise OSError(errno.ESTALE, "was changed", f"{earlier}/{name}")
-        os.makedirs(os.path.dirname(f"{path}/{name}"), exist_ok=True)
-        os.link(f"{earlier}/{name}", f"{path}/{name}")
+        new = f"{job.path}/{_rename(name, *axes[folder])}"
+        os.makedirs(os.path.dirname(new), exist_ok=True)
+        os.link(f"{earlier}/{name}", new)
+
+
+def _axes_before_and_after(
+    earlier: str, header: Header, source_format: str, job: Job
+) -> tuple[str, str]:
+    before = "".join(read_header(earlier, FORMAT).axes)
+    return before, choose_axes(header, source_format, job.request.axes)
+
+
+def _rename(name: str, before: str, axes: str) -> str:
+    """Return the name of a chunk or shard in an image of other axes."""
+    parts = name.split("/")
+    first = len(parts) - len(before)
+    indices = dict(zip(before, parts[first:], strict=True))
+    return "/".join([*parts[:first], *(indices.get(axis, "0") for axis in axes)])

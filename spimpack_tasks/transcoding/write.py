@@ -26,7 +26,7 @@ def write_image(
     job: Job, image: Image, codec: Codec, encode: Encode, advance: Callable[[int], None]
 ) -> None:
     """Write an OME-Zarr for a job, or go on with what lies at its path."""
-    store, itemsize = open_store(job, image.levels), int(image.dtype.itemsize)
+    store, itemsize = open_store(job, image), int(image.dtype.itemsize)
 
     def make(level: int, shard: Shape) -> int:
         form = image.levels[level]

@@ -74,7 +74,13 @@ class ConvertAssets(MakeAssets):
     def settings_told(cls, asset: Asset, request: Request) -> dict[str, str]:
         """Return the settings that show in what is made of an image."""
         del asset
-        return {name: getattr(request, name) for name in cls.settings if hasattr(request, name)}
+        told = {name: getattr(request, name, "") for name in cls.settings}
+        return {name: value for name, value in told.items() if value}
+
+    @classmethod
+    def left_out(cls, asset: Asset) -> list[str]:
+        """Return what the source holds that is not in what is made of it."""
+        return [*asset.left_out, *asset.extras]
 
     @classmethod
     def converts(cls, asset: Asset, settings: Mapping[str, str]) -> bool:
@@ -115,7 +121,7 @@ class ConvertAssets(MakeAssets):
         if not cls.converts(asset, settings):
             return {}
         told = cls.settings_told(asset, cls.compose_request(asset, settings))
-        left_out = {"LeftOut": list(asset.left_out)} if asset.left_out else {}
+        left_out = {"LeftOut": each} if (each := cls.left_out(asset)) else {}
         return {
             "Format": source_format(asset.source),
             "Software": "spimpack_tasks",

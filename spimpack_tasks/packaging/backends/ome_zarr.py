@@ -13,6 +13,7 @@ from spimpack_tasks.packaging.backends.converting import (
     source_format,
     spacing_given,
 )
+from spimpack_tasks.transcoding.axes import CHOICES
 from spimpack_tasks.transcoding.convert import (
     ZIPPED,
     choose_codec_for,
@@ -38,7 +39,9 @@ class OmeZarrAssets(ConvertAssets):
     name = "ome-zarr"
     makes = "OME-Zarr"
     takes_over = True
-    settings = MappingProxyType({"codec": ("gzip", "blosc"), "ngff": NGFF, **WHICH})
+    settings = MappingProxyType(
+        {"codec": ("gzip", "blosc"), "ngff": NGFF, "axes": CHOICES, **WHICH}
+    )
 
     @classmethod
     def extension_made(cls, asset: Asset) -> str:
@@ -59,6 +62,7 @@ class OmeZarrAssets(ConvertAssets):
             orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
             channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
             spacing_um_xyz=spacing_given(asset),
+            axes=asked if (asked := settings.get("axes", CHOICES[0])) != CHOICES[0] else "",
             other_files=tuple(map(" ".join, asset.other_files)),
         )
 
@@ -68,6 +72,11 @@ class OmeZarrAssets(ConvertAssets):
         if source_format(asset.source) == ZIPPED:
             return {}
         return super().settings_told(asset, request)
+
+    @classmethod
+    def left_out(cls, asset: Asset) -> list[str]:
+        """Return what is left out, which is nothing of a zip."""
+        return [] if source_format(asset.source) == ZIPPED else list(asset.left_out)
 
     @classmethod
     def convert(cls, job: Job, source_format: str, advance: Callable[[int], None]) -> None:

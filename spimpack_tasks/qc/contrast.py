@@ -1,0 +1,30 @@
+"""Between which values a viewer shows a channel: those of the file, or computed ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.qc.preview import find_contrast
+
+if TYPE_CHECKING:
+    from spimpack_tasks.qc.volume import Volume
+
+
+def choose_contrast(volume: Volume, number: int, *, is_auto: bool = False) -> tuple[float, float]:
+    """Return two values that differ: black, and full colour.
+
+    Parameters
+    ----------
+    volume
+        What was read of the image.
+    number
+        Of the channel.
+    is_auto
+        Whether to compute them in any case.
+    """
+    displays = volume.header.displays
+    window = displays[number].window if displays else None
+    if window and not is_auto:
+        return window
+    low, bright = find_contrast(volume.voxels[number])
+    return low, bright if bright > low else low + 1
