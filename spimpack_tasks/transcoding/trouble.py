@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 UNCONVERTIBLE = (SourceRefusedError, UnreadableVoxelsError, DamagedChunkError)
 """What is raised of a source that cannot be converted; the message names the file."""
 
+_PASSING = {
+    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EREMOTEIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+    *(errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN),
+}
+"""What the system says of a disk or a machine that may be well again by the next run."""
+
 _CHANGED = "its source changed while it was converted; run it again"
 
 
@@ -53,9 +61,11 @@ def source_trouble_told() -> Iterator[None]:
 def _is_passing(error: BaseException | None) -> bool:
     """Tell whether the system is the cause, which may be well again by the next run."""
     while error is not None:
-        # Libraries raise the same class for damaged data, but with no number.
-        if isinstance(error, OSError) and error.errno is not None:
-            return not isinstance(error, UnconvertibleError)
+        if isinstance(error, UnconvertibleError):
+            return False
+        # Libraries raise the same class for damaged data, with no number or another one.
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            return True
         error = error.__cause__ or error.__context__
     return False
 
