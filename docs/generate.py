@@ -67,6 +67,10 @@ def scans_lines() -> Iterator[str]:
     yield "Tab-separated text, UTF-8, with a header. An empty cell and `n/a` say nothing."
     yield "Sidecar keys are listed in [sidecar.md](sidecar.md)."
     yield ""
+    yield "A label may have its short name in front: `sub-01` is `01`. Items of a list stand"
+    yield "between semicolons, or between commas. A list with both is refused, and so is `3,5` for"
+    yield "numbers, which may be one: decimals are written with a point."
+    yield ""
     yield from _properties(schema, "Column")
     yield from ("", "Short names of columns, as in file names:", "")
     yield from _table(("Column", "Short"), ((f"`{n}`", f"`{s}`") for n, s in short.items()))

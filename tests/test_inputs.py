@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tiny_images import write_silent_image
 
 from spimpack_tasks.errors import Severity
+from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.packaging.draft import make_draft
 
 QUICK = settings(
@@ -288,6 +289,78 @@ def test_every_orientation_is_known_in_any_case(study):
 def test_stains_keep_their_order(study, text):
     study.cell(2, "sample_staining", text)
     assert accepted(study)["01"].sidecar["SampleStaining"] == ["Abeta", "YoPro"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1.8,1.8,4", [1.8, 1.8, 4]),
+        ("[1.8, 1.8, 4]", [1.8, 1.8, 4]),
+        ("1.8, 1.8", [1.8, 1.8]),
+        ("[3,5]", [3, 5]),
+        ("3, 5", [3, 5]),
+        ("1,8,4", [1, 8, 4]),
+    ],
+    ids=lambda given: f"d1-{given}",
+)
+def test_commas_alone_separate_numbers(study, text, size):
+    study.cell(4, "PixelSize", text)
+    study.cell(4, "override_header", "PixelSize")
+    assert accepted(study)["03"].sidecar["PixelSize"] == size
+
+
+def test_d1_a_comma_in_a_name_of_a_list_of_names_is_kept(study):
+    study.column("SamplePrimaryAntibody", "anti-GFP, clone 5;anti-Iba1")
+    found = accepted(study)["01"].sidecar["SamplePrimaryAntibody"]
+    assert found == ["anti-GFP, clone 5", "anti-Iba1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("1.0", "1"),
+        ("01.00", "01"),
+        ("1,0", "1"),
+        ("1.000", ""),
+        ("1,000", ""),
+        ("1.5", ""),
+        ("1E+03", ""),
+        ("-1", ""),
+        ("2024-01-05", "20240105"),
+        ("2024-01-05 00:00:00", "20240105"),
+        ("05.01.2024", ""),
+        ("1/2/2024", ""),
+        ("12:30", ""),
+        ("5-Jan", ""),
+        ("Jan-05", ""),
+        ("may-fly", "mayfly"),
+        ("mouse 01-a", "mouse01a"),
+        ("sub-01", "01"),
+        ("C57BL/6J", "C57BL6J"),
+        ("4x/0.28", ""),
+        ("50%", "50"),
+    ],
+    ids=lambda text: f"d2-{text}",
+)
+def test_what_a_label_was_meant_to_be(text, label):
+    assert probable_label("label", text) == label
+
+
+@pytest.mark.parametrize("column", ["subject", "session", "sample", "run"])
+def test_d7_labels_may_have_their_prefix(make_study, column):
+    study, other = make_study("one"), make_study("other")
+    short = {"subject": "sub", "session": "ses"}.get(column, column)
+    for which, prefix in ((study, ""), (other, f"{short}-")):
+        os.chdir(which.folder)
+        which.column("run", "1")
+        index = which.columns.index(column)
+        for row in which.rows:
+            row[index] = prefix + row[index]
+        which.write_scans()
+        assert which.draft().report.errors == []
+    assert [a.key for a in other.draft().dataset.assets] == [
+        a.key for a in study.draft().dataset.assets
+    ]
 
 
 def test_tables_beside_the_manifest_are_found(study):

@@ -25,7 +25,7 @@ from spimpack_tasks.errors import (
 )
 from spimpack_tasks.files.annex import content_command
 from spimpack_tasks.model.plan import Dataset, Kind, Table
-from spimpack_tasks.packaging.assets import AssetReader
+from spimpack_tasks.packaging.assets import AssetReader, WrittenLabels
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
 from spimpack_tasks.packaging.losses import find_losses
@@ -297,14 +297,15 @@ def _read_assets(inputs: Inputs, headers: Headers, report: Report) -> list[Place
     )
     images: list[PlacedAsset] = []
     photos: list[PlacedAsset] = []
+    labels = WrittenLabels([r for part in inputs.parts for r in (*part.records, *part.photos)])
     for part in inputs.parts:
         defaults = read_defaults(part.document, report)
         sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
-        reader = AssetReader(part.folder, sidecars, report)
+        reader = AssetReader(part.folder, labels, sidecars, report)
         images += _read_rows(part.records, reader)
         inputs.sources += reader.looked_for
     for part in inputs.parts:
-        photo_reader = PhotoReader(part.folder, (image.asset for image in images), report)
+        photo_reader = PhotoReader(part.folder, labels, (i.asset for i in images), report)
         photos += _read_rows(part.photos, photo_reader)
         inputs.sources += photo_reader.looked_for
     return [*images, *photos]

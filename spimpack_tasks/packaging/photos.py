@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spimpack_tasks.errors import Report
+    from spimpack_tasks.packaging.assets import WrittenLabels
     from spimpack_tasks.packaging.records import Record
 
 _KNOWN_COLUMNS = frozenset([*known_columns("photos"), *CANONICAL.values()])
@@ -33,8 +34,10 @@ class PhotoReader(RowReader):
     path_column = "photo_path"
     formats = PHOTO_FORMATS
 
-    def __init__(self, folder: str, images: Iterable[Asset], report: Report) -> None:
-        super().__init__(folder, report)
+    def __init__(
+        self, folder: str, labels: WrittenLabels, images: Iterable[Asset], report: Report
+    ) -> None:
+        super().__init__(folder, labels, report)
         self.images = list(images)
         self.keys = {image.key for image in self.images}
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, suggestion
 from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.model.labels import probable_label, without_zeros
 from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
 from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agrees_on_voxels
@@ -254,8 +255,18 @@ def participants_are_known(facts: Facts) -> Iterator[Problem]:
             told.add(label)
             message = f"sub-{label} is not in {_listed(table.file for table in tables)}"
             place = record.where("subject")
-            hint = suggestion(label, seen) or "add a row there"
+            hint = _participant_hint(label, seen)
             yield Problem("participants.unknown", place, "subject", message, hint)
+
+
+def _participant_hint(label: str, seen: dict[str, tuple[TsvTable, Row]]) -> str:
+    """Return what to do about a subject that is no participant."""
+    for other, (table, row) in seen.items():
+        if label and without_zeros(other) == without_zeros(label):
+            place = table.place(row, table.columns.index("participant_id"))
+            hint = f"{other!r} ({_line(place)}) differs in leading zeros: write both alike"
+            return f"{hint}, in columns formatted as text"
+    return suggestion(label, seen) or "add a row there"
 
 
 def _lacks_participant_id(table: TsvTable) -> Problem:
@@ -291,6 +302,8 @@ def _participant_cells(table: TsvTable, row: Row) -> Iterator[Problem]:
             problem = cell_problem("participants", column, text)
             if problem:
                 code, message, hint = problem
+                label = probable_label("label", text) if column == "participant_id" else ""
+                hint = f"write {f'sub-{label}'!r}" if label else hint
                 yield Problem(code, table.place(row, index), column, message, hint)
 
 

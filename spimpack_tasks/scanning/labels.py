@@ -25,9 +25,10 @@ _TOKEN = re.compile(r"([a-z]+)-(.+)", re.DOTALL)
 def as_label(entity: str, text: str) -> str:
     """Return the label that a text becomes, empty where it cannot be one.
 
-    Accents are taken off and what is neither letter nor digit is left out. The text of an index
-    must be digits as it is: `1.5` is not 15.
+    The entity's short name in front and accents are taken off, and what is neither letter nor digit
+    is left out. The text of an index must be digits as it is: `1.5` is not 15.
     """
+    text = text.removeprefix(f"{ENTITY_BY_NAME[entity].short}-")
     if ENTITY_BY_NAME[entity].form == "index":
         return text if re.fullmatch("[0-9]+", text) else ""
     return re.sub("[^A-Za-z0-9]", "", normalize("NFKD", text))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, closest, printable
 from spimpack_tasks.files.tsv import fits_cell
+from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.scanning.labels import as_label, wanted_form
 from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PatternError, read_glob, read_pattern
 from spimpack_tasks.scanning.walk import special_folder
@@ -136,7 +137,7 @@ def _take_setting(text: str, request: Request) -> Iterator[Problem]:
         yield Problem("scan.setting", COMMAND_LINE, "--set", f"{text!r} {reason}", hint)
     elif entity is not None and as_label(name, value) != value:
         code, wanted = wanted_form(name)
-        label = as_label(name, value)
+        label = probable_label(entity.form, value)
         hint = f"write {label!r}" if label else f"write {wanted}"
         message = f"{value!r} has other characters than {wanted}"
         yield Problem(code, COMMAND_LINE, f"--set {column}", message, hint)
