@@ -70,7 +70,7 @@ def test_text_of_other_programs_is_read(study, name, change):
     assert accepted(study) == before
 
 
-@pytest.mark.parametrize("label", ["01", "1", "010", "0x1f", "1e5", "yes", "null", "A1b2"])
+@pytest.mark.parametrize("label", ["01", "1", "010", "0x1f", "1e5", "yes", "none", "A1b2"])
 def test_labels_stay_as_they_are_written(study, label):
     study.path("participants.tsv").unlink()
     study.replace("manifest.yml", "participants_tsv: participants.tsv\n", "")
@@ -363,6 +363,52 @@ def test_d7_labels_may_have_their_prefix(make_study, column):
     ]
 
 
+ABSENT = ["NaN", "nan", "NaT", "N/A", "NA", "null", "NULL", "None", "#N/A", "<NA>", "#REF!", " nan"]
+
+
+@pytest.mark.parametrize("word", ABSENT, ids=lambda word: f"d5-{word}")
+def test_words_for_absent_values_are_not_published(study, word):
+    study.drop_formats()
+    for name in ("pathology", "acq_time", "Immersion", "NumericalAperture", "run", "scene"):
+        study.column(name, word)
+    for name in ("dataset_id", "override_header", "Remark"):
+        study.column(name, word)
+    study.column("session", word)
+    study.replace("participants.tsv", "sub-02\t11\tM", f"sub-02\t{word}\t{word}")
+    report = study.draft().report
+    assert {problem.code for problem in report.problems} == {"value.absent"}
+    # A warning for each column: ten of the scans, two of the participants.
+    assert len(report.problems) == 12
+    asset = accepted(study)["02"]
+    assert asset.entities == {"subject": "02", "sample": "brain"}
+    assert (asset.sample, asset.scan, asset.dataset_id) == ({}, {}, "")
+    assert asset.sidecar["Immersion"] == asset.sidecar["Remark"] == "n/a"
+    assert "NumericalAperture" not in asset.sidecar
+    rows = study.draft().dataset.participants.rows
+    assert ("sub-02", "n/a", "n/a", "wt") in rows
+
+
+def test_d5_a_warning_counts_the_cells(study):
+    study.column("Remark", "NaN")
+    study.cell(3, "Remark", "None")
+    study.cell(4, "Remark", "none")
+    (warning,) = [p for p in study.draft().report.warnings if p.code == "value.absent"]
+    assert str(warning.place).startswith("scans.tsv:2:")
+    assert "'NaN', 'None' in 2 cells" in warning.message
+    assert accepted(study)["03"].sidecar["Remark"] == "none"
+
+
+def test_d5_absent_words_inline_and_in_defaults(study):
+    study.inline()
+    study.replace("manifest.yml", 'subject: "02"', 'subject: "02"\n        session: nan')
+    study.replace("manifest.yml", "datasets:", "sidecar_defaults: {Immersion: NaN}\ndatasets:")
+    report = study.draft().report
+    absent = {str(p.place) for p in report.problems if p.code == "value.absent"}
+    assert absent == {"manifest.yml:6:31", "manifest.yml:19:18"}
+    assert accepted(study)["02"].sidecar["Immersion"] == "n/a"
+    assert "session" not in accepted(study)["02"].entities
+
+
 def test_tables_beside_the_manifest_are_found(study):
     study.replace("manifest.yml", "scans_tsv: scans.tsv\nparticipants_tsv: participants.tsv\n", "")
     draft = study.draft()
@@ -490,6 +536,7 @@ def add_photo(study, **cells):
 
 
 WARNINGS = [
+    ("value.absent", lambda study: study.cell(3, "Immersion", "NaN")),
     ("column.unlisted", lambda study: study.rename("Magnification", "magnification")),
     ("source.header", lambda study: study.write("raw/two.ims", b"\x89HDF")),
     (

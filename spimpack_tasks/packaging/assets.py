@@ -119,6 +119,11 @@ class RowReader(CellReader):
                 entities[name] = text
         return None if refused else entities
 
+    def group(self, record: Record) -> str:
+        """Return the logical group of a row, empty where there is none."""
+        text = self.text(record, "dataset_id")
+        return "" if text == MISSING else text
+
     def source(self, record: Record) -> Source | None:
         """Return the source that a row names, `None` where it cannot be packaged."""
         if self.is_empty(record, self.path_column, "give the path of the image"):
@@ -141,7 +146,7 @@ class RowReader(CellReader):
     def _examine(self, record: Record, whole: str) -> Source | None:
         """Return the source at a path, or the image in it that the row names."""
         scene = self.text(record, SCENE_COLUMN) if self.path_column == "spim_path" else ""
-        if not scene:
+        if scene in {"", MISSING}:
             self.looked_for.append(whole)
             return examine_source(self._real(whole), whole, self.formats)
         source = examine_source(self._real(whole), whole, self.formats)
@@ -193,7 +198,7 @@ class AssetReader(RowReader):
         sidecar, origins = self.sidecars.read(record, source)
         sample = self.plain_columns(record, SAMPLE_COLUMNS)
         scan = self.plain_columns(record, SCAN_COLUMNS)
-        dataset_id = self.text(record, "dataset_id")
+        dataset_id = self.group(record)
         if entities is None:
             return None
         facts = self.sidecars.headers.facts(source) if source else HeaderFacts()

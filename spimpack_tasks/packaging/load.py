@@ -17,6 +17,7 @@ from spimpack_tasks.errors import Place, Problem, Report
 from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_text
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.files.yaml_marks import Document, load_yaml
+from spimpack_tasks.packaging.absent import settle_table
 from spimpack_tasks.packaging.records import inline_records, table_records
 from spimpack_tasks.packaging.schema_check import schema_problems, unlisted_key_problems
 from spimpack_tasks.schemas import load_schema
@@ -251,4 +252,4 @@ def _table(inputs: Inputs, path: str, blame: Place, report: Report) -> Iterator[
     text = _text(inputs, path, blame, MAX_TABLE_BYTES, report)
     table = None if text is None else parse_tsv(text, shown(path), report)
     if table is not None:
-        yield table
+        yield settle_table(table, report)

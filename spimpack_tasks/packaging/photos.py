@@ -49,7 +49,7 @@ class PhotoReader(RowReader):
         entities = self.entities(record)
         source = self.source(record)
         sidecar, refused = self.sidecar_columns(record, _KNOWN_COLUMNS)
-        dataset_id = self.text(record, "dataset_id")
+        dataset_id = self.group(record)
         if entities is None:
             return None
         entities = {k: v for k, v in entities.items() if k not in _NOT_OF_PHOTOS}

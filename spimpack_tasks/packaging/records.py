@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import Problem, Severity, closest
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.header_values import OVERRIDDEN
+from spimpack_tasks.packaging.absent import settle_value
 from spimpack_tasks.packaging.coerce import near_key
 from spimpack_tasks.packaging.schema_check import first_sentence
 from spimpack_tasks.schemas import load_schema
@@ -162,7 +163,8 @@ def _inline_record(
             place, key = document.key_place((*path, *at)), ".".join(map(str, at))
             report.add(Problem("yaml.duplicate-key", place, key, message, "keep one"))
         else:
-            values[name], paths[name] = value, at
+            place = document.place((*path, *at))
+            values[name], paths[name] = settle_value(value, place, name, report), at
 
     for name, value in asset.items():
         take(CANONICAL.get(name, name), value, (name,))
