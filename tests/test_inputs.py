@@ -5,13 +5,15 @@ import time
 from itertools import permutations, product
 
 import pytest
-from conftest import SCANS
-from hypothesis import HealthCheck, example, given, settings
+from conftest import MANIFEST, SCANS
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from tiny_images import write_silent_image
 
+from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import Severity
 from spimpack_tasks.model.labels import probable_label
+from spimpack_tasks.packaging.absent import ABSENT as ABSENT_WORDS
 from spimpack_tasks.packaging.draft import make_draft
 
 QUICK = settings(
@@ -258,6 +260,7 @@ def test_a_cell_gets_the_type_that_bids_wants(study, key, text, value):
     write_silent_image(study.path("raw/silent.tif"))  # there is nothing to contradict
     study.cell(2, "spim_path", "raw/silent.tif")
     study.cell(2, key, text)
+    list_columns(study, "[notes]")
     found = accepted(study)["01"].sidecar[key]
     assert found == value
     assert type(found) is type(value)
@@ -535,7 +538,14 @@ def add_photo(study, **cells):
     study.write("photos.tsv", "\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
 
 
+def list_columns(study, names):
+    text = study.path("manifest.yml").read_text()
+    study.write("manifest.yml", f"{text}sidecar_columns: {names}\n")
+
+
 WARNINGS = [
+    ("column.working", lambda study: study.column("notes", "bad day")),
+    ("column.undeclared", lambda study: list_columns(study, "[note]")),
     ("value.absent", lambda study: study.cell(3, "Immersion", "NaN")),
     ("column.unlisted", lambda study: study.rename("Magnification", "magnification")),
     ("source.header", lambda study: study.write("raw/two.ims", b"\x89HDF")),
@@ -574,7 +584,75 @@ def test_a_warning_stops_a_strict_run_only(study, code, change):
 
 def test_strain_is_no_misspelt_stain(study):
     study.column("strain", "C57BL/6J")
+    study.write(
+        "manifest.yml", study.path("manifest.yml").read_text() + "sidecar_columns: [strain]"
+    )
     assert accepted(study)["01"].sidecar["strain"] == "C57BL/6J"
+
+
+@pytest.mark.parametrize("name", ["notes", "my_note", "2nd", "µ", "_x", "ID cage"])
+def test_d6_working_columns_are_not_published_unless_listed(study, name):
+    is_working = not name[0].isupper()
+    study.drop_formats()
+    study.column(name, "secret")
+    assert (name in accepted(study)["01"].sidecar) is not is_working
+    assert warnings(study) == ["column.working"] * is_working
+    if is_working:
+        (warning,) = study.draft().report.warnings
+        assert warning.hint.startswith("to publish some, list them in the manifest: sidecar_colu")
+        assert name in warning.message
+    text = study.path("manifest.yml").read_text()
+    study.write("manifest.yml", text + "sidecar_columns: []\n")
+    assert (name in accepted(study)["01"].sidecar) is not is_working
+    assert warnings(study) == []
+    study.write("manifest.yml", text + f"sidecar_columns: ['{name}']\n")
+    assert accepted(study)["01"].sidecar[name] == "secret"
+    assert warnings(study) == []
+
+
+def test_d6_the_photos_table_has_working_columns_too(study):
+    study.drop_formats()
+    add_photo(study, sample="brain", notes="secret", Remark="open")
+    assert warnings(study) == ["column.working"]
+    (photo,) = [asset for asset in study.draft().dataset.assets if asset.is_photo]
+    assert photo.sidecar == {"Remark": "open"}
+    list_columns(study, "[notes]")
+    (photo,) = [asset for asset in study.draft().dataset.assets if asset.is_photo]
+    assert photo.sidecar == {"Remark": "open", "notes": "secret"}
+
+
+def test_d6_metadata_and_defaults_are_said_outright(study):
+    study.inline()
+    study.replace("manifest.yml", "        metadata:", "        notes: x\n        metadata:")
+    study.replace("manifest.yml", "PixelSizeUnits: um", "PixelSizeUnits: um\n          remark: y")
+    study.replace("manifest.yml", "datasets:", "sidecar_defaults: {lab: z}\ndatasets:")
+    sidecar = accepted(study)["01"].sidecar
+    assert (sidecar["remark"], sidecar["lab"], "notes" in sidecar) == ("y", "z", False)
+    (warning,) = [p for p in study.draft().report.warnings if p.code == "column.working"]
+    assert str(warning.place) == "manifest.yml:15:9"
+
+
+def test_d6_each_included_manifest_says_what_it_publishes(study):
+    study.drop_formats()
+    study.column("notes", "open")
+    list_columns(study, "[notes]")
+    above = study.path("../all.yml")
+    header = MANIFEST[: MANIFEST.index("scans_tsv")]
+    above.write_text(f"{header}include: [{study.folder.name}/manifest.yml]\n")
+    study.options["manifest"] = above.resolve()
+    assert accepted(study)["01"].sidecar["notes"] == "open"
+
+
+def test_d6_plan_says_which_columns_are_published(study, capsys):
+    study.drop_formats()
+    study.column("notes", "x")
+    inputs = ["--manifest", "manifest.yml", "--output-dir", "out"]
+    assert main(["plan", *inputs, "--verbose"]) == 0
+    line = capsys.readouterr().out.splitlines()[-2]
+    assert line == (
+        "scans.tsv: further columns in sidecars: PixelSize, PixelSizeUnits, Magnification; "
+        "not published: notes"
+    )
 
 
 LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -597,7 +675,7 @@ def test_only_letters_and_digits_make_a_label(study, label):
     study.path("participants.tsv").unlink(missing_ok=True)
     study.inline_subject(quoted(label))
     errors = study.draft().report.errors
-    if set(label) <= set(LETTERS_AND_DIGITS):
+    if set(label) <= set(LETTERS_AND_DIGITS) and label not in ABSENT_WORDS:
         assert errors == []
     else:
         (error,) = errors
@@ -610,6 +688,7 @@ def test_only_letters_and_digits_make_a_label(study, label):
 def test_letters_and_digits_make_a_label(study, label):
     study.path("scans.tsv").unlink(missing_ok=True)
     study.path("participants.tsv").unlink(missing_ok=True)
+    assume(label not in ABSENT_WORDS)
     study.inline_subject(quoted(label))
     draft = study.draft()
     assert draft.report.errors == []
@@ -625,7 +704,7 @@ def test_only_digits_make_an_index(study, run):
     study.path("participants.tsv").unlink(missing_ok=True)
     study.inline_subject(f'"01"\n        run: {quoted(run)}')
     codes = {problem.code for problem in study.draft().report.errors}
-    good = set(run) <= set("0123456789") or run == "n/a"
+    good = set(run) <= set("0123456789") or run == "n/a" or run.strip() in ABSENT_WORDS
     assert codes == (set() if good else {"value.index"})
 
 

@@ -18,6 +18,7 @@ from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.files.yaml_marks import Document, load_yaml
 from spimpack_tasks.packaging.absent import settle_table
+from spimpack_tasks.packaging.further import ColumnUse, FurtherColumns
 from spimpack_tasks.packaging.records import inline_records, table_records
 from spimpack_tasks.packaging.schema_check import schema_problems, unlisted_key_problems
 from spimpack_tasks.schemas import load_schema
@@ -35,7 +36,14 @@ SCANS_KEYS = ("scans_tsv", "datasets_tsv")
 NOTHING_EDITED: Mapping[str, str] = MappingProxyType({})
 
 _NO_ROWS = frozenset(
-    {"include", "dataset_description", "participants_tsv", "photos_tsv", "sidecar_defaults"}
+    {
+        "include",
+        "sidecar_columns",
+        "dataset_description",
+        "participants_tsv",
+        "photos_tsv",
+        "sidecar_defaults",
+    }
 )
 
 
@@ -55,6 +63,8 @@ class Inputs:
     """Absolute path of each source that was looked for, links not resolved."""
     tables: list[str] = field(default_factory=list)
     """The scans tables that were read, as messages name them."""
+    columns: list[ColumnUse] = field(default_factory=list)
+    """What becomes of the further columns of each table."""
     lost_rows: bool = False
     """Whether rows may be missing for a reason that has been reported."""
     edited: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -168,12 +178,15 @@ def _read_rows(inputs: Inputs, report: Report) -> None:
     # A table under a misspelt key, or of a wrong form, is the reason why there are no rows.
     misplaced = any(re.split(r"[.[]", problem.key)[0] not in _NO_ROWS for problem in found)
     inputs.lost_rows = misplaced or len(report.problems) > before
+    further = FurtherColumns.of(inputs.document)
     for table in tables:
         inputs.tables.append(table.file)
-        inputs.records.extend(table_records(table, report))
-    inputs.records.extend(inline_records(inputs.document, report))
+        inputs.records.extend(table_records(table, further, report))
+    inputs.records.extend(inline_records(inputs.document, further, report))
     for table in _tables(inputs, ("photos_tsv",), "photos.tsv", report):
-        inputs.photos.extend(table_records(table, report, "photos"))
+        inputs.photos.extend(table_records(table, further, report, "photos"))
+    report.extend(further.problems(inputs.document, report.problems))
+    inputs.columns = further.uses
     for table in _tables(inputs, ("participants_tsv",), "participants.tsv", report):
         inputs.participants = table
 

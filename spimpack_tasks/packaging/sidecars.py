@@ -238,6 +238,7 @@ class SidecarReader(CellReader):
         for key in self.required_keys:
             if key not in given:
                 hint = f"RequiredMicroscopyFields asks for it; give it in a column {key}"
+                hint += "" if key[:1].isupper() else ", listed under sidecar_columns"
                 self.add_once(record, key, "sidecar.required", "is missing or empty", hint)
 
     def _orientation(self, record: Record) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.model.plan import Table
 from spimpack_tasks.packaging.assets import SAMPLE_COLUMNS, SCAN_COLUMNS
 from spimpack_tasks.packaging.serialise import json_text, tsv_text
 from spimpack_tasks.schemas import load_schema
@@ -11,9 +12,22 @@ from spimpack_tasks.schemas import load_schema
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from spimpack_tasks.model.plan import Asset, Table
+    from spimpack_tasks.files.tsv import TsvTable
+    from spimpack_tasks.model.plan import Asset
 
 DEFAULT_SAMPLE_TYPE = "tissue"
+
+
+def join_tables(tables: list[TsvTable]) -> Table | None:
+    """Return one table of several, with the columns of all."""
+    if not tables:
+        return None
+    columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
+    rows = []
+    for table in tables:
+        places = [table.columns.index(name) if name in table.columns else None for name in columns]
+        rows += [tuple("" if i is None else row.cells[i] for i in places) for row in table.rows]
+    return Table(columns, tuple(rows))
 
 
 def compose_participants(table: Table, *, is_raw: bool) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.packaging.further import KEY
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def compose_manifest(tables: Container[str] = ("scans_tsv",), origin: str = "") 
     shared = properties["sidecar_defaults"]["description"]
     lines += ["", *(f"# {line}" for line in textwrap.wrap(shared, 94)), "# sidecar_defaults:"]
     lines += [f'#   {key}: ""' for key in _SHARED_KEYS]
+    columns = properties[KEY]["description"]
+    lines += ["", *(f"# {line}" for line in textwrap.wrap(columns, 94)), f"# {KEY}: []"]
     return "\n".join(lines) + "\n"
 
 
