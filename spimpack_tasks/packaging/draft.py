@@ -26,6 +26,7 @@ from spimpack_tasks.errors import (
 from spimpack_tasks.files.annex import content_command
 from spimpack_tasks.model.plan import Dataset, Kind
 from spimpack_tasks.packaging.assets import AssetReader, WrittenLabels
+from spimpack_tasks.packaging.described import join_descriptions
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
 from spimpack_tasks.packaging.losses import find_losses
@@ -272,6 +273,7 @@ def _make_draft(
     inputs = load_inputs(options.manifest, report, edited)
     headers = headers or Headers(Store(options.output_dir))
     placed = _read_assets(inputs, headers, report)
+    inputs.described_participants = join_descriptions(inputs.descriptions, report)
     facts = Facts(options, inputs, _as_packaged(placed, options.backend))
     for rule in RULES:
         report.extend(rule(facts))
@@ -348,6 +350,7 @@ def _dataset(facts: Facts) -> Dataset:
         backend=facts.options.backend,
         relative_symlinks=facts.options.relative_symlinks,
         keep_source_links=facts.options.keep_source_links,
+        described_participants=facts.inputs.described_participants,
     )
 
 

@@ -18,6 +18,11 @@ from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.files.yaml_marks import Document, load_yaml
 from spimpack_tasks.packaging.absent import settle_table
+from spimpack_tasks.packaging.described import (
+    Descriptions,
+    description_problems,
+    parse_descriptions,
+)
 from spimpack_tasks.packaging.further import ColumnUse, FurtherColumns
 from spimpack_tasks.packaging.records import inline_records, table_records
 from spimpack_tasks.packaging.schema_check import schema_problems, unlisted_key_problems
@@ -57,6 +62,9 @@ class Inputs:
     records: list[Record] = field(default_factory=list)
     photos: list[Record] = field(default_factory=list)
     participants: TsvTable | None = None
+    description_of_participants: Descriptions | None = None
+    described_participants: dict[str, Any] = field(default_factory=dict)
+    """What the descriptions of all parts say of columns."""
     texts: dict[str, str] = field(default_factory=dict)
     """Digest of each file that was looked for, empty where there is none that can be read."""
     sources: list[str] = field(default_factory=list)
@@ -81,6 +89,12 @@ class Inputs:
     def participant_tables(self) -> list[TsvTable]:
         """The tables of participants of all parts."""
         return [part.participants for part in self.parts if part.participants is not None]
+
+    @property
+    def descriptions(self) -> list[Descriptions]:
+        """The descriptions of participants of all parts."""
+        parts = (part.description_of_participants for part in self.parts)
+        return [told for told in parts if told is not None]
 
     @property
     def folder(self) -> str:
@@ -189,6 +203,20 @@ def _read_rows(inputs: Inputs, report: Report) -> None:
     inputs.columns = further.uses
     for table in _tables(inputs, ("participants_tsv",), "participants.tsv", report):
         inputs.participants = table
+    _read_descriptions(inputs, report)
+
+
+def _read_descriptions(inputs: Inputs, report: Report) -> None:
+    """Read the user's participants.json, if there is one."""
+    before = len(report.problems)
+    for path, place in _named_files(inputs, ("participants_json",), "participants.json", report):
+        text = _text(inputs, path, place, MAX_MANIFEST_BYTES, report)
+        told = None if text is None else parse_descriptions(text, shown(path), report)
+        if told is not None:
+            report.extend(description_problems(told, inputs.participants))
+            inputs.description_of_participants = told
+    if len(report.problems) > before:
+        inputs.description_of_participants = None
 
 
 def shown(path: str) -> str:
@@ -225,18 +253,26 @@ def _tables(
     inputs: Inputs, keys: tuple[str, ...], default: str, report: Report
 ) -> Iterator[TsvTable]:
     """Read the tables that `keys` name; where none does, the default one if it is there."""
+    for path, place in _named_files(inputs, keys, default, report):
+        yield from _table(inputs, path, place, report)
+
+
+def _named_files(
+    inputs: Inputs, keys: tuple[str, ...], default: str, report: Report
+) -> Iterator[tuple[str, Place]]:
+    """Yield the files that `keys` name, each with the place that names it, or the default one."""
     data = inputs.document.data
     for key, path in table_paths(data, inputs.folder, keys, default):
         if not key:
             inputs.texts[path] = ""
             if path in inputs.edited or os.path.lexists(path):
-                yield from _table(inputs, path, Place(inputs.document.file), report)
+                yield path, Place(inputs.document.file)
             continue
         place = inputs.document.place((key,))
         if path in inputs.texts:
             continue  # both keys name one table
         if _is_below(path, inputs.folder):
-            yield from _table(inputs, path, place, report)
+            yield path, place
         else:
             message = f"{data[key]!r} lies outside the manifest's folder"
             hint = "put the table beside the manifest and give its relative path"

@@ -58,6 +58,7 @@ def identify(dataset: Dataset, output_dir: str) -> str:
         if dataset.participants
         else [],
     ]
+    head += [dataset.described_participants] if dataset.described_participants else []
     digest = blake2b(json.dumps(head).encode(), digest_size=8)
     for a in dataset.assets:
         values = (
@@ -110,7 +111,8 @@ def _dataset_outputs(
     yield _text("README.md", Step.README, compose_readme(dataset), Kind.SEED)
     yield _text("CHANGES", Step.README, compose_changes(description), Kind.SEED)
     if dataset.participants:
-        for path, text in compose_participants(dataset.participants, is_raw=dataset.is_raw):
+        told = dataset.described_participants
+        for path, text in compose_participants(dataset.participants, told, is_raw=dataset.is_raw):
             yield _text(path, Step.PARTICIPANTS, text)
     for path, text in compose_samples(dataset.assets, is_raw=dataset.is_raw):
         yield _text(path, Step.SAMPLES, text)

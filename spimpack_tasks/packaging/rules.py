@@ -240,13 +240,15 @@ def participants_are_known(facts: Facts) -> Iterator[Problem]:
     """The participants tables, where there are any, list each subject once."""
     tables = facts.inputs.participant_tables
     seen: dict[str, tuple[TsvTable, Row]] = {}
+    # Levels of the user's own go before the values that BIDS lists.
+    leveled = {c for told in facts.inputs.descriptions for c in told.columns if told.levels(c)}
     for table in tables:
         if "participant_id" not in table.columns:
             yield _lacks_participant_id(table)
             return
         for row in table.rows:
             yield from _participant_is_new(table, row, seen)
-            yield from _participant_cells(table, row)
+            yield from _participant_cells(table, row, leveled)
     told: set[str] = set()
     is_whole = all(table.is_whole for table in tables)
     for record, asset in facts.assets if tables and is_whole else ():
@@ -291,14 +293,14 @@ def _participant_is_new(
         yield Problem("participants.duplicate", place, "participant_id", message, "keep one")
 
 
-def _participant_cells(table: TsvTable, row: Row) -> Iterator[Problem]:
+def _participant_cells(table: TsvTable, row: Row, leveled: set[str]) -> Iterator[Problem]:
     for column in dict.fromkeys(table.columns):
         index = table.columns.index(column)
         text = row.cells[index].strip()
         if column == "participant_id" and text in {"", MISSING}:
             place = table.place(row, index)
             yield Problem("value.empty", place, column, "is empty", "give the subject")
-        elif text and text != MISSING:
+        elif text and text != MISSING and column not in leveled:
             problem = cell_problem("participants", column, text)
             if problem:
                 code, message, hint = problem

@@ -94,6 +94,17 @@ def participants(old: str, new: str):
     return lambda study: study.replace("participants.tsv", old, new)
 
 
+def described(text: str, *, key: str = ""):
+    """Put a participants.json beside the manifest, or below the name that a key gives."""
+
+    def spoil(study):
+        study.write(key or "participants.json", text)
+        if key:
+            study.write("manifest.yml", study.path("manifest.yml").read_text() + f"participants_json: {key}\n")
+
+    return spoil
+
+
 def option(**changes):
     return lambda study: study.options.update(changes)
 
@@ -648,6 +659,20 @@ PARTICIPANTS = [
     Case("participants-unknown", participants("sub-03\t10\tn/a\twt\n", ""), "participants.unknown", "scans.tsv:4:1", "sub-03 is not in participants.tsv"),
     Case("participants-unknown-once", several(participants("sub-03\t10\tn/a\twt\n", ""), row(subject="03", session="2")), "participants.unknown", "scans.tsv:4:1"),
     Case("participants-case", several(cell(3, "subject", "2b"), participants("sub-02", "sub-2B")), "participants.unknown", "scans.tsv:3:1", "did you mean"),
+    Case("d4-no-json", described('{"age": '), "participants.description", "participants.json:1", "is not valid JSON"),
+    Case("d4-not-an-object", described("[]"), "participants.description", "participants.json:1:1", "is not a JSON object"),
+    Case("d4-key-twice", described('{"age": {}, "age": {}}'), "participants.description", "participants.json", "'age' is given twice"),
+    Case("d4-not-finite", described('{"age": {"Max": NaN}}'), "participants.description", "participants.json", "NaN"),
+    Case("d4-too-deep", described("[" * 100_000), "participants.description", "participants.json"),
+    Case("d4-no-such-column", described('{\n "genotyp": {"Description": "x"}}'), "participants.description", "participants.json:2:2", "did you mean 'genotype'?"),
+    Case("d4-text-for-a-column", described('{"genotype": "x"}'), "participants.description", "participants.json:1:2", "must be an object, not 'x'"),
+    Case("d4-age-unknown-unit", described('{"age": {"Units": "weeks"}}'), "participants.description", "participants.json:1:2", "did you mean 'week'?"),
+    Case("d4-age-two-units", described('{"age": {"Description": "Age in years.", "Units": "week"}}'), "participants.description", "participants.json:1:2", "is described in years, but its Units are 'week'"),
+    Case("d4-age-without-unit", described('{"age": {"Description": "Age in weeks."}}'), "participants.description", "participants.json:1:2", 'write "Units": "week"'),
+    Case("d4-level", described('{"genotype": {"Levels": {"WT": "wild type"}}}'), "value.choice", "participants.tsv:2", "'wt' is not among the Levels", (("value.choice", "participants.tsv:3"), ("value.choice", "participants.tsv:4"))),
+    Case("d4-no-table", several(described("{}"), lambda s: s.path("participants.tsv").unlink(), manifest("participants_tsv: participants.tsv\n", "")), "participants.description", "participants.json", "a table that is not there"),
+    Case("d4-named-and-missing", lambda s: s.write("manifest.yml", s.path("manifest.yml").read_text() + "participants_json: none.json\n"), "file.missing", "manifest.yml:11", "none.json"),
+    Case("d4-named-outside", lambda s: s.write("manifest.yml", s.path("manifest.yml").read_text() + "participants_json: ../x.json\n"), "table.outside", "manifest.yml:11", "x.json"),
     Case("participants-empty-id", participants("sub-03\t10", "\t10"), "value.empty", "participants.tsv:4:1", "", (("participants.unknown", "scans.tsv:4:1"),)),
     Case("participants-bad-id", participants("sub-03\t10\tn/a\twt\n", "sub-03\t10\tn/a\twt\nsub-0_4\t1\tF\twt\n"), "value.form", "participants.tsv:5:1", "'sub-0_4'"),
     Case("participants-age", participants("12.5", "P90D"), "value.form", "participants.tsv:2:8", "'P90D' is not well formed; write it like '12.5'"),
