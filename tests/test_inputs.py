@@ -1,8 +1,11 @@
 """What is accepted, and how it is understood."""
 
+import json
 import os
 import time
+import tomllib
 from itertools import permutations, product
+from pathlib import Path
 
 import pytest
 from conftest import MANIFEST, SCANS
@@ -14,7 +17,10 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import Severity
 from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.packaging.absent import ABSENT as ABSENT_WORDS
+from spimpack_tasks.packaging.description import compose_description
 from spimpack_tasks.packaging.draft import make_draft
+
+ROOT = Path(__file__).parent.parent
 
 QUICK = settings(
     max_examples=60,
@@ -543,7 +549,23 @@ def list_columns(study, names):
     study.write("manifest.yml", f"{text}sidecar_columns: {names}\n")
 
 
+def describe(study, text):
+    study.replace("manifest.yml", "  License: CC0", f"  License: CC0\n  {text}")
+
+
+AUTHORS = "    - Ada Lovelace\n    - Santiago Ramón y Cajal"
+
+
 WARNINGS = [
+    ("description.uri", lambda study: describe(study, "DatasetDOI: soon")),
+    (
+        "description.authors",
+        lambda study: study.replace("manifest.yml", f"Authors:\n{AUTHORS}", "Authors: []"),
+    ),
+    (
+        "description.twice",
+        lambda study: study.replace("manifest.yml", "Santiago Ramón y Cajal", "Ada  lovelace"),
+    ),
     ("column.working", lambda study: study.column("notes", "bad day")),
     ("column.undeclared", lambda study: list_columns(study, "[note]")),
     ("value.absent", lambda study: study.cell(3, "Immersion", "NaN")),
@@ -653,6 +675,46 @@ def test_d6_plan_says_which_columns_are_published(study, capsys):
         "scans.tsv: further columns in sidecars: PixelSize, PixelSizeUnits, Magnification; "
         "not published: notes"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("DatasetDOI: doi:10.5281/zenodo.1234567", None),
+        ("DatasetDOI: https://doi.org/10.5281/zenodo.1234567", None),
+        ("DatasetDOI: 10.5281/zenodo.1234567", "write doi:10.5281/zenodo.1234567"),
+        ("DatasetDOI: 'DOI: 10.5281/zenodo.1'", "write doi:10.5281/zenodo.1"),
+        ("DatasetDOI: doi.org/10.5281/zenodo.1", "write doi:10.5281/zenodo.1"),
+        ("DatasetDOI: 'doi:soon'", "write it like doi:10.5281/zenodo.1234567"),
+        ("DatasetDOI: nonsense", "write it like doi:10.5281/zenodo.1234567"),
+        ("SourceDatasets: [{DOI: nonsense}]", "write it like doi:10.5281/zenodo.1234567"),
+        ("GeneratedBy: [{Name: a, CodeURL: 'https://example.org/a'}]", None),
+        ("GeneratedBy: [{Name: a, CodeURL: example}]", "begin with https://"),
+    ],
+    ids=lambda given: f"d8-{given}",
+)
+def test_identifiers_are_uris(study, line, hint):
+    study.drop_formats()
+    describe(study, line)
+    found = [(p.code, p.hint) for p in study.draft().report.problems]
+    assert found == ([("description.uri", hint)] if hint else [])
+
+
+def test_d8_lists_other_than_authors(study):
+    study.drop_formats()
+    describe(study, "Keywords: [brain, light, Brain]")
+    (warning,) = study.draft().report.problems
+    assert (warning.code, warning.key) == (
+        "description.twice",
+        "dataset_description.Keywords[2]",
+    )
+
+
+def test_d8_our_entry_has_the_address_of_the_project(study):
+    study.drop_formats()
+    text = compose_description(study.draft().dataset.description, "Packaged.")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert json.loads(text)["GeneratedBy"][-1]["CodeURL"] == project["urls"]["Homepage"]
 
 
 LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CONVERTED_FROM = "ConvertedFrom"
 """Key of the sidecar that tells of a conversion, unless the user gives one of this name."""
 
-WRITER_VERSIONS = dict.fromkeys(Step, 1)
+WRITER_VERSIONS = dict.fromkeys(Step, 1) | {Step.DESCRIPTION: 2}
 """Raise a step's number when it writes other bytes from the same inputs: its outputs are redone."""
 
 

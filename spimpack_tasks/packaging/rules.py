@@ -15,6 +15,7 @@ from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.labels import probable_label, without_zeros
 from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
+from spimpack_tasks.packaging.description_rules import identifiers_are_uris, lists_are_filled_once
 from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agrees_on_voxels
 from spimpack_tasks.packaging.option_rules import (
     backend_takes_the_formats,
@@ -333,6 +334,8 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     entities_fit_the_dataset_type,
     derivatives_tell_their_origin,
     bids_version_is_known,
+    identifiers_are_uris,
+    lists_are_filled_once,
     assets_are_alike,
     subjects_have_the_same_stains,
     participants_are_known,
