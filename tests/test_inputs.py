@@ -556,7 +556,13 @@ def describe(study, text):
 AUTHORS = "    - Ada Lovelace\n    - Santiago Ramón y Cajal"
 
 
+def differ_in_zeros(study):
+    study.replace("participants.tsv", "sub-03", "sub-2")
+    study.cell(4, "subject", "2")
+
+
 WARNINGS = [
+    ("path.zeros", differ_in_zeros),
     ("description.uri", lambda study: describe(study, "DatasetDOI: soon")),
     (
         "description.authors",
@@ -715,6 +721,34 @@ def test_d8_our_entry_has_the_address_of_the_project(study):
     text = compose_description(study.draft().dataset.description, "Packaged.")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert json.loads(text)["GeneratedBy"][-1]["CodeURL"] == project["urls"]["Homepage"]
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second", "is_told"),
+    [
+        ("subject", "01", "1", True),
+        ("subject", "m01", "m001", True),
+        ("subject", "10", "1", False),
+        ("subject", "100", "10", False),
+        ("subject", "0", "00", True),
+        ("run", "1", "01", True),
+        ("acquisition", "4x", "04x", True),
+    ],
+)
+def test_d3_labels_that_differ_in_zeros_are_told(study, column, first, second, is_told):
+    study.drop_formats()
+    study.path("participants.tsv").unlink()
+    study.replace("manifest.yml", "participants_tsv: participants.tsv\n", "")
+    study.column(column, first)
+    study.cell(4, column, second)
+    if column == "subject":
+        study.cell(3, "session", "2")
+    else:
+        study.column("subject", "07")
+        study.cell(3, "session", "2")
+    told = [str(p.place) for p in study.draft().report.problems if p.code == "path.zeros"]
+    assert told == (["scans.tsv:4:1"] if column == "subject" else told[:1]) * is_told
+    assert bool(told) is is_told
 
 
 LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

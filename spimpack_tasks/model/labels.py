@@ -7,10 +7,13 @@ Spreadsheets write numbers and dates in their own way: a label `1` comes back as
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from unicodedata import normalize
 
 from spimpack_tasks.model.entities import ENTITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 LabelForm = Literal["label", "index"]
 ALLOWED: dict[str, str] = {"label": "A-Za-z0-9", "index": "0-9"}
@@ -55,3 +58,29 @@ def looks_recast(text: str) -> bool:
 def without_zeros(label: str) -> str:
     """Return a label without zeros in front of its numbers: `01` and `1` are one for a person."""
     return re.sub("(?<![0-9])0+(?=[0-9])", "", label)
+
+
+def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int, int]]:
+    """Yield the entities of which labels differ in leading zeros only.
+
+    Parameters
+    ----------
+    labels
+        Those of each image, by entity.
+
+    Yields
+    ------
+    tuple
+        Name of the entity, and number of an image of each of the two labels, the earlier first.
+        Other entities than the subject are compared within a subject.
+    """
+    firsts: dict[tuple[str, str, str], tuple[str, int]] = {}
+    told = set()
+    for number, given in enumerate(labels):
+        subject = without_zeros(given.get("subject", ""))
+        for name, label in given.items():
+            key = ("" if name == "subject" else subject, name, without_zeros(label))
+            other, first = firsts.setdefault(key, (label, number))
+            if other != label and (key, label) not in told:
+                told.add((key, label))
+                yield name, first, number

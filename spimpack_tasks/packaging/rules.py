@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, suggestion
 from spimpack_tasks.model.entities import ENTITIES
-from spimpack_tasks.model.labels import probable_label, without_zeros
+from spimpack_tasks.model.labels import differ_in_zeros, probable_label, without_zeros
 from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
 from spimpack_tasks.packaging.description_rules import identifiers_are_uris, lists_are_filled_once
@@ -121,6 +121,17 @@ def subjects_differ_in_more_than_case(facts: Facts) -> Iterator[Problem]:
             hint = "write both alike, or tell them apart"
             place = placed.record.where("subject")
             yield Problem("path.case", place, "subject", message, hint)
+
+
+def labels_differ_in_more_than_zeros(facts: Facts) -> Iterator[Problem]:
+    """`sub-1` and `sub-01` are two subjects, and one animal more often than not."""
+    assets = facts.assets
+    for name, first, number in differ_in_zeros(placed.asset.entities for placed in assets):
+        here, there = (assets[n].asset.entities[name] for n in (number, first))
+        where = _line(assets[first].record.where(name))
+        message = f"{here!r} and {there!r} ({where}) differ in leading zeros only"
+        place, hint = assets[number].record.where(name), "write both alike, if they are one"
+        yield Problem("path.zeros", place, name, message, hint, Severity.WARNING)
 
 
 def names_fit_the_disk(facts: Facts) -> Iterator[Problem]:
@@ -329,6 +340,7 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     needs_assets,
     one_row_per_path,
     subjects_differ_in_more_than_case,
+    labels_differ_in_more_than_zeros,
     names_fit_the_disk,
     samples_agree,
     entities_fit_the_dataset_type,
