@@ -11,6 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.near_paths import path_hint
 from spimpack_tasks.model.entities import ENTITIES, SUFFIX, stem
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
 from spimpack_tasks.model.plan import Asset
@@ -98,6 +99,7 @@ class RowReader(CellReader):
         self.folder = folder
         self.labels = labels
         self.real_directories: dict[str, str] = {}
+        self.listings: dict[str, dict[str, str]] = {}
         self.looked_for: list[str] = []
         """Absolute path of each source and of what else it lies in, links not resolved."""
 
@@ -140,6 +142,8 @@ class RowReader(CellReader):
                 hint = "the path begins or ends with a blank; take it out"
             elif "://" in text:
                 hint = "a URL is not read; give the path of a file on this machine"
+            elif refused.code == "source.missing":
+                hint = path_hint(whole, self.listings) or hint
             self.add(record, self.path_column, refused.code, refused.message, hint)
             return None
 

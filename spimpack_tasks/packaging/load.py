@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Place, Problem, Report
-from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_text
+from spimpack_tasks.files.spreadsheets import is_spreadsheet, read_as_table
+from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_bytes, read_text
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.files.yaml_marks import Document, load_yaml
 from spimpack_tasks.packaging.absent import settle_table
@@ -232,8 +233,9 @@ def shown(path: str) -> str:
 
 def digest_now(path: str) -> str:
     """Return the digest of a file of the inputs as it is now, as `Inputs.texts` has it."""
+    read = read_bytes if is_spreadsheet(path) else read_text
     blame, report = Place(path), Report()
-    return _digest(read_text(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))
+    return _digest(read(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))
 
 
 def _text(inputs: Inputs, path: str, blame: Place, limit: int, report: Report) -> str | None:
@@ -245,8 +247,9 @@ def _text(inputs: Inputs, path: str, blame: Place, limit: int, report: Report) -
     return text
 
 
-def _digest(text: str | None) -> str:
-    return "" if text is None else blake2b(text.encode(), digest_size=16).hexdigest()
+def _digest(content: str | bytes | None) -> str:
+    data = content.encode() if isinstance(content, str) else content
+    return "" if data is None else blake2b(data, digest_size=16).hexdigest()
 
 
 def _tables(
@@ -298,7 +301,15 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _table(inputs: Inputs, path: str, blame: Place, report: Report) -> Iterator[TsvTable]:
-    text = _text(inputs, path, blame, MAX_TABLE_BYTES, report)
-    table = None if text is None else parse_tsv(text, shown(path), report)
+    table = None
+    if is_spreadsheet(path):
+        data = read_bytes(path, name=shown(path), blame=blame, limit=MAX_TABLE_BYTES, report=report)
+        inputs.texts[path] = _digest(data)
+        if data is not None:
+            table = read_as_table(shown(path), data, report)
+    else:
+        text = _text(inputs, path, blame, MAX_TABLE_BYTES, report)
+        if text is not None:
+            table = parse_tsv(text, shown(path), report)
     if table is not None:
         yield settle_table(table, report)

@@ -6,6 +6,7 @@ one function and one line there. What a single row tells is checked in `packagin
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -79,6 +80,10 @@ def needs_assets(facts: Facts) -> Iterator[Problem]:
         return
     place, key = Place(inputs.document.file), ""
     hint = "name a table with scans_tsv, put scans.tsv beside the manifest, or list datasets"
+    beside = os.path.join(inputs.folder, "scans")
+    other = next((e for e in (".csv", ".xlsx", ".xls") if os.path.exists(beside + e)), "")
+    if other:
+        hint = f"write scans_tsv: scans{other} to use the table that is there"
     if inputs.tables:
         place, hint = Place(inputs.tables[0]), "the table has no row below its header"
     elif "datasets" in data:

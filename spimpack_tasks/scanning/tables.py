@@ -26,7 +26,7 @@ REPORT = "scan_report.tsv"
 def compose_tables(request: Request, survey: Survey) -> dict[str, str]:
     """Return file names and contents; there is a participants table if subjects are known."""
     tables = {SCANS: _compose_scans(request, survey), REPORT: _compose_report(survey)}
-    listed = (*survey.images, *survey.photos)
+    listed: list[Image | Photo] = [*survey.images, *survey.photos]
     subjects = {one.cells.get("subject", "") for one in listed} - {""}
     if subjects:
         rows = [["participant_id"], *([f"sub-{label}"] for label in sorted(subjects, key=natural))]
