@@ -65,7 +65,14 @@ def scans_lines() -> Iterator[str]:
     short = {e.name: e.short for e in ENTITIES if e.name != e.short}
     yield from ("# The scans table", "", schema["description"], "")
     yield "Tab-separated text, UTF-8, with a header. An empty cell and `n/a` say nothing."
+    yield "All tables may also be `.csv`, with commas or semicolons as in the header, and quotes"
+    yield "around cells that hold them, or `.xlsx`, of which the first sheet that holds something is"
+    yield "read (extra `spreadsheets`). The web UI edits tab-separated text only."
     yield "Sidecar keys are listed in [sidecar.md](sidecar.md)."
+    yield ""
+    yield "A label may have its short name in front: `sub-01` is `01`. Items of a list stand"
+    yield "between semicolons, or between commas. A list with both is refused, and so is `3,5` for"
+    yield "numbers, which may be one: decimals are written with a point."
     yield ""
     yield from _properties(schema, "Column")
     yield from ("", "Short names of columns, as in file names:", "")

@@ -43,6 +43,7 @@ from spimpack_tasks.scanning.options import understand
 from spimpack_tasks.scanning.survey import Surveyor
 from spimpack_tasks.scanning.tables import (
     PARTICIPANTS,
+    PHOTOS,
     REPORT,
     SCANS,
     compose_tables,
@@ -264,7 +265,7 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
 
 
 def _conflicts(directory: str) -> Iterator[Problem]:
-    for name in ("manifest.yml", SCANS, PARTICIPANTS, REPORT):
+    for name in ("manifest.yml", SCANS, PARTICIPANTS, PHOTOS, REPORT):
         path = os.path.join(directory, name)
         if os.path.lexists(path):
             hint = "move it away, or write elsewhere: spimpack init DIR --scan ..."

@@ -6,10 +6,10 @@ import pytest
 from cases.bad_imports import CASES, IMPORT_CODES
 from spreadsheets import old_workbook, workbook
 
-from spimpack_tasks.editing import importing
-from spimpack_tasks.editing.importing import Sheet, read_sheet
 from spimpack_tasks.editing.mapping import merge_rows, suggest_mapping
 from spimpack_tasks.errors import MissingExtraError, Report, Severity
+from spimpack_tasks.files import spreadsheets as importing
+from spimpack_tasks.files.spreadsheets import Sheet, read_sheet
 
 
 def read(name: str, data: bytes, sheet: str = "") -> Sheet:
@@ -114,7 +114,7 @@ def test_a_bad_file_is_refused(case) -> None:
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r"spimpack_tasks\[ui\]"):
+    with pytest.raises(MissingExtraError, match=r"spimpack_tasks\[spreadsheets\]"):
         read_sheet("mice.xlsx", workbook([["id"]]), Report())
     assert read("mice.csv", b"id\n01\n").rows == (("01",),)
 

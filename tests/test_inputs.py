@@ -1,17 +1,26 @@
 """What is accepted, and how it is understood."""
 
+import json
 import os
 import time
+import tomllib
 from itertools import permutations, product
+from pathlib import Path
 
 import pytest
-from conftest import SCANS
-from hypothesis import HealthCheck, example, given, settings
+from conftest import MANIFEST, SCANS
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from tiny_images import write_silent_image
 
+from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import Severity
+from spimpack_tasks.model.labels import probable_label
+from spimpack_tasks.packaging.absent import ABSENT as ABSENT_WORDS
+from spimpack_tasks.packaging.description import compose_description
 from spimpack_tasks.packaging.draft import make_draft
+
+ROOT = Path(__file__).parent.parent
 
 QUICK = settings(
     max_examples=60,
@@ -69,7 +78,7 @@ def test_text_of_other_programs_is_read(study, name, change):
     assert accepted(study) == before
 
 
-@pytest.mark.parametrize("label", ["01", "1", "010", "0x1f", "1e5", "yes", "null", "A1b2"])
+@pytest.mark.parametrize("label", ["01", "1", "010", "0x1f", "1e5", "yes", "none", "A1b2"])
 def test_labels_stay_as_they_are_written(study, label):
     study.path("participants.tsv").unlink()
     study.replace("manifest.yml", "participants_tsv: participants.tsv\n", "")
@@ -257,6 +266,7 @@ def test_a_cell_gets_the_type_that_bids_wants(study, key, text, value):
     write_silent_image(study.path("raw/silent.tif"))  # there is nothing to contradict
     study.cell(2, "spim_path", "raw/silent.tif")
     study.cell(2, key, text)
+    list_columns(study, "[notes]")
     found = accepted(study)["01"].sidecar[key]
     assert found == value
     assert type(found) is type(value)
@@ -288,6 +298,124 @@ def test_every_orientation_is_known_in_any_case(study):
 def test_stains_keep_their_order(study, text):
     study.cell(2, "sample_staining", text)
     assert accepted(study)["01"].sidecar["SampleStaining"] == ["Abeta", "YoPro"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1.8,1.8,4", [1.8, 1.8, 4]),
+        ("[1.8, 1.8, 4]", [1.8, 1.8, 4]),
+        ("1.8, 1.8", [1.8, 1.8]),
+        ("[3,5]", [3, 5]),
+        ("3, 5", [3, 5]),
+        ("1,8,4", [1, 8, 4]),
+    ],
+    ids=lambda given: f"d1-{given}",
+)
+def test_commas_alone_separate_numbers(study, text, size):
+    study.cell(4, "PixelSize", text)
+    study.cell(4, "override_header", "PixelSize")
+    assert accepted(study)["03"].sidecar["PixelSize"] == size
+
+
+def test_d1_a_comma_in_a_name_of_a_list_of_names_is_kept(study):
+    study.column("SamplePrimaryAntibody", "anti-GFP, clone 5;anti-Iba1")
+    found = accepted(study)["01"].sidecar["SamplePrimaryAntibody"]
+    assert found == ["anti-GFP, clone 5", "anti-Iba1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("1.0", "1"),
+        ("01.00", "01"),
+        ("1,0", "1"),
+        ("1.000", ""),
+        ("1,000", ""),
+        ("1.5", ""),
+        ("1E+03", ""),
+        ("-1", ""),
+        ("2024-01-05", "20240105"),
+        ("2024-01-05 00:00:00", "20240105"),
+        ("05.01.2024", ""),
+        ("1/2/2024", ""),
+        ("12:30", ""),
+        ("5-Jan", ""),
+        ("Jan-05", ""),
+        ("may-fly", "mayfly"),
+        ("mouse 01-a", "mouse01a"),
+        ("sub-01", "01"),
+        ("C57BL/6J", "C57BL6J"),
+        ("4x/0.28", ""),
+        ("50%", "50"),
+    ],
+    ids=lambda text: f"d2-{text}",
+)
+def test_what_a_label_was_meant_to_be(text, label):
+    assert probable_label("label", text) == label
+
+
+@pytest.mark.parametrize("column", ["subject", "session", "sample", "run"])
+def test_d7_labels_may_have_their_prefix(make_study, column):
+    study, other = make_study("one"), make_study("other")
+    short = {"subject": "sub", "session": "ses"}.get(column, column)
+    for which, prefix in ((study, ""), (other, f"{short}-")):
+        os.chdir(which.folder)
+        which.column("run", "1")
+        index = which.columns.index(column)
+        for row in which.rows:
+            row[index] = prefix + row[index]
+        which.write_scans()
+        assert which.draft().report.errors == []
+    assert [a.key for a in other.draft().dataset.assets] == [
+        a.key for a in study.draft().dataset.assets
+    ]
+
+
+ABSENT = ["NaN", "nan", "NaT", "N/A", "NA", "null", "NULL", "None", "#N/A", "<NA>", "#REF!", " nan"]
+
+
+@pytest.mark.parametrize("word", ABSENT, ids=lambda word: f"d5-{word}")
+def test_words_for_absent_values_are_not_published(study, word):
+    study.drop_formats()
+    for name in ("pathology", "acq_time", "Immersion", "NumericalAperture", "run", "scene"):
+        study.column(name, word)
+    for name in ("dataset_id", "override_header", "Remark"):
+        study.column(name, word)
+    study.column("session", word)
+    study.replace("participants.tsv", "sub-02\t11\tM", f"sub-02\t{word}\t{word}")
+    report = study.draft().report
+    assert {problem.code for problem in report.problems} == {"value.absent"}
+    # A warning for each column: ten of the scans, two of the participants.
+    assert len(report.problems) == 12
+    asset = accepted(study)["02"]
+    assert asset.entities == {"subject": "02", "sample": "brain"}
+    assert (asset.sample, asset.scan, asset.dataset_id) == ({}, {}, "")
+    assert asset.sidecar["Immersion"] == asset.sidecar["Remark"] == "n/a"
+    assert "NumericalAperture" not in asset.sidecar
+    rows = study.draft().dataset.participants.rows
+    assert ("sub-02", "n/a", "n/a", "wt") in rows
+
+
+def test_d5_a_warning_counts_the_cells(study):
+    study.column("Remark", "NaN")
+    study.cell(3, "Remark", "None")
+    study.cell(4, "Remark", "none")
+    (warning,) = [p for p in study.draft().report.warnings if p.code == "value.absent"]
+    assert str(warning.place).startswith("scans.tsv:2:")
+    assert "'NaN', 'None' in 2 cells" in warning.message
+    assert accepted(study)["03"].sidecar["Remark"] == "none"
+
+
+def test_d5_absent_words_inline_and_in_defaults(study):
+    study.inline()
+    study.replace("manifest.yml", 'subject: "02"', 'subject: "02"\n        session: nan')
+    study.replace("manifest.yml", "datasets:", "sidecar_defaults: {Immersion: NaN}\ndatasets:")
+    report = study.draft().report
+    absent = {str(p.place) for p in report.problems if p.code == "value.absent"}
+    assert absent == {"manifest.yml:6:31", "manifest.yml:19:18"}
+    assert accepted(study)["02"].sidecar["Immersion"] == "n/a"
+    assert "session" not in accepted(study)["02"].entities
 
 
 def test_tables_beside_the_manifest_are_found(study):
@@ -416,7 +544,37 @@ def add_photo(study, **cells):
     study.write("photos.tsv", "\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
 
 
+def list_columns(study, names):
+    text = study.path("manifest.yml").read_text()
+    study.write("manifest.yml", f"{text}sidecar_columns: {names}\n")
+
+
+def describe(study, text):
+    study.replace("manifest.yml", "  License: CC0", f"  License: CC0\n  {text}")
+
+
+AUTHORS = "    - Ada Lovelace\n    - Santiago Ramón y Cajal"
+
+
+def differ_in_zeros(study):
+    study.replace("participants.tsv", "sub-03", "sub-2")
+    study.cell(4, "subject", "2")
+
+
 WARNINGS = [
+    ("path.zeros", differ_in_zeros),
+    ("description.uri", lambda study: describe(study, "DatasetDOI: soon")),
+    (
+        "description.authors",
+        lambda study: study.replace("manifest.yml", f"Authors:\n{AUTHORS}", "Authors: []"),
+    ),
+    (
+        "description.twice",
+        lambda study: study.replace("manifest.yml", "Santiago Ramón y Cajal", "Ada  lovelace"),
+    ),
+    ("column.working", lambda study: study.column("notes", "bad day")),
+    ("column.undeclared", lambda study: list_columns(study, "[note]")),
+    ("value.absent", lambda study: study.cell(3, "Immersion", "NaN")),
     ("column.unlisted", lambda study: study.rename("Magnification", "magnification")),
     ("source.header", lambda study: study.write("raw/two.ims", b"\x89HDF")),
     (
@@ -454,7 +612,143 @@ def test_a_warning_stops_a_strict_run_only(study, code, change):
 
 def test_strain_is_no_misspelt_stain(study):
     study.column("strain", "C57BL/6J")
+    study.write(
+        "manifest.yml", study.path("manifest.yml").read_text() + "sidecar_columns: [strain]"
+    )
     assert accepted(study)["01"].sidecar["strain"] == "C57BL/6J"
+
+
+@pytest.mark.parametrize("name", ["notes", "my_note", "2nd", "µ", "_x", "ID cage"])
+def test_d6_working_columns_are_not_published_unless_listed(study, name):
+    is_working = not name[0].isupper()
+    study.drop_formats()
+    study.column(name, "secret")
+    assert (name in accepted(study)["01"].sidecar) is not is_working
+    assert warnings(study) == ["column.working"] * is_working
+    if is_working:
+        (warning,) = study.draft().report.warnings
+        assert warning.hint.startswith("to publish some, list them in the manifest: sidecar_colu")
+        assert name in warning.message
+    text = study.path("manifest.yml").read_text()
+    study.write("manifest.yml", text + "sidecar_columns: []\n")
+    assert (name in accepted(study)["01"].sidecar) is not is_working
+    assert warnings(study) == []
+    study.write("manifest.yml", text + f"sidecar_columns: ['{name}']\n")
+    assert accepted(study)["01"].sidecar[name] == "secret"
+    assert warnings(study) == []
+
+
+def test_d6_the_photos_table_has_working_columns_too(study):
+    study.drop_formats()
+    add_photo(study, sample="brain", notes="secret", Remark="open")
+    assert warnings(study) == ["column.working"]
+    (photo,) = [asset for asset in study.draft().dataset.assets if asset.is_photo]
+    assert photo.sidecar == {"Remark": "open"}
+    list_columns(study, "[notes]")
+    (photo,) = [asset for asset in study.draft().dataset.assets if asset.is_photo]
+    assert photo.sidecar == {"Remark": "open", "notes": "secret"}
+
+
+def test_d6_metadata_and_defaults_are_said_outright(study):
+    study.inline()
+    study.replace("manifest.yml", "        metadata:", "        notes: x\n        metadata:")
+    study.replace("manifest.yml", "PixelSizeUnits: um", "PixelSizeUnits: um\n          remark: y")
+    study.replace("manifest.yml", "datasets:", "sidecar_defaults: {lab: z}\ndatasets:")
+    sidecar = accepted(study)["01"].sidecar
+    assert (sidecar["remark"], sidecar["lab"], "notes" in sidecar) == ("y", "z", False)
+    (warning,) = [p for p in study.draft().report.warnings if p.code == "column.working"]
+    assert str(warning.place) == "manifest.yml:15:9"
+
+
+def test_d6_each_included_manifest_says_what_it_publishes(study):
+    study.drop_formats()
+    study.column("notes", "open")
+    list_columns(study, "[notes]")
+    above = study.path("../all.yml")
+    header = MANIFEST[: MANIFEST.index("scans_tsv")]
+    above.write_text(f"{header}include: [{study.folder.name}/manifest.yml]\n")
+    study.options["manifest"] = above.resolve()
+    assert accepted(study)["01"].sidecar["notes"] == "open"
+
+
+def test_d6_plan_says_which_columns_are_published(study, capsys):
+    study.drop_formats()
+    study.column("notes", "x")
+    inputs = ["--manifest", "manifest.yml", "--output-dir", "out"]
+    assert main(["plan", *inputs, "--verbose"]) == 0
+    line = capsys.readouterr().out.splitlines()[-2]
+    assert line == (
+        "scans.tsv: further columns in sidecars: PixelSize, PixelSizeUnits, Magnification; "
+        "not published: notes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("DatasetDOI: doi:10.5281/zenodo.1234567", None),
+        ("DatasetDOI: https://doi.org/10.5281/zenodo.1234567", None),
+        ("DatasetDOI: 10.5281/zenodo.1234567", "write doi:10.5281/zenodo.1234567"),
+        ("DatasetDOI: 'DOI: 10.5281/zenodo.1'", "write doi:10.5281/zenodo.1"),
+        ("DatasetDOI: doi.org/10.5281/zenodo.1", "write doi:10.5281/zenodo.1"),
+        ("DatasetDOI: 'doi:soon'", "write it like doi:10.5281/zenodo.1234567"),
+        ("DatasetDOI: nonsense", "write it like doi:10.5281/zenodo.1234567"),
+        ("SourceDatasets: [{DOI: nonsense}]", "write it like doi:10.5281/zenodo.1234567"),
+        ("GeneratedBy: [{Name: a, CodeURL: 'https://example.org/a'}]", None),
+        ("GeneratedBy: [{Name: a, CodeURL: example}]", "begin with https://"),
+    ],
+    ids=lambda given: f"d8-{given}",
+)
+def test_identifiers_are_uris(study, line, hint):
+    study.drop_formats()
+    describe(study, line)
+    found = [(p.code, p.hint) for p in study.draft().report.problems]
+    assert found == ([("description.uri", hint)] if hint else [])
+
+
+def test_d8_lists_other_than_authors(study):
+    study.drop_formats()
+    describe(study, "Keywords: [brain, light, Brain]")
+    (warning,) = study.draft().report.problems
+    assert (warning.code, warning.key) == (
+        "description.twice",
+        "dataset_description.Keywords[2]",
+    )
+
+
+def test_d8_our_entry_has_the_address_of_the_project(study):
+    study.drop_formats()
+    text = compose_description(study.draft().dataset.description, "Packaged.")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert json.loads(text)["GeneratedBy"][-1]["CodeURL"] == project["urls"]["Homepage"]
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second", "is_told"),
+    [
+        ("subject", "01", "1", True),
+        ("subject", "m01", "m001", True),
+        ("subject", "10", "1", False),
+        ("subject", "100", "10", False),
+        ("subject", "0", "00", True),
+        ("run", "1", "01", True),
+        ("acquisition", "4x", "04x", True),
+    ],
+)
+def test_d3_labels_that_differ_in_zeros_are_told(study, column, first, second, is_told):
+    study.drop_formats()
+    study.path("participants.tsv").unlink()
+    study.replace("manifest.yml", "participants_tsv: participants.tsv\n", "")
+    study.column(column, first)
+    study.cell(4, column, second)
+    if column == "subject":
+        study.cell(3, "session", "2")
+    else:
+        study.column("subject", "07")
+        study.cell(3, "session", "2")
+    told = [str(p.place) for p in study.draft().report.problems if p.code == "path.zeros"]
+    assert told == (["scans.tsv:4:1"] if column == "subject" else told[:1]) * is_told
+    assert bool(told) is is_told
 
 
 LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -477,7 +771,7 @@ def test_only_letters_and_digits_make_a_label(study, label):
     study.path("participants.tsv").unlink(missing_ok=True)
     study.inline_subject(quoted(label))
     errors = study.draft().report.errors
-    if set(label) <= set(LETTERS_AND_DIGITS):
+    if set(label) <= set(LETTERS_AND_DIGITS) and label not in ABSENT_WORDS:
         assert errors == []
     else:
         (error,) = errors
@@ -490,6 +784,7 @@ def test_only_letters_and_digits_make_a_label(study, label):
 def test_letters_and_digits_make_a_label(study, label):
     study.path("scans.tsv").unlink(missing_ok=True)
     study.path("participants.tsv").unlink(missing_ok=True)
+    assume(label not in ABSENT_WORDS)
     study.inline_subject(quoted(label))
     draft = study.draft()
     assert draft.report.errors == []
@@ -505,7 +800,7 @@ def test_only_digits_make_an_index(study, run):
     study.path("participants.tsv").unlink(missing_ok=True)
     study.inline_subject(f'"01"\n        run: {quoted(run)}')
     codes = {problem.code for problem in study.draft().report.errors}
-    good = set(run) <= set("0123456789") or run == "n/a"
+    good = set(run) <= set("0123456789") or run == "n/a" or run.strip() in ABSENT_WORDS
     assert codes == (set() if good else {"value.index"})
 
 

@@ -29,6 +29,7 @@ WITHOUT_CASE = {
     "conflict.altered",
     "conflict.edited",  # test_desk.py
     "output.room",  # test_ome_zarr_backend.py
+    "table.extra",  # test_spreadsheet_tables.py
     "output.unwritable",  # root writes anywhere
     "source.outside-roots",  # test_desk.py
     "yaml.size",  # takes seconds

@@ -21,6 +21,7 @@ from spimpack_tasks.demo.images import (
 )
 from spimpack_tasks.errors import ExitCode, Report
 from spimpack_tasks.files.tsv import parse_tsv
+from spimpack_tasks.model.entities import OTHER_SUFFIXES, SUFFIX
 from spimpack_tasks.scanning import headers
 
 IMAGE = DemoImage(("YoPro", "Abeta"), (4, 16, 16), (4.0, 0.3467, 1.8), levels=1)
@@ -431,3 +432,134 @@ def test_a_folder_named_as_the_home_is_not_the_home():
     os.chdir("scope")
     assert main(["init", ".", "--scan", "~"]) == 0
     assert rows("spim_path", where=".") == [("./~/sub-01.ims",)]
+
+
+def warnings_of(capsys) -> str:
+    return capsys.readouterr().err
+
+
+def test_d3_folders_of_other_names_that_give_one_subject_are_told(capsys):
+    for name in ("Animal-4/a.ims", "mouse 4/b.ims", "brain4/c.ims", "mouse 5/d.ims"):
+        add(name)
+    patterns = ("Animal-{subject}/*", "mouse {subject}/*", "brain{subject}/*")
+    given = [word for text in patterns for word in ("--pattern", text)]
+    # Three images of one name are refused anyway; the acquisition tells them apart here.
+    given = [word.replace("/*", "/{acq}.ims") for word in given]
+    assert scan(*given, "--set", "sample=brain") == ExitCode.OK
+    said = warnings_of(capsys)
+    assert "'Animal-4', 'brain4', 'mouse 4' all give the subject '4'; " in said
+    assert "[scan.one-label]" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (["mouse 04/a.ims", "Mouse-4/b.ims"], "*{subject:[0-9]+}/{acq}.ims"),
+        (["TP1/m4/a.ims", "XY/m4/b.ims"], "{session}/m{subject}/{acq}.ims"),
+        (["s1_m4_a.ims", "s2_m4_b.ims"], "s*_m{subject}_{acq}.ims"),
+    ],
+    ids=["d3-case-and-signs", "d3-captures", "d3-numbers"],
+)
+def test_folders_of_like_names_are_not_told(names, pattern, capsys):
+    for name in names:
+        add(name)
+    scan("--pattern", pattern, "--set", "sample=brain")
+    assert "scan.one-label" not in warnings_of(capsys)
+
+
+def test_d3_one_pattern_may_take_subjects_of_two_cohorts(capsys):
+    for name in ("wt/4/a.ims", "ko/4/b.ims"):
+        add(name)
+    assert scan("--pattern", "*/{subject}/{acq}.ims", "--set", "sample=brain") == ExitCode.OK
+    assert "'ko/4', 'wt/4' all give the subject '4'" in warnings_of(capsys)
+
+
+def test_d3_labels_that_differ_in_zeros_are_told_by_a_scan(capsys):
+    for name in ("sub-1/sub-1_sample-a.ims", "sub-01/sub-01_sample-a.ims"):
+        add(name)
+    assert scan() == ExitCode.OK
+    said = warnings_of(capsys)
+    assert "'sub-1/sub-1_sample-a.ims' gives '1'" in said
+    assert "[path.zeros]" in said
+
+
+def test_d3_templates_make_labels_of_several_captures(capsys):
+    for name in ("wt/m 4/a.ims", "ko/m 4/b.ims", "ko/m 12/c.ims"):
+        add(name)
+    pattern = "{cohort}/m {number}/{acq}.ims"
+    options = ("--pattern", pattern, "--set", "sample=brain")
+    assert scan(*options, "--label", "subject={cohort}{number:02}") == ExitCode.OK
+    rows = read("scans.tsv")
+    assert sorted(row["subject"] for row in rows) == ["ko04", "ko12", "wt04"]
+    assert [p["participant_id"] for p in read("participants.tsv")] == [
+        "sub-ko04",
+        "sub-ko12",
+        "sub-wt04",
+    ]
+    assert not warnings_of(capsys)
+    assert "--label 'subject={cohort}{number:02}'" in Path("study/manifest.yml").read_text()
+
+
+def test_d3_a_template_fills_up_names_in_the_way_of_bids():
+    for name in ("sub-1/sub-1_sample-a.ims", "sub-01/sub-01_sample-b.ims"):
+        add(name)
+    assert scan("--label", "subject={subject:03}") == ExitCode.OK
+    assert {row["subject"] for row in read("scans.tsv")} == {"001"}
+
+
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [
+        ("subject", "holds other things than captures"),
+        ("subject=m", "holds other things than captures"),
+        ("subject={a}-{b}", "holds other things than captures"),
+        ("cohort={a}", "is not ENTITY=TEMPLATE"),
+        ("subject={number}", "uses 'number', which is no capture of 'm{subject}/*'"),
+    ],
+    ids=lambda text: f"d3-{text}",
+)
+def test_templates_that_cannot_be(label, says, capsys):
+    add("m4/a.ims")
+    assert scan("--pattern", "m{subject}/*", "--label", label) == ExitCode.BAD_INPUT
+    said = warnings_of(capsys)
+    assert says in said
+    assert "[scan.pattern]" in said
+    assert not Path("study").exists()
+
+
+def test_d9_photos_go_to_their_table_and_other_microscopes_are_left_out():
+    kinds = ("TEM", "SEM", "uCT", "BF", "DF", "PC", "DIC", "FLUO", "CONF", "PLI", "CARS", "2PE")
+    kinds += ("MPE", "SR", "NLO", "OCT", "XPCT")
+    add("sub-1/sub-1_sample-a_stain-x_SPIM.ome.tif")
+    add("sub-1/sub-1_sample-a_acq-2_photo.tif")
+    Path("scope/sub-1/sub-1_sample-a_photo.jpg").write_bytes(b"\xff\xd8\xff")
+    Path("scope/overview_photo.png").write_bytes(b"\x89PNG")
+    for kind in kinds:
+        add(f"sub-1/sub-1_sample-a_{kind}.ome.tif")
+    add("a_SR.ims")  # a word, and no suffix: the name has no entity
+    assert scan() == ExitCode.OK
+    assert sorted(row["spim_path"].rpartition("/")[2] for row in read("scans.tsv")) == [
+        "a_SR.ims",
+        "sub-1_sample-a_stain-x_SPIM.ome.tif",
+    ]
+    photos = {row["photo_path"].rpartition("/")[2]: row for row in read("photos.tsv")}
+    assert photos.keys() == {
+        "sub-1_sample-a_acq-2_photo.tif",
+        "sub-1_sample-a_photo.jpg",
+        "overview_photo.png",
+    }
+    row = photos["sub-1_sample-a_acq-2_photo.tif"]
+    assert (row["subject"], row["sample"], row["acquisition"]) == ("1", "a", "2")
+    reasons = {row["path"].rpartition("/")[2]: row for row in read("scan_report.tsv")}
+    for kind in kinds:
+        told = reasons[f"sub-1_sample-a_{kind}.ome.tif"]
+        assert told["verdict"] == "ignored"
+        assert f"suffix {kind}" in told["reason"]
+    assert reasons["overview_photo.png"]["verdict"] == "used"
+    assert "photos_tsv: photos.tsv\n" in Path("study/manifest.yml").read_text()
+
+
+def test_d9_the_suffixes_are_those_of_the_schema():
+    schema = pytest.importorskip("bidsschematools.schema").load_schema()
+    suffixes = set(schema.rules.files.raw.micr.microscopy.suffixes)
+    assert suffixes == {*OTHER_SUFFIXES, SUFFIX}

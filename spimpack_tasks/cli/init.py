@@ -36,6 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "several that fits counts (default: names such as sub-01_acq-4x)",
     )
     parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="ENTITY=TEMPLATE",
+        help="make a label of captures of --pattern, which may then have any name, such as "
+        "subject='{cohort}{number:02}', where :02 fills up with zeros",
+    )
+    parser.add_argument(
         "--exclude",
         action="append",
         default=[],
@@ -63,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             patterns=tuple(arguments.pattern),
             excludes=tuple(arguments.exclude),
             settings=tuple(arguments.set),
+            labels=tuple(arguments.label),
         )
         lines, warnings = init_from_scan(options)
         for problem in warnings:
@@ -72,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_options_of_a_scan(arguments: argparse.Namespace) -> None:
-    for name in ("pattern", "exclude", "set"):
+    for name in ("pattern", "label", "exclude", "set"):
         if getattr(arguments, name):
             message, hint = f"is missing beside --{name}", "name the folder to look through"
             place = Place("command line")

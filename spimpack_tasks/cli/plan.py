@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.packaging.changes import Change
+    from spimpack_tasks.packaging.further import ColumnUse
 
 HELP = "show what a run would do, and why, without writing anything"
 
@@ -46,11 +47,18 @@ def run(arguments: argparse.Namespace) -> int:
         for change in changes:
             print(json.dumps(change.as_dict(), ensure_ascii=False))
     else:
-        print("\n".join(_lines(changes, verbose=arguments.verbose)))
+        *lines, counts = _lines(changes, verbose=arguments.verbose)
+        columns = map(_column_line, draft.columns if arguments.verbose else ())
+        print("\n".join([*lines, *columns, counts]))
     if refusal is not None:
         print(refusal, file=sys.stderr)
         return refusal.exit_code
     return ExitCode.OK
+
+
+def _column_line(use: ColumnUse) -> str:
+    published, working = (", ".join(names) or "none" for names in (use.published, use.working))
+    return f"{use.file}: further columns in sidecars: {published}; not published: {working}"
 
 
 def _lines(changes: list[Change], *, verbose: bool) -> list[str]:

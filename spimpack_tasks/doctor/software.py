@@ -27,6 +27,7 @@ EXTRAS = {
     "images": "headers of Imaris and NIfTI, the demo, and zarrnii for voxels",
     "convert": "converting images: convert, the backend ome-zarr",
     "bids": "the official BIDS validator: bids-validate, demo",
+    "spreadsheets": "tables in xlsx",
     "ui": "the web pages: ui",
     "view": "napari: view",
 }

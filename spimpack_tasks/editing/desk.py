@@ -16,6 +16,7 @@ from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.editing.mapping import cells_of
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.roots import check_within
+from spimpack_tasks.files.spreadsheets import is_spreadsheet
 from spimpack_tasks.files.tsv_edit import TsvText
 from spimpack_tasks.files.yaml_edit import set_value
 from spimpack_tasks.files.yaml_marks import load_yaml
@@ -98,7 +99,17 @@ class Desk:
         return next((path for _, path in paths), os.path.join(self.folder, "participants.tsv"))
 
     def table(self, path: str, columns: Iterable[str] = ()) -> TsvText:
-        """Return the table at a path, for editing; `columns` are for one that is not there yet."""
+        """Return the table at a path, for editing; `columns` are for one that is not there yet.
+
+        Raises
+        ------
+        SpimpackError
+            It is no tab-separated text.
+        """
+        if is_spreadsheet(path):
+            name = os.path.basename(path)
+            message = f"{name} is edited in a spreadsheet only; to edit it here, save it as tsv"
+            raise SpimpackError(message)
         return TsvText(self.files.text(path), list(columns))
 
     @property

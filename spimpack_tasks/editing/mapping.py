@@ -16,8 +16,8 @@ from spimpack_tasks.schemas import load_schema
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from spimpack_tasks.editing.importing import Sheet
     from spimpack_tasks.errors import Report
+    from spimpack_tasks.files.spreadsheets import Sheet
 
 KEYS = {"participants": "participant_id", "scans": "spim_path"}
 """By table: the column that tells which row is meant."""

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem
+from spimpack_tasks.files.near_paths import path_hint
 from spimpack_tasks.files.regular import open_regular
 
 if TYPE_CHECKING:
@@ -37,24 +38,34 @@ def read_text(path: str, *, name: str, blame: Place, limit: int, report: Report)
     limit
         Size in bytes above which the file is refused.
     """
+    raw = read_bytes(path, name=name, blame=blame, limit=limit, report=report)
+    if raw is None:
+        return None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = f"is {'UTF-16 text, not UTF-8' if raw[:2] in _UTF_16 else 'not UTF-8 text'}"
+    else:
+        # UTF-16 without a byte order mark passes for UTF-8, with a NUL beside each letter.
+        nul = text.find("\0")
+        if nul < 0:
+            return text
+        line = text.count("\n", 0, nul) + 1
+        message = "holds NUL characters, so it is not UTF-8 text"
+    report.add(Problem("file.encoding", Place(name, line), "", message, _SAVE))
+    return None
+
+
+def read_bytes(path: str, *, name: str, blame: Place, limit: int, report: Report) -> bytes | None:
+    """Return the content of a file; the parameters, and what is refused, are as for a text."""
     problem = _why_unreadable(path, limit)
     if not problem:
         try:
             with open_regular(path) as file:
-                raw = file.read()
-            text = raw.decode("utf-8-sig")
-            # UTF-16 without a byte order mark passes for UTF-8, with a NUL beside each letter.
-            nul = text.find("\0")
-            if nul < 0:
-                return text
-            blame = Place(name, text.count("\n", 0, nul) + 1)
-            problem = ("file.encoding", "holds NUL characters, so it is not UTF-8 text", _SAVE)
+                return file.read()
         except OSError as error:
             problem = ("file.unreadable", f"cannot be read: {error.strerror}", "")
-        except UnicodeDecodeError as error:
-            blame = Place(name, raw.count(b"\n", 0, error.start) + 1)
-            what = "UTF-16 text, not UTF-8" if raw[:2] in _UTF_16 else "not UTF-8 text"
-            problem = ("file.encoding", f"is {what}", _SAVE)
     code, message, hint = problem
     message = message if blame.file == name else f"{name} {message}"
     report.add(Problem(code, blame, "", message, hint))
@@ -65,7 +76,7 @@ def _why_unreadable(path: str, limit: int) -> tuple[str, str, str] | None:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return "file.missing", "does not exist", "check the path"
+        return "file.missing", "does not exist", path_hint(path) or "check the path"
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return "file.unreadable", f"cannot be read: {reason}", ""

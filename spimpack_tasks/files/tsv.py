@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its cells in header order, its line number, and the line as it stands."""
+    """One row: its cells in header order, its line number, and the line as it stands.
+
+    Of a spreadsheet there is no line.
+    """
 
     line: int
     cells: tuple[str, ...]
     raw: str
 
     def column(self, index: int) -> int:
-        """Return the character column, from 1, at which cell `index` starts."""
+        """Return the character column, from 1, at which cell `index` starts, 0 if not known."""
+        if not self.raw:
+            return 0  # the table is of a spreadsheet
         # A tab inside quotes is possible but rare; the column is for finding one's way.
         return len("\t".join(self.raw.split("\t")[:index])) + (2 if index else 1)
 

@@ -12,6 +12,11 @@ from typing import Literal
 
 SUFFIX = "SPIM"
 PHOTO_SUFFIX = "photo"
+OTHER_SUFFIXES = (
+    *("TEM", "SEM", "uCT", "BF", "DF", "PC", "DIC", "FLUO", "CONF", "PLI", "CARS", "2PE", "MPE"),
+    *("SR", "NLO", "OCT", "XPCT"),
+)
+"""Suffixes of other microscopes (BIDS 1.11, schema, rules.files.raw.micr)."""
 DATATYPE = "micr"
 
 

@@ -163,6 +163,8 @@ class Dataset:
     relative_symlinks: bool
     keep_source_links: bool = False
     """Whether the originals of converted images are linked."""
+    described_participants: dict[str, Any] = field(default_factory=dict)
+    """What the user says of the columns of the participants."""
 
     @property
     def is_raw(self) -> bool:

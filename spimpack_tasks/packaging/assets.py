@@ -10,10 +10,11 @@ import os
 import re
 from functools import cache
 from typing import TYPE_CHECKING
-from unicodedata import normalize
 
+from spimpack_tasks.files.near_paths import path_hint
 from spimpack_tasks.files.roots import is_within
 from spimpack_tasks.model.entities import ENTITIES, SUFFIX, stem
+from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
 from spimpack_tasks.model.plan import Asset
 from spimpack_tasks.packaging.cells import CellReader
 from spimpack_tasks.packaging.coerce import MISSING
@@ -28,7 +29,10 @@ from spimpack_tasks.readers.formats import (
 )
 
 if TYPE_CHECKING:
-    from spimpack_tasks.errors import Report
+    from collections.abc import Iterable
+
+    from spimpack_tasks.errors import Place, Report
+    from spimpack_tasks.model.labels import LabelForm
     from spimpack_tasks.packaging.records import Record
     from spimpack_tasks.packaging.sidecars import SidecarReader
     from spimpack_tasks.readers.formats import SourceFormat
@@ -38,11 +42,8 @@ SCAN_COLUMNS = ("acq_time",)
 SCENE_COLUMN = "scene"
 """Column that names one image of a source that holds several."""
 
-_FORMS = {
-    "label": ("value.label", "A-Za-z0-9", "letters and digits"),
-    "index": ("value.index", "0-9", "digits"),
-}
-"""Problem code, characters allowed, and their name, by the form of an entity."""
+_FORMS = {"label": ("value.label", "letters and digits"), "index": ("value.index", "digits")}
+"""Problem code, and a name for the characters allowed, by the form of an entity."""
 
 
 def source_path(folder: str, text: str) -> str:
@@ -51,39 +52,84 @@ def source_path(folder: str, text: str) -> str:
     return os.path.join(folder, path)
 
 
+class WrittenLabels:
+    """The labels in all tables and inline assets; looked at only if a text is no label."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.records = records
+        self._texts: dict[str, dict[str, dict[str, Place]]] = {}
+
+    def advice(self, name: str, form: LabelForm, text: str) -> str:
+        """Return what to write in place of a text that is no label of the entity `name`."""
+        label, what = probable_label(form, text), _FORMS[form][1]
+        others = self._texts_by_label(name, form).get(label, {}).keys() - {text}
+        if label and not others:
+            return f"write {shown_value(label)}"
+        if label:
+            other = min(others)
+            where = self._texts[name][label][other]
+            same = f"write {shown_value(label)} if it is the same as {shown_value(other)} ({where})"
+            return f"{same}, otherwise another label of {what}"
+        if looks_recast(text):
+            return f"write {what} only; a spreadsheet keeps labels in columns formatted as text"
+        return f"write {what} only"
+
+    def _texts_by_label(self, name: str, form: LabelForm) -> dict[str, dict[str, Place]]:
+        """Return the texts of a column, each with its first place, by the label it is or means."""
+        if name not in self._texts:
+            found: dict[str, dict[str, Place]] = {}
+            prefix = next(short for entity, _, _, short in _ENTITIES if entity == name)
+            for record in self.records:
+                text = record.values.get(name)
+                if isinstance(text, str) and text not in {"", MISSING}:
+                    text = text.removeprefix(prefix)
+                    label = text if is_label(form, text) else probable_label(form, text)
+                    found.setdefault(label, {}).setdefault(text, record.where(name))
+            self._texts[name] = found
+        return self._texts[name]
+
+
 class RowReader(CellReader):
     """Reads what all rows of one manifest have: entities, and the path of a source."""
 
     path_column = "spim_path"
     formats: tuple[SourceFormat, ...] = FORMATS
 
-    def __init__(self, folder: str, report: Report) -> None:
+    def __init__(self, folder: str, labels: WrittenLabels, report: Report) -> None:
         super().__init__(report)
         self.folder = folder
         self.roots: tuple[str, ...] = ()
         """Folders outside of which nothing is looked at; none where there is no such limit."""
         self.known_directories: dict[str, bool] = {}
         """Whether a directory lies in the roots."""
+        self.labels = labels
         self.real_directories: dict[str, str] = {}
+        self.listings: dict[str, dict[str, str]] = {}
         self.looked_for: list[str] = []
         """Absolute path of each source and of what else it lies in, links not resolved."""
 
     def entities(self, record: Record) -> dict[str, str] | None:
         """Return the labels by entity, `None` where one that is needed cannot be used."""
         entities, refused = {}, False
-        for name, form, required in _ENTITIES:
+        for name, form, required, prefix in _ENTITIES:
             if required and self.is_empty(record, name, f"give the {name}"):
                 refused = True
                 continue
-            text = self.text(record, name)
+            text = self.text(record, name).removeprefix(prefix)
             refused = refused or not isinstance(record.values.get(name, ""), str | None)
             if text and text != MISSING:
-                problem = _label_problem(form, text)
-                if problem:
+                if not is_label(form, text):
                     refused = True
-                    self.add(record, name, *problem)
+                    code, what = _FORMS[form]
+                    message = f"{shown_value(text)} has other characters than {what}"
+                    self.add(record, name, code, message, self.labels.advice(name, form, text))
                 entities[name] = text
         return None if refused else entities
+
+    def group(self, record: Record) -> str:
+        """Return the logical group of a row, empty where there is none."""
+        text = self.text(record, "dataset_id")
+        return "" if text == MISSING else text
 
     def source(self, record: Record) -> Source | None:
         """Return the source that a row names, `None` where it cannot be packaged."""
@@ -106,13 +152,15 @@ class RowReader(CellReader):
                 hint = "the path begins or ends with a blank; take it out"
             elif "://" in text:
                 hint = "a URL is not read; give the path of a file on this machine"
+            elif refused.code == "source.missing":
+                hint = path_hint(whole, self.listings) or hint
             self.add(record, self.path_column, refused.code, refused.message, hint)
             return None
 
     def _examine(self, record: Record, whole: str) -> Source | None:
         """Return the source at a path, or the image in it that the row names."""
         scene = self.text(record, SCENE_COLUMN) if self.path_column == "spim_path" else ""
-        if not scene:
+        if scene in {"", MISSING}:
             self.looked_for.append(whole)
             return examine_source(self._real(whole), whole, self.formats)
         source = examine_source(self._real(whole), whole, self.formats)
@@ -155,8 +203,10 @@ class RowReader(CellReader):
 class AssetReader(RowReader):
     """Turns the rows of the scans tables, and inline assets, into assets."""
 
-    def __init__(self, folder: str, sidecars: SidecarReader, report: Report) -> None:
-        super().__init__(folder, report)
+    def __init__(
+        self, folder: str, labels: WrittenLabels, sidecars: SidecarReader, report: Report
+    ) -> None:
+        super().__init__(folder, labels, report)
         self.sidecars = sidecars
 
     def read(self, record: Record) -> Asset | None:
@@ -170,7 +220,7 @@ class AssetReader(RowReader):
         sidecar, origins = self.sidecars.read(record, source)
         sample = self.plain_columns(record, SAMPLE_COLUMNS)
         scan = self.plain_columns(record, SCAN_COLUMNS)
-        dataset_id = self.text(record, "dataset_id")
+        dataset_id = self.group(record)
         if entities is None:
             return None
         facts = self.sidecars.headers.facts(source) if source else HeaderFacts()
@@ -199,18 +249,10 @@ class AssetReader(RowReader):
         )
 
 
-_PREFIX = re.compile(f"({'|'.join(entity.short for entity in ENTITIES)})-")
-_ENTITIES = tuple((entity.name, entity.form, entity.required) for entity in ENTITIES)
+_ENTITIES = tuple((e.name, e.form, e.required, f"{e.short}-") for e in ENTITIES)
 
 
 @cache
-def _label_problem(form: str, text: str) -> tuple[str, str, str] | None:
-    code, allowed, what = _FORMS[form]
-    if re.fullmatch(f"[{allowed}]+", text):
-        return None
-    cleaned = _PREFIX.sub("", normalize("NFKD", text.strip()))
-    if form == "label":  # 1.0 is no number with the point taken out
-        cleaned = re.sub(f"[^{allowed}]", "", cleaned)
-    good = re.fullmatch(f"[{allowed}]+", cleaned)
-    hint = f"write {shown_value(cleaned)}" if good else f"write {what} only"
-    return code, f"{shown_value(text)} has other characters than {what}", hint
+def is_label(form: str, text: str) -> bool:
+    """Tell whether a text has nothing but the characters of a label."""
+    return re.fullmatch(f"[{ALLOWED[form]}]+", text) is not None

@@ -12,6 +12,7 @@ from spimpack_tasks.packaging.coerce import (
     check_value,
     coerce_text,
     near_key,
+    refuse_mixed_separators,
 )
 from spimpack_tasks.packaging.schema_check import explain, property_validator, shown_value
 
@@ -65,7 +66,7 @@ class CellReader:
         return empty
 
     def names(self, record: Record, key: str) -> list[str] | None:
-        """Return a list of texts, or what stands between semicolons; `None` for other things."""
+        """Return the names in a list, or between separators; `None` where these are unclear."""
         value = record.values.get(key)
         given = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(item, str) for item in given):
@@ -75,6 +76,11 @@ class CellReader:
             return None
         if isinstance(value, list):
             return [name.strip() for name in value]
+        try:
+            refuse_mixed_separators(value or "")
+        except ValueRefusedError as error:
+            self.add(record, key, error.code, error.message, error.hint)
+            return None
         return list(split_names(value or ""))
 
     def plain_columns(self, record: Record, columns: Iterable[str]) -> dict[str, str]:
@@ -123,7 +129,7 @@ def sidecar_value(key: str, value: Any, written: str) -> Any:
 
 @cache
 def split_names(text: str) -> tuple[str, ...]:
-    """Return the names that stand between semicolons, or commas."""
+    """Return the names that stand between semicolons, or commas, whether or not both are there."""
     return tuple(name.strip() for name in text.replace(",", ";").split(";"))
 
 

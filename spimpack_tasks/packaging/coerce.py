@@ -19,6 +19,9 @@ MISSING = "n/a"
 """How BIDS writes a value that is not known."""
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_MAY_BE_DECIMAL = re.compile(r"[+-]?\d+,\d+")
+"""One number with a decimal comma, or two whole numbers."""
+_DECIMAL_HINT = "write a point, not a comma, in a number: 3.5;3.5;8"
 _LENGTH_UNITS = {
     **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer", "micrometre"), "um"),
     **dict.fromkeys(("mm", "millimeter", "millimetre"), "mm"),
@@ -100,9 +103,30 @@ def plain_number(number: float) -> float:
 def _array(key: str, text: str, items: dict[str, Any]) -> list[Any]:
     if items.get("type") == "array":
         return _json_array(text)
-    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    is_bracketed = text.startswith("[") and text.endswith("]")
+    inner = text[1:-1] if is_bracketed else text
+    is_of_numbers = items.get("type") == "number"
+    refuse_mixed_separators(inner, _DECIMAL_HINT if is_of_numbers else "")
+    if is_of_numbers and not is_bracketed and _MAY_BE_DECIMAL.fullmatch(inner):
+        message = f"{shown_value(text)} may be one number or two"
+        hint = f"write {inner.replace(',', '.')!r} or {inner.replace(',', ';')!r}"
+        raise ValueRefusedError("value.separator", message, hint)
     parts = [part.strip().strip("\"'") for part in re.split(r"[;,]", inner)]
-    return [_number(key, part) if items.get("type") == "number" else part for part in parts]
+    return [_number(key, part) if is_of_numbers else part for part in parts]
+
+
+def refuse_mixed_separators(text: str, hint: str = "") -> None:
+    """Refuse a list in which commas and semicolons both stand: one of them is no separator.
+
+    Raises
+    ------
+    ValueRefusedError
+        It has both.
+    """
+    if "," in text and ";" in text:
+        message = f"{shown_value(text)} has commas and semicolons"
+        hint = hint or "write semicolons between items, and no commas in them"
+        raise ValueRefusedError("value.separator", message, hint)
 
 
 def _json_array(text: str) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.packaging.serialise import json_text
 from spimpack_tasks.schemas import load_schema
-from spimpack_tasks.version import __version__
+from spimpack_tasks.version import PROJECT_URL, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +37,7 @@ def compose_description(description: dict[str, Any], work: str) -> str:
     further = sorted(set(description) - set(order))
     data = {key: description[key] for key in [*known, *further] if key not in _NOT_WRITTEN}
     others = [entry for entry in data.get("GeneratedBy", []) if entry.get("Name") != NAME]
-    ours = {"Name": NAME, "Version": __version__, "Description": work}
+    ours = {"Name": NAME, "Version": __version__, "Description": work, "CodeURL": PROJECT_URL}
     data["GeneratedBy"] = [*others, ours]
     return json_text(data)
 

@@ -24,8 +24,9 @@ from spimpack_tasks.errors import (
     SupersededError,
 )
 from spimpack_tasks.files.annex import content_command
-from spimpack_tasks.model.plan import Dataset, Kind, Table
-from spimpack_tasks.packaging.assets import AssetReader
+from spimpack_tasks.model.plan import Dataset, Kind
+from spimpack_tasks.packaging.assets import AssetReader, WrittenLabels
+from spimpack_tasks.packaging.described import join_descriptions
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
 from spimpack_tasks.packaging.losses import find_losses
@@ -35,6 +36,7 @@ from spimpack_tasks.packaging.plan import identify, make_plan
 from spimpack_tasks.packaging.room import lack_of_room
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
 from spimpack_tasks.packaging.sidecars import SidecarReader, read_defaults
+from spimpack_tasks.packaging.tables import join_tables
 from spimpack_tasks.readers.formats import stamp_source
 from spimpack_tasks.registry import has_backend, load_backend, split_settings
 from spimpack_tasks.state.store import Store, parts_of
@@ -43,8 +45,8 @@ from spimpack_tasks.state.sweep import Status, Sweep, sweep
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from spimpack_tasks.files.tsv import TsvTable
     from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.packaging.further import ColumnUse
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.packaging.records import Record
     from spimpack_tasks.state.sweep import Finding
@@ -64,6 +66,8 @@ class Draft:
     """`None` where the inputs are refused, or were not read because the plan is saved."""
     texts: dict[str, str] = field(default_factory=dict, repr=False)
     """Digest of each file of the inputs, empty where there is none."""
+    columns: list[ColumnUse] = field(default_factory=list, repr=False)
+    """What becomes of the further columns of each table."""
     sources: list[str] = field(default_factory=list, repr=False)
     """Path of each source that was looked for, links not resolved."""
     headers: str = field(default="", repr=False)
@@ -269,6 +273,7 @@ def _make_draft(
     inputs = load_inputs(options.manifest, report, edited)
     headers = headers or Headers(Store(options.output_dir))
     placed = _read_assets(inputs, headers, report, options.roots)
+    inputs.described_participants = join_descriptions(inputs.descriptions, report)
     facts = Facts(options, inputs, _as_packaged(placed, options.backend))
     for rule in RULES:
         report.extend(rule(facts))
@@ -277,7 +282,8 @@ def _make_draft(
     dataset = _dataset(facts)
     plan_id = identify(dataset, options.output_dir)
     told = headers.text() if options.writes else ""
-    return Draft(options, plan_id, report, dataset, inputs.texts, inputs.sources, told)
+    columns = [use for part in inputs.parts for use in part.columns]
+    return Draft(options, plan_id, report, dataset, inputs.texts, columns, inputs.sources, told)
 
 
 def refused_id(report: Report) -> str:
@@ -299,15 +305,16 @@ def _read_assets(
     )
     images: list[PlacedAsset] = []
     photos: list[PlacedAsset] = []
+    labels = WrittenLabels([r for part in inputs.parts for r in (*part.records, *part.photos)])
     for part in inputs.parts:
         defaults = read_defaults(part.document, report)
         sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
-        reader = AssetReader(part.folder, sidecars, report)
+        reader = AssetReader(part.folder, labels, sidecars, report)
         reader.roots = roots
         images += _read_rows(part.records, reader)
         inputs.sources += reader.looked_for
     for part in inputs.parts:
-        photo_reader = PhotoReader(part.folder, (image.asset for image in images), report)
+        photo_reader = PhotoReader(part.folder, labels, (i.asset for i in images), report)
         photo_reader.roots = roots
         photos += _read_rows(part.photos, photo_reader)
         inputs.sources += photo_reader.looked_for
@@ -343,23 +350,12 @@ def _dataset(facts: Facts) -> Dataset:
     return Dataset(
         description=facts.inputs.description,
         assets=tuple(sorted((placed.asset for placed in facts.assets), key=lambda a: a.key)),
-        participants=_join_tables(facts.inputs.participant_tables),
+        participants=join_tables(facts.inputs.participant_tables),
         backend=facts.options.backend,
         relative_symlinks=facts.options.relative_symlinks,
         keep_source_links=facts.options.keep_source_links,
+        described_participants=facts.inputs.described_participants,
     )
-
-
-def _join_tables(tables: list[TsvTable]) -> Table | None:
-    """Return one table of several, with the columns of all."""
-    if not tables:
-        return None
-    columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
-    rows = []
-    for table in tables:
-        places = [table.columns.index(name) if name in table.columns else None for name in columns]
-        rows += [tuple("" if i is None else row.cells[i] for i in places) for row in table.rows]
-    return Table(columns, tuple(rows))
 
 
 def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem | None:

@@ -14,9 +14,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Place, Problem, Report
-from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_text
+from spimpack_tasks.files.spreadsheets import is_spreadsheet, read_as_table
+from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_bytes, read_text
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.files.yaml_marks import Document, load_yaml
+from spimpack_tasks.packaging.absent import settle_table
+from spimpack_tasks.packaging.described import (
+    Descriptions,
+    description_problems,
+    parse_descriptions,
+)
+from spimpack_tasks.packaging.further import ColumnUse, FurtherColumns
 from spimpack_tasks.packaging.records import inline_records, table_records
 from spimpack_tasks.packaging.schema_check import schema_problems, unlisted_key_problems
 from spimpack_tasks.schemas import load_schema
@@ -34,7 +42,14 @@ SCANS_KEYS = ("scans_tsv", "datasets_tsv")
 NOTHING_EDITED: Mapping[str, str] = MappingProxyType({})
 
 _NO_ROWS = frozenset(
-    {"include", "dataset_description", "participants_tsv", "photos_tsv", "sidecar_defaults"}
+    {
+        "include",
+        "sidecar_columns",
+        "dataset_description",
+        "participants_tsv",
+        "photos_tsv",
+        "sidecar_defaults",
+    }
 )
 
 
@@ -48,12 +63,17 @@ class Inputs:
     records: list[Record] = field(default_factory=list)
     photos: list[Record] = field(default_factory=list)
     participants: TsvTable | None = None
+    description_of_participants: Descriptions | None = None
+    described_participants: dict[str, Any] = field(default_factory=dict)
+    """What the descriptions of all parts say of columns."""
     texts: dict[str, str] = field(default_factory=dict)
     """Digest of each file that was looked for, empty where there is none that can be read."""
     sources: list[str] = field(default_factory=list)
     """Absolute path of each source that was looked for, links not resolved."""
     tables: list[str] = field(default_factory=list)
     """The scans tables that were read, as messages name them."""
+    columns: list[ColumnUse] = field(default_factory=list)
+    """What becomes of the further columns of each table."""
     lost_rows: bool = False
     """Whether rows may be missing for a reason that has been reported."""
     edited: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -70,6 +90,12 @@ class Inputs:
     def participant_tables(self) -> list[TsvTable]:
         """The tables of participants of all parts."""
         return [part.participants for part in self.parts if part.participants is not None]
+
+    @property
+    def descriptions(self) -> list[Descriptions]:
+        """The descriptions of participants of all parts."""
+        parts = (part.description_of_participants for part in self.parts)
+        return [told for told in parts if told is not None]
 
     @property
     def folder(self) -> str:
@@ -167,14 +193,31 @@ def _read_rows(inputs: Inputs, report: Report) -> None:
     # A table under a misspelt key, or of a wrong form, is the reason why there are no rows.
     misplaced = any(re.split(r"[.[]", problem.key)[0] not in _NO_ROWS for problem in found)
     inputs.lost_rows = misplaced or len(report.problems) > before
+    further = FurtherColumns.of(inputs.document)
     for table in tables:
         inputs.tables.append(table.file)
-        inputs.records.extend(table_records(table, report))
-    inputs.records.extend(inline_records(inputs.document, report))
+        inputs.records.extend(table_records(table, further, report))
+    inputs.records.extend(inline_records(inputs.document, further, report))
     for table in _tables(inputs, ("photos_tsv",), "photos.tsv", report):
-        inputs.photos.extend(table_records(table, report, "photos"))
+        inputs.photos.extend(table_records(table, further, report, "photos"))
+    report.extend(further.problems(inputs.document, report.problems))
+    inputs.columns = further.uses
     for table in _tables(inputs, ("participants_tsv",), "participants.tsv", report):
         inputs.participants = table
+    _read_descriptions(inputs, report)
+
+
+def _read_descriptions(inputs: Inputs, report: Report) -> None:
+    """Read the user's participants.json, if there is one."""
+    before = len(report.problems)
+    for path, place in _named_files(inputs, ("participants_json",), "participants.json", report):
+        text = _text(inputs, path, place, MAX_MANIFEST_BYTES, report)
+        told = None if text is None else parse_descriptions(text, shown(path), report)
+        if told is not None:
+            report.extend(description_problems(told, inputs.participants))
+            inputs.description_of_participants = told
+    if len(report.problems) > before:
+        inputs.description_of_participants = None
 
 
 def shown(path: str) -> str:
@@ -190,8 +233,9 @@ def shown(path: str) -> str:
 
 def digest_now(path: str) -> str:
     """Return the digest of a file of the inputs as it is now, as `Inputs.texts` has it."""
+    read = read_bytes if is_spreadsheet(path) else read_text
     blame, report = Place(path), Report()
-    return _digest(read_text(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))
+    return _digest(read(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))
 
 
 def _text(inputs: Inputs, path: str, blame: Place, limit: int, report: Report) -> str | None:
@@ -203,26 +247,35 @@ def _text(inputs: Inputs, path: str, blame: Place, limit: int, report: Report) -
     return text
 
 
-def _digest(text: str | None) -> str:
-    return "" if text is None else blake2b(text.encode(), digest_size=16).hexdigest()
+def _digest(content: str | bytes | None) -> str:
+    data = content.encode() if isinstance(content, str) else content
+    return "" if data is None else blake2b(data, digest_size=16).hexdigest()
 
 
 def _tables(
     inputs: Inputs, keys: tuple[str, ...], default: str, report: Report
 ) -> Iterator[TsvTable]:
     """Read the tables that `keys` name; where none does, the default one if it is there."""
+    for path, place in _named_files(inputs, keys, default, report):
+        yield from _table(inputs, path, place, report)
+
+
+def _named_files(
+    inputs: Inputs, keys: tuple[str, ...], default: str, report: Report
+) -> Iterator[tuple[str, Place]]:
+    """Yield the files that `keys` name, each with the place that names it, or the default one."""
     data = inputs.document.data
     for key, path in table_paths(data, inputs.folder, keys, default):
         if not key:
             inputs.texts[path] = ""
             if path in inputs.edited or os.path.lexists(path):
-                yield from _table(inputs, path, Place(inputs.document.file), report)
+                yield path, Place(inputs.document.file)
             continue
         place = inputs.document.place((key,))
         if path in inputs.texts:
             continue  # both keys name one table
         if _is_below(path, inputs.folder):
-            yield from _table(inputs, path, place, report)
+            yield path, place
         else:
             message = f"{data[key]!r} lies outside the manifest's folder"
             hint = "put the table beside the manifest and give its relative path"
@@ -248,7 +301,15 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _table(inputs: Inputs, path: str, blame: Place, report: Report) -> Iterator[TsvTable]:
-    text = _text(inputs, path, blame, MAX_TABLE_BYTES, report)
-    table = None if text is None else parse_tsv(text, shown(path), report)
+    table = None
+    if is_spreadsheet(path):
+        data = read_bytes(path, name=shown(path), blame=blame, limit=MAX_TABLE_BYTES, report=report)
+        inputs.texts[path] = _digest(data)
+        if data is not None:
+            table = read_as_table(shown(path), data, report)
+    else:
+        text = _text(inputs, path, blame, MAX_TABLE_BYTES, report)
+        if text is not None:
+            table = parse_tsv(text, shown(path), report)
     if table is not None:
-        yield table
+        yield settle_table(table, report)

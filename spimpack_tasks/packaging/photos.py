@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spimpack_tasks.errors import Report
+    from spimpack_tasks.packaging.assets import WrittenLabels
     from spimpack_tasks.packaging.records import Record
 
 _KNOWN_COLUMNS = frozenset([*known_columns("photos"), *CANONICAL.values()])
@@ -33,8 +34,10 @@ class PhotoReader(RowReader):
     path_column = "photo_path"
     formats = PHOTO_FORMATS
 
-    def __init__(self, folder: str, images: Iterable[Asset], report: Report) -> None:
-        super().__init__(folder, report)
+    def __init__(
+        self, folder: str, labels: WrittenLabels, images: Iterable[Asset], report: Report
+    ) -> None:
+        super().__init__(folder, labels, report)
         self.images = list(images)
         self.keys = {image.key for image in self.images}
 
@@ -46,7 +49,7 @@ class PhotoReader(RowReader):
         entities = self.entities(record)
         source = self.source(record)
         sidecar, refused = self.sidecar_columns(record, _KNOWN_COLUMNS)
-        dataset_id = self.text(record, "dataset_id")
+        dataset_id = self.group(record)
         if entities is None:
             return None
         entities = {k: v for k, v in entities.items() if k not in _NOT_OF_PHOTOS}

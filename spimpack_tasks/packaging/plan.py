@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CONVERTED_FROM = "ConvertedFrom"
 """Key of the sidecar that tells of a conversion, unless the user gives one of this name."""
 
-WRITER_VERSIONS = dict.fromkeys(Step, 1)
+WRITER_VERSIONS = dict.fromkeys(Step, 1) | {Step.DESCRIPTION: 2}
 """Raise a step's number when it writes other bytes from the same inputs: its outputs are redone."""
 
 
@@ -58,6 +58,7 @@ def identify(dataset: Dataset, output_dir: str) -> str:
         if dataset.participants
         else [],
     ]
+    head += [dataset.described_participants] if dataset.described_participants else []
     digest = blake2b(json.dumps(head).encode(), digest_size=8)
     for a in dataset.assets:
         values = (
@@ -112,7 +113,8 @@ def _dataset_outputs(
     yield _text("README.md", Step.README, compose_readme(dataset), Kind.SEED)
     yield _text("CHANGES", Step.README, compose_changes(description), Kind.SEED)
     if dataset.participants:
-        for path, text in compose_participants(dataset.participants, is_raw=dataset.is_raw):
+        told = dataset.described_participants
+        for path, text in compose_participants(dataset.participants, told, is_raw=dataset.is_raw):
             yield _text(path, Step.PARTICIPANTS, text)
     for path, text in compose_samples(dataset.assets, is_raw=dataset.is_raw):
         yield _text(path, Step.SAMPLES, text)

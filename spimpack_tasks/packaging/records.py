@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import Problem, Severity, closest
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.header_values import OVERRIDDEN
+from spimpack_tasks.packaging.absent import settle_value
 from spimpack_tasks.packaging.coerce import near_key
 from spimpack_tasks.packaging.schema_check import first_sentence
 from spimpack_tasks.schemas import load_schema
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Place, Report
     from spimpack_tasks.files.tsv import Row, TsvTable
     from spimpack_tasks.files.yaml_marks import Document, Path
+    from spimpack_tasks.packaging.further import FurtherColumns
 
 CANONICAL = {column: entity.name for entity in ENTITIES for column in entity.columns}
 """Canonical entity name by column name, long or short."""
@@ -107,10 +109,21 @@ def known_columns(schema: str = "scans") -> tuple[str, ...]:
     return tuple(load_schema(schema)["properties"])
 
 
-def table_records(table: TsvTable, report: Report, schema: str = "scans") -> Iterator[TableRecord]:
+def table_records(
+    table: TsvTable, further: FurtherColumns, report: Report, schema: str = "scans"
+) -> Iterator[TableRecord]:
     """Yield the rows of a table of images; problems with its header go to `report`.
 
-    `schema` is the name of the schema that lists its columns.
+    Parameters
+    ----------
+    table
+        As it was read.
+    further
+        Tells which further columns are published, and notes those of this table.
+    report
+        Gets what is wrong.
+    schema
+        Name of the schema that lists its columns.
     """
     index_of: dict[str, int] = {}
     for index, column in enumerate(table.columns):
@@ -125,10 +138,13 @@ def table_records(table: TsvTable, report: Report, schema: str = "scans") -> Ite
         return table.place(table.header, index_of[name])
 
     header = table.place(table.header)._replace(column=0)
-    report.extend(_column_problems(index_of, place_of, header, schema))
+    report.extend(_column_problems(index_of, place_of, header, schema, further))
     if "metadata" in index_of:
         report.add(_reserved("metadata", place_of("metadata")))
-    columns = [(name, index) for name, index in index_of.items() if name not in RESERVED]
+    names = {name: place_of(name) for name in index_of if _is_further(name, schema)}
+    further.note(table.file, names)
+    left_out = {*RESERVED, *filter(further.is_working, names)}
+    columns = [(name, index) for name, index in index_of.items() if name not in left_out]
     for row in table.rows:
         # A column that is missing has been reported once; it is not missing again in each row.
         cells = row.cells
@@ -136,8 +152,18 @@ def table_records(table: TsvTable, report: Report, schema: str = "scans") -> Ite
         yield TableRecord(values, table, row, index_of)
 
 
-def inline_records(document: Document, report: Report) -> Iterator[InlineRecord]:
+def _is_further(name: str, schema: str) -> bool:
+    is_entity = name in CANONICAL.values()
+    return (
+        bool(name) and name not in RESERVED and not is_entity and name not in known_columns(schema)
+    )
+
+
+def inline_records(
+    document: Document, further: FurtherColumns, report: Report
+) -> Iterator[InlineRecord]:
     """Yield the inline assets of a manifest; problems with their keys go to `report`."""
+    names: dict[str, Place] = {}
     datasets = document.data.get("datasets") if isinstance(document.data, dict) else None
     for position, dataset in enumerate(datasets if isinstance(datasets, list) else []):
         assets = dataset.get("assets") if isinstance(dataset, dict) else None
@@ -147,11 +173,23 @@ def inline_records(document: Document, report: Report) -> Iterator[InlineRecord]
                 dataset_id = dataset.get("dataset_id")
                 # An identity that is no text has been reported with the manifest.
                 group = dataset_id if isinstance(dataset_id, str) else f"dataset-{position + 1}"
-                yield _inline_record(document, path, {"dataset_id": group, **asset}, report)
+                given = {"dataset_id": group, **asset}
+                record = _inline_record(document, path, given, further, report)
+                for name, at in record.paths.items():
+                    if at[0] != "metadata" and _is_further(name, "scans"):
+                        names.setdefault(name, document.key_place((*path, *at)))
+                        if further.is_working(name):
+                            del record.values[name]
+                yield record
+    further.note(document.file, names)
 
 
 def _inline_record(
-    document: Document, path: Path, asset: dict[str, Any], report: Report
+    document: Document,
+    path: Path,
+    asset: dict[str, Any],
+    further: FurtherColumns,
+    report: Report,
 ) -> InlineRecord:
     values: dict[str, Any] = {}
     paths: dict[str, Path] = {}
@@ -162,7 +200,8 @@ def _inline_record(
             place, key = document.key_place((*path, *at)), ".".join(map(str, at))
             report.add(Problem("yaml.duplicate-key", place, key, message, "keep one"))
         else:
-            values[name], paths[name] = value, at
+            place = document.place((*path, *at))
+            values[name], paths[name] = settle_value(value, place, name, report), at
 
     for name, value in asset.items():
         take(CANONICAL.get(name, name), value, (name,))
@@ -170,7 +209,8 @@ def _inline_record(
     def place_of(name: str) -> Place:
         return document.key_place((*path, *paths[name]))
 
-    report.extend(_column_problems(list(values), place_of, document.place(path), "scans"))
+    header = document.place(path)
+    report.extend(_column_problems(list(values), place_of, header, "scans", further))
     metadata = values.get("metadata")
     if isinstance(metadata, dict):
         del values["metadata"]
@@ -190,7 +230,11 @@ def _inline_record(
 
 
 def _column_problems(
-    names: Iterable[str], place_of: Callable[[str], Place], header: Place, schema: str
+    names: Iterable[str],
+    place_of: Callable[[str], Place],
+    header: Place,
+    schema: str,
+    further: FurtherColumns,
 ) -> Iterator[Problem]:
     described = load_schema(schema)["properties"]
     given = [name for name in names if name]
@@ -209,7 +253,7 @@ def _column_problems(
         if name in RESERVED and name not in renamed:
             yield _reserved(name, place_of(name))
         elif name not in renamed:
-            yield from _misspelt(name, place_of, known_columns(schema))
+            yield from _misspelt(name, place_of(name), known_columns(schema), further)
 
 
 def _reserved(name: str, place: Place) -> Problem:
@@ -217,20 +261,24 @@ def _reserved(name: str, place: Place) -> Problem:
 
 
 def _misspelt(
-    name: str, place_of: Callable[[str], Place], known: Iterable[str]
+    name: str, place: Place, known: Iterable[str], further: FurtherColumns
 ) -> Iterator[Problem]:
     """Further columns are welcome in the sidecar, but not by way of a typing error."""
     near = closest(name, [*known, *CANONICAL], 0.85)
     is_word = name.lower() in load_schema("participants")["properties"]  # strain is not stain
     if near and not is_word:
         hint = f"did you mean {near!r}?"
-        yield Problem("column.misspelt", place_of(name), name, "is not a known column", hint)
-    else:
-        yield from near_key_problems(name, place_of(name))
+        yield Problem("column.misspelt", place, name, "is not a known column", hint)
+    elif not further.is_working(name):
+        yield from near_key_problems(name, place)
+    elif not further.is_decided:
+        yield from near_key_problems(name, place, "it is not published")
 
 
-def near_key_problems(key: str, place: Place) -> Iterator[Problem]:
-    """Yield a warning if a sidecar key looks like a misspelt one."""
+def near_key_problems(
+    key: str, place: Place, fate: str = "it is kept as it is"
+) -> Iterator[Problem]:
+    """Yield a warning if a sidecar key looks like a misspelt one; `fate` is what becomes of it."""
     if near_key(key):
-        message = "is not a sidecar key that BIDS lists; it is kept as it is"
+        message = f"is not a sidecar key that BIDS lists; {fate}"
         yield Problem("column.unlisted", place, key, message, near_key(key), Severity.WARNING)

@@ -6,14 +6,17 @@ one function and one line there. What a single row tells is checked in `packagin
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, suggestion
 from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.model.labels import differ_in_zeros, probable_label, without_zeros
 from spimpack_tasks.packaging.cells import cell_problem
 from spimpack_tasks.packaging.coerce import MISSING
+from spimpack_tasks.packaging.description_rules import identifiers_are_uris, lists_are_filled_once
 from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agrees_on_voxels
 from spimpack_tasks.packaging.option_rules import (
     backend_takes_the_formats,
@@ -77,6 +80,10 @@ def needs_assets(facts: Facts) -> Iterator[Problem]:
         return
     place, key = Place(inputs.document.file), ""
     hint = "name a table with scans_tsv, put scans.tsv beside the manifest, or list datasets"
+    beside = os.path.join(inputs.folder, "scans")
+    other = next((e for e in (".csv", ".xlsx", ".xls") if os.path.exists(beside + e)), "")
+    if other:
+        hint = f"write scans_tsv: scans{other} to use the table that is there"
     if inputs.tables:
         place, hint = Place(inputs.tables[0]), "the table has no row below its header"
     elif "datasets" in data:
@@ -119,6 +126,17 @@ def subjects_differ_in_more_than_case(facts: Facts) -> Iterator[Problem]:
             hint = "write both alike, or tell them apart"
             place = placed.record.where("subject")
             yield Problem("path.case", place, "subject", message, hint)
+
+
+def labels_differ_in_more_than_zeros(facts: Facts) -> Iterator[Problem]:
+    """`sub-1` and `sub-01` are two subjects, and one animal more often than not."""
+    assets = facts.assets
+    for name, first, number in differ_in_zeros(placed.asset.entities for placed in assets):
+        here, there = (assets[n].asset.entities[name] for n in (number, first))
+        where = _line(assets[first].record.where(name))
+        message = f"{here!r} and {there!r} ({where}) differ in leading zeros only"
+        place, hint = assets[number].record.where(name), "write both alike, if they are one"
+        yield Problem("path.zeros", place, name, message, hint, Severity.WARNING)
 
 
 def names_fit_the_disk(facts: Facts) -> Iterator[Problem]:
@@ -239,13 +257,15 @@ def participants_are_known(facts: Facts) -> Iterator[Problem]:
     """The participants tables, where there are any, list each subject once."""
     tables = facts.inputs.participant_tables
     seen: dict[str, tuple[TsvTable, Row]] = {}
+    # Levels of the user's own go before the values that BIDS lists.
+    leveled = {c for told in facts.inputs.descriptions for c in told.columns if told.levels(c)}
     for table in tables:
         if "participant_id" not in table.columns:
             yield _lacks_participant_id(table)
             return
         for row in table.rows:
             yield from _participant_is_new(table, row, seen)
-            yield from _participant_cells(table, row)
+            yield from _participant_cells(table, row, leveled)
     told: set[str] = set()
     is_whole = all(table.is_whole for table in tables)
     for record, asset in facts.assets if tables and is_whole else ():
@@ -254,8 +274,18 @@ def participants_are_known(facts: Facts) -> Iterator[Problem]:
             told.add(label)
             message = f"sub-{label} is not in {_listed(table.file for table in tables)}"
             place = record.where("subject")
-            hint = suggestion(label, seen) or "add a row there"
+            hint = _participant_hint(label, seen)
             yield Problem("participants.unknown", place, "subject", message, hint)
+
+
+def _participant_hint(label: str, seen: dict[str, tuple[TsvTable, Row]]) -> str:
+    """Return what to do about a subject that is no participant."""
+    for other, (table, row) in seen.items():
+        if label and without_zeros(other) == without_zeros(label):
+            place = table.place(row, table.columns.index("participant_id"))
+            hint = f"{other!r} ({_line(place)}) differs in leading zeros: write both alike"
+            return f"{hint}, in columns formatted as text"
+    return suggestion(label, seen) or "add a row there"
 
 
 def _lacks_participant_id(table: TsvTable) -> Problem:
@@ -280,17 +310,19 @@ def _participant_is_new(
         yield Problem("participants.duplicate", place, "participant_id", message, "keep one")
 
 
-def _participant_cells(table: TsvTable, row: Row) -> Iterator[Problem]:
+def _participant_cells(table: TsvTable, row: Row, leveled: set[str]) -> Iterator[Problem]:
     for column in dict.fromkeys(table.columns):
         index = table.columns.index(column)
         text = row.cells[index].strip()
         if column == "participant_id" and text in {"", MISSING}:
             place = table.place(row, index)
             yield Problem("value.empty", place, column, "is empty", "give the subject")
-        elif text and text != MISSING:
+        elif text and text != MISSING and column not in leveled:
             problem = cell_problem("participants", column, text)
             if problem:
                 code, message, hint = problem
+                label = probable_label("label", text) if column == "participant_id" else ""
+                hint = f"write {f'sub-{label}'!r}" if label else hint
                 yield Problem(code, table.place(row, index), column, message, hint)
 
 
@@ -313,11 +345,14 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     needs_assets,
     one_row_per_path,
     subjects_differ_in_more_than_case,
+    labels_differ_in_more_than_zeros,
     names_fit_the_disk,
     samples_agree,
     entities_fit_the_dataset_type,
     derivatives_tell_their_origin,
     bids_version_is_known,
+    identifiers_are_uris,
+    lists_are_filled_once,
     assets_are_alike,
     subjects_have_the_same_stains,
     participants_are_known,

@@ -21,8 +21,9 @@ from spimpack_tasks.model.header_values import (
 )
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.plan import Origin
+from spimpack_tasks.packaging.absent import settle_value
 from spimpack_tasks.packaging.cells import CellReader, sidecar_value
-from spimpack_tasks.packaging.coerce import ValueRefusedError, near_key, plain_number
+from spimpack_tasks.packaging.coerce import MISSING, ValueRefusedError, near_key, plain_number
 from spimpack_tasks.packaging.records import (
     CANONICAL,
     OWN_COLUMN,
@@ -86,7 +87,8 @@ def read_defaults(document: Document, report: Report) -> dict[str, Any]:
             continue
         report.extend(near_key_problems(key, document.key_place(path)))
         try:
-            value = sidecar_value(key, raw, document.written(path))
+            settled = settle_value(raw, document.place(path), shown, report)
+            value = sidecar_value(key, settled, document.written(path))
         except ValueRefusedError as error:
             hint = error.hint or near_key(key)
             report.add(Problem(error.code, document.place(path), shown, error.message, hint))
@@ -216,7 +218,7 @@ class SidecarReader(CellReader):
 
     def _overridden(self, record: Record) -> list[str]:
         key = "override_header"
-        names = [name for name in self.names(record, key) or [] if name]
+        names = [name for name in self.names(record, key) or [] if name not in {"", MISSING}]
         for name in names:
             if name not in COMPARED:
                 hint = suggestion(name, COMPARED) or f"one of: {', '.join(COMPARED)}"
@@ -236,6 +238,7 @@ class SidecarReader(CellReader):
         for key in self.required_keys:
             if key not in given:
                 hint = f"RequiredMicroscopyFields asks for it; give it in a column {key}"
+                hint += "" if key[:1].isupper() else ", listed under sidecar_columns"
                 self.add_once(record, key, "sidecar.required", "is missing or empty", hint)
 
     def _orientation(self, record: Record) -> str:

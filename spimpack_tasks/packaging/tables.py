@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.model.plan import Table
 from spimpack_tasks.packaging.assets import SAMPLE_COLUMNS, SCAN_COLUMNS
+from spimpack_tasks.packaging.described import WHOLE, describe_column
 from spimpack_tasks.packaging.serialise import json_text, tsv_text
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from spimpack_tasks.model.plan import Asset, Table
+    from spimpack_tasks.files.tsv import TsvTable
+    from spimpack_tasks.model.plan import Asset
 
 DEFAULT_SAMPLE_TYPE = "tissue"
 
 
-def compose_participants(table: Table, *, is_raw: bool) -> Iterator[tuple[str, str]]:
-    """Yield participants.tsv and participants.json.
+def join_tables(tables: list[TsvTable]) -> Table | None:
+    """Return one table of several, with the columns of all."""
+    if not tables:
+        return None
+    columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
+    rows = []
+    for table in tables:
+        places = [table.columns.index(name) if name in table.columns else None for name in columns]
+        rows += [tuple("" if i is None else row.cells[i] for i in places) for row in table.rows]
+    return Table(columns, tuple(rows))
+
+
+def compose_participants(
+    table: Table, told: dict[str, Any], *, is_raw: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield participants.tsv and participants.json, with what the user has `told` of columns.
 
     `participant_id` comes first, with `sub-` in front; rows are sorted, so that their order in the
     user's table does not matter.
@@ -34,13 +51,12 @@ def compose_participants(table: Table, *, is_raw: bool) -> Iterator[tuple[str, s
     yield "participants.tsv", tsv_text(columns, sorted(rows))
     known = load_schema("participants")["properties"]
     described = {
-        column: known[column]["description"]
-        if column in known
-        else f"{column} of the participant, as given by the authors."
-        for column in columns[1:]
+        c: describe_column(c, told, known) for c in columns if c in told or c in columns[1:]
     }
     about = "" if is_raw else "Participants of the dataset that this one was made from."
-    yield "participants.json", _descriptions(described, about)
+    if WHOLE in told and WHOLE not in columns:
+        about = told[WHOLE]
+    yield "participants.json", json_text(({WHOLE: about} if about else {}) | described)
 
 
 def compose_samples(assets: Iterable[Asset], *, is_raw: bool) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.packaging.further import KEY
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
@@ -63,13 +64,15 @@ def compose_manifest(tables: Container[str] = ("scans_tsv",), origin: str = "") 
         optional = "" if name in description["required"] else "# "
         lines += [f"  # {line}" for line in textwrap.wrap(schema.get("description", ""), 92)]
         lines.append(f"  {optional}{name}: {_example(name, schema)}".rstrip())
-    for name in ("scans_tsv", "participants_tsv", "photos_tsv"):
+    for name in ("scans_tsv", "participants_tsv", "participants_json", "photos_tsv"):
         lines += ["", *(f"# {line}" for line in textwrap.wrap(properties[name]["description"], 94))]
         optional = "" if name in tables else "# "
-        lines.append(f"{optional}{name}: {name.removesuffix('_tsv')}.tsv")
+        lines.append(f"{optional}{name}: {name.replace('_', '.')}")
     shared = properties["sidecar_defaults"]["description"]
     lines += ["", *(f"# {line}" for line in textwrap.wrap(shared, 94)), "# sidecar_defaults:"]
     lines += [f'#   {key}: ""' for key in _SHARED_KEYS]
+    columns = properties[KEY]["description"]
+    lines += ["", *(f"# {line}" for line in textwrap.wrap(columns, 94)), f"# {KEY}: []"]
     return "\n".join(lines) + "\n"
 
 

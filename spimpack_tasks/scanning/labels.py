@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from spimpack_tasks.errors import Place, Problem
-from spimpack_tasks.readers.formats import format_of
+from spimpack_tasks.model.entities import OTHER_SUFFIXES, PHOTO_SUFFIX
+from spimpack_tasks.readers.formats import PHOTO_FORMATS, format_of
 from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ _TOKEN = re.compile(r"([a-z]+)-(.+)", re.DOTALL)
 def as_label(entity: str, text: str) -> str:
     """Return the label that a text becomes, empty where it cannot be one.
 
-    Accents are taken off and what is neither letter nor digit is left out. The text of an index
-    must be digits as it is: `1.5` is not 15.
+    The entity's short name in front and accents are taken off, and what is neither letter nor digit
+    is left out. The text of an index must be digits as it is: `1.5` is not 15.
     """
+    text = text.removeprefix(f"{ENTITY_BY_NAME[entity].short}-")
     if ENTITY_BY_NAME[entity].form == "index":
         return text if re.fullmatch("[0-9]+", text) else ""
     return re.sub("[^A-Za-z0-9]", "", normalize("NFKD", text))
@@ -63,16 +65,34 @@ def tokens_of(path: str) -> tuple[dict[str, str], list[str]]:
     return found, notes
 
 
+def suffix_of(name: str) -> str:
+    """Return the BIDS suffix of a file's name if it is that of a photo or another microscope.
+
+    A photo is told by the suffix alone. Other suffixes, which may be mere words, need a name with
+    an entity in the way of BIDS.
+    """
+    start, _, rest = name.rpartition("_")
+    suffix = rest.partition(".")[0]
+    if suffix == PHOTO_SUFFIX:
+        return suffix
+    tokens = (_TOKEN.fullmatch(token) for token in start.split("_"))
+    is_bids = any(token and token[1] in ENTITY_BY_NAME for token in tokens)
+    return suffix if is_bids and suffix in OTHER_SUFFIXES else ""
+
+
 def _tokens(path: str) -> Iterator[tuple[str, str]]:
     *folders, file = path.split("/")
     form = format_of(file)
-    endings = form.endings if form is not None else ()
+    endings = form.endings if form is not None else _PHOTO_ENDINGS
     ending = next((ending for ending in endings if file.lower().endswith(ending)), "")
     for name in (*folders, file[: len(file) - len(ending)]):
         for token in name.split("_"):
             match = _TOKEN.fullmatch(token)
             if match:
                 yield match[1], match[2]
+
+
+_PHOTO_ENDINGS = tuple(ending for form in PHOTO_FORMATS for ending in form.endings)
 
 
 class Labels:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, closest, printable
 from spimpack_tasks.files.tsv import fits_cell
+from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.scanning.labels import as_label, wanted_form
 from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PatternError, read_glob, read_pattern
+from spimpack_tasks.scanning.templates import read_template
 from spimpack_tasks.scanning.walk import special_folder
 from spimpack_tasks.schemas import load_schema
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.errors import Report
     from spimpack_tasks.scanning.patterns import Pattern
+    from spimpack_tasks.scanning.templates import Template
 
 COMMAND_LINE = Place("command line")
 
@@ -36,11 +39,18 @@ class ScanOptions:
     excludes: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     """Each `COLUMN=VALUE`."""
+    labels: tuple[str, ...] = ()
+    """Each `ENTITY=TEMPLATE`."""
 
     def command(self) -> str:
         """Return the command that asks for this, in one line."""
         words = ["spimpack", "init", self.directory, "--scan", self.root]
-        options = {"--pattern": self.patterns, "--exclude": self.excludes, "--set": self.settings}
+        options = {
+            "--pattern": self.patterns,
+            "--label": self.labels,
+            "--exclude": self.excludes,
+            "--set": self.settings,
+        }
         for option, values in options.items():
             words += (word for value in values for word in (option, value))
         return printable(shlex.join(words))
@@ -57,6 +67,8 @@ class Request:
     directory: str
     """Absolute."""
     patterns: list[Pattern] = field(default_factory=list)
+    templates: dict[str, Template] = field(default_factory=dict)
+    """By the entity that they make the label of."""
     globs: list[tuple[str, re.Pattern[str]]] = field(default_factory=list)
     """Texts and expressions of what is left out."""
     settings: dict[str, str] = field(default_factory=dict)
@@ -91,9 +103,17 @@ def understand(options: ScanOptions, report: Report) -> Request:
         directory=os.path.abspath(options.directory),
     )
     report.extend(_place_problems(request))
+    for text in options.labels:
+        try:
+            template = read_template(text)
+        except PatternError as error:
+            report.add(_pattern_problem("--label", text, error))
+        else:
+            request.templates[template.entity] = template
+    further = {name for template in request.templates.values() for name in template.names}
     for text in options.patterns:
         try:
-            request.patterns.append(read_pattern(text))
+            request.patterns.append(read_pattern(text, frozenset(further)))
         except PatternError as error:
             report.add(_pattern_problem("--pattern", text, error))
     for text in options.excludes:
@@ -101,9 +121,25 @@ def understand(options: ScanOptions, report: Report) -> Request:
             request.globs.append((text, read_glob(text)))
         except PatternError as error:
             report.add(_pattern_problem("--exclude", text, error))
+    report.extend(_template_problems(request))
     for text in options.settings:
         report.extend(_take_setting(text, request))
     return request
+
+
+def _template_problems(request: Request) -> Iterator[Problem]:
+    """Yield the templates that a pattern has no captures for."""
+    for template in request.templates.values():
+        texts = [pattern.text for pattern in request.patterns]
+        known = [pattern.entities for pattern in request.patterns]
+        if not request.patterns:
+            texts, known = ["names in the way of BIDS"], [frozenset(ENTITY_BY_NAME)]
+        for text, names in zip(texts, known, strict=True):
+            for name in sorted(template.names - names):
+                what = repr(text) if request.patterns else text
+                message = f"{template.text!r} uses {name!r}, which is no capture of {what}"
+                hint = f"put {{{name}}} into each --pattern"
+                yield Problem("scan.pattern", COMMAND_LINE, "--label", message, hint)
 
 
 def _pattern_problem(key: str, text: str, error: PatternError) -> Problem:
@@ -136,7 +172,7 @@ def _take_setting(text: str, request: Request) -> Iterator[Problem]:
         yield Problem("scan.setting", COMMAND_LINE, "--set", f"{text!r} {reason}", hint)
     elif entity is not None and as_label(name, value) != value:
         code, wanted = wanted_form(name)
-        label = as_label(name, value)
+        label = probable_label(entity.form, value)
         hint = f"write {label!r}" if label else f"write {wanted}"
         message = f"{value!r} has other characters than {wanted}"
         yield Problem(code, COMMAND_LINE, f"--set {column}", message, hint)
@@ -150,12 +186,14 @@ def _setting_refusal(column: str, value: str, request: Request) -> tuple[str, st
     known = [name for schema in schemas for name in schema["properties"]]
     near = "" if column in known else closest(column, known, 0.85)
     pattern = next((p.text for p in request.patterns if column in p.entities), "")
+    template = request.templates[column].text if column in request.templates else ""
     reasons = (
         (not column or not value, "is not COLUMN=VALUE", "write it like sample=brain"),
         (column == "spim_path", "cannot be set", "it is the path of each image"),
         (not fits_cell(column + value), "cannot stand in a table", "leave out line ends"),
         (column in request.settings, "sets a column once more", "keep one"),
         (near, "names no known column", f"did you mean {near!r}?"),
+        (template, f"sets what --label {template!r} makes", "leave one of them out"),
         (pattern, f"sets what the pattern {pattern!r} captures", "leave one of them out"),
     )
     return next(((reason, hint) for applies, reason, hint in reasons if applies), ("", ""))

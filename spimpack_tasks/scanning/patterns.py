@@ -64,7 +64,7 @@ class Pattern:
 
     text: str
     entities: frozenset[str]
-    """Names of the entities that it captures."""
+    """Names of the entities that it captures, and of further parts of labels."""
     shortest: re.Pattern[str]
     """Gives as little as possible to what comes first."""
     longest: re.Pattern[str]
@@ -86,8 +86,35 @@ class Pattern:
         ]
 
 
-def read_pattern(text: str) -> Pattern:
+def surroundings(pattern: Pattern, path: str) -> tuple[str, str]:
+    """Return the folder or file in which the subject stands, and its words without the labels.
+
+    Both are empty where the pattern captures no subject. Digits and signs in the words, and upper
+    case, are left out: `Mouse 04` and `mouse-4` are alike, `brain4` is something else.
+    """
+    match = pattern.shortest.fullmatch(path) if "subject" in pattern.entities else None
+    if match is None:
+        return "", ""
+    begin, end = match.span("subject")
+    shown = path[: path.find("/", end)] if "/" in path[end:] else path
+    spans = sorted(match.span(name) for name in pattern.entities)
+    words, at = "", 0
+    for start, stop in spans:
+        if stop <= begin:
+            words, at = words + path[at:start], stop
+    words += path[at:begin]
+    return shown, re.sub(r"[\W\d_]+", " ", words.casefold()).strip()
+
+
+def read_pattern(text: str, further: frozenset[str] = frozenset()) -> Pattern:
     """Return the pattern that a text is.
+
+    Parameters
+    ----------
+    text
+        As the user wrote it.
+    further
+        Names of captures that are no entities, but parts of labels.
 
     Raises
     ------
@@ -95,7 +122,7 @@ def read_pattern(text: str) -> Pattern:
         It leaves the folder, names an entity that there is not, or does not say where a capture
         ends.
     """
-    names = [[] if name == FOLDERS else _read_name(name) for name in _split(text)]
+    names = [[] if name == FOLDERS else _read_name(name, further) for name in _split(text)]
     parts = [part for name in names for part in name if part.entity]
     return Pattern(
         text=text,
@@ -132,9 +159,9 @@ def _split(text: str) -> list[str]:
     return [*names, "*"] if names[-1] == FOLDERS else names
 
 
-def _read_name(name: str) -> list[_Part]:
+def _read_name(name: str, further: frozenset[str]) -> list[_Part]:
     """Return the pieces of one name, checked so that each capture has an end."""
-    parts = [_read_part(match) for match in _PART.finditer(name)]
+    parts = [_read_part(match, further) for match in _PART.finditer(name)]
     for first, second in pairwise(parts):
         if first.is_open and second.is_open:
             message = f"does not say where {first} ends and {second} begins in {name!r}"
@@ -142,7 +169,7 @@ def _read_name(name: str) -> list[_Part]:
     return parts
 
 
-def _read_part(match: re.Match[str]) -> _Part:
+def _read_part(match: re.Match[str], further: frozenset[str]) -> _Part:
     if match["stray"]:
         raise PatternError(f"has a {match['stray']} without its other half", "write {subject}")
     if match["stars"]:
@@ -152,10 +179,12 @@ def _read_part(match: re.Match[str]) -> _Part:
     if match["text"]:
         return _Part(match["text"])
     name = match["capture"]
-    if name not in ENTITY_BY_NAME:
+    if name not in ENTITY_BY_NAME and name not in further:
         hint = suggestion(name, ENTITY_BY_NAME) or f"known are {', '.join(ENTITY_BY_NAME)}"
+        hint += "; a part of a label is named in --label"
         raise PatternError(f"captures {name!r}, which is not an entity", hint)
-    return _Part("{" + name + "}", ENTITY_BY_NAME[name].name, _read_form(match["form"] or ""))
+    entity = ENTITY_BY_NAME[name].name if name in ENTITY_BY_NAME else name
+    return _Part("{" + name + "}", entity, _read_form(match["form"] or ""))
 
 
 def _read_form(text: str) -> re.Pattern[str] | None:

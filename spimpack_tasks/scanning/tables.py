@@ -9,39 +9,56 @@ from spimpack_tasks.errors import count_of, printable
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.scanning.headers import PIXEL_COLUMNS
-from spimpack_tasks.scanning.survey import Image
+from spimpack_tasks.scanning.survey import Image, Photo
 from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.scanning.options import Request
     from spimpack_tasks.scanning.survey import Survey
 
-SCANS, PARTICIPANTS, REPORT = "scans.tsv", "participants.tsv", "scan_report.tsv"
+SCANS, PARTICIPANTS, PHOTOS = "scans.tsv", "participants.tsv", "photos.tsv"
+REPORT = "scan_report.tsv"
 
 
 def compose_tables(request: Request, survey: Survey) -> dict[str, str]:
     """Return file names and contents; there is a participants table if subjects are known."""
     tables = {SCANS: _compose_scans(request, survey), REPORT: _compose_report(survey)}
-    subjects = {image.cells.get("subject", "") for image in survey.images} - {""}
+    listed: list[Image | Photo] = [*survey.images, *survey.photos]
+    subjects = {one.cells.get("subject", "") for one in listed} - {""}
     if subjects:
         rows = [["participant_id"], *([f"sub-{label}"] for label in sorted(subjects, key=natural))]
         tables[PARTICIPANTS] = compose_tsv(rows)
+    if survey.photos:
+        tables[PHOTOS] = _compose_photos(request, survey)
     return tables
 
 
 def _compose_scans(request: Request, survey: Survey) -> str:
     columns = _columns(survey)
+    return _compose(request, "spim_path", columns, survey.images)
+
+
+def _compose_photos(request: Request, survey: Survey) -> str:
+    given = {column for photo in survey.photos for column in photo.cells}
+    entities = [entity.name for entity in ENTITIES if entity.name in given]
+    columns = list(dict.fromkeys([*load_schema("photos")["required"], *entities]))
+    return _compose(request, "photo_path", columns, survey.photos)
+
+
+def _compose(
+    request: Request, path_column: str, columns: list[str], found: Iterable[Image | Photo]
+) -> str:
     below = os.path.relpath(request.root, request.directory)
     # A relative path lives on when manifest and images are moved together.
     start = request.root if below.split("/")[0] == os.pardir else below
     rows = []
-    for image in survey.images:
-        path = os.path.join(start, image.path)
+    for one in found:
+        path = os.path.join(start, one.path)
         # A table is read with ~ for the home.
-        cells = {"spim_path": f"./{path}" if path.startswith("~") else path, **image.cells}
+        cells = {path_column: f"./{path}" if path.startswith("~") else path, **one.cells}
         rows.append([cells.get(column, "") for column in columns])
     return compose_tsv([columns, *rows])
 
@@ -57,7 +74,7 @@ def _columns(survey: Survey) -> list[str]:
 def _compose_report(survey: Survey) -> str:
     rows = [("path", "verdict", "reason")]
     for one in survey.found:
-        if isinstance(one, Image):
+        if isinstance(one, (Image, Photo)):
             verdict, reason = "used", "; ".join(one.notes)
         else:
             verdict, reason = "ignored", one.reason
@@ -71,6 +88,7 @@ def describe_survey(survey: Survey) -> Iterator[str]:
     images, unread = survey.images, survey.unread_headers
     headers = f" ({count_of(unread, 'header')} not read)" if unread else ""
     used = count_of(len(images), "image")
+    used += f" and {count_of(len(survey.photos), 'photo')}" if survey.photos else ""
     ignored = count_of(len(survey.passed), "other path")
     yield f"{used} used{headers}, {ignored} ignored; {REPORT} says why"
     gaps = []
@@ -79,3 +97,7 @@ def describe_survey(survey: Survey) -> Iterator[str]:
         if number and column != "spim_path":
             gaps.append(f"{column} in {count_of(number, 'row')}")
     yield f"To fill in, in {SCANS}: {', '.join(gaps)}" if gaps else f"{SCANS} has no gaps"
+    required = [name for name in load_schema("photos")["required"] if name != "photo_path"]
+    lacking = sum(not all(photo.cells.get(n) for n in required) for photo in survey.photos)
+    if lacking:
+        yield f"To fill in, in {PHOTOS}: labels in {count_of(lacking, 'row')}"

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.editing.importing import ENDINGS, read_sheet
 from spimpack_tasks.editing.mapping import KEYS, Merge, merge_rows, suggest_mapping
 from spimpack_tasks.errors import Report, Severity, SpimpackError
+from spimpack_tasks.files.spreadsheets import ENDINGS, read_sheet
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spimpack_tasks.editing.importing import Sheet
+    from spimpack_tasks.files.spreadsheets import Sheet
 
 LEFT_OUT = "(leave out)"
 MOST_SHOWN = 200

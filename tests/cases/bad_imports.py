@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from spreadsheets import old_workbook, workbook
 
-from spimpack_tasks.editing.importing import MAX_BYTES, MAX_ROWS
+from spimpack_tasks.files.spreadsheets import MAX_BYTES, MAX_ROWS
 
 
 @dataclass(frozen=True)

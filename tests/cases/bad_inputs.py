@@ -94,6 +94,17 @@ def participants(old: str, new: str):
     return lambda study: study.replace("participants.tsv", old, new)
 
 
+def described(text: str, *, key: str = ""):
+    """Put a participants.json beside the manifest, or below the name that a key gives."""
+
+    def spoil(study):
+        study.write(key or "participants.json", text)
+        if key:
+            study.write("manifest.yml", study.path("manifest.yml").read_text() + f"participants_json: {key}\n")
+
+    return spoil
+
+
 def option(**changes):
     return lambda study: study.options.update(changes)
 
@@ -457,7 +468,15 @@ TABLES = [
 
 CELLS = [
     Case("a11-subject-hyphen", cell(3, "subject", "a-2"), "value.label", "scans.tsv:3:1", "'a-2' has other characters than letters and digits; write 'a2'"),
-    Case("subject-prefix", cell(3, "subject", "sub-02"), "value.label", "scans.tsv:3:1", "write '02'"),
+    Case("d2-subject-decimal", several(cell(3, "subject", "2.0"), participants("sub-02", "sub-2")), "value.label", "scans.tsv:3:1", "write '2'", ),
+    Case("d2-subject-decimal-taken", cell(3, "subject", "03.0"), "value.label", "scans.tsv:3:1", "write '03' if it is the same as '03' (scans.tsv:4:1), otherwise another"),
+    Case("d2-subject-exponent", cell(3, "subject", "1E+03"), "value.label", "scans.tsv:3:1", "letters and digits only; a spreadsheet keeps labels in columns formatted as text"),
+    Case("d2-session-day", cell(3, "session", "2024-01-05 00:00:00"), "value.label", "scans.tsv:3:38", "write '20240105'"),
+    Case("d2-session-month", cell(3, "session", "5-Jan"), "value.label", "scans.tsv:3:38", "letters and digits only; a spreadsheet"),
+    Case("d2-run-decimal", several(columns(run="1"), cell(4, "run", "2.0")), "value.index", "scans.tsv:4", "write '2'"),
+    Case("d2-participant-decimal", several(cell(3, "subject", "2"), participants("sub-02", "2.0")), "value.form", "participants.tsv:3:1", "write 'sub-2'", (("participants.unknown", "scans.tsv:3:1"),)),
+    Case("d7-participant-zeros", participants("sub-02", "2"), "participants.unknown", "scans.tsv:3:1", "'2' (participants.tsv line 3) differs in leading zeros"),
+    Case("subject-prefix", cell(3, "subject", "ses-02"), "value.label", "scans.tsv:3:1", "write '02'"),
     Case("a11-subject-empty", cell(3, "subject", ""), "value.empty", "scans.tsv:3:1", "give the subject"),
     Case("subject-not-known", cell(3, "subject", "n/a"), "value.empty", "scans.tsv:3:1", "n/a"),
     Case("subject-blank", cell(3, "subject", "  "), "value.empty", "scans.tsv:3:1"),
@@ -473,7 +492,7 @@ CELLS = [
          (("value.label", "scans.tsv:3"), ("value.label", "scans.tsv:4"))),
     Case("a11-stain-plus", several(columns(stain="a"), cell(4, "stain", "a+b")), "value.label", "scans.tsv:4", "'a+b'"),
     Case("a11-run-letters", several(columns(run="1"), cell(4, "run", "1a")), "value.index", "scans.tsv:4", "'1a' has other characters than digits; write digits only"),
-    Case("run-prefix", several(columns(run="1"), cell(4, "run", "run-02")), "value.index", "scans.tsv:4", "write '02'"),
+    Case("run-prefix", several(columns(run="1"), cell(4, "run", "chunk-02")), "value.index", "scans.tsv:4", "write '02'"),
     Case("a11-run-negative", several(columns(run="1"), cell(4, "run", "-1")), "value.index", "scans.tsv:4", "'-1'"),
     Case("a11-chunk-decimal", several(columns(chunk="1"), cell(4, "chunk", "1.0")), "value.index", "scans.tsv:4", "'1.0'"),
     Case("orientation-letter", cell(3, "orientation_string_xyz", "RPX"), "value.orientation", "scans.tsv:3:22", "'RPX'"),
@@ -484,12 +503,28 @@ CELLS = [
     Case("staining-hole", cell(3, "sample_staining", "Abeta;;YoPro"), "value.staining", "scans.tsv:3:26", "'Abeta;;YoPro'"),
     Case("staining-hole-at-end", cell(3, "sample_staining", "Abeta;"), "value.staining", "scans.tsv:3:26", "'Abeta;'"),
     Case("staining-commas", cell(3, "sample_staining", "Abeta, ,YoPro"), "value.staining", "scans.tsv:3:26"),
+    Case("d1-staining-mixed", cell(3, "sample_staining", "Abeta,YoPro;Iba1"), "value.separator", "scans.tsv:3:26", "'Abeta,YoPro;Iba1' has commas and semicolons"),
+    Case("d1-pixel-size-mixed", cell(3, "PixelSize", "3,5;8"), "value.separator", "scans.tsv:3:40", "'3,5;8' has commas and semicolons; write a point, not a comma"),
+    Case("d1-pixel-size-mixed-3d", cell(3, "PixelSize", "1,8;1,8;4"), "value.separator", "scans.tsv:3:40", "write a point, not a comma"),
+    Case("d1-pixel-size-mixed-brackets", cell(3, "PixelSize", "[1,8; 1,8; 4]"), "value.separator", "scans.tsv:3:40"),
+    Case("d1-pixel-size-may-be-one", cell(3, "PixelSize", "3,5"), "value.separator", "scans.tsv:3:40", "'3,5' may be one number or two; write '3.5' or '3;5'"),
+    Case("d1-pixel-size-default", several(drop("PixelSize"), defaults('PixelSize: "3,5;3,5;8"')), "value.separator", "manifest.yml:10:14"),
+    Case("d1-pixel-size-inline", inline("PixelSize: [1.8, 1.8, 4]", 'PixelSize: "1,8;1,8;4"'), "value.separator", "manifest.yml:15:22"),
+    Case("d1-stains-inline", inline("[Abeta, YoPro]\n        metadata", "a,b;c\n        metadata"), "value.separator", "manifest.yml:13:26"),
+    Case("d1-axis-mixed", several(columns(ChunkTransformationMatrixAxis="X;Y;Z"), cell(3, "ChunkTransformationMatrixAxis", "X,Y;Z")), "value.separator", "scans.tsv:3"),
+    Case("d1-override-mixed", columns(override_header="PixelSize,Magnification;NumericalAperture"), "value.separator", "scans.tsv:2", "", (("value.separator", "scans.tsv:3"), ("value.separator", "scans.tsv:4"))),
     Case("staining-empty", cell(3, "sample_staining", ""), "value.empty", "scans.tsv:3:26"),
     Case("staining-separators", cell(3, "sample_staining", ";"), "value.empty", "scans.tsv:3:26"),
     Case("magnification-unit", cell(3, "Magnification", "4y"), "value.type", "scans.tsv:3:53", "'4y'"),
     Case("magnification-zero", cell(3, "Magnification", "0"), "value.range", "scans.tsv:3:53", "greater than 0"),
     Case("magnification-infinite", cell(3, "Magnification", "1e999"), "value.range", "scans.tsv:3:53", "'1e999'"),
-    Case("magnification-nan", cell(3, "Magnification", "nan"), "value.type", "scans.tsv:3:53", "'nan'"),
+    Case("magnification-inf", cell(3, "Magnification", "inf"), "value.type", "scans.tsv:3:53", "'inf'"),
+    Case("d5-subject", cell(3, "subject", "NaN"), "value.empty", "scans.tsv:3:1", "needs a value"),
+    Case("d5-sample", cell(3, "sample", "None"), "value.empty", "scans.tsv:3:4", "needs a value"),
+    Case("d5-orientation", cell(3, "orientation_string_xyz", "#N/A"), "value.empty", "scans.tsv:3:22", "needs a value"),
+    Case("d5-path", cell(3, "spim_path", "NA"), "value.empty", "scans.tsv:3:10", "needs a value"),
+    Case("d5-participant", participants("sub-03\t10", "<NA>\t10"), "value.empty", "participants.tsv:4:1", "", (("participants.unknown", "scans.tsv:4:1"),)),
+    Case("d5-inline-subject", inline('subject: "02"', "subject: nan"), "value.empty", "manifest.yml:17:18", "needs a value"),
     Case("a07-pixel-size-letter", cell(3, "PixelSize", "2,x,4"), "value.type", "scans.tsv:3:40", "'x'"),
     Case("pixel-size-zero", cell(3, "PixelSize", "0;1;1"), "value.range", "scans.tsv:3:40", "greater than 0, not 0"),
     Case("pixel-size-negative", cell(3, "PixelSize", "-1;1;1"), "value.range", "scans.tsv:3:40", "-1"),
@@ -624,6 +659,20 @@ PARTICIPANTS = [
     Case("participants-unknown", participants("sub-03\t10\tn/a\twt\n", ""), "participants.unknown", "scans.tsv:4:1", "sub-03 is not in participants.tsv"),
     Case("participants-unknown-once", several(participants("sub-03\t10\tn/a\twt\n", ""), row(subject="03", session="2")), "participants.unknown", "scans.tsv:4:1"),
     Case("participants-case", several(cell(3, "subject", "2b"), participants("sub-02", "sub-2B")), "participants.unknown", "scans.tsv:3:1", "did you mean"),
+    Case("d4-no-json", described('{"age": '), "participants.description", "participants.json:1", "is not valid JSON"),
+    Case("d4-not-an-object", described("[]"), "participants.description", "participants.json:1:1", "is not a JSON object"),
+    Case("d4-key-twice", described('{"age": {}, "age": {}}'), "participants.description", "participants.json", "'age' is given twice"),
+    Case("d4-not-finite", described('{"age": {"Max": NaN}}'), "participants.description", "participants.json", "NaN"),
+    Case("d4-too-deep", described("[" * 100_000), "participants.description", "participants.json"),
+    Case("d4-no-such-column", described('{\n "genotyp": {"Description": "x"}}'), "participants.description", "participants.json:2:2", "did you mean 'genotype'?"),
+    Case("d4-text-for-a-column", described('{"genotype": "x"}'), "participants.description", "participants.json:1:2", "must be an object, not 'x'"),
+    Case("d4-age-unknown-unit", described('{"age": {"Units": "weeks"}}'), "participants.description", "participants.json:1:2", "did you mean 'week'?"),
+    Case("d4-age-two-units", described('{"age": {"Description": "Age in years.", "Units": "week"}}'), "participants.description", "participants.json:1:2", "is described in years, but its Units are 'week'"),
+    Case("d4-age-without-unit", described('{"age": {"Description": "Age in weeks."}}'), "participants.description", "participants.json:1:2", 'write "Units": "week"'),
+    Case("d4-level", described('{"genotype": {"Levels": {"WT": "wild type"}}}'), "value.choice", "participants.tsv:2", "'wt' is not among the Levels", (("value.choice", "participants.tsv:3"), ("value.choice", "participants.tsv:4"))),
+    Case("d4-no-table", several(described("{}"), lambda s: s.path("participants.tsv").unlink(), manifest("participants_tsv: participants.tsv\n", "")), "participants.description", "participants.json", "a table that is not there"),
+    Case("d4-named-and-missing", lambda s: s.write("manifest.yml", s.path("manifest.yml").read_text() + "participants_json: none.json\n"), "file.missing", "manifest.yml:11", "none.json"),
+    Case("d4-named-outside", lambda s: s.write("manifest.yml", s.path("manifest.yml").read_text() + "participants_json: ../x.json\n"), "table.outside", "manifest.yml:11", "x.json"),
     Case("participants-empty-id", participants("sub-03\t10", "\t10"), "value.empty", "participants.tsv:4:1", "", (("participants.unknown", "scans.tsv:4:1"),)),
     Case("participants-bad-id", participants("sub-03\t10\tn/a\twt\n", "sub-03\t10\tn/a\twt\nsub-0_4\t1\tF\twt\n"), "value.form", "participants.tsv:5:1", "'sub-0_4'"),
     Case("participants-age", participants("12.5", "P90D"), "value.form", "participants.tsv:2:8", "'P90D' is not well formed; write it like '12.5'"),

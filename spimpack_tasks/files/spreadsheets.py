@@ -1,4 +1,4 @@
-"""Reads a table that somebody kept in a spreadsheet: xlsx, xls, csv or tsv.
+"""Reads a table that was kept in a spreadsheet: xlsx, xls, csv or tsv.
 
 Cells come as text, as a person sees them: `01` stays `01` where the file has text, a whole number
 has no decimals, a date is written as ISO 8601 has it. Nothing is guessed: where the encoding or the
@@ -12,13 +12,14 @@ import io
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from spimpack_tasks.editing import workbook
-from spimpack_tasks.editing.workbook import MAX_ROWS
 from spimpack_tasks.errors import MissingExtraError, Place, Problem, count_of
+from spimpack_tasks.files import workbook
+from spimpack_tasks.files.tsv import Row, TsvTable
+from spimpack_tasks.files.workbook import MAX_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ MAX_COLUMNS = 1_000
 MAX_SECONDS = 30
 ENDINGS = ("xlsx", "xls", "csv", "tsv")
 
+_NAMED = (".csv", ".xlsx", ".xls")
+"""Endings of tables in a manifest that are no tab-separated text."""
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -42,6 +45,8 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
     all_sheets: tuple[str, ...] = ()
     """Names of the sheets of the workbook; none of a text."""
+    lines: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    """Numbers of the header and of the rows, as the program shows them that kept the table."""
 
     def records(self) -> Iterator[dict[str, str]]:
         """Yield the rows by names of columns."""
@@ -154,7 +159,7 @@ def _separator(name: str, text: str, ending: str, report: Report) -> str:
 def _read_workbook(name: str, data: bytes, sheet: str, report: Report) -> Sheet | None:
     if find_spec("python_calamine") is None:
         what = "python-calamine, which reads spreadsheets,"
-        raise MissingExtraError(what, "ui")
+        raise MissingExtraError(what, "spreadsheets")
     command = [sys.executable, "-I", workbook.__file__, *([sheet] if sheet else [])]
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and a program of ours
@@ -202,15 +207,41 @@ def _make_sheet(name: str, lines: Sequence[_Line], report: Report) -> Sheet | No
     if columns is None:
         return None
     rows = []
+    numbers = [header.number]
     for line in body:
         if len(line.cells) == len(header.cells):
             rows.append(tuple(line.cells[index] for index in columns))
+            numbers.append(line.number)
         else:
             message = f"has {count_of(len(line.cells), 'cell')}, the header {len(header.cells)}"
             hint = "put one separator between two cells, also around empty ones"
             place = Place(name, line.number)
             report.add(Problem("table.ragged-row", place, "", message, hint))
-    return Sheet(name, tuple(columns.values()), tuple(rows))
+    return Sheet(name, tuple(columns.values()), tuple(rows), lines=tuple(numbers))
+
+
+def is_spreadsheet(path: str) -> bool:
+    """Tell whether a table is read as one from a spreadsheet, and not as tab-separated text."""
+    return path.lower().endswith(_NAMED)
+
+
+def read_as_table(name: str, data: bytes, report: Report) -> TsvTable | None:
+    """Return a table of a spreadsheet like one of tab-separated text; places have no column.
+
+    Of a workbook, the first sheet that holds something is read.
+    """
+    before = len(report.problems)
+    try:
+        sheet = read_sheet(name, data, report)
+    except MissingExtraError as error:
+        report.add(Problem("table.extra", Place(name), "", str(error), "or save it as csv or tsv"))
+        return None
+    if sheet is None:
+        return None
+    header, *lines = sheet.lines
+    rows = (Row(line, cells, "") for line, cells in zip(lines, sheet.rows, strict=True))
+    is_whole = len(report.problems) == before
+    return TsvTable(name, Row(header, sheet.columns, ""), tuple(rows), is_whole)
 
 
 def _columns(

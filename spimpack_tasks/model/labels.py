@@ -1,0 +1,86 @@
+"""What a text that is no BIDS label was probably meant to be.
+
+Spreadsheets write numbers and dates in their own way: a label `1` comes back as `1.0`, `1-5` as
+`5-Jan`. Signs that carry a meaning are never just taken out: `1.5` is not 15.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+from unicodedata import normalize
+
+from spimpack_tasks.model.entities import ENTITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LabelForm = Literal["label", "index"]
+ALLOWED: dict[str, str] = {"label": "A-Za-z0-9", "index": "0-9"}
+"""Characters allowed, by the form of an entity."""
+
+_PREFIX = re.compile(f"({'|'.join(entity.short for entity in ENTITIES)})-")
+_WHOLE = re.compile(r"([0-9]+)[.,](0{1,2}|0{4,})")
+"""A whole number with decimals; three zeros may also be thousands."""
+_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})([T ]00:00(:00(\.0+)?)?)?")
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_MEANING = re.compile(
+    r"[0-9][.,][0-9]|[.,][0-9]+\Z|\A[-+][0-9.]|[0-9]e[-+][0-9]"  # a number
+    r"|[0-9]+[./-][0-9]+[./-][0-9]+|[0-9]:[0-9]"  # a date in an unknown order, a time
+    rf"|\A[0-9]+[- ]({_MONTHS})[a-z]*\b|\A({_MONTHS})[a-z]*[- ][0-9]",
+    re.IGNORECASE,
+)
+"""A text in which signs between digits mean something that is lost without them."""
+
+
+def probable_label(form: LabelForm, text: str) -> str:
+    """Return the label that a text was probably meant to be, empty where that is not clear."""
+    cleaned = _PREFIX.sub("", normalize("NFKD", text.strip()))
+    whole = _WHOLE.fullmatch(cleaned)
+    if whole:
+        return whole[1]
+    if form == "label":
+        day = _DAY.fullmatch(cleaned)
+        if day:
+            return "".join(day.group(1, 2, 3))
+        if _MEANING.search(cleaned):
+            return ""
+        cleaned = re.sub(f"[^{ALLOWED[form]}]", "", cleaned)
+    return cleaned if re.fullmatch(f"[{ALLOWED[form]}]+", cleaned) else ""
+
+
+def looks_recast(text: str) -> bool:
+    """Tell whether a text looks like what a spreadsheet makes of a label: a number or a date."""
+    text = text.strip()
+    return bool(_WHOLE.fullmatch(text) or _DAY.fullmatch(text) or _MEANING.search(text))
+
+
+def without_zeros(label: str) -> str:
+    """Return a label without zeros in front of its numbers: `01` and `1` are one for a person."""
+    return re.sub("(?<![0-9])0+(?=[0-9])", "", label)
+
+
+def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int, int]]:
+    """Yield the entities of which labels differ in leading zeros only.
+
+    Parameters
+    ----------
+    labels
+        Those of each image, by entity.
+
+    Yields
+    ------
+    tuple
+        Name of the entity, and number of an image of each of the two labels, the earlier first.
+        Other entities than the subject are compared within a subject.
+    """
+    firsts: dict[tuple[str, str, str], tuple[str, int]] = {}
+    told = set()
+    for number, given in enumerate(labels):
+        subject = without_zeros(given.get("subject", ""))
+        for name, label in given.items():
+            key = ("" if name == "subject" else subject, name, without_zeros(label))
+            other, first = firsts.setdefault(key, (label, number))
+            if other != label and (key, label) not in told:
+                told.add((key, label))
+                yield name, first, number
