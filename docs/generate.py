@@ -141,6 +141,11 @@ def formats_lines() -> Iterator[str]:
     yield "`Z`, `C` or `ch`, and `T` must stand before them, as in `C0_Z0001.tif`. No number may be"
     yield "missing, all planes must have one size and type, and no other picture may lie there."
     yield "Other files do not matter. Only a backend that converts, such as `ome-zarr`, takes it."
+    yield ""
+    yield "Times are no count: if even the smallest number has 8 digits or more, as in"
+    yield "`scan_20240101120000.tif`, the numbers only put the planes in order, and a gap between"
+    yield "them is no missing plane. Smaller numbers count, and a gap is an error that says how many"
+    yield "planes are missing."
 
 
 def cli_lines() -> Iterator[str]:

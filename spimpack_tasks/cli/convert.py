@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="of OME-Zarr: gzip, which every program reads, and which an Imaris file becomes "
         "quickest, or blosc, which is smaller and faster to read; of OME-TIFF: zlib, "
-        "which every program reads, or zstd (default: the first, or the quickest of OME-Zarr)",
+        "which every program reads, or zstd (default: the first, or the quickest of OME-Zarr); "
+        "zstd, and blosc of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
     )
     parser.add_argument(
         "--ngff",
