@@ -116,6 +116,7 @@ def write_ome_tiff(path: Path, shape: tuple[int, ...], **options: str) -> None:
 
 def write_nifti(path: Path, shape: tuple[int, ...]) -> None:
     header = nibabel.Nifti1Header()
+    header["vox_offset"] = 352
     header.set_data_shape((*shape[::-1], 1, CHANNELS))
     header.set_data_dtype("uint16")
     with path.open("wb") as file:

@@ -19,7 +19,7 @@ from ome_zarr_models import open_ome_zarr
 from plane_harm import tree_of
 from test_ome_zarr_backend import IMAGE
 from workspace import Workspace, small_workspace
-from zarr_readers import READERS, axes_of, five
+from zarr_readers import READERS, axes_of, five, read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
@@ -275,3 +275,21 @@ def test_g3_axes_that_are_none_are_refused(space, capsys) -> None:
     assert code == ExitCode.BAD_INPUT
     assert "source" in capsys.readouterr().err
     assert not os.path.exists(space.out)
+
+
+@pytest.mark.parametrize("ngff", NGFF)
+@pytest.mark.parametrize("axes", ["source", "tczyx"])
+def test_g4_the_ways_round_limits_of_programs_work(space, ngff, axes) -> None:
+    """As the page on which program reads what has them."""
+    import bids2table
+    from bids import BIDSLayout
+    from zarrnii import ZarrNii
+
+    backend = f"ome-zarr:convert=all,ngff={ngff},axes={axes}"
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    listed = BIDSLayout(space.out, validate=False).get(suffix="SPIM", extension=".ome.zarr")
+    assert len(listed) == 3
+    assert bids2table.index_dataset(str(space.out)).num_rows == 3
+    image = ZarrNii.from_ome_zarr(str(space.out / IMAGE), channel_labels=["Abeta"])
+    assert image.orientation == "RPI"
+    assert image.darr.size == read_with_zarr(space.out / IMAGE)[:, :1].size

@@ -210,6 +210,12 @@ def test_values_of_omero(case: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (window["min"], window["max"]) == (0, 65535)
 
 
+def test_g2_many_doubts_are_few_lines() -> None:
+    displays = read_ome_colours(["red"] * 4000)
+    assert len(displays.doubts) == 5
+    assert displays.doubts[-1].startswith("3996 ")
+
+
 def test_g2_omero_of_other_channels_counts_for_none() -> None:
     displays = read_omero({"channels": OMERO}, 3)
     assert displays.known == ()

@@ -20,8 +20,14 @@ from spimpack_tasks.packaging.draft import _drafts, make_draft
 from spimpack_tasks.packaging.image_rules import describe_inconsistency
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 
-IMAGE_WARNINGS = {"source.left-out", "source.pixel-size", "source.set", "source.voxel-size"}
-"""Codes that are told in this file."""
+IMAGE_WARNINGS = {
+    "source.display",
+    "source.left-out",
+    "source.pixel-size",
+    "source.set",
+    "source.voxel-size",
+}
+"""Codes that are told in this file, or in `test_displays`."""
 VOXELS = stack(1, 2, 3)
 EVEN = 'PhysicalSizeX="1.8" PhysicalSizeXUnit="µm" PhysicalSizeY="1.8" PhysicalSizeYUnit="µm"'
 UM = f'{EVEN} PhysicalSizeZ="4" PhysicalSizeZUnit="µm"'

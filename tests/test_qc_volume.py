@@ -363,6 +363,7 @@ def test_memory_does_not_grow_with_the_image(form, tmp_path):
         elif form == "nifti":
             path = path.with_suffix(".nii")
             header = nibabel.Nifti1Header()
+            header["vox_offset"] = 352
             header.set_data_shape(shape[::-1])
             header.set_data_dtype("uint16")
             path.write_bytes(header.binaryblock + bytes(4))

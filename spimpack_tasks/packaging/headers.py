@@ -102,7 +102,10 @@ class Headers:
         return _read_facts(source)
 
     def _load(self) -> dict[str, list[Any]]:
-        return read_json(self.store.path(HEADERS_FILE), _entries_of, {})
+        try:
+            return read_json(self.store.path(HEADERS_FILE), _entries_of, {})
+        except OSError:  # what cannot be looked up is read again
+            return {}
 
     def text(self) -> str:
         """Return what is to be kept, as JSON; empty if there is nothing.

@@ -53,7 +53,10 @@ class PathBuilder:
     @cached_property
     def templates(self) -> dict[str, str]:
         """Templates by the names of the entities, the suffix and the extension."""
-        return read_json(self.store.path(PATHS_FILE), _templates_of, {})
+        try:
+            return read_json(self.store.path(PATHS_FILE), _templates_of, {})
+        except OSError:  # what cannot be looked up is asked for again
+            return {}
 
 
 def _templates_of(data: dict[str, Any]) -> dict[str, str]:

@@ -23,6 +23,7 @@ _ROUNDED = 1e-3
 """By so much a part of a colour may be more than 1, or less than 0."""
 _LARGEST = 1e300
 _LONGEST = 50
+_MOST_DOUBTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,10 @@ class Displays:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """One text for each value that cannot be."""
-        return tuple(self._doubts)
+        """One text for each of the first few values that cannot be, and one for all others."""
+        more = len(self._doubts) - _MOST_DOUBTS
+        others = (f"{more} more of that kind",) if more > 0 else ()
+        return (*self._doubts[:_MOST_DOUBTS], *others)
 
     def doubt(self, name: str, value: object, why: str) -> None:
         """Keep what is wrong with a value."""
