@@ -66,8 +66,8 @@ def scans_lines() -> Iterator[str]:
     yield from ("# The scans table", "", schema["description"], "")
     yield "Tab-separated text, UTF-8, with a header. An empty cell and `n/a` say nothing."
     yield "All tables may also be `.csv`, with commas or semicolons as in the header, and quotes"
-    yield "around cells that hold them, or `.xlsx`, of which the first sheet that holds something is"
-    yield "read (extra `spreadsheets`). The web UI edits tab-separated text only."
+    yield "around cells that hold them, or `.xlsx`, of which the first sheet that holds something"
+    yield "is read (extra `spreadsheets`). The web UI edits tab-separated text only."
     yield "Sidecar keys are listed in [sidecar.md](sidecar.md)."
     yield ""
     yield "A label may have its short name in front: `sub-01` is `01`. Items of a list stand"
