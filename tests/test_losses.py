@@ -173,6 +173,14 @@ def test_e3_subjects_of_several_manifests(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("Packaged")
 
 
+def test_e3_included_manifests_in_the_same_folder(tmp_path):
+    space = small_workspace(tmp_path)
+    space.write()
+    inputs = include(tmp_path, "manifest.yml")
+    assert main(["package", *inputs]) == ExitCode.OK
+    assert len(list((tmp_path / "out").glob("sub-*"))) == 3
+
+
 FAULTS = {
     "a participant in both": (
         ["first/manifest.yml", "copy/manifest.yml"],

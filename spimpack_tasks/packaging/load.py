@@ -285,8 +285,11 @@ def _named_files(
 def table_paths(
     data: dict[str, Any], folder: str, keys: tuple[str, ...], default: str
 ) -> Iterator[tuple[str, str]]:
-    """Yield key and path of each table that a manifest names; without a key, of the default."""
-    if not any(key in data for key in keys):
+    """Yield key and path of each table that a manifest names; without a key, of the default.
+
+    A table beside a manifest that includes others may be that of one of them.
+    """
+    if "include" not in data and not any(key in data for key in keys):
         yield "", os.path.join(folder, default)
     for key in keys:
         if isinstance(data.get(key), str) and data[key].strip():
