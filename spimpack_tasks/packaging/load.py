@@ -289,7 +289,7 @@ def table_paths(
 
     A table beside a manifest that includes others may be that of one of them.
     """
-    if "include" not in data and not any(key in data for key in keys):
+    if not data.get("include") and not any(key in data for key in keys):
         yield "", os.path.join(folder, default)
     for key in keys:
         if isinstance(data.get(key), str) and data[key].strip():
