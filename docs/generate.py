@@ -137,8 +137,8 @@ def formats_lines() -> Iterator[str]:
     yield ""
     yield "Times are no count: if even the smallest number has 8 digits or more, as in"
     yield "`scan_20240101120000.tif`, the numbers only put the planes in order, and a gap between"
-    yield "them is no missing plane. Smaller numbers count, and a gap is an error that says how many"
-    yield "planes are missing."
+    yield "them is no missing plane. Smaller numbers count, and a gap is an error that says how"
+    yield "many planes are missing."
 
 
 def cli_lines() -> Iterator[str]:
