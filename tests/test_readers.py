@@ -582,9 +582,9 @@ def test_nifti_without_orientation_or_unit(tmp_path):
 
 def test_a_large_image_costs_no_memory(copy):
     path = copy("v05.ome.zarr")
-    shape = [2, 10**6, 10**6, 10**6]
+    shape = [2, 10**4, 10**4, 10**4]
     change_json(path / "0" / "zarr.json", lambda data: data.update(shape=shape))
-    assert math.prod(header_of(path).shapes[0]) == 2 * 10**18
+    assert math.prod(header_of(path).shapes[0]) == 2 * 10**12
 
 
 @pytest.mark.usefixtures("deadline")

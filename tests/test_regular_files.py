@@ -116,7 +116,6 @@ def test_packaging(tmp_path: Path, kind: str, backend: str) -> None:
     assert not list(space.out.glob("sub-*/micr/*.ome.zarr"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fifo", "socket"], ids=lambda kind: f"f5-{kind}")
 def test_tables_and_state(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
     space = Workspace(tmp_path)

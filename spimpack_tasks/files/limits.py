@@ -57,7 +57,7 @@ def as_size(count: int) -> str:
     """Return a number of bytes for people."""
     names = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
     power = min((max(count, 1).bit_length() - 1) // 10, len(names) - 1)
-    return f"{count / 1024**power:,.1f} {names[power]}" if power else f"{count:,} bytes"
+    return f"{count / 1024**power:,.1f}".removesuffix(".0") + f" {names[power]}"
 
 
 def memory_at_most() -> int:

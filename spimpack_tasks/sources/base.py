@@ -120,7 +120,7 @@ def _check_level(path: str, number: int, level: Level) -> None:
     where = f"{path!r} has at level {number}"
     if level.dtype.kind not in "buifc":
         raise UnreadableVoxelsError(f"{where} voxels of type {str(level.dtype)[:100]}")
-    if min(*level.shape, *level.block, 1) < 1 or len(level.block) != len(level.shape):
+    if min((*level.shape, *level.block, 1)) < 1 or len(level.block) != len(level.shape):
         sizes = f"the sizes {level.shape} in blocks of {level.block}"
         raise UnreadableVoxelsError(f"{where} {sizes[:300]}")
     check_block(path, number, level.block, level.dtype)
