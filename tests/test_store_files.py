@@ -12,6 +12,7 @@ import pytest
 import zarr
 from workspace import SHARED, Workspace
 from zarr_layouts import LAYOUTS, VOXELS, write_store
+from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.files.outside import VARIABLE
@@ -84,7 +85,7 @@ def test_b1_a_chunk_that_is_absent_is_zeros(raw, tmp_path, layout):
     wanted = zarr.open_array(source / "0", mode="r")[:]
     assert not wanted[1].all()
     assert run("convert", source, tmp_path / "out.ome.zarr", "--verify") == 0
-    made = zarr.open_array(tmp_path / "out.ome.zarr" / "0", mode="r")
+    made = read_with_zarr(tmp_path / "out.ome.zarr")
     np.testing.assert_array_equal(made[0], wanted)
 
 
@@ -254,7 +255,7 @@ def test_stores_of_links_that_were_made_on_purpose_are_read(raw, tmp_path, name)
     source = WHOLE[name](raw)
     StoreFiles(str(source)).check()
     assert run("convert", source, tmp_path / "out.ome.zarr", "--verify") == 0
-    made = zarr.open_array(tmp_path / "out.ome.zarr" / "0", mode="r")
+    made = read_with_zarr(tmp_path / "out.ome.zarr")
     np.testing.assert_array_equal(made[0], VOXELS)
 
 

@@ -152,7 +152,7 @@ class RowReader(CellReader):
                 hint = "the path begins or ends with a blank; take it out"
             elif "://" in text:
                 hint = "a URL is not read; give the path of a file on this machine"
-            elif refused.code == "source.missing":
+            elif refused.code == "source.missing" and not os.path.lexists(whole):
                 hint = path_hint(whole, self.listings) or hint
             self.add(record, self.path_column, refused.code, refused.message, hint)
             return None
