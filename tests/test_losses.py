@@ -127,6 +127,35 @@ def test_e3_the_last_copy_of_data_is_not_removed_unasked(tmp_path, backend, loss
     assert again.run(backend=backend, replace=True).exit_code == ExitCode.OK
 
 
+OWN_IMAGE = {
+    "symlink": {"backend": "symlink"},
+    "relative links": {"backend": "symlink", "relative_symlinks": True},
+    "copy": {"backend": "copy"},
+    "converted": {"backend": "ome-zarr:convert=all"},
+    "overwritten": {"backend": "symlink", "overwrite": True},
+}
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("is_gone", [False, True])
+@pytest.mark.parametrize("way", OWN_IMAGE)
+def test_e3_an_image_is_never_made_from_itself(tmp_path, way, is_gone, replace):
+    """A user whose source is gone names the copy in the dataset: it must not be replaced."""
+    space = small_workspace(tmp_path)
+    assert space.run(backend="copy").exit_code == ExitCode.OK
+    if is_gone:
+        (tmp_path / "raw" / "c.ome.tif").unlink()
+        shutil.rmtree(tmp_path / "raw" / "b.ome.zarr")
+    space.rows[1]["spim_path"] = f"out/{SUB2}.ome.zarr"
+    space.rows[2]["spim_path"] = f"out/{SUB3}.ome.tif"
+    before = space.tree()
+    with pytest.raises(InputError) as refused:
+        space.run(replace=replace, **OWN_IMAGE[way])
+    assert "conflict.source" in codes(refused.value)
+    assert refused.value.exit_code == ExitCode.CONFLICT
+    assert space.tree() == before
+
+
 def test_e3_a_link_is_no_copy(tmp_path):
     space = small_workspace(tmp_path)
     assert space.run().exit_code == ExitCode.OK

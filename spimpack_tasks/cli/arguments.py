@@ -96,6 +96,9 @@ def recorded_store(dataset: str) -> Store:
         Nothing is on record.
     """
     store = Store(os.path.abspath(os.path.expanduser(dataset)))
+    if not os.path.isdir(store.output_dir):
+        message = f"{dataset} is not a directory; give the path of the dataset"
+        raise SpimpackError(message)
     if not store.current_plan_id():
         message = (
             f"{dataset} holds no record of a run (no {STATE_DIRECTORY}), so there is nothing to "

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Count the changes, and print the numbers."""
-    draft, changes, _ = look(options_of(arguments, writes=False))
+    draft, changes, refusal = look(options_of(arguments, writes=False))
     counts = count_verdicts(changes)
     stale = counts.pop(str(Verdict.REMOVED))
     current = draft.store.current_plan_id()
@@ -47,4 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(f"current plan: {current}; these inputs make {draft.plan_id}")
     print("a run is going on" if is_busy else "no run is going on")
+    if refusal is not None:
+        errors = count_of(len(refusal.report.errors), "conflict")
+        print(f"a run would be refused: {errors}; spimpack plan names them")
     return ExitCode.OK

@@ -21,7 +21,7 @@ MISSING = "n/a"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _MAY_BE_DECIMAL = re.compile(r"[+-]?\d+,\d+")
 """One number with a decimal comma, or two whole numbers."""
-_DECIMAL_HINT = "write a point, not a comma, in a number: 3.5;3.5;8"
+_DECIMAL_HINT = "write a point, not a comma, in a number, and semicolons between numbers"
 _LENGTH_UNITS = {
     **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer", "micrometre"), "um"),
     **dict.fromkeys(("mm", "millimeter", "millimetre"), "mm"),

@@ -29,7 +29,7 @@ from spimpack_tasks.packaging.assets import AssetReader, WrittenLabels
 from spimpack_tasks.packaging.described import join_descriptions
 from spimpack_tasks.packaging.headers import Headers
 from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
-from spimpack_tasks.packaging.losses import find_losses
+from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
@@ -177,6 +177,7 @@ class Draft:
         report = Report()
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
         self._before = self.sweep()
+        report.extend(find_own_sources(self.options.output_dir, sources))
         found = (_conflict(self.options, f, sources) for f in self._before.conflicts)
         # One folder that cannot be entered is in the way of all that belongs there.
         report.extend(dict.fromkeys(problem for problem in found if problem))
@@ -366,8 +367,7 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
         source == real or source.startswith(real + "/") for source in sources
     )
     if holds_source:
-        message = "is a source of this dataset, and an output belongs at its place"
-        return Problem("conflict.source", place, "", message, "choose another --output-dir")
+        return None  # told of the source
     if finding.status is Status.BLOCKED:
         message = "is a link or a file, and a folder of the dataset belongs at its place"
         folder = Place(shown(_blocked_folder(options.output_dir, finding.output.path)))

@@ -19,7 +19,7 @@ from spimpack_tasks.state.receipts import read_all_receipts
 from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.state.receipts import Receipts
@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 
 MANIFEST_FILE = "manifest"
 """Name of the file of the state that holds the path of the manifest of the current plan."""
+
+
+def find_own_sources(output_dir: str, sources: Iterable[str]) -> Iterator[Problem]:
+    """Yield each source that is an image of the dataset itself: it would be made from itself."""
+    root = f"{os.path.realpath(output_dir)}/"
+    for source in sorted(sources):
+        if source.startswith(f"{root}sub-"):
+            path = os.path.join(output_dir, source.removeprefix(root))
+            message = "is a source of this dataset, and an output belongs at its place"
+            hint = "choose another --output-dir, or move it out of the dataset and name it there"
+            yield Problem("conflict.source", Place(shown(path)), "", message, hint)
 
 
 def find_losses(options: Options, store: Store, sweep: Sweep) -> Iterator[Problem]:
@@ -42,8 +53,8 @@ def find_losses(options: Options, store: Store, sweep: Sweep) -> Iterator[Proble
         message = (
             f"was made from {shown(before)}; this manifest would remove {images}, such as {first}"
         )
-        hint = "list both manifests under include: in a third one, choose another --output-dir, or "
-        hint += "use --replace to remove them"
+        hint = "package that one again, list both under include: in a third one above them, choose "
+        hint += "another --output-dir, or use --replace to remove them"
         yield Problem(
             "conflict.other-manifest", Place(shown(options.output_dir)), "", message, hint
         )
@@ -51,7 +62,8 @@ def find_losses(options: Options, store: Store, sweep: Sweep) -> Iterator[Proble
         if receipt.is_data and stamp_text(receipt.source) != receipt.stamp:
             there = "is gone" if not os.path.lexists(receipt.source) else "has changed"
             message = f"may be the last copy of its data: {receipt.source} {there}"
-            hint = "keep its row, move it out of the dataset, or use --replace to remove it"
+            hint = "bring the source back and keep its row, move the image out of the dataset, or "
+            hint += "use --replace to remove it"
             place = Place(shown(os.path.join(options.output_dir, path)))
             yield Problem("conflict.last-copy", place, "", message, hint)
 

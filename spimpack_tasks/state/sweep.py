@@ -79,7 +79,9 @@ def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches
         return Status.EQUAL if equal else Status.CHANGED
     if receipt and (there == receipt.evidence or holds_record(path, there, receipt)):
         return _inspect_ours(output, path, there, receipt, matches)
-    if not _is_known_to_differ(receipt, output) and _is_as_planned(output, path, there, matches):
+    if not _is_known_to_differ(receipt, output, there) and _is_as_planned(
+        output, path, there, matches
+    ):
         return Status.EQUAL
     return _inspect_other(path, there, output, receipt)
 
@@ -93,12 +95,15 @@ def _inspect_ours(
     return Status.RIGHT if there == receipt.evidence else Status.EQUAL
 
 
-def _is_known_to_differ(receipt: Receipt | None, output: Output) -> bool:
-    """Tell whether what was recorded of a directory decides that it is not what was written.
+def _is_known_to_differ(receipt: Receipt | None, output: Output, there: str) -> bool:
+    """Tell whether the record decides that an image is not what was written.
 
-    A backend knows its image by a mark in it, which says nothing of the files beside the mark.
+    A backend knows an image that it made by a mark in it, which says nothing of the rest.
     """
-    return bool(receipt and receipt.content and receipt.fingerprint == output.fingerprint)
+    if not receipt or receipt.kind is not Kind.IMAGE or not receipt.is_data:
+        return False
+    has_record = receipt.content or there.startswith("file")
+    return bool(has_record and receipt.fingerprint == output.fingerprint)
 
 
 def _inspect_nothing(root: str, output: Output, receipt: Receipt | None) -> Status:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.readers.base import read_header
 from spimpack_tasks.readers.formats import (
@@ -48,6 +48,7 @@ from spimpack_tasks.transcoding.trouble import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from spimpack_tasks.readers.base import Header
     from spimpack_tasks.readers.formats import Source
 
 EXTENSION = ".ome.zarr"
@@ -207,6 +208,7 @@ def read_remarks(source: str, target: str, request: Request) -> list[str]:
         left_out = (*header.left_out, *header.extras)
     remarks = [f"{source} holds more than is converted: {each}" for each in left_out]
     remarks += [f"{source} does not tell how it is shown: {each}" for each in header.display_doubts]
+    remarks += _contradictions(header, request)
     if header.doubts and not request.spacing_um_xyz:
         doubts = "; ".join(header.doubts)
         remarks.append(
@@ -214,6 +216,16 @@ def read_remarks(source: str, target: str, request: Request) -> list[str]:
             "give it with --pixel-size"
         )
     return remarks
+
+
+def _contradictions(header: Header, request: Request) -> Iterator[str]:
+    """Yield where what the user gives is not what the source says; the user is believed."""
+    count, given = header.channel_count, len(request.channel_names)
+    if given and count not in {None, given}:
+        yield f"--stains names {count_of(given, 'channel')}, but the image has {count}"
+    if request.orientation_xyz and header.orientation_xyz not in {None, request.orientation_xyz}:
+        told = header.orientation_xyz
+        yield f"--orientation is {request.orientation_xyz}, but the image says {told}"
 
 
 def _check_is_plain(request: Request, source: Source) -> None:
@@ -256,7 +268,10 @@ def _check_target(source: Source, target: str) -> None:
 
 def _check_is_free(target: str) -> None:
     if os.path.lexists(target):
-        message = f"{target} is there already, and was not made from this; choose another target"
+        message = (
+            f"{target} is there already, and was made from something else or with other options; "
+            "choose another target"
+        )
         raise TargetTakenError(message)
 
 
