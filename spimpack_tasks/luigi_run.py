@@ -169,8 +169,9 @@ def _code_of(task: luigi.Task, name: str, code: int) -> int:
         verdict = task.verdict()
     except OSError:
         verdict = None
-    # A `run` of somebody else's does more than we can look at.
-    is_checked = name != "task_failed" or _is_of_ours(type(task).run)
+    # A `run` or `on_success` of somebody else's does more than we can look at.
+    work = (type(task).run, type(task).on_success)
+    is_checked = name != "task_failed" or all(map(_is_of_ours, work))
     return int(code if verdict is None or (verdict is ExitCode.OK and not is_checked) else verdict)
 
 

@@ -10,6 +10,7 @@ import ngff_zarr
 import numpy as np
 import plane_sources as sources
 import pytest
+import tifffile
 import yaozarrs
 import zarr
 from imaris_variants import Variant, write_variant
@@ -96,6 +97,22 @@ def run(*arguments: object) -> int:
     return main([*map(str, arguments)])
 
 
+@pytest.mark.parametrize("ngff", ["0.5", "0.4"])
+@pytest.mark.parametrize("axes", ["CZYX", "TZYX", "TYX", "CYX", "ZCYX", "TCZYX"])
+def test_b4_pages_that_tifffile_tells_apart_keep_their_axes(tmp_path, axes, ngff):
+    """The header of such a TIFF counts pages; the voxels have channels and times."""
+    sizes = {"T": 2, "C": 3, "Z": 4, "Y": 20, "X": 30}
+    voxels = np.arange(np.prod([sizes[a] for a in axes])).astype("uint16")
+    voxels = voxels.reshape([sizes[a] for a in axes])
+    tifffile.imwrite(tmp_path / "s.tif", voxels, metadata={"axes": axes}, photometric="minisblack")
+    target = tmp_path / "o.ome.zarr"
+    arguments = [str(tmp_path / "s.tif"), str(target), "--ngff", ngff, "--verify"]
+    assert main(["convert", *arguments]) == 0
+    order = [axes.index(a) for a in "TCZYX" if a in axes]
+    wanted = voxels.transpose(order).reshape([sizes[a] if a in axes else 1 for a in "TCZYX"])
+    np.testing.assert_array_equal(read_with_zarr(target), wanted)
+
+
 @pytest.mark.parametrize("ngff", NGFF)
 @pytest.mark.parametrize("name", SOURCES)
 def test_axes_are_those_of_the_source(tmp_path: Path, name: str, ngff: str) -> None:
@@ -169,7 +186,7 @@ def as_before(monkeypatch: pytest.MonkeyPatch):
     def run(space: Workspace, backend: str) -> None:
         with monkeypatch.context() as patches:
             for module in (imaris, planes, taking_over):
-                patches.setattr(module, "choose_axes", lambda *_: "tczyx")
+                patches.setattr(module, "choose_axes", lambda *_, **__: "tczyx")
             assert space.run(backend=backend).exit_code == ExitCode.OK
         _drafts.clear()
 
@@ -244,7 +261,7 @@ def test_g3_what_the_version_before_began_is_made_anew(
 
     with monkeypatch.context() as patches:
         for module in (imaris, planes):
-            patches.setattr(module, "choose_axes", lambda *_: "tczyx")
+            patches.setattr(module, "choose_axes", lambda *_, **__: "tczyx")
         for store in (stores._ShardFiles, stores._ChunkFiles):
             patches.setattr(store, "finish", fail)
         assert run("convert", tmp_path / name, out, "--ngff", ngff) != ExitCode.OK

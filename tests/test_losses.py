@@ -127,6 +127,7 @@ def test_e3_the_last_copy_of_data_is_not_removed_unasked(tmp_path, backend, loss
     assert again.run(backend=backend, replace=True).exit_code == ExitCode.OK
 
 
+CONVERTED_04 = "ome-zarr:ngff=0.4,convert=all"
 OWN_IMAGE = {
     "symlink": {"backend": "symlink"},
     "relative links": {"backend": "symlink", "relative_symlinks": True},
@@ -154,6 +155,55 @@ def test_e3_an_image_is_never_made_from_itself(tmp_path, way, is_gone, replace):
     assert "conflict.source" in codes(refused.value)
     assert refused.value.exit_code == ExitCode.CONFLICT
     assert space.tree() == before
+
+
+def edit_in_place(image: Path) -> Path:
+    """Write into a chunk, as a program does that paints into an image."""
+    path = max((p for p in image.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(1, 1))
+    return path
+
+
+@pytest.mark.parametrize("loss", ["row removed", "subject renamed", "linked instead"])
+@pytest.mark.parametrize(
+    "backend", ["copy", "ome-zarr:convert=all", "ome-zarr:ngff=0.4,convert=all"]
+)
+def test_e3_what_was_edited_inside_an_image_is_kept(tmp_path, backend, loss):
+    space = small_workspace(tmp_path)
+    space.participants = []
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    image = next((space.out / "sub-02" / "micr").glob("*.zarr"))
+    path = edit_in_place(image)
+    edited = path.read_bytes()
+    if loss == "linked instead":
+        with pytest.raises(InputError) as refused:
+            space.run(backend="symlink")
+        assert codes(refused.value) == {"conflict.altered"}
+    else:
+        space.rows[1]["subject"] = "07"
+        if loss == "row removed":
+            space.rows.pop(1)
+        assert space.run(backend=backend).exit_code == ExitCode.OK
+    assert path.read_bytes() == edited
+
+
+@pytest.mark.parametrize("backend", ["hardlink", "symlink-tree", "copy"])
+def test_e3_an_edit_of_the_source_is_no_edit_of_the_image(tmp_path, backend):
+    space = small_workspace(tmp_path)
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    source = tmp_path / "raw" / "b.ome.zarr"
+    edit_in_place(source)
+    for name in ("zarr.json", ".zattrs"):
+        if (source / name).exists():
+            os.utime(source / name)
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    space.rows.pop(1)
+    space.participants = []
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    assert not list(space.out.glob("sub-02/**/*.zarr"))
 
 
 def test_e3_a_link_is_no_copy(tmp_path):

@@ -122,6 +122,21 @@ class LabPackageDataset(PackageDataset):
         raise ValueError
 
 
+class TellsOthersPackageDataset(PackageDataset):
+    """A subclass that does more when the dataset is right."""
+
+    task_namespace = "lab"
+
+    def on_success(self) -> None:
+        super().on_success()
+        raise ValueError
+
+
+class NeedsTelling(LeavesNoOutput):
+    def requires(self) -> luigi.Task:
+        return self.package("good", TellsOthersPackageDataset)
+
+
 class NeedsSubclass(LeavesNoOutput):
     def requires(self) -> luigi.Task:
         return self.package("good", LabPackageDataset)
@@ -190,6 +205,7 @@ FLOWS = {
     "a1-lab-fails-beside-good": ("lab.Several --names good,fails", 4),
     "a1-lab-fails-after-dynamic": ("lab.FailsAfterDynamic", 4),
     "a1-subclass-fails-at-last": ("lab.NeedsSubclass", 4),
+    "a1-subclass-fails-on-success": ("lab.NeedsTelling", 4),
     "a1-second-is-bad": ("lab.Several --names good,bad", 2),
     "a1-first-is-bad": ("lab.Several --names bad,good", 2),
     "a1-the-worst-of-two": ("lab.Several --names conflict,bad", 3),

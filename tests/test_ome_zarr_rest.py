@@ -226,6 +226,29 @@ def test_b5_labels_are_carried_over(tmp_path: Path, version: int, ngff: str, cap
     assert b"labels 'vessels'" in tiff.read_bytes()
 
 
+@pytest.mark.parametrize("factor", [0.001, 1, 1000], ids=["nanometer", "micrometer", "millimeter"])
+def test_b5_labels_without_units_lie_in_those_of_the_image(tmp_path: Path, factor: float) -> None:
+    unit = {0.001: "nanometer", 1: "micrometer", 1000: "millimeter"}[factor]
+    source, out = tmp_path / "a.ome.zarr", tmp_path / "out.ome.zarr"
+    sources.write_zarr(source, VOXELS)
+    label = write_label(source)
+
+    def in_unit(told: dict) -> None:
+        for axis in told["multiscales"][0]["axes"]:
+            if axis["type"] == "space":
+                axis["unit"] = unit
+
+    def without(told: dict) -> None:
+        for axis in told["multiscales"][0]["axes"]:
+            axis.pop("unit", None)
+
+    change(source, in_unit)
+    change(label, without)
+    assert run("convert", source, out) == ExitCode.OK
+    wanted = [1, *(each * factor for each in SPACING)]
+    assert lines_of(out / "labels/nuclei")[0][0] == pytest.approx(wanted)
+
+
 def test_b5_labels_follow_the_size_and_the_place_of_the_image(tmp_path: Path) -> None:
     source, out = tmp_path / "a.ome.zarr", tmp_path / "out.ome.zarr"
     sources.write_zarr(source, VOXELS)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.readers.ome_zarr import (
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     Line = tuple[Fraction, Fraction]
 
 
+NO_UNITS: Mapping[str, object] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """How the indices of each level become places."""
@@ -36,10 +40,19 @@ class Grid:
     the axis has a unit; `None` where transformations are not sound."""
     image_label: dict[str, Any] | None
     """Colours and properties of labels, as they stand in the file."""
+    units: Mapping[str, object] = field(default_factory=dict)
+    """The unit of each axis that has one."""
 
 
-def read_grid(path: str) -> Grid:
+def read_grid(path: str, units: Mapping[str, object] = NO_UNITS) -> Grid:
     """Return the grid of an OME-Zarr directory.
+
+    Parameters
+    ----------
+    path
+        Of the directory.
+    units
+        Those of axes to which the file gives none: labels lie in the units of their image.
 
     Raises
     ------
@@ -50,7 +63,8 @@ def read_grid(path: str) -> Grid:
     attributes, _ = find_attributes(store)
     multiscale = find_multiscale(store, attributes)
     axes = find_axes(store, multiscale)
-    factors = [_factor(axis.get("unit")) for axis in axes]
+    known = {a["name"]: a.get("unit") or units.get(a["name"]) for a in axes}
+    factors = [_factor(known[axis["name"]]) for axis in axes]
     lines: list[Mapping[str, Line] | None] = []
     for dataset in multiscale.get("datasets", [])[:MOST_LEVELS]:
         found = find_transform(multiscale, dataset, len(axes))
@@ -59,7 +73,7 @@ def read_grid(path: str) -> Grid:
             continue
         numbers = zip(axes, factors, found.scale, found.translation, strict=True)
         lines.append({a["name"]: (_exact(s) * f, _exact(t) * f) for a, f, s, t in numbers})
-    return Grid(tuple(lines), _image_label(attributes))
+    return Grid(tuple(lines), _image_label(attributes), known)
 
 
 def _factor(unit: object) -> Fraction:

@@ -54,13 +54,63 @@ def content_of(path: str) -> str:
     return digest.hexdigest()
 
 
+def times_of(path: str) -> str:
+    """Return a digest of the times of all files of a directory, empty where `path` is none.
+
+    A file that is written in place has the size that it had, and another time.
+
+    Raises
+    ------
+    OSError
+        A folder cannot be read.
+    """
+    if os.path.islink(path) or not os.path.isdir(path):
+        return ""
+    digest = blake2b(digest_size=16)
+    for name in _names(path):
+        digest.update(os.fsencode(f"{name}\0{_time_of(f'{path}/{name}')}\0"))
+    return digest.hexdigest()
+
+
+def _time_of(path: str) -> int:
+    """Return the time of a file, or of what a link of git-annex leads to; 0 of other links."""
+    if os.path.islink(path) and not (is_annexed(path) and os.path.exists(path)):
+        return 0
+    return os.stat(path).st_mtime_ns
+
+
+def is_edited_in_place(path: str, receipt: Receipt) -> bool:
+    """Tell whether files of a directory were written since, where it is the very one we made."""
+    return (
+        bool(receipt.times)
+        and evidence_of(path) == receipt.evidence
+        and times_of(path) != receipt.times
+        and not _shares_files(path, receipt.source)
+    )
+
+
+def _shares_files(path: str, source: str) -> bool:
+    """Tell whether a directory is made of hard links to its source: whose edit it is then."""
+    name = next(_names(path), "")
+    try:
+        return bool(name) and os.path.samefile(f"{path}/{name}", f"{source}/{name}")
+    except OSError:
+        return False
+
+
 def _lines(root: str) -> Iterator[bytes]:
     """Yield what is said of each file, in the order of their paths."""
+    for name in _names(root):
+        yield _line(f"{root}/{name}", name)
+
+
+def _names(root: str) -> Iterator[str]:
+    """Yield the path of each file below a folder, in the order of their bytes."""
     pending = [""]
     while pending:
         path = pending.pop()
         if path and not path.endswith("/"):
-            yield _line(f"{root}/{path}", path)
+            yield path
             continue
         with os.scandir(os.path.join(root, path)) as entries:
             found = [

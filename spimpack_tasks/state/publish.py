@@ -21,7 +21,13 @@ from spimpack_tasks.files.blocks import find_block, replace_block
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
-from spimpack_tasks.state.content import content_of, evidence_beside, holds_record
+from spimpack_tasks.state.content import (
+    content_of,
+    evidence_beside,
+    holds_record,
+    is_edited_in_place,
+    times_of,
+)
 from spimpack_tasks.state.receipts import (
     Receipt,
     read_receipts,
@@ -200,7 +206,7 @@ class _Publisher:
         text = output.text.encode()
         evidence = digest(text) if output.kind is Kind.BLOCK else evidence_of(path)
         sha256 = digest(text) if output.kind is not Kind.IMAGE else ""
-        content = content_of(path) if output.kind is Kind.IMAGE else ""
+        is_image = output.kind is Kind.IMAGE
         return Receipt(
             output.kind,
             output.fingerprint,
@@ -208,7 +214,8 @@ class _Publisher:
             sha256,
             output.source,
             output.stamp,
-            content=content,
+            content=content_of(path) if is_image else "",
+            times=times_of(path) if is_image else "",
         )
 
     def _fail(self, output: Output, error: OSError) -> None:
@@ -252,6 +259,8 @@ def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
     there = evidence_beside(absolute, receipt)
     if there and receipt.kind is Kind.BLOCK:
         return _remove_block(place, path, absolute)
+    if there and is_edited_in_place(absolute, receipt):
+        return False
     if there and there not in {receipt.evidence, receipt.next_evidence}:
         touched_only = there.startswith("file") and receipt.kind is Kind.TEXT
         is_text = touched_only and digest(read_file(absolute)) == receipt.sha256

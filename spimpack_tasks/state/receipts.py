@@ -45,6 +45,9 @@ class Receipt:
     content: str = ""
     """What `state.content` says of a directory; empty for files, and in early receipts."""
 
+    times: str = ""
+    """What `state.content` says of the times of the files of a directory."""
+
     @property
     def is_data(self) -> bool:
         """Tell whether there is more than a link."""

@@ -16,7 +16,7 @@ from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of, is_still
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.state.content import evidence_beside, holds_record
+from spimpack_tasks.state.content import evidence_beside, holds_record, is_edited_in_place
 from spimpack_tasks.state.receipts import read_receipts, receipt_names, receipts_name
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def _inspect_ours(
 ) -> Status:
     """What we wrote is there, if not in the very same place."""
     if receipt.fingerprint != output.fingerprint:
+        if is_edited_in_place(path, receipt):
+            return Status.ALTERED
         return _changed(output, path, receipt, matches)
     return Status.RIGHT if there == receipt.evidence else Status.EQUAL
 

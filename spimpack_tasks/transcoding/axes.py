@@ -21,7 +21,9 @@ PLANES = "folder of planes"
 _SPACE = "zyx"
 
 
-def choose_axes(header: Header, source_format: str, asked: str = "") -> str:
+def choose_axes(
+    header: Header, source_format: str, asked: str = "", shape_tczyx: Sequence[int] = ()
+) -> str:
     """Return the axes of the image that is made, a part of `ALL_AXES` in that order.
 
     Imaris and OME-TIFF name an axis of time in any case, and NIfTI before that of channels. So one
@@ -36,6 +38,8 @@ def choose_axes(header: Header, source_format: str, asked: str = "") -> str:
         Name of its format.
     asked
         `ALL_AXES`, or nothing.
+    shape_tczyx
+        Sizes of the voxels that are read, if known. A header that counts pages does not tell them.
     """
     if asked == ALL_AXES:
         return ALL_AXES
@@ -44,6 +48,8 @@ def choose_axes(header: Header, source_format: str, asked: str = "") -> str:
         "t": sizes.get("t", 1) > 1 or ("t" in sizes and source_format.endswith("OME-Zarr")),
         "c": sizes.get("c", 1) > 1 or ("c" in sizes and source_format != PLANES),
     }
+    for axis, size in zip(ALL_AXES, shape_tczyx, strict=False):
+        has[axis] = has.get(axis, False) or size > 1
     return "".join(axis for axis in ALL_AXES if axis in _SPACE or has[axis])
 
 

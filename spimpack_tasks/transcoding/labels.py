@@ -84,8 +84,9 @@ def _describe(job: Job, image: Image, place: str, header: Header) -> Image:
     dtype = load_library("numpy").dtype(header.dtype)
     chunk = plan_levels(shapes[0], dtype.itemsize)[0].chunk
     above = f"{job.source}/{place}".removesuffix(f"/{FOLDER}/{place.rpartition('/')[2]}")
-    grid = read_grid(f"{job.source}/{place}")
-    lines = _place_levels(image, read_grid(above), grid, shapes)
+    whole = read_grid(above)
+    grid = read_grid(f"{job.source}/{place}", whole.units)
+    lines = _place_levels(image, whole, grid, shapes)
     return Image(
         name=place.rpartition("/")[2],
         levels=tuple(Level(shape, chunk) for shape in shapes),

@@ -144,9 +144,10 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
     _check_memory(
         path, sizes["y"] * sizes["x"] * level.dtype.itemsize, min(together, sizes.get("z", 1))
     )
+    shape = tuple(sizes.get(axis, 1) for axis in "tczyx")
     return Planes(
         source_format=form,
-        shape=tuple(sizes.get(axis, 1) for axis in "tczyx"),
+        shape=shape,
         dtype=_checked_dtype(path, level.dtype),
         read=_remember(read, together, sizes.get("z", 1)) if together > 1 else read,
         together=together,
@@ -156,7 +157,7 @@ def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Plan
         channel_names=header.channel_names,
         displays=header.displays,
         orientation_xyz=header.orientation_xyz,
-        axes=choose_axes(header, form),
+        axes=choose_axes(header, form, shape_tczyx=shape),
         left_out=header.left_out,
         extras=header.extras,
         label_names=header.label_names,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.readers.base import HeaderError, read_header
-from spimpack_tasks.transcoding.axes import choose_axes
+from spimpack_tasks.transcoding.axes import ALL_AXES, choose_axes
 from spimpack_tasks.transcoding.convert import load_converter, read_provenance
 from spimpack_tasks.transcoding.labels import FOLDER, FORMAT
 from spimpack_tasks.transcoding.multiscale import METADATA
@@ -80,8 +80,10 @@ def _link_voxels(earlier: str, job: Job, source_format: str, header: Header) -> 
 def _axes_before_and_after(
     earlier: str, header: Header, source_format: str, job: Job
 ) -> tuple[str, str]:
-    before = "".join(read_header(earlier, FORMAT).axes)
-    return before, choose_axes(header, source_format, job.request.axes)
+    made = read_header(earlier, FORMAT)
+    sizes = dict(zip(made.axes, made.shapes[0], strict=True))
+    shape = [sizes.get(axis, 1) for axis in ALL_AXES]
+    return "".join(made.axes), choose_axes(header, source_format, job.request.axes, shape)
 
 
 def _rename(name: str, before: str, axes: str) -> str:
