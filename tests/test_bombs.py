@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import zarr
 from bombs import BOMBS, SHUFFLED, change, deflated, imaris, zarr_v3, zstd_of_zeros
 from zarr_layouts import write_store
 
@@ -178,3 +179,23 @@ def test_f3_sharded_metadata_that_make_no_sense(tmp_path: Path, capsys) -> None:
         change(path / "0/zarr.json", alter)
         assert main(["convert", str(path), str(tmp_path / "o.ome.zarr")]) != 0
         assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [65_536, 65_537, 10**8])
+def test_f4_a_channel_count_without_end_is_refused(tmp_path, count):
+    """A few bytes of metadata name a hundred million channels."""
+    store = tmp_path / "a.ome.zarr"
+    store.mkdir()
+    axes = [{"name": each} for each in "czyx"]
+    datasets = [{"path": "0"}]
+    told = {"multiscales": [{"axes": axes, "datasets": datasets, "version": "0.4"}]}
+    (store / ".zattrs").write_text(json.dumps(told))
+    (store / ".zgroup").write_text('{"zarr_format": 2}')
+    zarr.create_array(
+        store / "0", shape=(count, 1, 2, 2), chunks=(1, 1, 2, 2), dtype="u1", zarr_format=2
+    )
+    if count == 65_536:
+        assert read_header(str(store), "OME-Zarr").channel_count == count
+    else:
+        with pytest.raises(HeaderError, match=f"has {count:,} channels"):
+            read_header(str(store), "OME-Zarr")

@@ -22,6 +22,8 @@ LARGEST_BLOCK = 2**30
 """Bytes of voxels that are stored together: a chunk, tile, strip or plane."""
 LARGEST_IMAGE = 2**46
 """Bytes of all voxels of a level: 64 TiB."""
+MOST_CHANNELS = 65_536
+"""Each has a name, a colour and a window, which are held in memory."""
 LARGEST_METADATA = 16 * 2**20
 """Bytes of a metadata file of Zarr; consolidated ones of a plate reach some MiB."""
 LARGEST_XML = 64 * 2**20

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from spimpack_tasks.errors import MissingExtraError, SpimpackError
-from spimpack_tasks.files.limits import LARGEST_IMAGE, REMEDY, allowed, as_size
+from spimpack_tasks.files.limits import LARGEST_IMAGE, MOST_CHANNELS, REMEDY, allowed, as_size
 from spimpack_tasks.files.regular import open_descriptor
 from spimpack_tasks.readers.formats import FORMATS, SourceRefusedError, format_of
 
@@ -179,6 +179,10 @@ def read_header(path: str, form: SourceFormat | str) -> Header:
 
 def _check_sizes(path: str, header: Header) -> None:
     """Refuse an image that is larger than any is."""
+    channels = dict(zip(header.axes, header.shapes[0], strict=True)).get("c", 1)
+    if channels > allowed(MOST_CHANNELS):
+        what = f"has {channels:,} channels; at the most {allowed(MOST_CHANNELS):,} are read"
+        raise HeaderError(path, what, REMEDY)
     most = allowed(LARGEST_IMAGE)
     for shape in header.shapes:
         size = math.prod(shape) * header.itemsize
