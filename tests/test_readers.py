@@ -384,7 +384,11 @@ def test_ome_zarr_scale_of_all_levels_multiplies(copy):
 def test_ome_zarr_without_unit_has_no_spacing(copy):
     path = copy("v05.ome.zarr")
     set_multiscale(path, axes=[{"name": axis} for axis in "czyx"])
-    assert header_of(path).spacing_um_xyz == (None, None, None)
+    header = header_of(path)
+    assert header.spacing_um_xyz == (None, None, None)
+    # A scale that cannot be used is told; one of 1 says nothing.
+    assert len(header.doubts) == 3
+    assert all(doubt.endswith("has no unit") for doubt in header.doubts)
     set_multiscale(path, axes=list("czyx"))
     assert header_of(path).spacing_um_xyz == (None, None, None)
 

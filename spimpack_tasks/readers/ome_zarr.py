@@ -33,6 +33,7 @@ from spimpack_tasks.readers.ome_zarr_rest import (
 from spimpack_tasks.readers.quantities import (
     EXACT,
     Doubts,
+    QuantityError,
     length_in_um,
     parse_length,
 )
@@ -304,19 +305,23 @@ def _find_spacing(
         return UNKNOWN_SPACING
     found: dict[str, float | None] = {}
     for index, axis in enumerate(axes):
-        if axis["name"] in {"x", "y", "z"} and isinstance(axis.get("unit"), str):
+        if axis["name"] in {"x", "y", "z"}:
             name = str(axis["name"])
             factors = [scale[index] for scale in scales]
             told = f"the scale along {name}"
-            found[name] = doubts.ask(told, _spacing_along, factors, axis["unit"])
+            found[name] = doubts.ask(told, _spacing_along, factors, axis.get("unit"))
     return found.get("x"), found.get("y"), found.get("z")
 
 
-def _spacing_along(factors: list[object], unit: str) -> float | None:
+def _spacing_along(factors: list[object], unit: object) -> float | None:
     product = _ONE
     for factor in factors:
         product = EXACT.multiply(product, parse_length(factor))
-    return length_in_um(product, unit)
+    if isinstance(unit, str):
+        return length_in_um(product, unit)
+    if product != _ONE:  # which is what writers put where they know nothing
+        raise QuantityError(f"{product:.6g} has no unit")
+    return None
 
 
 def _scale_of(store: Store, owner: dict[str, Any], length: int) -> list[object] | None:
