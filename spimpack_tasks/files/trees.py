@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def files_below(root: str) -> Iterator[str]:
+def files_below(root: str, *, follow_links: bool = True) -> Iterator[str]:
     """Yield the relative path of each file below `root`, in the order of the paths' bytes.
 
     The order is that of `LC_ALL=C sort`, and no more than the names along one path are kept in
     memory. A link to a file counts as a file. A link to a directory is followed, so that a store
-    which is put together from links comes out whole.
+    which is put together from links comes out whole, unless `follow_links` is false: then it counts
+    as a file.
 
     Raises
     ------
@@ -29,7 +30,10 @@ def files_below(root: str) -> Iterator[str]:
             yield path
             continue
         with os.scandir(os.path.join(root, path)) as entries:
-            found = [path + entry.name + ("/" if entry.is_dir() else "") for entry in entries]
+            found = [
+                path + entry.name + ("/" if entry.is_dir(follow_symlinks=follow_links) else "")
+                for entry in entries
+            ]
         pending += sorted(found, key=os.fsencode, reverse=True)
 
 

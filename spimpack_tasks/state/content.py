@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.annex import annexed_size, is_annexed
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.readers.formats import stamp_text
 
@@ -67,7 +68,7 @@ def times_of(path: str) -> str:
     if os.path.islink(path) or not os.path.isdir(path):
         return ""
     digest = blake2b(digest_size=16)
-    for name in _names(path):
+    for name in files_below(path, follow_links=False):
         digest.update(os.fsencode(f"{name}\0{_time_of(f'{path}/{name}')}\0"))
     return digest.hexdigest()
 
@@ -91,7 +92,7 @@ def is_edited_in_place(path: str, receipt: Receipt) -> bool:
 
 def _shares_files(path: str, source: str) -> bool:
     """Tell whether a directory is made of hard links to its source: whose edit it is then."""
-    name = next(_names(path), "")
+    name = next(files_below(path, follow_links=False), "")
     try:
         return bool(name) and os.path.samefile(f"{path}/{name}", f"{source}/{name}")
     except OSError:
@@ -100,24 +101,8 @@ def _shares_files(path: str, source: str) -> bool:
 
 def _lines(root: str) -> Iterator[bytes]:
     """Yield what is said of each file, in the order of their paths."""
-    for name in _names(root):
+    for name in files_below(root, follow_links=False):
         yield _line(f"{root}/{name}", name)
-
-
-def _names(root: str) -> Iterator[str]:
-    """Yield the path of each file below a folder, in the order of their bytes."""
-    pending = [""]
-    while pending:
-        path = pending.pop()
-        if path and not path.endswith("/"):
-            yield path
-            continue
-        with os.scandir(os.path.join(root, path)) as entries:
-            found = [
-                path + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
-                for entry in entries
-            ]
-        pending += sorted(found, key=os.fsencode, reverse=True)
 
 
 def _line(path: str, name: str) -> bytes:
