@@ -81,7 +81,7 @@ def measure_index(folder: Path, chunks: int, rounds: int) -> str:
         pool.submit(write_many_chunks, path, grid).result()
     code = (
         "import sys\n"
-        "from spimpack_tasks.transcoding.imaris import ImarisChunks\n"
+        "from spimpack_tasks.volumes.imaris.chunks import ImarisChunks\n"
         "with ImarisChunks(sys.argv[1]): pass\n"
     )
     found = [measure([sys.executable, "-c", code, path]) for _ in range(rounds)]

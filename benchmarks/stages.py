@@ -31,7 +31,7 @@ STAGES = {
     "comparing with the seal": ["spimpack_tasks.pipelines:find_seal"],
     "reading manifest and tables": ["spimpack_tasks.packaging.draft:load_inputs"],
     "understanding rows": ["spimpack_tasks.packaging.draft:_read_assets"],
-    "reading headers": ["spimpack_tasks.packaging.headers:read_header"],
+    "reading headers": ["spimpack_tasks.manifest.headers:read_header"],
     "asking pybids for paths": ["spimpack_tasks.packaging.paths:_ask_pybids"],
     "making the plan": [
         "spimpack_tasks.packaging.draft:make_plan",
@@ -39,7 +39,7 @@ STAGES = {
     ],
     "saving plan and headers": [
         "spimpack_tasks.state.store:Store.make_current",
-        "spimpack_tasks.packaging.headers:Headers.text",
+        "spimpack_tasks.manifest.headers:Headers.text",
     ],
     "comparing the disk with the plan": [
         "spimpack_tasks.packaging.draft:sweep",

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks import errors
 from spimpack_tasks.cli.main import build_parser
+from spimpack_tasks.files.plane_names import ENDINGS as PLANE_ENDINGS
 from spimpack_tasks.model.entities import ENTITIES
-from spimpack_tasks.readers.formats import FORMATS
-from spimpack_tasks.readers.plane_names import ENDINGS as PLANE_ENDINGS
 from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

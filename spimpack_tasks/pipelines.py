@@ -23,6 +23,7 @@ from spimpack_tasks.errors import (
 )
 from spimpack_tasks.files.atomic import write_together
 from spimpack_tasks.luigi_run import build_alone
+from spimpack_tasks.manifest.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import (
     SETTLED,
@@ -33,14 +34,13 @@ from spimpack_tasks.packaging.changes import (
 )
 from spimpack_tasks.packaging.draft import collecting_rarely, make_draft
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.settled import find_seal
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.recording import record_run
-from spimpack_tasks.packaging.template import SCHEMA_FILE, compose_manifest, compose_schema
+from spimpack_tasks.packaging.up_to_date import find_seal
+from spimpack_tasks.scanning.folder_scan import Surveyor
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.options import understand
-from spimpack_tasks.scanning.survey import Surveyor
 from spimpack_tasks.scanning.tables import (
     PARTICIPANTS,
     PHOTOS,

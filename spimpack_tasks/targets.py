@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
-from spimpack_tasks.state.seal import read_seal, sealed_outputs, trace_outputs
+from spimpack_tasks.state.snapshot import read_seal, sealed_outputs, trace_outputs
+from spimpack_tasks.state.staging import idle_places
 from spimpack_tasks.state.sweep import are_right, is_whole
-from spimpack_tasks.state.unfinished import idle_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -25,9 +25,12 @@ from zarr_readers import READERS, axes_of, five, read_with_zarr
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.draft import _drafts
-from spimpack_tasks.transcoding import imaris, planes, stores, taking_over
-from spimpack_tasks.transcoding.request import NGFF, Request
 from spimpack_tasks.validation.validate import validate
+from spimpack_tasks.volumes import planes
+from spimpack_tasks.volumes import reuse as taking_over
+from spimpack_tasks.volumes.imaris import chunks as imaris
+from spimpack_tasks.volumes.ome_zarr import stores
+from spimpack_tasks.volumes.request import NGFF, Request
 
 ONE, CHANNELS, TIMES = (1, 1, 9, 20, 17), (1, 2, 9, 20, 17), (2, 1, 9, 20, 17)
 

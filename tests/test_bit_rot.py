@@ -14,13 +14,13 @@ import zarr
 from plane_sources import write_tif
 from zarr_readers import READERS
 
+from spimpack_tasks.arrays import codecs
+from spimpack_tasks.arrays.codecs import Blosc, DamagedChunkError, choose_codec
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.transcoding import codecs
-from spimpack_tasks.transcoding.codecs import Blosc, DamagedChunkError, choose_codec
-from spimpack_tasks.transcoding.compare import compare_with_source
-from spimpack_tasks.transcoding.convert import load_converter
-from spimpack_tasks.transcoding.request import Job, Request
-from spimpack_tasks.transcoding.taking_over import take_over
+from spimpack_tasks.volumes.compare import compare_with_source
+from spimpack_tasks.volumes.convert import load_converter
+from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.reuse import take_over
 
 FLIPS = 25
 NOISE = np.random.default_rng(10).integers(0, 2**16, (6, 40, 40), "uint16")

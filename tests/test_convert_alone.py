@@ -17,10 +17,10 @@ from test_convert_imaris import assert_same_voxels, digests, ignore, spoil_chunk
 from tiny_images import write_tiny_image
 
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.conversion.convert_file import convert_alone
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.transcoding.alone import convert_alone
-from spimpack_tasks.transcoding.planes import open_planes
-from spimpack_tasks.transcoding.request import Request
+from spimpack_tasks.volumes.planes import open_planes
+from spimpack_tasks.volumes.request import Request
 
 MANY = Variant(shape=(8, 300, 300), chunks=((4, 16, 16), (4, 16, 16)), times=40)
 FILES = Variant(shape=(8, 150, 150), chunks=((4, 16, 16), (4, 16, 16)), times=40)

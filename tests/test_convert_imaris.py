@@ -18,12 +18,12 @@ from markdown_blocks import ROOT
 from plane_sources import read_metadata
 from zarr_readers import read_with_zarr
 
-from spimpack_tasks.transcoding import stores
-from spimpack_tasks.transcoding.codecs import Gzip
-from spimpack_tasks.transcoding.convert import count_bytes, load_converter, read_provenance
-from spimpack_tasks.transcoding.imaris import ImarisChunks
-from spimpack_tasks.transcoding.request import NGFF, Job, Request
-from spimpack_tasks.transcoding.shards import read_shard, write_shard
+from spimpack_tasks.arrays.codecs import Gzip
+from spimpack_tasks.volumes.convert import count_bytes, load_converter, read_provenance
+from spimpack_tasks.volumes.imaris.chunks import ImarisChunks
+from spimpack_tasks.volumes.ome_zarr import stores
+from spimpack_tasks.volumes.ome_zarr.shards import read_shard, write_shard
+from spimpack_tasks.volumes.request import NGFF, Job, Request
 
 CODECS = ("gzip", "blosc")
 

@@ -23,11 +23,13 @@ from test_convert_imaris import spoil_chunk
 from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.conversion import convert_file as alone
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.pipelines import package
-from spimpack_tasks.sources import base
-from spimpack_tasks.transcoding import alone, room, trouble
-from spimpack_tasks.transcoding.request import Request
+from spimpack_tasks.volumes import disk_space as room
+from spimpack_tasks.volumes import levels as base
+from spimpack_tasks.volumes import source_errors as trouble
+from spimpack_tasks.volumes.request import Request
 
 TARGETS = ["t.ome.zarr", "t.ome.tif"]
 

@@ -24,8 +24,8 @@ from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind, Output, Plan, Step
 from spimpack_tasks.packaging.backends.copy import CopyAssets
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
+from spimpack_tasks.state.staging import forget_unfinished, hold_place, idle_places
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.unfinished import forget_unfinished, hold_place, idle_places
 
 STEP = 2**20
 NAME = "sub-{}/micr/sub-{}_sample-brain_acq-4x_SPIM"

@@ -26,15 +26,15 @@ from plane_sources import (
 from workspace import Workspace
 
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.conversion.convert_file import convert_alone
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.readers import base as readers
-from spimpack_tasks.readers.base import READERS, HeaderError, read_header
-from spimpack_tasks.readers.formats import examine_source
-from spimpack_tasks.sources import base as sources
-from spimpack_tasks.sources.base import LEVELS, Level, UnreadableVoxelsError, open_levels
-from spimpack_tasks.transcoding.alone import convert_alone
-from spimpack_tasks.transcoding.compare import compare_with_source
-from spimpack_tasks.transcoding.request import Request
+from spimpack_tasks.volumes import header as readers
+from spimpack_tasks.volumes import levels as sources
+from spimpack_tasks.volumes.compare import compare_with_source
+from spimpack_tasks.volumes.formats import examine_source
+from spimpack_tasks.volumes.header import READERS, HeaderError, read_header
+from spimpack_tasks.volumes.levels import LEVELS, Level, UnreadableVoxelsError, open_levels
+from spimpack_tasks.volumes.request import Request
 
 VOXELS = compose_voxels((1, 2, 4, 20, 21))
 WRITERS = {

@@ -12,9 +12,14 @@ import pytest
 from cases.bad_inputs import CASES
 from workspace import small_workspace
 
-from spimpack_tasks.editing import drafts
-from spimpack_tasks.editing.described import columns_of, value_as_text, value_from_text, with_item
-from spimpack_tasks.editing.desk import open_desk, start_desk
+from spimpack_tasks.editing import unsaved as drafts
+from spimpack_tasks.editing.editor import open_desk, start_desk
+from spimpack_tasks.editing.field_values import (
+    columns_of,
+    value_as_text,
+    value_from_text,
+    with_item,
+)
 from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.editing.images import (
     cells_to_fill,
@@ -23,7 +28,7 @@ from spimpack_tasks.editing.images import (
     look_at,
     row_for,
 )
-from spimpack_tasks.editing.inline import move_inline_rows
+from spimpack_tasks.editing.inline_rows import move_inline_rows
 from spimpack_tasks.editing.participants import (
     add_participants,
     missing_subjects,

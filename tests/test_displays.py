@@ -19,9 +19,9 @@ from test_image_rules import problems, workspace_of
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.readers.base import read_header
-from spimpack_tasks.readers.displays import Display, read_ome_colours, read_omero
-from spimpack_tasks.transcoding.request import NGFF
+from spimpack_tasks.model.displays import Display, read_ome_colours, read_omero
+from spimpack_tasks.volumes.header import read_header
+from spimpack_tasks.volumes.request import NGFF
 
 VOXELS = sources.compose_voxels((1, 2, 5, 20, 17))
 

@@ -17,8 +17,8 @@ from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
 from workspace import Workspace
 
 from spimpack_tasks.registry import BACKENDS
-from spimpack_tasks.state.verify import LOG, Fault
 from spimpack_tasks.validation.bids_validator import run_bids_validator
+from spimpack_tasks.verification.verify import LOG, Fault
 
 DOCS = ROOT / "docs"
 GENERATED = runpy.run_path(str(DOCS / "generate.py"))["pages"]()

@@ -16,7 +16,7 @@ from spimpack_tasks.demo.images import (
     write_ozx,
 )
 from spimpack_tasks.errors import ExitCode, Severity
-from spimpack_tasks.packaging import headers
+from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging.draft import _drafts, make_draft
 
 IMAGE = DemoImage(("YoPro", "Abeta"), (4, 16, 16), (4.0, 0.3467, 1.8), levels=1)

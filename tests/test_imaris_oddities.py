@@ -17,11 +17,11 @@ import zarr
 from imaris_variants import Variant, voxels, write_variant
 from zarr_readers import read_with_zarr
 
+from spimpack_tasks.arrays.codecs import Gzip
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.files.outside import VARIABLE
-from spimpack_tasks.readers.base import HeaderError, read_header
-from spimpack_tasks.sources.base import UnreadableVoxelsError, open_levels
-from spimpack_tasks.transcoding.codecs import Gzip
+from spimpack_tasks.volumes.header import HeaderError, read_header
+from spimpack_tasks.volumes.levels import UnreadableVoxelsError, open_levels
 
 FIRST = "DataSet/ResolutionLevel 0"
 TWO_BY_TWO = Variant(times=2, channels=2)

@@ -15,8 +15,8 @@ from tiny_images import write_silent_image
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import Severity
+from spimpack_tasks.manifest.absent_values import ABSENT as ABSENT_WORDS
 from spimpack_tasks.model.labels import probable_label
-from spimpack_tasks.packaging.absent import ABSENT as ABSENT_WORDS
 from spimpack_tasks.packaging.description import compose_description
 from spimpack_tasks.packaging.draft import make_draft
 

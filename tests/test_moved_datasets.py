@@ -17,7 +17,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.files.annex import annexed_size, content_command, is_annexed
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.verify import verify_fast
+from spimpack_tasks.verification.verify import verify_fast
 
 KEY = "micr/sub-{0}_sample-brain_acq-4x_SPIM"
 IMS = f"sub-01/{KEY.format('01')}.ims"

@@ -24,15 +24,15 @@ from ome_sets import (
 )
 from ome_types import from_xml
 
-from spimpack_tasks.readers.base import HeaderError, read_header
-from spimpack_tasks.sources import tiff as tiff_source
-from spimpack_tasks.sources.base import open_levels
-from spimpack_tasks.sources.ome_tiff import find_ome_planes
-from spimpack_tasks.transcoding.alone import ConversionRefusedError, convert_alone
-from spimpack_tasks.transcoding.compare import compare_with_source
-from spimpack_tasks.transcoding.planes import open_planes
-from spimpack_tasks.transcoding.request import Request
-from spimpack_tasks.transcoding.trouble import UNCONVERTIBLE
+from spimpack_tasks.conversion.convert_file import ConversionRefusedError, convert_alone
+from spimpack_tasks.volumes.compare import compare_with_source
+from spimpack_tasks.volumes.header import HeaderError, read_header
+from spimpack_tasks.volumes.levels import open_levels
+from spimpack_tasks.volumes.planes import open_planes
+from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.source_errors import UNCONVERTIBLE
+from spimpack_tasks.volumes.tiff import levels as tiff_source
+from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes
 
 VOXELS = stack(2, 2, 3)
 ONE = VOXELS[:1]

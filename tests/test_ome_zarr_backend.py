@@ -21,12 +21,12 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
 from spimpack_tasks.packaging import draft
 from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
-from spimpack_tasks.readers.base import read_header
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.verify import verify_fast
-from spimpack_tasks.transcoding.multiscale import METADATA
-from spimpack_tasks.transcoding.request import NGFF
 from spimpack_tasks.validation.validate import validate
+from spimpack_tasks.verification.verify import verify_fast
+from spimpack_tasks.volumes.header import read_header
+from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
+from spimpack_tasks.volumes.request import NGFF
 
 KEY = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
 IMAGE = f"{KEY}.ome.zarr"

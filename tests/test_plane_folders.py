@@ -16,11 +16,11 @@ from zarr_readers import read_with_zarr
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError, Report
 from spimpack_tasks.files.tsv import parse_tsv
-from spimpack_tasks.readers import formats
-from spimpack_tasks.readers.base import read_header
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.verify import verify_fast
 from spimpack_tasks.validation.validate import validate
+from spimpack_tasks.verification.verify import verify_fast
+from spimpack_tasks.volumes import formats
+from spimpack_tasks.volumes.header import read_header
 
 SHAPE = (1, 2, 6, 9, 8)
 VOXELS = sources.compose_voxels(SHAPE)

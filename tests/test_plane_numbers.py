@@ -7,7 +7,7 @@ from plane_sources import compose_voxels, write_tif
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.readers.plane_names import UnclearPlanesError, sort_planes
+from spimpack_tasks.files.plane_names import UnclearPlanesError, sort_planes
 
 ORDERS = {
     "f2-seconds": (["s_20240101120500.tif", "s_20240101120000.tif"], (1, 1, 2)),

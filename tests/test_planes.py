@@ -24,18 +24,21 @@ from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import SPACING_UM, compose_voxels
 from zarr_readers import READERS, read_with_zarr
 
-from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.readers.formats import SourceRefusedError
-from spimpack_tasks.readers.plane_names import UnclearPlanesError, sort_planes
-from spimpack_tasks.sources import plane_folder
-from spimpack_tasks.sources.plane_folder import read_plane
-from spimpack_tasks.transcoding import layout, ome_tiff, plane_levels, planes, pyramid
-from spimpack_tasks.transcoding.codecs import DamagedChunkError, choose_codec
-from spimpack_tasks.transcoding.plane_levels import describe, plan_levels
-from spimpack_tasks.transcoding.planes import open_planes
-from spimpack_tasks.transcoding.pyramid import level_sizes
-from spimpack_tasks.transcoding.request import NGFF, Job, Request
-from spimpack_tasks.transcoding.slabs import convert, write_planes
+from spimpack_tasks.arrays import grid as layout
+from spimpack_tasks.arrays import pyramid
+from spimpack_tasks.arrays.codecs import DamagedChunkError, choose_codec
+from spimpack_tasks.arrays.pyramid import level_sizes
+from spimpack_tasks.files.plane_names import UnclearPlanesError, sort_planes
+from spimpack_tasks.volumes import plane_levels, planes
+from spimpack_tasks.volumes.formats import SourceRefusedError
+from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.ome_zarr.slabs import convert, write_planes
+from spimpack_tasks.volumes.plane_folder import levels as plane_folder
+from spimpack_tasks.volumes.plane_folder.levels import read_plane
+from spimpack_tasks.volumes.plane_levels import describe, plan_levels
+from spimpack_tasks.volumes.planes import open_planes
+from spimpack_tasks.volumes.request import NGFF, Job, Request
+from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 
 FIVE = (2, 3, 13, 50, 37)
 STACK = (1, 1, 13, 50, 37)
@@ -554,8 +557,8 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
             os.link(tmp_path / "Z0.tif", tmp_path / str(count) / f"Z{z}.tif")
         code = (
             "import sys\n"
-            "from spimpack_tasks.transcoding.request import Job, Request\n"
-            "from spimpack_tasks.transcoding.slabs import convert\n"
+            "from spimpack_tasks.volumes.request import Job, Request\n"
+            "from spimpack_tasks.volumes.ome_zarr.slabs import convert\n"
             "convert(Job(*sys.argv[1:], Request('blosc')), lambda _: None)\n"
         )
         arguments = [str(tmp_path / str(count)), str(tmp_path / f"{count}.ome.zarr")]

@@ -17,8 +17,8 @@ from workspace import Workspace, small_workspace
 from spimpack_tasks.cli.progress import shows_lines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import bucket_of
+from spimpack_tasks.state.run_progress import Tally
 from spimpack_tasks.state.runs import TaskRun
-from spimpack_tasks.state.tally import Tally
 
 SPIMPACK = Path(sys.executable).with_name("spimpack")
 HIDDEN = {"NO_COLOR", "TERM", "COLUMNS"}

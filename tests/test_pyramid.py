@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from plain_pyramid import halve_plainly
 
-from spimpack_tasks.transcoding import pyramid
-from spimpack_tasks.transcoding.layout import Level
-from spimpack_tasks.transcoding.multiscale import Image
-from spimpack_tasks.transcoding.pyramid import halve, level_sizes
+from spimpack_tasks.arrays import pyramid
+from spimpack_tasks.arrays.grid import Level
+from spimpack_tasks.arrays.pyramid import halve, level_sizes
+from spimpack_tasks.volumes.ome_zarr.metadata import Image
 
 SIZES = {
     # A file that Imaris 9.8 wrote.

@@ -10,7 +10,7 @@ from spimpack_tasks.qc.page import QcPage, compose_page
 from spimpack_tasks.qc.preview import COLOURS, Channel, Preview
 from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, to_canonical
 from spimpack_tasks.qc.volume import Volume
-from spimpack_tasks.readers.base import Header
+from spimpack_tasks.volumes.header import Header
 
 READ_PIXELS = """
 ([code, position]) => {

@@ -8,7 +8,7 @@ import pytest
 from spimpack_tasks.qc.preview import COLOURS, GREY, Preview, compose_preview, find_contrast
 from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, to_canonical
 from spimpack_tasks.qc.volume import Volume
-from spimpack_tasks.readers.base import Header
+from spimpack_tasks.volumes.header import Header
 
 RAMP = np.linspace(0, 1, 1000).reshape(1, 10, 10, 10)
 

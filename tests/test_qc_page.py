@@ -23,7 +23,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.demo.images import DemoImage, write_imaris, write_ome_zarr
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
-from spimpack_tasks.qc import making
+from spimpack_tasks.qc import page_file as making
 from spimpack_tasks.qc.page import SOME_CODES
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume

@@ -26,10 +26,10 @@ from spimpack_tasks.demo.images import (
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.qc import volume as volumes
 from spimpack_tasks.qc.volume import choose_level, choose_steps, read_volume
-from spimpack_tasks.readers.base import READERS
-from spimpack_tasks.readers.formats import format_of, format_of_source
-from spimpack_tasks.sources import rows
-from spimpack_tasks.sources.base import LEVELS, Level, open_levels
+from spimpack_tasks.volumes import rows
+from spimpack_tasks.volumes.formats import format_of, format_of_source
+from spimpack_tasks.volumes.header import READERS
+from spimpack_tasks.volumes.levels import LEVELS, Level, open_levels
 
 IMAGE = DemoImage(("autof", "Abeta"), (13, 50, 70), (4.0, 2.6, 0.5), levels=3)
 PYRAMID = [level.voxels for level in compose_pyramid(IMAGE)]

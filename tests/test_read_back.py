@@ -13,8 +13,8 @@ from imaris_variants import VARIANTS, Variant, voxels, with_lz4, write_variant
 from ome_zarr_models import open_ome_zarr
 from zarr_readers import READERS
 
-from spimpack_tasks.transcoding.convert import load_converter
-from spimpack_tasks.transcoding.request import NGFF, Job, Request
+from spimpack_tasks.volumes.convert import load_converter
+from spimpack_tasks.volumes.request import NGFF, Job, Request
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ import subprocess
 import pytest
 from markdown_blocks import ROOT, read_blocks
 
-from spimpack_tasks.readers.formats import FORMATS
 from spimpack_tasks.registry import BACKENDS
 from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.volumes.formats import FORMATS
 
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")

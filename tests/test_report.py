@@ -17,9 +17,9 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, size_in_words
 from spimpack_tasks.files.pages import safe
 from spimpack_tasks.report.facts import Facts, gather_facts
+from spimpack_tasks.report.formatting import duration_in_words
 from spimpack_tasks.report.page import compose_page
 from spimpack_tasks.report.summary import summarise
-from spimpack_tasks.report.words import duration_in_words
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.state.store import Store
 

@@ -23,7 +23,7 @@ PATIENCE_S = 120
 def show(manifest: str, root: str) -> None:
     import streamlit as st
 
-    from spimpack_tasks.editing.desk import open_desk
+    from spimpack_tasks.editing.editor import open_desk
     from spimpack_tasks.ui.views import run
 
     names = ("run", "save", "description", "participants", "scans")

@@ -17,11 +17,11 @@ from workspace import Workspace, leftovers, small_workspace, tree_of
 from spimpack_tasks.cli.main import build_parser
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.running import leash, process
+from spimpack_tasks.running import process, supervisor
+from spimpack_tasks.running.exit_messages import ending_of
 from spimpack_tasks.running.preview import preview, why_no_validator
 from spimpack_tasks.running.process import PackagingRun, RunningError, Runs
 from spimpack_tasks.running.request import RunRequest
-from spimpack_tasks.running.words import ending_of
 
 PATIENCE_S = 120
 
@@ -182,10 +182,10 @@ time.sleep(600)
 """
 SHORT = f"""\
 import sys
-sys.path.insert(0, {str(Path(leash.__file__).parent)!r})
-import leash
-leash.STEPS = tuple((what, seconds and 0.1) for what, seconds in leash.STEPS)
-sys.exit(leash.main(2, sys.argv[1:]))
+sys.path.insert(0, {str(Path(supervisor.__file__).parent)!r})
+import supervisor
+supervisor.STEPS = tuple((what, seconds and 0.1) for what, seconds in supervisor.STEPS)
+sys.exit(supervisor.main(2, sys.argv[1:]))
 """
 
 
@@ -206,7 +206,7 @@ from test_running import start_slowly, wait_until
 from pathlib import Path
 _, run = start_slowly(Path(sys.argv[2]))
 wait_until(lambda: run.standing().done > 0, run)
-print(run._process, run._leash.pid, flush=True)
+print(run._process, run._supervisor.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -248,7 +248,7 @@ def test_no_secret_and_no_file_is_left(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("SPIMPACK_UI_TOKEN", "canary-4711")
     workspace, run = start_slowly(tmp_path)
     wait_until(lambda: run.standing().done > 0, run)
-    for member in (run._leash.pid, *members(run._process)):
+    for member in (run._supervisor.pid, *members(run._process)):
         for name in ("environ", "cmdline"):
             assert b"canary-4711" not in Path(f"/proc/{member}/{name}").read_bytes()
     assert os.listdir(tmp_path / "tmp") == []

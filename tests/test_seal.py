@@ -13,11 +13,12 @@ from workspace import Workspace, small_workspace
 
 from spimpack_tasks import PackageDataset, pipelines
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.packaging import headers, settled
+from spimpack_tasks.manifest import headers
+from spimpack_tasks.packaging import up_to_date as settled
 from spimpack_tasks.packaging.draft import _drafts
-from spimpack_tasks.packaging.settled import find_seal
+from spimpack_tasks.packaging.up_to_date import find_seal
 from spimpack_tasks.state.checksums import FILE_LIST
-from spimpack_tasks.state.seal import Seal, read_seal, trace_sources, write_seal
+from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
 from spimpack_tasks.state.store import Store
 
 ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"

@@ -13,8 +13,8 @@ from zarr_layouts import VOXELS, write_store
 from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.readers.base import HeaderError, read_header
-from spimpack_tasks.readers.formats import examine_source, format_of_source
+from spimpack_tasks.volumes.formats import examine_source, format_of_source
+from spimpack_tasks.volumes.header import HeaderError, read_header
 
 BACKENDS = ["symlink", "symlink-tree", "hardlink", "copy", "ome-zarr", "ome-zarr:convert=all"]
 

@@ -17,10 +17,10 @@ from workspace import SHARED, Workspace
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, Severity
+from spimpack_tasks.manifest.headers import facts_of
 from spimpack_tasks.packaging.draft import _drafts, make_draft
-from spimpack_tasks.packaging.headers import facts_of
-from spimpack_tasks.readers.base import Header
 from spimpack_tasks.validation.bids_validator import run_bids_validator
+from spimpack_tasks.volumes.header import Header
 
 WITHOUT_SIZE = {"PixelSize": "", "PixelSizeUnits": ""}
 LENS = {"LensPower": "4x", "NumericalAperture": "0.28"}

@@ -17,8 +17,8 @@ from spimpack_tasks.errors import ConflictError, ExitCode
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.verify import verify_fast, verify_full
 from spimpack_tasks.validation.bids_validator import run_bids_validator
+from spimpack_tasks.verification.verify import verify_fast, verify_full
 from spimpack_tasks.version import __version__
 
 STEMS = {

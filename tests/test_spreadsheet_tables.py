@@ -7,7 +7,7 @@ from unicodedata import normalize
 import pytest
 from spreadsheets import workbook
 
-from spimpack_tasks.editing.desk import Desk
+from spimpack_tasks.editing.editor import Desk
 from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files import spreadsheets

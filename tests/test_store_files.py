@@ -19,7 +19,7 @@ from spimpack_tasks.files.outside import VARIABLE
 from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.state.publish import reason_of
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.verify import verify_full
+from spimpack_tasks.verification.verify import verify_full
 
 
 def run(*arguments: object) -> int:

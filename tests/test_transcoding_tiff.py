@@ -15,14 +15,14 @@ from plain_pyramid import halve_plainly
 from plane_harm import Killer, fill_disk, kill
 from plane_sources import SPACING_UM, compose_voxels
 
-from spimpack_tasks.readers.base import read_header
-from spimpack_tasks.transcoding import ome_tiff
-from spimpack_tasks.transcoding.ome_tiff import (
+from spimpack_tasks.volumes.header import read_header
+from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
+from spimpack_tasks.volumes.tiff.ome_writer import (
     convert,
     extension_of,
     plane_sizes,
 )
-from spimpack_tasks.transcoding.request import Job, Request
 
 SHAPE = (2, 3, 4, 530, 277)
 
@@ -205,8 +205,8 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     )
     code = (
         "import resource, signal, sys\n"
-        "from spimpack_tasks.transcoding.request import Job, Request\n"
-        "from spimpack_tasks.transcoding.ome_tiff import convert\n"
+        "from spimpack_tasks.volumes.request import Job, Request\n"
+        "from spimpack_tasks.volumes.tiff.ome_writer import convert\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
         "try: convert(Job(*sys.argv[1:], Request('zlib')), lambda _: None)\n"
         "except OSError as error: sys.exit(error.errno)\n"

@@ -6,15 +6,15 @@ import sys
 import pytest
 
 from spimpack_tasks.demo.images import DemoImage, write_imaris, write_ome_zarr
-from spimpack_tasks.editing.desk import open_desk
-from spimpack_tasks.editing.orienting import (
+from spimpack_tasks.editing.editor import open_desk
+from spimpack_tasks.editing.orientation_edit import (
     StainRefusedError,
     cells_for,
     first_code,
     first_stains,
 )
 from spimpack_tasks.qc import volume as volumes
-from spimpack_tasks.readers.base import Header
+from spimpack_tasks.volumes.header import Header
 
 testing = pytest.importorskip("streamlit.testing.v1", reason="the extra ui is not installed")
 

@@ -25,7 +25,7 @@ def show(manifest: str, root: str, name: str) -> None:
 
     import streamlit as st
 
-    from spimpack_tasks.editing.desk import open_desk
+    from spimpack_tasks.editing.editor import open_desk
     from spimpack_tasks.ui import session
     from spimpack_tasks.ui.shell import show_page
 

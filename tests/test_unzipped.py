@@ -15,11 +15,11 @@ from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import compose_voxels, write_zarr
 from zarr_layouts import write_store
 
+from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.transcoding.codecs import DamagedChunkError
-from spimpack_tasks.transcoding.request import Job, Request
-from spimpack_tasks.transcoding.unzipped import convert, is_unpacked, open_zip, unpack
+from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.ome_zarr.unzip import convert, is_unpacked, open_zip, unpack
+from spimpack_tasks.volumes.request import Job, Request
 
 VOXELS = compose_voxels((2, 2, 13, 40, 37))
 

@@ -31,9 +31,9 @@ from spimpack_tasks.validation.bids_validator import PROGRAM
 from spimpack_tasks.validation.facts import Facts
 from spimpack_tasks.validation.inventory import EntryKind, take_inventory
 from spimpack_tasks.validation.own_checks import CHECKS
-from spimpack_tasks.validation.passes import check_officially, may_inherit
-from spimpack_tasks.validation.skeleton import find_hidden, shadow
 from spimpack_tasks.validation.validate import validate
+from spimpack_tasks.validation.validator_mirror import find_hidden, shadow
+from spimpack_tasks.validation.validator_runs import check_officially, may_inherit
 
 ROOT = Path(__file__).parent.parent
 IMAGE = DemoImage(("YoPro", "Abeta"), (4, 16, 16), (4.0, 1.8, 1.8), levels=1)

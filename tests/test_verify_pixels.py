@@ -20,13 +20,16 @@ from imaris_variants import VARIANTS, Variant, write_variant
 from plane_sources import compose_voxels
 from workspace import SHARED, Workspace, small_workspace
 
+from spimpack_tasks.arrays import grid as layout
+from spimpack_tasks.arrays import pyramid
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.conversion.convert_file import convert_alone
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.state import verify_pixels as verification
-from spimpack_tasks.transcoding import layout, ome_tiff, plane_levels, pyramid
-from spimpack_tasks.transcoding.alone import convert_alone
-from spimpack_tasks.transcoding.compare import compare_with_source
-from spimpack_tasks.transcoding.request import Request
+from spimpack_tasks.verification import pixels as verification
+from spimpack_tasks.volumes import plane_levels
+from spimpack_tasks.volumes.compare import compare_with_source
+from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 
 ANY = Request(codec="", ngff="")
 SHAPE = (2, 2, 9, 34, 20)
@@ -280,7 +283,7 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
     monkeypatch.undo()
     code = (
         "import sys\n"
-        "from spimpack_tasks.transcoding.compare import compare_with_source\n"
+        "from spimpack_tasks.volumes.compare import compare_with_source\n"
         "assert list(compare_with_source(*sys.argv[1:], lambda _: None)) == []\n"
     )
     peaks = []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.yaml_edit import EditRefusedError, set_value
-from spimpack_tasks.packaging.template import compose_manifest
+from spimpack_tasks.manifest.template import compose_manifest
 
 MANIFEST = """\
 # first

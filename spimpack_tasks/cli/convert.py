@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.progress import ByteLine
 from spimpack_tasks.cli.verify import ProgressLine
-from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
-from spimpack_tasks.model.orientation import normalise_orientation
-from spimpack_tasks.transcoding.alone import (
+from spimpack_tasks.conversion.convert_file import (
     CODECS,
     ConversionRefusedError,
     convert_alone,
     measure_alone,
     read_remarks,
 )
-from spimpack_tasks.transcoding.axes import CHOICES
-from spimpack_tasks.transcoding.compare import compare_with_source
-from spimpack_tasks.transcoding.request import NGFF, Request, count_threads
+from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.model.axes import CHOICES
+from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.volumes.compare import compare_with_source
+from spimpack_tasks.volumes.request import NGFF, Request, count_threads
 
 if TYPE_CHECKING:
     import argparse

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from spimpack_tasks.manifest.further_columns import ColumnUse
     from spimpack_tasks.packaging.changes import Change
-    from spimpack_tasks.packaging.further import ColumnUse
 
 HELP = "show what a run would do, and why, without writing anything"
 

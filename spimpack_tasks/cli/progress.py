@@ -15,8 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.state.run_progress import Tally
 from spimpack_tasks.state.runs import read_new_tasks
-from spimpack_tasks.state.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

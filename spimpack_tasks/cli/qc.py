@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.qc.making import check_default_place, default_place, make_page, parse_codes
+from spimpack_tasks.qc.page_file import check_default_place, default_place, make_page, parse_codes
 
 if TYPE_CHECKING:
     import argparse

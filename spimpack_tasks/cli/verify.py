@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli.arguments import add_format, recorded_store
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
-from spimpack_tasks.state.verify import Fault, verify_fast, verify_full
-from spimpack_tasks.state.verify_pixels import count_pixels, verify_pixels
+from spimpack_tasks.verification.pixels import count_pixels, verify_pixels
+from spimpack_tasks.verification.verify import Fault, verify_fast, verify_full
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.state.store import Store
-    from spimpack_tasks.state.verify import Deviation
+    from spimpack_tasks.verification.verify import Deviation
 
 _NOTES = {Fault.UNRECORDED: "without checksum", Fault.AS_IT_IS: "not converted"}
 """What is counted beside deviations."""

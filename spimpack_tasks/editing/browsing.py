@@ -9,11 +9,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import printable
+from spimpack_tasks.files.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.files.roots import check_within, is_within, normal, steps_between
 from spimpack_tasks.files.tsv import fits_cell
-from spimpack_tasks.readers.formats import format_of, format_of_source
-from spimpack_tasks.readers.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.scanning.walk import natural
+from spimpack_tasks.volumes.formats import format_of, format_of_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -19,7 +19,7 @@ from spimpack_tasks.files.locks import hold_folders
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.tsv import parse_tsv
-from spimpack_tasks.packaging.load import shown
+from spimpack_tasks.manifest.load import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

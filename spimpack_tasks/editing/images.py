@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import MissingExtraError
-from spimpack_tasks.readers.base import Header, read_header
-from spimpack_tasks.readers.formats import SourceRefusedError, examine_source
 from spimpack_tasks.scanning.headers import header_cells
 from spimpack_tasks.scanning.labels import as_label, tokens_of
+from spimpack_tasks.volumes.formats import SourceRefusedError, examine_source
+from spimpack_tasks.volumes.header import Header, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

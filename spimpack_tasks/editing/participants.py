@@ -10,7 +10,7 @@ from spimpack_tasks.scanning.walk import natural
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from spimpack_tasks.editing.desk import Desk, ScanRow
+    from spimpack_tasks.editing.editor import Desk, ScanRow
     from spimpack_tasks.editing.mapping import Merge
     from spimpack_tasks.files.tsv_edit import TsvText
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import count_of
-from spimpack_tasks.packaging.serialise import json_text
+from spimpack_tasks.manifest.serialise import json_text
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.version import PROJECT_URL, __version__
 

@@ -24,31 +24,31 @@ from spimpack_tasks.errors import (
     SupersededError,
 )
 from spimpack_tasks.files.annex import content_command
+from spimpack_tasks.manifest.assets import AssetReader, WrittenLabels
+from spimpack_tasks.manifest.column_descriptions import join_descriptions
+from spimpack_tasks.manifest.headers import Headers
+from spimpack_tasks.manifest.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
+from spimpack_tasks.manifest.photos import PhotoReader
+from spimpack_tasks.manifest.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.model.plan import Dataset, Kind
-from spimpack_tasks.packaging.assets import AssetReader, WrittenLabels
-from spimpack_tasks.packaging.described import join_descriptions
-from spimpack_tasks.packaging.headers import Headers
-from spimpack_tasks.packaging.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
+from spimpack_tasks.packaging.disk_space import lack_of_room
 from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
-from spimpack_tasks.packaging.photos import PhotoReader
 from spimpack_tasks.packaging.plan import identify, make_plan
-from spimpack_tasks.packaging.room import lack_of_room
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
-from spimpack_tasks.packaging.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.packaging.tables import join_tables
-from spimpack_tasks.readers.formats import stamp_source
 from spimpack_tasks.registry import has_backend, load_backend, split_settings
 from spimpack_tasks.state.store import Store, parts_of
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
+from spimpack_tasks.volumes.formats import stamp_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from spimpack_tasks.manifest.further_columns import ColumnUse
+    from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.model.plan import Output, Plan
-    from spimpack_tasks.packaging.further import ColumnUse
     from spimpack_tasks.packaging.options import Options
-    from spimpack_tasks.packaging.records import Record
     from spimpack_tasks.state.sweep import Finding
 
 _REMEMBERED = 4

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, Severity, suggestion
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
-from spimpack_tasks.readers.formats import format_of_source
 from spimpack_tasks.registry import (
     backend_names,
     find_fault,
@@ -19,6 +18,7 @@ from spimpack_tasks.registry import (
 )
 from spimpack_tasks.state.receipts import receipt_names
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.volumes.formats import format_of_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The rules that concern several rows or several files; those of options are in `option_rules`.
 
 Each rule is a function from the facts to the problems it finds, listed in `RULES`. A new rule is
-one function and one line there. What a single row tells is checked in `packaging.assets`.
+one function and one line there. What a single row tells is checked in `manifest.assets`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, suggestion
+from spimpack_tasks.manifest.cells import cell_problem
+from spimpack_tasks.manifest.coerce import MISSING
+from spimpack_tasks.manifest.description_rules import identifiers_are_uris, lists_are_filled_once
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.labels import differ_in_zeros, probable_label, without_zeros
-from spimpack_tasks.packaging.cells import cell_problem
-from spimpack_tasks.packaging.coerce import MISSING
-from spimpack_tasks.packaging.description_rules import identifiers_are_uris, lists_are_filled_once
 from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agrees_on_voxels
 from spimpack_tasks.packaging.option_rules import (
     backend_takes_the_formats,
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from spimpack_tasks.files.tsv import Row, TsvTable
+    from spimpack_tasks.manifest.load import Inputs
+    from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.model.plan import Asset
-    from spimpack_tasks.packaging.load import Inputs
     from spimpack_tasks.packaging.options import Options
-    from spimpack_tasks.packaging.records import Record
 
 MAX_NAME_BYTES = 255
 

@@ -9,15 +9,15 @@ from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.qc.contrast import choose_contrast
 from spimpack_tasks.qc.preview import GREY, choose_colour
 from spimpack_tasks.qc.volume import read_volume
-from spimpack_tasks.readers.base import load_library
-from spimpack_tasks.readers.formats import examine_source
-from spimpack_tasks.sources.base import open_levels
+from spimpack_tasks.volumes.formats import examine_source
+from spimpack_tasks.volumes.header import load_library
+from spimpack_tasks.volumes.levels import open_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spimpack_tasks.qc.volume import Volume
-    from spimpack_tasks.sources.base import Level, Voxels
+    from spimpack_tasks.volumes.levels import Level, Voxels
 
 
 def view_in_napari(path: str, name: str, *, is_auto_contrast: bool = False) -> None:

@@ -14,8 +14,8 @@ from spimpack_tasks.qc.contrast import choose_contrast
 from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.qc.preview import choose_colour
 from spimpack_tasks.qc.volume import SourceUnreadableError, read_volume
-from spimpack_tasks.readers.base import load_library
-from spimpack_tasks.readers.ome_zarr import find_level_paths, open_directory
+from spimpack_tasks.volumes.header import load_library
+from spimpack_tasks.volumes.ome_zarr.header import find_level_paths, open_directory
 
 if TYPE_CHECKING:
     from spimpack_tasks.qc.volume import Volume

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, size_um, to_canonical
-from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
     from spimpack_tasks.qc.preview import Preview

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from spimpack_tasks.qc.volume import Volume
-    from spimpack_tasks.sources.base import Voxels
+    from spimpack_tasks.volumes.levels import Voxels
 
     Bytes: TypeAlias = NDArray[np.uint8]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.orientation import CANONICAL, OPPOSITES, place_axes
-from spimpack_tasks.readers.base import load_library
+from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

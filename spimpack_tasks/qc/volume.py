@@ -13,15 +13,15 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
-from spimpack_tasks.readers.base import load_library, read_header
-from spimpack_tasks.readers.formats import SourceRefusedError, examine_source
-from spimpack_tasks.sources.base import LEVELS, Level, open_levels
+from spimpack_tasks.volumes.formats import SourceRefusedError, examine_source
+from spimpack_tasks.volumes.header import load_library, read_header
+from spimpack_tasks.volumes.levels import LEVELS, Level, open_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from spimpack_tasks.readers.base import Header
-    from spimpack_tasks.sources.base import Index, Voxels
+    from spimpack_tasks.volumes.header import Header
+    from spimpack_tasks.volumes.levels import Index, Voxels
 
 LARGEST_SIDE = 256
 """Voxels along z, y or x; more are not seen on a screen."""

@@ -27,8 +27,8 @@ from spimpack_tasks.report.problems import (
 )
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.state.runs import read_last_run
-from spimpack_tasks.state.verify import Fault, verify_fast
 from spimpack_tasks.validation.report import place_for, read_report
+from spimpack_tasks.verification.verify import Fault, verify_fast
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Plan
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.report.problems import ReportedProblem
     from spimpack_tasks.state.runs import Run
     from spimpack_tasks.state.store import Store
-    from spimpack_tasks.state.verify import Deviation
     from spimpack_tasks.validation.report import ValidationReport
+    from spimpack_tasks.verification.verify import Deviation
 
 SOURCE_FAULTS = (Fault.SOURCE_GONE, Fault.SOURCE_CHANGED)
 

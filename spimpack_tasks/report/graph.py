@@ -14,8 +14,8 @@ from spimpack_tasks.errors import count_of
 from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.checksums import has_lists, lists_are_right
+from spimpack_tasks.state.staging import idle_places
 from spimpack_tasks.state.sweep import Status
-from spimpack_tasks.state.unfinished import idle_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

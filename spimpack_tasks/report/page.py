@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Severity, count_of
 from spimpack_tasks.files.pages import safe
 from spimpack_tasks.report import sections
+from spimpack_tasks.report.formatting import time_as_iso, time_in_words
 from spimpack_tasks.report.gallery import pictures
-from spimpack_tasks.report.words import time_as_iso, time_in_words
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import Severity
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.packaging.changes import Verdict
-from spimpack_tasks.state.verify import Fault
+from spimpack_tasks.verification.verify import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.state.runs import Run
     from spimpack_tasks.state.store import Store
-    from spimpack_tasks.state.verify import Deviation
     from spimpack_tasks.validation.report import ValidationReport
+    from spimpack_tasks.verification.verify import Deviation
 
 DISK = "disk"
 INPUTS = "inputs"

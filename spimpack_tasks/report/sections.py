@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Severity, count_of, size_in_words
 from spimpack_tasks.files.pages import safe
 from spimpack_tasks.packaging.changes import Verdict
+from spimpack_tasks.report.formatting import duration_in_words, time_in_words
 from spimpack_tasks.report.picture import draw_svg
 from spimpack_tasks.report.summary import group_problems, run_state, summarise_steps
-from spimpack_tasks.report.words import duration_in_words, time_in_words
-from spimpack_tasks.state.verify import Fault
+from spimpack_tasks.verification.verify import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.report.words import time_as_iso
+from spimpack_tasks.report.formatting import time_as_iso
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:

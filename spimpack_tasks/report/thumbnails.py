@@ -21,8 +21,8 @@ from spimpack_tasks.model.plan import Step
 from spimpack_tasks.qc.pictures import STRIP_VERSION, draw_strip
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
-from spimpack_tasks.readers.base import load_library
-from spimpack_tasks.readers.formats import stamp_text
+from spimpack_tasks.volumes.formats import stamp_text
+from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

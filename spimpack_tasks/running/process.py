@@ -1,9 +1,9 @@
 """A run of `spimpack package` in a process of its own: started, watched, stopped.
 
 Runs belong to this process, and are found again by their output: a page may be reloaded, and
-another tab sees the same run. When this process ends, however that may be, its runs are stopped as
-if by hand (see `running.leash`): nobody could watch or stop them any more, and the next run goes on
-where they were. Output goes to files without a name, of which nothing is left behind.
+another tab sees the same run. When this process ends, in whichever way, `running.supervisor` stops
+its runs as a user would: nobody could watch or stop them any more, and the next run resumes them.
+Output goes to files without a name, so nothing is left behind.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
 from spimpack_tasks.files.roots import VARIABLE
-from spimpack_tasks.running import leash
+from spimpack_tasks.running import supervisor
+from spimpack_tasks.state.run_progress import Tally
 from spimpack_tasks.state.runs import find_log, read_new_tasks
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +77,7 @@ class PackagingRun:
         self._out, self._err = _unnamed_file(), _unnamed_file()
         self._printed: list[str] = []
         self._said: list[str] = []
-        self._leash, self._process = self._start(environment)
+        self._supervisor, self._process = self._start(environment)
         threading.Thread(target=self._wait, daemon=True).start()
 
     def _start(self, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
@@ -87,7 +87,7 @@ class PackagingRun:
         kept |= {VARIABLE: os.pathsep.join(roots)} if roots else {}
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell, and arguments that were checked
-                [sys.executable, "-I", leash.__file__, str(tell), *self.request.command()],
+                [sys.executable, "-I", supervisor.__file__, str(tell), *self.request.command()],
                 stdin=subprocess.PIPE,
                 stdout=self._out,
                 stderr=self._err,
@@ -102,10 +102,10 @@ class PackagingRun:
         return process, int(number or -1)
 
     def _wait(self) -> None:
-        code = self._leash.wait()
+        code = self._supervisor.wait()
         with self._lock:
             self._printed, self._said = _tail(self._out), _tail(self._err)
-            for file in (self._out, self._err, self._leash.stdin):
+            for file in (self._out, self._err, self._supervisor.stdin):
                 if file is not None:
                     file.close()
             self.ended = time.time()
@@ -119,9 +119,9 @@ class PackagingRun:
     def stop(self) -> None:
         """Have it stopped; it ends within seconds, and is not waited for."""
         with self._lock:
-            if not self.is_stopping and self.is_going_on and self._leash.stdin is not None:
+            if not self.is_stopping and self.is_going_on and self._supervisor.stdin is not None:
                 self.is_stopping = True
-                self._leash.stdin.close()
+                self._supervisor.stdin.close()
 
     def wait(self, seconds: float) -> int | None:
         """Return the exit code, `None` if it does not end in time."""

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import MissingExtraError, Problem, Severity, count_of
 from spimpack_tasks.files.tsv import fits_cell
-from spimpack_tasks.readers.base import read_header
-from spimpack_tasks.readers.formats import SourceRefusedError
 from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.volumes.formats import SourceRefusedError
+from spimpack_tasks.volumes.header import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
-    from spimpack_tasks.readers.base import Header
+    from spimpack_tasks.scanning.folder_scan import Survey
     from spimpack_tasks.scanning.options import Request
-    from spimpack_tasks.scanning.survey import Survey
+    from spimpack_tasks.volumes.header import Header
 
 PIXEL_COLUMNS = ("PixelSize", "PixelSizeUnits")
 

@@ -12,8 +12,8 @@ from unicodedata import normalize
 
 from spimpack_tasks.errors import Place, Problem
 from spimpack_tasks.model.entities import OTHER_SUFFIXES, PHOTO_SUFFIX
-from spimpack_tasks.readers.formats import PHOTO_FORMATS, format_of
 from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME
+from spimpack_tasks.volumes.formats import PHOTO_FORMATS, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import count_of, printable
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell
 from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.scanning.folder_scan import Image, Photo
 from spimpack_tasks.scanning.headers import PIXEL_COLUMNS
-from spimpack_tasks.scanning.survey import Image, Photo
 from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from spimpack_tasks.scanning.folder_scan import Survey
     from spimpack_tasks.scanning.options import Request
-    from spimpack_tasks.scanning.survey import Survey
 
 SCANS, PARTICIPANTS, PHOTOS = "scans.tsv", "participants.tsv", "photos.tsv"
 REPORT = "scan_report.tsv"

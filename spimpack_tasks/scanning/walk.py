@@ -12,12 +12,12 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from spimpack_tasks.readers.formats import format_of
-from spimpack_tasks.readers.ome_zarr import looks_like_image
-from spimpack_tasks.readers.plane_folder import looks_like_plane
-from spimpack_tasks.readers.plane_names import differ_in_numbers, is_plane
+from spimpack_tasks.files.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.scanning.labels import tokens_of
 from spimpack_tasks.state.store import STATE_DIRECTORY
+from spimpack_tasks.volumes.formats import format_of
+from spimpack_tasks.volumes.ome_zarr.header import looks_like_image
+from spimpack_tasks.volumes.plane_folder.header import looks_like_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

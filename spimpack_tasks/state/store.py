@@ -3,7 +3,7 @@
     current            identity of the plan that writers may work for
     plan/<id>/         a plan: dataset.json, and one file for each bucket of assets
     validated/<id>     the report of the validation that led to a plan
-    headers.json       what was read in the sources' headers (see `packaging.headers`)
+    headers.json       what was read in the sources' headers (see `manifest.headers`)
     .gitignore, .gitattributes   what git and git-annex need to know of all this
     receipts/          what we wrote, from what (see `state.receipts`)
     checksums/         of images, where they were asked for (see `state.checksums`)
@@ -11,7 +11,7 @@
     runs/              what runs did, and when (see `state.runs`)
     locks/             locks that the kernel frees when a process dies
     tmp/<lock>/        things on the way to their place, by whoever holds the lock
-    unfinished/        images that take long to make (see `state.unfinished`)
+    unfinished/        images that take long to make (see `state.staging`)
 
 BIDS validators, pybids and DANDI pass over names that begin with a dot. Losing the directory costs
 one rerun that rewrites nothing.

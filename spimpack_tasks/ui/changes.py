@@ -10,7 +10,7 @@ from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.ui.problems import show_problems
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.editing.editor import Desk
     from spimpack_tasks.running.preview import Preview
 
 MOST_SHOWN = 2_000

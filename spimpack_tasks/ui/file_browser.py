@@ -11,8 +11,8 @@ import streamlit as st
 from spimpack_tasks.editing.browsing import Kind, list_folder
 from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.files.roots import is_within
-from spimpack_tasks.readers.formats import format_of
-from spimpack_tasks.ui.words import plain
+from spimpack_tasks.ui.markdown import plain
+from spimpack_tasks.volumes.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from spimpack_tasks.editing.mapping import KEYS, Merge, merge_rows, suggest_mapp
 from spimpack_tasks.errors import Report, Severity, SpimpackError
 from spimpack_tasks.files.spreadsheets import ENDINGS, read_sheet
 from spimpack_tasks.schemas import load_schema
-from spimpack_tasks.ui.words import plain
+from spimpack_tasks.ui.markdown import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from spimpack_tasks.errors import Place, Severity, count_of
-from spimpack_tasks.packaging.load import shown
+from spimpack_tasks.manifest.load import shown
+from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.session import jump_to
-from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
-    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.editing.editor import Desk
     from spimpack_tasks.errors import Problem, Report
 
 MOST_BUTTONS = 20

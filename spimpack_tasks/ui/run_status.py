@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from spimpack_tasks.errors import ExitCode, count_of
-from spimpack_tasks.report.words import duration_in_words
-from spimpack_tasks.running.words import ending_of
+from spimpack_tasks.report.formatting import duration_in_words
+from spimpack_tasks.running.exit_messages import ending_of
 from spimpack_tasks.validation.report import place_for, read_report
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from spimpack_tasks.editing.desk import Desk, open_desk
-from spimpack_tasks.editing.drafts import drop_draft, find_draft, keep_draft
+from spimpack_tasks.editing.editor import Desk, open_desk
+from spimpack_tasks.editing.unsaved import drop_draft, find_draft, keep_draft
 from spimpack_tasks.errors import SpimpackError
-from spimpack_tasks.ui.words import plain
+from spimpack_tasks.ui.markdown import plain
 
 _DESK, _OPENED, _JUMP, _NOTICE, _DIALOG = "desk", "opened", "jump", "notice", "dialog"
 _PARAMETER = "manifest"

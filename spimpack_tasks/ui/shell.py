@@ -13,13 +13,13 @@ import streamlit as st
 from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.ui import session
 from spimpack_tasks.ui.access import stop_strangers
+from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.views import start
-from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
-    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.editing.editor import Desk
 
 PAGES = ("description", "scans", "orientation", "participants", "save", "run")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import Severity
-from spimpack_tasks.readers.formats import format_of
 from spimpack_tasks.validation.facts import Facts
 from spimpack_tasks.validation.inventory import ZARR_METADATA, EntryKind
 from spimpack_tasks.validation.pixel_sizes import check_pixel_sizes
 from spimpack_tasks.validation.verdict import Finding
+from spimpack_tasks.volumes.formats import format_of
 
 if TYPE_CHECKING:
     from spimpack_tasks.validation.inventory import Entry

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError, Severity, count_of
 from spimpack_tasks.model.header_values import LENGTH_UNITS, OVERRIDDEN, convert_length, differ
-from spimpack_tasks.readers.base import READERS, read_header
-from spimpack_tasks.readers.formats import SourceRefusedError, format_of
 from spimpack_tasks.validation.inventory import EntryKind, stem_of_image
 from spimpack_tasks.validation.verdict import Finding
+from spimpack_tasks.volumes.formats import SourceRefusedError, format_of
+from spimpack_tasks.volumes.header import READERS, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from spimpack_tasks.readers.base import Header
     from spimpack_tasks.validation.facts import Facts
+    from spimpack_tasks.volumes.header import Header
 
 _WITH_CONTENT = frozenset({EntryKind.FILE, EntryKind.STORE})
 

@@ -17,8 +17,8 @@ from spimpack_tasks.validation.bids_validator import find_validator, validator_v
 from spimpack_tasks.validation.facts import Facts
 from spimpack_tasks.validation.inventory import take_inventory
 from spimpack_tasks.validation.own_checks import CHECKS
-from spimpack_tasks.validation.passes import check_officially
 from spimpack_tasks.validation.report import ValidationReport, place_for, read_report
+from spimpack_tasks.validation.validator_runs import check_officially
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.copy import CopyAssets
 from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
 from spimpack_tasks.packaging.tasks.making import MakeAssets
-from spimpack_tasks.readers.base import HeaderError
-from spimpack_tasks.readers.formats import format_of_source
-from spimpack_tasks.transcoding.convert import CONVERTERS, LIBRARIES
-from spimpack_tasks.transcoding.request import Job, Request, count_threads
-from spimpack_tasks.transcoding.room import least_room, require_room
-from spimpack_tasks.transcoding.trouble import (
+from spimpack_tasks.version import __version__
+from spimpack_tasks.volumes.convert import CONVERTERS, LIBRARIES
+from spimpack_tasks.volumes.disk_space import least_room, require_room
+from spimpack_tasks.volumes.formats import format_of_source
+from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.request import Job, Request, count_threads
+from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
     require_unchanged,
     source_trouble_told,
 )
-from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,16 +6,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.packaging.backends.converting import WHICH, ConvertAssets, spacing_given
-from spimpack_tasks.transcoding.convert import LIBRARIES
-from spimpack_tasks.transcoding.ome_tiff import COMPRESSIONS, convert, count_bytes, extension_of
-from spimpack_tasks.transcoding.ome_xml import is_made_from
-from spimpack_tasks.transcoding.request import Request
+from spimpack_tasks.volumes.convert import LIBRARIES
+from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, convert, count_bytes, extension_of
+from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from spimpack_tasks.model.plan import Asset
-    from spimpack_tasks.transcoding.request import Job
+    from spimpack_tasks.volumes.request import Job
 
 
 class OmeTiffAssets(ConvertAssets):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.packaging.backends.converting import (
     WHICH,
     ConvertAssets,
@@ -13,22 +14,21 @@ from spimpack_tasks.packaging.backends.converting import (
     source_format,
     spacing_given,
 )
-from spimpack_tasks.transcoding.axes import CHOICES
-from spimpack_tasks.transcoding.convert import (
+from spimpack_tasks.volumes.convert import (
     ZIPPED,
     choose_codec_for,
     count_bytes,
     is_result,
     load_converter,
 )
-from spimpack_tasks.transcoding.request import NGFF, Request
-from spimpack_tasks.transcoding.taking_over import take_over
+from spimpack_tasks.volumes.request import NGFF, Request
+from spimpack_tasks.volumes.reuse import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from spimpack_tasks.model.plan import Asset, Output
-    from spimpack_tasks.transcoding.request import Job
+    from spimpack_tasks.volumes.request import Job
 
 EXTENSION = ".ome.zarr"
 

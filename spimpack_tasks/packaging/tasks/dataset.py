@@ -10,7 +10,6 @@ import luigi
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import Step
-from spimpack_tasks.packaging.settled import seal_dataset
 from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import (
@@ -19,11 +18,12 @@ from spimpack_tasks.packaging.tasks.writing import (
     LinkSources,
     WriteSidecars,
 )
+from spimpack_tasks.packaging.up_to_date import seal_dataset
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.checksums import has_lists, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
-from spimpack_tasks.state.unfinished import forget_unfinished
+from spimpack_tasks.state.staging import forget_unfinished
 from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStale, WholeDataset
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from spimpack_tasks.files.trees import size_below
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
 from spimpack_tasks.packaging.tasks.bugs import BugGuard
 from spimpack_tasks.packaging.tasks.writing import LinkAssets, refuse_failures
-from spimpack_tasks.state.making import SlowMaker, make_and_publish
+from spimpack_tasks.state.resumable import SlowMaker, make_and_publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,22 +13,22 @@ import luigi
 from spimpack_tasks.errors import ExitCode, InputError, Report, SupersededError, count_of
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.manifest.headers import HEADERS_FILE
 from spimpack_tasks.packaging.draft import (
     find_draft,
     is_refused,
     make_draft,
     refused_id,
 )
-from spimpack_tasks.packaging.headers import HEADERS_FILE
 from spimpack_tasks.packaging.losses import MANIFEST_FILE
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.paths import PATHS_FILE
-from spimpack_tasks.packaging.settled import find_seal
 from spimpack_tasks.packaging.tasks.recording import record_run
+from spimpack_tasks.packaging.up_to_date import find_seal
 from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.runs import end_run
+from spimpack_tasks.state.staging import forget_unfinished
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.unfinished import forget_unfinished
 from spimpack_tasks.targets import CurrentPlan, StateFile
 
 if TYPE_CHECKING:

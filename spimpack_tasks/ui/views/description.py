@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from spimpack_tasks.editing.described import (
+from spimpack_tasks.editing.field_values import (
     columns_of,
     listed_names,
     value_as_text,
@@ -19,7 +19,7 @@ from spimpack_tasks.ui.fields import choice_field, text_field
 from spimpack_tasks.ui.problems import show_problems
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.editing.editor import Desk
 
 TITLE = "Description"
 ICON = ":material/description:"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.editing.orienting import cells_for, first_code, first_stains
+from spimpack_tasks.editing.orientation_edit import cells_for, first_code, first_stains
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.model.orientation import (
@@ -23,12 +23,12 @@ from spimpack_tasks.qc.pictures import draw_slice, draw_strip, encode_png, frame
 from spimpack_tasks.qc.preview import Channel, Preview, compose_preview
 from spimpack_tasks.qc.slices import VIEWS
 from spimpack_tasks.qc.volume import Volume, read_volume
-from spimpack_tasks.readers.formats import stamp_text
+from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.session import notify
-from spimpack_tasks.ui.words import plain
+from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.desk import Desk, ScanRow
+    from spimpack_tasks.editing.editor import Desk, ScanRow
     from spimpack_tasks.qc.slices import View
 
 TITLE = "Orientation"

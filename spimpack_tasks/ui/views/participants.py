@@ -25,7 +25,7 @@ from spimpack_tasks.ui.problems import marks_of, show_problems
 from spimpack_tasks.ui.session import close_dialog, is_open, jump_in, open_dialog
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.editing.editor import Desk
     from spimpack_tasks.files.tsv_edit import TsvText
 
 TITLE = "Participants"

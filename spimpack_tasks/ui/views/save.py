@@ -9,13 +9,13 @@ import streamlit as st
 
 from spimpack_tasks.editing.participants import participants_of
 from spimpack_tasks.errors import SpimpackError, count_of
-from spimpack_tasks.packaging.load import shown
+from spimpack_tasks.manifest.load import shown
+from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.problems import show_problems
 from spimpack_tasks.ui.session import notify
-from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.editing.editor import Desk
 
 TITLE = "Save"
 ICON = ":material/save:"

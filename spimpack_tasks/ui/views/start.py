@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.editing.desk import start_desk
+from spimpack_tasks.editing.editor import start_desk
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.ui.file_browser import FOLDER, MANIFEST, browse
+from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.session import close, open_or_restore, take_up
-from spimpack_tasks.ui.words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spimpack_tasks.editing.desk import Desk
+    from spimpack_tasks.editing.editor import Desk
 
 TITLE = "Open"
 ICON = ":material/folder_open:"

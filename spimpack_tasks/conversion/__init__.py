@@ -1,0 +1,1 @@
+"""Conversion of one image, with no dataset around it."""

@@ -1,0 +1,330 @@
+"""Converts one image by itself, with no dataset around it.
+
+It is made beside its target, under a name that begins with a dot, and renamed when it is whole: at
+the target there is nothing, or all of it. Who is cut off goes on there the next time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.files.atomic import discard, sync_disk
+from spimpack_tasks.volumes.convert import (
+    CONVERTERS,
+    ZIPPED,
+    choose_codec_for,
+    count_bytes,
+    is_result,
+    load_converter,
+)
+from spimpack_tasks.volumes.disk_space import require_room
+from spimpack_tasks.volumes.formats import (
+    SourceRefusedError,
+    examine_source,
+    stamp_text,
+    write_stamp,
+)
+from spimpack_tasks.volumes.header import read_header
+from spimpack_tasks.volumes.planes import open_planes
+from spimpack_tasks.volumes.request import NGFF, Job, Request
+from spimpack_tasks.volumes.source_errors import (
+    UNCONVERTIBLE,
+    UnconvertibleError,
+    reason_of_refusal,
+    require_unchanged,
+    source_trouble_told,
+)
+from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
+from spimpack_tasks.volumes.tiff.ome_writer import convert as write_tiff
+from spimpack_tasks.volumes.tiff.ome_writer import count_bytes as count_bytes_of_tiff
+from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.volumes.formats import Source
+    from spimpack_tasks.volumes.header import Header
+
+EXTENSION = ".ome.zarr"
+CODECS = {EXTENSION: ("gzip", "blosc"), ".ome.tif": COMPRESSIONS}
+"""What can be chosen, by the extension of the target; a larger OME-TIFF ends in `.ome.btf`."""
+_TIFFS = (".ome.tif", ".ome.btf")
+
+
+class ConversionRefusedError(SpimpackError):
+    """An image cannot be converted as was asked for; the message says why."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class TargetTakenError(SpimpackError):
+    """There is something else at the target."""
+
+    exit_code = ExitCode.CONFLICT
+
+
+def convert_alone(
+    source: str, target: str, request: Request, threads: int, advance: Callable[[int], None]
+) -> bool:
+    """Convert one image, or find that it has been.
+
+    Parameters
+    ----------
+    source, target
+        Absolute paths.
+    request
+        How to convert it.
+    threads
+        How many to work with; the bytes are the same for any number.
+    advance
+        Told the number of bytes of voxels after each piece that is there.
+
+    Returns
+    -------
+    bool
+        Whether anything was to be done.
+
+    Raises
+    ------
+    SpimpackError
+        The source is of no format that is converted, or something is in the way.
+    OSError
+        The source is damaged, or the disk does not take the image. What is done is kept.
+    """
+    found = _examine(source)
+    request = _settle(request, target, found)
+    made_from = _identify(found, request)
+    if _is_made(target, found, made_from):
+        return False
+    _check_target(found, target)
+    with _hold_place(target, made_from) as path:
+        job = Job(found.path, path, request, made_from, threads)
+        try:
+            _make(job, found.format.name, target, advance)
+        except UnconvertibleError as error:
+            with suppress(FileNotFoundError):
+                discard(path)
+            raise ConversionRefusedError(error.strerror) from error
+        sync_disk(os.path.dirname(path))
+        _check_is_free(target)
+        os.rename(path, target)
+    return True
+
+
+def _make(job: Job, source_format: str, target: str, advance: Callable[[int], None]) -> None:
+    """Make the image of a job in its place."""
+    is_tiff = target.endswith(_TIFFS)
+    with require_unchanged(job.sources, job.path), source_trouble_told():
+        if not os.path.lexists(job.path):
+            made = "OME-TIFF" if is_tiff else "OME-Zarr"
+            require_room(os.path.dirname(job.path), job.source, source_format, made)
+        convert = write_tiff if is_tiff else load_converter(source_format)
+        convert(job, advance)
+
+
+def measure_alone(source: str, target: str) -> int | None:
+    """Return the number of bytes that `convert_alone` will tell of, `None` where it refuses."""
+    try:
+        found = _examine(source)
+        count = count_bytes_of_tiff if target.endswith(_TIFFS) else count_bytes
+        return count(found.path, found.format.name)
+    except (SpimpackError, *UNCONVERTIBLE, OSError):
+        return None
+
+
+def _examine(source: str) -> Source:
+    try:
+        found = examine_source(os.path.realpath(source), source)
+    except SourceRefusedError as refused:
+        hint = f"; {refused.hint}" if refused.hint else ""
+        message = f"{refused.message}{hint}"
+        raise ConversionRefusedError(message) from refused
+    if found.format.name not in CONVERTERS:
+        known = ", ".join(CONVERTERS)
+        message = f"{source} is {found.format.name}, which is not converted; {known} can be"
+        raise ConversionRefusedError(message)
+    return found
+
+
+def _settle(request: Request, target: str, source: Source) -> Request:
+    """Return a request with what suits source and target where it leaves the choice."""
+    is_tiff = target.endswith(_TIFFS)
+    known = CODECS[_TIFFS[0] if is_tiff else EXTENSION]
+    if is_tiff and (request.ngff or request.axes):
+        option = "--ngff" if request.ngff else "--axes"
+        message = f"{target} is no OME-Zarr, of which alone that can be chosen; leave out {option}"
+        raise ConversionRefusedError(message)
+    if source.format.name == ZIPPED and not is_tiff:
+        _check_is_plain(request, source)
+    if request.codec and request.codec not in known:
+        message = f"{target} cannot have the codec {request.codec}; choose {' or '.join(known)}"
+        raise ConversionRefusedError(message)
+    codec = known[0] if is_tiff else choose_codec_for(source.format.name)
+    return replace(
+        request,
+        codec=request.codec or codec,
+        ngff=request.ngff or NGFF[0],
+        other_files=_other_files(source),
+    )
+
+
+def _other_files(source: Source) -> tuple[str, ...]:
+    """Return path and stamp of the other files of a set.
+
+    What cannot be read is told when it is converted.
+    """
+    if not source.format.name.endswith("TIFF"):
+        return ()
+    try:
+        others = read_header(source.path, source.format).files_needed
+    except SourceRefusedError:
+        return ()
+    return tuple(f"{path} {stamp_text(path)}" for path in others)
+
+
+def read_remarks(source: str, target: str, request: Request) -> list[str]:
+    """Return what is to be told of a source that is converted, besides errors.
+
+    Parameters
+    ----------
+    source, target
+        Absolute paths.
+    request
+        How it is converted; a size that is given ends doubts about it.
+    """
+    try:
+        found = _examine(source)
+        header = read_header(found.path, found.format)
+    except (SpimpackError, *UNCONVERTIBLE):
+        return []  # told when it is converted
+    left_out = header.left_out if found.format.name != ZIPPED else ()
+    if target.endswith(_TIFFS):
+        left_out = (*header.left_out, *header.extras)
+    remarks = [f"{source} holds more than is converted: {each}" for each in left_out]
+    remarks += [f"{source} does not tell how it is shown: {each}" for each in header.display_doubts]
+    remarks += _contradictions(header, request)
+    if header.doubts and not request.spacing_um_xyz:
+        doubts = "; ".join(header.doubts)
+        remarks.append(
+            f"{source} does not tell the size of its voxels, which stays unknown: {doubts}; "
+            "give it with --pixel-size"
+        )
+    return remarks
+
+
+def _contradictions(header: Header, request: Request) -> Iterator[str]:
+    """Yield where what the user gives is not what the source says; the user is believed."""
+    count, given = header.channel_count, len(request.channel_names)
+    if given and count not in {None, given}:
+        yield f"--stains names {count_of(given, 'channel')}, but the image has {count}"
+    if request.orientation_xyz and header.orientation_xyz not in {None, request.orientation_xyz}:
+        told = header.orientation_xyz
+        yield f"--orientation is {request.orientation_xyz}, but the image says {told}"
+
+
+def _check_is_plain(request: Request, source: Source) -> None:
+    """Refuse what cannot be done to an image that is unpacked."""
+    if request != Request(name=request.name, codec="", ngff=""):
+        message = (
+            f"{source.path} is unpacked as it is; codec, version, axes, voxel size, orientation "
+            "and stains stay what they are. Leave these options out, and convert the folder that "
+            "comes of it"
+        )
+        raise ConversionRefusedError(message)
+
+
+def _identify(source: Source, request: Request) -> str:
+    text = "\0".join([source.path, write_stamp(source.size, source.mtime_ns), request.as_text()])
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def _is_made(target: str, source: Source, made_from: str) -> bool:
+    if target.endswith(_TIFFS):
+        return is_made_from(target, made_from)
+    return is_result(target, source.path, source.format.name, made_from)
+
+
+def _check_target(source: Source, target: str) -> None:
+    real = os.path.realpath(target)
+    if not target.endswith((EXTENSION, *_TIFFS)):
+        message = f"{target} does not end in {EXTENSION}, or in {' or '.join(_TIFFS)} for OME-TIFF"
+        raise ConversionRefusedError(message)
+    if target.endswith(_TIFFS):
+        _check_tiff(source, target)
+    if os.path.commonpath([real, source.path]) in {real, source.path}:
+        message = f"{target} and the source lie in one another; choose another target"
+        raise ConversionRefusedError(message)
+    _check_is_free(target)
+    if not os.path.isdir(os.path.dirname(real)):
+        message = f"{os.path.dirname(target)} is not a folder; make it first"
+        raise ConversionRefusedError(message)
+
+
+def _check_is_free(target: str) -> None:
+    if os.path.lexists(target):
+        message = (
+            f"{target} is there already, and was made from something else or with other options; "
+            "choose another target"
+        )
+        raise TargetTakenError(message)
+
+
+def _check_tiff(source: Source, target: str) -> None:
+    try:
+        with open_planes(source.path) as planes:
+            wanted = extension_of(planes.shape, planes.dtype.itemsize)
+    except UNCONVERTIBLE as error:
+        raise ConversionRefusedError(reason_of_refusal(error)) from error
+    if not target.endswith(wanted):
+        message = f"{target} must end in {wanted}, because of the number of its voxels"
+        raise ConversionRefusedError(message)
+
+
+@contextmanager
+def _hold_place(target: str, made_from: str) -> Iterator[str]:
+    """Hold the place beside a target, and yield the path of the image in it.
+
+    What was begun there from something else is thrown away.
+    """
+    folder, name = os.path.split(target)
+    place = os.path.join(folder, f".{name}.unfinished")
+    lock = _lock_folder(place)
+    if lock is None:
+        message = f"{target} is being made by another process"
+        raise TargetTakenError(message)
+    try:
+        for other in os.listdir(place):
+            if other != made_from:
+                discard(os.path.join(place, other))
+        yield os.path.join(place, made_from)
+    finally:
+        with suppress(OSError):  # something is left to go on with
+            os.rmdir(place)
+        os.close(lock)
+
+
+def _lock_folder(place: str) -> int | None:
+    """Make a folder and return a descriptor that holds its lock, `None` if somebody else does."""
+    while True:
+        with suppress(FileExistsError):
+            os.mkdir(place)
+        try:
+            lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # whoever held it has just taken it away
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(lock), os.lstat(place)):
+                return lock
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except FileNotFoundError:
+            pass
+        os.close(lock)

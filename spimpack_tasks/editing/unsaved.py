@@ -1,0 +1,96 @@
+"""Edits that were not saved, kept in the user's state directory, one file for each manifest.
+
+They hold what the files were edited from, so that saving still finds out whether somebody else
+changed them meanwhile.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from contextlib import suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.editing.editor import Desk
+from spimpack_tasks.editing.files import OpenFiles
+from spimpack_tasks.files.atomic import write_atomically
+from spimpack_tasks.files.roots import check_within
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+
+
+def drafts_folder(environment: Mapping[str, str] = os.environ) -> str:
+    """Return where drafts are kept, as the XDG base directory specification has it."""
+    state = environment.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.expanduser("~/.local/state")
+    return os.path.join(state, "spimpack", "drafts")
+
+
+def _name(manifest: str) -> str:
+    return blake2b(os.path.realpath(manifest).encode(), digest_size=16).hexdigest() + ".json"
+
+
+def keep_draft(desk: Desk) -> None:
+    """Keep what is edited of a manifest; a disk that does not take it is no reason to stop."""
+    base = {
+        path: None if data is None else base64.b64encode(data).decode()
+        for path, data in desk.files.base().items()
+    }
+    data = {
+        "version": VERSION,
+        "manifest": desk.manifest,
+        "texts": desk.files.edited,
+        "base": base,
+    }
+    text = json.dumps(data, sort_keys=True).encode()
+    folder = drafts_folder()
+    name = _name(desk.manifest)
+    with suppress(OSError):
+        if _read(desk.manifest) != text:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            write_atomically(folder, f"{folder}/.{name}.{os.getpid()}", name, text)
+
+
+def find_draft(manifest: str, roots: tuple[str, ...]) -> Desk | None:
+    """Return a manifest with the edits that were kept of it, `None` where there are none.
+
+    Raises
+    ------
+    OutsideRootsError
+        It lies outside the roots.
+    """
+    check_within(manifest, roots)
+    try:
+        data = json.loads(_read(manifest))
+        if data["version"] != VERSION:
+            return None
+        base = {
+            path: None if text is None else base64.b64decode(text)
+            for path, text in data["base"].items()
+        }
+        texts: dict[str, str] = data["texts"]
+    except (ValueError, KeyError, TypeError):  # it is of another version, or damaged
+        return None
+    desk = Desk(manifest, OpenFiles(roots))
+    desk.files.restore(texts, base)
+    return desk
+
+
+def drop_draft(manifest: str) -> None:
+    """Forget what was kept of a manifest."""
+    with suppress(OSError):
+        os.unlink(os.path.join(drafts_folder(), _name(manifest)))
+
+
+def _read(manifest: str) -> bytes:
+    try:
+        with open(os.path.join(drafts_folder(), _name(manifest)), "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

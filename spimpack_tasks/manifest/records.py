@@ -1,0 +1,284 @@
+"""The rows a user wrote, from a table or inline, under canonical column names.
+
+A record is still text (or YAML values); what it means is decided in `manifest.assets`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import Problem, Severity, closest
+from spimpack_tasks.manifest.absent_values import settle_value
+from spimpack_tasks.manifest.coerce import near_key
+from spimpack_tasks.manifest.schema_check import first_sentence
+from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.model.header_values import OVERRIDDEN
+from spimpack_tasks.schemas import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from spimpack_tasks.errors import Place, Report
+    from spimpack_tasks.files.tsv import Row, TsvTable
+    from spimpack_tasks.files.yaml_marks import Document, Path
+    from spimpack_tasks.manifest.further_columns import FurtherColumns
+
+CANONICAL = {column: entity.name for entity in ENTITIES for column in entity.columns}
+"""Canonical entity name by column name, long or short."""
+
+OWN_COLUMN = {
+    "OrientationStringXYZ": "orientation_string_xyz",
+    "SampleStaining": "sample_staining",
+}
+"""Sidecar keys that are given by a column of another name, so that nothing is said twice."""
+
+RESERVED = {
+    "metadata": "it is for inline assets only; give each sidecar key its own column",
+    OVERRIDDEN: "name the keys to insist on in the column override_header",
+    **{key: f"give it in the column {column}" for key, column in OWN_COLUMN.items()},
+}
+"""What not to name a column, with the advice."""
+
+
+@dataclass(slots=True)
+class Record(ABC):
+    """One asset as the user wrote it."""
+
+    values: dict[str, Any]
+    """By canonical column name; further sidecar keys stand beside the columns."""
+
+    @abstractmethod
+    def where(self, name: str) -> Place:
+        """Return where the value of a column stands."""
+
+    @abstractmethod
+    def where_missing(self) -> Place:
+        """Return where a column that is not there would have to be added."""
+
+    def written(self, name: str) -> str:
+        """Return how the user wrote a value that was read as no text, empty for others."""
+        del name
+        return ""
+
+
+@dataclass(slots=True)
+class TableRecord(Record):
+    """One row of a table."""
+
+    table: TsvTable
+    row: Row
+    index_of: dict[str, int]
+
+    def where(self, name: str) -> Place:
+        """Return where the cell stands, or the row if there is no such column."""
+        return self.table.place(self.row, self.index_of.get(name, 0))
+
+    def where_missing(self) -> Place:
+        """Return the header."""
+        return self.table.place(self.table.header)._replace(column=0)
+
+
+@dataclass(slots=True)
+class InlineRecord(Record):
+    """One asset in the manifest."""
+
+    document: Document
+    path: Path
+    paths: dict[str, Path]
+    """Path of each value below `path`, which is not its name: long, short, or in `metadata`."""
+
+    def where(self, name: str) -> Place:
+        """Return where the value stands, or the asset if there is no such key."""
+        return self.document.place((*self.path, *self.paths.get(name, ())))
+
+    def where_missing(self) -> Place:
+        """Return where the asset begins."""
+        return self.document.place(self.path)
+
+    def written(self, name: str) -> str:
+        """Return the text of a number, a truth value or a null."""
+        return self.document.written((*self.path, *self.paths.get(name, ())))
+
+
+@cache
+def known_columns(schema: str = "scans") -> tuple[str, ...]:
+    """Return the columns of a table that mean something besides a sidecar key."""
+    return tuple(load_schema(schema)["properties"])
+
+
+def table_records(
+    table: TsvTable, further: FurtherColumns, report: Report, schema: str = "scans"
+) -> Iterator[TableRecord]:
+    """Yield the rows of a table of images; problems with its header go to `report`.
+
+    Parameters
+    ----------
+    table
+        As it was read.
+    further
+        Tells which further columns are published, and notes those of this table.
+    report
+        Gets what is wrong.
+    schema
+        Name of the schema that lists its columns.
+    """
+    index_of: dict[str, int] = {}
+    for index, column in enumerate(table.columns):
+        name = CANONICAL.get(column, column)
+        first = index_of.setdefault(name, index)
+        place = table.place(table.header, index)
+        if first != index and table.columns[first] != column:
+            message = f"gives {name}, as column {table.columns[first]} does"
+            report.add(Problem("table.duplicate-header", place, column, message, "keep one"))
+
+    def place_of(name: str) -> Place:
+        return table.place(table.header, index_of[name])
+
+    header = table.place(table.header)._replace(column=0)
+    report.extend(_column_problems(index_of, place_of, header, schema, further))
+    if "metadata" in index_of:
+        report.add(_reserved("metadata", place_of("metadata")))
+    names = {name: place_of(name) for name in index_of if _is_further(name, schema)}
+    further.note(table.file, names)
+    left_out = {*RESERVED, *filter(further.is_working, names)}
+    columns = [(name, index) for name, index in index_of.items() if name not in left_out]
+    for row in table.rows:
+        # A column that is missing has been reported once; it is not missing again in each row.
+        cells = row.cells
+        values = {name: cells[index] for name, index in columns}
+        yield TableRecord(values, table, row, index_of)
+
+
+def _is_further(name: str, schema: str) -> bool:
+    is_entity = name in CANONICAL.values()
+    return (
+        bool(name) and name not in RESERVED and not is_entity and name not in known_columns(schema)
+    )
+
+
+def inline_records(
+    document: Document, further: FurtherColumns, report: Report
+) -> Iterator[InlineRecord]:
+    """Yield the inline assets of a manifest; problems with their keys go to `report`."""
+    names: dict[str, Place] = {}
+    datasets = document.data.get("datasets") if isinstance(document.data, dict) else None
+    for position, dataset in enumerate(datasets if isinstance(datasets, list) else []):
+        assets = dataset.get("assets") if isinstance(dataset, dict) else None
+        for number, asset in enumerate(assets if isinstance(assets, list) else []):
+            if isinstance(asset, dict):
+                path = ("datasets", position, "assets", number)
+                dataset_id = dataset.get("dataset_id")
+                # An identity that is no text has been reported with the manifest.
+                group = dataset_id if isinstance(dataset_id, str) else f"dataset-{position + 1}"
+                given = {"dataset_id": group, **asset}
+                record = _inline_record(document, path, given, further, report)
+                for name, at in record.paths.items():
+                    if at[0] != "metadata" and _is_further(name, "scans"):
+                        names.setdefault(name, document.key_place((*path, *at)))
+                        if further.is_working(name):
+                            del record.values[name]
+                yield record
+    further.note(document.file, names)
+
+
+def _inline_record(
+    document: Document,
+    path: Path,
+    asset: dict[str, Any],
+    further: FurtherColumns,
+    report: Report,
+) -> InlineRecord:
+    values: dict[str, Any] = {}
+    paths: dict[str, Path] = {}
+
+    def take(name: str, value: Any, at: Path) -> None:
+        if name in values:
+            message = f"gives {name}, as {'.'.join(map(str, paths[name]))} does"
+            place, key = document.key_place((*path, *at)), ".".join(map(str, at))
+            report.add(Problem("yaml.duplicate-key", place, key, message, "keep one"))
+        else:
+            place = document.place((*path, *at))
+            values[name], paths[name] = settle_value(value, place, name, report), at
+
+    for name, value in asset.items():
+        take(CANONICAL.get(name, name), value, (name,))
+
+    def place_of(name: str) -> Place:
+        return document.key_place((*path, *paths[name]))
+
+    header = document.place(path)
+    report.extend(_column_problems(list(values), place_of, header, "scans", further))
+    metadata = values.get("metadata")
+    if isinstance(metadata, dict):
+        del values["metadata"]
+        for name, value in metadata.items():
+            place = document.key_place((*path, "metadata", name))
+            if name in RESERVED:
+                report.add(_reserved(name, place))
+            elif CANONICAL.get(name, name) in known_columns():
+                hint = "write it beside metadata, not below"
+                message = "is a column, not a sidecar key"
+                report.add(Problem("column.reserved", place, f"metadata.{name}", message, hint))
+            else:
+                take(name, value, ("metadata", name))
+    refused = RESERVED.keys() - {"metadata"}
+    values = {name: value for name, value in values.items() if name not in refused}
+    return InlineRecord(values, document, path, paths)
+
+
+def _column_problems(
+    names: Iterable[str],
+    place_of: Callable[[str], Place],
+    header: Place,
+    schema: str,
+    further: FurtherColumns,
+) -> Iterator[Problem]:
+    described = load_schema(schema)["properties"]
+    given = [name for name in names if name]
+    missing = [name for name in load_schema(schema)["required"] if name not in given]
+    # What entities an asset may have is for its reader to say.
+    unknown = [name for name in given if name not in {*described, *CANONICAL.values()}]
+    renamed = set()
+    for name in missing:
+        place, hint = header, first_sentence(described[name]["description"])
+        near = closest(name, unknown, 0.6)
+        if near and closest(near, missing, 0.6) == name:
+            renamed.add(near)
+            place, hint = place_of(near), f"rename {near!r}"
+        yield Problem("column.missing", place, name, "is missing", hint)
+    for name in unknown:
+        if name in RESERVED and name not in renamed:
+            yield _reserved(name, place_of(name))
+        elif name not in renamed:
+            yield from _misspelt(name, place_of(name), known_columns(schema), further)
+
+
+def _reserved(name: str, place: Place) -> Problem:
+    return Problem("column.reserved", place, name, "cannot be given here", RESERVED[name])
+
+
+def _misspelt(
+    name: str, place: Place, known: Iterable[str], further: FurtherColumns
+) -> Iterator[Problem]:
+    """Further columns are welcome in the sidecar, but not by way of a typing error."""
+    near = closest(name, [*known, *CANONICAL], 0.85)
+    is_word = name.lower() in load_schema("participants")["properties"]  # strain is not stain
+    if near and not is_word:
+        hint = f"did you mean {near!r}?"
+        yield Problem("column.misspelt", place, name, "is not a known column", hint)
+    elif not further.is_working(name):
+        yield from near_key_problems(name, place)
+    elif not further.is_decided:
+        yield from near_key_problems(name, place, "it is not published")
+
+
+def near_key_problems(
+    key: str, place: Place, fate: str = "it is kept as it is"
+) -> Iterator[Problem]:
+    """Yield a warning if a sidecar key looks like a misspelt one; `fate` is what becomes of it."""
+    if near_key(key):
+        message = f"is not a sidecar key that BIDS lists; {fate}"
+        yield Problem("column.unlisted", place, key, message, near_key(key), Severity.WARNING)

@@ -1,0 +1,23 @@
+"""JSON and TSV as this program writes them: UTF-8, LF, and equal bytes for equal data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.manifest.coerce import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def json_text(data: Any) -> str:
+    """Return strict, indented JSON; the order of keys is the caller's."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def tsv_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; an empty cell becomes `n/a`, as BIDS wants it."""
+    lines = ["\t".join(columns)]
+    lines.extend("\t".join(cell.strip() or MISSING for cell in row) for row in rows)
+    return "\n".join(lines) + "\n"

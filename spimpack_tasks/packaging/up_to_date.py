@@ -1,0 +1,60 @@
+"""Tells, without reading a table, that a run would find nothing to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.manifest import headers
+from spimpack_tasks.manifest.load import digest_now
+from spimpack_tasks.packaging.plan import writer_versions
+from spimpack_tasks.registry import has_backend
+from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
+from spimpack_tasks.state.store import Store
+
+if TYPE_CHECKING:
+    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.options import Options
+
+
+def find_seal(options: Options) -> Seal | None:
+    """Return the seal of the output if neither inputs nor outputs have changed since."""
+    store = Store(options.output_dir)
+    seal = read_seal(store) if has_backend(options.backend) else None
+    if seal is None or seal.request != _request(options):
+        return None
+    same_texts = all(digest_now(path) == digest for path, digest in seal.texts.items())
+    return seal if same_texts and seal.has_same_sources(store) and seal.is_whole(store) else None
+
+
+def seal_dataset(draft: Draft, outputs: list[str], trace: str) -> None:
+    """Seal a dataset that was found right, if this process has read the inputs.
+
+    Parameters
+    ----------
+    draft
+        What the inputs come to.
+    outputs, trace
+        What is sealed, and what it was like before it was found right.
+    """
+    if draft.dataset is None:
+        return
+    # What changed while we were at work must not be taken for what the plan was made from.
+    source_trace = trace_sources(draft.sources)
+    if draft.is_current():
+        seal = Seal(
+            plan_id=draft.plan_id,
+            request=_request(draft.options),
+            texts=draft.texts,
+            source_count=len(draft.sources),
+            source_trace=source_trace,
+            output_trace=trace,
+            groups=dict(Counter(asset.dataset_id for asset in draft.dataset.assets)),
+        )
+        write_seal(draft.store, seal, draft.sources, outputs)
+
+
+def _request(options: Options) -> list[Any]:
+    asked = asdict(options) | {"roots": list(options.roots)}  # as JSON gives it back
+    return [asked, headers.VERSION, writer_versions(options.backend)]

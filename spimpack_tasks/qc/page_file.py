@@ -1,0 +1,155 @@
+"""Makes the page of a source where the user wants it, and over nothing but an earlier one.
+
+A page tells what it was made from, so that one can know without reading the image whether it is
+still right: size and time of the source, the candidates, and our version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from hashlib import blake2b
+from html import unescape
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import ExitCode, SpimpackError, printable, suggestion
+from spimpack_tasks.files.pages import read_head, write_page_at
+from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.model.orientation import ORIENTATION_CODES, normalise_orientation
+from spimpack_tasks.qc.dataset import dataset_above
+from spimpack_tasks.qc.page import GENERATOR, QcPage, candidates_for, compose_page
+from spimpack_tasks.qc.preview import compose_preview
+from spimpack_tasks.qc.volume import read_volume
+from spimpack_tasks.version import __version__
+from spimpack_tasks.volumes.formats import stamp_text
+
+if TYPE_CHECKING:
+    from spimpack_tasks.qc.volume import Volume
+
+FOLDER = "spimpack-qc"
+"""In the working directory; where pages go that have no place of their own."""
+_MADE_FROM = re.compile('<meta name="made-from" content="([^"]*)">')
+_END = b"</body></html>\n"
+
+
+class QcRefusedError(SpimpackError):
+    """There cannot be a page as it is wanted; the message says why, and what to do."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+def parse_codes(text: str) -> tuple[str, ...]:
+    """Return the codes of a list with commas.
+
+    Raises
+    ------
+    QcRefusedError
+        One of them is none.
+    """
+    codes = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        code = normalise_orientation(part)
+        if code is None:
+            hint = suggestion(part, ORIENTATION_CODES)
+            message = f"{part!r} is no orientation; one has a letter each of R/L, A/P and S/I"
+            raise QcRefusedError(f"{message}; {hint}" if hint else message)
+        codes.append(code)
+    return tuple(dict.fromkeys(codes))
+
+
+def default_place(source: str) -> str:
+    """Return where the page of a source goes: never beside the source, which may be raw data."""
+    return os.path.abspath(os.path.join(FOLDER, f"{os.path.basename(source)}.html"))
+
+
+def made_from(source: str, codes: tuple[str, ...]) -> str:
+    """Return what tells apart two pages that differ, as JSON."""
+    data = json.dumps([source, stamp_text(source), codes, __version__])
+    return f"{printable(source)} {blake2b(data.encode(), digest_size=12).hexdigest()}"
+
+
+def is_right(source: str, path: str, codes: tuple[str, ...]) -> bool:
+    """Tell whether there is a whole page that was made from the source as it is.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    if not stamp_text(source) or _told(path) != made_from(source, codes):
+        return False
+    with open_regular(path) as file:
+        file.seek(max(0, os.path.getsize(path) - len(_END)))
+        return file.read() == _END
+
+
+def check_place(source: str, path: str) -> None:
+    """Refuse a place at which a page would do harm.
+
+    Raises
+    ------
+    QcRefusedError
+        It would be in the source or in a dataset, or replace something else than such a page.
+    """
+    inner = os.path.relpath(os.path.realpath(path), os.path.realpath(source))
+    if not inner.startswith(".."):
+        message = f"{path} would be a part of the image; choose another place for the page"
+        raise QcRefusedError(message)
+    dataset = dataset_above(path)
+    if dataset and not os.path.relpath(path, dataset).startswith("."):
+        message = f"{path} would be a part of the dataset {dataset}; choose a place with --output"
+        raise QcRefusedError(message)
+    if os.path.isdir(path):
+        message = f"{path} is a directory; give the name of a file for the page"
+        raise QcRefusedError(message)
+    if os.path.lexists(path) and GENERATOR not in read_head(path):
+        message = f"{path} is there already, and is no page of ours; choose another file"
+        raise QcRefusedError(message)
+
+
+def check_default_place(source: str, path: str) -> None:
+    """Refuse to replace the page of another source of the same name.
+
+    Raises
+    ------
+    QcRefusedError
+        There is one.
+    """
+    told = _told(path)
+    if told and told.rpartition(" ")[0] != printable(source):
+        message = f"{path} is the page of another image of that name; choose a file with --output"
+        raise QcRefusedError(message)
+
+
+def _told(path: str) -> str:
+    found = _MADE_FROM.search(read_head(path))
+    return unescape(found[1]) if found else ""
+
+
+def make_page(source: str, path: str, codes: tuple[str, ...] = ()) -> Volume:
+    """Read a source, write its page, and return what was read.
+
+    Parameters
+    ----------
+    source, path
+        Absolute paths of the image and of the page.
+    codes
+        Candidates; if none are given, that of the header, and some more.
+
+    Raises
+    ------
+    SpimpackError
+        The source cannot be shown, or the page cannot be at that place.
+    OSError
+        The page cannot be written.
+    """
+    check_place(source, path)
+    # Before reading: a source that changes meanwhile makes a page that is not right.
+    identity = made_from(source, codes)
+    volume = read_volume(source)
+    page = QcPage(volume, compose_preview(volume), candidates_for(volume, codes), identity)
+    lines = compose_page(page)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_page_at(path, lines)
+    return volume

@@ -1,1 +1,0 @@
-"""What the source files say of themselves. One module per format, read-only."""

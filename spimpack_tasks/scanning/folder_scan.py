@@ -1,0 +1,275 @@
+"""The survey of a folder tree: which images are in it, and what their paths say of them.
+
+Everything that is wrong is collected. What does not keep an image from being packaged is a note on
+it and not a mistake. Headers are not read here: whoever gets a pattern wrong need not wait for
+them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Place, Problem, Severity, count_of
+from spimpack_tasks.files.tsv import fits_cell
+from spimpack_tasks.model.entities import ENTITIES, OTHER_SUFFIXES, PHOTO_SUFFIX, SUFFIX, stem
+from spimpack_tasks.model.labels import differ_in_zeros
+from spimpack_tasks.scanning.labels import Labels, as_label, suffix_of, tokens_of
+from spimpack_tasks.scanning.options import COMMAND_LINE
+from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, surroundings
+from spimpack_tasks.scanning.walk import Walk, natural
+from spimpack_tasks.volumes.formats import (
+    FORMATS,
+    PHOTO_FORMATS,
+    SourceRefusedError,
+    examine_source,
+    format_of_source,
+)
+
+if TYPE_CHECKING:
+    from spimpack_tasks.errors import Report
+    from spimpack_tasks.scanning.options import Request
+    from spimpack_tasks.scanning.patterns import Pattern
+    from spimpack_tasks.volumes.formats import Source
+
+UNFIT = "fits no pattern"
+"""What is said of an image where there are patterns for others only."""
+
+MOST_FOLDERS = 5
+
+REQUIRED = [entity.name for entity in ENTITIES if entity.required]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A file that is no image of the dataset, or a folder that was not entered."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image to list: its path below the scanned folder, and what is known of it so far."""
+
+    path: str
+    source: Source
+    cells: dict[str, str]
+    """By column of the scans table."""
+    notes: list[str] = field(default_factory=list)
+    """What its user should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo of a sample to list: its path below the scanned folder, and its labels."""
+
+    path: str
+    cells: dict[str, str]
+    """By column of the photos table."""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Survey:
+    """All that was found, in natural order."""
+
+    found: list[Image | Photo | Passed] = field(default_factory=list)
+    unread_headers: int = 0
+    """Number of images whose header could not be read."""
+
+    @property
+    def images(self) -> list[Image]:
+        """What the scans table lists."""
+        return [one for one in self.found if isinstance(one, Image)]
+
+    @property
+    def photos(self) -> list[Photo]:
+        """What the photos table lists."""
+        return [one for one in self.found if isinstance(one, Photo)]
+
+    @property
+    def passed(self) -> list[Passed]:
+        """Everything else."""
+        return [one for one in self.found if isinstance(one, Passed)]
+
+
+def _why_ignored(path: str, whole: str, kind: str) -> str:
+    """Return why a file is no image, as far as its name tells, empty where it may be one."""
+    if kind != PHOTO_SUFFIX and format_of_source(whole) is None:
+        return "is of no known format"
+    if not fits_cell(path):
+        return "has a name that a table cannot hold: not UTF-8, or with a line end"
+    if kind in OTHER_SUFFIXES:
+        return f"is by its suffix {kind} an image of another kind than {SUFFIX}"
+    return ""
+
+
+class Surveyor:
+    """Makes the survey of one request."""
+
+    def __init__(self, request: Request, report: Report) -> None:
+        self.request = request
+        self.report = report
+        self.survey = Survey()
+        self.labels = Labels(report)
+        self.matched: set[str] = set()
+        """Texts of the patterns that found an image."""
+        self.unclear: set[str] = set()
+        """Texts of the patterns of which two readings were told."""
+        self.surroundings: dict[str, dict[str, str]] = {}
+        """By label of a subject: words around it, each with the first folder of these words."""
+
+    def run(self) -> Survey:
+        """Look at everything, and return the survey; what is wrong goes to the report."""
+        walk = Walk(self.request.root, self.request.excluded_by, self.request.fits_pattern)
+        for found in sorted(walk, key=lambda found: natural(found.path)):
+            if found.error:
+                message, warning = f"cannot be read: {found.error}", Severity.WARNING
+                where = self.request.place(found.path)
+                self.report.add(Problem("scan.unreadable", where, "", message, "", warning))
+            reason = found.ignored or self._take(found.path)
+            if reason:
+                self.survey.found.append(Passed(found.path, reason))
+        self._check_patterns()
+        self._check_names()
+        self._check_surroundings()
+        self._check_zeros()
+        return self.survey
+
+    def _take(self, path: str) -> str:
+        """Add an image to the survey, or return why a file is none."""
+        name = path.rpartition("/")[2]
+        whole = os.path.join(self.request.root, path)
+        kind = suffix_of(name)
+        refusal = _why_ignored(path, whole, kind)
+        if refusal:
+            return refusal
+        texts, notes = self._read_path(path, is_photo=kind == PHOTO_SUFFIX)
+        if texts is None:
+            return UNFIT
+        try:
+            source = examine_source(whole, name, PHOTO_FORMATS if kind == PHOTO_SUFFIX else FORMATS)
+        except SourceRefusedError as refused:
+            return self.request.without_path(refused.message, path)
+        if kind == PHOTO_SUFFIX:
+            self.survey.found.append(self._photo(path, texts, notes))
+            return ""
+        image = Image(path, source, self._entities(path, texts, notes), notes)
+        image.cells.update(self.request.settings)
+        self.survey.found.append(image)
+        return ""
+
+    def _photo(self, path: str, texts: dict[str, str], notes: list[str]) -> Photo:
+        """Return a photo with the labels that photos have."""
+        cells = self._entities(path, texts, notes) | self.request.settings
+        names = [entity.name for entity in ENTITIES if entity.of_photos]
+        notes.insert(0, "as a photo of a sample")
+        return Photo(path, {name: cells[name] for name in names if cells.get(name)}, notes)
+
+    def _read_path(self, path: str, *, is_photo: bool) -> tuple[dict[str, str] | None, list[str]]:
+        """Return the texts of entities and notes; `None` where no pattern fits.
+
+        A photo that no pattern fits gets what names in the way of BIDS tell.
+        """
+        if not self.request.patterns:
+            return tokens_of(path)
+        for pattern in self.request.patterns:
+            readings = pattern.readings(path)
+            if readings:
+                self.matched.add(pattern.text)
+                self._note_surroundings(path, pattern, readings[0])
+                if len(readings) > 1 and pattern.text not in self.unclear:
+                    self.unclear.add(pattern.text)
+                    self._report_two_readings(path, pattern, readings)
+                return readings[0], []
+        return tokens_of(path) if is_photo else (None, [])
+
+    def _note_surroundings(self, path: str, pattern: Pattern, texts: dict[str, str]) -> None:
+        """Note in which folder or file the text of a subject was found."""
+        shown, words = surroundings(pattern, path)
+        if shown and "subject" not in self.request.templates:
+            label = as_label("subject", texts["subject"])
+            self.surroundings.setdefault(label, {}).setdefault(words, shown)
+
+    def _check_surroundings(self) -> None:
+        """Folders of different names that give one subject may be of several; told once."""
+        doubtful = {label: names for label, names in self.surroundings.items() if len(names) > 1}
+        for label, names in doubtful.items():
+            shown = list(names.values())
+            listed = ", ".join(map(repr, shown[:MOST_FOLDERS]))
+            listed += f" and {len(shown) - MOST_FOLDERS:,} more" if shown[MOST_FOLDERS:] else ""
+            others = len(doubtful) - 1
+            more = f", and {count_of(others, 'other label')} likewise" if others else ""
+            message = f"{listed} all give the subject {label!r}{more}"
+            hint = "if they are several, tell them apart: --label subject='{cohort}{number:02}'"
+            where, warning = self.request.place(shown[1]), Severity.WARNING
+            self.report.add(Problem("scan.one-label", where, "subject", message, hint, warning))
+            return
+
+    def _check_zeros(self) -> None:
+        """Labels that differ in leading zeros are seldom meant as two."""
+        images = self.survey.images
+        names = {entity.name for entity in ENTITIES}
+        labels = [{n: c for n, c in i.cells.items() if n in names and c} for i in images]
+        for name, first, number in differ_in_zeros(labels):
+            here, there = images[number], images[first]
+            message = f"{here.path!r} gives {here.cells[name]!r}, and {there.path!r} "
+            message += f"{there.cells[name]!r}: they differ in leading zeros only"
+            hint = f"if they are one, write --label {name}='{{{name}:02}}'"
+            where, warning = self.request.place(here.path), Severity.WARNING
+            self.report.add(Problem("path.zeros", where, name, message, hint, warning))
+
+    def _report_two_readings(
+        self, path: str, pattern: Pattern, readings: list[dict[str, str]]
+    ) -> None:
+        first, other = readings
+        entity = next(name for name in first if first[name] != other[name])
+        message = f"{pattern.text!r} fits with {first[entity]!r} or {other[entity]!r}"
+        hint = "put more of the path into the pattern"
+        self.report.add(Problem("scan.ambiguous", self.request.place(path), entity, message, hint))
+
+    def _entities(self, path: str, texts: dict[str, str], notes: list[str]) -> dict[str, str]:
+        cells = {}
+        made = {name: t.fill(texts) for name, t in self.request.templates.items()}
+        given = {name: text for name, text in texts.items() if name in ENTITY_BY_NAME}
+        for entity, text in (given | {name: text for name, text in made.items() if text}).items():
+            if entity not in self.request.settings:
+                cells[entity] = self.labels.give(entity, text, self.request.place(path))
+                if cells[entity] != text:
+                    notes.append(f"{entity} {text!r} becomes {cells[entity]!r}")
+        return cells
+
+    def _check_patterns(self) -> None:
+        """A pattern that finds no image is a mistake, and so is a folder without one."""
+        paths = [image.path for image in self.survey.images]
+        paths += [passed.path for passed in self.survey.passed if passed.reason == UNFIT]
+        example = f"{paths[0]!r} is an image here" if paths else ""
+        for pattern in self.request.patterns if paths else ():
+            if pattern.text not in self.matched:
+                what = "fits no image that an earlier pattern leaves"
+                message = f"{pattern.text!r} {what if self.matched else 'fits no image'}"
+                problem = Problem("scan.no-match", COMMAND_LINE, "--pattern", message, example)
+                self.report.add(problem)
+        if not paths:
+            others = count_of(len(self.survey.passed), "other path")
+            endings = (ending for form in FORMATS for ending in form.endings)
+            hint = f"known endings are {', '.join(endings)}"
+            message = f"no image is below it; {others} found"
+            place = Place(self.request.shown_root)
+            self.report.add(Problem("scan.no-image", place, "", message, hint))
+
+    def _check_names(self) -> None:
+        """Two images cannot have one name in the dataset; told once for each name."""
+        paths: dict[str, list[str]] = {}
+        for image in self.survey.images:
+            if all(image.cells.get(name) for name in REQUIRED):
+                paths.setdefault(stem(image.cells), []).append(image.path)
+        for name, (first, *others) in paths.items():
+            if others:
+                more = f"; so do {len(others) - 1:,} more" if others[1:] else ""
+                message = f"makes {name}, as {first!r} does{more}"
+                hint = "capture what tells them apart in --pattern, or leave some out"
+                where = self.request.place(others[0])
+                self.report.add(Problem("path.duplicate", where, "", message, hint))

@@ -1,0 +1,194 @@
+"""Brings images about that take long to make, side by side with other workers.
+
+An image is made in a place of its own (see `state.staging`), and only that is locked meanwhile;
+then it is published, as what is made in a moment is (see `state.publish`). Whether its plan is
+still current is looked at all the time: who works for another one stops soon, and leaves what was
+made to whoever wants it.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.atomic import discard, sync_disk
+from spimpack_tasks.files.evidence import is_still
+from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish, reason_of
+from spimpack_tasks.state.receipts import images_made_from
+from spimpack_tasks.state.staging import hold_place
+from spimpack_tasks.state.sweep import Status, find
+from spimpack_tasks.volumes.formats import stamp_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.state.store import Store
+    from spimpack_tasks.state.sweep import Matches
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+"""Time between two looks at the current plan."""
+_TOGETHER = 64 * 2**20
+"""Small images are synced and published together, as soon as there is so much of them."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True, slots=True)
+class SlowMaker:
+    """What a slow backend knows of its images."""
+
+    matches: Matches
+    """Tells whether the image at a path is as planned."""
+    measure: Callable[[Output], int]
+    """Returns how much there is to do, in bytes or whatever `resume` tells."""
+    resume: Callable[[Output, str, Callable[[int], None]], None]
+    """Makes an image, or goes on with what is at the path, and tells how much is there."""
+    tell: Callable[[int, int], None]
+    """Told how much is there, and how much there will be."""
+    take_over: Callable[[Output, str, str], bool] | None = None
+    """Makes an image of one that is in place and was made from the same source, if it can."""
+
+
+def make_and_publish(
+    store: Store,
+    plan_id: str,
+    outputs: list[Output],
+    maker: SlowMaker,
+    *,
+    overwrite: bool = False,
+) -> list[Failure]:
+    """Bring images of the current plan about; what is right already is not touched.
+
+    Returns
+    -------
+    list of Failure
+        The images that could not be made; the others are in place.
+
+    Raises
+    ------
+    SupersededError
+        Another plan has become the current one.
+    """
+    store.require_current(plan_id)
+    with store.lock("making", shared=True):
+        return _Work(store, plan_id, maker, overwrite=overwrite).run(outputs)
+
+
+class _Work:
+    """Makes the images of one unit."""
+
+    def __init__(self, store: Store, plan_id: str, maker: SlowMaker, *, overwrite: bool) -> None:
+        self.store = store
+        self.plan_id = plan_id
+        self.maker = maker
+        self.overwrite = overwrite
+        self.sizes: dict[str, int] = {}
+        self.done = 0
+        self.next_look = time.monotonic() + _LOOK_S
+
+    def run(self, outputs: list[Output]) -> list[Failure]:
+        """Make what is to be made, and publish all."""
+        failures = []
+        for output in self._wanting(outputs):
+            try:
+                self.sizes[output.path] = self.maker.measure(output)
+            except OSError as error:
+                failures.append(Failure(output.path, _reason(output, error)))
+        failed = {failure.path for failure in failures}
+        for batch in self._batches([o for o in outputs if o.path not in failed]):
+            failures += self._make(batch)
+        return failures
+
+    def _wanting(self, outputs: list[Output]) -> Iterator[Output]:
+        """Yield the outputs that are to be made; of the others `publish` knows what to say."""
+        wanting = {Status.NEW, Status.MISSING, Status.CHANGED}
+        if self.overwrite:
+            wanting |= {Status.ALTERED, Status.FOREIGN}
+        for finding in find(self.store, outputs, self.maker.matches):
+            if finding.status in wanting:
+                yield finding.output
+
+    def _batches(self, outputs: list[Output]) -> Iterator[list[Output]]:
+        batch, size = [], 0
+        for output in outputs:
+            batch.append(output)
+            size += self.sizes.get(output.path, 0)
+            if size >= _TOGETHER or output is outputs[-1]:
+                yield batch
+                batch, size = [], 0
+
+    def _make(self, outputs: list[Output]) -> list[Failure]:
+        """Make images and publish them together, holding the place of each."""
+        made, failures = {}, []
+        with ExitStack() as places:
+            for output in outputs:
+                if output.path in self.sizes:
+                    try:
+                        path = places.enter_context(hold_place(self.store, output))
+                        if self._make_one(output, path):
+                            made[output.path] = path
+                    except OSError as error:
+                        failures.append(Failure(output.path, _reason(output, error)))
+            if made:
+                sync_disk(self.store.root)
+            failed = {failure.path for failure in failures}
+            rest = [output for output in outputs if output.path not in failed]
+            maker = ImageMaker(self.maker.matches, _refuse, made)
+            failures += publish(self.store, self.plan_id, rest, maker, overwrite=self.overwrite)
+        return failures
+
+    def _make_one(self, output: Output, path: str) -> bool:
+        """Make an image, unless another process did so while we waited for its place."""
+        if not any(self._wanting([output])):
+            return False
+        if stamp_text(output.source) != output.stamp:
+            raise OSError(errno.ESTALE, SOURCE_CHANGED)
+        if self._take_over(output, path):
+            return True
+        if os.path.lexists(path):
+            logger.info("%s: goes on where an earlier run was", output.path)
+        try:
+            self.maker.resume(output, path, self._advance)
+        except OSError as error:
+            if error.errno in _FULL and os.path.lexists(path):
+                discard(path)  # others may still find room
+            raise
+        return True
+
+    def _take_over(self, output: Output, path: str) -> bool:
+        """Make an image of one that is in place, made of the same source for another plan."""
+        if self.maker.take_over is None:
+            return False
+        for name, receipt in images_made_from(self.store, output.source, output.stamp):
+            earlier = f"{self.store.output_dir}/{name}"
+            if not is_still(earlier, receipt.evidence):
+                continue
+            if self.maker.take_over(output, earlier, path):
+                self._advance(self.sizes[output.path])
+                return True
+        return False
+
+    def _advance(self, amount: int) -> None:
+        self.done += amount
+        self.maker.tell(self.done, sum(self.sizes.values()))
+        if time.monotonic() >= self.next_look:
+            self.store.require_current(self.plan_id)
+            self.next_look = time.monotonic() + _LOOK_S
+
+
+def _refuse(output: Output, path: str) -> None:
+    """Stand in for a maker where an image went away after we had found it in place."""
+    del path
+    raise OSError(errno.ESTALE, "it vanished just now; run it again", output.path)
+
+
+def _reason(output: Output, error: OSError) -> str:
+    reason = reason_of(output, error)
+    return f"{reason}; free some and run it again" if error.errno in _FULL else reason

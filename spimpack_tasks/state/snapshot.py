@@ -1,0 +1,140 @@
+"""The seal of a finished dataset: tells by `stat` alone that nothing has changed since.
+
+Comparing a dataset with its plan takes reading the tables, the plan and the receipts. When all of
+it was found right, the seal notes what was looked at, and what `stat` said of it. As long as that
+holds, the answer holds. A seal that is lost, or broken by a change, costs one full comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from hashlib import blake2b
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TextIO
+
+from spimpack_tasks.files.regular import open_regular_text
+from spimpack_tasks.state.receipts import receipt_names
+from spimpack_tasks.state.store import STATE_DIRECTORY
+from spimpack_tasks.state.sweep import README_NAMES
+from spimpack_tasks.volumes.formats import stamp_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from spimpack_tasks.model.plan import Plan
+    from spimpack_tasks.state.store import Store
+
+SEAL_FILE = "seal"
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What a dataset was like when it was found right.
+
+    The paths that were looked at are not held, but read when they are needed.
+    """
+
+    plan_id: str
+    request: list[Any]
+    """What was asked for, and the software that understood it; JSON-ready."""
+    texts: dict[str, str]
+    """Digest of manifest and tables by path, empty where none was found."""
+    source_count: int
+    source_trace: str
+    """What `trace_sources` said of the sources."""
+    output_trace: str
+    """What `trace_outputs` said of the outputs."""
+    groups: dict[str, int]
+    """Number of images by dataset_id."""
+
+    def has_same_sources(self, store: Store) -> bool:
+        """Tell whether the sources are as they were."""
+        return trace_sources(islice(_paths(store), self.source_count)) == self.source_trace
+
+    def is_whole(self, store: Store) -> bool:
+        """Tell whether the outputs of the current plan are as they were."""
+        if store.current_plan_id() != self.plan_id or not store.has_plan(self.plan_id):
+            return False
+        outputs = islice(_paths(store), self.source_count, None)
+        return trace_outputs(store.output_dir, outputs) == self.output_trace
+
+
+def read_seal(store: Store) -> Seal | None:
+    """Return the seal of an output, `None` where there is none that can be used."""
+    try:
+        with _open(store) as file:
+            return Seal(**json.loads(file.readline()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_seal(store: Store, seal: Seal, sources: list[str], outputs: list[str]) -> None:
+    """Keep a seal with the paths that it covers, a line for each.
+
+    Where that cannot be done, the dataset is as right without.
+    """
+    head = json.dumps({field.name: getattr(seal, field.name) for field in fields(seal)})
+    paths = [*sources, *outputs]
+    if any("\n" in path for path in paths):
+        return
+    text = "\n".join([head, *paths, ""])
+    with suppress(OSError), store.workplace("seal") as place:
+        place.write(SEAL_FILE, text.encode("utf-8", "surrogateescape"))
+
+
+def _paths(store: Store) -> Iterator[str]:
+    """Yield the paths that a seal covers: the sources, then the outputs."""
+    with suppress(FileNotFoundError), _open(store) as file:
+        file.readline()
+        yield from (line.removesuffix("\n") for line in file)
+
+
+def _open(store: Store) -> TextIO:
+    path = store.path(SEAL_FILE)
+    return open_regular_text(path, errors="surrogateescape", newline="\n")
+
+
+def sealed_outputs(store: Store, plan: Plan) -> list[str]:
+    """Return the paths that a seal of a dataset covers."""
+    outputs = [output.path for output in plan.outputs]
+    receipts = (f"{STATE_DIRECTORY}/receipts/{name}.json" for name in receipt_names(store))
+    # A README of any name stands for ours.
+    return [*outputs, *README_NAMES, *receipts]
+
+
+def trace_outputs(root: str, paths: Iterable[str]) -> str:
+    """Return a digest of what `lstat` says of paths below a folder."""
+    return _digest(_trace(f"{root}/{path}") for path in paths)
+
+
+def _trace(path: str) -> tuple[int, ...]:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return ()
+    return status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def trace_sources(paths: Iterable[str]) -> str:
+    """Return a digest of what `stat` says of sources, and of the metadata of an OME-Zarr."""
+    return _digest(map(_trace_source, paths))
+
+
+def _trace_source(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    inner = (stamp_source(path) or ()) if stat.S_ISDIR(status.st_mode) else ()
+    return status.st_ino, status.st_size, status.st_mtime_ns, *inner
+
+
+def _digest(traces: Iterator[tuple[int, ...]]) -> str:
+    digest = blake2b(digest_size=16)
+    while some := list(islice(traces, 1000)):
+        digest.update(json.dumps(some).encode())
+    return digest.hexdigest()

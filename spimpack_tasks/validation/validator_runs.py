@@ -1,0 +1,111 @@
+"""Gets the official validator's verdict on a dataset, in one pass where one is enough.
+
+Without `full`, the validator sees the shadow of the dataset. Images that `.bidsignore` hides are
+given stubs there, so that it checks their sidecars as well. That can be the same pass, unless a
+sidecar might be inherited: one that only hidden images use would pass for used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.validation.bids_validator import run_bids_validator
+from spimpack_tasks.validation.inventory import EntryKind
+from spimpack_tasks.validation.validator_mirror import find_hidden, shadow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from spimpack_tasks.validation.inventory import Entry
+    from spimpack_tasks.validation.validator_mirror import HiddenImage
+    from spimpack_tasks.validation.verdict import Finding, Verdict
+
+# About the name of a file. That of a hidden image is not valid in BIDS: therefore it is hidden.
+_ABOUT_NAMES = frozenset(
+    {
+        "ALL_FILENAME_RULES_HAVE_ISSUES",
+        "CASE_COLLISION",
+        "DATATYPE_MISMATCH",
+        "ENTITY_NOT_IN_RULE",
+        "ENTITY_WITH_NO_LABEL",
+        "EXTENSION_MISMATCH",
+        "FILENAME_MISMATCH",
+        "INVALID_ENTITY_LABEL",
+        "INVALID_LOCATION",
+        "MISSING_REQUIRED_ENTITY",
+        "NOT_INCLUDED",
+        "SIDECAR_WITHOUT_DATAFILE",
+    }
+)
+_WITHOUT_IMAGE = frozenset({"dataset_description.json"})
+
+
+def check_officially(root: str, entries: tuple[Entry, ...], *, full: bool = False) -> Verdict:
+    """Return what the official validator says of a dataset and of its hidden sidecars.
+
+    Parameters
+    ----------
+    root
+        Absolute path of the dataset.
+    entries
+        What it holds.
+    full
+        Let the validator see the dataset itself, with all chunks.
+
+    Raises
+    ------
+    MissingExtraError
+        The validator is not installed.
+    ValidatorFailedError
+        It did not come to a verdict.
+    """
+    hidden = find_hidden(root, entries)
+    if full:
+        plain = run_bids_validator(Path(root))
+    elif hidden and may_inherit(entries, hidden):
+        with shadow(root, entries) as folder:
+            plain = run_bids_validator(Path(folder))
+    else:
+        with shadow(root, entries, hidden) as folder:
+            verdict = run_bids_validator(Path(folder))
+        findings = (*_about_others(verdict, hidden), *_about_hidden(verdict, hidden))
+        return replace(verdict, findings=findings)
+    if not hidden:
+        return plain
+    with shadow(root, entries, hidden) as folder:
+        second = run_bids_validator(Path(folder))
+    return replace(plain, findings=(*plain.findings, *_about_hidden(second, hidden)))
+
+
+def may_inherit(entries: Iterable[Entry], hidden: tuple[HiddenImage, ...]) -> bool:
+    """Tell whether there is a sidecar that is not that of one image, or table, beside it."""
+    own = {image.sidecar for image in hidden} | _WITHOUT_IMAGE
+    files = [e.path for e in entries if e.kind in {EntryKind.FILE, EntryKind.STORE}]
+    stems = {_stem(path) for path in files if not path.endswith(".json")}
+    return any(p.endswith(".json") and p not in own and _stem(p) not in stems for p in files)
+
+
+def _stem(path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{name.partition('.')[0]}"
+
+
+def _about_others(verdict: Verdict, hidden: tuple[HiddenImage, ...]) -> Iterator[Finding]:
+    ours = {place for image in hidden for place in (image.sidecar, image.stub)}
+    return (finding for finding in verdict.findings if _place(finding) not in ours)
+
+
+def _about_hidden(verdict: Verdict, hidden: tuple[HiddenImage, ...]) -> Iterator[Finding]:
+    """Yield what is said of the content of hidden sidecars, under the names that the user knows."""
+    known = {image.sidecar: image.sidecar for image in hidden}
+    known |= {image.stub: image.image for image in hidden}
+    for finding in verdict.findings:
+        place = known.get(_place(finding))
+        if place and finding.code not in _ABOUT_NAMES:
+            yield replace(finding, location=place)
+
+
+def _place(finding: Finding) -> str:
+    return finding.location.removesuffix("/")

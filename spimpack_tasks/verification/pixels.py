@@ -1,0 +1,141 @@
+"""Proves that the images of a dataset that were converted have the voxels of their sources.
+
+Which images were converted, and from what, stands in the plan. An image that was found equal is
+noted (`.spimpack/verify-pixels`), so that a verification that was interrupted does not read it
+again, unless a file of it or its source has changed since.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import count_of
+from spimpack_tasks.files.regular import open_regular_text
+from spimpack_tasks.files.trees import files_below
+from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.verification.verify import Deviation, Fault, receipts_in_order
+from spimpack_tasks.volumes.compare import can_be_compared, compare_with_source
+from spimpack_tasks.volumes.convert import count_bytes
+from spimpack_tasks.volumes.formats import format_of_source, stamp_text
+from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.state.store import Store
+
+LOG = "verify-pixels"
+MOST_TOLD = 100
+"""So many faults of one image are told, and how many more there are."""
+
+
+def verify_pixels(store: Store, on_read: Callable[[int], None]) -> Iterator[Deviation]:
+    """Yield where an image differs from its source, and each image that was not converted.
+
+    Parameters
+    ----------
+    store
+        The state directory of the dataset.
+    on_read
+        Told the number of bytes of voxels after each piece that was compared.
+    """
+    log = _EqualImages(store.path(LOG))
+    for output, is_converted in _images(store):
+        if is_converted:
+            yield from _verify(store.output_dir, output, log, on_read)
+        else:
+            yield Deviation(output.path, Fault.AS_IT_IS)
+    log.forget()
+
+
+def count_pixels(store: Store) -> int:
+    """Return the number of bytes that `verify_pixels` will tell of."""
+    return sum(_size(output) for output, is_converted in _images(store) if is_converted)
+
+
+def _images(store: Store) -> Iterator[tuple[Output, bool]]:
+    """Yield the images that are on record, and whether each was converted."""
+    receipts = receipts_in_order(store)
+    plan = store.load_plan(store.current_plan_id())
+    images = (output for output in plan.outputs if output.kind is Kind.IMAGE)
+    for output in sorted(images, key=lambda output: output.path):
+        receipt = receipts.get(output.path)
+        if receipt is not None and receipt.fingerprint == output.fingerprint:
+            yield output, Request.is_text(output.target) and can_be_compared(output.path)
+
+
+def _size(output: Output) -> int:
+    form = format_of_source(output.source)
+    try:
+        return count_bytes(output.source, form.name) if form else 0
+    except (OSError, HeaderError):  # to be told when it is compared
+        return 0
+
+
+def _verify(
+    root: str, output: Output, log: _EqualImages, on_read: Callable[[int], None]
+) -> Iterator[Deviation]:
+    path = f"{root}/{output.path}"
+    if not os.path.lexists(path):  # it has been told that it is missing
+        return
+    now = stamp_text(output.source)
+    if now != output.stamp:
+        fault = Fault.SOURCE_CHANGED if now else Fault.SOURCE_GONE
+        yield Deviation(output.path, fault, output.source)
+        return
+    try:
+        before = _trace(output, path)
+        if before in log:
+            on_read(_size(output))
+            return
+        count = 0
+        for detail in compare_with_source(output.source, path, on_read):
+            count += 1
+            if count <= MOST_TOLD:
+                yield Deviation(output.path, Fault.PIXELS, detail)
+        if count > MOST_TOLD:
+            more = f"and {count_of(count - MOST_TOLD, 'more fault')}"
+            yield Deviation(output.path, Fault.PIXELS, more)
+        if not count:
+            log.note(before)
+    except OSError as error:
+        yield Deviation(output.path, Fault.UNREADABLE, error.strerror or str(error))
+
+
+def _trace(output: Output, path: str) -> str:
+    """Return what changes when a file of an image, or its source, does."""
+    digest = blake2b(f"{output.path}\0{output.fingerprint}\0".encode(), digest_size=16)
+    is_directory = os.path.isdir(path)
+    for name in files_below(path) if is_directory else [""]:
+        status = os.stat(f"{path}/{name}" if is_directory else path)
+        numbers = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+        digest.update(f"{name}\0{numbers}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+class _EqualImages:
+    """Remembers which images were equal to their sources; done without where it cannot be kept."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._known: set[str] = set()
+        with suppress(OSError, ValueError), open_regular_text(path, "ascii") as file:
+            self._known = set(file.read().split())
+
+    def __contains__(self, trace: str) -> bool:
+        return trace in self._known
+
+    def note(self, trace: str) -> None:
+        """Remember an image."""
+        with suppress(OSError), open(self.path, "a", encoding="ascii") as file:
+            file.write(f"{trace}\n")
+
+    def forget(self) -> None:
+        """Delete the log: all that it was for is done."""
+        with suppress(OSError):
+            os.unlink(self.path)

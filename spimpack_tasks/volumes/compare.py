@@ -1,0 +1,223 @@
+"""Compares an image that was made here with its source, voxel by voxel, at every level.
+
+What has written the image takes no part: the image is read by zarr or tifffile, and its source by
+the library of its own format; where the planes of an OME-TIFF are is found anew
+(`second_reading`). The levels of an Imaris file are those of the file; other levels are made of the
+source once more, plane by plane (`pyramid.halve`), so what is wrong at one level is told of that
+one only. A few slabs of planes are in memory, however large an image is.
+
+How the images of a format are compared is a function; `COMPARERS` names it by the end of the path.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from contextlib import ExitStack
+from itertools import product
+from typing import TYPE_CHECKING, Protocol
+
+from spimpack_tasks.arrays.pyramid import level_sizes
+from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.trees import files_below
+from spimpack_tasks.volumes.compare_levels import LevelsCheck, SlabsCheck, read_block
+from spimpack_tasks.volumes.convert import ZIPPED
+from spimpack_tasks.volumes.formats import SourceRefusedError, examine_source
+from spimpack_tasks.volumes.header import read_header
+from spimpack_tasks.volumes.levels import UnreadableVoxelsError, open_levels
+from spimpack_tasks.volumes.ome_zarr.labels import FOLDER, shapes_of
+from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
+from spimpack_tasks.volumes.planes import open_planes
+from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
+from spimpack_tasks.volumes.source_errors import source_trouble_told
+from spimpack_tasks.volumes.tiff.ome_writer import plane_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from typing import IO
+
+    from spimpack_tasks.arrays.grid import Shape
+    from spimpack_tasks.volumes.levels import Index, Level, Voxels
+    from spimpack_tasks.volumes.planes import Planes
+
+    Advance = Callable[[int], None]
+
+_PIECE = 2**20
+_ENTRY_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
+
+
+class Compare(Protocol):
+    """Compares the images of one format with what they were made of."""
+
+    def __call__(self, source: str, path: str, advance: Advance) -> Iterator[str]:
+        """Yield what is wrong with an image, and where; see `compare_with_source`."""
+
+
+def compare_with_source(source: str, path: str, advance: Advance) -> Iterator[str]:
+    """Yield what is wrong with an image, and where: level, time point, channel and chunk.
+
+    Parameters
+    ----------
+    source
+        What the image was made of.
+    path
+        The image.
+    advance
+        Told the number of bytes of the source's voxels after each piece.
+
+    Raises
+    ------
+    OSError
+        The source cannot be read, or is damaged.
+    """
+    compare = next(COMPARERS[ending] for ending in COMPARERS if path.endswith(ending))
+    with source_trouble_told():
+        yield from compare(source, path, advance)
+
+
+def _compare_ome_zarr(source: str, path: str, advance: Advance) -> Iterator[str]:
+    form = examine_source(source).format.name
+    if form == ZIPPED:
+        yield from _compare_entries(source, path, advance)
+    elif form == "Imaris":
+        yield from _compare_imaris(source, path, advance)
+    else:
+        yield from _compare_planes(source, path, level_sizes, advance)
+        yield from _compare_labels(source, path, form)
+
+
+def _compare_ome_tiff(source: str, path: str, advance: Advance) -> Iterator[str]:
+    def sizes(size_zyx: Shape, _itemsize: int) -> list[Shape]:
+        return [(size_zyx[0], *size) for size in plane_sizes(size_zyx[1:])]
+
+    yield from _compare_planes(source, path, sizes, advance)
+
+
+COMPARERS: dict[str, Compare] = {
+    ".ome.zarr": _compare_ome_zarr,
+    ".ome.tif": _compare_ome_tiff,
+    ".ome.btf": _compare_ome_tiff,
+}
+
+
+def can_be_compared(path: str) -> bool:
+    """Tell whether an image is of a format that can be compared."""
+    return path.endswith(tuple(COMPARERS))
+
+
+def _open_image(stack: ExitStack, path: str) -> Sequence[Level] | str:
+    """Open the levels of an image, or return why that cannot be done."""
+    try:
+        form = examine_source(path).format.name
+        return stack.enter_context(open_levels(path, form))
+    except (SourceRefusedError, UnreadableVoxelsError) as error:
+        return f"it cannot be opened: {error}"
+
+
+def _compare_planes(
+    source: str, path: str, sizes: Callable[[Shape, int], list[Shape]], advance: Advance
+) -> Iterator[str]:
+    """Compare an image whose levels were made of the planes of its source."""
+    with ExitStack() as stack:
+        levels = _open_image(stack, path)
+        if isinstance(levels, str):
+            yield levels
+            return
+        planes = stack.enter_context(_open_source(source))
+        wanted = sizes(planes.shape[2:], planes.dtype.itemsize)
+        shapes = [(*planes.shape[:2], *size) for size in wanted]
+        check = LevelsCheck(levels, shapes, planes.dtype)
+        yield from check.faults_of_shapes()
+        yield from SlabsCheck(check).faults(planes.read, advance)
+        planes.finish()
+
+
+def _open_source(source: str) -> AbstractContextManager[Planes]:
+    """Open the planes of a source, those of an OME-TIFF in a way of their own.
+
+    Which plane is where is for an OME-TIFF the question; a second answer is asked for.
+    """
+    form = examine_source(source).format.name
+    if form in {"OME-TIFF", "TIFF"} and is_ome_tiff(source):
+        return open_ome_tiff(source)
+    return open_planes(source)
+
+
+def _compare_imaris(source: str, path: str, advance: Advance) -> Iterator[str]:
+    """Compare an image whose levels are those of its source."""
+    shapes = read_header(source, "Imaris").shapes
+    yield from _compare_own_levels(source, path, "Imaris", shapes, advance)
+
+
+def _compare_labels(source: str, path: str, form: str) -> Iterator[str]:
+    """Compare label images, whose levels are those of the source; what had none is as it was."""
+    names = read_header(source, form).label_names
+    if not os.path.isdir(f"{path}/{FOLDER}"):  # made by a version that left them out
+        return
+    for place in names:
+        folder = f"{FOLDER}/{place.rpartition('/')[2]}"
+        shapes = shapes_of(read_header(f"{source}/{place}", form))
+        compared = (f"{source}/{place}", f"{path}/{folder}", form, shapes, lambda _: None)
+        for fault in _compare_own_levels(*compared):
+            yield f"{folder}: {fault}"
+
+
+def _compare_own_levels(
+    source: str, path: str, form: str, shapes: Sequence[Shape], advance: Advance
+) -> Iterator[str]:
+    with ExitStack() as stack:
+        levels = _open_image(stack, path)
+        if isinstance(levels, str):
+            yield levels
+            return
+        originals = stack.enter_context(open_levels(source, form))
+        check = LevelsCheck(levels, shapes, originals[0].dtype)
+        yield from check.faults_of_shapes()
+        for number, shape in enumerate(shapes):
+            for image in product(range(shape[0]), range(shape[1])):
+
+                def read(region: Index, level: int = number, image: Shape = image) -> Voxels:
+                    block = read_block(originals[level], image, region)
+                    advance(block.nbytes)
+                    return block
+
+                yield from check.faults(number, image, slice(0, shape[2]), read)
+
+
+def _compare_entries(source: str, path: str, advance: Advance) -> Iterator[str]:
+    """Compare files with the entries of the archive that they were unpacked from."""
+    with open_zip(source) as archive:
+        there = set(files_below(path))
+        for name, entry in archive.entries.items():
+            if name not in there:
+                yield f"the file {name} is missing"
+            else:
+                try:
+                    with archive.file.open(entry) as old, open_regular(f"{path}/{name}") as new:
+                        at = _first_difference(old, new)
+                except _ENTRY_DAMAGE as error:
+                    yield f"the file {name} cannot be compared, its entry is damaged: {error}"
+                except OSError as error:
+                    yield f"the file {name} cannot be read: {error.strerror or error}"
+                else:
+                    if at is not None:
+                        yield f"the file {name} differs from its entry, from byte {at:,} on"
+            advance(entry.file_size)
+        for name in sorted(there - archive.entries.keys()):
+            yield f"the file {name} is not in the archive"
+
+
+def _first_difference(old: IO[bytes], new: IO[bytes]) -> int | None:
+    """Return where two streams begin to differ, `None` where they are equal."""
+    start = 0
+    while True:
+        a, b = old.read(_PIECE), new.read(_PIECE)
+        if a != b:
+            pairs = enumerate(zip(a, b, strict=False))
+            shorter = min(len(a), len(b))
+            return start + next((n for n, (x, y) in pairs if x != y), shorter)
+        if not a:
+            return None
+        start += len(a)

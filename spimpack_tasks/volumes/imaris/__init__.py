@@ -1,0 +1,1 @@
+"""Imaris files: headers, levels, and the places of their chunks."""

@@ -1,0 +1,209 @@
+"""Where the chunks of an Imaris file lie, and what they are compressed with.
+
+Facts: Imaris file format 5.5 and ImarisWriter. Each level has a dataset for each time point and
+channel; it is padded to whole chunks, and `ImageSize` of the channel has the true size. The chunks
+of a dataset are looked up all at once: asking HDF5 for one after the other takes hours for a large
+file. The file is only ever read.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.arrays.codecs import DamagedChunkError, choose_codec
+from spimpack_tasks.arrays.grid import Level
+from spimpack_tasks.files.regular import open_descriptor
+from spimpack_tasks.model.axes import choose_axes
+from spimpack_tasks.volumes.header import HeaderError, load_library
+from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset
+from spimpack_tasks.volumes.imaris.header import ImarisFile
+from spimpack_tasks.volumes.levels import check_block
+from spimpack_tasks.volumes.ome_zarr.metadata import Image, compose_channels
+from spimpack_tasks.volumes.ome_zarr.write import write_image
+from spimpack_tasks.volumes.source_errors import source_trouble_told
+from spimpack_tasks.volumes.unpacking import UnpackingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from spimpack_tasks.arrays.codecs import Codec, Parts
+    from spimpack_tasks.arrays.grid import Shape
+    from spimpack_tasks.volumes.header import Header
+    from spimpack_tasks.volumes.request import Job
+
+_DEFLATE = 1
+"""Number of the filter in HDF5."""
+_DECODED_CHUNK = (32, 128, 128)
+"""Of data that HDF5 does not keep in chunks, along z, y, x."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """One dataset: its chunks, where they can be taken as they are."""
+
+    dataset: Any
+    offsets: Any
+    """Place in the file of each chunk of the grid z, y, x; -1 where there is none."""
+    lengths: Any
+    is_deflated: bool
+    """Whether the chunks are zlib streams and nothing else."""
+
+
+class ImarisChunks:
+    """The voxels of an Imaris file, chunk by chunk."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with ExitStack() as stack:
+            self._file = stack.enter_context(ImarisFile(path))
+            self.header: Header = self._file.header
+            self._descriptor = open_descriptor(path)[0]
+            stack.callback(os.close, self._descriptor)
+            times, channels = self.header.shapes[0][:2]
+            self._stored = {
+                (level, time, channel): self._index(level, time, channel)
+                for level in range(len(self.header.shapes))
+                for time in range(times)
+                for channel in range(channels)
+            }
+            self.dtype = self._stored[0, 0, 0].dataset.dtype
+            self.levels = [self._level(number) for number in range(len(self.header.shapes))]
+            self._opened = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._opened.close()
+
+    def _index(self, level: int, time: int, channel: int) -> _Stored:
+        import h5py
+        import numpy as np
+
+        dataset = self._file.dataset(level, time, channel)
+        if dataset.chunks is None:
+            return _Stored(dataset, None, None, is_deflated=False)
+        check_block(self.path, level, dataset.chunks, dataset.dtype)
+        creation = dataset.id.get_create_plist()
+        filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
+        self._check_filters(filters)
+        # HDF5 has numbers that numpy has not, such as some of 12 bits, and converts them.
+        is_as_numpy = dataset.id.get_type() == h5py.h5t.py_create(dataset.dtype)
+        is_plain = is_as_numpy and self._file.holds_bytes_of(dataset) and not dataset.fillvalue
+        if filters != [_DEFLATE] or not is_plain:
+            return _Stored(dataset, None, None, is_deflated=False)
+        grid = [-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
+        offsets, lengths = np.full(grid, -1, "int64"), np.zeros(grid, "int64")
+        masks = []
+
+        def note(place: Shape, chunk: Any) -> None:
+            offsets[place], lengths[place] = chunk.byte_offset, chunk.size
+            masks.append(chunk.filter_mask)
+
+        self._file.visit_chunks(dataset, note)
+        return _Stored(dataset, offsets, lengths, is_deflated=not any(masks))
+
+    def _check_filters(self, filters: list[int]) -> None:
+        """Refuse chunks that HDF5 cannot decode here."""
+        h5py = load_library("h5py")
+        if not all(map(h5py.h5z.filter_avail, filters)):
+            with suppress(ImportError):
+                import_module("hdf5plugin")  # it makes its filters known to HDF5
+        unknown = [number for number in filters if not h5py.h5z.filter_avail(number)]
+        if unknown:
+            what = f"is compressed by the filter {unknown[0]} of HDF5, which is not installed"
+            raise HeaderError(self.path, what)
+
+    def _level(self, number: int) -> Level:
+        chunks = self._stored[number, 0, 0].dataset.chunks or _DECODED_CHUNK
+        return Level(self.header.shapes[number], (1, 1, *chunks))
+
+    def encoded(self, level: int, place: Shape, codec: Codec) -> Parts | None:
+        """Return the chunk at a place of a level's grid, in parts; `None` if all of it is zero.
+
+        Raises
+        ------
+        DamagedChunkError
+            The source's chunk is damaged.
+        """
+        time, channel, *inner = place
+        stored = self._stored[level, time, channel]
+        form = self.levels[level]
+        same_chunks = stored.dataset.chunks == form.chunk[2:]
+        size = form.chunk_voxels * self.dtype.itemsize
+        try:
+            if stored.is_deflated and same_chunks and stored.dataset.dtype == self.dtype:
+                return self._rewrapped(stored, tuple(inner), size, codec)
+            return self._decoded(stored, tuple(inner), form, codec)
+        except (DamagedChunkError, UnpackingError, OSError) as error:
+            z, y, x = inner
+            where = (
+                f"level {level}, time point {time}, channel {channel}, chunk {z}/{y}/{x} (z/y/x)"
+            )
+            message = f"{self.path}: {where}: {error}"
+            raise DamagedChunkError(message) from error
+
+    def _rewrapped(self, stored: _Stored, inner: Shape, size: int, codec: Codec) -> Parts | None:
+        offset, length = int(stored.offsets[inner]), int(stored.lengths[inner])
+        if offset < 0:
+            return None
+        deflated = os.pread(self._descriptor, length, offset)
+        if len(deflated) != length:
+            message = "the file ends before its end"
+            raise DamagedChunkError(message)
+        return codec.rewrap(deflated, size)
+
+    def _decoded(self, stored: _Stored, inner: Shape, form: Level, codec: Codec) -> Parts | None:
+        import numpy as np
+
+        sizes = form.chunk[2:]
+        starts = [at * n for at, n in zip(inner, sizes, strict=True)]
+        region = tuple(slice(start, start + n) for start, n in zip(starts, sizes, strict=True))
+        bounds = zip(region, stored.dataset.shape, strict=True)
+        inside = tuple(slice(part.start, min(part.stop, n)) for part, n in bounds)
+        values = ChunkedDataset(stored.dataset)[inside]
+        chunk = np.zeros(sizes, self.dtype)
+        chunk[tuple(slice(n) for n in values.shape)] = values
+        data = chunk.tobytes()
+        return codec.encode(data) if data.strip(b"\0") else None
+
+
+def convert(job: Job, advance: Callable[[int], None]) -> None:
+    """Convert an Imaris file; its own levels become those of the OME-Zarr.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read, or is damaged: level, channel and chunk are named.
+    """
+    with source_trouble_told(), ImarisChunks(job.source) as chunks:
+        codec = choose_codec(job, chunks.dtype.itemsize)
+        image = _describe(chunks, job)
+
+        def encode(level: int, place: Shape) -> Parts | None:
+            return chunks.encoded(level, place, codec)
+
+        write_image(job, image, codec, encode, advance)
+
+
+def _describe(chunks: ImarisChunks, job: Job) -> Image:
+    header = chunks.header
+    x, y, z = job.request.spacing_um_xyz or header.spacing_um_xyz
+    names = job.request.channel_names or header.channel_names
+    return Image(
+        name=job.request.name,
+        levels=tuple(chunks.levels),
+        dtype=chunks.dtype,
+        spacing_um_zyx=(z, y, x),
+        channels=compose_channels(header.channel_count, names, header.displays),
+        axes=choose_axes(header, "Imaris", job.request.axes),
+        orientation_xyz=job.request.orientation_xyz,
+        provenance=job.provenance("Imaris"),
+    )

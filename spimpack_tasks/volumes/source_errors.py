@@ -1,0 +1,112 @@
+"""What can be wrong with a source that is converted, and how a converter tells it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.arrays.codecs import DamagedChunkError
+from spimpack_tasks.files.atomic import discard
+from spimpack_tasks.volumes.formats import SourceRefusedError
+from spimpack_tasks.volumes.levels import UnreadableVoxelsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+UNCONVERTIBLE = (SourceRefusedError, UnreadableVoxelsError, DamagedChunkError)
+"""What is raised of a source that cannot be converted; the message names the file."""
+
+_PASSING = {
+    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EREMOTEIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+    *(errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN),
+}
+"""What the system says of a disk or a machine that may be well again by the next run."""
+
+_CHANGED = "its source changed while it was converted; run it again"
+
+
+class UnconvertibleError(OSError):
+    """A source cannot be converted as it is, however often it is tried."""
+
+
+def reason_of_refusal(error: Exception) -> str:
+    """Return the message of one of `UNCONVERTIBLE` with its hint."""
+    hint = getattr(error, "hint", "")
+    return f"{error}; {hint}" if hint else str(error)
+
+
+@contextmanager
+def source_trouble_told() -> Iterator[None]:
+    """Raise what is wrong with a source as an `OSError`, as converters do.
+
+    Raises
+    ------
+    UnconvertibleError
+        The source is refused, or damaged.
+    OSError
+        The disk of the source fails just now.
+    """
+    try:
+        yield
+    except UNCONVERTIBLE as error:
+        kind = OSError if _is_passing(error) else UnconvertibleError
+        raise kind(errno.EIO, reason_of_refusal(error)) from error
+
+
+def _is_passing(error: BaseException | None) -> bool:
+    """Tell whether the system is the cause, which may be well again by the next run."""
+    while error is not None:
+        if isinstance(error, UnconvertibleError):
+            return False
+        # Libraries raise the same class for damaged data, with no number or another one.
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def require_unchanged(sources: Iterable[str], path: str) -> Iterator[None]:
+    """Refuse what was made of a source that changed meanwhile, and delete it.
+
+    Parameters
+    ----------
+    sources
+        Absolute paths of all files and folders that are read.
+    path
+        Where the image is made.
+
+    Raises
+    ------
+    OSError
+        A source is not what it was, by `ESTALE`.
+    """
+    sources = [*sources]
+    before = [*map(_trace, sources)]
+    try:
+        yield
+    finally:
+        if [*map(_trace, sources)] != before:
+            with suppress(FileNotFoundError):
+                discard(path)
+            raise OSError(errno.ESTALE, _CHANGED)
+
+
+def _trace(source: str) -> str:
+    """Return what changes when a file, or a file in a folder, is written or replaced."""
+    digest = blake2b(digest_size=16)
+    pending = [source]
+    while pending:
+        path = pending.pop()
+        with suppress(OSError):
+            status = os.stat(path)
+            known = status.st_ino, status.st_size, status.st_mtime_ns
+            digest.update(f"{path}\0{known}\0".encode("utf-8", "surrogateescape"))
+            if os.path.isdir(path):
+                pending += sorted(os.path.join(path, name) for name in os.listdir(path))
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""TIFF and OME-TIFF: headers, levels, and writing."""

@@ -1,0 +1,126 @@
+"""The OME-XML of an OME-TIFF that is written, and what is found in it again.
+
+What the image was made from stands in it as the schema has it for whatever it has no word for: in
+a `MapAnnotation` of the image. So an OME-TIFF is known again by its first directory, and whole if
+its last tile is there. Facts: OME schema 2016-06.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from spimpack_tasks.version import __version__
+from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
+from spimpack_tasks.volumes.tiff.directory import (
+    DESCRIPTION,
+    SUB_IFDS,
+    TILE_COUNTS,
+    TILE_OFFSETS,
+    TiffFile,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spimpack_tasks.volumes.ome_zarr.metadata import Image
+    from spimpack_tasks.volumes.planes import Planes
+    from spimpack_tasks.volumes.tiff.directory import Tag
+
+_SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+_TYPES = {"float32": "float", "float64": "double"} | {
+    name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32")
+}
+"""What OME-XML calls a data type of numpy."""
+_ANNOTATION = "Annotation:0"
+_MADE_FROM = re.compile(rb'<M K="made_from">([^<]*)</M>')
+
+
+def compose_ome_xml(source: str, image: Image, planes: Planes) -> bytes:
+    """Return the OME-XML of an image whose planes follow one another, z the fastest.
+
+    Raises
+    ------
+    HeaderError
+        The voxels have a type that OME-TIFF has not.
+    """
+    kind = _TYPES.get(planes.dtype.name)
+    if kind is None:
+        raise HeaderError(source, f"has voxels of type {planes.dtype}, which OME-TIFF has not")
+    root = ET.Element(
+        "OME",
+        {
+            "xmlns": _SCHEMA,
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:schemaLocation": f"{_SCHEMA} {_SCHEMA}/ome.xsd",
+            "Creator": f"spimpack_tasks {__version__}",
+        },
+    )
+    inner = ET.SubElement(root, "Image", {"ID": "Image:0", "Name": image.name})
+    attributes = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": kind}
+    sizes = dict(zip("TCZYX", planes.shape, strict=True))
+    attributes |= {f"Size{axis}": str(sizes[axis]) for axis in "XYZCT"}
+    for axis, spacing in zip("ZYX", image.spacing_um_zyx, strict=True):
+        if spacing is not None:
+            attributes |= {f"PhysicalSize{axis}": repr(spacing), f"PhysicalSize{axis}Unit": "µm"}
+    pixels = ET.SubElement(inner, "Pixels", attributes)
+    for number, channel in enumerate(image.channels):
+        told = {"ID": f"Channel:0:{number}", "SamplesPerPixel": "1"}
+        told |= {"Name": channel.label} if channel.label else {}
+        ET.SubElement(pixels, "Channel", told | {"Color": _colour(channel.colour)})
+    count = str(math.prod(planes.shape[:3]))
+    ET.SubElement(pixels, "TiffData", {"IFD": "0", "PlaneCount": count})
+    ET.SubElement(inner, "AnnotationRef", {"ID": _ANNOTATION})
+    _annotate(root, image.provenance)
+    xml: bytes = ET.tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="UTF-8"?>' + xml
+
+
+def _annotate(root: ET.Element, provenance: Mapping[str, str]) -> None:
+    told = ET.SubElement(root, "StructuredAnnotations")
+    attributes = {"ID": _ANNOTATION, "Namespace": PROVENANCE}
+    values = ET.SubElement(ET.SubElement(told, "MapAnnotation", attributes), "Value")
+    for key, value in provenance.items():
+        ET.SubElement(values, "M", {"K": key}).text = value
+
+
+def _colour(hexadecimal: str) -> str:
+    """Return a colour as OME-XML has it: red, green, blue and opacity in a signed number."""
+    return str(int.from_bytes(bytes.fromhex(f"{hexadecimal}FF"), "big", signed=True))
+
+
+def is_made_from(path: str, made_from: str) -> bool:
+    """Tell whether there is a whole OME-TIFF at `path` that was made here from just that."""
+    if os.path.islink(path):
+        return False
+    try:
+        with TiffFile(path) as file:
+            tags, _ = file.directory(file.first_directory)
+            found = _MADE_FROM.search(b"".join(file.chunks(tags.get(DESCRIPTION))))
+            return found is not None and found[1] == made_from.encode() and _is_whole(file)
+    except HeaderError:
+        return False
+
+
+def _is_whole(file: TiffFile) -> bool:
+    """Tell whether the last tile of a file that was written here is in it.
+
+    Raises
+    ------
+    HeaderError
+        The file ends before that.
+    """
+    offset, following = 0, file.first_directory
+    tags: dict[int, Tag] = {}
+    while following > offset:  # the directories lie one behind the other
+        offset = following
+        tags, following = file.directory(offset)
+    smaller = file.numbers(tags.get(SUB_IFDS))
+    if smaller:
+        tags, _ = file.directory(smaller[-1])
+    offsets, sizes = (file.numbers(tags.get(tag)) for tag in (TILE_OFFSETS, TILE_COUNTS))
+    return bool(offsets) and offsets[-1] + sizes[-1] <= file.size

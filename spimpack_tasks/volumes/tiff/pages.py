@@ -1,0 +1,48 @@
+"""What the first directory of a TIFF says of its page: size, data type, whether all is there."""
+
+from __future__ import annotations
+
+from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.tiff.directory import (
+    BITS,
+    LENGTH,
+    SAMPLE_FORMAT,
+    STRIP_COUNTS,
+    STRIP_OFFSETS,
+    TILE_COUNTS,
+    TILE_OFFSETS,
+    WIDTH,
+    Tag,
+    TiffFile,
+)
+
+_KINDS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "int", 6: "complex"}
+
+
+def check_first_page(file: TiffFile, tags: dict[int, Tag]) -> None:
+    """Refuse a file without a first page, or cut off within it.
+
+    Later pages are not looked at; a file cut off there passes.
+    """
+    if not all(file.number(tags.get(tag), 0) > 0 for tag in (WIDTH, LENGTH)):
+        raise HeaderError(file.path, "has a first page without a size")
+    for offsets, counts in ((STRIP_OFFSETS, STRIP_COUNTS), (TILE_OFFSETS, TILE_COUNTS)):
+        starts, sizes = (file.numbers(tags.get(tag)) for tag in (offsets, counts))
+        end = max((a + b for a, b in zip(starts, sizes, strict=False)), default=0)
+        if end > file.size:
+            raise file.truncated(end)
+        if starts and sizes:
+            return
+    raise HeaderError(file.path, "has a first page without pixels")
+
+
+def page_dtype(file: TiffFile, tags: dict[int, Tag]) -> str:
+    """Return the data type of the first page as numpy names it; odd widths are read into wider."""
+    bits = file.number(tags.get(BITS), 1)
+    kind = _KINDS.get(file.number(tags.get(SAMPLE_FORMAT), 1), "uint")
+    if bits == 1:
+        return "bool"
+    width = next((w for w in (8, 16, 32, 64, 128) if bits <= w), 0)
+    if not width or bits <= 0:
+        raise HeaderError(file.path, f"has samples of {bits} bits")
+    return f"{kind}{width}"
