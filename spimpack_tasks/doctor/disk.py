@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.doctor.answer import note, ok, problem
 from spimpack_tasks.files.copying import share_data
+from spimpack_tasks.packaging.backends.copy import COPY
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
@@ -62,37 +64,39 @@ def _check_links(folder: str) -> Iterator[Answer]:
     source = os.path.join(folder, "source")
     with open(source, "wb") as file:
         file.write(b"spimpack")
-    for name, make, told in _WAYS:
+    by_links = [b.name for b in BACKENDS.values() if b.makes_symlinks and not b.makes]
+    same_disk = [b.name for b in BACKENDS.values() if b.same_disk]
+    for name, make, works, else_ in (
+        (
+            "symbolic link",
+            os.symlink,
+            f"{_named(by_links)} work",
+            f"use another backend than {' or '.join(by_links)}",
+        ),
+        (
+            "hard link",
+            os.link,
+            f"{_named(same_disk)} works for sources on this disk",
+            f"{_named(same_disk)} does not work",
+        ),
+        (
+            "reflink",
+            _reflink,
+            f"{_named([COPY.name])} takes no space for sources on this disk",
+            f"{_named([COPY.name])} takes the space of the images",
+        ),
+    ):
         refusal = _try(make, source, os.path.join(folder, name))
-        works, else_ = told
         yield note(name, f"{refusal}: {else_}") if refusal else ok(name, works)
+
+
+def _named(backends: list[str]) -> str:
+    return f"backend{'s' if backends[1:] else ''} {' and '.join(backends)}"
 
 
 def _reflink(source: str, path: str) -> None:
     with open(source, "rb") as reader, open(path, "xb") as writer:
         share_data(reader.fileno(), writer.fileno())
-
-
-_WAYS: tuple[tuple[str, Callable[[str, str], None], tuple[str, str]], ...] = (
-    (
-        "symbolic link",
-        os.symlink,
-        ("backends symlink and symlink-tree work", "use another backend than symlink*"),
-    ),
-    (
-        "hard link",
-        os.link,
-        ("backend hardlink works for sources on this disk", "backend hardlink does not work"),
-    ),
-    (
-        "reflink",
-        _reflink,
-        (
-            "backend copy takes no space for sources on this disk",
-            "backend copy takes the space of the images",
-        ),
-    ),
-)
 
 
 def _try(make: Callable[[str, str], None], source: str, path: str) -> str:
