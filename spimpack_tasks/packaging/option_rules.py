@@ -18,7 +18,7 @@ from spimpack_tasks.registry import (
 )
 from spimpack_tasks.state.receipts import receipt_names
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.volumes.formats import format_of_source
+from spimpack_tasks.volumes.examine import format_of_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.convert import CONVERTERS, LIBRARIES
 from spimpack_tasks.volumes.disk_space import least_room, require_room
-from spimpack_tasks.volumes.formats import format_of_source
-from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.examine import format_of_source
 from spimpack_tasks.volumes.request import Job, Request, count_threads
 from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
