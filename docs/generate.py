@@ -121,7 +121,8 @@ def formats_lines() -> Iterator[str]:
             f.name,
             ", ".join(f"`{ending}`" for ending in f.endings) or "any",
             "directory" if f.directory else "file",
-            f"`{f.extension}`" if f.extension else "converted only",
+            ", ".join(f"`{mine}`" for mine in dict.fromkeys(f.extensions.values()))
+            or "converted only",
             "yes" if f.valid_in_bids else "no",
         )
         for f in FORMATS

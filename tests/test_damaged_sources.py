@@ -28,13 +28,14 @@ from workspace import Workspace
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion.convert_file import convert_alone
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.volumes import header as readers
-from spimpack_tasks.volumes import levels as sources
+from spimpack_tasks.volumes import volume
 from spimpack_tasks.volumes.compare import compare_with_source
-from spimpack_tasks.volumes.formats import examine_source
-from spimpack_tasks.volumes.header import READERS, HeaderError, read_header
-from spimpack_tasks.volumes.levels import LEVELS, Level, UnreadableVoxelsError, open_levels
+from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, UnreadableVoxelsError
+from spimpack_tasks.volumes.examine import examine_source
+from spimpack_tasks.volumes.formats import FORMATS
+from spimpack_tasks.volumes.levels import Level
 from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.volume import open_levels, read_header
 
 VOXELS = compose_voxels((1, 2, 4, 20, 21))
 WRITERS = {
@@ -67,7 +68,7 @@ ERRORS = (
 
 
 def test_f1_each_reader_is_in_the_contract() -> None:
-    assert set(WRITERS) == set(READERS) == set(LEVELS)
+    assert set(WRITERS) == {form.name for form in FORMATS}
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -81,13 +82,13 @@ def test_f1_whatever_a_parser_raises_names_the_file(
     def opening(_: str) -> Iterator[list[Level]]:
         yield [Level((), (), np.dtype("u1"), (), raising)]
 
-    monkeypatch.setattr(readers, "_load_reader", lambda _: raising)
+    monkeypatch.setattr(volume, "load_function", lambda _: raising)
     with pytest.raises(HeaderError, match=r"^'/a/b\.tif' is damaged: \S"):
         read_header("/a/b.tif", "TIFF")
-    monkeypatch.setattr(sources, "_load", lambda _: raising)
+    monkeypatch.setattr(volume, "load_function", lambda _: raising)
     with pytest.raises(UnreadableVoxelsError, match=r"/a/b\.tif"), open_levels("/a/b.tif", "TIFF"):
         pass
-    monkeypatch.setattr(sources, "_load", lambda _: opening)
+    monkeypatch.setattr(volume, "load_function", lambda _: opening)
     with open_levels("/a/b.tif", "TIFF") as levels, pytest.raises(UnreadableVoxelsError):
         levels[0].read(())
 
@@ -126,7 +127,7 @@ def look(path: Path) -> None:
 
 @pytest.mark.usefixtures("deadline")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("form", READERS)
+@pytest.mark.parametrize("form", WRITERS)
 def test_f1_fuzzed_bytes_never_end_a_run(sound: Path, tmp_path: Path, form: str) -> None:
     name = WRITERS[form][0]
     chance = random.Random(form)
@@ -138,7 +139,7 @@ def test_f1_fuzzed_bytes_never_end_a_run(sound: Path, tmp_path: Path, form: str)
         spoil(path, chance)
         try:
             look(path)
-        except (readers.SourceRefusedError, UnreadableVoxelsError) as error:
+        except (SourceRefusedError, UnreadableVoxelsError) as error:
             assert str(path) in str(error)  # noqa: PT017 - a sound reading is right as well
 
 
@@ -155,7 +156,7 @@ def test_f1_comparing_with_a_damaged_source_is_told(sound: Path, tmp_path: Path)
         spoil(path, chance)
         try:
             faults = list(compare_with_source(str(path), str(target), lambda _: None))
-        except (OSError, readers.SourceRefusedError):
+        except (OSError, SourceRefusedError):
             told += 1
         else:
             told += bool(faults)

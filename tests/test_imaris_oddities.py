@@ -20,8 +20,8 @@ from zarr_readers import read_with_zarr
 from spimpack_tasks.arrays.codecs import Gzip
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.files.outside import VARIABLE
-from spimpack_tasks.volumes.header import HeaderError, read_header
-from spimpack_tasks.volumes.levels import UnreadableVoxelsError, open_levels
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableVoxelsError
+from spimpack_tasks.volumes.volume import open_levels, read_header
 
 FIRST = "DataSet/ResolutionLevel 0"
 TWO_BY_TWO = Variant(times=2, channels=2)

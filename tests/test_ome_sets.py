@@ -26,13 +26,13 @@ from ome_types import from_xml
 
 from spimpack_tasks.conversion.convert_file import ConversionRefusedError, convert_alone
 from spimpack_tasks.volumes.compare import compare_with_source
-from spimpack_tasks.volumes.header import HeaderError, read_header
-from spimpack_tasks.volumes.levels import open_levels
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.source_errors import UNCONVERTIBLE
 from spimpack_tasks.volumes.tiff import levels as tiff_source
 from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes
+from spimpack_tasks.volumes.volume import open_levels, read_header
 
 VOXELS = stack(2, 2, 3)
 ONE = VOXELS[:1]

@@ -30,8 +30,7 @@ from spimpack_tasks.arrays.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.arrays.pyramid import level_sizes
 from spimpack_tasks.files.plane_names import UnclearPlanesError, sort_planes
 from spimpack_tasks.volumes import plane_levels, planes
-from spimpack_tasks.volumes.formats import SourceRefusedError
-from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
 from spimpack_tasks.volumes.ome_zarr.slabs import convert, write_planes
 from spimpack_tasks.volumes.plane_folder import levels as plane_folder
 from spimpack_tasks.volumes.plane_folder.levels import read_plane

@@ -17,7 +17,7 @@ from zarr_layouts import write_store
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.unzip import convert, is_unpacked, open_zip, unpack
 from spimpack_tasks.volumes.request import Job, Request
 

@@ -28,7 +28,7 @@ from spimpack_tasks.qc.neuroglancer import compose_state
 from spimpack_tasks.qc.preview import find_contrast
 from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.volumes.formats import format_of
-from spimpack_tasks.volumes.levels import open_levels
+from spimpack_tasks.volumes.volume import open_levels
 
 IMAGE = DemoImage(("autof", "β"), (12, 50, 70), (4.0, 2.6, 0.5), levels=2)
 PYRAMID = compose_pyramid(IMAGE)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
+from spimpack_tasks.files.stamps import stamp_text, write_stamp
 from spimpack_tasks.volumes.convert import (
     CONVERTERS,
     ZIPPED,
@@ -24,13 +25,8 @@ from spimpack_tasks.volumes.convert import (
     load_converter,
 )
 from spimpack_tasks.volumes.disk_space import require_room
-from spimpack_tasks.volumes.formats import (
-    SourceRefusedError,
-    examine_source,
-    stamp_text,
-    write_stamp,
-)
-from spimpack_tasks.volumes.header import read_header
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.request import NGFF, Job, Request
 from spimpack_tasks.volumes.source_errors import (
@@ -44,11 +40,12 @@ from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
 from spimpack_tasks.volumes.tiff.ome_writer import convert as write_tiff
 from spimpack_tasks.volumes.tiff.ome_writer import count_bytes as count_bytes_of_tiff
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
+from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spimpack_tasks.volumes.formats import Source
+    from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
 EXTENSION = ".ome.zarr"

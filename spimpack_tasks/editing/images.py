@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.scanning.headers import header_cells
 from spimpack_tasks.scanning.labels import as_label, tokens_of
-from spimpack_tasks.volumes.formats import SourceRefusedError, examine_source
-from spimpack_tasks.volumes.header import Header, read_header
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.examine import examine_source
+from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from spimpack_tasks.volumes.header import Header
 
 NOT_COPIED = frozenset({"spim_path", "scene", "subject", "acq_time"})
 """Columns that tell one image from another, and so are left out of a copied row."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.near_paths import path_hint
 from spimpack_tasks.files.roots import is_within
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.manifest.cells import CellReader
 from spimpack_tasks.manifest.coerce import MISSING
 from spimpack_tasks.manifest.headers import HeaderFacts
@@ -20,13 +21,9 @@ from spimpack_tasks.manifest.schema_check import shown_value
 from spimpack_tasks.model.entities import ENTITIES, SUFFIX, stem
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
 from spimpack_tasks.model.plan import Asset
-from spimpack_tasks.volumes.formats import (
-    FORMATS,
-    Source,
-    SourceRefusedError,
-    examine_source,
-    stamp_text,
-)
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.examine import Source, examine_source
+from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.manifest.sidecars import SidecarReader
     from spimpack_tasks.model.labels import LabelForm
-    from spimpack_tasks.volumes.formats import SourceFormat
+    from spimpack_tasks.volumes.formats import Format
 
 SAMPLE_COLUMNS = ("sample_type", "pathology", "derived_from")
 SCAN_COLUMNS = ("acq_time",)
@@ -93,7 +90,7 @@ class RowReader(CellReader):
     """Reads what all rows of one manifest have: entities, and the path of a source."""
 
     path_column = "spim_path"
-    formats: tuple[SourceFormat, ...] = FORMATS
+    formats: tuple[Format, ...] = FORMATS
 
     def __init__(self, folder: str, labels: WrittenLabels, report: Report) -> None:
         super().__init__(report)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.json_files import read_json
-from spimpack_tasks.volumes.formats import SourceRefusedError, stamp_text, write_stamp
-from spimpack_tasks.volumes.header import read_header
+from spimpack_tasks.files.stamps import stamp_text, write_stamp
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store
-    from spimpack_tasks.volumes.formats import Source
+    from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
 VERSION = 7

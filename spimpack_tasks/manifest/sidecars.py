@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.files.yaml_marks import Document
     from spimpack_tasks.manifest.headers import HeaderFacts, Headers
     from spimpack_tasks.manifest.records import Record
-    from spimpack_tasks.volumes.formats import Source
+    from spimpack_tasks.volumes.examine import Source
 
 
 class Sidecar(NamedTuple):

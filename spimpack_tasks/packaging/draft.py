@@ -24,6 +24,7 @@ from spimpack_tasks.errors import (
     SupersededError,
 )
 from spimpack_tasks.files.annex import content_command
+from spimpack_tasks.files.stamps import stamp_source
 from spimpack_tasks.manifest.assets import AssetReader, WrittenLabels
 from spimpack_tasks.manifest.column_descriptions import join_descriptions
 from spimpack_tasks.manifest.headers import Headers
@@ -40,7 +41,6 @@ from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
 from spimpack_tasks.packaging.tables import join_tables
 from spimpack_tasks.state.store import Store, parts_of
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
-from spimpack_tasks.volumes.formats import stamp_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

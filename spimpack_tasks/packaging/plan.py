@@ -7,6 +7,7 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.stamps import write_stamp
 from spimpack_tasks.manifest.serialise import json_text
 from spimpack_tasks.model.plan import (
     SOURCE_FOLDER,
@@ -26,7 +27,6 @@ from spimpack_tasks.packaging.description import (
 )
 from spimpack_tasks.packaging.tables import compose_participants, compose_samples, compose_scans
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.formats import write_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

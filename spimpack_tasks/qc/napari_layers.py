@@ -9,9 +9,9 @@ from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.qc.contrast import choose_contrast
 from spimpack_tasks.qc.preview import GREY, choose_colour
 from spimpack_tasks.qc.volume import read_volume
-from spimpack_tasks.volumes.formats import examine_source
+from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.levels import open_levels
+from spimpack_tasks.volumes.volume import open_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable, suggestion
 from spimpack_tasks.files.pages import read_head, write_page_at
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.orientation import ORIENTATION_CODES, normalise_orientation
 from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.qc.page import GENERATOR, QcPage, candidates_for, compose_page
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
     from spimpack_tasks.qc.volume import Volume

@@ -13,15 +13,16 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
-from spimpack_tasks.volumes.formats import SourceRefusedError, examine_source
-from spimpack_tasks.volumes.header import load_library, read_header
-from spimpack_tasks.volumes.levels import LEVELS, Level, open_levels
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.examine import examine_source
+from spimpack_tasks.volumes.header import load_library
+from spimpack_tasks.volumes.volume import open_levels, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.levels import Index, Voxels
+    from spimpack_tasks.volumes.levels import Index, Level, Voxels
 
 LARGEST_SIDE = 256
 """Voxels along z, y or x; more are not seen on a screen."""
@@ -98,12 +99,11 @@ def read_volume(path: str, name: str = "") -> Volume:
         The source is missing, damaged, or of no known format, or a library is not installed.
     """
     try:
-        form = examine_source(path, name).format.name
+        form = examine_source(path, name).format
         header = read_header(path, form)
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
         raise SourceUnreadableError(f"{error.message}{hint}") from error
-    assert form in LEVELS  # noqa: S101 - a test compares the two registries
     with open_levels(path, form) as levels:
         number = choose_level(levels)
         level = levels[number]

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.entities import PHOTO_SUFFIX
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.qc.pictures import STRIP_VERSION, draw_strip
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
-from spimpack_tasks.volumes.formats import stamp_text
 from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:

@@ -19,19 +19,15 @@ from spimpack_tasks.scanning.labels import Labels, as_label, suffix_of, tokens_o
 from spimpack_tasks.scanning.options import COMMAND_LINE
 from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, surroundings
 from spimpack_tasks.scanning.walk import Walk, natural
-from spimpack_tasks.volumes.formats import (
-    FORMATS,
-    PHOTO_FORMATS,
-    SourceRefusedError,
-    examine_source,
-    format_of_source,
-)
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.examine import examine_source, format_of_source
+from spimpack_tasks.volumes.formats import FORMATS, PHOTO_FORMATS
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
     from spimpack_tasks.scanning.options import Request
     from spimpack_tasks.scanning.patterns import Pattern
-    from spimpack_tasks.volumes.formats import Source
+    from spimpack_tasks.volumes.examine import Source
 
 UNFIT = "fits no pattern"
 """What is said of an image where there are patterns for others only."""

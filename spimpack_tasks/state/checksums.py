@@ -24,10 +24,10 @@ from spimpack_tasks.files.digests import DigestLog, checksum_line
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind, bucket_of
 from spimpack_tasks.state.publish import Failure
 from spimpack_tasks.state.receipts import read_all_receipts, read_receipts, receipts_name
-from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.annex import annexed_size, is_annexed
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

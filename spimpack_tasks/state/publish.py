@@ -19,6 +19,7 @@ from spimpack_tasks.files.atomic import (
 )
 from spimpack_tasks.files.blocks import find_block, replace_block
 from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.content import (
     content_of,
@@ -35,7 +36,6 @@ from spimpack_tasks.state.receipts import (
     write_receipts,
 )
 from spimpack_tasks.state.sweep import CONFLICTS, Status, digest, inspect, read_file
-from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

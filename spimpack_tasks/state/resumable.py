@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.evidence import is_still
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish, reason_of
 from spimpack_tasks.state.receipts import images_made_from
 from spimpack_tasks.state.staging import hold_place
 from spimpack_tasks.state.sweep import Status, find
-from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

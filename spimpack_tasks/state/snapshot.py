@@ -17,10 +17,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
 from spimpack_tasks.files.regular import open_regular_text
+from spimpack_tasks.files.stamps import stamp_source
 from spimpack_tasks.state.receipts import receipt_names
 from spimpack_tasks.state.store import STATE_DIRECTORY
 from spimpack_tasks.state.sweep import README_NAMES
-from spimpack_tasks.volumes.formats import stamp_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -34,7 +34,8 @@ from spimpack_tasks.files.atomic import discard, write_atomically, write_new
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Output, Plan, Step, bucket_of
-from spimpack_tasks.volumes.formats import PHOTO_FORMATS, format_of, format_of_source
+from spimpack_tasks.volumes.examine import format_of_source
+from spimpack_tasks.volumes.formats import PHOTO_FORMATS, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.volumes.formats import format_of, stamp_text, write_stamp
+from spimpack_tasks.files.stamps import stamp_text, write_stamp
+from spimpack_tasks.volumes.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

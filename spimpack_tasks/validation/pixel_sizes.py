@@ -10,8 +10,9 @@ from spimpack_tasks.errors import MissingExtraError, Severity, count_of
 from spimpack_tasks.model.header_values import LENGTH_UNITS, OVERRIDDEN, convert_length, differ
 from spimpack_tasks.validation.inventory import EntryKind, stem_of_image
 from spimpack_tasks.validation.verdict import Finding
-from spimpack_tasks.volumes.formats import SourceRefusedError, format_of
-from spimpack_tasks.volumes.header import READERS, read_header
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.formats import format_of
+from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ def check_pixel_sizes(facts: Facts) -> Iterator[Finding]:
     unread: Counter[str] = Counter()
     for image in facts.images:
         form = format_of(image.name)
-        if form is None or form.name not in READERS or image.kind not in _WITH_CONTENT:
+        if form is None or image.kind not in _WITH_CONTENT:
             continue
         sidecar = f"{stem_of_image(image.path)}.json"
         stated = stated_size_um(facts.read_json(sidecar).values)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.files.regular import open_regular_text
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.verification.verify import Deviation, Fault, receipts_in_order
 from spimpack_tasks.volumes.compare import can_be_compared, compare_with_source
 from spimpack_tasks.volumes.convert import count_bytes
-from spimpack_tasks.volumes.formats import format_of_source, stamp_text
-from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.examine import format_of_source
 from spimpack_tasks.volumes.request import Request
 
 if TYPE_CHECKING:

@@ -21,13 +21,13 @@ from spimpack_tasks.errors import printable
 from spimpack_tasks.files.annex import is_annexed
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.digests import DigestLog
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.state.content import evidence_beside, holds_record
 from spimpack_tasks.state.receipts import read_all_receipts
 from spimpack_tasks.state.sweep import digest, read_file
-from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

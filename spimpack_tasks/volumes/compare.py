@@ -23,15 +23,15 @@ from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.volumes.compare_levels import LevelsCheck, SlabsCheck, read_block
 from spimpack_tasks.volumes.convert import ZIPPED
-from spimpack_tasks.volumes.formats import SourceRefusedError, examine_source
-from spimpack_tasks.volumes.header import read_header
-from spimpack_tasks.volumes.levels import UnreadableVoxelsError, open_levels
+from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
+from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.ome_zarr.labels import FOLDER, shapes_of
 from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
 from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
 from spimpack_tasks.volumes.source_errors import source_trouble_told
 from spimpack_tasks.volumes.tiff.ome_writer import plane_sizes
+from spimpack_tasks.volumes.volume import open_levels, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.pyramid import halve
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.volumes.errors import UnreadableVoxelsError
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.levels import UnreadableVoxelsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

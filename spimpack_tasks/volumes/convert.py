@@ -20,9 +20,10 @@ from spimpack_tasks.arrays.memory import keep_freed_memory
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.volumes.header import HeaderError, read_header
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip
+from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,47 +1,27 @@
-"""What a header is, and which reader knows it.
+"""Headers: what a file says of its image besides the voxels.
 
-A reader is one function, `read_header(path)`, in a module of its own; `READERS` names it. Readers
-open nothing for writing, hold no pixel, and leave out what a file does not say.
+A format has one function `read_header(path)`, named by its record in `volumes.formats`. It opens
+nothing for writing, holds no voxel, and leaves out what the file does not say.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from spimpack_tasks.errors import MissingExtraError, SpimpackError
-from spimpack_tasks.files.limits import LARGEST_IMAGE, MOST_CHANNELS, REMEDY, allowed, as_size
+from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.regular import open_descriptor
-from spimpack_tasks.volumes.formats import FORMATS, SourceRefusedError, format_of
+from spimpack_tasks.volumes.errors import UnreadableHeaderError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from spimpack_tasks.model.displays import Display
-    from spimpack_tasks.volumes.formats import SourceFormat
-
-logger = logging.getLogger(__name__)
-
-_LONGEST_REASON = 400
-
-READERS = {
-    "OME-Zarr": "spimpack_tasks.volumes.ome_zarr.header:read_header",
-    "zipped OME-Zarr": "spimpack_tasks.volumes.ome_zarr.zip_header:read_header",
-    "Imaris": "spimpack_tasks.volumes.imaris.header:read_header",
-    "OME-TIFF": "spimpack_tasks.volumes.tiff.ome_header:read_header",
-    "TIFF": "spimpack_tasks.volumes.tiff.header:read_header",
-    "NIfTI": "spimpack_tasks.volumes.nifti.header:read_header",
-    "folder of planes": "spimpack_tasks.volumes.plane_folder.header:read_header",
-}
-"""Name of a format in `volumes.formats` to `module:function`."""
 
 PLACEHOLDERS = frozenset({"", "(name not specified)", "(description not specified)"})
 """What Imaris writes where nothing was entered."""
@@ -125,116 +105,6 @@ class Header:
         """Bytes of a voxel."""
         bits = re.search("[0-9]+", self.dtype)
         return int(bits[0]) // 8 if bits else 1
-
-
-class HeaderError(SourceRefusedError):
-    """A file does not hold what its format demands; the message names the file."""
-
-    def __init__(self, path: str, what: str, hint: str = "") -> None:
-        super().__init__("source.content", f"{path!r} {what}", hint)
-
-
-class UnreadableHeaderError(HeaderError):
-    """The system does not let the file be read."""
-
-    def __init__(self, path: str, error: OSError) -> None:
-        super().__init__(path, f"cannot be read: {error.strerror or error}")
-        self.code = "source.unreadable"
-
-
-class Reader(Protocol):
-    """Reads the header of one format, in milliseconds and a memory that the image's size is not in.
-
-    Raises `HeaderError` where the file is damaged, and `MissingExtraError` where a library of the
-    `images` extra is not installed.
-    """
-
-    def __call__(self, path: str) -> Header:
-        """Return the header of the file or directory at `path`."""
-
-
-def read_header(path: str, form: SourceFormat | str) -> Header:
-    """Read what a source says of itself.
-
-    Parameters
-    ----------
-    path
-        The file or directory; its name need not tell the format.
-    form
-        The format as `volumes.formats` has it, its name, or a file name or extension that tells it.
-
-    Raises
-    ------
-    HeaderError
-        The source is damaged or cannot be read.
-    MissingExtraError
-        A library that this format needs is not installed.
-    """
-    reader = _load_reader(_name_of(form))
-    with reading(path):
-        header = reader(path)
-        _check_sizes(path, header)
-        return header
-
-
-def _check_sizes(path: str, header: Header) -> None:
-    """Refuse an image that is larger than any is."""
-    channels = dict(zip(header.axes, header.shapes[0], strict=True)).get("c", 1)
-    if channels > allowed(MOST_CHANNELS):
-        what = f"has {channels:,} channels; at the most {allowed(MOST_CHANNELS):,} are read"
-        raise HeaderError(path, what, REMEDY)
-    most = allowed(LARGEST_IMAGE)
-    for shape in header.shapes:
-        size = math.prod(shape) * header.itemsize
-        if size > most:
-            shown = " x ".join(map(str, shape))
-            what = f"has a level of {shown} voxels, which are {as_size(size)}; at the most "
-            raise HeaderError(path, f"{what}{as_size(most)} are read", REMEDY)
-
-
-@contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Raise whatever a parser makes of a damaged file as an error that names the file.
-
-    Raises
-    ------
-    HeaderError
-        Anything went wrong but what is meant for the user already.
-    """
-    try:
-        yield
-    except (SourceRefusedError, SpimpackError):
-        raise
-    except Exception as error:
-        logger.debug("%s cannot be read", path, exc_info=True)
-        raise HeaderError(path, f"is damaged: {reason_of(error)}") from error
-
-
-def reason_of(error: Exception) -> str:
-    """Return what a library says of a damaged file, in one line."""
-    text = str(error)
-    if isinstance(error, OSError) and not error.filename:
-        text = error.strerror or text  # without the number
-    return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__
-
-
-def _name_of(form: SourceFormat | str) -> str:
-    if not isinstance(form, str):
-        return form.name
-    if form in READERS:
-        return form
-    told = format_of(form)
-    if told is None:
-        message = f"{form!r} is no format; those are {', '.join(f.name for f in FORMATS)}"
-        raise ValueError(message)
-    return told.name
-
-
-@cache
-def _load_reader(name: str) -> Reader:
-    module, _, function = READERS[name].partition(":")
-    reader: Reader = getattr(import_module(module), function)
-    return reader
 
 
 def load_library(name: str, extra: str = "images") -> Any:

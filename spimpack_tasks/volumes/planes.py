@@ -14,14 +14,10 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.files.limits import as_size, memory_at_most
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
-from spimpack_tasks.volumes.formats import examine_source
-from spimpack_tasks.volumes.header import (
-    UNKNOWN_SPACING,
-    HeaderError,
-    SpacingXYZ,
-    read_header,
-)
-from spimpack_tasks.volumes.levels import UnreadableVoxelsError, open_levels
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableVoxelsError
+from spimpack_tasks.volumes.examine import examine_source
+from spimpack_tasks.volumes.header import UNKNOWN_SPACING, SpacingXYZ
+from spimpack_tasks.volumes.volume import open_levels, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,10 +11,11 @@ from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
 from spimpack_tasks.volumes.convert import load_converter, read_provenance
-from spimpack_tasks.volumes.header import HeaderError, read_header
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.labels import FOLDER, FORMAT
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
 from spimpack_tasks.volumes.source_errors import source_trouble_told
+from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.volumes.header import Header

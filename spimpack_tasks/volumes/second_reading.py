@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree as ET
 
-from spimpack_tasks.volumes.header import HeaderError, load_library, reading
+from spimpack_tasks.volumes.errors import HeaderError, reading
+from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.pictures import bound_page
 from spimpack_tasks.volumes.planes import Planes
 from spimpack_tasks.volumes.tiff.ome_planes import beside

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.files.atomic import discard
-from spimpack_tasks.volumes.formats import SourceRefusedError
-from spimpack_tasks.volumes.levels import UnreadableVoxelsError
+from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

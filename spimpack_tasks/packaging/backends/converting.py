@@ -16,8 +16,8 @@ from spimpack_tasks.packaging.backends.symlink import is_link, link_text, make_l
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.convert import CONVERTERS
 from spimpack_tasks.volumes.disk_space import least_room, require_room
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import FORMATS
-from spimpack_tasks.volumes.header import HeaderError
 from spimpack_tasks.volumes.request import Job, Request, count_threads
 from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,

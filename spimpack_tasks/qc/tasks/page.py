@@ -15,10 +15,10 @@ from typing import Any
 import luigi
 
 from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.qc.page_file import is_right, make_page, parse_codes
-from spimpack_tasks.volumes.formats import stamp_text
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ import streamlit as st
 from spimpack_tasks.editing.orientation_edit import cells_for, first_code, first_stains
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.roots import check_within
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.orientation import (
     CANONICAL,
     OPPOSITES,
@@ -25,7 +26,6 @@ from spimpack_tasks.qc.slices import VIEWS
 from spimpack_tasks.qc.volume import Volume, read_volume
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.session import notify
-from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import Desk, ScanRow

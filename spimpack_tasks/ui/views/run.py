@@ -10,6 +10,7 @@ import streamlit as st
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.roots import check_within
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.packaging.backends.registry import require_choice, usable_backends
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.running.preview import Preview, preview, why_no_validator
@@ -20,7 +21,6 @@ from spimpack_tasks.ui.file_browser import FOLDER, browse
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.run_status import show_run
 from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
-from spimpack_tasks.volumes.formats import stamp_text
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import Desk

@@ -18,7 +18,8 @@ from spimpack_tasks.arrays.codecs import DamagedChunkError, choose_codec
 from spimpack_tasks.arrays.grid import Level
 from spimpack_tasks.files.regular import open_descriptor
 from spimpack_tasks.model.axes import choose_axes
-from spimpack_tasks.volumes.header import HeaderError, load_library
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset
 from spimpack_tasks.volumes.imaris.header import ImarisFile
 from spimpack_tasks.volumes.levels import check_block

@@ -14,7 +14,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.outside import VARIABLE, is_allowed
-from spimpack_tasks.volumes.header import HeaderError, check_regular, load_library
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.header import check_regular, load_library
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -29,10 +29,10 @@ from spimpack_tasks.model.quantities import (
     positive_number,
     unit_in_um,
 )
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import (
     PLACEHOLDERS,
     Header,
-    HeaderError,
     SpacingXYZ,
     check_regular,
     load_library,

@@ -8,10 +8,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.volumes.header import HeaderError, load_library
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableVoxelsError
+from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset
 from spimpack_tasks.volumes.imaris.header import ImarisFile
-from spimpack_tasks.volumes.levels import Index, Level, UnreadableVoxelsError
+from spimpack_tasks.volumes.levels import Index, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,14 +15,8 @@ from spimpack_tasks.model.displays import read_window
 from spimpack_tasks.model.header_values import TOLERANCE
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.quantities import Doubts, length_in_um
-from spimpack_tasks.volumes.header import (
-    Header,
-    HeaderError,
-    SpacingXYZ,
-    UnreadableHeaderError,
-    load_library,
-    open_for_reading,
-)
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
+from spimpack_tasks.volumes.header import Header, SpacingXYZ, load_library, open_for_reading
 
 _AXES = ("x", "y", "z", "t", "c")
 """Dimension 5 is that of the values at one point and time. The first runs fastest on disk, but

@@ -23,14 +23,8 @@ from spimpack_tasks.model.quantities import (
     length_in_um,
     parse_length,
 )
-from spimpack_tasks.volumes.header import (
-    UNKNOWN_SPACING,
-    Header,
-    HeaderError,
-    SpacingXYZ,
-    UnreadableHeaderError,
-    tidy_names,
-)
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
+from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header, SpacingXYZ, tidy_names
 from spimpack_tasks.volumes.ome_zarr.header_rest import (
     Labels,
     find_place,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.quantities import EXACT, QuantityError, parse_number, unit_in_um
-from spimpack_tasks.volumes.header import UNKNOWN_SPACING, HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.header import UNKNOWN_SPACING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

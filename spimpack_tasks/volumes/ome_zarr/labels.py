@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.arrays.grid import Level
 from spimpack_tasks.model.axes import choose_axes
 from spimpack_tasks.volumes.compare_levels import read_block
-from spimpack_tasks.volumes.header import load_library, read_header
-from spimpack_tasks.volumes.levels import open_levels
+from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.ome_zarr.header_grid import read_grid
 from spimpack_tasks.volumes.ome_zarr.metadata import Image
 from spimpack_tasks.volumes.ome_zarr.stores import write_labels_group
 from spimpack_tasks.volumes.ome_zarr.write import write_image
 from spimpack_tasks.volumes.plane_levels import plan_levels
+from spimpack_tasks.volumes.volume import open_levels, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.files.atomic import sync_disk
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
-from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.header import check_codecs, read_store
 from spimpack_tasks.volumes.ome_zarr.write import work_side_by_side
 from spimpack_tasks.volumes.ome_zarr.zip_header import COMPRESSIONS, open_archive

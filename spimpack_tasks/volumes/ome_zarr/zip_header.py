@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
-from spimpack_tasks.volumes.header import HeaderError, UnreadableHeaderError, open_for_reading
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
+from spimpack_tasks.volumes.header import open_for_reading
 from spimpack_tasks.volumes.ome_zarr.header import Store, read_store
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from spimpack_tasks.volumes.header import HeaderError, UnreadableHeaderError, read_start
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
+from spimpack_tasks.volumes.header import read_start
 from spimpack_tasks.volumes.tiff.directory import LENGTH, SAMPLES, WIDTH, TiffFile
 from spimpack_tasks.volumes.tiff.pages import check_first_page, page_dtype
 

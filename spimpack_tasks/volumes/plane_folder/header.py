@@ -10,12 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.files.plane_names import UnclearPlanesError, list_planes, sort_planes
-from spimpack_tasks.volumes.header import (
-    UNKNOWN_SPACING,
-    Header,
-    HeaderError,
-    UnreadableHeaderError,
-)
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
+from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header
 from spimpack_tasks.volumes.plane_folder.files import inspect_plane
 from spimpack_tasks.volumes.tiff.header import read_header as read_tiff_header
 

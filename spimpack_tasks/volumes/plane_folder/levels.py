@@ -8,8 +8,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.volumes.header import HeaderError, check_regular, load_library
-from spimpack_tasks.volumes.levels import Level, UnreadableVoxelsError
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableVoxelsError
+from spimpack_tasks.volumes.header import check_regular, load_library
+from spimpack_tasks.volumes.levels import Level
 from spimpack_tasks.volumes.pictures import (
     bound_page,
     check_picture,

@@ -13,7 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from spimpack_tasks.files.limits import LARGEST_XML, REMEDY, allowed, as_size
-from spimpack_tasks.volumes.header import HeaderError, UnreadableHeaderError, open_for_reading
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
+from spimpack_tasks.volumes.header import open_for_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,8 @@ from spimpack_tasks.model.quantities import (
     shortest,
     unit_in_um,
 )
-from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header, HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header
 from spimpack_tasks.volumes.tiff.directory import (
     DESCRIPTION,
     LENGTH,

@@ -21,13 +21,8 @@ from spimpack_tasks.model.quantities import (
     length_in_um,
     positive_number,
 )
-from spimpack_tasks.volumes.header import (
-    Header,
-    HeaderError,
-    UnreadableHeaderError,
-    open_for_reading,
-    tidy_names,
-)
+from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
+from spimpack_tasks.volumes.header import Header, open_for_reading, tidy_names
 from spimpack_tasks.volumes.tiff.directory import (
     DESCRIPTION,
     LENGTH,

@@ -10,7 +10,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spimpack_tasks.volumes.header import HeaderError, check_regular, load_library
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.header import check_regular, load_library
 from spimpack_tasks.volumes.tiff.directory import TiffFile
 from spimpack_tasks.volumes.tiff.ome_header import holds_ome_xml, plane_sizes, read_ome_xml
 from spimpack_tasks.volumes.tiff.ome_planes import locate_planes

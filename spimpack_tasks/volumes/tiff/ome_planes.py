@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.files.limits import REMEDY, allowed
-from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.tiff.ome_xml import MOST_PLANES, FileOfPlanes
 
 if TYPE_CHECKING:

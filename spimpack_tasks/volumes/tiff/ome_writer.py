@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.pyramid import halve
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.header import load_library, read_header
+from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.plane_levels import describe
 from spimpack_tasks.volumes.planes import Planes, open_planes
 from spimpack_tasks.volumes.source_errors import source_trouble_told
 from spimpack_tasks.volumes.tiff.ome_xml_writer import compose_ome_xml
+from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

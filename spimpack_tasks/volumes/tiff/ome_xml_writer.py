@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
 from spimpack_tasks.volumes.tiff.directory import (
     DESCRIPTION,

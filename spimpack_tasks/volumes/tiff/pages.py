@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spimpack_tasks.volumes.header import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.tiff.directory import (
     BITS,
     LENGTH,

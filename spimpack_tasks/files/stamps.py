@@ -1,0 +1,49 @@
+"""Stamps: size and time of a source, by which it is known again without reading it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from spimpack_tasks.files.plane_names import stamp_planes
+
+ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup")
+"""Files of which an OME-Zarr has one."""
+
+
+def stamp_source(path: str) -> tuple[int, int] | None:
+    """Return size in bytes and modification time in nanoseconds, `None` where nothing is there.
+
+    The metadata of an OME-Zarr stand for the store, which may hold a million chunks: it has the
+    size 0, and the later of the times of its folder and its metadata. A folder of planes has what
+    `stamp_planes` says.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size, status.st_mtime_ns
+    return stamp_zarr(path, status) or stamp_planes(path)
+
+
+def stamp_zarr(path: str, status: os.stat_result) -> tuple[int, int] | None:
+    """Return the stamp of a folder that is an OME-Zarr, `None` where it is none."""
+    for metadata in ZARR_METADATA:
+        try:
+            inner = os.stat(os.path.join(path, metadata))
+        except OSError:
+            continue
+        return 0, max(status.st_mtime_ns, inner.st_mtime_ns)
+    return None
+
+
+def stamp_text(path: str) -> str:
+    """Return the stamp of a source as plans and receipts hold it, empty where nothing is there."""
+    stamp = stamp_source(path)
+    return write_stamp(*stamp) if stamp else ""
+
+
+def write_stamp(size: int, mtime_ns: int) -> str:
+    """Return a stamp as the one text that plans, receipts and headers compare."""
+    return f"{size} {mtime_ns}"

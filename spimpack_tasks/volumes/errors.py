@@ -1,0 +1,103 @@
+"""Errors of images that cannot be read, and the guard that raises them for damaged files."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import ExitCode, SpimpackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_REASON = 400
+
+
+class SourceRefusedError(Exception):
+    """A source cannot be packaged; the arguments are a problem code, a message and a hint."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint = code, message, hint
+
+
+class HeaderError(SourceRefusedError):
+    """A file does not hold what its format demands; the message names the file."""
+
+    def __init__(self, path: str, what: str, hint: str = "") -> None:
+        super().__init__("source.content", f"{path!r} {what}", hint)
+
+
+class UnreadableHeaderError(HeaderError):
+    """The system does not let the file be read."""
+
+    def __init__(self, path: str, error: OSError) -> None:
+        super().__init__(path, f"cannot be read: {error.strerror or error}")
+        self.code = "source.unreadable"
+
+
+class UnreadableVoxelsError(SpimpackError):
+    """The voxels of a source cannot be read; the message names the file."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Raise whatever a library makes of a damaged file as an error that names the file.
+
+    Raises
+    ------
+    HeaderError
+        Anything went wrong but what is meant for the user already.
+    """
+    with _guarding(path, lambda error: HeaderError(path, f"is damaged: {reason_of(error)}")):
+        yield
+
+
+@contextmanager
+def reading_voxels(path: str) -> Iterator[None]:
+    """Raise whatever a library makes of damaged voxels as an error that names the file.
+
+    Raises
+    ------
+    UnreadableVoxelsError
+        Anything went wrong; what is refused keeps its reason.
+    """
+
+    def damaged(error: Exception) -> SpimpackError:
+        return UnreadableVoxelsError(f"the voxels of {path!r} cannot be read: {reason_of(error)}")
+
+    try:
+        with _guarding(path, damaged):
+            yield
+    except SourceRefusedError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        raise UnreadableVoxelsError(f"{error.message}{hint}") from error
+
+
+@contextmanager
+def _guarding(path: str, damaged: Callable[[Exception], Exception]) -> Iterator[None]:
+    """Let errors for the user pass, and raise any other as `damaged` has it.
+
+    Which exceptions a library raises for a damaged file is not documented anywhere and differs by
+    version: `struct.error`, `ZeroDivisionError`, `MemoryError`, ... So it is all of them.
+    """
+    try:
+        yield
+    except (SourceRefusedError, SpimpackError):
+        raise
+    except Exception as error:
+        logger.debug("%s cannot be read", path, exc_info=True)
+        raise damaged(error) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a library says of a damaged file, in one line."""
+    text = str(error)
+    if isinstance(error, OSError) and not error.filename:
+        text = error.strerror or text  # without the number
+    return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__

@@ -1,0 +1,194 @@
+"""Looks at a source: whether it is there, of which format it is, and how large and old."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.annex import LONGEST_POINTER, POINTERS, content_command
+from spimpack_tasks.files.plane_names import (
+    UnclearPlanesError,
+    list_planes,
+    sort_planes,
+    stamp_planes,
+)
+from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_zarr
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.formats import FORMATS, OME_TIFF, TIFF_EXTENSIONS, format_of
+
+if TYPE_CHECKING:
+    from spimpack_tasks.volumes.formats import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source that can be packaged."""
+
+    path: str
+    """Absolute."""
+    format: Format
+    extension: str
+    """The extension in BIDS; BigTIFF makes it differ from the format's."""
+    size: int
+    """Bytes of a file; 0 for a directory, whose content is not walked."""
+    mtime_ns: int
+
+
+def format_of_source(path: str) -> Format | None:
+    """Return the format of a source that has been examined, or `None` where it is not told."""
+    form = format_of(path)
+    if form is not None or not os.path.isdir(path):
+        return form
+    return _format_of_folder(path, os.stat(path), FORMATS)
+
+
+def _format_of_folder(
+    path: str, status: os.stat_result, formats: tuple[Format, ...]
+) -> Format | None:
+    """Return the format of a folder whose name tells none: by what lies in it."""
+    is_zarr = stamp_zarr(path, status) is not None
+    return next((f for f in formats if f.directory and bool(f.extensions) is is_zarr), None)
+
+
+def examine_source(path: str, name: str = "", formats: tuple[Format, ...] = FORMATS) -> Source:
+    """Say what the source at an absolute `path` is, in a few system calls.
+
+    Parameters
+    ----------
+    path
+        Where the source lies, links resolved.
+    name
+        The name that tells the format, if it is not that of `path`: content-addressed stores keep
+        files under their digest, with a link that has the name.
+    formats
+        Those that are wanted.
+
+    Raises
+    ------
+    SourceRefusedError
+        The path does not exist, is a broken or looping link, a pipe or device, a plain directory,
+        an empty file, or of an unknown format.
+    """
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _missing(path) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    form = format_of((name or path).rstrip("/"), formats)
+    is_directory = stat.S_ISDIR(status.st_mode)
+    if form is None and is_directory:
+        form = _format_of_folder(path, status, formats)
+    if not is_directory and not stat.S_ISREG(status.st_mode):
+        code = "source.not-a-file"
+        raise SourceRefusedError(code, f"{path!r} is neither a file nor an OME-Zarr directory")
+    if form is None:
+        raise _unknown(path, "directory" if is_directory else "file", formats)
+    if not form.extensions:
+        return _examine_planes(path, form, formats)
+    if form.directory:
+        return _examine_directory(path, name, form, status)
+    if is_directory:
+        message = f"{path!r} is a directory, but {form.name} is a file"
+        raise SourceRefusedError("source.not-a-file", message)
+    return _examine_file(path, name, form, status)
+
+
+def _examine_directory(path: str, name: str, form: Format, status: os.stat_result) -> Source:
+    if not stat.S_ISDIR(status.st_mode):
+        message = f"{path!r} is a file, but {form.name} is a directory"
+        raise SourceRefusedError("source.not-a-directory", message)
+    stamp = stamp_zarr(path, status)
+    if stamp is not None:
+        return Source(path, form, form.extension_of(name or path), *stamp)
+    for metadata in ZARR_METADATA:
+        if os.path.lexists(os.path.join(path, metadata)):
+            raise _missing(os.path.join(path, metadata))
+    message = f"{path!r} holds no zarr.json or .zattrs, so it is not an OME-Zarr"
+    raise SourceRefusedError("source.format", message, "name the folder that holds the metadata")
+
+
+def _examine_planes(path: str, form: Format, formats: tuple[Format, ...]) -> Source:
+    """Look at the names of the planes in a folder."""
+    try:
+        names = list_planes(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    stamp = stamp_planes(path)
+    if stamp is None:
+        raise _unknown(path, "directory", formats)
+    try:
+        sort_planes(names)
+    except UnclearPlanesError as error:
+        raise SourceRefusedError("source.content", f"{path!r} {error.what}", error.hint) from error
+    return Source(path, form, "", *stamp)
+
+
+def _examine_file(path: str, name: str, form: Format, status: os.stat_result) -> Source:
+    if status.st_size == 0:
+        raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
+    if status.st_size <= LONGEST_POINTER:
+        _refuse_pointer(path)
+    extension = form.extension_of(name or path)
+    if form.beginnings:
+        magic = _read_magic(path, form)
+        if form is OME_TIFF:
+            extension = TIFF_EXTENSIONS[magic]
+    return Source(path, form, extension, status.st_size, status.st_mtime_ns)
+
+
+def _refuse_pointer(path: str) -> None:
+    """Refuse a short text that stands for a file whose content is elsewhere."""
+    try:
+        with open_regular(path) as file:
+            beginning = file.read(max(map(len, POINTERS)))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    command = content_command(path, beginning)
+    if command:
+        message = f"{path!r} is a pointer, and its content is not here"
+        raise SourceRefusedError("source.missing", message, f"get it with: {command}")
+
+
+def _read_magic(path: str, form: Format) -> bytes:
+    """Return the first four bytes, if they are as the format has them."""
+    try:
+        with open_regular(path) as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not magic.startswith(form.beginnings):
+        message = f"{path!r} does not begin as a {form.name.removeprefix('OME-')} file does"
+        raise SourceRefusedError("source.content", message, "check that the file is complete")
+    return magic
+
+
+def _unknown(path: str, what: str, formats: tuple[Format, ...]) -> SourceRefusedError:
+    endings = (ending for known in formats for ending in known.endings)
+    hint = f"known endings are {', '.join(endings)}"
+    if what == "directory" and any(not known.extensions for known in formats):
+        hint += "; another folder must hold the metadata of an OME-Zarr, or numbered planes"
+    return SourceRefusedError("source.format", f"{path!r} is a {what} of no known format", hint)
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> SourceRefusedError:
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        message = f"{path!r} is a link that leads back to itself"
+        return SourceRefusedError("source.unreadable", message, "mend the link")
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return SourceRefusedError("source.unreadable", f"{path!r} cannot be read: {reason}")
+
+
+def _missing(path: str) -> SourceRefusedError:
+    if os.path.islink(path):
+        command = content_command(path)
+        if command:
+            message = f"{path!r} is a link of git-annex, and its content is not here"
+            return SourceRefusedError("source.missing", message, f"get it with: {command}")
+        message = f"{path!r} is a link to {os.readlink(path)!r}, which does not exist"
+        return SourceRefusedError("source.missing", message, "mend the link")
+    return SourceRefusedError("source.missing", f"{path!r} does not exist", "check the path")
