@@ -20,6 +20,9 @@ BUCKETS = 64
 SLOW_BUCKETS = 16 * BUCKETS
 """So are steps whose work is slow, so that many workers can share it."""
 
+MOST_UNITS, MOST_SLOW_UNITS = BUCKETS, SLOW_BUCKETS
+"""Up to so many assets, each is a task of its own."""
+
 
 class Step(StrEnum):
     """The steps that write outputs, in the order in which they are listed to a user."""
@@ -212,5 +215,5 @@ def unit_of(key: str, count: int, *, is_slow: bool) -> str:
     is_slow
         Whether the work is slow, so that many workers are to share it.
     """
-    most, digits = (SLOW_BUCKETS, 3) if is_slow else (BUCKETS, 2)
+    most, digits = (MOST_SLOW_UNITS, 3) if is_slow else (MOST_UNITS, 2)
     return key if count <= most else bucket_of(key, digits)
