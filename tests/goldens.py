@@ -58,6 +58,7 @@ LIBRARIES = (
     "zarr",
 )
 STATE = ".spimpack"
+SOURCES = ("raw/", "demo/microscope/")
 METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
 Step = Callable[[Path], None] | tuple[str, ...]
 Golden = dict[str, Any]
@@ -135,7 +136,7 @@ def observe(
         if keep and content is not None:
             (keep / shown).parent.mkdir(parents=True, exist_ok=True)
             (keep / shown).write_bytes(content)
-        if is_readable and not path.is_symlink() and not name.startswith("raw/"):
+        if is_readable and not path.is_symlink() and not name.startswith(SOURCES):
             voxels |= _digest_voxels(path, shown)
     return {"files": files, "libraries": libraries(), "reports": reports, "voxels": voxels}
 
@@ -237,7 +238,7 @@ def _without_bytes(golden: Golden) -> Golden:
         kind, _, mode = what.partition(" ")
         is_text = not is_state and Path(path).suffix in {".json", ".tsv", ".md", ".yml", ""}
         is_chunk = ".zarr/" in path and Path(path).name not in METADATA
-        is_kept = kind != "file" or (is_text and not is_chunk and not path.startswith("raw/"))
+        is_kept = kind != "file" or (is_text and not is_chunk and not path.startswith(SOURCES))
         files[shown] = what if is_kept else f"{kind} {mode.split()[0]}"
     reports = [{**report, "lines": []} for report in golden["reports"]]
     return golden | {"files": files, "reports": reports}
