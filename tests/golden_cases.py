@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -201,6 +203,32 @@ def spoil_dataset(root: Path) -> None:
     next(images.rglob("*sub-02*_SPIM.json")).unlink()
 
 
+def keep_pictures(root: Path) -> None:
+    """Put digests of the pictures of a page in its place; its words are not frozen."""
+    for page in sorted(root.rglob("*.html")):
+        pictures = re.findall(r"data:image/[^\"')]+", page.read_text())
+        lines = [f"{hashlib.sha256(picture.encode()).hexdigest()}\n" for picture in pictures]
+        page.with_suffix(".pictures").write_text("".join(lines))
+        page.unlink()
+
+
+def keep_tables(root: Path) -> None:
+    """Take manifests away, whose words are not frozen."""
+    for path in root.glob("*/manifest.yml"):
+        path.unlink()
+
+
+def place_sources(root: Path) -> None:
+    for row in ALL:
+        add_source(root / row["spim_path"])
+
+
+def place_scan(root: Path) -> None:
+    for name in ("m01/exp_a/x.ims", "m01/exp_b/y.ome.tif", "m02/exp_a/z-v2.ome.zarr"):
+        add_source(root / "raw" / name)
+    add_source(root / "raw" / "sub-03_sample-brain_acq-4x_SPIM.ome.zarr")
+
+
 def package_demo_again(root: Path) -> None:
     """Take the demo's dataset away, so that it is packaged with times that are known."""
     shutil.rmtree(root / "demo" / "bids")
@@ -319,6 +347,36 @@ CASES = {
             *reports("--backend", "ome-zarr"),
         ),
         is_damaged=True,
+    ),
+    "pages": Case(
+        place_sources,
+        (
+            *(
+                ("qc", row["spim_path"], "--output", f"{Path(row['spim_path']).name}.html")
+                for row in ALL
+                if not row["spim_path"].endswith("t.tif")
+            ),
+            keep_pictures,
+            ("view", "raw/b-v2.ome.zarr", "--neuroglancer"),
+            ("view", "raw/c-sharded.ome.zarr", "--neuroglancer", "--auto-contrast"),
+        ),
+    ),
+    "report": Case(
+        study(MIXTURE),
+        (
+            package("--backend", "ome-zarr"),
+            ("report", "out", "--format", "json"),
+            ("report", "out", "--file", "report.html", "--thumbnails"),
+            keep_pictures,
+        ),
+    ),
+    "scan": Case(
+        place_scan,
+        (
+            ("init", "new", "--scan", "raw", "--set", "sample=brain"),
+            ("init", "other", "--scan", "raw", "--pattern", "{subject}/exp_{session}/*"),
+            keep_tables,
+        ),
     ),
     "convert-ims": convert(write_ims, "a.ims", *FORMS),
     "convert-ims-times": convert(

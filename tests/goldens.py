@@ -18,7 +18,7 @@ state is given a name before it is digested:
   the times of all files in a directory, as `{times}`,
 - in `seal`, the digests of inodes and times, as `{trace}`,
 - in `runs`, the name of the file, all times, the versions of other programs, and the order of
-  tasks.
+  tasks; and times, durations and these versions in reports.
 
 Compressed bytes differ from version to version of the libraries. With others than those that a
 golden was written with, only what they do not touch is compared: what there is and its kind, links,
@@ -54,6 +54,7 @@ LIBRARIES = (
     "nibabel",
     "numcodecs",
     "numpy",
+    "pillow",
     "tifffile",
     "zarr",
 )
@@ -117,8 +118,8 @@ def run_steps(root: Path, steps: tuple[Step, ...], workers: int = 1) -> list[Gol
         with redirect_stdout(out), redirect_stderr(errors):
             code = main([*step, *(["--workers", str(workers)] if step[0] == "package" else [])])
         report: Golden = {"command": " ".join(step), "exit code": code}
-        if "json" in step:
-            report["lines"] = [_normalise_times(line) for line in out.getvalue().splitlines()]
+        if {"json", "--neuroglancer"} & set(step):
+            report["lines"] = [_normalise_line(line) for line in out.getvalue().splitlines()]
         reports.append(report)
     return reports
 
@@ -168,17 +169,16 @@ def _normalise(root: Path, name: str) -> tuple[str, bytes | None]:
     _, is_state, inside = name.partition(f"{STATE}/")
     if not is_state:
         return name, content
-    text = _normalise_times(content.decode())
+    text = _normalise_times(content.decode(errors="surrogateescape"))
     if inside == "seal":
         text = re.sub(r'("(?:source|output)_trace": )"\w+"', r'\1"{trace}"', text)
     if inside.startswith("runs/"):
         head, *tasks = text.splitlines()
-        head = re.sub(r'"(python|luigi)": "[^"]*"', r'"\1": "{version}"', head)
         number = sorted(os.listdir(path.parent)).index(path.name) + 1
         return str(Path(name).with_name(f"{{run {number}}}")), "\n".join(
             [head, *sorted(tasks)]
         ).encode()
-    return name, text.encode()
+    return name, text.encode(errors="surrogateescape")
 
 
 def _normalise_times(text: str) -> str:
@@ -186,6 +186,17 @@ def _normalise_times(text: str) -> str:
     text = re.sub(r"\b1\d{9}\.\d+\b", "{time}", text)
     text = re.sub(r"\bdirectory \d+ (?=\{time\}|\d)", "directory {inode} ", text)
     return re.sub(r'("directory \{inode\}[^]]*, )"[0-9a-f]{32}"(?=\])', r'\1"{times}"', text)
+
+
+def _normalise_line(line: str) -> str:
+    """Return a line of a report without times and versions."""
+    line = re.sub(r'"(made|started)": "[^"]*"', r'"\1": "{time}"', _normalise_times(line))
+    line = re.sub(r'"(seconds|longest)": [\d.e-]+', r'"\1": {seconds}', line)
+    return _normalise_versions(line)
+
+
+def _normalise_versions(text: str) -> str:
+    return re.sub(r'"(python|luigi)": "[^"]*"', r'"\1": "{version}"', text)
 
 
 def _digest_voxels(path: Path, name: str) -> dict[str, str]:
