@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from golden_sources import (
     DESCRIPTION,
     SHARED,
@@ -293,6 +294,19 @@ def write_long_nii(path: Path) -> None:
     write_nifti(path, compose_voxels((2, 2, 65, 140, 150)))
 
 
+def write_flat(path: Path, depth: int) -> None:
+    """Write an image of 230 x 230 x `depth` bytes, which needs a second level."""
+    shape = (1, 1, depth, 230, 230)
+    write_nifti(path, (np.arange(np.prod(shape)) % 251).astype("uint8").reshape(shape))
+
+
+def place_flat(root: Path) -> None:
+    """Place images of which ten times the depth is a little more, and less, than the width."""
+    (root / "raw").mkdir()
+    write_flat(root / "raw" / "halved.nii", 25)
+    write_flat(root / "raw" / "kept.nii", 22)
+
+
 CASES = {
     "example": Case(place_example, (*reports(), package(), *reports(), VERIFY)),
     "example-relative-checksum": Case(
@@ -385,6 +399,15 @@ CASES = {
     "convert-nii": convert(write_nii, "a.nii.gz", *FORMS),
     "convert-ome-tif": convert(write_ome_tif, "a.ome.tif", *FORMS),
     "convert-ome-zarr": convert(add_source, "a-v2.ome.zarr", *FORMS),
+    "convert-flat": Case(
+        place_flat,
+        (
+            ("convert", "raw/halved.nii", "halved.ome.zarr"),
+            ("convert", "raw/kept.nii", "kept.ome.zarr"),
+            ("convert", "raw/kept.nii", "kept-too.ome.zarr", "--ngff", "0.4"),
+            ("convert", "raw/kept.nii", "kept.ome.tif"),
+        ),
+    ),
     "convert-planes": convert(add_source, "planes", *SILENT),
     "convert-imagej": convert(add_source, "t.tif", *SILENT),
     "convert-set": convert(add_source, "g_MMStack_Pos0.ome.tif", *FORMS[:6]),

@@ -36,6 +36,7 @@ import os
 import re
 import shutil
 import stat
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -45,6 +46,7 @@ from typing import Any
 
 GOLDENS = Path(__file__).parent / "golden" / "goldens"
 PLACE = Path("/tmp/spimpack-goldens")
+PATIENCE_S = 120
 TIME_NS = 1_700_000_000_123_456_789
 LIBRARIES = (
     "deflate",
@@ -81,7 +83,7 @@ def place_of(name: str) -> Iterator[Path]:
     lock = os.open(root, os.O_RDONLY)
     mask, before = os.umask(0o022), Path.cwd()
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _wait_for(lock)
         _clear(root)
         os.chdir(root)
         yield root
@@ -90,6 +92,16 @@ def place_of(name: str) -> Iterator[Path]:
         os.umask(mask)
         _clear(root)
         os.close(lock)
+
+
+def _wait_for(lock: int) -> None:
+    """Lock a folder, which another checkout may use for a few seconds."""
+    for _ in range(PATIENCE_S * 10):
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.1)
+    raise TimeoutError(f"somebody else has used a folder of {PLACE} for {PATIENCE_S} s")
 
 
 def _clear(root: Path) -> None:
