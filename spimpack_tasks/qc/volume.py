@@ -21,6 +21,7 @@ from spimpack_tasks.volumes.volume import open_levels, read_header
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.levels import Index, Level, Voxels
 
@@ -83,7 +84,7 @@ class Volume:
         ]
 
 
-def read_volume(path: str, name: str = "") -> Volume:
+def read_volume(path: str, name: str = "", form: Format | None = None) -> Volume:
     """Read a small volume of a source, at its first time point.
 
     Parameters
@@ -92,6 +93,8 @@ def read_volume(path: str, name: str = "") -> Volume:
         The file or directory.
     name
         The name that tells the format, if it is not that of `path`.
+    form
+        The format, if it is known.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def read_volume(path: str, name: str = "") -> Volume:
         The source is missing, damaged, or of no known format, or a library is not installed.
     """
     try:
-        form = examine_source(path, name).format
+        form = form or examine_source(path, name).format
         header = read_header(path, form)
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
