@@ -30,7 +30,8 @@ from spimpack_tasks.volumes import planes
 from spimpack_tasks.volumes import reuse as taking_over
 from spimpack_tasks.volumes.imaris import chunks as imaris
 from spimpack_tasks.volumes.ome_zarr import stores
-from spimpack_tasks.volumes.request import NGFF, Request
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Request
 
 ONE, CHANNELS, TIMES = (1, 1, 9, 20, 17), (1, 2, 9, 20, 17), (2, 1, 9, 20, 17)
 

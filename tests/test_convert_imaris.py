@@ -23,7 +23,8 @@ from spimpack_tasks.volumes.convert import count_bytes, load_converter, read_pro
 from spimpack_tasks.volumes.imaris.chunks import ImarisChunks
 from spimpack_tasks.volumes.ome_zarr import stores
 from spimpack_tasks.volumes.ome_zarr.shards import read_shard, write_shard
-from spimpack_tasks.volumes.request import NGFF, Job, Request
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Job, Request
 
 CODECS = ("gzip", "blosc")
 

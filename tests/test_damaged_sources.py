@@ -33,7 +33,7 @@ from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, UnreadableVoxelsError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import FORMATS
-from spimpack_tasks.volumes.levels import Level
+from spimpack_tasks.volumes.levels import StoredLevel
 from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.volume import open_levels, read_header
 
@@ -79,8 +79,8 @@ def test_f1_whatever_a_parser_raises_names_the_file(
         raise error
 
     @contextmanager
-    def opening(_: str) -> Iterator[list[Level]]:
-        yield [Level((), (), np.dtype("u1"), (), raising)]
+    def opening(_: str) -> Iterator[list[StoredLevel]]:
+        yield [StoredLevel((), (), np.dtype("u1"), (), raising)]
 
     monkeypatch.setattr(volume, "load_function", lambda _: raising)
     with pytest.raises(HeaderError, match=r"^'/a/b\.tif' is damaged: \S"):

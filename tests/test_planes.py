@@ -22,21 +22,22 @@ from ome_zarr_models import open_ome_zarr
 from plain_pyramid import plain_pyramid
 from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import SPACING_UM, compose_voxels
+from spimpack_tasks.volumes.ome_zarr.slabs import convert, write_planes
+from spimpack_tasks.volumes.plane_levels import describe
 from zarr_readers import READERS, read_with_zarr
 
 from spimpack_tasks.arrays import grid as layout
 from spimpack_tasks.arrays import pyramid
 from spimpack_tasks.arrays.codecs import DamagedChunkError, choose_codec
-from spimpack_tasks.arrays.pyramid import level_sizes
+from spimpack_tasks.arrays.pyramid import level_sizes, plan_levels
 from spimpack_tasks.files.plane_names import UnclearPlanesError, sort_planes
 from spimpack_tasks.volumes import plane_levels, planes
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
-from spimpack_tasks.volumes.ome_zarr.slabs import convert, write_planes
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.plane_folder import levels as plane_folder
 from spimpack_tasks.volumes.plane_folder.levels import read_plane
-from spimpack_tasks.volumes.plane_levels import describe, plan_levels
 from spimpack_tasks.volumes.planes import open_planes
-from spimpack_tasks.volumes.request import NGFF, Job, Request
+from spimpack_tasks.volumes.request import Job, Request
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 
 FIVE = (2, 3, 13, 50, 37)

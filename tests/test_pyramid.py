@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as arrays
 from plain_pyramid import halve_plainly
 
 from spimpack_tasks.arrays import pyramid
-from spimpack_tasks.arrays.grid import Level
+from spimpack_tasks.arrays.grid import LevelGrid
 from spimpack_tasks.arrays.pyramid import halve, level_sizes
-from spimpack_tasks.volumes.ome_zarr.metadata import Image
+from spimpack_tasks.volumes.spec import VolumeSpec
 
 SIZES = {
     # A file that Imaris 9.8 wrote.
@@ -37,8 +37,8 @@ def test_the_sizes_of_levels(name):
 def test_levels_end_and_scales_are_whole_multiples(size, itemsize):
     sizes = level_sizes(size, itemsize)
     assert math.prod(sizes[-1]) * itemsize <= pyramid.SMALL_ENOUGH
-    levels = tuple(Level((1, 1, *each), (1, 1, 1, 1, 1)) for each in sizes)
-    image = Image("", levels, np.dtype("u2"), (3.0, None, 0.5), ())
+    levels = tuple(LevelGrid((1, 1, *each), (1, 1, 1, 1, 1)) for each in sizes)
+    image = VolumeSpec("", levels, np.dtype("u2"), (3.0, None, 0.5), ())
     steps = np.array([1, 1, 1])
     for before, after, spacing in zip([size, *sizes], sizes, image.spacings_zyx(), strict=False):
         assert all(m in {n, n // 2} and m > 0 for n, m in zip(before, after, strict=True))

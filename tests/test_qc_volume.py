@@ -29,7 +29,7 @@ from spimpack_tasks.qc.volume import choose_level, choose_steps, read_volume
 from spimpack_tasks.volumes import rows
 from spimpack_tasks.volumes.examine import format_of_source
 from spimpack_tasks.volumes.formats import FORMATS, format_of
-from spimpack_tasks.volumes.levels import Level
+from spimpack_tasks.volumes.levels import StoredLevel
 from spimpack_tasks.volumes.volume import open_levels
 
 IMAGE = DemoImage(("autof", "Abeta"), (13, 50, 70), (4.0, 2.6, 0.5), levels=3)
@@ -236,7 +236,7 @@ def test_the_source_is_opened_for_reading_only(images, name):
 
 def level_of(*shape_zyx, channels=1, block=(64, 64, 64)):
     block = (1, *(min(b, n) for b, n in zip(block, shape_zyx, strict=True)))
-    return Level(("c", "z", "y", "x"), (channels, *shape_zyx), np.dtype("uint16"), block, None)
+    return StoredLevel(("c", "z", "y", "x"), (channels, *shape_zyx), np.dtype("uint16"), block, None)
 
 
 PYRAMIDS = {

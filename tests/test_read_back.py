@@ -14,7 +14,8 @@ from ome_zarr_models import open_ome_zarr
 from zarr_readers import READERS
 
 from spimpack_tasks.volumes.convert import load_converter
-from spimpack_tasks.volumes.request import NGFF, Job, Request
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Job, Request
 
 if TYPE_CHECKING:
     from pathlib import Path

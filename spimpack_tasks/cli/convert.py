@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.progress import ByteLine
 from spimpack_tasks.cli.verify import ProgressLine
@@ -23,7 +24,8 @@ from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.volumes.compare import compare_with_source
-from spimpack_tasks.volumes.request import NGFF, Request, count_threads
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Request
 
 if TYPE_CHECKING:
     import argparse

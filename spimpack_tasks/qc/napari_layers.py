@@ -16,8 +16,9 @@ from spimpack_tasks.volumes.volume import open_levels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from spimpack_tasks.arrays.grid import Voxels
     from spimpack_tasks.qc.volume import Volume
-    from spimpack_tasks.volumes.levels import Level, Voxels
+    from spimpack_tasks.volumes.levels import StoredLevel
 
 
 def view_in_napari(path: str, name: str, *, is_auto_contrast: bool = False) -> None:
@@ -44,7 +45,7 @@ def _load_napari() -> Any:
 
 
 def add_layers(
-    viewer: Any, volume: Volume, levels: Sequence[Level], *, is_auto_contrast: bool = False
+    viewer: Any, volume: Volume, levels: Sequence[StoredLevel], *, is_auto_contrast: bool = False
 ) -> None:
     """Add a layer for each channel to a viewer of napari.
 
@@ -82,7 +83,7 @@ def add_layers(
 class _LazyLevel:
     """A level as dask wants it: read when it is indexed."""
 
-    level: Level
+    level: StoredLevel
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,7 +112,7 @@ class _LazyLevel:
         return voxels
 
 
-def _channel(level: Level, channel: int) -> Any:
+def _channel(level: StoredLevel, channel: int) -> Any:
     """Return one channel of a level as a dask array in the order t, z, y, x."""
     array = load_library("dask.array")
     nothing = load_library("numpy").empty([0] * len(level.shape), level.dtype)

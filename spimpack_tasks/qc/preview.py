@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from spimpack_tasks.arrays.grid import Voxels
     from spimpack_tasks.qc.volume import Volume
-    from spimpack_tasks.volumes.levels import Voxels
 
     Bytes: TypeAlias = NDArray[np.uint8]
 

@@ -21,8 +21,9 @@ from spimpack_tasks.volumes.volume import open_levels, read_header
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from spimpack_tasks.arrays.grid import Voxels
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.levels import Index, Level, Voxels
+    from spimpack_tasks.volumes.levels import Index, StoredLevel
 
 LARGEST_SIDE = 256
 """Voxels along z, y or x; more are not seen on a screen."""
@@ -117,7 +118,7 @@ def read_volume(path: str, name: str = "") -> Volume:
     return Volume(path, voxels, spacing, is_known, header, number, len(levels), steps, bytes_read)
 
 
-def choose_level(levels: Sequence[Level]) -> int:
+def choose_level(levels: Sequence[StoredLevel]) -> int:
     """Return the number of the largest level that is small enough, or of the smallest one."""
     for number, level in enumerate(levels):
         if _fits(level, (1, 1, 1)):
@@ -125,7 +126,7 @@ def choose_level(levels: Sequence[Level]) -> int:
     return min(range(len(levels)), key=lambda number: _sampled_bytes(levels[number], (1, 1, 1)))
 
 
-def choose_steps(level: Level) -> tuple[int, int, int]:
+def choose_steps(level: StoredLevel) -> tuple[int, int, int]:
     """Return every how manieth voxel to take along z, y and x, so that little enough is read."""
     side = LARGEST_SIDE
     while True:
@@ -137,25 +138,25 @@ def choose_steps(level: Level) -> tuple[int, int, int]:
         side = side * 4 // 5
 
 
-def _size(level: Level, axis: str) -> int:
+def _size(level: StoredLevel, axis: str) -> int:
     return dict(zip(level.axes, level.shape, strict=True)).get(axis, 1)
 
 
-def _channels(level: Level) -> int:
+def _channels(level: StoredLevel) -> int:
     return min(_size(level, "c"), MOST_CHANNELS)
 
 
-def _fits(level: Level, steps: tuple[int, int, int]) -> bool:
+def _fits(level: StoredLevel, steps: tuple[int, int, int]) -> bool:
     sides = (-(-_size(level, axis) // step) for axis, step in zip("zyx", steps, strict=True))
     return max(sides) <= LARGEST_SIDE and _sampled_bytes(level, steps) <= LARGEST_BYTES
 
 
-def _sampled_bytes(level: Level, steps: tuple[int, int, int]) -> int:
+def _sampled_bytes(level: StoredLevel, steps: tuple[int, int, int]) -> int:
     sides = (-(-_size(level, axis) // step) for axis, step in zip("zyx", steps, strict=True))
     return math.prod(sides) * _channels(level) * level.dtype.itemsize
 
 
-def _bytes_to_read(level: Level, steps: tuple[int, int, int]) -> int:
+def _bytes_to_read(level: StoredLevel, steps: tuple[int, int, int]) -> int:
     parts = (len(runs) for runs in _runs(level, steps))
     return math.prod(parts) * math.prod(level.block) * level.dtype.itemsize
 
@@ -170,7 +171,7 @@ class _Run:
     """Where they go in the volume."""
 
 
-def _runs(level: Level, steps: tuple[int, int, int]) -> list[list[_Run]]:
+def _runs(level: StoredLevel, steps: tuple[int, int, int]) -> list[list[_Run]]:
     """Return for each axis the runs in the blocks that hold a wanted position."""
     by_axis = dict(zip("zyx", steps, strict=True))
     is_whole = _fits(level, (1, 1, 1))
@@ -195,7 +196,7 @@ def _split(size: int, step: int, block: int) -> Iterator[_Run]:
         first, done = first + count * step, done + count
 
 
-def _sample(level: Level, steps: tuple[int, int, int]) -> tuple[Voxels, int]:
+def _sample(level: StoredLevel, steps: tuple[int, int, int]) -> tuple[Voxels, int]:
     """Return the wanted voxels in the order c, z, y, x, and how many bytes were read for them."""
     numpy = load_library("numpy")
     by_axis = dict(zip("zyx", steps, strict=True))

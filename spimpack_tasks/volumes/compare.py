@@ -25,7 +25,7 @@ from spimpack_tasks.volumes.compare_levels import LevelsCheck, SlabsCheck, read_
 from spimpack_tasks.volumes.convert import ZIPPED
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
 from spimpack_tasks.volumes.examine import examine_source
-from spimpack_tasks.volumes.ome_zarr.labels import FOLDER, shapes_of
+from spimpack_tasks.volumes.labels import FOLDER, shapes_of
 from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
 from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import IO
 
-    from spimpack_tasks.arrays.grid import Shape
-    from spimpack_tasks.volumes.levels import Index, Level, Voxels
+    from spimpack_tasks.arrays.grid import Shape, Voxels
+    from spimpack_tasks.volumes.levels import Index, StoredLevel
     from spimpack_tasks.volumes.planes import Planes
 
     Advance = Callable[[int], None]
@@ -107,7 +107,7 @@ def can_be_compared(path: str) -> bool:
     return path.endswith(tuple(COMPARERS))
 
 
-def _open_image(stack: ExitStack, path: str) -> Sequence[Level] | str:
+def _open_image(stack: ExitStack, path: str) -> Sequence[StoredLevel] | str:
     """Open the levels of an image, or return why that cannot be done."""
     try:
         form = examine_source(path).format.name

@@ -15,8 +15,8 @@ from spimpack_tasks.volumes.header import load_library
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from spimpack_tasks.arrays.grid import Shape
-    from spimpack_tasks.volumes.levels import Index, Level, Voxels
+    from spimpack_tasks.arrays.grid import Shape, Voxels
+    from spimpack_tasks.volumes.levels import Index, StoredLevel
     from spimpack_tasks.volumes.planes import ReadPlanes
 
     Wanted = Callable[[Index], Voxels]
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class LevelsCheck:
     """Compares levels with what they should be."""
 
-    def __init__(self, levels: Sequence[Level], shapes: Sequence[Shape], dtype: Any) -> None:
+    def __init__(self, levels: Sequence[StoredLevel], shapes: Sequence[Shape], dtype: Any) -> None:
         self.levels = levels
         self.shapes = shapes
         """Sizes along t, c, z, y, x, one for each level that should be there."""
@@ -151,7 +151,7 @@ class SlabsCheck:
             yield from self._take(number + 1, image, planes, joined, waiting)
 
 
-def read_block(level: Level, image: Shape, region: Index) -> Voxels:
+def read_block(level: StoredLevel, image: Shape, region: Index) -> Voxels:
     """Return a region of z, y, x of a time point and a channel of a level."""
     places = (slice(image[0], image[0] + 1), slice(image[1], image[1] + 1), *region)
     wanted = dict(zip("tczyx", places, strict=True))

@@ -5,26 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import size_in_words
-from spimpack_tasks.volumes.convert import ZIPPED, count_bytes
+from spimpack_tasks.volumes.convert import count_bytes
+from spimpack_tasks.volumes.formats import OME_ZARR, Conversion
 
-_LEAST = {("Imaris", "OME-Zarr"): 0.5, (ZIPPED, "OME-Zarr"): 0.5}
-_LEAST_OF_OTHERS = 0.2
-"""Bytes that are written for each byte of a source, at the least.
+if TYPE_CHECKING:
+    from spimpack_tasks.volumes.formats import Format
 
-An Imaris file of noise becomes as large again with gzip, 0.8 of that with blosc, and half of it
-where it was not compressed; planes of noise that were not compressed become 0.4 with their levels.
-Of a zip file, half may be its own list of entries where these are small.
-"""
+_LEAST_OME_TIFF = 0.2
+"""Bytes of OME-TIFF that are written for each byte of a source, at the least: see `Format`."""
 
 
-def least_room(size: int, source_format: str, made: str) -> int:
+def least_room(size: int, form: Format, made: Format) -> int:
     """Return how many bytes of a format are made at the least of a source of so many bytes."""
-    return int(size * _LEAST.get((source_format, made), _LEAST_OF_OTHERS))
+    return int(size * (form.least_ratio if made is OME_ZARR else _LEAST_OME_TIFF))
 
 
-def require_room(folder: str, source: str, source_format: str, made: str) -> None:
+def require_room(folder: str, source: str, form: Format, made: Format) -> None:
     """Look for room before an image is begun, since the disk would be full hours later.
 
     Raises
@@ -36,10 +35,10 @@ def require_room(folder: str, source: str, source_format: str, made: str) -> Non
     """
     if os.path.isdir(source):
         return
-    if (source_format, made) == (ZIPPED, "OME-Zarr"):
-        needed = count_bytes(source, ZIPPED)
+    if form.conversion is Conversion.FILES and made is OME_ZARR:
+        needed = count_bytes(source, form)
     else:
-        needed = least_room(os.stat(source).st_size, source_format, made)
+        needed = least_room(os.stat(source).st_size, form, made)
     free = shutil.disk_usage(folder).free
     if needed > free:
         message = f"it takes {size_in_words(needed)} at the least, and the disk has "

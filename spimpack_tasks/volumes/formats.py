@@ -51,6 +51,9 @@ class Format:
     """`module:function` of the function that reads a header: path → `Header`."""
     levels: str = ""
     """`module:function` of the context that opens the levels: path → sequence of `Level`."""
+    chunks: str = ""
+    """`module:function` of the context that opens `EncodedLevels`, where `conversion` is `LEVELS`:
+    chunks that need not be decoded."""
     conversion: Conversion = Conversion.VOXELS
     codec: str = "blosc"
     """The codec of OME-Zarr that takes the least time."""
@@ -109,6 +112,7 @@ IMARIS = Format(
     valid_in_bids=False,
     header=f"{_HERE}.imaris.header:read_header",
     levels=f"{_HERE}.imaris.levels:open_levels",
+    chunks=f"{_HERE}.imaris.chunks:ImarisChunks",
     conversion=Conversion.LEVELS,
     codec="gzip",
     least_ratio=0.5,

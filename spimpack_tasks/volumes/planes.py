@@ -22,10 +22,10 @@ from spimpack_tasks.volumes.volume import open_levels, read_header
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spimpack_tasks.arrays.grid import Shape
+    from spimpack_tasks.arrays.grid import Shape, Voxels
     from spimpack_tasks.model.displays import Display
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.levels import Level, Voxels
+    from spimpack_tasks.volumes.levels import StoredLevel
 
     ReadPlanes = Callable[[int, int, slice], Voxels]
 
@@ -101,7 +101,7 @@ def open_planes(path: str, name: str = "") -> Iterator[Planes]:
         yield _planes_of_level(path, form, levels[0], header)
 
 
-def _planes_of_level(path: str, form: str, level: Level, header: Header) -> Planes:
+def _planes_of_level(path: str, form: str, level: StoredLevel, header: Header) -> Planes:
     sizes = dict(zip(level.axes, level.shape, strict=True))
     strange = [axis for axis, n in sizes.items() if axis not in "tczyx" and n > 1]
     if strange:

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
-from spimpack_tasks.volumes.convert import load_converter, read_provenance
+from spimpack_tasks.volumes.convert import convert_to_ome_zarr, read_provenance
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.ome_zarr.labels import FOLDER, FORMAT
+from spimpack_tasks.volumes.formats import OME_ZARR
+from spimpack_tasks.volumes.labels import FOLDER
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
 from spimpack_tasks.volumes.source_errors import source_trouble_told
 from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
+    from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.request import Job
 
 
-def take_over(job: Job, earlier: str, source_format: str) -> bool:
+def take_over(job: Job, earlier: str, form: Format) -> bool:
     """Make an image of one that has the same voxels, and only other metadata.
 
     Its files of voxels get a second name, which takes neither time nor space. Nobody ever writes
@@ -34,7 +36,7 @@ def take_over(job: Job, earlier: str, source_format: str) -> bool:
         What to make.
     earlier
         An image that was made of the same source.
-    source_format
+    form
         The format of the source.
 
     Returns
@@ -49,22 +51,22 @@ def take_over(job: Job, earlier: str, source_format: str) -> bool:
         discard(job.path)
     try:
         with source_trouble_told():
-            header = read_header(job.source, source_format)
-        _link_voxels(earlier, job, source_format, header)
+            header = read_header(job.source, form)
+        _link_voxels(earlier, job, form, header)
     except (OSError, HeaderError):  # the disk knows no links, or the image has just gone
         return False
-    load_converter(source_format)(replace(job, has_voxels=True), lambda _: None)
+    convert_to_ome_zarr(replace(job, has_voxels=True), form, lambda _: None)
     return True
 
 
-def _link_voxels(earlier: str, job: Job, source_format: str, header: Header) -> None:
+def _link_voxels(earlier: str, job: Job, form: Format, header: Header) -> None:
     """Give files of voxels a second name; what they hold does not depend on axes of one index."""
-    axes = {"": _axes_before_and_after(earlier, header, source_format, job)}
+    axes = {"": _axes_before_and_after(earlier, header, form, job)}
     for place in header.label_names:
         folder = f"{FOLDER}/{place.rpartition('/')[2]}/"
         if os.path.isdir(f"{earlier}/{folder}"):
-            own = read_header(f"{job.source}/{place}", FORMAT)
-            axes[folder] = _axes_before_and_after(f"{earlier}/{folder}", own, FORMAT, job)
+            own = read_header(f"{job.source}/{place}", OME_ZARR)
+            axes[folder] = _axes_before_and_after(f"{earlier}/{folder}", own, OME_ZARR, job)
     changed = {n: os.stat(f"{earlier}/{n}").st_mtime_ns for n in files_below(earlier)}
     completed = max(time for name, time in changed.items() if name in METADATA)
     for name, time in changed.items():
@@ -78,13 +80,11 @@ def _link_voxels(earlier: str, job: Job, source_format: str, header: Header) -> 
         os.link(f"{earlier}/{name}", new)
 
 
-def _axes_before_and_after(
-    earlier: str, header: Header, source_format: str, job: Job
-) -> tuple[str, str]:
-    made = read_header(earlier, FORMAT)
+def _axes_before_and_after(earlier: str, header: Header, form: Format, job: Job) -> tuple[str, str]:
+    made = read_header(earlier, OME_ZARR)
     sizes = dict(zip(made.axes, made.shapes[0], strict=True))
     shape = [sizes.get(axis, 1) for axis in ALL_AXES]
-    return "".join(made.axes), choose_axes(header, source_format, job.request.axes, shape)
+    return "".join(made.axes), choose_axes(header, form.name, job.request.axes, shape)
 
 
 def _rename(name: str, before: str, axes: str) -> str:

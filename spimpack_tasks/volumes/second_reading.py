@@ -21,7 +21,7 @@ from spimpack_tasks.volumes.tiff.ome_planes import beside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.volumes.levels import Voxels
+    from spimpack_tasks.arrays.grid import Voxels
 
 _DESCRIPTION = 270
 

@@ -6,6 +6,7 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.copy import CopyAssets
@@ -16,7 +17,7 @@ from spimpack_tasks.volumes.convert import CONVERTERS, LIBRARIES
 from spimpack_tasks.volumes.disk_space import least_room, require_room
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.examine import format_of_source
-from spimpack_tasks.volumes.request import Job, Request, count_threads
+from spimpack_tasks.volumes.request import Job, Request
 from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
     require_unchanged,

@@ -21,7 +21,8 @@ from spimpack_tasks.volumes.convert import (
     is_result,
     load_converter,
 )
-from spimpack_tasks.volumes.request import NGFF, Request
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.reuse import take_over
 
 if TYPE_CHECKING:

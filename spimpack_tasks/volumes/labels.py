@@ -7,49 +7,52 @@ Where they lie beside the image stays what it is, also where the user gives anot
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.arrays.grid import Level
+from spimpack_tasks.arrays.grid import LevelGrid
+from spimpack_tasks.arrays.pyramid import plan_levels
+from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.model.axes import choose_axes
-from spimpack_tasks.volumes.compare_levels import read_block
+from spimpack_tasks.volumes.copy import copy_levels
+from spimpack_tasks.volumes.formats import OME_ZARR
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.ome_zarr.header_grid import read_grid
-from spimpack_tasks.volumes.ome_zarr.metadata import Image
 from spimpack_tasks.volumes.ome_zarr.stores import write_labels_group
-from spimpack_tasks.volumes.ome_zarr.write import write_image
-from spimpack_tasks.volumes.plane_levels import plan_levels
-from spimpack_tasks.volumes.volume import open_levels, read_header
+from spimpack_tasks.volumes.spec import VolumeSpec
+from spimpack_tasks.volumes.volume import open_volume
+from spimpack_tasks.volumes.writer import Layout, create_volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spimpack_tasks.arrays.codecs import Codec, Parts
+    from spimpack_tasks.arrays.codecs import Codec
     from spimpack_tasks.arrays.grid import Shape
+    from spimpack_tasks.arrays.parallel import WorkPool
+    from spimpack_tasks.files.places import Parts
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.levels import Level as SourceLevel
     from spimpack_tasks.volumes.ome_zarr.header_grid import Grid, Line
     from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.volumes.volume import Volume
 
-FORMAT = "OME-Zarr"
 FOLDER = "labels"
 
 
-def convert_labels(job: Job, image: Image, places: Sequence[str], codec: Codec) -> None:
-    """Make label images in the folder of an image, or go on with that.
+def convert_labels(job: Job, spec: VolumeSpec, places: Sequence[str], pool: WorkPool) -> None:
+    """Make label images in the folder of an image, or resume that.
 
     Parameters
     ----------
     job
         Of the image.
-    image
-        What is made of it.
+    spec
+        Of the image that is made.
     places
         Where label images lie in the source.
-    codec
-        How chunks are encoded.
+    pool
+        The threads that chunks are made by.
 
     Raises
     ------
@@ -57,20 +60,28 @@ def convert_labels(job: Job, image: Image, places: Sequence[str], codec: Codec) 
         A label image is damaged; the message names it.
     """
     for place in places:
-        _convert_label(job, image, place, codec)
+        _convert_label(job, spec, place, pool)
     if places:
-        write_labels_group(job, [place.rpartition("/")[2] for place in places])
+        names = [place.rpartition("/")[2] for place in places]
+        write_labels_group(LocalPlace(job.path), job.request.ngff, names)
 
 
-def _convert_label(job: Job, image: Image, place: str, codec: Codec) -> None:
+def _convert_label(job: Job, spec: VolumeSpec, place: str, pool: WorkPool) -> None:
     source, name = f"{job.source}/{place}", place.rpartition("/")[2]
     path = f"{job.path}/{FOLDER}/{name}"
-    header = read_header(source, FORMAT)
-    own = replace(job, path=path, has_voxels=job.has_voxels and os.path.isdir(path))
-    with open_levels(source, FORMAT) as levels:
-        label = _describe(job, image, place, header)
-        reading = _Reading(levels, label, codec, Lock())
-        write_image(own, label, codec, reading.encode, lambda _: None)
+    with open_volume(source, OME_ZARR, accept_unclear=True) as volume:
+        shapes = shapes_of(volume.header)
+        label = _describe(job, spec, place, volume.header)
+        chunk = plan_levels(shapes[0], label.dtype.itemsize)[0].chunk
+        grids = tuple(LevelGrid(shape, chunk) for shape in shapes)
+        layout = Layout(job.request.ngff, job.request.codec, grids)
+        with create_volume(LocalPlace(path), label, layout, pool) as writer:
+            if job.has_voxels and os.path.isdir(path):
+                writer.finish_with_voxels()
+            else:
+                levels = _LabelLevels(volume, grids, Lock())
+                copy_levels(levels, writer, lambda _: None, pool)
+                writer.finish()
 
 
 def shapes_of(header: Header) -> list[Shape]:
@@ -79,44 +90,42 @@ def shapes_of(header: Header) -> list[Shape]:
     return [tuple(each.get(axis, 1) for axis in "tczyx") for each in sizes]
 
 
-def _describe(job: Job, image: Image, place: str, header: Header) -> Image:
+def _describe(job: Job, spec: VolumeSpec, place: str, header: Header) -> VolumeSpec:
     shapes = shapes_of(header)
     dtype = load_library("numpy").dtype(header.dtype)
-    chunk = plan_levels(shapes[0], dtype.itemsize)[0].chunk
     above = f"{job.source}/{place}".removesuffix(f"/{FOLDER}/{place.rpartition('/')[2]}")
     whole = read_grid(above)
     grid = read_grid(f"{job.source}/{place}", whole.units)
-    lines = _place_levels(image, whole, grid, shapes)
-    return Image(
+    lines = _place_levels(spec, whole, grid, shapes)
+    return VolumeSpec(
+        shape_tczyx=shapes[0],
         name=place.rpartition("/")[2],
-        levels=tuple(Level(shape, chunk) for shape in shapes),
         dtype=dtype,
-        spacing_um_zyx=image.spacing_um_zyx,
-        channels=(),
-        axes=choose_axes(header, FORMAT, job.request.axes),
-        orientation_xyz=image.orientation_xyz,
-        level_lines=lines,
+        spacing_um_zyx=spec.spacing_um_zyx,
+        axes=choose_axes(header, OME_ZARR.name, job.request.axes),
+        orientation_xyz=spec.orientation_xyz,
+        level_transforms=lines,
         image_label=grid.image_label or {},
     )
 
 
 def _place_levels(
-    image: Image, above: Grid, grid: Grid, shapes: Sequence[Shape]
+    spec: VolumeSpec, above: Grid, grid: Grid, shapes: Sequence[Shape]
 ) -> tuple[tuple[tuple[float, float], ...], ...]:
     """Return scale and translation along z, y and x of each level, beside those of the image."""
     first = above.lines[0] or {}
-    spacings = image.spacings_zyx()[0]
+    spacings = [step if step is not None else 1.0 for step in spec.spacing_um_zyx]
     found = []
     for level, shape in enumerate(shapes):
         lines = grid.lines[level]
         along = []
         for number, axis in enumerate("zyx"):
-            whole = image.levels[0].shape[2 + number]
+            whole = spec.shape_tczyx[2 + number]
             own = (lines or {}).get(axis)
             theirs = first.get(axis)
             if own is None or theirs is None:  # it covers the image
                 own, theirs = _cover(whole, shape[2 + number])
-            spacing, origin = spacings[number], image.origin_um_zyx[number]
+            spacing, origin = spacings[number], spec.origin_um_zyx[number]
             step = Fraction(repr(spacing)) / theirs[0]
             shift = (own[1] - theirs[1]) * step + Fraction(repr(origin))
             along.append((float(own[0] * step), float(shift)))
@@ -131,23 +140,22 @@ def _cover(whole: int, size: int) -> tuple[Line, Line]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """Encodes chunks of the levels of a source, which are read by one thread at a time."""
+class _LabelLevels:
+    """The levels of a label image, whose chunks are decoded by one thread at a time."""
 
-    levels: Sequence[SourceLevel]
-    label: Image
-    codec: Codec
+    volume: Volume
+    levels: Sequence[LevelGrid]
     lock: Any
 
-    def encode(self, number: int, place: Shape) -> Parts | None:
+    def encoded(self, level: int, place: Shape, codec: Codec) -> Parts | None:
         """Return the chunk at a place of a level, in parts; `None` if all of it is zero."""
         numpy = load_library("numpy")
-        form = self.label.levels[number]
-        starts = (at * n for at, n in zip(place[2:], form.chunk[2:], strict=True))
-        ends = zip(starts, form.chunk[2:], form.shape[2:], strict=True)
+        grid, stored = self.levels[level], self.volume.levels[level]
+        starts = [at * n for at, n in zip(place, grid.chunk, strict=True)]
+        ends = zip(starts, grid.chunk, grid.shape, strict=True)
         region = tuple(slice(start, min(start + n, end)) for start, n, end in ends)
         with self.lock:
-            block = read_block(self.levels[number], place[:2], region)
-        chunk = numpy.zeros(form.chunk[2:], self.label.dtype)
+            block = stored.read(region)
+        chunk = numpy.zeros(grid.chunk, self.volume.spec.dtype)
         chunk[tuple(slice(n) for n in block.shape)] = block
-        return self.codec.encode(chunk.data.cast("B")) if chunk.any() else None
+        return codec.encode(chunk.data.cast("B")) if chunk.any() else None
