@@ -9,13 +9,20 @@ from __future__ import annotations
 import json
 import os
 import time
-from pathlib import Path
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import luigi
 from floors import places
 
-from spimpack_tasks import SymlinkAssets
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks import MakeAssets
+from spimpack_tasks.packaging.backends.registry import BACKENDS
+from spimpack_tasks.packaging.backends.symlink import SYMLINK, make_link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spimpack_tasks.model.plan import Output
 
 SECONDS = 0.5
 
@@ -49,16 +56,17 @@ class PlainPackage(luigi.WrapperTask):
         return [PlainAsset(*place) for place in places(self.table, self.out)]
 
 
-class SlowAssets(SymlinkAssets):
+def resume(output: Output, path: str, _: Callable[[int], None]) -> None:
+    """Make a link, and take half a second for it."""
+    time.sleep(SECONDS)
+    make_link(output, path)
+
+
+SLOW = replace(SYMLINK, name="slow", task="SlowAssets", make=None, resume=resume)
+BACKENDS["slow"] = SLOW
+
+
+class SlowAssets(MakeAssets):
     """Makes links, and takes its time."""
 
-    name = "slow"
-    one_task_per_asset = True
-
-    @classmethod
-    def make(cls, output: object, path: str) -> None:
-        time.sleep(SECONDS)
-        super().make(output, path)  # type: ignore[arg-type]
-
-
-BACKENDS["slow"] = f"{Path(__file__).stem}:SlowAssets"
+    definition = SLOW

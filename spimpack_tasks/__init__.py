@@ -5,12 +5,14 @@ Importing it costs little more than Luigi itself: heavy libraries are imported w
 """
 
 from spimpack_tasks.joined_tasks import PackageAndValidate
-from spimpack_tasks.packaging.backends.copy import CopyAssets
-from spimpack_tasks.packaging.backends.hardlink import HardlinkAssets
-from spimpack_tasks.packaging.backends.ome_tiff import OmeTiffAssets
-from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
-from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
-from spimpack_tasks.packaging.backends.symlink_tree import SymlinkTreeAssets
+from spimpack_tasks.packaging.tasks.backends import (
+    CopyAssets,
+    HardlinkAssets,
+    OmeTiffAssets,
+    OmeZarrAssets,
+    SymlinkAssets,
+    SymlinkTreeAssets,
+)
 from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset, PruneStale, WriteChecksumLists
 from spimpack_tasks.packaging.tasks.making import MakeAssets

@@ -10,30 +10,35 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from spimpack_tasks import CopyAssets, PackageDataset  # noqa: F401 - luigi looks for it here
+from spimpack_tasks import MakeAssets, PackageDataset  # noqa: F401 - luigi looks for it here
 from spimpack_tasks.model.plan import Output
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.copy import COPY, resume_copy
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 
-BACKENDS["slow-copy"] = "slow_copy:SlowCopyAssets"
 STEPS = 25
 STEP_S = 0.02
 
 
-class SlowCopyAssets(CopyAssets):
+def resume(output: Output, path: str, advance: Callable[[int], None]) -> None:
+    """Copy the source after half a second, in which the run may be found to be over."""
+    start = time.monotonic()
+    for _ in range(STEPS):
+        time.sleep(STEP_S)
+        advance(0)
+    resume_copy(output, path, advance)
+    log = Path(path).parents[3].parent / "log"
+    with log.open("a") as file:
+        file.write(f"{os.getpid()} {output.asset} {start} {time.monotonic()}\n")
+
+
+SLOW_COPY = replace(COPY, name="slow-copy", task="SlowCopyAssets", resume=resume)
+BACKENDS["slow-copy"] = SLOW_COPY
+
+
+class SlowCopyAssets(MakeAssets):
     """Copy each image, slowly."""
 
-    name = "slow-copy"
-
-    @classmethod
-    def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:
-        """Copy the source after half a second, in which the run may be found to be over."""
-        start = time.monotonic()
-        for _ in range(STEPS):
-            time.sleep(STEP_S)
-            advance(0)
-        super().resume(output, path, advance)
-        log = Path(path).parents[3].parent / "log"
-        with log.open("a") as file:
-            file.write(f"{os.getpid()} {output.asset} {start} {time.monotonic()}\n")
+    definition = SLOW_COPY

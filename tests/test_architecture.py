@@ -14,9 +14,9 @@ import luigi
 import pytest
 
 import spimpack_tasks
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.writing import LinkAssets
-from spimpack_tasks.registry import BACKENDS, load_backend
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "spimpack_tasks"
@@ -134,7 +134,6 @@ def task_classes():
 def test_public_tasks_are_exported():
     # The bases have no meaning on their own: nothing says what they would write.
     bases = {"CheckedTask", "DatasetTask", "WriteOutputs", "AssetTask", "ChecksumTask"}
-    bases |= {"ConvertAssets"}
     public = {name for name, cls in task_classes() if cls.__module__.startswith("spimpack_tasks")}
     assert public - bases <= set(spimpack_tasks.__all__)
     assert {"PackageDataset", "ValidateManifest", "BuildPaths"} <= public
@@ -151,8 +150,7 @@ def test_every_parameter_is_described():
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_backend_is_found_by_its_name(name):
-    backend = load_backend(name)
-    assert issubclass(backend, LinkAssets)
-    assert backend.name == name
-    assert backend.__doc__
-    assert getattr(spimpack_tasks, backend.__name__) is backend
+    task = LinkAssets.by_backend[name]
+    assert task.definition is BACKENDS[name]
+    assert task.__doc__
+    assert getattr(spimpack_tasks, BACKENDS[name].task) is task

@@ -10,7 +10,7 @@ import pytest
 
 from spimpack_tasks.cli.main import COMMANDS, main
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 
 FORMATS = {"text", "json"}
 FOLDERS = {"a folder", "images"}

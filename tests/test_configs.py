@@ -14,9 +14,9 @@ from cluster import CONFIG, Cluster
 from example_inputs import EXAMPLE, place_example, place_tree, read_rows
 from markdown_blocks import ROOT, environment_of_tests
 
-from spimpack_tasks import MakeAssets, PackageDataset
+from spimpack_tasks import PackageDataset
 from spimpack_tasks.luigi_run import CODES
-from spimpack_tasks.registry import load_backend
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 
 WORKFLOWS = ROOT / "workflows"
@@ -85,7 +85,7 @@ def test_luigi_knows_every_setting():
             assert set(options) == {"db_connection"}
             continue
         if section == "resources":
-            assert all(issubclass(load_backend(name), MakeAssets) for name in options)
+            assert all(BACKENDS[name].is_slow for name in options)
             continue
         parameters = dict(SECTIONS[section].get_params())
         for option, value in options.items():

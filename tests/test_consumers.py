@@ -18,7 +18,7 @@ from spimpack_tasks.demo.images import (
     write_ozx,
 )
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 
 ENTITIES = {

@@ -17,7 +17,7 @@ from test_convert_imaris import assert_same_voxels, digests, ignore, spoil_chunk
 from tiny_images import write_tiny_image
 
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.conversion.convert_file import convert_alone
+from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.request import Request
@@ -179,7 +179,7 @@ def test_a_killed_conversion_goes_on(tmp_path, ngff, files):
     source, target = tmp_path / "a.ims", tmp_path / "x.ome.zarr"
     write_variant(source, MANY if ngff == "0.5" else FILES)
     request = Request(name="x", ngff=ngff)
-    assert convert_alone(str(source), str(tmp_path / "whole.ome.zarr"), request, 2, ignore)
+    assert convert_file(str(source), str(tmp_path / "whole.ome.zarr"), request, 2, ignore)
     command = [sys.executable, "-m", "spimpack_tasks.cli.main", "convert", source, target]
     command += ["--ngff", ngff, "--threads", "1"]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
@@ -192,7 +192,7 @@ def test_a_killed_conversion_goes_on(tmp_path, ngff, files):
     process.wait()
     assert not target.exists()
     assert digests(place)
-    assert convert_alone(str(source), str(target), request, 2, ignore)
+    assert convert_file(str(source), str(target), request, 2, ignore)
     assert digests(target) == digests(tmp_path / "whole.ome.zarr")
     assert not place.exists()
 
@@ -201,6 +201,6 @@ def test_what_was_begun_from_something_else_is_not_gone_on_with(source, tmp_path
     place = tmp_path / ".x.ome.zarr.unfinished" / "0123456789abcdef"
     place.mkdir(parents=True)
     (place / "strange").write_text("x")
-    assert convert_alone(str(source), str(tmp_path / "x.ome.zarr"), Request(), 1, ignore)
+    assert convert_file(str(source), str(tmp_path / "x.ome.zarr"), Request(), 1, ignore)
     assert "strange" not in digests(tmp_path / "x.ome.zarr")
     assert sorted(os.listdir(tmp_path)) == ["a.ims", "x.ome.zarr"]

@@ -241,7 +241,7 @@ def test_f8_many_at_once_make_one(tmp_path):
         barrier.wait()
         try:
             outcomes.append(
-                alone.convert_alone(
+                alone.convert_file(
                     str(tmp_path / "a.ims"), target, Request(codec="", ngff=""), 1, lambda _: None
                 )
             )

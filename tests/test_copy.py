@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 from children import start, wait
-from workspace import Workspace, small_workspace
+from workspace import Workspace, change_backend, small_workspace
 
+from spimpack_tasks import CopyAssets, SymlinkAssets
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.files import copying
 from spimpack_tasks.files.copying import copy_file, copy_tree
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind, Output, Plan, Step
-from spimpack_tasks.packaging.backends.copy import CopyAssets
-from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
+from spimpack_tasks.packaging.backends.copy import COPY
 from spimpack_tasks.state.staging import forget_unfinished, hold_place, idle_places
 from spimpack_tasks.state.store import Store
 
@@ -82,7 +82,7 @@ def one_image(root: Path, name: str) -> Workspace:
 
 def harm_after(monkeypatch: pytest.MonkeyPatch, amount: int, harm: Harm) -> None:
     """Let something happen in the middle of the work, when so many bytes are there."""
-    resume = CopyAssets.resume
+    resume = COPY.resume
 
     def disturbed(output: Output, path: str, advance: Callable[[int], None]) -> None:
         done, harmed = 0, False
@@ -97,7 +97,7 @@ def harm_after(monkeypatch: pytest.MonkeyPatch, amount: int, harm: Harm) -> None
 
         resume(output, path, count)
 
-    monkeypatch.setattr(CopyAssets, "resume", staticmethod(disturbed))
+    change_backend(monkeypatch, "copy", resume=disturbed)
 
 
 def run_disturbed(workspace: Workspace, amount: int, harm: Harm, workers: int = 1) -> int:
@@ -435,8 +435,8 @@ def test_each_waits_for_the_place_that_another_takes_away(tmp_path: Path) -> Non
 def test_many_images_share_tasks(
     further: dict[str, bool], workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spimpack_tasks.packaging.tasks.writing.SLOW_BUCKETS", 2)
-    monkeypatch.setattr("spimpack_tasks.packaging.tasks.writing.BUCKETS", 2)
+    monkeypatch.setattr("spimpack_tasks.model.plan.SLOW_BUCKETS", 2)
+    monkeypatch.setattr("spimpack_tasks.model.plan.BUCKETS", 2)
     workspace = small_workspace(tmp_path)
     for backend in ("copy", "symlink"):
         outcome = workspace.run(workers, backend=backend, **further)

@@ -22,7 +22,8 @@ from workspace import Workspace, small_workspace
 from spimpack_tasks import pipelines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import bucket_of
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.copy import COPY
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -56,8 +57,10 @@ def most_at_once(made: list[Made]) -> int:
 @pytest.fixture
 def slow_copy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module of the slow backend, which is among the others during a test only."""
-    monkeypatch.setitem(BACKENDS, "slow-copy", "slow_copy:SlowCopyAssets")
-    return import_module("slow_copy")
+    monkeypatch.setitem(BACKENDS, "slow-copy", COPY)  # so that it goes again
+    module = import_module("slow_copy")
+    BACKENDS["slow-copy"] = module.SLOW_COPY
+    return module
 
 
 def many_images(root: Path, count: int, *, of_one_bucket: bool = False) -> Workspace:

@@ -26,7 +26,7 @@ from plane_sources import (
 from workspace import Workspace
 
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.conversion.convert_file import convert_alone
+from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.volumes import volume
 from spimpack_tasks.volumes.compare import compare_with_source
@@ -149,7 +149,7 @@ def test_f1_comparing_with_a_damaged_source_is_told(sound: Path, tmp_path: Path)
     """The second reading of an OME-TIFF has the same guard."""
     path, target = tmp_path / "a.ome.tif", tmp_path / "made.ome.zarr"
     shutil.copy(sound / "a.ome.tif", path)
-    convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     chance, told = random.Random(1), 0
     for _ in range(60):
         shutil.copy(sound / "a.ome.tif", path)

@@ -16,7 +16,7 @@ from example_inputs import place_example, place_tree
 from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
 from workspace import Workspace
 
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.verification.verify import LOG, Fault
 

@@ -25,7 +25,8 @@ import spimpack_tasks
 from spimpack_tasks import LinkAssets, MakeAssets, PackageAndValidate, PackageDataset
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Output
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.base import Backend
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 
 
 @pytest.fixture(params=["configured", "bare"])
@@ -152,28 +153,31 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
     assert set(done.stdout.split()) == families
 
 
+def make_watched(output: Output, path: str) -> None:
+    Path(path).symlink_to(output.source)
+    for task in WatchedAssets.cluster.ask(
+        "task_list", status="RUNNING", upstream_status=""
+    ).values():
+        WatchedAssets.seen.append((task["progress_percentage"], task["status_message"]))
+
+
 class WatchedAssets(LinkAssets):
     """A backend that looks at luigid's API each time that it makes an image."""
 
-    name = "watched"
+    definition = Backend(
+        name="watched",
+        summary="links, watched",
+        make=make_watched,
+        matches=lambda output, path: str(Path(path).readlink()) == output.source,
+    )
     cluster: ClassVar[Cluster]
     seen: ClassVar[list[tuple[int, str]]] = []
-
-    @classmethod
-    def make(cls, output: Output, path: str) -> None:
-        Path(path).symlink_to(output.source)
-        for task in cls.cluster.ask("task_list", status="RUNNING", upstream_status="").values():
-            cls.seen.append((task["progress_percentage"], task["status_message"]))
-
-    @classmethod
-    def matches(cls, output: Output, path: str) -> bool:
-        return str(Path(path).readlink()) == output.source
 
 
 def test_b33_luigid_knows_how_far_a_task_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(BACKENDS, "watched", f"{__name__}:WatchedAssets")
+    monkeypatch.setitem(BACKENDS, "watched", WatchedAssets.definition)
     monkeypatch.setattr("spimpack_tasks.progress.INTERVAL_S", 0)
     workspace = images_for(tmp_path / "data", 100)
     where = {"manifest": str(workspace.manifest), "output_dir": str(workspace.out)}

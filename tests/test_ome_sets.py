@@ -24,7 +24,7 @@ from ome_sets import (
 )
 from ome_types import from_xml
 
-from spimpack_tasks.conversion.convert_file import ConversionRefusedError, convert_alone
+from spimpack_tasks.conversion.convert_file import ConversionRefusedError, convert_file
 from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.planes import open_planes
@@ -209,7 +209,7 @@ def test_each_plane_is_where_the_specification_has_it(sound: Made) -> None:
 def test_a_set_is_converted_whole(sound: Made, tmp_path: Path, ending: str) -> None:
     path, voxels = sound
     target = tmp_path / f"made{ending}"
-    assert convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    assert convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     if ending == ".ome.tif":
         made = tifffile.imread(target)
     else:
@@ -240,7 +240,7 @@ def test_b4_comparison_takes_another_way(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(tiff_source, "find_ome_planes", wrong)
     target = tmp_path / "made.ome.zarr"
-    convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     assert any("differ" in fault for fault in faults(path, target))
 
 
@@ -364,7 +364,7 @@ def test_what_is_not_whole_is_refused(
         pass
     target = tmp_path / "made.ome.zarr"
     with pytest.raises(ConversionRefusedError, match=says):
-        convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+        convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     assert not target.exists()
 
 
@@ -404,7 +404,7 @@ def test_b4_colours_are_channels(tmp_path: Path) -> None:
             tiff.write(plane, description=text, metadata=None, photometric="rgb")
     np.testing.assert_array_equal(read_all(path)[0], voxels.transpose(3, 0, 1, 2))
     target = tmp_path / "made.ome.zarr"
-    convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     assert faults(path, target) == []
 
 

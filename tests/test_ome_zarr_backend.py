@@ -14,13 +14,12 @@ import yaozarrs
 import zarr
 from imaris_variants import Variant, voxels, write_variant
 from test_convert_imaris import spoil_chunk
-from workspace import Workspace, small_workspace, tree_of
+from workspace import Workspace, change_backend, small_workspace, tree_of
 from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
 from spimpack_tasks.packaging import draft
-from spimpack_tasks.packaging.backends.ome_zarr import OmeZarrAssets
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.verification.verify import verify_fast
@@ -417,7 +416,7 @@ def test_wrong_settings_are_refused(space, name):
 
 
 def test_a_missing_library_is_found_before_anything_is_written(space, monkeypatch):
-    monkeypatch.setattr(OmeZarrAssets, "libraries", ("deflate", "no_such_library"))
+    change_backend(monkeypatch, "ome-zarr", libraries=("deflate", "no_such_library"))
     with pytest.raises(InputError, match=r"no_such_library.*spimpack_tasks\[convert\]"):
         space.run(backend=BACKEND)
     assert not space.out.exists()

@@ -9,7 +9,7 @@ import pytest
 from workspace import Workspace, write_table
 
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 
 MICR = "sub-01/ses-1/micr"

@@ -24,6 +24,7 @@ from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import SPACING_UM, compose_voxels
 from spimpack_tasks.volumes.ome_zarr.slabs import convert, write_planes
 from spimpack_tasks.volumes.plane_levels import describe
+from spimpack_tasks.volumes.planes import open_planes
 from zarr_readers import READERS, read_with_zarr
 
 from spimpack_tasks.arrays import grid as layout
@@ -36,7 +37,6 @@ from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.plane_folder import levels as plane_folder
 from spimpack_tasks.volumes.plane_folder.levels import read_plane
-from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.request import Job, Request
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from markdown_blocks import ROOT, read_blocks
 
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.volumes.formats import FORMATS
 

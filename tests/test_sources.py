@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from children import start, wait
-from workspace import AS_THEY_ARE, Workspace, small_workspace, tree_of
+from workspace import AS_THEY_ARE, Workspace, change_backend, small_workspace, tree_of
 
-from spimpack_tasks import MakeAssets
 from spimpack_tasks.errors import ConflictError, ExitCode, InputError
-from spimpack_tasks.registry import BACKENDS, load_backend
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 
 READ_ONLY_EVENTS = {"os.listdir", "os.scandir"}
 CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -113,15 +112,14 @@ def test_a_source_that_changes_while_packaging_is_reported(
 ) -> None:
     workspace = small_workspace(tmp_path)
     source = workspace.root / "raw" / "a.ims"
-    task = load_backend(backend)
-    name = "resume" if issubclass(task, MakeAssets) else "make"
-    make = getattr(task, name)
+    name = "resume" if BACKENDS[backend].is_slow else "make"
+    make = getattr(BACKENDS[backend], name)
 
     def change_meanwhile(*arguments: Any) -> None:
         make(*arguments)
         os.utime(source, ns=(1, 1))
 
-    monkeypatch.setattr(task, name, staticmethod(change_meanwhile))
+    change_backend(monkeypatch, backend, **{name: change_meanwhile})
     assert workspace.run(backend=backend).exit_code == ExitCode.FAILED
     assert "acq-4x_SPIM.ims: its source changed while it was packaged" in caplog.text
     assert not list(workspace.out.rglob("*.ims"))

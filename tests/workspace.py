@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tiny_images import write_tiny_image
 
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.pipelines import Outcome, package
-from spimpack_tasks.registry import BACKENDS, load_backend
 
 STATE = ".spimpack"
-AS_THEY_ARE = [name for name in BACKENDS if not load_backend(name).makes]
+AS_THEY_ARE = [name for name, backend in BACKENDS.items() if not backend.makes]
 """The backends that change no image."""
 
 SHARED = {
@@ -25,6 +26,11 @@ SHARED = {
     "PixelSize": "1.8;1.8;4",
     "PixelSizeUnits": "um",
 }
+
+
+def change_backend(monkeypatch: pytest.MonkeyPatch, name: str, **changes: Any) -> None:
+    """Give a backend other functions or flags for the time of a test."""
+    monkeypatch.setitem(BACKENDS, name, replace(BACKENDS[name], **changes))
 
 
 @dataclass

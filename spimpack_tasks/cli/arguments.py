@@ -4,11 +4,39 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import Any
 
 from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.packaging.backends.registry import backend_names
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.registry import BACKENDS
 from spimpack_tasks.state.store import STATE_DIRECTORY, Store
+
+
+class BackendOption(argparse.Action):
+    """The option `--backend`; its help lists the backends that are installed."""
+
+    @property
+    def help(self) -> str:
+        """What `--help` says; finding the backends takes time, so it is not done before."""
+        return (
+            f"how images get into the dataset: {', '.join(backend_names())} (default: symlink); "
+            "settings stand behind, as in ome-zarr:codec=blosc"
+        )
+
+    @help.setter  # noqa: A003  # argparse has the name
+    def help(self, text: str | None) -> None:
+        """Take what argparse sets, which is nothing."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the value."""
+        del parser, option_string
+        setattr(namespace, self.dest, values)
 
 
 def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
@@ -25,8 +53,7 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
         "--backend",
         default="symlink",
         metavar="NAME",
-        help=f"how images get into the dataset: {', '.join(BACKENDS)} (default: symlink); settings "
-        "stand behind, as in ome-zarr:codec=blosc",
+        action=BackendOption,
     )
     parser.add_argument(
         "--relative-symlinks",

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.pipelines import make_demo
-from spimpack_tasks.registry import BACKENDS
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.registry import BACKENDS
+from spimpack_tasks.packaging.backends.registry import backend_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def read_commands(parser: argparse.ArgumentParser) -> Iterator[Command]:
 def _argument(action: argparse.Action) -> Argument:
     values = tuple(map(str, action.choices or ()))
     if "--backend" in action.option_strings:
-        values = tuple(BACKENDS)
+        values = backend_names()
     takes = "" if action.nargs == 0 else _TAKES.get(str(action.metavar), "text")
     return Argument(tuple(action.option_strings), _plain(action.help or ""), values, takes)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.stamps import stamp_text, write_stamp
+from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.convert import (
     convert_to_ome_tiff,
     convert_to_ome_zarr,
@@ -65,7 +66,7 @@ class TargetTakenError(SpimpackError):
     exit_code = ExitCode.CONFLICT
 
 
-def convert_alone(
+def convert_file(
     source: str, target: str, request: Request, threads: int, advance: Callable[[int], None]
 ) -> bool:
     """Convert one image, or find that it has been.
@@ -124,14 +125,28 @@ def _make(job: Job, form: Format, target: str, advance: Callable[[int], None]) -
         convert(job, form, advance)
 
 
-def measure_alone(source: str, target: str) -> int | None:
-    """Return the number of bytes that `convert_alone` will tell of, `None` where it refuses."""
+def measure_file(source: str, target: str) -> int | None:
+    """Return the number of bytes that `convert_file` will tell of, `None` where it refuses."""
     try:
         found = _examine(source)
         count = count_voxel_bytes if target.endswith(_TIFFS) else count_bytes
         return count(found.path, found.format)
     except (SpimpackError, *UNCONVERTIBLE, OSError):
         return None
+
+
+def compare_file(source: str, target: str, advance: Callable[[int], None]) -> Iterator[str]:
+    """Yield how the image at a target differs from its source.
+
+    Raises
+    ------
+    ConversionRefusedError
+        The source is no image.
+    OSError
+        The source cannot be read, or is damaged.
+    """
+    found = _examine(source)
+    yield from compare_with_source(found.path, found.format, target, advance)
 
 
 def _examine(source: str) -> Source:

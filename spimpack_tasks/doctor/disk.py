@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.doctor.answer import note, ok, problem
 from spimpack_tasks.files.copying import share_data
+from spimpack_tasks.packaging.backends.copy import COPY
+from spimpack_tasks.packaging.backends.registry import usable_backends
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from spimpack_tasks.doctor.answer import Answer
+    from spimpack_tasks.packaging.backends.base import Backend
 
 LEAST_FREE = 100 * 2**20
 """Bytes that metadata, and what is on its way, should find free."""
@@ -62,10 +65,15 @@ def _check_links(folder: str) -> Iterator[Answer]:
     source = os.path.join(folder, "source")
     with open(source, "wb") as file:
         file.write(b"spimpack")
-    for name, make, told in _WAYS:
+    backends = usable_backends().values()
+    for name, make, describe in _WAYS:
         refusal = _try(make, source, os.path.join(folder, name))
-        works, else_ = told
+        works, else_ = describe(backends)
         yield note(name, f"{refusal}: {else_}") if refusal else ok(name, works)
+
+
+def _named(backends: list[str]) -> str:
+    return f"backend{'s' if backends[1:] else ''} {' and '.join(backends)}"
 
 
 def _reflink(source: str, path: str) -> None:
@@ -73,26 +81,30 @@ def _reflink(source: str, path: str) -> None:
         share_data(reader.fileno(), writer.fileno())
 
 
-_WAYS: tuple[tuple[str, Callable[[str, str], None], tuple[str, str]], ...] = (
-    (
-        "symbolic link",
-        os.symlink,
-        ("backends symlink and symlink-tree work", "use another backend than symlink*"),
-    ),
-    (
-        "hard link",
-        os.link,
-        ("backend hardlink works for sources on this disk", "backend hardlink does not work"),
-    ),
-    (
-        "reflink",
-        _reflink,
-        (
-            "backend copy takes no space for sources on this disk",
-            "backend copy takes the space of the images",
-        ),
-    ),
+def _about_symlinks(backends: Iterable[Backend]) -> tuple[str, str]:
+    names = [b.name for b in backends if b.makes_symlinks and not b.makes]
+    return f"{_named(names)} work", f"use another backend than {' or '.join(names)}"
+
+
+def _about_hard_links(backends: Iterable[Backend]) -> tuple[str, str]:
+    named = _named([b.name for b in backends if b.same_disk])
+    return f"{named} works for sources on this disk", f"{named} does not work"
+
+
+def _about_reflinks(_: Iterable[Backend]) -> tuple[str, str]:
+    named = _named([COPY.name])
+    works = f"{named} takes no space for sources on this disk"
+    return works, f"{named} takes the space of the images"
+
+
+_WAYS: tuple[
+    tuple[str, Callable[[str, str], None], Callable[[Iterable[Backend]], tuple[str, str]]], ...
+] = (
+    ("symbolic link", os.symlink, _about_symlinks),
+    ("hard link", os.link, _about_hard_links),
+    ("reflink", _reflink, _about_reflinks),
 )
+"""What a backend makes of a file, and what is said of the backends where it works, or does not."""
 
 
 def _try(make: Callable[[str, str], None], source: str, path: str) -> str:

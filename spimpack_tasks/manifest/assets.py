@@ -231,6 +231,7 @@ class AssetReader(RowReader):
             extension=source.extension if source else "",
             valid_in_bids=source is not None and source.format.valid_in_bids,
             sidecar=sidecar,
+            format=source.format.name if source else "",
             sample=sample,
             scan=scan,
             origins=origins,

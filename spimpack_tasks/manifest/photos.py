@@ -61,6 +61,7 @@ class PhotoReader(RowReader):
             stamp=(source.size, source.mtime_ns) if source else (0, 0),
             extension=source.extension if source else "",
             valid_in_bids=True,
+            format=source.format.name if source else "",
             sidecar=dict(sorted((sidecar | dict.fromkeys(refused)).items())),
             suffix=PHOTO_SUFFIX,
             intended_for=tuple(self._intended_for(record, entities)),

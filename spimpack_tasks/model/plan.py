@@ -95,6 +95,8 @@ class Output:
     """The asset's logical group."""
     origins: dict[str, str] = field(default_factory=dict)
     """For sidecars: where the value of a key comes from, if not from the asset's own row."""
+    format: str = ""
+    """For images: the name of the format of the source, see `volumes.formats`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class Asset:
     """The extension in the dataset, such as `.ome.zarr`."""
     valid_in_bids: bool
     sidecar: dict[str, Any]
+    format: str = ""
+    """The name of the format of the source, see `volumes.formats`."""
     sample: dict[str, str] = field(default_factory=dict)
     """Columns for samples.tsv: sample_type, pathology, derived_from."""
     scan: dict[str, str] = field(default_factory=dict)
@@ -194,3 +198,19 @@ def bucket_of(key: str, digits: int = 2) -> str:
     """
     first, second = blake2b(key.encode(), digest_size=2).digest()
     return f"{first % BUCKETS:02x}{second:02x}"[:digits]
+
+
+def unit_of(key: str, count: int, *, is_slow: bool) -> str:
+    """Return the unit of work that an asset belongs to: itself, or a bucket of too many.
+
+    Parameters
+    ----------
+    key
+        The key of the asset.
+    count
+        The number of all assets.
+    is_slow
+        Whether the work is slow, so that many workers are to share it.
+    """
+    most, digits = (SLOW_BUCKETS, 3) if is_slow else (BUCKETS, 2)
+    return key if count <= most else bucket_of(key, digits)

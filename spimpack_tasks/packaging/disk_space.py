@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, size_in_words
 from spimpack_tasks.files.filesystems import nearest_directory
-from spimpack_tasks.registry import load_backend, split_settings
 from spimpack_tasks.state.receipts import read_all_receipts
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Dataset
+    from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.state.store import Store
 
 
-def lack_of_room(dataset: Dataset, plan_id: str, store: Store) -> Problem | None:
+def lack_of_room(dataset: Dataset, plan_id: str, store: Store, choice: Choice) -> Problem | None:
     """Return what is wrong where the disk is too small for the images that are to be made.
 
     What was made of a source already is not made again, or takes the place of what was.
     """
-    backend, settings = load_backend(dataset.backend), split_settings(dataset.backend)[1]
-    if not backend.makes:
+    if not choice.backend.makes:
         return None
     if store.current_plan_id() == plan_id:
         return None  # it was begun, and what is half made takes room
@@ -29,7 +28,7 @@ def lack_of_room(dataset: Dataset, plan_id: str, store: Store) -> Problem | None
     if folder is None:
         return None
     free = shutil.disk_usage(folder).free
-    needs = {asset.source: backend.least_room(asset, settings) for asset in dataset.assets}
+    needs = {asset.source: choice.least_size(asset) for asset in dataset.assets}
     if sum(needs.values()) <= free:
         return None
     receipts = read_all_receipts(store).values()

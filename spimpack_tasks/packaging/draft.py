@@ -32,13 +32,13 @@ from spimpack_tasks.manifest.load import NOTHING_EDITED, Inputs, digest_now, loa
 from spimpack_tasks.manifest.photos import PhotoReader
 from spimpack_tasks.manifest.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.model.plan import Dataset, Kind
+from spimpack_tasks.packaging.backends.registry import BACKENDS, find_choice, require_choice
 from spimpack_tasks.packaging.disk_space import lack_of_room
 from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import identify, make_plan
 from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
 from spimpack_tasks.packaging.tables import join_tables
-from spimpack_tasks.registry import has_backend, load_backend, split_settings
 from spimpack_tasks.state.store import Store, parts_of
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.further_columns import ColumnUse
     from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.state.sweep import Finding
 
@@ -61,6 +62,8 @@ class Draft:
 
     options: Options
     plan_id: str
+    choice: Choice | None = None
+    """The backend, `None` where the inputs are refused before one is needed."""
     report: Report = field(default_factory=Report)
     dataset: Dataset | None = None
     """`None` where the inputs are refused, or were not read because the plan is saved."""
@@ -112,9 +115,27 @@ class Draft:
         if self._plan is None:
             if self.dataset is None:
                 raise self._loss()
-            paths = self.paths.build(self.dataset.assets)
-            self._plan = make_plan(self.dataset, self.plan_id, self.options.output_dir, paths)
+            self._plan = self._make_plan(self.dataset)
         return self._plan
+
+    def _make_plan(self, dataset: Dataset) -> Plan:
+        choice = self.choice or require_choice(self.options.backend)
+        paths = self.paths.build(dataset.assets)
+        plan = make_plan(dataset, self.plan_id, self.options.output_dir, paths, choice)
+        self._refuse_bugs()
+        return plan
+
+    def _refuse_bugs(self) -> None:
+        """Refuse a backend that met a bug of its own.
+
+        Raises
+        ------
+        InputError
+            It met one.
+        """
+        bugs = self.choice.bugs if self.choice else None
+        if bugs is not None and bugs.hit:
+            raise InputError(Report([*bugs.problems()]))
 
     @property
     def is_planned(self) -> bool:
@@ -148,7 +169,10 @@ class Draft:
 
     def sweep(self) -> Sweep:
         """Compare the disk with the plan."""
-        return sweep(self.store, self.plan(), load_backend(self.options.backend).matches)
+        choice = self.choice or require_choice(self.options.backend)
+        found = sweep(self.store, self.plan(), choice.matches)
+        self._refuse_bugs()
+        return found
 
     def refusal(self) -> InputError | None:
         """Return why nothing may be written: bad inputs, or something of the user's in the way.
@@ -161,7 +185,10 @@ class Draft:
             if self.report.errors or (self.options.strict and self.report.warnings):
                 self._refusal = InputError(self.report)
             elif self.dataset is not None:
-                self._refusal = self._find_obstacle(self.dataset)
+                try:
+                    self._refusal = self._find_obstacle(self.dataset)
+                except InputError as error:  # the backend has a bug
+                    self._refusal = error
         return self._refusal
 
     def _find_obstacle(self, dataset: Dataset) -> InputError | None:
@@ -170,7 +197,11 @@ class Draft:
             conflicts = self._conflicts()
             if conflicts.problems:
                 return ConflictError(conflicts)
-        lack = lack_of_room(dataset, self.plan_id, self.store)
+        choice = self.choice or require_choice(self.options.backend)
+        if choice.backend.name not in BACKENDS:
+            self.plan()  # so that its bugs are known before anything is written
+        lack = lack_of_room(dataset, self.plan_id, self.store, choice)
+        self._refuse_bugs()
         return InputError(Report([lack])) if lack else None
 
     def _conflicts(self) -> Report:
@@ -232,7 +263,8 @@ def find_draft(options: Options, plan_id: str) -> Draft:
     if known is not None and known.plan_id == plan_id:
         return known
     if Store(options.output_dir).has_plan(plan_id):
-        return _remember(Draft(options, plan_id))
+        choice = require_choice(options.backend).collecting_bugs()
+        return _remember(Draft(options, plan_id, choice))
     return make_draft(options)
 
 
@@ -270,21 +302,32 @@ def _make_draft(
         if not value and (key == "--manifest" or options.writes):
             report.add(Problem("option.missing", line, key, "is not given", "give it a path"))
     if not options.manifest:
-        return Draft(options, refused_id(report), report)
+        return Draft(options, refused_id(report), report=report)
     inputs = load_inputs(options.manifest, report, edited)
     headers = headers or Headers(Store(options.output_dir))
     placed = _read_assets(inputs, headers, report, options.roots)
     inputs.described_participants = join_descriptions(inputs.descriptions, report)
-    facts = Facts(options, inputs, _as_packaged(placed, options.backend))
+    found = find_choice(options.backend)
+    choice = found.collecting_bugs() if found else None
+    facts = Facts(options, inputs, _as_packaged(placed, choice), choice)
     for rule in RULES:
         report.extend(rule(facts))
-    if report.errors or (options.strict and report.warnings):
-        return Draft(options, refused_id(report), report, texts=inputs.texts)
+    if choice is not None and choice.bugs is not None:
+        report.extend(choice.bugs.problems())
+    if choice is None or report.errors or (options.strict and report.warnings):
+        return Draft(options, refused_id(report), report=report, texts=inputs.texts)
     dataset = _dataset(facts)
-    plan_id = identify(dataset, options.output_dir)
-    told = headers.text() if options.writes else ""
-    columns = [use for part in inputs.parts for use in part.columns]
-    return Draft(options, plan_id, report, dataset, inputs.texts, columns, inputs.sources, told)
+    return Draft(
+        options,
+        identify(dataset, options.output_dir, choice.backend),
+        choice,
+        report,
+        dataset,
+        inputs.texts,
+        [use for part in inputs.parts for use in part.columns],
+        inputs.sources,
+        headers.text() if options.writes else "",
+    )
 
 
 def refused_id(report: Report) -> str:
@@ -322,14 +365,13 @@ def _read_assets(
     return [*images, *photos]
 
 
-def _as_packaged(assets: list[PlacedAsset], choice: str) -> list[PlacedAsset]:
+def _as_packaged(assets: list[PlacedAsset], choice: Choice | None) -> list[PlacedAsset]:
     """Return the assets with the extensions that a backend gives them."""
-    if not has_backend(choice):
+    if choice is None:
         return assets
-    backend, (_, settings) = load_backend(choice), split_settings(choice)
     packaged = []
     for placed in assets:
-        extension, is_valid = backend.extension_of(placed.asset, settings)
+        extension, is_valid = choice.extension_of(placed.asset)
         if extension != placed.asset.extension:
             asset = replace(placed.asset, extension=extension, valid_in_bids=is_valid)
             packaged.append(placed._replace(asset=asset))

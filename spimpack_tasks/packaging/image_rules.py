@@ -10,7 +10,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity, count_of
-from spimpack_tasks.registry import has_backend, load_backend, split_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -105,14 +104,11 @@ def _is_converted(facts: Facts, asset: Asset) -> bool:
 
 
 def _describe_conversion(facts: Facts, asset: Asset) -> dict[str, Any] | None:
-    """Return what is told of the conversion of an image, nothing where it is not converted.
+    """Return what the sidecar says of the conversion of an image, nothing if it is none.
 
     It is `None` where there is no such backend, which another rule tells.
     """
-    choice = facts.options.backend
-    if not has_backend(choice):
-        return None
-    return dict(load_backend(choice).describe_conversion(asset, split_settings(choice)[1]))
+    return None if facts.choice is None else facts.choice.describe_conversion(asset)
 
 
 def _listed(names: Sequence[str]) -> str:

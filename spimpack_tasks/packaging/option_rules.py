@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, Severity, suggestion
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
-from spimpack_tasks.registry import (
-    backend_names,
-    find_fault,
-    has_backend,
-    load_backend,
-    split_settings,
-)
+from spimpack_tasks.packaging.backends.registry import backend_names, find_fault, name_of
 from spimpack_tasks.state.receipts import receipt_names
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.volumes.examine import format_of_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Asset
+    from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.rules import Facts
 
 
@@ -46,34 +40,33 @@ def options_are_known(facts: Facts) -> Iterator[Problem]:
     """The command line names a manifest, a known backend, and options that fit it."""
     options = facts.options
     line = Place("command line")
-    fault = find_fault(options.backend)
+    name = name_of(options.backend)
+    fault = find_fault(name)
     if fault:
         hint = "have its package mended (docs/how-to/write-a-backend.md), or choose another backend"
         yield Problem("backend.broken", line, "--backend", fault, hint)
         return
-    if not has_backend(options.backend):
-        name, _ = split_settings(options.backend)
+    if facts.choice is None:
         known = backend_names()
         hint = suggestion(name, known) or f"one of: {', '.join(known)}"
         message = f"{name!r} is not a backend"
         yield Problem("option.backend", line, "--backend", message, hint)
         return
-    yield from _settings_are_known(options.backend)
-    if options.relative_symlinks and not load_backend(options.backend).makes_symlinks:
+    yield from _settings_are_known(facts.choice)
+    if options.relative_symlinks and not facts.choice.backend.makes_symlinks:
         message = f"has no effect with the backend {options.backend}"
         key, hint = "--relative-symlinks", "leave it out"
         yield Problem("option.relative", line, key, message, hint, Severity.WARNING)
-    if options.keep_source_links and not load_backend(options.backend).makes:
+    if options.keep_source_links and not facts.choice.backend.makes:
         message = f"has no effect with the backend {options.backend}, which converts nothing"
         key, hint = "--keep-source-links", "leave it out"
         yield Problem("option.source-links", line, key, message, hint, Severity.WARNING)
 
 
-def _settings_are_known(choice: str) -> Iterator[Problem]:
-    name, settings = split_settings(choice)
-    known = load_backend(choice).settings
+def _settings_are_known(choice: Choice) -> Iterator[Problem]:
+    name, known = choice.backend.name, choice.backend.settings
     line, key = Place("command line"), "--backend"
-    for setting, value in settings.items():
+    for setting, value in choice.settings.items():
         if setting not in known:
             hint = suggestion(setting, known) or f"{name} has {', '.join(known) or 'none'}"
             message = f"{setting!r} is not a setting of {name}"
@@ -184,13 +177,11 @@ def output_can_be_made(facts: Facts) -> Iterator[Problem]:
 
 def backend_takes_the_formats(facts: Facts) -> Iterator[Problem]:
     """What has no place in a dataset needs a backend that makes something else of it."""
-    if not has_backend(facts.options.backend):
+    if facts.choice is None:
         return
-    name, _ = split_settings(facts.options.backend)
     for placed in facts.images:
         if placed.asset.source and not placed.asset.extension:
-            form = format_of_source(placed.asset.source)
-            what = form.name if form else "folder"
+            what, name = placed.asset.format, facts.choice.backend.name
             message = f"is a {what}, which BIDS does not hold, and {name} does not convert it"
             key, hint = placed.path_column, "use --backend ome-zarr or ome-tiff"
             yield Problem("backend.format", placed.record.where(key), key, message, hint)
@@ -200,9 +191,9 @@ def backend_works_here(facts: Facts) -> Iterator[Problem]:
     """The backend suits the file systems of output and sources."""
     options = facts.options
     directory = nearest_directory(options.output_dir) if options.output_dir else None
-    if directory is None or not has_backend(options.backend):
+    if directory is None or facts.choice is None:
         return
-    backend = load_backend(options.backend)
+    backend = facts.choice.backend
     missing = [name for name in backend.libraries if find_spec(name) is None]
     if missing:
         message = f"{backend.name} needs {', '.join(missing)}, which is not installed"

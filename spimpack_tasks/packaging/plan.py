@@ -26,13 +26,13 @@ from spimpack_tasks.packaging.description import (
     describe_work,
 )
 from spimpack_tasks.packaging.tables import compose_participants, compose_samples, compose_scans
-from spimpack_tasks.registry import load_backend, split_settings
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Asset
+    from spimpack_tasks.packaging.backends.base import Backend, Choice
 
 CONVERTED_FROM = "ConvertedFrom"
 """Key of the sidecar that tells of a conversion, unless the user gives one of this name."""
@@ -41,7 +41,7 @@ WRITER_VERSIONS = dict.fromkeys(Step, 1) | {Step.DESCRIPTION: 2}
 """Raise a step's number when it writes other bytes from the same inputs: its outputs are redone."""
 
 
-def identify(dataset: Dataset, output_dir: str) -> str:
+def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
     """Return the identity of the plan of a dataset, without making the plan.
 
     It covers everything that the outputs are made from, the versions of the writers included, so
@@ -50,7 +50,7 @@ def identify(dataset: Dataset, output_dir: str) -> str:
     """
     is_placed = dataset.relative_symlinks or dataset.keep_source_links
     head = [
-        [dataset.backend, *writer_versions(dataset.backend)],
+        [dataset.backend, *writer_versions(backend)],
         os.path.realpath(output_dir) if is_placed else "",
         dataset.keep_source_links,
         dataset.description,
@@ -73,20 +73,32 @@ def identify(dataset: Dataset, output_dir: str) -> str:
     return digest.hexdigest()
 
 
-def writer_versions(backend: str) -> list[str | int]:
+def writer_versions(backend: Backend) -> list[str | int]:
     """Return the versions of all that decides what is made of the same inputs; JSON-ready."""
-    return [__version__, *WRITER_VERSIONS.values(), load_backend(backend).version]
+    return [__version__, *WRITER_VERSIONS.values(), backend.version]
 
 
-def make_plan(dataset: Dataset, plan_id: str, output_dir: str, paths: dict[str, str]) -> Plan:
-    """Return the plan of a dataset, given the path of each image by the key of its asset."""
-    conversions = _conversions(dataset)
-    outputs = [*_dataset_outputs(dataset, paths, conversions)]
+def make_plan(
+    dataset: Dataset, plan_id: str, output_dir: str, paths: dict[str, str], choice: Choice
+) -> Plan:
+    """Return the plan of a dataset.
+
+    Parameters
+    ----------
+    dataset, plan_id, output_dir
+        What to plan, its identity, and where it is to lie.
+    paths
+        The path of each image by the key of its asset.
+    choice
+        The backend that makes the images.
+    """
+    conversions = _conversions(dataset, choice)
+    outputs = [*_dataset_outputs(dataset, paths, conversions, choice.backend.makes)]
     place = os.path.realpath(output_dir)
     root = place if dataset.relative_symlinks else None
     for asset in dataset.assets:
         conversion = conversions.get(asset.key, {})
-        outputs.extend(_asset_outputs(dataset.backend, asset, paths, root, conversion))
+        outputs.extend(_asset_outputs(choice, asset, paths, root, conversion))
         if conversion and dataset.keep_source_links:
             link = _source_link(asset, paths[asset.key], root)
             # The original may lie there itself.
@@ -94,21 +106,19 @@ def make_plan(dataset: Dataset, plan_id: str, output_dir: str, paths: dict[str, 
     return Plan(plan_id, dataset.backend, tuple(outputs))
 
 
-def _conversions(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """Return what is told of the conversion of each image that is converted, by its key."""
-    backend, (_, settings) = load_backend(dataset.backend), split_settings(dataset.backend)
-    if not backend.makes:
+def _conversions(dataset: Dataset, choice: Choice) -> dict[str, dict[str, Any]]:
+    """Return what the sidecar says of each image that is converted, by its key."""
+    if not choice.backend.makes:
         return {}
-    told = {asset.key: backend.describe_conversion(asset, settings) for asset in dataset.assets}
-    return {key: conversion for key, conversion in told.items() if conversion}
+    described = {asset.key: choice.describe_conversion(asset) for asset in dataset.assets}
+    return {key: conversion for key, conversion in described.items() if conversion}
 
 
 def _dataset_outputs(
-    dataset: Dataset, paths: dict[str, str], conversions: dict[str, dict[str, Any]]
+    dataset: Dataset, paths: dict[str, str], conversions: dict[str, dict[str, Any]], makes: str
 ) -> Iterator[Output]:
     description = dataset.description
-    made = describe_work(conversions.values(), load_backend(dataset.backend).makes)
-    text = compose_description(description, made)
+    text = compose_description(description, describe_work(conversions.values(), makes))
     yield _text("dataset_description.json", Step.DESCRIPTION, text)
     yield _text("README.md", Step.README, compose_readme(dataset), Kind.SEED)
     yield _text("CHANGES", Step.README, compose_changes(description), Kind.SEED)
@@ -131,7 +141,7 @@ def _dataset_outputs(
 
 
 def _asset_outputs(
-    choice: str,
+    choice: Choice,
     asset: Asset,
     paths: dict[str, str],
     root: str | None,
@@ -154,21 +164,21 @@ def _asset_outputs(
         asset=asset.key,
         origins=origins,
     )
-    backend, (name, settings) = load_backend(choice), split_settings(choice)
     relative_to = None if root is None else os.path.join(root, os.path.dirname(path))
-    target = backend.describe_target(asset, relative_to, settings)
+    target = choice.recipe(asset, relative_to)
     # What a setting changes shows in the target; one that changes nothing makes nothing anew.
-    made_from = [WRITER_VERSIONS[Step.ASSETS], name, backend.version, target, asset.stamp]
+    versions = [WRITER_VERSIONS[Step.ASSETS], choice.backend.name, choice.backend.version]
     yield Output(
         path,
         Step.ASSETS,
         Kind.IMAGE,
-        fingerprint=_digest(made_from),
+        fingerprint=_digest([*versions, target, asset.stamp]),
         source=asset.source,
         stamp=write_stamp(*asset.stamp),
         target=target,
         asset=asset.key,
         dataset_id=asset.dataset_id,
+        format=asset.format,
     )
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.load import Inputs
     from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.model.plan import Asset
+    from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
 
 MAX_NAME_BYTES = 255
@@ -64,6 +65,8 @@ class Facts:
     options: Options
     inputs: Inputs
     assets: list[PlacedAsset]
+    choice: Choice | None
+    """The backend, `None` where there is none of that name, or it cannot be used."""
 
     @property
     def images(self) -> list[PlacedAsset]:

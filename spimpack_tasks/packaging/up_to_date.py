@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.manifest.load import digest_now
+from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.plan import writer_versions
-from spimpack_tasks.registry import has_backend
 from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
+    from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.draft import Draft
     from spimpack_tasks.packaging.options import Options
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 def find_seal(options: Options) -> Seal | None:
     """Return the seal of the output if neither inputs nor outputs have changed since."""
     store = Store(options.output_dir)
-    seal = read_seal(store) if has_backend(options.backend) else None
-    if seal is None or seal.request != _request(options):
+    choice = find_choice(options.backend)
+    seal = read_seal(store) if choice is not None else None
+    if choice is None or seal is None or seal.request != _request(options, choice):
         return None
     same_texts = all(digest_now(path) == digest for path, digest in seal.texts.items())
     return seal if same_texts and seal.has_same_sources(store) and seal.is_whole(store) else None
@@ -38,14 +40,14 @@ def seal_dataset(draft: Draft, outputs: list[str], trace: str) -> None:
     outputs, trace
         What is sealed, and what it was like before it was found right.
     """
-    if draft.dataset is None:
+    if draft.dataset is None or draft.choice is None:
         return
     # What changed while we were at work must not be taken for what the plan was made from.
     source_trace = trace_sources(draft.sources)
     if draft.is_current():
         seal = Seal(
             plan_id=draft.plan_id,
-            request=_request(draft.options),
+            request=_request(draft.options, draft.choice),
             texts=draft.texts,
             source_count=len(draft.sources),
             source_trace=source_trace,
@@ -55,6 +57,6 @@ def seal_dataset(draft: Draft, outputs: list[str], trace: str) -> None:
         write_seal(draft.store, seal, draft.sources, outputs)
 
 
-def _request(options: Options) -> list[Any]:
+def _request(options: Options, choice: Choice) -> list[Any]:
     asked = asdict(options) | {"roots": list(options.roots)}  # as JSON gives it back
-    return [asked, headers.VERSION, writer_versions(options.backend)]
+    return [asked, headers.VERSION, writer_versions(choice.backend)]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of
-from spimpack_tasks.model.plan import BUCKETS, Step, bucket_of
-from spimpack_tasks.registry import load_backend
+from spimpack_tasks.model.plan import Step, unit_of
+from spimpack_tasks.packaging.backends.registry import require_choice
 from spimpack_tasks.state.checksums import has_lists, lists_are_right
 from spimpack_tasks.state.staging import idle_places
 from spimpack_tasks.state.sweep import Status
@@ -90,26 +90,25 @@ def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
 def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
     """Return for each task that writes whether each of its units is complete."""
     keys = draft.keys
-    backend = load_backend(draft.options.backend)
+    backend = require_choice(draft.options.backend).backend
     units: dict[str, dict[str, bool]] = {name: {"": True} for name in _DATASET_TASKS.values()}
-    units |= {"WriteSidecars": {}, backend.__name__: {}}
+    units |= {"WriteSidecars": {}, backend.task: {}}
     if draft.options.keep_source_links and backend.makes:
-        units["LinkSources"] = {_light_unit(key, keys): True for key in keys}
+        units["LinkSources"] = {unit_of(key, len(keys), is_slow=False): True for key in keys}
     for finding in sweep.findings:
         output = finding.output
         if output.step in _LIGHT_TASKS:
-            unit, states = _light_unit(output.asset, keys), units[_LIGHT_TASKS[output.step]]
+            unit, states = (
+                unit_of(output.asset, len(keys), is_slow=False),
+                units[_LIGHT_TASKS[output.step]],
+            )
         elif output.step is Step.ASSETS:
-            unit = backend.unit_of(output.asset, keys)
-            states = units[backend.__name__]
+            unit = unit_of(output.asset, len(keys), is_slow=backend.is_slow)
+            states = units[backend.task]
         else:
             unit, states = "", units[_DATASET_TASKS[output.step]]
         states[unit] = states.get(unit, True) and finding.status is Status.RIGHT
     return units
-
-
-def _light_unit(key: str, keys: list[str]) -> str:
-    return key if len(keys) <= BUCKETS else bucket_of(key)
 
 
 def draw_dot(nodes: tuple[Node, ...]) -> Iterator[str]:

@@ -24,7 +24,7 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,9 @@ from spimpack_tasks.errors import SpimpackError, SupersededError
 from spimpack_tasks.files.atomic import discard, write_atomically, write_new
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import open_regular_text
-from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Output, Plan, Step, bucket_of
+from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Output, Plan, Step, bucket_of
+from spimpack_tasks.volumes.examine import format_of_source
+from spimpack_tasks.volumes.formats import PHOTO_FORMATS, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,10 +72,32 @@ class _Part:
 
 def _part_of(data: dict[str, Any]) -> _Part:
     outputs = (
-        Output(path, _STEPS[step], KINDS[kind], *rest)
+        _with_format(Output(path, _STEPS[step], KINDS[kind], *rest))
         for path, step, kind, *rest in data["outputs"]
     )
     return _Part(data["backend"], tuple(data.get("parts", ())), tuple(outputs))
+
+
+def _with_format(output: Output) -> Output:
+    """Return an output as it was planned: most formats are not written, since the source has them.
+
+    So a plan is the same file that earlier versions wrote.
+    """
+    if output.format or output.kind is not Kind.IMAGE:
+        return output
+    return replace(output, format=_format_told(output.source))
+
+
+def _format_told(source: str) -> str:
+    """Return the name of the format that a source has by its own name, or by what lies in it."""
+    found = format_of_source(source) or format_of(source, PHOTO_FORMATS)
+    return found.name if found else ""
+
+
+def _values_of(output: Output) -> list[Any]:
+    """Return an output as a saved plan holds it; its format only where the source has it not."""
+    *values, form = _values(output)
+    return [*values, form] if form and form != _format_told(output.source) else values
 
 
 def parts_of(plan: Plan) -> dict[str, list[Output]]:
@@ -242,7 +266,7 @@ class Store:
             data = {
                 "backend": plan.backend,
                 "parts": names,
-                "outputs": [_values(output) for output in outputs],
+                "outputs": [_values_of(output) for output in outputs],
             }
             text = json.dumps(data, ensure_ascii=False)
             write_new(os.path.join(temporary, f"{name}.json"), text.encode())

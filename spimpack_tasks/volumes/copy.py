@@ -99,7 +99,7 @@ def copy_volume(
         The image does not fit into memory as it is stored.
     """
     level = check_dtype(volume)
-    reader = PlaneReader(level, pool, advance)
+    reader = PlaneReader(level)
     missing = sorted(writer.missing(), key=_slab)
     slabs = [_Slab(level, [*blocks]) for _, blocks in groupby(missing, _slab)]
     if slabs:
@@ -107,14 +107,16 @@ def copy_volume(
     advance(writer.spec.size - sum(slab.size for slab in slabs))
     for slab in slabs:
         if slab.is_read_at_once:
-            voxels = reader.read_slab(slab.region)
+            voxels = _read_slab(reader, slab.region, advance, pool)
             for block in slab.blocks:
                 _, _, _, rows, columns = block.region
                 writer.write(block, voxels[:, :, :, rows, columns])
         else:
             for block in slab.blocks:
-                writer.write(block, reader.read_box(block.region))
-    _finish(level)
+                box = reader.read(block.region).astype(writer.spec.dtype, copy=False)
+                writer.write(block, box)
+                advance(box.nbytes)
+    finish_reading(level)
 
 
 class _Slab:
@@ -150,7 +152,14 @@ def check_dtype(volume: Volume) -> Level:
     return level
 
 
-def _finish(level: Level) -> None:
+def finish_reading(level: Level) -> None:
+    """Have a level checked to its very end, when all voxels were read.
+
+    Raises
+    ------
+    DamagedChunkError
+        It is damaged.
+    """
     try:
         level.finish()
     except UnreadableVoxelsError as error:
@@ -173,25 +182,15 @@ def _check_memory(path: str, level: Level, slab: _Slab) -> None:
 
 
 class PlaneReader:
-    """Reads a level; what is stored together and wanted in parts is decoded once.
+    """Reads a level; what is stored together and wanted in parts is decoded once."""
 
-    Parameters
-    ----------
-    level
-        What is read.
-    pool
-        The threads that read, if the level can be read by several.
-    advance
-        Told the number of bytes after each piece.
-    """
-
-    def __init__(self, level: Level, pool: WorkPool, advance: Callable[[int], None]) -> None:
-        self.level, self._pool, self._advance = level, pool, advance
-        self._together = level.chunk[2]
-        self._native = level.dtype.newbyteorder("=")
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.together = level.chunk[2]
+        """Number of planes that are stored together."""
         self._last: tuple[Region, Voxels] | None = None
 
-    def _read(self, region: Region) -> Voxels:
+    def read(self, region: Region) -> Voxels:
         """Return the voxels of a region of one time point and channel.
 
         Raises
@@ -205,49 +204,46 @@ class PlaneReader:
         except UnreadableVoxelsError as error:
             if planes.stop - planes.start > 1:  # which one is it?
                 for z in range(planes.start, planes.stop):
-                    self._read((time, channel, slice(z, z + 1), *rest))
+                    self.read((time, channel, slice(z, z + 1), *rest))
             message = f"time point {time.start}, channel {channel.start}, plane {planes.start}"
             raise DamagedChunkError(f"{message}: {error}") from error
 
-    def _read_planes(self, region: Region) -> Voxels:
+    def read_planes(self, region: Region) -> Voxels:
         """Return whole planes, and remember the last that are stored together."""
         time, channel, planes, *rest = region
-        start = planes.start // self._together * self._together
-        stop = min(start + self._together, self.level.shape[2])
+        start = planes.start // self.together * self.together
+        stop = min(start + self.together, self.level.shape[2])
         if planes.stop > stop or planes.stop - planes.start == stop - start:
-            return self._read(region)
+            return self.read(region)
         wanted = (time, channel, slice(start, stop), *rest)
         if self._last is None or self._last[0] != wanted:
             self._last = None  # before the next ones are read
-            self._last = wanted, self._read(wanted)
+            self._last = wanted, self.read(wanted)
         return self._last[1][:, :, planes.start - start : planes.stop - start]
 
-    def read_box(self, region: Region) -> Voxels:
-        """Return a region of one time point and channel, in the byte order of the machine."""
-        voxels: Voxels = self._read(region).astype(self._native, copy=False)
-        self._advance(voxels.nbytes)
-        return voxels
 
-    def read_slab(self, slab: Region) -> Voxels:
-        """Return whole planes in the byte order of the machine, read by one or several threads."""
-        import numpy as np
+def _read_slab(
+    reader: PlaneReader, slab: Region, advance: Callable[[int], None], pool: WorkPool
+) -> Voxels:
+    """Return whole planes in the byte order of the machine, read by one or by several threads."""
+    import numpy as np
 
-        voxels = np.empty(shape_of(slab), self._native)
-        first = slab[2].start
+    voxels = np.empty(shape_of(slab), reader.level.dtype.newbyteorder("="))
+    first = slab[2].start
 
-        def read(start: int, stop: int) -> int:
-            part = voxels[:, :, start - first : stop - first]
-            part[:] = self._read_planes((*slab[:2], slice(start, stop), *slab[3:]))
-            return int(part.nbytes)
+    def read(start: int, stop: int) -> int:
+        part = voxels[:, :, start - first : stop - first]
+        part[:] = reader.read_planes((*slab[:2], slice(start, stop), *slab[3:]))
+        return int(part.nbytes)
 
-        pieces = _pieces(first, slab[2].stop, self._together)
-        if self.level.sequential:
-            for piece in pieces:
-                self._advance(read(*piece))
-        else:
-            for each in [self._pool.submit(read, *piece) for piece in pieces]:
-                self._advance(each.result())
-        return voxels
+    pieces = _pieces(first, slab[2].stop, reader.together)
+    if reader.level.sequential:
+        for piece in pieces:
+            advance(read(*piece))
+    else:
+        for each in [pool.submit(read, *piece) for piece in pieces]:
+            advance(each.result())
+    return voxels
 
 
 def _pieces(first: int, last: int, together: int) -> Iterator[tuple[int, int]]:

@@ -126,6 +126,8 @@ class Level:
     """Returns the voxels of a region, in any byte order.
 
     Raises `UnreadableVoxelsError`, which names the file."""
+    stored_shape: tuple[int, ...] = ()
+    """Sizes along the axes that the file has."""
     sequential: bool = True
     """Whether regions are best read in their order, by one thread."""
     finish: Callable[[], None] = lambda: None
@@ -219,6 +221,7 @@ def _normalise(stored: StoredLevel) -> Level:
         dtype=stored.dtype,
         chunk=tuple(chunks.get(axis, 1) for axis in ALL_AXES),
         read=read,
+        stored_shape=stored.shape,
         sequential=stored.in_order,
         finish=stored.finish,
     )

@@ -1,23 +1,23 @@
-"""The base of backends that convert: what BIDS does not hold is made anew, the rest is linked."""
+"""What backends that convert share: what BIDS does not hold is made anew, the rest is linked."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.arrays.parallel import count_threads
+from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
-from spimpack_tasks.packaging.backends.copy import CopyAssets
-from spimpack_tasks.packaging.backends.symlink import SymlinkAssets
-from spimpack_tasks.packaging.tasks.making import MakeAssets
+from spimpack_tasks.packaging.backends.base import Backend
+from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
+from spimpack_tasks.packaging.backends.symlink import is_link, link_text, make_link
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.convert import CONVERTERS, LIBRARIES
 from spimpack_tasks.volumes.disk_space import least_room, require_room
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.examine import format_of_source
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.formats import FORMATS, format_named
+from spimpack_tasks.volumes.request import Job, Request, count_threads
 from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
     require_unchanged,
@@ -28,112 +28,112 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from spimpack_tasks.model.plan import Asset, Output
+    from spimpack_tasks.packaging.backends.base import Advance, Settings
+    from spimpack_tasks.volumes.formats import Format
 
-
-WHICH = MappingProxyType({"convert": ("needed", "all"), "others": ("link", "copy")})
+_WHICH = MappingProxyType({"convert": ("needed", "all"), "others": ("link", "copy")})
 """Settings of all backends that convert: which images, and what becomes of the others."""
+_HELD = frozenset(form.name for form in FORMATS if form.valid_in_bids)
+"""Names of the formats that BIDS takes as they are."""
+_CONVERTED = frozenset(form.name for form in FORMATS)
+"""Names of the formats that can be converted: those of images, not of photos."""
 
 
-class ConvertAssets(MakeAssets):
-    """Convert each image whose format BIDS does not hold, or all, and link or copy the others.
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """How images are converted to one format; the methods are those of a backend."""
 
-    A subclass says what is made (`extension_made`, `compose_request`), how (`convert`), how it is
-    known again (`is_result`), and how much work it is (`count_bytes`).
-    """
+    makes: Format
+    extension_made: Callable[[Asset], str]
+    """Returns the extension of the image that is made."""
+    compose_request: Callable[[Asset, Settings], Request]
+    convert: Callable[[Job, Format, Advance], None]
+    """Converts an image of a format, or resumes that."""
+    is_result: Callable[[str, str, Format, str], bool]
+    """Tells whether a path was made from a source, of a format, with an identity."""
+    count_bytes: Callable[[str, Format], int]
+    """Returns the number of bytes that converting a source, of a format, will report."""
+    keeps_extras: bool = False
+    """Whether `Asset.extras` are kept in the image that is made."""
+    copied_formats: frozenset[str] = frozenset()
+    """Formats whose files are unpacked as they are, so that nothing is set and nothing left out."""
+    settings: Mapping[str, tuple[str, ...]]
 
-    makes_symlinks = True
-    impossible_on = SymlinkAssets.impossible_on
-    extra = "convert"
-    libraries: ClassVar[tuple[str, ...]] = LIBRARIES
+    def as_backend(
+        self,
+        name: str,
+        task: str,
+        summary: str,
+        libraries: tuple[str, ...],
+        take_over: Callable[[Output, str, str], bool] | None = None,
+    ) -> Backend:
+        """Return the backend that converts so, and links or copies the other images."""
+        return Backend(
+            name=name,
+            task=task,
+            summary=summary,
+            makes=self.makes.name,
+            settings=MappingProxyType({**self.settings, **_WHICH}),
+            extension_of=self.extension_of,
+            recipe=self.recipe,
+            describe_conversion=self.describe,
+            least_size=self.least_size,
+            measure=self.measure,
+            resume=self.resume,
+            matches=self.matches,
+            take_over=take_over,
+            makes_symlinks=True,
+            impossible_on=NO_LINKS,
+            extra="convert",
+            libraries=libraries,
+        )
 
-    @classmethod
-    def extension_made(cls, asset: Asset) -> str:
-        """Return the extension of what an image is converted to."""
-        raise NotImplementedError
-
-    @classmethod
-    def compose_request(cls, asset: Asset, settings: Mapping[str, str]) -> Request:
-        """Return how to convert an image."""
-        raise NotImplementedError
-
-    @classmethod
-    def convert(cls, job: Job, source_format: str, advance: Callable[[int], None]) -> None:
-        """Convert an image, or go on with that."""
-        raise NotImplementedError
-
-    @classmethod
-    def is_result(cls, path: str, source: str, source_format: str, made_from: str) -> bool:
-        """Tell whether `path` was made from just that."""
-        raise NotImplementedError
-
-    @classmethod
-    def count_bytes(cls, source: str, source_format: str) -> int:
-        """Return the number of bytes that converting will tell of."""
-        raise NotImplementedError
-
-    @classmethod
-    def settings_told(cls, asset: Asset, request: Request) -> dict[str, str]:
-        """Return the settings that show in what is made of an image."""
-        del asset
-        told = {name: getattr(request, name, "") for name in cls.settings}
-        return {name: value for name, value in told.items() if value}
-
-    @classmethod
-    def left_out(cls, asset: Asset) -> list[str]:
-        """Return what the source holds that is not in what is made of it."""
-        return [*asset.left_out, *asset.extras]
-
-    @classmethod
-    def converts(cls, asset: Asset, settings: Mapping[str, str]) -> bool:
+    def converts(self, asset: Asset, settings: Settings) -> bool:
         """Tell whether BIDS does not hold the format, or the image is in several files, or all."""
-        found = format_of_source(asset.source)
-        if found is None or asset.is_photo or found.name not in CONVERTERS:
+        if asset.is_photo or asset.format not in _CONVERTED:
             return False
-        is_held = found.valid_in_bids and not asset.other_files
+        is_held = asset.format in _HELD and not asset.other_files
         return not is_held or settings.get("convert") == "all"
 
-    @classmethod
-    def extension_of(cls, asset: Asset, settings: Mapping[str, str]) -> tuple[str, bool]:
+    def extension_of(self, asset: Asset, settings: Settings) -> tuple[str, bool]:
         """Return the extension of what is made, or that of what is linked."""
-        if cls.converts(asset, settings):
-            return cls.extension_made(asset), True
-        return super().extension_of(asset, settings)
+        if self.converts(asset, settings):
+            return self.extension_made(asset), True
+        return asset.extension, asset.valid_in_bids
 
-    @classmethod
-    def least_room(cls, asset: Asset, settings: Mapping[str, str]) -> int:
+    def least_size(self, asset: Asset, settings: Settings) -> int:
         """Return how many bytes are written at the least."""
-        if not cls.converts(asset, settings):
+        if not self.converts(asset, settings):
             return 0
-        return least_room(asset.stamp[0], source_format(asset.source), cls.makes)
+        return least_room(asset.stamp[0], format_named(asset.format), self.makes)
 
-    @classmethod
-    def describe_target(
-        cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
-    ) -> str:
+    def recipe(self, asset: Asset, relative_to: str | None, settings: Settings) -> str:
         """Return how to convert an image, the text of its link, or nothing if it is copied."""
-        if not cls.converts(asset, settings):
-            other = CopyAssets if settings.get("others") == "copy" else SymlinkAssets
-            return other.describe_target(asset, relative_to, settings)
-        return cls.compose_request(asset, settings).as_text()
+        if self.converts(asset, settings):
+            return self.compose_request(asset, settings).as_text()
+        return "" if settings.get("others") == "copy" else link_text(asset, relative_to, settings)
 
-    @classmethod
-    def describe_conversion(cls, asset: Asset, settings: Mapping[str, str]) -> dict[str, Any]:
+    def describe(self, asset: Asset, settings: Settings) -> dict[str, Any]:
         """Return from what, by what and how an image is converted, if it is."""
-        if not cls.converts(asset, settings):
+        if not self.converts(asset, settings):
             return {}
-        told = cls.settings_told(asset, cls.compose_request(asset, settings))
-        left_out = {"LeftOut": each} if (each := cls.left_out(asset)) else {}
+        set_here: dict[str, str] = {}
+        left_out: list[str] = []
+        if asset.format not in self.copied_formats:
+            request = self.compose_request(asset, settings)
+            known = {name: getattr(request, name, "") for name in self.settings}
+            set_here = {name: value for name, value in known.items() if value}
+            left_out = [*asset.left_out, *(() if self.keeps_extras else asset.extras)]
         return {
-            "Format": source_format(asset.source),
+            "Format": asset.format,
             "Software": "spimpack_tasks",
             "SoftwareVersion": __version__,
-            **({"Settings": told} if told else {}),
-            **left_out,
+            **({"Settings": set_here} if set_here else {}),
+            **({"LeftOut": left_out} if left_out else {}),
         }
 
-    @classmethod
-    def measure(cls, output: Output) -> int:
-        """Return the number of bytes that converting or copying will tell of.
+    def measure(self, output: Output) -> int:
+        """Return the number of bytes that converting or copying will report.
 
         Raises
         ------
@@ -141,36 +141,32 @@ class ConvertAssets(MakeAssets):
             The source cannot be read.
         """
         if not is_conversion(output):
-            return 0 if output.target else CopyAssets.measure(output)
+            return 0 if output.target else measure_copy(output)
         try:
-            return cls.count_bytes(output.source, source_format(output.source))
+            return self.count_bytes(output.source, format_named(output.format))
         except HeaderError as error:
             raise OSError(None, reason_of_refusal(error)) from error
 
-    @classmethod
-    def resume(cls, output: Output, path: str, advance: Callable[[int], None]) -> None:
-        """Convert or copy the source, or go on with that; or link it."""
+    def resume(self, output: Output, path: str, advance: Advance) -> None:
+        """Convert or copy the source, or resume that; or link it."""
         if not is_conversion(output):
             if output.target:
-                SymlinkAssets.make(output, path)
+                make_link(output, path)
             else:
-                CopyAssets.resume(output, path, advance)
+                resume_copy(output, path, advance)
             return
-        form = source_format(output.source)
-        job = compose_job(output, path)
+        job, form = compose_job(output, path), format_named(output.format)
         with require_unchanged(job.sources, path), source_trouble_told():
             if not os.path.lexists(path):
-                require_room(os.path.dirname(path), output.source, form, cls.makes)
-            cls.convert(job, form, advance)
+                require_room(os.path.dirname(path), output.source, form, self.makes)
+            self.convert(job, form, advance)
 
-    @classmethod
-    def matches(cls, output: Output, path: str) -> bool:
+    def matches(self, output: Output, path: str) -> bool:
         """Tell whether `path` was made from this source as it is, in this way."""
         if not is_conversion(output):
-            other = SymlinkAssets if output.target else CopyAssets
-            return other.matches(output, path)
-        form = source_format(output.source)
-        return cls.is_result(path, output.source, form, output.fingerprint)
+            return is_link(output, path) if output.target else is_copy_of_source(output, path)
+        form = format_named(output.format)
+        return self.is_result(path, output.source, form, output.fingerprint)
 
 
 def is_conversion(output: Output) -> bool:
@@ -183,12 +179,6 @@ def compose_job(output: Output, path: str) -> Job:
     request = Request.from_text(output.target)
     voxels = request.identify_voxels(output.source, output.stamp)
     return Job(output.source, path, request, output.fingerprint, count_threads(), voxels)
-
-
-def source_format(source: str) -> str:
-    """Return the name of the format of a source, empty where its name does not tell one."""
-    found = format_of_source(source)
-    return found.name if found else ""
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:

@@ -9,7 +9,6 @@ from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.tasks.planning import BuildPaths
 from spimpack_tasks.packaging.tasks.writing import AssetTask
-from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.checksums import record_checksums
 from spimpack_tasks.targets import ChecksumsRecorded
 
@@ -26,13 +25,13 @@ class RecordChecksums(AssetTask):
     def requires(self) -> list[luigi.Task]:
         if not self.unit or self.refusal():
             return super().requires()
-        backend = load_backend(self.backend)
+        task = self.task_of_backend()
         if len(self.unit) > 3:
-            unit = backend.unit_of(self.unit, self.draft.keys)
+            unit = task.unit_of(self.unit, self.draft.keys)
         else:
             # A bucket; a backend has it as well, or one around it.
-            unit = self.unit if backend.one_task_per_asset else self.unit[:2]
-        return [self.clone(BuildPaths), self.clone(backend, unit=unit)]
+            unit = self.unit if task.one_task_per_asset else self.unit[:2]
+        return [self.clone(BuildPaths), self.clone(task, unit=unit)]
 
     def output(self) -> luigi.Target:
         return ChecksumsRecorded(self.store, self.plan_id, self.outputs)

@@ -19,7 +19,6 @@ from spimpack_tasks.packaging.tasks.writing import (
     WriteSidecars,
 )
 from spimpack_tasks.packaging.up_to_date import seal_dataset
-from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.checksums import has_lists, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
@@ -47,7 +46,7 @@ class PruneStale(DatasetTask):
         keys = self.draft.keys
         yield from self.clone(WriteSidecars).units(keys)
         yield from self.clone(LinkAssets).units(keys)
-        if self.keep_source_links and load_backend(self.backend).makes:
+        if self.keep_source_links and self.choice.backend.makes:
             yield from self.clone(LinkSources).units(keys)
 
     def output(self) -> luigi.Target:

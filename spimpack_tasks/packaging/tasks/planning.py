@@ -14,6 +14,7 @@ from spimpack_tasks.errors import ExitCode, InputError, Report, SupersededError,
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.manifest.headers import HEADERS_FILE
+from spimpack_tasks.packaging.backends.registry import backend_names, require_choice
 from spimpack_tasks.packaging.draft import (
     find_draft,
     is_refused,
@@ -25,7 +26,6 @@ from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.packaging.up_to_date import find_seal
-from spimpack_tasks.registry import load_backend
 from spimpack_tasks.state.runs import end_run
 from spimpack_tasks.state.staging import forget_unfinished
 from spimpack_tasks.state.store import Store
@@ -33,6 +33,7 @@ from spimpack_tasks.targets import CurrentPlan, StateFile
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.draft import Draft
 
 WARNINGS_SHOWN = 5
@@ -47,6 +48,23 @@ MADE_LATER = (
 logger = logging.getLogger(__name__)
 
 
+class BackendChoice(luigi.Parameter):
+    """The name of a backend and its settings; the help lists those that are installed."""
+
+    @property
+    def description(self) -> str:
+        """What `--help` says; finding the backends takes time, so it is not done before."""
+        *names, last = backend_names()
+        return (
+            f"How images get into the dataset: {', '.join(names)} or {last}; settings stand "
+            "behind, as in ome-zarr:codec=blosc."
+        )
+
+    @description.setter
+    def description(self, text: str | None) -> None:
+        """Take what Luigi sets, which is nothing."""
+
+
 class DatasetTask(CheckedTask):
     """A task that works for one dataset, by one plan."""
 
@@ -56,11 +74,7 @@ class DatasetTask(CheckedTask):
     output_dir: luigi.Parameter[str] = AbsolutePath(
         default="", description="Directory of the BIDS dataset; made if it is not there."
     )
-    backend: luigi.Parameter[str] = luigi.Parameter(
-        default="symlink",
-        description="How images get into the dataset: symlink, symlink-tree, hardlink, copy, "
-        "ome-zarr or ome-tiff; settings stand behind, as in ome-zarr:codec=blosc.",
-    )
+    backend: luigi.Parameter[str] = BackendChoice(default="symlink")
     relative_symlinks: luigi.Parameter[bool] = luigi.BoolParameter(
         description="Make relative symbolic links instead of absolute ones."
     )
@@ -142,9 +156,14 @@ class DatasetTask(CheckedTask):
         """What the inputs come to."""
         return find_draft(self.options, self.plan_id)
 
+    @property
+    def choice(self) -> Choice:
+        """The backend of the run, and its settings."""
+        return require_choice(self.backend)
+
     def matches_plan(self, output: Output, path: str) -> bool:
-        """Tell whether the image at `path` is as planned."""
-        return load_backend(self.backend).matches(output, path)
+        """Tell whether the image at `path` is as planned; a backend with a bug finds none right."""
+        return (self.draft.choice or self.choice).matches(output, path)
 
     def image_count(self) -> int:
         """Return how many images the task is about; 0 where it is about the dataset as a whole."""

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from itertools import count
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
-from spimpack_tasks.model.plan import BUCKETS, SLOW_BUCKETS, Step, bucket_of
-from spimpack_tasks.packaging.tasks.bugs import BugGuard, count_bugs
+from spimpack_tasks.model.plan import Step, bucket_of, unit_of
+from spimpack_tasks.packaging.backends.base import Backend, missing
+from spimpack_tasks.packaging.backends.bugs import BugGuard, count_bugs
+from spimpack_tasks.packaging.backends.classes import record_of
+from spimpack_tasks.packaging.backends.registry import name_of
+from spimpack_tasks.packaging.tasks.class_methods import ClassMethods
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
-from spimpack_tasks.registry import load_backend, split_settings
 from spimpack_tasks.state.publish import ImageMaker, publish
 from spimpack_tasks.state.store import DATASET_PART
 from spimpack_tasks.targets import OutputsOnDisk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from spimpack_tasks.model.plan import Asset, Output
+    from spimpack_tasks.model.plan import Output
     from spimpack_tasks.progress import Progress
     from spimpack_tasks.state.publish import Failure
 
@@ -49,9 +51,10 @@ class WriteOutputs(DatasetTask):
     def run(self) -> None:
         outputs = self.outputs()
         guard = BugGuard(self.backend, self.store)
-        make = guard(load_backend(self.backend).make)
+        backend = self.choice.backend
+        make = guard(backend.make_image)
         counted = _count_images(make, progress_of(self), len(outputs))
-        maker = ImageMaker(guard(self.matches_plan), counted)
+        maker = ImageMaker(guard(backend.matches), counted)
         with disk_trouble_told():
             failures = publish(self.store, self.plan_id, outputs, maker, overwrite=self.overwrite)
         refuse_failures(failures)
@@ -115,8 +118,7 @@ class AssetTask(WriteOutputs):
     @classmethod
     def unit_of(cls, key: str, keys: list[str]) -> str:
         """Return the unit that an asset belongs to, given the keys of all."""
-        most, digits = (SLOW_BUCKETS, 3) if cls.one_task_per_asset else (BUCKETS, 2)
-        return key if len(keys) <= most else bucket_of(key, digits)
+        return unit_of(key, len(keys), is_slow=cls.one_task_per_asset)
 
     def units(self, keys: list[str]) -> Iterator[luigi.Task]:
         """Yield a task for each unit."""
@@ -133,6 +135,10 @@ class AssetTask(WriteOutputs):
             return ours
         return [o for o in ours if unit in {o.asset, bucket_of(o.asset, 3)}]
 
+    def task_of_backend(self) -> type[LinkAssets]:
+        """Return the task of the chosen backend."""
+        return LinkAssets.by_backend[self.choice.backend.name]
+
     def image_count(self) -> int:
         """Return how many images the task is about; the whole step works at none itself."""
         return len(self.outputs()) if self.unit else 0
@@ -148,96 +154,36 @@ class WriteSidecars(AssetTask):
     step = Step.SIDECARS
 
 
-class LinkAssets(AssetTask):
-    """Get each image into the dataset. A backend is a subclass of this task.
-
-    A backend says how an image is made (`make`), and how to tell that what is on disk is what it
-    would make (`matches`). It does not own names, receipts, replacing or removing: those are the
-    same for all. `make` gets a path that is free, on the disk of the output, and may be
-    interrupted anywhere: what it leaves there is thrown away. Work of which that would be a pity
-    is for `MakeAssets`.
-    """
+class LinkAssets(ClassMethods, AssetTask):
+    """Get each image into the dataset. A task of a backend is a subclass that names its record."""
 
     step = Step.ASSETS
-    name: ClassVar[str] = ""
-    version: ClassVar[int] = 1
-    """Raise it when the backend makes something else from the same source."""
-    makes_symlinks: ClassVar[bool] = False
-    same_disk: ClassVar[bool] = False
-    """Whether sources must lie on the disk of the output."""
-    impossible_on: ClassVar[frozenset[str]] = frozenset()
-    """Types of file systems on which the backend cannot work."""
-    extra: ClassVar[str] = ""
-    """The extra of this package without which the backend cannot work."""
-    libraries: ClassVar[tuple[str, ...]] = ()
-    """The modules that are there when the extra is installed."""
-    makes: ClassVar[str] = ""
-    """What users call the format that images are converted to; empty where none is converted."""
-    settings: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
-    """What a user can set, as in `--backend NAME:SETTING=VALUE`, and to what; defaults first."""
+    definition: ClassVar[Backend] = Backend(name="", summary="", matches=missing, make=missing)
+    by_backend: ClassVar[dict[str, type[LinkAssets]]] = {}
+    """The tasks that were defined so far, by the names of their backends."""
+
+    def __init_subclass__(cls) -> None:
+        """Note whose task a class is; the tasks of this program are defined first."""
+        super().__init_subclass__()
+        LinkAssets.by_backend.setdefault(record_of(cls).name, cls)
 
     @classmethod
     def get_param_values(
         cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
     ) -> list[tuple[str, Any]]:
         """Let a backend that is run by its own name be the backend of the run."""
-        if cls.name and split_settings(kwargs.get("backend", ""))[0] != cls.name:
-            kwargs = {**kwargs, "backend": cls.name}
+        name = record_of(cls).name
+        if name and name_of(kwargs.get("backend", "")) != name:
+            kwargs = {**kwargs, "backend": name}
         return super().get_param_values(params, args, kwargs)
-
-    @classmethod
-    def extension_of(cls, asset: Asset, settings: Mapping[str, str]) -> tuple[str, bool]:
-        """Return the extension of an image in the dataset, and whether BIDS allows it."""
-        del settings
-        return asset.extension, asset.valid_in_bids
-
-    @classmethod
-    def least_room(cls, asset: Asset, settings: Mapping[str, str]) -> int:
-        """Return how many bytes an image takes on the disk at the least, 0 if that is unknown."""
-        del asset, settings
-        return 0
-
-    @classmethod
-    def describe_target(
-        cls, asset: Asset, relative_to: str | None, settings: Mapping[str, str]
-    ) -> str:
-        """Return what `make` needs to know besides the source.
-
-        Parameters
-        ----------
-        asset
-            The image, with its source and all that its row says.
-        relative_to
-            Absolute folder of the image, where relative links are wanted.
-        settings
-            Those that the user gave, each one of `settings` of this class.
-        """
-        del asset, relative_to, settings
-        return ""
-
-    @classmethod
-    def describe_conversion(cls, asset: Asset, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Return what the sidecar tells of the conversion of an image; nothing if it is none."""
-        del asset, settings
-        return {}
-
-    @classmethod
-    def make(cls, output: Output, path: str) -> None:
-        """Make the image of `output` at `path`, which is free."""
-        raise NotImplementedError
-
-    @classmethod
-    def matches(cls, output: Output, path: str) -> bool:
-        """Tell whether `path`, which exists, is what `make` would make."""
-        raise NotImplementedError
 
     def units(self, keys: list[str]) -> Iterator[luigi.Task]:
         """Yield a task of the chosen backend for each unit."""
-        backend = load_backend(self.backend)
-        if type(self) is backend:
+        task = self.task_of_backend()
+        if type(self) is task:
             yield from super().units(keys)
         else:
-            yield from self.clone(backend).units(keys)
+            yield from self.clone(task).units(keys)
 
 
 class LinkSources(AssetTask):

@@ -11,8 +11,8 @@ import streamlit as st
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.packaging.backends.registry import require_choice, usable_backends
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.registry import BACKENDS, load_backend
 from spimpack_tasks.running.preview import Preview, preview, why_no_validator
 from spimpack_tasks.running.process import RUNS, RunningError
 from spimpack_tasks.running.request import RunRequest
@@ -29,14 +29,6 @@ TITLE = "Run"
 ICON = ":material/play_arrow:"
 
 _KEPT, _PREVIEW, _DIALOG = "run-kept", "run-preview", "run-output"
-_ABOUT = {
-    "symlink": "links to the images",
-    "symlink-tree": "links, and folders of links for OME-Zarr",
-    "hardlink": "second names of the same data",
-    "copy": "copies of the images",
-    "ome-zarr": "OME-Zarr of what BIDS does not hold, else links",
-    "ome-tiff": "OME-TIFF of what BIDS does not hold, else links",
-}
 
 
 def show(desk: Desk) -> None:
@@ -105,10 +97,7 @@ def _ask(desk: Desk) -> RunRequest | None:
             st.button("Browse", icon=icon, on_click=open_dialog, args=(_DIALOG,))
         left, right = st.columns([3, 1])
         left.selectbox(
-            "Backend",
-            list(BACKENDS),
-            key="run-backend",
-            format_func=lambda name: f"{name}: {_ABOUT[name]}" if name in _ABOUT else name,
+            "Backend", list(usable_backends()), key="run-backend", format_func=_with_summary
         )
         right.number_input("Processes", 1, max(1, os.cpu_count() or 1), key="run-workers")
         _show_switches()
@@ -122,8 +111,13 @@ def _ask(desk: Desk) -> RunRequest | None:
         return None
 
 
+def _with_summary(name: str) -> str:
+    backend = require_choice(name).backend
+    return f"{name}: {backend.summary}" if backend.summary else name
+
+
 def _show_switches() -> None:
-    backend = load_backend(st.session_state["run-backend"])
+    backend = require_choice(st.session_state["run-backend"]).backend
     missing = why_no_validator()
     with st.container(horizontal=True):
         st.toggle("Relative links", key="run-relative", disabled=not backend.makes_symlinks)
@@ -154,7 +148,7 @@ def _request(desk: Desk) -> RunRequest:
         The output folder is outside the roots.
     """
     state = st.session_state
-    backend = load_backend(state["run-backend"])
+    backend = require_choice(state["run-backend"]).backend
     typed = os.path.expanduser(state["run-output"].strip())
     output = os.path.normpath(os.path.join(desk.folder, typed))
     check_within(output, desk.roots)

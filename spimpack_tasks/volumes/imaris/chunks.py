@@ -29,8 +29,9 @@ from spimpack_tasks.volumes.unpacking import UnpackingError
 if TYPE_CHECKING:
     from typing import Self
 
-    from spimpack_tasks.arrays.codecs import Codec, Parts
+    from spimpack_tasks.arrays.codecs import Codec
     from spimpack_tasks.arrays.grid import Shape
+    from spimpack_tasks.files.places import Parts
     from spimpack_tasks.volumes.header import Header
 
 _DEFLATE = 1

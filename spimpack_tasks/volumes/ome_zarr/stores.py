@@ -6,10 +6,10 @@ metadata. These come last, so a store that can be opened is complete. A shard th
 there is on the disk, even after a power cut.
 
 In OME-Zarr 0.5 (Zarr v3) a shard is an object, and there when the object is. In OME-Zarr 0.4
-(Zarr v2) each of its chunks is one, up to thousands of them. Syncing and renaming each would take as
-long as all the rest, so they are written to their places, synced together, and then noted in a
-folder that is gone when the image is whole. A chunk without a note counts for nothing: its shard is
-made again.
+(Zarr v2) each of its chunks is one, up to thousands of them. Syncing and renaming each would take
+as long as all the rest, so they are written to their places, synced together, and then noted in a
+folder that is gone when the image is whole. A chunk without a note counts for nothing: its shard
+is made again.
 """
 
 from __future__ import annotations

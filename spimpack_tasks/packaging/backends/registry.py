@@ -1,0 +1,113 @@
+"""The backends that a user can choose from: those of this program, and those of other packages.
+
+A package of someone else's adds a backend through the entry point group `spimpack_tasks.backends`,
+which names a task class. Looking through the installed packages takes as long as a rerun that finds
+nothing to do, so it is done only where a name is not ours, or where all names are listed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.packaging.backends.base import Choice
+from spimpack_tasks.packaging.backends.classes import fault_of_class, record_of
+from spimpack_tasks.packaging.backends.copy import COPY
+from spimpack_tasks.packaging.backends.hardlink import HARDLINK
+from spimpack_tasks.packaging.backends.ome_tiff import OME_TIFF
+from spimpack_tasks.packaging.backends.ome_zarr import OME_ZARR
+from spimpack_tasks.packaging.backends.symlink import SYMLINK
+from spimpack_tasks.packaging.backends.symlink_tree import SYMLINK_TREE
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from spimpack_tasks.packaging.backends.base import Backend
+
+BACKENDS = {
+    backend.name: backend for backend in (SYMLINK, SYMLINK_TREE, HARDLINK, COPY, OME_ZARR, OME_TIFF)
+}
+"""The backends of this program by name, in the order in which users see them."""
+
+
+def backend_names() -> tuple[str, ...]:
+    """Return the names of all backends, those of other installed packages last."""
+    return tuple(dict.fromkeys((*BACKENDS, *_plug_ins())))
+
+
+def usable_backends() -> dict[str, Backend]:
+    """Return all backends that can be used, by name; those of other packages are imported."""
+    found = {name: _find(name) for name in backend_names()}
+    return {name: backend for name, backend in found.items() if backend is not None}
+
+
+def find_choice(text: str) -> Choice | None:
+    """Return the backend and settings that a text such as `ome-zarr:codec=blosc` names.
+
+    A setting without a value is empty. `None` stands for a backend that is unknown or broken.
+    """
+    name, _, rest = text.partition(":")
+    pairs = (part.partition("=") for part in rest.split(",") if part.strip())
+    settings = {key.strip(): value.strip() for key, _, value in pairs}
+    backend = _find(name)
+    return None if backend is None else Choice(text, backend, settings)
+
+
+def require_choice(text: str) -> Choice:
+    """Return the backend and settings that a text names.
+
+    Raises
+    ------
+    KeyError
+        There is no such backend, or it cannot be used.
+    """
+    choice = find_choice(text)
+    if choice is None:
+        raise KeyError(text)
+    return choice
+
+
+def name_of(text: str) -> str:
+    """Return the name of the backend that a text such as `ome-zarr:codec=blosc` names."""
+    return text.partition(":")[0]
+
+
+@cache
+def find_fault(name: str) -> str:
+    """Return what is wrong with a backend of another package, nothing if it can be used."""
+    found = _plug_ins().get(name, ())
+    who = " and ".join(sorted(entry.dist.name if entry.dist else "a package" for entry in found))
+    if found and name in BACKENDS:
+        return f"{name!r} is a backend of this program, and {who} brings another one of that name"
+    if len(found) > 1:
+        return f"{name!r} is brought by more than one package: {who}"
+    fault = _fault_of_entry(found[0]) if found else ""
+    return f"{name!r} of {who} {fault}" if fault else ""
+
+
+def _find(name: str) -> Backend | None:
+    if name in BACKENDS:
+        return BACKENDS[name]
+    found = _plug_ins().get(name, ())
+    return record_of(found[0].load()) if found and not find_fault(name) else None
+
+
+@cache
+def _plug_ins() -> dict[str, tuple[EntryPoint, ...]]:
+    """Return the backends of other installed packages."""
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for entry in entry_points(group="spimpack_tasks.backends"):
+        # A package that is found by two paths is one package.
+        if entry.value not in {known.value for known in found.get(entry.name, ())}:
+            found[entry.name] = (*found.get(entry.name, ()), entry)
+    return found
+
+
+def _fault_of_entry(entry: EntryPoint) -> str:
+    try:
+        backend = entry.load()
+    except Exception as error:  # noqa: BLE001  # it is somebody else's module that is imported
+        return f"cannot be imported from {entry.value}: {type(error).__name__}: {error}"
+    fault = fault_of_class(backend, entry.name, entry.value)
+    return f"is not made right: {fault}" if fault else ""
