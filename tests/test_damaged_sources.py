@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import conversions
 import numpy as np
 import pytest
 from ome_sets import Xml, in_order, stack, write
@@ -29,7 +30,6 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.volumes import volume
-from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, UnreadableVoxelsError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import FORMATS
@@ -155,7 +155,7 @@ def test_f1_comparing_with_a_damaged_source_is_told(sound: Path, tmp_path: Path)
         shutil.copy(sound / "a.ome.tif", path)
         spoil(path, chance)
         try:
-            faults = list(compare_with_source(str(path), str(target), lambda _: None))
+            faults = list(conversions.compare(path, target))
         except (OSError, SourceRefusedError):
             told += 1
         else:

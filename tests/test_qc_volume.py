@@ -236,7 +236,9 @@ def test_the_source_is_opened_for_reading_only(images, name):
 
 def level_of(*shape_zyx, channels=1, block=(64, 64, 64)):
     block = (1, *(min(b, n) for b, n in zip(block, shape_zyx, strict=True)))
-    return StoredLevel(("c", "z", "y", "x"), (channels, *shape_zyx), np.dtype("uint16"), block, None)
+    return StoredLevel(
+        ("c", "z", "y", "x"), (channels, *shape_zyx), np.dtype("uint16"), block, None
+    )
 
 
 PYRAMIDS = {

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import children
+import conversions
 import numpy as np
 import plane_sources as sources
 import pytest
@@ -26,7 +27,6 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.verification import pixels as verification
-from spimpack_tasks.volumes import plane_levels
 from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
@@ -38,7 +38,7 @@ SHAPE = (2, 2, 9, 34, 20)
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Make the images of the tests consist of several slabs, shards and levels."""
-    monkeypatch.setattr(plane_levels, "_CHUNKS", ((8, 16),))
+    monkeypatch.setattr(pyramid, "_CHUNKS", ((8, 16),))
     monkeypatch.setattr(layout, "SLAB_CHUNKS", 2)
     monkeypatch.setattr(pyramid, "SMALL_ENOUGH", 500)
     monkeypatch.setattr(ome_tiff, "TILE", 16)
@@ -75,7 +75,7 @@ def convert(
 
 
 def faults(source: str, target: Path) -> list[str]:
-    return list(compare_with_source(source, str(target), lambda _: None))
+    return list(conversions.compare(source, target))
 
 
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
@@ -284,7 +284,9 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
     code = (
         "import sys\n"
         "from spimpack_tasks.volumes.compare import compare_with_source\n"
-        "assert list(compare_with_source(*sys.argv[1:], lambda _: None)) == []\n"
+        "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
+        "source, path = sys.argv[1:]\n"
+        "assert not list(compare_with_source(source, PLANE_FOLDER, path, lambda _: None))\n"
     )
     peaks = []
     sources.write_tif(tmp_path / "Z0.tif", compose_voxels((512, 512)))
@@ -401,11 +403,11 @@ def test_what_cannot_be_compared_is_told_once(space, capsys, name):
 def test_what_was_found_equal_is_not_read_again_after_an_interruption(space, monkeypatch):
     compared = []
 
-    def watch(source, path, advance):
+    def watch(source, form, path, advance):
         compared.append(os.path.basename(source))
         if len(compared) == 2:
             raise KeyboardInterrupt
-        yield from compare_with_source(source, path, advance)
+        yield from compare_with_source(source, form, path, advance)
 
     monkeypatch.setattr(verification, "compare_with_source", watch)
     assert verify(space) == 130

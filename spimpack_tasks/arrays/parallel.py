@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     T = TypeVar("T")
 
@@ -114,6 +114,21 @@ class WorkPool:
             for each in running:
                 advance(each.result())
         except BaseException:
-            for each in running:
-                each.cancel()
+            _end(running)
             raise
+
+    def results(self, jobs: Iterator[Callable[[], T]]) -> Iterator[T]:
+        """Do jobs side by side, and yield what they return in their order; all begin at once."""
+        futures = [self._workers.submit(job) for job in jobs]
+        try:
+            for each in futures:
+                yield each.result()
+        finally:
+            _end(futures)
+
+
+def _end(futures: Iterable[Future[Any]]) -> None:
+    """Begin no more of some work, and wait for the rest: it may read what is closed next."""
+    for each in futures:
+        each.cancel()
+    wait(futures)

@@ -75,7 +75,7 @@ class LocalPlace:
 
     def has(self, key: str) -> bool:
         """Tell whether there is the file."""
-        return os.path.exists(self.path(key))
+        return os.path.isfile(self.path(key))
 
     def read(self, key: str) -> bytes | None:
         """Return the content of a file, `None` where there is none."""

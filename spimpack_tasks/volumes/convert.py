@@ -70,19 +70,20 @@ def convert_to_ome_zarr(job: Job, form: Format, advance: Advance) -> None:
         A library is not installed.
     """
     _require_libraries()
-    with source_trouble_told(), WorkPool(job.threads) as pool:
+    with source_trouble_told():
         match form.conversion:
             case Conversion.FILES:
-                with open_zip(job.source) as archive:
+                with open_zip(job.source) as archive, WorkPool(job.threads) as pool:
                     unpack(archive, job.path, advance, pool)
             case Conversion.LEVELS:
-                _take_levels(job, form, advance, pool)
+                _take_levels(job, form, advance)
             case Conversion.VOXELS:
-                _write_voxels(job, form, advance, pool)
+                _write_voxels(job, form, advance)
 
 
-def _take_levels(job: Job, form: Format, advance: Advance, pool: WorkPool) -> None:
-    with load_function(form.chunks)(job.source) as source:
+def _take_levels(job: Job, form: Format, advance: Advance) -> None:
+    # The threads end before the source is closed.
+    with load_function(form.chunks)(job.source) as source, WorkPool(job.threads) as pool:
         found = replace(source.spec, provenance=job.provenance(form.name))
         spec = settle_spec(found, source.header, job)
         layout = Layout(job.request.ngff, job.request.codec, tuple(source.levels))
@@ -94,8 +95,8 @@ def _take_levels(job: Job, form: Format, advance: Advance, pool: WorkPool) -> No
                 writer.finish()
 
 
-def _write_voxels(job: Job, form: Format, advance: Advance, pool: WorkPool) -> None:
-    with open_volume(job.source, form) as volume:
+def _write_voxels(job: Job, form: Format, advance: Advance) -> None:
+    with open_volume(job.source, form) as volume, WorkPool(job.threads) as pool:
         check_dtype(volume)
         header = volume.header
         provenance = _with_left_out(job.provenance(form.name), header.left_out)

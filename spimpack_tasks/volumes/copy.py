@@ -241,8 +241,8 @@ def _read_slab(
         for piece in pieces:
             advance(read(*piece))
     else:
-        for each in [pool.submit(read, *piece) for piece in pieces]:
-            advance(each.result())
+        for size in pool.results(partial(read, *piece) for piece in pieces):
+            advance(size)
     return voxels
 
 
