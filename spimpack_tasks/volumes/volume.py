@@ -126,8 +126,10 @@ class Level:
     """Returns the voxels of a region, in any byte order.
 
     Raises `UnreadableVoxelsError`, which names the file."""
+    axes: str = ALL_AXES
+    """Those of t, c, z, y and x that the file has."""
     stored_shape: tuple[int, ...] = ()
-    """Sizes along the axes that the file has."""
+    """Sizes along all axes that the file has, in its order."""
     sequential: bool = True
     """Whether regions are best read in their order, by one thread."""
     finish: Callable[[], None] = lambda: None
@@ -221,6 +223,7 @@ def _normalise(stored: StoredLevel) -> Level:
         dtype=stored.dtype,
         chunk=tuple(chunks.get(axis, 1) for axis in ALL_AXES),
         read=read,
+        axes="".join(axis for axis in ALL_AXES if axis in stored.axes),
         stored_shape=stored.shape,
         sequential=stored.in_order,
         finish=stored.finish,
