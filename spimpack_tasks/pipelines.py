@@ -144,18 +144,7 @@ def package(
     unread = _unread(draft) if checksum else set()
     record_run(DatasetTask, options.output_dir)
     before = _look_before(draft, unread, on_begin)
-    task = PackageDataset(
-        manifest=options.manifest,
-        output_dir=options.output_dir,
-        backend=options.backend,
-        relative_symlinks=options.relative_symlinks,
-        keep_source_links=options.keep_source_links,
-        overwrite=options.overwrite,
-        replace=options.replace,
-        strict=options.strict,
-        checksum=checksum,
-        plan_id=draft.plan_id,
-    )
+    task = PackageDataset(**options.parameters(), checksum=checksum, plan_id=draft.plan_id)
     build_alone(task, workers)
     code = task.end()
     failed: set[str] = set()

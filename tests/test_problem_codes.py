@@ -23,6 +23,7 @@ FILE_ENDINGS = (".json", ".tsv", ".yml")
 # Found by other tests, or not to be had on every machine.
 WITHOUT_CASE = {
     "backend.broken",  # test_plug_ins.py
+    "backend.bug",  # test_plug_ins.py
     *IMAGE_WARNINGS,
     "backend.extra",  # test_ome_zarr_backend.py
     "backend.impossible",  # a disk without links

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import luigi
@@ -15,7 +15,7 @@ from workspace import Workspace, leftovers, small_workspace
 
 from spimpack_tasks import PackageDataset
 from spimpack_tasks.errors import ConflictError, ExitCode
-from spimpack_tasks.model.plan import Step
+from spimpack_tasks.model.plan import SPECS, STEPS, Step
 from spimpack_tasks.packaging import plan as plan_module
 from spimpack_tasks.packaging.draft import _drafts
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
@@ -281,8 +281,10 @@ def test_a_new_writer_version_reruns_its_step(
     workspace = small_workspace(tmp_path)
     workspace.run()
     before = workspace.stamps()
-    versions = {**plan_module.WRITER_VERSIONS, Step.SIDECARS: 2}
-    monkeypatch.setattr(plan_module, "WRITER_VERSIONS", versions)
+    newer = replace(SPECS[Step.SIDECARS], version=2)
+    monkeypatch.setitem(SPECS, Step.SIDECARS, newer)
+    steps = tuple(newer if spec.step is Step.SIDECARS else spec for spec in STEPS)
+    monkeypatch.setattr(plan_module, "STEPS", steps)
     _drafts.clear()
     assert not workspace_is_right(workspace)
     assert workspace.run().exit_code == ExitCode.OK

@@ -8,7 +8,7 @@ from typing import Any
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.packaging.backends.registry import backend_names
-from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.options import FLAGS, Options
 from spimpack_tasks.state.store import STATE_DIRECTORY, Store
 
 
@@ -55,28 +55,8 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
         metavar="NAME",
         action=BackendOption,
     )
-    parser.add_argument(
-        "--relative-symlinks",
-        action="store_true",
-        help="make relative symbolic links instead of absolute ones",
-    )
-    parser.add_argument(
-        "--keep-source-links",
-        action="store_true",
-        help="link the original of each image that is converted below sourcedata/",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace what stands in the way of an output, but never a source",
-    )
-    parser.add_argument(
-        "--replace",
-        action="store_true",
-        help="remove images that another manifest made, or whose sources are gone, where the "
-        "tables no longer have them",
-    )
-    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    for name, text in FLAGS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
 
 
 def add_format(
@@ -105,11 +85,7 @@ def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options
         manifest=_absolute(arguments.manifest),
         output_dir=_absolute(arguments.output_dir),
         backend=arguments.backend,
-        relative_symlinks=arguments.relative_symlinks,
-        keep_source_links=arguments.keep_source_links,
-        overwrite=arguments.overwrite,
-        replace=arguments.replace,
-        strict=arguments.strict,
+        **{name: getattr(arguments, name) for name in FLAGS},
         writes=writes and bool(arguments.output_dir),
     )
 

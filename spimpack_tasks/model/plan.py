@@ -20,9 +20,12 @@ BUCKETS = 64
 SLOW_BUCKETS = 16 * BUCKETS
 """So are steps whose work is slow, so that many workers can share it."""
 
+MOST_UNITS, MOST_SLOW_UNITS = BUCKETS, SLOW_BUCKETS
+"""Up to so many assets, each is a task of its own."""
+
 
 class Step(StrEnum):
-    """The steps that write outputs, in the order in which they are listed to a user."""
+    """The steps that write outputs; `STEPS` says what each is."""
 
     DESCRIPTION = "description"
     PARTICIPANTS = "participants"
@@ -33,12 +36,95 @@ class Step(StrEnum):
     SIDECARS = "sidecars"
     ASSETS = "assets"
     SOURCES = "sources"
+    COMPANIONS = "companions"
+    PREVIEWS = "previews"
 
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One step of a run."""
+
+    step: Step
+    task: str
+    """The name of its task class; images have that of their backend."""
+    per_image: bool = False
+    is_slow: bool = False
+    """Whether an image is a task of its own until there are too many."""
+    version: int = 1
+    """Raise it when the step writes other bytes from the same inputs: its outputs are redone."""
+    option: str = ""
+    """The name of the option that asks for it; nothing where no option does."""
+    needs: str = ""
+    """The name of what a backend must have for it; nothing where it goes with every backend."""
+    counts: str = ""
+    """What the progress of a run counts when one of its tasks has ended."""
+    is_further: bool = False
+    """Whether it adds something to an image, so that a new one is a change of the image."""
+    remade: str = ""
+    """What `plan` says of an output that is made from other inputs."""
+
+
+STEPS = (
+    StepSpec(Step.DESCRIPTION, "WriteDescription", version=2),
+    StepSpec(Step.PARTICIPANTS, "WriteParticipants"),
+    StepSpec(Step.SAMPLES, "WriteSamples"),
+    StepSpec(Step.SCANS, "WriteScans"),
+    StepSpec(Step.README, "WriteReadme"),
+    StepSpec(Step.BIDSIGNORE, "WriteBidsIgnore"),
+    StepSpec(Step.SIDECARS, "WriteSidecars", per_image=True, counts="sidecars"),
+    StepSpec(Step.ASSETS, "LinkAssets", per_image=True, counts="placed"),
+    StepSpec(
+        Step.SOURCES,
+        "LinkSources",
+        per_image=True,
+        option="keep_source_links",
+        needs="makes",
+        is_further=True,
+        remade="changed its text",
+    ),
+    StepSpec(
+        Step.COMPANIONS,
+        "WriteCompanions",
+        per_image=True,
+        is_slow=True,
+        needs="companions",
+        is_further=True,
+        remade="is made anew",
+    ),
+    StepSpec(
+        Step.PREVIEWS,
+        "WritePreviews",
+        per_image=True,
+        is_slow=True,
+        option="previews",
+        is_further=True,
+        remade="is drawn anew",
+    ),
+)
+"""All steps, in the order in which they are listed to a user."""
+
+
+def is_wanted(spec: StepSpec, options: object, backend: object) -> bool:
+    """Tell whether a run does a step.
+
+    Parameters
+    ----------
+    spec
+        The step.
+    options
+        What has the attribute that `StepSpec.option` names.
+    backend
+        What has the attribute that `StepSpec.needs` names.
+    """
+    is_asked = not spec.option or bool(getattr(options, spec.option))
+    return is_asked and (not spec.needs or bool(getattr(backend, spec.needs)))
+
+
+SPECS = {spec.step: spec for spec in STEPS}
+ASSET_STEPS = tuple(spec.step for spec in STEPS if spec.per_image)
 
 SOURCE_FOLDER = "sourcedata"
 """Where BIDS has what a dataset was made from."""
-
-ASSET_STEPS = (Step.SIDECARS, Step.ASSETS, Step.SOURCES)
 
 
 class Origin(StrEnum):
@@ -65,6 +151,18 @@ class Kind(StrEnum):
     """An image, placed by a backend."""
     LINK = "link"
     """A symbolic link to the original of an image that was converted."""
+    COMPANION = "companion"
+    """A small file that is made from an image and lies beside it."""
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it is made from a source, and not composed in the plan."""
+        return self in {Kind.IMAGE, Kind.COMPANION}
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether it is a small file of ours as a whole, of which the record has a digest."""
+        return self in {Kind.TEXT, Kind.COMPANION}
 
 
 KINDS = {kind.value: kind for kind in Kind}
@@ -82,13 +180,14 @@ class Output:
     fingerprint: str
     """Digest of all that this output is made from, the writer's version included."""
     text: str = ""
-    """The whole content, for the textual kinds; where it leads, for links."""
+    """The whole content, for the textual kinds; where it leads, for links; the path of the image,
+    for companions."""
     source: str = ""
     """Absolute path of the source image, for images and links."""
     stamp: str = ""
     """Size in bytes and modification time in nanoseconds of the source, for images and links."""
     target: str = ""
-    """For images: what the backend needs to know besides the source, such as a link's text."""
+    """What making needs to know besides the source, such as a link's text, for what is made."""
     asset: str = ""
     """The asset's identity (its BIDS file name without extension), for sidecars and images."""
     dataset_id: str = ""
@@ -96,7 +195,7 @@ class Output:
     origins: dict[str, str] = field(default_factory=dict)
     """For sidecars: where the value of a key comes from, if not from the asset's own row."""
     format: str = ""
-    """For images: the name of the format of the source, see `volumes.formats`."""
+    """The name of the format of the source, see `volumes.formats`, for what is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +268,8 @@ class Dataset:
     """Whether the originals of converted images are linked."""
     described_participants: dict[str, Any] = field(default_factory=dict)
     """What the user says of the columns of the participants."""
+    previews: bool = False
+    """Whether a picture is drawn beside each image."""
 
     @property
     def is_raw(self) -> bool:
@@ -212,5 +313,5 @@ def unit_of(key: str, count: int, *, is_slow: bool) -> str:
     is_slow
         Whether the work is slow, so that many workers are to share it.
     """
-    most, digits = (SLOW_BUCKETS, 3) if is_slow else (BUCKETS, 2)
+    most, digits = (MOST_SLOW_UNITS, 3) if is_slow else (MOST_UNITS, 2)
     return key if count <= most else bucket_of(key, digits)

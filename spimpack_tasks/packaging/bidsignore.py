@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def compose_bidsignore(ignored: Iterable[tuple[str, str]]) -> str | None:
-    """Return the block for pairs of image and sidecar paths, `None` where there are none."""
-    lines = [f"/{path}" for pair in sorted(ignored) for path in pair]
+def compose_bidsignore(ignored: Iterable[tuple[str, ...]]) -> str | None:
+    """Return the block for groups of paths, such as image and sidecar; `None` for no group."""
+    lines = [f"/{path}" for group in sorted(ignored) for path in group]
     return make_block(lines) if lines else None

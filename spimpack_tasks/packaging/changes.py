@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import ConflictError
-from spimpack_tasks.model.plan import ASSET_STEPS, SOURCE_FOLDER, Step
+from spimpack_tasks.model.plan import ASSET_STEPS, SPECS, Step
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
 from spimpack_tasks.volumes.request import Request
@@ -126,18 +126,15 @@ def find_changes(draft: Draft, sweep: Sweep | None = None) -> list[Change]:
     root = draft.options.output_dir
     changes = [_asset_change(root, findings) for _, findings in sorted(assets.items())]
     changes += [Change(f.output.path, _verdict(f), tuple(_reasons(root, f))) for f in others]
-    changes += [Change(path, Verdict.REMOVED, (_why_stale(path),)) for path in sweep.stale]
+    for path in sweep.stale:
+        why = "no longer wanted" if path in sweep.unwanted else "no longer in the tables"
+        changes.append(Change(path, Verdict.REMOVED, (why,)))
     return changes
 
 
-def _why_stale(path: str) -> str:
-    is_link = path.startswith(f"{SOURCE_FOLDER}/")
-    return "no longer wanted" if is_link else "no longer in the tables"
-
-
 def _verdict(finding: Finding) -> Verdict:
-    # A link that comes to an image that is there makes no new image.
-    if finding.output.step is Step.SOURCES and finding.status is Status.NEW:
+    # What comes to an image that is there makes no new image.
+    if SPECS[finding.output.step].is_further and finding.status is Status.NEW:
         return Verdict.CHANGED
     # Made from other inputs, although what comes out of them is on disk already.
     if finding.status is Status.EQUAL and _is_made_from_others(finding):
@@ -166,14 +163,14 @@ def _reasons(root: str, finding: Finding) -> Iterator[str]:
     name = output.path.rpartition("/")[2]
     if status is Status.MISSING:
         yield f"{name} is gone"
-    elif status is Status.NEW and output.step is Step.SOURCES:
+    elif status is Status.NEW and SPECS[output.step].is_further:
         yield f"{output.path} is wanted"
     elif status is Status.ALTERED:
         yield f"{name} was changed since it was written"
     elif status in CONFLICTS:
         yield f"{name} was not written by this program"
-    elif status is Status.CHANGED and output.step is Step.SOURCES:
-        yield f"{output.path} changed its text"
+    elif status is Status.CHANGED and (remade := SPECS[output.step].remade):
+        yield f"{output.path} {remade}"
     elif status is Status.CHANGED and output.step is Step.SIDECARS:
         yield from _field_reasons(os.path.join(root, output.path), output.text)
     elif output.step is Step.ASSETS and receipt and _is_remade(finding):

@@ -11,7 +11,7 @@ import gc
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import (
@@ -33,6 +33,7 @@ from spimpack_tasks.manifest.photos import PhotoReader
 from spimpack_tasks.manifest.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.model.plan import Dataset, Kind
 from spimpack_tasks.packaging.backends.registry import BACKENDS, find_choice, require_choice
+from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.disk_space import lack_of_room
 from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
@@ -170,7 +171,8 @@ class Draft:
     def sweep(self) -> Sweep:
         """Compare the disk with the plan."""
         choice = self.choice or require_choice(self.options.backend)
-        found = sweep(self.store, self.plan(), choice.matches)
+        matches = partial(matches_output, choice, self.options.output_dir)
+        found = sweep(self.store, self.plan(), matches)
         self._refuse_bugs()
         return found
 
@@ -397,6 +399,7 @@ def _dataset(facts: Facts) -> Dataset:
         backend=facts.options.backend,
         relative_symlinks=facts.options.relative_symlinks,
         keep_source_links=facts.options.keep_source_links,
+        previews=facts.options.previews,
         described_participants=facts.inputs.described_participants,
     )
 

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from spimpack_tasks.files.roots import roots_of_environment
+
+FLAGS = {
+    "relative_symlinks": "make relative symbolic links instead of absolute ones",
+    "keep_source_links": "link the original of each image that is converted below sourcedata/",
+    "previews": "draw a small picture of each image beside it, hidden from BIDS validators",
+    "overwrite": "replace what stands in the way of an output, but never a source",
+    "replace": "remove images that another manifest made, or whose sources are gone, where the "
+    "tables no longer have them",
+    "strict": "treat warnings as errors",
+}
+"""What each option that is on or off does, by its name, in the order of the help."""
+
+
+def flag_help(name: str) -> str:
+    """Return what an option that is on or off does, as a sentence."""
+    text = FLAGS[name]
+    return f"{text[0].upper()}{text[1:]}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +45,24 @@ class Options:
     """Folders outside of which no source is looked at; none where there is no such limit."""
     writes: bool = True
     """Whether anything is to be written; checking alone needs no output directory."""
+    previews: bool = False
+    """Draw a small picture of each image beside it."""
+
+    def flags(self) -> dict[str, bool]:
+        """Return the options that are on or off, by the spelling of the command line."""
+        return {f"--{name.replace('_', '-')}": getattr(self, name) for name in FLAGS}
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the options that the tasks of a run have as parameters."""
+        of_process = {"roots", "writes"}
+        names = (each.name for each in fields(self) if each.name not in of_process)
+        return {name: getattr(self, name) for name in names}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the options as the state holds them; a later one only if it is set."""
+        values = asdict(self) | {"roots": list(self.roots)}
+        return {name: value for name, value in values.items() if value or name not in _LATER}
+
+
+_LATER = frozenset({"previews"})
+"""Options that datasets of earlier versions know nothing of."""

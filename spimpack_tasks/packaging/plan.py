@@ -7,17 +7,7 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.files.stamps import write_stamp
-from spimpack_tasks.manifest.serialise import json_text
-from spimpack_tasks.model.plan import (
-    SOURCE_FOLDER,
-    Dataset,
-    Kind,
-    Origin,
-    Output,
-    Plan,
-    Step,
-)
+from spimpack_tasks.model.plan import SPECS, STEPS, Dataset, Kind, Output, Plan, Step
 from spimpack_tasks.packaging.bidsignore import compose_bidsignore
 from spimpack_tasks.packaging.description import (
     compose_changes,
@@ -25,20 +15,23 @@ from spimpack_tasks.packaging.description import (
     compose_readme,
     describe_work,
 )
+from spimpack_tasks.packaging.image_outputs import (
+    PlannedImage,
+    compose_outputs,
+    digest_of,
+    is_hidden,
+    sidecar_path,
+)
 from spimpack_tasks.packaging.tables import compose_participants, compose_samples, compose_scans
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.backends.base import Backend, Choice
 
-CONVERTED_FROM = "ConvertedFrom"
-"""Key of the sidecar that tells of a conversion, unless the user gives one of this name."""
-
-WRITER_VERSIONS = dict.fromkeys(Step, 1) | {Step.DESCRIPTION: 2}
-"""Raise a step's number when it writes other bytes from the same inputs: its outputs are redone."""
+_LATER = frozenset({Step.COMPANIONS, Step.PREVIEWS})
+"""Steps whose versions are part of an identity only where they are wanted."""
 
 
 def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
@@ -59,6 +52,7 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
         else [],
     ]
     head += [dataset.described_participants] if dataset.described_participants else []
+    head += [["previews", SPECS[Step.PREVIEWS].version]] if dataset.previews else []
     digest = blake2b(json.dumps(head).encode(), digest_size=8)
     for a in dataset.assets:
         values = (
@@ -75,7 +69,8 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
 
 def writer_versions(backend: Backend) -> list[str | int]:
     """Return the versions of all that decides what is made of the same inputs; JSON-ready."""
-    return [__version__, *WRITER_VERSIONS.values(), backend.version]
+    steps = [spec.version for spec in STEPS if spec.step not in _LATER]
+    return [__version__, *steps, backend.version]
 
 
 def make_plan(
@@ -93,17 +88,21 @@ def make_plan(
         The backend that makes the images.
     """
     conversions = _conversions(dataset, choice)
-    outputs = [*_dataset_outputs(dataset, paths, conversions, choice.backend.makes)]
     place = os.path.realpath(output_dir)
-    root = place if dataset.relative_symlinks else None
+    of_images: list[Output] = []
     for asset in dataset.assets:
-        conversion = conversions.get(asset.key, {})
-        outputs.extend(_asset_outputs(choice, asset, paths, root, conversion))
-        if conversion and dataset.keep_source_links:
-            link = _source_link(asset, paths[asset.key], root)
-            # The original may lie there itself.
-            outputs += [link] if asset.source != f"{place}/{link.path}" else []
-    return Plan(plan_id, dataset.backend, tuple(outputs))
+        image = PlannedImage(
+            asset, paths[asset.key], paths, dataset, choice, place, conversions.get(asset.key, {})
+        )
+        of_images.extend(compose_outputs(image))
+    hidden: list[tuple[str, ...]] = [
+        (paths[asset.key], sidecar_path(paths[asset.key], asset))
+        for asset in dataset.assets
+        if not asset.valid_in_bids
+    ]
+    hidden += [(output.path,) for output in of_images if is_hidden(output, choice.backend)]
+    of_dataset = _dataset_outputs(dataset, paths, conversions, choice.backend.makes, hidden)
+    return Plan(plan_id, dataset.backend, (*of_dataset, *of_images))
 
 
 def _conversions(dataset: Dataset, choice: Choice) -> dict[str, dict[str, Any]]:
@@ -115,7 +114,11 @@ def _conversions(dataset: Dataset, choice: Choice) -> dict[str, dict[str, Any]]:
 
 
 def _dataset_outputs(
-    dataset: Dataset, paths: dict[str, str], conversions: dict[str, dict[str, Any]], makes: str
+    dataset: Dataset,
+    paths: dict[str, str],
+    conversions: dict[str, dict[str, Any]],
+    makes: str,
+    hidden: list[tuple[str, ...]],
 ) -> Iterator[Output]:
     description = dataset.description
     text = compose_description(description, describe_work(conversions.values(), makes))
@@ -130,84 +133,10 @@ def _dataset_outputs(
         yield _text(path, Step.SAMPLES, text)
     for path, text in compose_scans(dataset.assets, paths):
         yield _text(path, Step.SCANS, text)
-    hidden = [
-        (paths[asset.key], _sidecar_path(paths[asset.key], asset))
-        for asset in dataset.assets
-        if not asset.valid_in_bids
-    ]
     block = compose_bidsignore(hidden)
     if block:
         yield _text(".bidsignore", Step.BIDSIGNORE, block, Kind.BLOCK)
 
 
-def _asset_outputs(
-    choice: Choice,
-    asset: Asset,
-    paths: dict[str, str],
-    root: str | None,
-    conversion: dict[str, Any],
-) -> Iterator[Output]:
-    path = paths[asset.key]
-    sidecar, origins = dict(asset.sidecar), asset.origins
-    if asset.intended_for:
-        sidecar["IntendedFor"] = [f"bids::{paths[key]}" for key in asset.intended_for]
-    if conversion and CONVERTED_FROM not in sidecar:
-        sidecar = dict(sorted({**sidecar, CONVERTED_FROM: conversion}.items()))
-        origins = {**origins, CONVERTED_FROM: str(Origin.BACKEND)}
-    text = json_text(sidecar)
-    yield Output(
-        _sidecar_path(path, asset),
-        Step.SIDECARS,
-        Kind.TEXT,
-        fingerprint=_digest([WRITER_VERSIONS[Step.SIDECARS], text]),
-        text=text,
-        asset=asset.key,
-        origins=origins,
-    )
-    relative_to = None if root is None else os.path.join(root, os.path.dirname(path))
-    target = choice.recipe(asset, relative_to)
-    # What a setting changes shows in the target; one that changes nothing makes nothing anew.
-    versions = [WRITER_VERSIONS[Step.ASSETS], choice.backend.name, choice.backend.version]
-    yield Output(
-        path,
-        Step.ASSETS,
-        Kind.IMAGE,
-        fingerprint=_digest([*versions, target, asset.stamp]),
-        source=asset.source,
-        stamp=write_stamp(*asset.stamp),
-        target=target,
-        asset=asset.key,
-        dataset_id=asset.dataset_id,
-        format=asset.format,
-    )
-
-
-def _source_link(asset: Asset, path: str, root: str | None) -> Output:
-    """Return the link to the original of an image that is converted."""
-    at = f"{SOURCE_FOLDER}/{path.removesuffix(asset.extension)}{asset.source_extension}"
-    text = asset.source
-    if root is not None:
-        text = os.path.relpath(text, os.path.join(root, os.path.dirname(at)))
-    return Output(
-        at,
-        Step.SOURCES,
-        Kind.LINK,
-        fingerprint=_digest([WRITER_VERSIONS[Step.SOURCES], text, asset.stamp]),
-        text=text,
-        source=asset.source,
-        stamp=write_stamp(*asset.stamp),
-        asset=asset.key,
-        dataset_id=asset.dataset_id,
-    )
-
-
 def _text(path: str, step: Step, text: str, kind: Kind = Kind.TEXT) -> Output:
-    return Output(path, step, kind, _digest([WRITER_VERSIONS[step], text]), text)
-
-
-def _sidecar_path(path: str, asset: Asset) -> str:
-    return path.removesuffix(asset.extension) + ".json"
-
-
-def _digest(data: Any) -> str:
-    return blake2b(json.dumps(data).encode(), digest_size=8).hexdigest()
+    return Output(path, step, kind, digest_of([SPECS[step].version, text]), text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.manifest import headers
@@ -58,5 +57,4 @@ def seal_dataset(draft: Draft, outputs: list[str], trace: str) -> None:
 
 
 def _request(options: Options, choice: Choice) -> list[Any]:
-    asked = asdict(options) | {"roots": list(options.roots)}  # as JSON gives it back
-    return [asked, headers.VERSION, writer_versions(choice.backend)]
+    return [options.as_json(), headers.VERSION, writer_versions(choice.backend)]

@@ -9,6 +9,8 @@ from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, size_um, to_
 from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spimpack_tasks.qc.preview import Preview
     from spimpack_tasks.qc.slices import View
 
@@ -52,13 +54,27 @@ def encode_png(picture: Any) -> bytes:
 
 def draw_strip(preview: Preview, code: str) -> bytes:
     """Return the three middle slices side by side, with the letters of their edges, as a JPEG."""
+    data = BytesIO()
+    _strip(preview, code).save(data, "JPEG", quality=_JPEG_QUALITY)
+    return data.getvalue()
+
+
+def encode_strip(preview: Preview, code: str, texts: Mapping[str, str]) -> bytes:
+    """Return the same strip as a PNG, with texts by their keywords at its beginning."""
+    info = load_library("PIL.PngImagePlugin").PngInfo()
+    for keyword, text in texts.items():
+        info.add_text(keyword, text)
+    data = BytesIO()
+    _strip(preview, code).save(data, "PNG", optimize=True, pnginfo=info)
+    return data.getvalue()
+
+
+def _strip(preview: Preview, code: str) -> Any:
     strip = load_library("PIL.Image").new("RGB", STRIP_SIZE)
     for number, view in enumerate(VIEWS):
         picture = frame_slice(draw_slice(preview, code, view, STRIP_SIDE), view, STRIP_SIDE)
         strip.paste(picture, (number * (_BOX + _GAP), 0))
-    data = BytesIO()
-    strip.save(data, "JPEG", quality=_JPEG_QUALITY)
-    return data.getvalue()
+    return strip
 
 
 def frame_slice(picture: Any, view: View, side: int, letter: int = _LETTER) -> Any:

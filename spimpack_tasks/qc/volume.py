@@ -85,7 +85,7 @@ class SmallVolume:
         ]
 
 
-def read_volume(path: str, name: str = "") -> SmallVolume:
+def read_volume(path: str, name: str = "", form: Format | None = None) -> SmallVolume:
     """Read a small volume of a source, at its first time point.
 
     Parameters
@@ -94,6 +94,8 @@ def read_volume(path: str, name: str = "") -> SmallVolume:
         The file or directory.
     name
         The name that tells the format, if it is not that of `path`.
+    form
+        The format, if it is known.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def read_volume(path: str, name: str = "") -> SmallVolume:
         The source is missing, damaged, or of no known format, or a library is not installed.
     """
     try:
-        return _read(path, examine_source(path, name).format)
+        return _read(path, form or examine_source(path, name).format)
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
         raise SourceUnreadableError(f"{error.message}{hint}") from error

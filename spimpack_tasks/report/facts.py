@@ -10,11 +10,11 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.entities import PHOTO_SUFFIX
-from spimpack_tasks.model.plan import Step
+from spimpack_tasks.model.plan import STEPS, Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.draft import find_draft
 from spimpack_tasks.packaging.options import Options
@@ -113,7 +113,11 @@ def gather_facts(store: Store) -> Facts:
     plan_id = store.current_plan_id()
     plan = store.load_plan(plan_id)
     backend = plan.backend
-    draft = find_draft(Options("", store.output_dir, backend), plan_id)
+    steps = {output.step for output in plan.outputs}
+    asked: dict[str, Any] = {
+        spec.option: True for spec in STEPS if spec.option and spec.step in steps
+    }
+    draft = find_draft(replace(Options("", store.output_dir, backend), **asked), plan_id)
     sweep = draft.sweep()
     changes = find_changes(draft, sweep)
     deviations = list(verify_fast(store))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of
-from spimpack_tasks.model.plan import Step, unit_of
+from spimpack_tasks.model.plan import SPECS, STEPS, Step, is_wanted, unit_of
 from spimpack_tasks.packaging.backends.registry import require_choice
 from spimpack_tasks.state.checksums import has_lists, lists_are_right
 from spimpack_tasks.state.staging import idle_places
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 16
 """More units of a step than these are drawn as one."""
-
-_DATASET_TASKS = {
-    Step.DESCRIPTION: "WriteDescription",
-    Step.PARTICIPANTS: "WriteParticipants",
-    Step.SAMPLES: "WriteSamples",
-    Step.SCANS: "WriteScans",
-    Step.README: "WriteReadme",
-    Step.BIDSIGNORE: "WriteBidsIgnore",
-}
-_LIGHT_TASKS = {Step.SIDECARS: "WriteSidecars", Step.SOURCES: "LinkSources"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +81,21 @@ def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
     """Return for each task that writes whether each of its units is complete."""
     keys = draft.keys
     backend = require_choice(draft.options.backend).backend
-    units: dict[str, dict[str, bool]] = {name: {"": True} for name in _DATASET_TASKS.values()}
-    units |= {"WriteSidecars": {}, backend.task: {}}
-    if draft.options.keep_source_links and backend.makes:
-        units["LinkSources"] = {unit_of(key, len(keys), is_slow=False): True for key in keys}
+    is_slow = {spec.step: spec.is_slow for spec in STEPS} | {Step.ASSETS: backend.is_slow}
+
+    def unit_in(step: Step, key: str) -> str:
+        return unit_of(key, len(keys), is_slow=is_slow[step]) if SPECS[step].per_image else ""
+
+    units: dict[str, dict[str, bool]] = {}
+    tasks: dict[Step, str] = {}
+    for spec in STEPS:
+        if is_wanted(spec, draft.options, backend):
+            name = tasks[spec.step] = backend.task if spec.step is Step.ASSETS else spec.task
+            units[name] = {unit_in(spec.step, key): True for key in keys}
     for finding in sweep.findings:
-        output = finding.output
-        if output.step in _LIGHT_TASKS:
-            unit, states = (
-                unit_of(output.asset, len(keys), is_slow=False),
-                units[_LIGHT_TASKS[output.step]],
-            )
-        elif output.step is Step.ASSETS:
-            unit = unit_of(output.asset, len(keys), is_slow=backend.is_slow)
-            states = units[backend.task]
-        else:
-            unit, states = "", units[_DATASET_TASKS[output.step]]
-        states[unit] = states.get(unit, True) and finding.status is Status.RIGHT
+        step = finding.output.step
+        is_right = finding.status is Status.RIGHT
+        units[tasks[step]][unit_in(step, finding.output.asset)] &= is_right
     return units
 
 

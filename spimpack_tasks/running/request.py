@@ -23,14 +23,7 @@ class RunRequest:
     def arguments(self) -> list[str]:
         """Return the arguments of `spimpack`."""
         options = self.options
-        flags = {
-            "--relative-symlinks": options.relative_symlinks,
-            "--keep-source-links": options.keep_source_links,
-            "--overwrite": options.overwrite,
-            "--replace": options.replace,
-            "--strict": options.strict,
-            "--bids-validator": self.validates,
-        }
+        flags = options.flags() | {"--bids-validator": self.validates}
         return [
             "package",
             f"--manifest={options.manifest}",

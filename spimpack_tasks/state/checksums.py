@@ -25,7 +25,7 @@ from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.model.plan import Kind, bucket_of
+from spimpack_tasks.model.plan import bucket_of
 from spimpack_tasks.state.publish import Failure
 from spimpack_tasks.state.receipts import read_all_receipts, read_receipts, receipts_name
 
@@ -201,7 +201,7 @@ def _compose_lists(store: Store) -> dict[str, bytes]:
     for receipts in read_all_receipts(store).values():
         for path, receipt in receipts.items():
             record = records.get(path)
-            if receipt.kind is Kind.TEXT:
+            if receipt.kind.is_hashed:
                 files[path] = receipt.sha256
             elif record and record.fits(receipt):
                 (trees if record.is_tree else files)[path] = record.sha256

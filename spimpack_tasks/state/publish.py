@@ -152,7 +152,7 @@ class _Publisher:
             if not temporary:
                 temporary = self.place.temporary()
                 self._make(output, temporary)
-            if output.kind is Kind.IMAGE and stamp_text(output.source) != output.stamp:
+            if output.kind.is_made and stamp_text(output.source) != output.stamp:
                 self.failures.append(Failure(output.path, SOURCE_CHANGED))
                 return None
             return _Staged(output, temporary, self._receipt(output, temporary))
@@ -161,7 +161,7 @@ class _Publisher:
             return None
 
     def _make(self, output: Output, temporary: str) -> None:
-        if output.kind is Kind.IMAGE:
+        if output.kind.is_made:
             self.maker.make(output, temporary)
         elif output.kind is Kind.LINK:
             os.symlink(output.text, temporary)
@@ -205,6 +205,8 @@ class _Publisher:
     def _receipt(self, output: Output, path: str) -> Receipt:
         text = output.text.encode()
         evidence = digest(text) if output.kind is Kind.BLOCK else evidence_of(path)
+        if output.kind is Kind.COMPANION:
+            text = read_file(path)
         sha256 = digest(text) if output.kind is not Kind.IMAGE else ""
         is_image = output.kind is Kind.IMAGE
         return Receipt(
@@ -262,7 +264,7 @@ def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
     if there and is_edited_in_place(absolute, receipt):
         return False
     if there and there not in {receipt.evidence, receipt.next_evidence}:
-        touched_only = there.startswith("file") and receipt.kind is Kind.TEXT
+        touched_only = there.startswith("file") and receipt.kind.is_hashed
         is_text = touched_only and digest(read_file(absolute)) == receipt.sha256
         if not is_text and not holds_record(absolute, there, receipt):
             return False

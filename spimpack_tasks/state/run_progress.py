@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.plan import bucket_of
+from spimpack_tasks.model.plan import SPECS, STEPS, Step, bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spimpack_tasks.state.runs import TaskRun
 
+_COUNTS = {spec.task: spec.counts for spec in STEPS} | {"RecordChecksums": "read"}
 _NAMES = 3
 """So many units may stand for an image."""
 
@@ -32,11 +33,13 @@ class Tally:
         if (task.task, task.unit) in self._seen:
             return
         self._seen.add((task.task, task.unit))
-        if task.task == "RecordChecksums":
+        # A task that no step names is one of a backend.
+        counts = _COUNTS.get(task.task, SPECS[Step.ASSETS].counts)
+        if counts == "read":
             self.read += self._unread[task.unit]
-        elif task.task == "WriteSidecars":
+        elif counts == "sidecars":
             self.sidecars += self._images[task.unit]
-        elif task.unit and task.task != "LinkSources":
+        elif counts == "placed" and task.unit:
             self.placed += self._images[task.unit]
 
     @property

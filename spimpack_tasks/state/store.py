@@ -24,7 +24,7 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,13 @@ STATE_DIRECTORY = ".spimpack"
 
 _STEPS = {step.value: step for step in Step}
 
-_values = attrgetter(*(field.name for field in fields(Output)))
+_NAMES = [field.name for field in fields(Output)]
+_values = attrgetter(*_NAMES)
+_OF_SOURCES = frozenset({Kind.IMAGE.value, Kind.COMPANION.value})
+"""Kinds whose outputs carry the format of their source."""
+_SOURCE = _NAMES.index("source") - 3
+_FIELDS_BEFORE_FORMAT = _NAMES.index("format") - 3
+"""Counted behind path, step and kind."""
 
 
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -72,20 +78,20 @@ class _Part:
 
 def _part_of(data: dict[str, Any]) -> _Part:
     outputs = (
-        _with_format(Output(path, _STEPS[step], KINDS[kind], *rest))
+        Output(path, _STEPS[step], KINDS[kind], *_with_format(kind, rest))
         for path, step, kind, *rest in data["outputs"]
     )
     return _Part(data["backend"], tuple(data.get("parts", ())), tuple(outputs))
 
 
-def _with_format(output: Output) -> Output:
-    """Return an output as it was planned: most formats are not written, since the source has them.
+def _with_format(kind: str, rest: list[Any]) -> list[Any]:
+    """Return the last fields of an output as it was planned.
 
-    So a plan is the same file that earlier versions wrote.
+    The format of most sources is not written, since their names tell it. So a plan is the same file
+    that earlier versions wrote.
     """
-    if output.format or output.kind is not Kind.IMAGE:
-        return output
-    return replace(output, format=_format_told(output.source))
+    is_short = kind in _OF_SOURCES and len(rest) == _FIELDS_BEFORE_FORMAT
+    return [*rest, _format_told(rest[_SOURCE])] if is_short else rest
 
 
 def _format_told(source: str) -> str:

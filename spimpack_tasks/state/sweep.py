@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of, is_still
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.model.plan import STEPS, Kind
 from spimpack_tasks.state.content import evidence_beside, holds_record, is_edited_in_place
 from spimpack_tasks.state.receipts import read_receipts, receipt_names, receipts_name
 
@@ -79,7 +79,7 @@ def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches
         return Status.EQUAL if equal else Status.CHANGED
     if receipt and (there == receipt.evidence or holds_record(path, there, receipt)):
         return _inspect_ours(output, path, there, receipt, matches)
-    if not _is_known_to_differ(receipt, output, there) and _is_as_planned(
+    if not _is_known_to_differ(receipt, output, path, there) and _is_as_planned(
         output, path, there, matches
     ):
         return Status.EQUAL
@@ -97,11 +97,13 @@ def _inspect_ours(
     return Status.RIGHT if there == receipt.evidence else Status.EQUAL
 
 
-def _is_known_to_differ(receipt: Receipt | None, output: Output, there: str) -> bool:
+def _is_known_to_differ(receipt: Receipt | None, output: Output, path: str, there: str) -> bool:
     """Tell whether the record decides that an image is not what was written.
 
     A backend knows an image that it made by a mark in it, which says nothing of the rest.
     """
+    if receipt and receipt.kind is Kind.COMPANION and there.startswith("file"):
+        return digest(read_file(path)) != receipt.sha256
     if not receipt or receipt.kind is not Kind.IMAGE or not receipt.is_data:
         return False
     has_record = receipt.content or there.startswith("file")
@@ -125,7 +127,7 @@ def _inspect_other(path: str, there: str, output: Output, receipt: Receipt | Non
 
 def _changed(output: Output, path: str, receipt: Receipt, matches: Matches) -> Status:
     """What an output is made from has changed; what comes out of it need not have."""
-    if output.kind is Kind.IMAGE:
+    if output.kind.is_made:
         equal = matches(output, path)
     else:
         equal = receipt.sha256 == digest(output.text.encode())
@@ -146,7 +148,7 @@ def _inspect_block(path: str, there: str, output: Output, receipt: Receipt | Non
 
 
 def _is_as_planned(output: Output, path: str, there: str, matches: Matches) -> bool:
-    if output.kind is Kind.IMAGE:
+    if output.kind.is_made:
         return matches(output, path)
     if output.kind is Kind.LINK:
         return there == f"link {output.text}"
@@ -155,7 +157,7 @@ def _is_as_planned(output: Output, path: str, there: str, matches: Matches) -> b
 
 def _is_ours(receipt: Receipt, path: str, there: str) -> bool:
     """A text that was only touched, or cut to nothing, holds nothing of the user's."""
-    if receipt.kind is not Kind.TEXT or not there.startswith("file"):
+    if not receipt.kind.is_hashed or not there.startswith("file"):
         return False
     data = read_file(path)
     return not data or digest(data) == receipt.sha256
@@ -179,6 +181,8 @@ class Sweep:
     findings: tuple[Finding, ...]
     stale: tuple[str, ...]
     """Paths that we wrote and that the plan no longer has."""
+    unwanted: frozenset[str] = frozenset()
+    """Those of them that lie beside images which the plan may still have."""
 
     @property
     def is_right(self) -> bool:
@@ -196,10 +200,14 @@ def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     """Say how every output of a plan stands."""
     findings: list[Finding] = []
     stale: list[str] = []
+    unwanted: set[str] = set()
     for part in _parts(store, plan.outputs, all_receipts=True):
         findings.extend(part.findings(matches))
-        stale.extend(part.receipts.keys() - part.planned)
-    return Sweep(tuple(findings), tuple(sorted(stale)))
+        left = part.receipts.keys() - part.planned
+        stale.extend(left)
+        if part.is_further:
+            unwanted |= left
+    return Sweep(tuple(findings), tuple(sorted(stale)), frozenset(unwanted))
 
 
 def is_whole(store: Store, plan: Plan, matches: Matches) -> bool:
@@ -234,6 +242,12 @@ class _Part:
     @property
     def planned(self) -> set[str]:
         return {output.path for output in self.outputs}
+
+    @property
+    def is_further(self) -> bool:
+        """Whether its outputs are no images, but something beside them."""
+        step = self.name.partition("-")[0]
+        return any(spec.is_further for spec in STEPS if spec.step.value == step)
 
     def is_right(self, matches: Matches) -> bool:
         return all(

@@ -140,7 +140,7 @@ def _unopened(absolute: str, path: str) -> Iterator[Deviation]:
 
 
 def _recorded_checksum(receipt: Receipt, record: Record | None) -> str:
-    if receipt.kind is Kind.TEXT:
+    if receipt.kind.is_hashed:
         return receipt.sha256
     return record.sha256 if record and record.fits(receipt) else ""
 
@@ -204,7 +204,7 @@ def _is_elsewhere(path: str) -> bool:
 
 
 def _has_same_content(path: str, there: str, receipt: Receipt) -> bool:
-    if receipt.kind is Kind.TEXT:
+    if receipt.kind.is_hashed:
         return digest(read_file(path)) == receipt.sha256
     return holds_record(path, there, receipt)
 

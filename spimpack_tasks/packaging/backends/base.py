@@ -58,6 +58,22 @@ def size_of_source(output: Output) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Companion:
+    """A small file that a backend makes beside each image, such as a checksum."""
+
+    ending: str
+    """It replaces the extension of the image, as `.sha256`; no other output ends so."""
+    make: Callable[[str, Output, str], None]
+    """Makes the file: absolute path of the image in the dataset, output, path that is free."""
+    matches: Callable[[str, Output, str], bool]
+    """Tells whether a path, which exists, is what `make` would make there."""
+    is_hidden: bool = True
+    """Whether BIDS has no place for it, so that validators must pass over it."""
+    version: int = 1
+    """Raise it when `make` makes something else from the same image."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Backend:
     """One way to get images into a dataset; either `make` or `resume` is given."""
 
@@ -89,6 +105,8 @@ class Backend:
     """
     least_size: Callable[[Asset, Settings], int] = _size_is_unknown
     """Returns how many bytes an image takes on the disk at the least, 0 if that is unknown."""
+    companions: tuple[Companion, ...] = ()
+    """Files that are made beside each image, when the image is in its place."""
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NO_SETTINGS)
     """What a user can set, as in `--backend NAME:SETTING=VALUE`, and to what; defaults first."""
     task: str = ""
@@ -117,6 +135,10 @@ class Backend:
     def is_slow(self) -> bool:
         """Whether each image is a task of its own, which can be watched and resumed."""
         return self.resume is not None
+
+    def companion_of(self, output: Output) -> Companion:
+        """Return what makes an output that is a companion."""
+        return next(each for each in self.companions if each.ending == output.target)
 
     def make_image(self, output: Output, path: str) -> None:
         """Make an image at a path that is free."""
@@ -166,6 +188,11 @@ class Choice:
     def matches(self, output: Output, path: str) -> bool:
         """Tell whether a path, which exists, is what the backend would make there."""
         return self._ask(self.backend.matches, output.asset, False, output, path)  # noqa: FBT003
+
+    def matches_companion(self, image: str, output: Output, path: str) -> bool:
+        """Tell whether a path, which exists, is the companion that is made of an image."""
+        companion = self.backend.companion_of(output)
+        return self._ask(companion.matches, output.asset, False, image, output, path)  # noqa: FBT003
 
     def _ask(self, function: Callable[..., R], key: str, instead: R, *args: Any) -> R:
         if self.bugs is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
@@ -17,7 +18,7 @@ from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.disk_space import least_room, require_room
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import FORMATS, format_named
-from spimpack_tasks.volumes.request import Job, Request, count_threads
+from spimpack_tasks.volumes.request import Job, Request
 from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
     require_unchanged,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import Step
-from spimpack_tasks.packaging.tasks.planning import BuildPaths
 from spimpack_tasks.packaging.tasks.writing import AssetTask
 from spimpack_tasks.state.checksums import record_checksums
 from spimpack_tasks.targets import ChecksumsRecorded
@@ -23,15 +22,7 @@ class RecordChecksums(AssetTask):
     one_task_per_asset = True
 
     def requires(self) -> list[luigi.Task]:
-        if not self.unit or self.refusal():
-            return super().requires()
-        task = self.task_of_backend()
-        if len(self.unit) > 3:
-            unit = task.unit_of(self.unit, self.draft.keys)
-        else:
-            # A bucket; a backend has it as well, or one around it.
-            unit = self.unit if task.one_task_per_asset else self.unit[:2]
-        return [self.clone(BuildPaths), self.clone(task, unit=unit)]
+        return [*super().requires(), *self.task_of_images()]
 
     def output(self) -> luigi.Target:
         return ChecksumsRecorded(self.store, self.plan_id, self.outputs)

@@ -9,15 +9,10 @@ import luigi
 
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.luigi_setup import disk_trouble_told
-from spimpack_tasks.model.plan import Step
+from spimpack_tasks.model.plan import STEPS, Step, is_wanted
 from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
-from spimpack_tasks.packaging.tasks.writing import (
-    DATASET_STEPS,
-    LinkAssets,
-    LinkSources,
-    WriteSidecars,
-)
+from spimpack_tasks.packaging.tasks.writing import TASKS, AssetTask
 from spimpack_tasks.packaging.up_to_date import seal_dataset
 from spimpack_tasks.state.checksums import has_lists, write_lists
 from spimpack_tasks.state.publish import prune
@@ -41,13 +36,11 @@ class PruneStale(DatasetTask):
 
     def steps(self) -> Iterator[luigi.Task]:
         """Yield the tasks that write, each unit on its own."""
-        for step in DATASET_STEPS:
-            yield self.clone(step)
         keys = self.draft.keys
-        yield from self.clone(WriteSidecars).units(keys)
-        yield from self.clone(LinkAssets).units(keys)
-        if self.keep_source_links and self.choice.backend.makes:
-            yield from self.clone(LinkSources).units(keys)
+        for spec in STEPS:
+            if is_wanted(spec, self, self.choice.backend):
+                task = self.clone(TASKS[spec.step])
+                yield from task.units(keys) if isinstance(task, AssetTask) else [task]
 
     def output(self) -> luigi.Target:
         return NothingStale(self.store, self.plan_id, self.stale)

@@ -15,6 +15,7 @@ from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.manifest.headers import HEADERS_FILE
 from spimpack_tasks.packaging.backends.registry import backend_names, require_choice
+from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.draft import (
     find_draft,
     is_refused,
@@ -22,7 +23,7 @@ from spimpack_tasks.packaging.draft import (
     refused_id,
 )
 from spimpack_tasks.packaging.losses import MANIFEST_FILE
-from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.options import Options, flag_help
 from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.packaging.up_to_date import find_seal
@@ -76,19 +77,15 @@ class DatasetTask(CheckedTask):
     )
     backend: luigi.Parameter[str] = BackendChoice(default="symlink")
     relative_symlinks: luigi.Parameter[bool] = luigi.BoolParameter(
-        description="Make relative symbolic links instead of absolute ones."
+        description=flag_help("relative_symlinks")
     )
     keep_source_links: luigi.Parameter[bool] = luigi.BoolParameter(
-        description="Link the original of each image that is converted below sourcedata/."
+        description=flag_help("keep_source_links")
     )
-    overwrite: luigi.Parameter[bool] = luigi.BoolParameter(
-        description="Replace what stands in the way of an output, but never a source."
-    )
-    replace: luigi.Parameter[bool] = luigi.BoolParameter(
-        description="Remove images that another manifest made, or whose sources are gone, where "
-        "the tables no longer have them."
-    )
-    strict: luigi.Parameter[bool] = luigi.BoolParameter(description="Treat warnings as errors.")
+    previews: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("previews"))
+    overwrite: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("overwrite"))
+    replace: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("replace"))
+    strict: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("strict"))
     plan_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identity of the plan; worked out from the inputs if not given."
     )
@@ -162,8 +159,8 @@ class DatasetTask(CheckedTask):
         return require_choice(self.backend)
 
     def matches_plan(self, output: Output, path: str) -> bool:
-        """Tell whether the image at `path` is as planned; a backend with a bug finds none right."""
-        return (self.draft.choice or self.choice).matches(output, path)
+        """Tell whether `path` is as planned; a backend with a bug finds nothing right."""
+        return matches_output(self.draft.choice or self.choice, self.output_dir, output, path)
 
     def image_count(self) -> int:
         """Return how many images the task is about; 0 where it is about the dataset as a whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from spimpack_tasks.packaging.backends.base import Backend, missing
 from spimpack_tasks.packaging.backends.bugs import BugGuard, count_bugs
 from spimpack_tasks.packaging.backends.classes import record_of
 from spimpack_tasks.packaging.backends.registry import name_of
+from spimpack_tasks.packaging.companions import make_output, matches_output
 from spimpack_tasks.packaging.tasks.class_methods import ClassMethods
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.state.publish import ImageMaker, publish
@@ -51,10 +53,10 @@ class WriteOutputs(DatasetTask):
     def run(self) -> None:
         outputs = self.outputs()
         guard = BugGuard(self.backend, self.store)
-        backend = self.choice.backend
-        make = guard(backend.make_image)
+        choice = self.choice
+        make = guard(partial(make_output, choice.backend, self.output_dir))
         counted = _count_images(make, progress_of(self), len(outputs))
-        maker = ImageMaker(guard(backend.matches), counted)
+        maker = ImageMaker(guard(partial(matches_output, choice, self.output_dir)), counted)
         with disk_trouble_told():
             failures = publish(self.store, self.plan_id, outputs, maker, overwrite=self.overwrite)
         refuse_failures(failures)
@@ -135,6 +137,17 @@ class AssetTask(WriteOutputs):
             return ours
         return [o for o in ours if unit in {o.asset, bucket_of(o.asset, 3)}]
 
+    def task_of_images(self) -> Iterator[luigi.Task]:
+        """Yield the task of the backend for the same unit, or for one around it."""
+        if self.unit and not self.refusal():
+            task = self.task_of_backend()
+            if len(self.unit) > 3:
+                unit = task.unit_of(self.unit, self.draft.keys)
+            else:
+                # A bucket; a backend has it as well, or one around it.
+                unit = self.unit if task.one_task_per_asset else self.unit[:2]
+            yield self.clone(task, unit=unit)
+
     def task_of_backend(self) -> type[LinkAssets]:
         """Return the task of the chosen backend."""
         return LinkAssets.by_backend[self.choice.backend.name]
@@ -192,14 +205,31 @@ class LinkSources(AssetTask):
     step = Step.SOURCES
 
 
-DATASET_STEPS = (
-    WriteDescription,
-    WriteParticipants,
-    WriteSamples,
-    WriteScans,
-    WriteReadme,
-    WriteBidsIgnore,
-)
+class WriteCompanions(AssetTask):
+    """Make the files that the backend makes beside each image, such as a checksum."""
+
+    step = Step.COMPANIONS
+    one_task_per_asset = True
+
+    def requires(self) -> list[luigi.Task]:
+        return [*super().requires(), *self.task_of_images()]
+
+
+class WritePreviews(AssetTask):
+    """Draw a small picture of each image beside it."""
+
+    step = Step.PREVIEWS
+    one_task_per_asset = True
+
+
+TASKS: dict[Step, type[WriteOutputs]] = {
+    task.step: task
+    for task in (
+        *(WriteDescription, WriteParticipants, WriteSamples, WriteScans, WriteReadme),
+        *(WriteBidsIgnore, WriteSidecars, LinkAssets, LinkSources, WriteCompanions, WritePreviews),
+    )
+}
+"""The task of each step; for images it stands for that of the backend."""
 
 
 def refuse_failures(failures: list[Failure]) -> None:

@@ -1,0 +1,194 @@
+"""Composes what belongs to one image: a function for each step that is about images.
+
+To add something to each image: a row of `model.plan.STEPS`, a function here, and, where it is made
+from the image and not composed, a row of `MAKERS` in `packaging.companions`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.files.stamps import write_stamp
+from spimpack_tasks.manifest.serialise import json_text
+from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.model.plan import (
+    SOURCE_FOLDER,
+    SPECS,
+    STEPS,
+    Kind,
+    Origin,
+    Output,
+    Step,
+    is_wanted,
+)
+from spimpack_tasks.qc.pictures import STRIP_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from spimpack_tasks.model.plan import Asset, Dataset
+    from spimpack_tasks.packaging.backends.base import Backend, Choice
+
+CONVERTED_FROM = "ConvertedFrom"
+"""Key of the sidecar that tells of a conversion, unless the user gives one of this name."""
+PREVIEW = "_preview.png"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """One image of a plan, and what its outputs are composed from."""
+
+    asset: Asset
+    path: str
+    """Relative to the dataset."""
+    paths: Mapping[str, str]
+    """Of all images, by the keys of their assets."""
+    dataset: Dataset
+    choice: Choice
+    place: str
+    """Absolute path of the dataset, links resolved."""
+    conversion: dict[str, Any]
+    """What the sidecar says of its conversion; nothing if it is not converted."""
+
+    def folder(self, path: str) -> str | None:
+        """Return the absolute folder of a path where relative links are wanted."""
+        is_relative = self.dataset.relative_symlinks
+        return os.path.join(self.place, os.path.dirname(path)) if is_relative else None
+
+
+def compose_outputs(image: PlannedImage) -> Iterator[Output]:
+    """Yield what belongs to an image, in the order of the steps."""
+    for spec in STEPS:
+        if spec.per_image and is_wanted(spec, image.dataset, image.choice.backend):
+            yield from _COMPOSERS[spec.step](image)
+
+
+def _compose_sidecar(image: PlannedImage) -> Iterator[Output]:
+    asset = image.asset
+    sidecar, origins = dict(asset.sidecar), asset.origins
+    if asset.intended_for:
+        sidecar["IntendedFor"] = [f"bids::{image.paths[key]}" for key in asset.intended_for]
+    if image.conversion and CONVERTED_FROM not in sidecar:
+        sidecar = dict(sorted({**sidecar, CONVERTED_FROM: image.conversion}.items()))
+        origins = {**origins, CONVERTED_FROM: str(Origin.BACKEND)}
+    text = json_text(sidecar)
+    yield Output(
+        sidecar_path(image.path, asset),
+        Step.SIDECARS,
+        Kind.TEXT,
+        fingerprint=digest_of([SPECS[Step.SIDECARS].version, text]),
+        text=text,
+        asset=asset.key,
+        origins=origins,
+    )
+
+
+def _compose_image(image: PlannedImage) -> Iterator[Output]:
+    asset, backend = image.asset, image.choice.backend
+    target = image.choice.recipe(asset, image.folder(image.path))
+    # What a setting changes shows in the target; one that changes nothing makes nothing anew.
+    versions = [SPECS[Step.ASSETS].version, backend.name, backend.version]
+    yield Output(
+        image.path,
+        Step.ASSETS,
+        Kind.IMAGE,
+        fingerprint=digest_of([*versions, target, asset.stamp]),
+        source=asset.source,
+        stamp=write_stamp(*asset.stamp),
+        target=target,
+        asset=asset.key,
+        dataset_id=asset.dataset_id,
+        format=asset.format,
+    )
+
+
+def _compose_source_link(image: PlannedImage) -> Iterator[Output]:
+    """Yield the link to the original of an image that is converted."""
+    asset = image.asset
+    stem = image.path.removesuffix(asset.extension)
+    at = f"{SOURCE_FOLDER}/{stem}{asset.source_extension}"
+    # The original may lie there itself.
+    if not image.conversion or asset.source == f"{image.place}/{at}":
+        return
+    folder = image.folder(at)
+    text = asset.source if folder is None else os.path.relpath(asset.source, folder)
+    yield Output(
+        at,
+        Step.SOURCES,
+        Kind.LINK,
+        fingerprint=digest_of([SPECS[Step.SOURCES].version, text, asset.stamp]),
+        text=text,
+        source=asset.source,
+        stamp=write_stamp(*asset.stamp),
+        asset=asset.key,
+        dataset_id=asset.dataset_id,
+    )
+
+
+def _compose_companions(image: PlannedImage) -> Iterator[Output]:
+    """Yield the files that a backend makes beside an image."""
+    backend = image.choice.backend
+    made = next(_compose_image(image)).fingerprint
+    for companion in backend.companions:
+        path = image.path.removesuffix(image.asset.extension) + companion.ending
+        versions = [SPECS[Step.COMPANIONS].version, companion.ending, companion.version]
+        yield _companion(image, Step.COMPANIONS, path, [*versions, made], companion.ending)
+
+
+def _compose_preview(image: PlannedImage) -> Iterator[Output]:
+    """Yield the picture of an image whose orientation is known; photos are pictures."""
+    asset = image.asset
+    code = normalise_orientation(str(asset.sidecar.get("OrientationStringXYZ", "")))
+    if code and not asset.is_photo:
+        path = image.path.removesuffix(f"_{asset.suffix}{asset.extension}") + PREVIEW
+        made_from = [SPECS[Step.PREVIEWS].version, STRIP_VERSION, asset.stamp, code]
+        yield _companion(image, Step.PREVIEWS, path, made_from, code)
+
+
+def _companion(
+    image: PlannedImage, step: Step, path: str, made_from: list[Any], target: str
+) -> Output:
+    asset = image.asset
+    return Output(
+        path,
+        step,
+        Kind.COMPANION,
+        fingerprint=digest_of(made_from),
+        text=image.path,
+        source=asset.source,
+        stamp=write_stamp(*asset.stamp),
+        target=target,
+        asset=asset.key,
+        dataset_id=asset.dataset_id,
+        format=asset.format,
+    )
+
+
+_COMPOSERS: dict[Step, Callable[[PlannedImage], Iterator[Output]]] = {
+    Step.SIDECARS: _compose_sidecar,
+    Step.ASSETS: _compose_image,
+    Step.SOURCES: _compose_source_link,
+    Step.COMPANIONS: _compose_companions,
+    Step.PREVIEWS: _compose_preview,
+}
+
+
+def is_hidden(output: Output, backend: Backend) -> bool:
+    """Tell whether an output is to be hidden from BIDS validators, besides its image."""
+    if output.step is Step.COMPANIONS:
+        return backend.companion_of(output).is_hidden
+    return output.step is Step.PREVIEWS
+
+
+def sidecar_path(path: str, asset: Asset) -> str:
+    """Return the path of the sidecar of an image."""
+    return path.removesuffix(asset.extension) + ".json"
+
+
+def digest_of(data: Any) -> str:
+    """Return the digest of what an output is made from."""
+    return blake2b(json.dumps(data).encode(), digest_size=8).hexdigest()
