@@ -14,6 +14,7 @@ import conversions
 import h5py
 import numpy as np
 import pytest
+from conversions import Job
 from imaris_variants import VARIANTS, Variant, voxels, with_lz4, write_variant
 from markdown_blocks import ROOT
 from plane_sources import read_metadata
@@ -29,7 +30,7 @@ from spimpack_tasks.volumes.imaris.chunks import ImarisChunks
 from spimpack_tasks.volumes.ome_zarr import stores
 from spimpack_tasks.volumes.ome_zarr.shards import read_shard, shard_pieces
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.request import Request
 
 CODECS = ("gzip", "blosc")
 

@@ -29,6 +29,8 @@ from spimpack_tasks.pipelines import package
 from spimpack_tasks.volumes import disk_space as room
 from spimpack_tasks.volumes import levels as base
 from spimpack_tasks.volumes import source_errors as trouble
+from spimpack_tasks.volumes.convert import least_size
+from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED
 from spimpack_tasks.volumes.request import Request
 
@@ -280,10 +282,10 @@ def test_f15_room_for_an_archive_is_that_of_its_entries(tmp_path, monkeypatch):
         usage = shutil._ntuple_diskusage(9, 9, free)
         monkeypatch.setattr(room.shutil, "disk_usage", lambda _, usage=usage: usage)
         if fits:
-            room.require_room(str(tmp_path), str(archive), ZIPPED, OME_ZARR)
+            require_space(str(tmp_path), least_size(str(archive), ZIPPED, OME_ZARR))
         else:
             with pytest.raises(OSError, match="at the least"):
-                room.require_room(str(tmp_path), str(archive), ZIPPED, OME_ZARR)
+                require_space(str(tmp_path), least_size(str(archive), ZIPPED, OME_ZARR))
 
 
 @pytest.mark.parametrize(

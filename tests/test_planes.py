@@ -19,6 +19,7 @@ import plane_sources as sources
 import pytest
 import tifffile
 import yaozarrs
+from conversions import Job
 from ome_zarr_models import open_ome_zarr
 from plain_pyramid import plain_pyramid
 from plane_harm import Killer, fill_disk, kill, tree_of
@@ -35,7 +36,7 @@ from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.plane_folder import levels as plane_folder
 from spimpack_tasks.volumes.plane_folder.levels import read_plane
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.volume import open_volume
 
 FIVE = (2, 3, 13, 50, 37)
@@ -553,11 +554,12 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
             os.link(tmp_path / "Z0.tif", tmp_path / str(count) / f"Z{z}.tif")
         code = (
             "import sys\n"
-            "from spimpack_tasks.volumes.request import Job, Request\n"
+            "from spimpack_tasks.volumes.request import Conversion, Request\n"
             "from spimpack_tasks.volumes.convert import convert_to_ome_zarr\n"
             "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
-            "job = Job(*sys.argv[1:], Request('blosc'))\n"
-            "convert_to_ome_zarr(job, PLANE_FOLDER, lambda _: None)\n"
+            "source, path = sys.argv[1:]\n"
+            "conversion = Conversion(source, PLANE_FOLDER, Request('blosc'))\n"
+            "convert_to_ome_zarr(conversion, path, lambda _: None, 2)\n"
         )
         arguments = [str(tmp_path / str(count)), str(tmp_path / f"{count}.ome.zarr")]
         done = subprocess.run(

@@ -11,12 +11,12 @@ import ome_types
 import plane_sources as sources
 import pytest
 import tifffile
-from conversions import convert_to_tiff
+from conversions import Job, convert_to_tiff
 from plain_pyramid import halve_plainly
 from plane_harm import Killer, fill_disk, kill
 from plane_sources import SPACING_UM, compose_voxels
 
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 from spimpack_tasks.volumes.tiff.ome_writer import (
     extension_of,
@@ -207,12 +207,13 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     )
     code = (
         "import resource, signal, sys\n"
-        "from spimpack_tasks.volumes.request import Job, Request\n"
+        "from spimpack_tasks.volumes.request import Conversion, Request\n"
         "from spimpack_tasks.volumes.convert import convert_to_ome_tiff\n"
         "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
-        "job = Job(*sys.argv[1:], Request('zlib'))\n"
-        "try: convert_to_ome_tiff(job, PLANE_FOLDER, lambda _: None)\n"
+        "source, path = sys.argv[1:]\n"
+        "conversion = Conversion(source, PLANE_FOLDER, Request('zlib'))\n"
+        "try: convert_to_ome_tiff(conversion, path, lambda _: None, 2)\n"
         "except OSError as error: sys.exit(error.errno)\n"
     )
     arguments = [str(tmp_path / "planes"), str(tmp_path / "out.tif")]

@@ -12,6 +12,7 @@ import conversions
 import numpy as np
 import pytest
 import zarr
+from conversions import Job
 from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import compose_voxels, write_zarr
 from zarr_layouts import write_store
@@ -21,7 +22,7 @@ from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.request import Request
 
 VOXELS = compose_voxels((2, 2, 13, 40, 37))
 

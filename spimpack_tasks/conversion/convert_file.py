@@ -23,13 +23,14 @@ from spimpack_tasks.volumes.convert import (
     count_bytes,
     count_voxel_bytes,
     is_result,
+    least_size,
 )
-from spimpack_tasks.volumes.disk_space import require_room
+from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import OME_TIFF, OME_ZARR, TIFF, ZIPPED
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.request import Conversion, Request
 from spimpack_tasks.volumes.source_errors import (
     UNCONVERTIBLE,
     UnconvertibleError,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.volumes.examine import Source
-    from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
 
 EXTENSION = ".ome.zarr"
@@ -96,14 +96,13 @@ def convert_file(
     """
     found = _examine(source)
     request = _settle(request, target, found)
-    made_from = _identify(found, request)
-    if _is_made(target, found, made_from):
+    conversion = Conversion(found.path, found.format, request, _identify(found, request))
+    if _is_made(target, conversion):
         return False
     _check_target(found, target)
-    with _hold_place(target, made_from) as path:
-        job = Job(found.path, path, request, made_from, threads)
+    with _hold_place(target, conversion.made_from) as path:
         try:
-            _make(job, found.format, target, advance)
+            _make(conversion, path, target, advance, threads)
         except UnconvertibleError as error:
             with suppress(FileNotFoundError):
                 discard(path)
@@ -114,15 +113,17 @@ def convert_file(
     return True
 
 
-def _make(job: Job, form: Format, target: str, advance: Callable[[int], None]) -> None:
-    """Make the image of a job in its place."""
-    is_tiff = target.endswith(_TIFFS)
-    with require_unchanged(job.sources, job.path), source_trouble_told():
-        if not os.path.lexists(job.path):
-            made = OME_TIFF if is_tiff else OME_ZARR
-            require_room(os.path.dirname(job.path), job.source, form, made)
-        convert = convert_to_ome_tiff if is_tiff else convert_to_ome_zarr
-        convert(job, form, advance)
+def _make(
+    conversion: Conversion, path: str, target: str, advance: Callable[[int], None], threads: int
+) -> None:
+    """Make an image at the path where it is kept until it is whole."""
+    made = OME_TIFF if target.endswith(_TIFFS) else OME_ZARR
+    with require_unchanged(conversion.sources, path), source_trouble_told():
+        if not os.path.lexists(path):
+            needed = least_size(conversion.source, conversion.form, made)
+            require_space(os.path.dirname(path), needed)
+        convert = convert_to_ome_tiff if made is OME_TIFF else convert_to_ome_zarr
+        convert(conversion, path, advance, threads)
 
 
 def measure_file(source: str, target: str) -> int | None:
@@ -251,10 +252,10 @@ def _identify(source: Source, request: Request) -> str:
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-def _is_made(target: str, source: Source, made_from: str) -> bool:
+def _is_made(target: str, conversion: Conversion) -> bool:
     if target.endswith(_TIFFS):
-        return is_made_from(target, made_from)
-    return is_result(target, source.path, source.format, made_from)
+        return is_made_from(target, conversion.made_from)
+    return is_result(conversion, target)
 
 
 def _check_target(source: Source, target: str) -> None:

@@ -24,7 +24,7 @@ from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.volumes.compare_levels import LevelsCheck, SlabsCheck, read_region
 from spimpack_tasks.volumes.copy import check_dtype, finish_reading
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
-from spimpack_tasks.volumes.formats import OME_TIFF, TIFF, Conversion
+from spimpack_tasks.volumes.formats import OME_TIFF, TIFF, Transfer
 from spimpack_tasks.volumes.labels import FOLDER, shapes_of
 from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
@@ -78,13 +78,13 @@ def compare_with_source(source: str, form: Format, path: str, advance: Advance) 
 
 
 def _compare_ome_zarr(source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
-    match form.conversion:
-        case Conversion.FILES:
+    match form.transfer:
+        case Transfer.FILES:
             yield from _compare_entries(source, path, advance)
-        case Conversion.LEVELS:
+        case Transfer.LEVELS:
             shapes = read_header(source, form).shapes
             yield from _compare_own_levels(source, form, path, shapes, advance)
-        case Conversion.VOXELS:
+        case Transfer.VOXELS:
             yield from _compare_voxels(source, form, path, level_sizes, advance)
             yield from _compare_labels(source, form, path)
 

@@ -17,15 +17,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.memory import keep_freed_memory
-from spimpack_tasks.arrays.parallel import WorkPool
+from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.formats import ZIPPED, Conversion, load_function
-from spimpack_tasks.volumes.labels import convert_labels
+from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer, load_function
+from spimpack_tasks.volumes.labels import convert_labels, finish_labels
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
 from spimpack_tasks.volumes.source_errors import source_trouble_told
@@ -37,11 +37,15 @@ from spimpack_tasks.volumes.writer import Layout, create_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
+    from spimpack_tasks.volumes.copy import EncodedSource
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
+    from spimpack_tasks.volumes.request import Conversion, Request
     from spimpack_tasks.volumes.spec import VolumeSpec
+    from spimpack_tasks.volumes.volume import Volume
 
     Advance = Callable[[int], None]
 
@@ -49,105 +53,142 @@ LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
 """Modules of the extra `convert`."""
 
 
-def convert_to_ome_zarr(job: Job, form: Format, advance: Advance) -> None:
+def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
     """Convert an image, or resume that.
 
     Parameters
     ----------
-    job
-        What to convert, and to what.
-    form
-        The format of the source.
+    conversion
+        What to convert, and how.
+    path
+        The OME-Zarr. What lies there was begun by the same conversion.
     advance
         Told the number of bytes of voxels after each piece that is there, `count_bytes` in all.
+    threads
+        How many to work with; the bytes are the same for any number.
 
     Raises
     ------
     OSError
-        The source cannot be read or is damaged, which the message says of which part; or the disk
+        The source cannot be read or is damaged, and the message says of which part; or the disk
         does not take the image.
     MissingExtraError
         A library is not installed.
     """
     _require_libraries()
     with source_trouble_told():
-        match form.conversion:
-            case Conversion.FILES:
-                with open_zip(job.source) as archive, WorkPool(job.threads) as pool:
-                    unpack(archive, job.path, advance, pool)
-            case Conversion.LEVELS:
-                _take_levels(job, form, advance)
-            case Conversion.VOXELS:
-                _write_voxels(job, form, advance)
+        match conversion.form.transfer:
+            case Transfer.FILES:
+                with open_zip(conversion.source) as archive, WorkPool(threads) as pool:
+                    unpack(archive, path, advance, pool)
+            case Transfer.LEVELS:
+                _take_levels(conversion, path, advance, threads)
+            case Transfer.VOXELS:
+                _write_voxels(conversion, path, advance, threads)
 
 
-def _take_levels(job: Job, form: Format, advance: Advance) -> None:
-    # The threads end before the source is closed.
-    with load_function(form.chunks)(job.source) as source, WorkPool(job.threads) as pool:
-        found = replace(source.spec, provenance=job.provenance(form.name))
-        spec = settle_spec(found, source.header, job)
-        layout = Layout(job.request.ngff, job.request.codec, tuple(source.levels))
-        with create_volume(LocalPlace(job.path), spec, layout, pool) as writer:
-            if job.has_voxels:
-                writer.finish_with_voxels()
-            else:
-                copy_levels(source, writer, advance, pool)
-                writer.finish()
-
-
-def _write_voxels(job: Job, form: Format, advance: Advance) -> None:
-    with open_volume(job.source, form) as volume, WorkPool(job.threads) as pool:
-        check_dtype(volume)
-        header = volume.header
-        provenance = _with_left_out(job.provenance(form.name), header.left_out)
-        spec = settle_spec(replace(volume.spec, provenance=provenance), header, job)
-        convert_labels(job, spec, header.label_names, pool)
-        layout = Layout(job.request.ngff, job.request.codec)
-        with create_volume(LocalPlace(job.path), spec, layout, pool) as writer:
-            if job.has_voxels:
-                writer.finish_with_voxels()
-            else:
-                copy_volume(volume, writer, advance, pool)
-                writer.finish()
-
-
-def convert_to_ome_tiff(job: Job, form: Format, advance: Advance) -> None:
-    """Convert an image to OME-TIFF. An interrupted conversion begins anew.
-
-    Parameters
-    ----------
-    job
-        What to convert, and to what; the codec is one of `COMPRESSIONS`.
-    form
-        The format of the source.
-    advance
-        Told the number of bytes of voxels after each plane, `count_voxel_bytes` in all.
+def finish_ome_zarr(conversion: Conversion, path: str) -> None:
+    """Write the metadata of an OME-Zarr whose voxels are there, such as linked files.
 
     Raises
     ------
     OSError
-        The source cannot be read or is damaged, which the message says of which plane; or the disk
+        The source cannot be read, or the disk does not take the metadata.
+    """
+    _require_libraries()
+    with source_trouble_told(), WorkPool(count_threads()) as pool:
+        if conversion.form.transfer is Transfer.LEVELS:
+            with (
+                load_function(conversion.form.chunks)(conversion.source) as source,
+                _begin_levels(conversion, path, source, pool) as writer,
+            ):
+                writer.finish_with_voxels()
+        else:
+            with (
+                open_volume(conversion.source, conversion.form) as volume,
+                _begin_voxels(conversion, path, volume, pool) as writer,
+            ):
+                finish_labels(conversion, path, writer.spec, volume.header.label_names, pool)
+                writer.finish_with_voxels()
+
+
+def _take_levels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+    with (
+        load_function(conversion.form.chunks)(conversion.source) as source,
+        WorkPool(threads) as pool,  # ends before the source is closed
+        _begin_levels(conversion, path, source, pool) as writer,
+    ):
+        copy_levels(source, writer, advance, pool)
+        writer.finish()
+
+
+def _begin_levels(
+    conversion: Conversion, path: str, source: EncodedSource, pool: WorkPool
+) -> AbstractContextManager[OmeZarrWriter]:
+    found = replace(source.spec, provenance=conversion.provenance)
+    spec = settle_spec(found, source.header, conversion.request)
+    layout = Layout(conversion.request.ngff, conversion.request.codec, tuple(source.levels))
+    return create_volume(LocalPlace(path), spec, layout, pool)
+
+
+def _write_voxels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+    with (
+        open_volume(conversion.source, conversion.form) as volume,
+        WorkPool(threads) as pool,
+        _begin_voxels(conversion, path, volume, pool) as writer,
+    ):
+        convert_labels(conversion, path, writer.spec, volume.header.label_names, pool)
+        copy_volume(volume, writer, advance, pool)
+        writer.finish()
+
+
+def _begin_voxels(
+    conversion: Conversion, path: str, volume: Volume, pool: WorkPool
+) -> AbstractContextManager[OmeZarrWriter]:
+    check_dtype(volume)
+    found = _with_provenance(conversion, volume, volume.header.left_out)
+    layout = Layout(conversion.request.ngff, conversion.request.codec)
+    return create_volume(LocalPlace(path), found, layout, pool)
+
+
+def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+    """Convert an image to OME-TIFF. An interrupted conversion begins anew.
+
+    Parameters
+    ----------
+    conversion
+        What to convert, and how; the codec is one of `COMPRESSIONS`.
+    path
+        The OME-TIFF. Nothing is there until it is whole.
+    advance
+        Told the number of bytes of voxels after each plane, `count_voxel_bytes` in all.
+    threads
+        How many to work with; the bytes are the same for any number.
+
+    Raises
+    ------
+    OSError
+        The source cannot be read or is damaged, and the message says of which plane; or the disk
         does not take the image.
     """
     with (
         source_trouble_told(),
-        open_volume(job.source, form) as volume,
-        WorkPool(job.threads) as pool,
+        open_volume(conversion.source, conversion.form) as volume,
+        WorkPool(threads) as pool,
     ):
         dtype = check_dtype(volume).dtype.newbyteorder("=")
         if dtype.name not in TYPES:
-            raise HeaderError(job.source, f"has voxels of type {dtype}, which OME-TIFF has not")
+            what = f"has voxels of type {dtype}, which OME-TIFF has not"
+            raise HeaderError(conversion.source, what)
         left_out = (*volume.header.left_out, *volume.header.extras)
-        provenance = _with_left_out(job.provenance(form.name), left_out)
-        spec = settle_spec(replace(volume.spec, provenance=provenance), volume.header, job)
-        with create_ome_tiff(job.path, spec, job.request.codec, pool) as writer:
+        spec = _with_provenance(conversion, volume, left_out)
+        with create_ome_tiff(path, spec, conversion.request.codec, pool) as writer:
             copy_volume(volume, writer, advance, pool)
             writer.finish()
 
 
-def settle_spec(found: VolumeSpec, header: Header, job: Job) -> VolumeSpec:
-    """Return what is known of an image: what the job asks for, else what the source says."""
-    request = job.request
+def settle_spec(found: VolumeSpec, header: Header, request: Request) -> VolumeSpec:
+    """Return what is known of an image: what is asked for, else what the source says."""
     x, y, z = request.spacing_um_xyz or header.spacing_um_xyz
     names = request.channel_names or header.channel_names
     return replace(
@@ -160,8 +201,12 @@ def settle_spec(found: VolumeSpec, header: Header, job: Job) -> VolumeSpec:
     )
 
 
-def _with_left_out(provenance: dict[str, str], left_out: tuple[str, ...]) -> dict[str, str]:
-    return provenance | ({"left_out": "; ".join(left_out)} if left_out else {})
+def _with_provenance(
+    conversion: Conversion, volume: Volume, left_out: tuple[str, ...]
+) -> VolumeSpec:
+    lost = {"left_out": "; ".join(left_out)} if left_out else {}
+    found = replace(volume.spec, provenance=conversion.provenance | lost)
+    return settle_spec(found, volume.header, conversion.request)
 
 
 def _require_libraries() -> None:
@@ -185,26 +230,42 @@ def read_provenance(path: str) -> dict[str, str]:
     return {}
 
 
-def is_result(path: str, source: str, form: Format, made_from: str) -> bool:
-    """Tell whether what is at `path` is what converting a source makes.
+def is_result(conversion: Conversion, path: str) -> bool:
+    """Tell whether what is at `path` is the OME-Zarr that a conversion makes.
 
     The files of a zipped OME-Zarr are unpacked as they are, so they are compared with the archive.
     """
-    if form is not ZIPPED:
-        return not os.path.islink(path) and read_provenance(path).get("made_from") == made_from
+    if conversion.form is not ZIPPED:
+        made_from = read_provenance(path).get("made_from")
+        return not os.path.islink(path) and made_from == conversion.made_from
     try:
-        return is_unpacked(source, path)
+        return is_unpacked(conversion.source, path)
     except (OSError, HeaderError):  # the source is gone, or damaged
         return False
 
 
+def least_size(source: str, form: Format, made: Format) -> int:
+    """Return how many bytes an image of the format `made` takes at the least, 0 for a folder.
+
+    Raises
+    ------
+    OSError, HeaderError
+        The source cannot be read.
+    """
+    if os.path.isdir(source):
+        return 0
+    if form.transfer is Transfer.FILES and made is OME_ZARR:
+        return count_bytes(source, form)
+    return form.least_size(os.stat(source).st_size, made)
+
+
 def count_bytes(source: str, form: Format) -> int:
     """Return the number of bytes that converting to OME-Zarr tells of."""
-    if form.conversion is Conversion.FILES:
+    if form.transfer is Transfer.FILES:
         with open_zip(source) as archive:
             return archive.size
     header = read_header(source, form)
-    shapes = header.shapes if form.conversion is Conversion.LEVELS else header.shapes[:1]
+    shapes = header.shapes if form.transfer is Transfer.LEVELS else header.shapes[:1]
     return sum(map(math.prod, shapes)) * header.itemsize
 
 

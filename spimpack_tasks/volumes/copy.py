@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.arrays.parallel import WorkPool
     from spimpack_tasks.files.places import Parts
     from spimpack_tasks.volumes.blocks import Block
+    from spimpack_tasks.volumes.header import Header
+    from spimpack_tasks.volumes.spec import VolumeSpec
     from spimpack_tasks.volumes.volume import Level, Volume
     from spimpack_tasks.volumes.writer import LevelsWriter, VolumeWriter
 
@@ -41,6 +43,18 @@ class EncodedLevels(Protocol):
 
     def encoded(self, level: int, place: Shape, codec: Codec) -> Parts | None:
         """Return the chunk at a place of a level's grid, in parts; `None` if all of it is zero."""
+
+
+class EncodedSource(EncodedLevels, Protocol):
+    """An image that is open for reading, whose chunks can be had encoded."""
+
+    @property
+    def spec(self) -> VolumeSpec:
+        """What the image says of itself."""
+
+    @property
+    def header(self) -> Header:
+        """The header of the image."""
 
 
 def copy_levels(

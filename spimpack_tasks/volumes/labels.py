@@ -7,6 +7,7 @@ Where they lie beside the image stays what it is, also where the user gives anot
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from threading import Lock
@@ -26,7 +27,7 @@ from spimpack_tasks.volumes.volume import open_volume
 from spimpack_tasks.volumes.writer import Layout, create_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from spimpack_tasks.arrays.codecs import Codec
     from spimpack_tasks.arrays.grid import Shape
@@ -34,18 +35,21 @@ if TYPE_CHECKING:
     from spimpack_tasks.files.places import Parts
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.ome_zarr.header_grid import Grid, Line
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
+    from spimpack_tasks.volumes.request import Conversion
     from spimpack_tasks.volumes.volume import Volume
 
 FOLDER = "labels"
 
 
-def convert_labels(job: Job, spec: VolumeSpec, places: Sequence[str], pool: WorkPool) -> None:
+def convert_labels(
+    conversion: Conversion, path: str, spec: VolumeSpec, places: Sequence[str], pool: WorkPool
+) -> None:
     """Make label images in the folder of an image, or resume that.
 
     Parameters
     ----------
-    job
+    conversion, path
         Of the image.
     spec
         Of the image that is made.
@@ -60,28 +64,52 @@ def convert_labels(job: Job, spec: VolumeSpec, places: Sequence[str], pool: Work
         A label image is damaged; the message names it.
     """
     for place in places:
-        _convert_label(job, spec, place, pool)
-    if places:
-        names = [place.rpartition("/")[2] for place in places]
-        write_labels_group(LocalPlace(job.path), job.request.ngff, names)
+        with _begin(conversion, path, spec, place, pool) as (levels, writer):
+            copy_levels(levels, writer, lambda _: None, pool)
+            writer.finish()
+    _write_group(conversion, path, places)
 
 
-def _convert_label(job: Job, spec: VolumeSpec, place: str, pool: WorkPool) -> None:
-    source, name = f"{job.source}/{place}", place.rpartition("/")[2]
-    path = f"{job.path}/{FOLDER}/{name}"
-    with open_volume(source, OME_ZARR, accept_unclear=True) as volume:
-        shapes = shapes_of(volume.header)
-        label = _describe(job, spec, place, volume.header)
-        chunk = plan_levels(shapes[0], label.dtype.itemsize)[0].chunk
-        grids = tuple(LevelGrid(shape, chunk) for shape in shapes)
-        layout = Layout(job.request.ngff, job.request.codec, grids)
-        with create_volume(LocalPlace(path), label, layout, pool) as writer:
-            if job.has_voxels and os.path.isdir(path):
+def finish_labels(
+    conversion: Conversion, path: str, spec: VolumeSpec, places: Sequence[str], pool: WorkPool
+) -> None:
+    """Write the metadata of label images whose voxels are there; make those that are not there."""
+    for place in places:
+        is_there = os.path.isdir(f"{path}/{FOLDER}/{_name(place)}")
+        with _begin(conversion, path, spec, place, pool) as (levels, writer):
+            if is_there:
                 writer.finish_with_voxels()
             else:
-                levels = _LabelLevels(volume, grids, Lock())
                 copy_levels(levels, writer, lambda _: None, pool)
                 writer.finish()
+    _write_group(conversion, path, places)
+
+
+def _write_group(conversion: Conversion, path: str, places: Sequence[str]) -> None:
+    if places:
+        names = [_name(place) for place in places]
+        write_labels_group(LocalPlace(path), conversion.request.ngff, names)
+
+
+def _name(place: str) -> str:
+    return place.rpartition("/")[2]
+
+
+@contextmanager
+def _begin(
+    conversion: Conversion, path: str, spec: VolumeSpec, place: str, pool: WorkPool
+) -> Iterator[tuple[_LabelLevels, OmeZarrWriter]]:
+    """Open a label image of the source, and begin that of the image."""
+    request = conversion.request
+    with open_volume(f"{conversion.source}/{place}", OME_ZARR, accept_unclear=True) as volume:
+        shapes = shapes_of(volume.header)
+        label = _describe(conversion, spec, place, volume.header)
+        chunk = plan_levels(shapes[0], label.dtype.itemsize)[0].chunk
+        grids = tuple(LevelGrid(shape, chunk) for shape in shapes)
+        target = LocalPlace(f"{path}/{FOLDER}/{_name(place)}")
+        layout = Layout(request.ngff, request.codec, grids)
+        with create_volume(target, label, layout, pool) as writer:
+            yield _LabelLevels(volume, grids, Lock()), writer
 
 
 def shapes_of(header: Header) -> list[Shape]:
@@ -90,19 +118,19 @@ def shapes_of(header: Header) -> list[Shape]:
     return [tuple(each.get(axis, 1) for axis in "tczyx") for each in sizes]
 
 
-def _describe(job: Job, spec: VolumeSpec, place: str, header: Header) -> VolumeSpec:
+def _describe(conversion: Conversion, spec: VolumeSpec, place: str, header: Header) -> VolumeSpec:
     shapes = shapes_of(header)
     dtype = load_library("numpy").dtype(header.dtype)
-    above = f"{job.source}/{place}".removesuffix(f"/{FOLDER}/{place.rpartition('/')[2]}")
+    above = f"{conversion.source}/{place}".removesuffix(f"/{FOLDER}/{_name(place)}")
     whole = read_grid(above)
-    grid = read_grid(f"{job.source}/{place}", whole.units)
+    grid = read_grid(f"{conversion.source}/{place}", whole.units)
     lines = _place_levels(spec, whole, grid, shapes)
     return VolumeSpec(
         shape_tczyx=shapes[0],
-        name=place.rpartition("/")[2],
+        name=_name(place),
         dtype=dtype,
         spacing_um_zyx=spec.spacing_um_zyx,
-        axes=choose_axes(header, OME_ZARR.name, job.request.axes),
+        axes=choose_axes(header, OME_ZARR.name, conversion.request.axes),
         orientation_xyz=spec.orientation_xyz,
         level_transforms=lines,
         image_label=grid.image_label or {},

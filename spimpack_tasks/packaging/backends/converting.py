@@ -15,10 +15,11 @@ from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
 from spimpack_tasks.packaging.backends.symlink import is_link, link_text, make_link
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.disk_space import least_room, require_room
+from spimpack_tasks.volumes.convert import least_size
+from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import FORMATS, format_named
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.request import Conversion, Request
 from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
     require_unchanged,
@@ -41,17 +42,17 @@ _CONVERTED = frozenset(form.name for form in FORMATS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversion:
+class ConvertingBackend:
     """How images are converted to one format; the methods are those of a backend."""
 
     makes: Format
     extension_made: Callable[[Asset], str]
     """Returns the extension of the image that is made."""
     compose_request: Callable[[Asset, Settings], Request]
-    convert: Callable[[Job, Format, Advance], None]
-    """Converts an image of a format, or resumes that."""
-    is_result: Callable[[str, str, Format, str], bool]
-    """Tells whether a path was made from a source, of a format, with an identity."""
+    convert: Callable[[Conversion, str, Advance, int], None]
+    """Makes an image at a path by some threads, or resumes that."""
+    is_result: Callable[[Conversion, str], bool]
+    """Tells whether a path was made by a conversion."""
     count_bytes: Callable[[str, Format], int]
     """Returns the number of bytes that converting a source, of a format, will report."""
     keeps_extras: bool = False
@@ -106,7 +107,7 @@ class Conversion:
         """Return how many bytes are written at the least."""
         if not self.converts(asset, settings):
             return 0
-        return least_room(asset.stamp[0], format_named(asset.format), self.makes)
+        return format_named(asset.format).least_size(asset.stamp[0], self.makes)
 
     def recipe(self, asset: Asset, relative_to: str | None, settings: Settings) -> str:
         """Return how to convert an image, the text of its link, or nothing if it is copied."""
@@ -156,18 +157,18 @@ class Conversion:
             else:
                 resume_copy(output, path, advance)
             return
-        job, form = compose_job(output, path), format_named(output.format)
-        with require_unchanged(job.sources, path), source_trouble_told():
+        conversion = conversion_of(output)
+        with require_unchanged(conversion.sources, path), source_trouble_told():
             if not os.path.lexists(path):
-                require_room(os.path.dirname(path), output.source, form, self.makes)
-            self.convert(job, form, advance)
+                needed = least_size(output.source, conversion.form, self.makes)
+                require_space(os.path.dirname(path), needed)
+            self.convert(conversion, path, advance, count_threads())
 
     def matches(self, output: Output, path: str) -> bool:
         """Tell whether `path` was made from this source as it is, in this way."""
         if not is_conversion(output):
             return is_link(output, path) if output.target else is_copy_of_source(output, path)
-        form = format_named(output.format)
-        return self.is_result(path, output.source, form, output.fingerprint)
+        return self.is_result(conversion_of(output), path)
 
 
 def is_conversion(output: Output) -> bool:
@@ -175,11 +176,16 @@ def is_conversion(output: Output) -> bool:
     return Request.is_text(output.target)
 
 
-def compose_job(output: Output, path: str) -> Job:
-    """Return what is to be done to make an image at `path`."""
+def conversion_of(output: Output) -> Conversion:
+    """Return the conversion by which an image is made."""
     request = Request.from_text(output.target)
-    voxels = request.identify_voxels(output.source, output.stamp)
-    return Job(output.source, path, request, output.fingerprint, count_threads(), voxels)
+    return Conversion(
+        source=output.source,
+        form=format_named(output.format),
+        request=request,
+        made_from=output.fingerprint,
+        voxels_from=request.identify_voxels(output.source, output.stamp),
+    )
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:

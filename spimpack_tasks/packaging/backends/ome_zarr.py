@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.packaging.backends.converting import (
-    Conversion,
-    compose_job,
+    ConvertingBackend,
+    conversion_of,
     is_conversion,
     spacing_given,
 )
@@ -22,7 +22,7 @@ from spimpack_tasks.volumes.formats import OME_ZARR as FORMAT
 from spimpack_tasks.volumes.formats import ZIPPED, format_named
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.request import Request
-from spimpack_tasks.volumes.reuse import take_over
+from spimpack_tasks.volumes.reuse import reuse_voxels
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset, Output
@@ -48,10 +48,10 @@ def _take_over(output: Output, earlier: str, path: str) -> bool:
     """Take the voxels of an image, and write other metadata: stains, orientation, name."""
     if not is_conversion(output) or output.format == ZIPPED.name:
         return False
-    return take_over(compose_job(output, path), earlier, format_named(output.format))
+    return reuse_voxels(conversion_of(output), earlier, path)
 
 
-OME_ZARR = Conversion(
+OME_ZARR = ConvertingBackend(
     makes=FORMAT,
     extension_made=lambda _: ".ome.zarr",
     compose_request=_compose_request,
