@@ -26,11 +26,11 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.draft import _drafts
 from spimpack_tasks.validation.validate import validate
-from spimpack_tasks.volumes import planes
-from spimpack_tasks.volumes import reuse as taking_over
-from spimpack_tasks.volumes.imaris import chunks as imaris
+from spimpack_tasks.volumes import labels, reuse, volume
+from spimpack_tasks.volumes.imaris import chunks
 from spimpack_tasks.volumes.ome_zarr import stores
-from spimpack_tasks.volumes.request import NGFF, Request
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Request
 
 ONE, CHANNELS, TIMES = (1, 1, 9, 20, 17), (1, 2, 9, 20, 17), (2, 1, 9, 20, 17)
 
@@ -188,7 +188,7 @@ def as_before(monkeypatch: pytest.MonkeyPatch):
 
     def run(space: Workspace, backend: str) -> None:
         with monkeypatch.context() as patches:
-            for module in (imaris, planes, taking_over):
+            for module in (chunks, volume, reuse, labels):
                 patches.setattr(module, "choose_axes", lambda *_, **__: "tczyx")
             assert space.run(backend=backend).exit_code == ExitCode.OK
         _drafts.clear()
@@ -263,7 +263,7 @@ def test_g3_what_the_version_before_began_is_made_anew(
         raise OSError(5, "the power went")
 
     with monkeypatch.context() as patches:
-        for module in (imaris, planes):
+        for module in (chunks, volume):
             patches.setattr(module, "choose_axes", lambda *_, **__: "tczyx")
         for store in (stores._ShardFiles, stores._ChunkFiles):
             patches.setattr(store, "finish", fail)

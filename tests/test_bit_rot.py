@@ -7,20 +7,22 @@ import random
 import shutil
 from pathlib import Path
 
+import conversions
 import numpy as np
 import pytest
 import tifffile
 import zarr
+from conversions import Job
 from plane_sources import write_tif
 from zarr_readers import READERS
 
-from spimpack_tasks.arrays import codecs
-from spimpack_tasks.arrays.codecs import Blosc, DamagedChunkError, choose_codec
+from spimpack_tasks.arrays.codecs import Blosc, DamagedChunkError
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.volumes.compare import compare_with_source
-from spimpack_tasks.volumes.convert import load_converter
-from spimpack_tasks.volumes.request import Job, Request
-from spimpack_tasks.volumes.reuse import take_over
+from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.volumes import writer
+from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.spec import VolumeSpec
+from spimpack_tasks.volumes.writer import Layout, create_volume
 
 FLIPS = 25
 NOISE = np.random.default_rng(10).integers(0, 2**16, (6, 40, 40), "uint16")
@@ -71,13 +73,13 @@ def test_each_flip_that_changes_a_voxel_is_found(tmp_path: Path, name: str) -> N
         place = chance.randrange(len(kept))
         file.write_bytes(kept[:place] + bytes([kept[place] ^ 1 << number % 8]) + kept[place + 1 :])
         found = voxels_of(made)
-        faults = list(compare_with_source(str(source), str(made), lambda _: None))
+        faults = list(conversions.compare(source, made))
         if found is None or not np.array_equal(found, NOISE):
             assert faults, f"{file.relative_to(tmp_path)} at {place:,}"
             changed += 1
         file.write_bytes(kept)
     assert changed > FLIPS // 2
-    assert list(compare_with_source(str(source), str(made), lambda _: None)) == []
+    assert list(conversions.compare(source, made)) == []
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -125,8 +127,8 @@ def chain(path: Path) -> list[str]:
 def make_as_before(monkeypatch: pytest.MonkeyPatch, source: Path, path: Path) -> None:
     """Make an image as the version before did, without checksums."""
     with monkeypatch.context() as before:
-        before.setattr(codecs, "_has_bare_blosc", lambda _: True)
-        load_converter("folder of planes")(job(source, path, "a"), lambda _: None)
+        before.setattr(writer, "has_bare_blosc", lambda _: True)
+        conversions.convert(job(source, path, "a"))
     assert chain(path) == ["bytes", "blosc"]
 
 
@@ -138,22 +140,25 @@ def test_images_of_the_version_before(
     source, new = make(tmp_path, "new.ome.zarr", "--codec", "blosc")
     old, made = tmp_path / "old.ome.zarr", tmp_path / "made.ome.zarr"
     make_as_before(monkeypatch, source, old)
-    assert list(compare_with_source(str(source), str(old), lambda _: None)) == []
+    assert list(conversions.compare(source, old)) == []
     if what == "f10-taken-over":
-        assert take_over(job(source, made, "b"), str(old), "folder of planes")
+        assert conversions.reuse(job(source, made, "b"), old)
     else:
         shutil.copytree(old, made)
         for name in made.rglob("zarr.json"):
             name.unlink()
-        load_converter("folder of planes")(job(source, made, "b"), lambda _: None)
+        conversions.convert(job(source, made, "b"))
     assert chain(made) == ["bytes", "blosc"]
     assert np.array_equal(voxels_of(made), NOISE)
     assert chain(new) == ["bytes", "blosc", "crc32c"]
     again = tmp_path / "again.ome.zarr"
-    if take_over(job(source, again, "c"), str(made), "folder of planes"):
+    if conversions.reuse(job(source, again, "c"), made):
         assert np.array_equal(voxels_of(again), NOISE)
 
 
 def test_f10_zarr_v2_has_no_place_for_checksums(tmp_path: Path) -> None:
-    asked = Job("a", str(tmp_path), Request(codec="blosc", ngff="0.4"))
-    assert choose_codec(asked, 2) == Blosc(2)
+    spec = VolumeSpec((1, 1, 8, 8, 8), np.dtype("uint16"))
+    with create_volume(LocalPlace(str(tmp_path)), spec, Layout("0.4", "blosc")) as writer:
+        assert writer.codec == Blosc(2)
+    with create_volume(LocalPlace(str(tmp_path)), spec, Layout("0.5", "blosc")) as writer:
+        assert writer.codec == Blosc(2, has_checksum=True)

@@ -17,10 +17,10 @@ from test_convert_imaris import assert_same_voxels, digests, ignore, spoil_chunk
 from tiny_images import write_tiny_image
 
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.conversion.convert_file import convert_alone
+from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.volume import open_volume
 
 MANY = Variant(shape=(8, 300, 300), chunks=((4, 16, 16), (4, 16, 16)), times=40)
 FILES = Variant(shape=(8, 150, 150), chunks=((4, 16, 16), (4, 16, 16)), times=40)
@@ -155,12 +155,12 @@ def test_other_formats_are_converted(tmp_path, name):
     target = tmp_path / f"made{extension}"
     before = digests(tmp_path)
     assert run(source, target, *extra) == ExitCode.OK
-    with open_planes(str(source)) as old, open_planes(str(target)) as new:
-        assert new.shape == old.shape
-        assert new.spacing_um_xyz == old.spacing_um_xyz
-        for channel in range(old.shape[1]):
-            wanted = old.read(0, channel, slice(0, old.shape[2]))
-            assert (new.read(0, channel, slice(0, old.shape[2])) == wanted).all()
+    with open_volume(str(source)) as old, open_volume(str(target)) as new:
+        shape = old.levels[0].shape
+        assert new.levels[0].shape == shape
+        assert new.spec.spacing_um_zyx == old.spec.spacing_um_zyx
+        everywhere = tuple(slice(0, n) for n in shape)
+        assert (new.levels[0].read(everywhere) == old.levels[0].read(everywhere)).all()
     after = {path: digest for path, digest in digests(tmp_path).items() if path in before}
     assert after == before
 
@@ -179,7 +179,7 @@ def test_a_killed_conversion_goes_on(tmp_path, ngff, files):
     source, target = tmp_path / "a.ims", tmp_path / "x.ome.zarr"
     write_variant(source, MANY if ngff == "0.5" else FILES)
     request = Request(name="x", ngff=ngff)
-    assert convert_alone(str(source), str(tmp_path / "whole.ome.zarr"), request, 2, ignore)
+    assert convert_file(str(source), str(tmp_path / "whole.ome.zarr"), request, 2, ignore)
     command = [sys.executable, "-m", "spimpack_tasks.cli.main", "convert", source, target]
     command += ["--ngff", ngff, "--threads", "1"]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
@@ -192,7 +192,7 @@ def test_a_killed_conversion_goes_on(tmp_path, ngff, files):
     process.wait()
     assert not target.exists()
     assert digests(place)
-    assert convert_alone(str(source), str(target), request, 2, ignore)
+    assert convert_file(str(source), str(target), request, 2, ignore)
     assert digests(target) == digests(tmp_path / "whole.ome.zarr")
     assert not place.exists()
 
@@ -201,6 +201,6 @@ def test_what_was_begun_from_something_else_is_not_gone_on_with(source, tmp_path
     place = tmp_path / ".x.ome.zarr.unfinished" / "0123456789abcdef"
     place.mkdir(parents=True)
     (place / "strange").write_text("x")
-    assert convert_alone(str(source), str(tmp_path / "x.ome.zarr"), Request(), 1, ignore)
+    assert convert_file(str(source), str(tmp_path / "x.ome.zarr"), Request(), 1, ignore)
     assert "strange" not in digests(tmp_path / "x.ome.zarr")
     assert sorted(os.listdir(tmp_path)) == ["a.ims", "x.ome.zarr"]

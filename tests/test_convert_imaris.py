@@ -10,20 +10,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import conversions
 import h5py
 import numpy as np
 import pytest
+from conversions import Job
 from imaris_variants import VARIANTS, Variant, voxels, with_lz4, write_variant
 from markdown_blocks import ROOT
 from plane_sources import read_metadata
 from zarr_readers import read_with_zarr
 
 from spimpack_tasks.arrays.codecs import Gzip
-from spimpack_tasks.volumes.convert import count_bytes, load_converter, read_provenance
+from spimpack_tasks.files import places
+from spimpack_tasks.files.atomic import Durability
+from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.volumes.convert import count_bytes, read_provenance
+from spimpack_tasks.volumes.formats import IMARIS
 from spimpack_tasks.volumes.imaris.chunks import ImarisChunks
 from spimpack_tasks.volumes.ome_zarr import stores
-from spimpack_tasks.volumes.ome_zarr.shards import read_shard, write_shard
-from spimpack_tasks.volumes.request import NGFF, Job, Request
+from spimpack_tasks.volumes.ome_zarr.shards import read_shard, shard_pieces
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Request
 
 CODECS = ("gzip", "blosc")
 
@@ -34,7 +41,7 @@ def ignore(_: int) -> None:
 
 def convert(source, path, advance=ignore, threads=2, **request) -> None:
     job = Job(str(source), str(path), Request(**request), "from-this", threads)
-    load_converter("Imaris")(job, advance)
+    conversions.convert(job, advance)
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -76,14 +83,15 @@ def test_a_filter_that_is_not_there_is_told_of(tmp_path, monkeypatch):
 
 def test_a_chunk_that_the_disk_takes_piece_by_piece_is_whole(tmp_path, monkeypatch):
     chunks = [(b"head", b"a long body", b"tail"), None, (b"another",)]
-    write_shard(str(tmp_path / "at once"), chunks)
+    place = LocalPlace(str(tmp_path))
+    assert place.put("at once", shard_pieces(chunks), Durability.SAFE)
     writev, write = os.writev, os.write
     monkeypatch.setattr(os, "writev", lambda file, parts: writev(file, [parts[0][:3]]))
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
-    write_shard(str(tmp_path / "in pieces"), chunks)
+    assert place.put("in pieces", shard_pieces(chunks), Durability.SAFE)
     monkeypatch.undo()
     assert (tmp_path / "in pieces").read_bytes() == (tmp_path / "at once").read_bytes()
-    found = [c and bytes(c) for c in read_shard(str(tmp_path / "at once"), 3)]
+    found = [c and bytes(c) for c in read_shard(place, "at once", 3)]
     assert found == [b"heada long bodytail", None, b"another"]
 
 
@@ -93,7 +101,7 @@ def test_progress_ends_where_it_was_said_to(tmp_path, name):
     write_variant(source, VARIANTS[name])
     told: list[int] = []
     convert(source, tmp_path / "a.ome.zarr", told.append)
-    assert sum(told) == count_bytes(str(source), "Imaris")
+    assert sum(told) == count_bytes(str(source), IMARIS)
 
 
 @pytest.mark.parametrize("ngff", NGFF)
@@ -282,7 +290,7 @@ def test_chunks_count_when_they_are_on_the_disk(tmp_path, monkeypatch, shards_ma
         raise OSError(errno.EIO, "no disk")
 
     with monkeypatch.context() as patches:
-        patches.setattr(stores, "sync_disk", fail)
+        patches.setattr(places, "sync_disk", fail)
         with pytest.raises(OSError, match="no disk"):
             convert(tmp_path / "a.ims", part, threads=1, ngff="0.4")
     chunks = [path for path in part.rglob("*") if path.is_file()]

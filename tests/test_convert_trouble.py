@@ -29,6 +29,9 @@ from spimpack_tasks.pipelines import package
 from spimpack_tasks.volumes import disk_space as room
 from spimpack_tasks.volumes import levels as base
 from spimpack_tasks.volumes import source_errors as trouble
+from spimpack_tasks.volumes.convert import least_size
+from spimpack_tasks.volumes.disk_space import require_space
+from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED
 from spimpack_tasks.volumes.request import Request
 
 TARGETS = ["t.ome.zarr", "t.ome.tif"]
@@ -96,9 +99,8 @@ def test_c7_a_disk_that_fails_just_now_is_tried_again(tmp_path, monkeypatch, cap
     def fail(*_):
         raise base.UnreadableVoxelsError("a.ome.zarr") from OSError(errno.EIO, "I/O error")
 
-    monkeypatch.setattr(alone, "load_converter", lambda _: fail)
+    monkeypatch.setattr(alone, "convert_to_ome_zarr", fail)
     arguments = ["convert", str(tmp_path / "a.ome.zarr"), str(tmp_path / "t.ome.zarr")]
-    monkeypatch.setattr(alone, "CONVERTERS", {"OME-Zarr": ""})
     assert main(arguments) == ExitCode.FAILED
     assert "run it again: what is done is kept" in capsys.readouterr().err
 
@@ -241,7 +243,7 @@ def test_f8_many_at_once_make_one(tmp_path):
         barrier.wait()
         try:
             outcomes.append(
-                alone.convert_alone(
+                alone.convert_file(
                     str(tmp_path / "a.ims"), target, Request(codec="", ngff=""), 1, lambda _: None
                 )
             )
@@ -280,10 +282,10 @@ def test_f15_room_for_an_archive_is_that_of_its_entries(tmp_path, monkeypatch):
         usage = shutil._ntuple_diskusage(9, 9, free)
         monkeypatch.setattr(room.shutil, "disk_usage", lambda _, usage=usage: usage)
         if fits:
-            room.require_room(str(tmp_path), str(archive), "zipped OME-Zarr", "OME-Zarr")
+            require_space(str(tmp_path), least_size(str(archive), ZIPPED, OME_ZARR))
         else:
             with pytest.raises(OSError, match="at the least"):
-                room.require_room(str(tmp_path), str(archive), "zipped OME-Zarr", "OME-Zarr")
+                require_space(str(tmp_path), least_size(str(archive), ZIPPED, OME_ZARR))
 
 
 @pytest.mark.parametrize(

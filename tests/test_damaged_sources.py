@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import conversions
 import numpy as np
 import pytest
 from ome_sets import Xml, in_order, stack, write
@@ -26,14 +27,13 @@ from plane_sources import (
 from workspace import Workspace
 
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.conversion.convert_file import convert_alone
+from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.volumes import volume
-from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, UnreadableVoxelsError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import FORMATS
-from spimpack_tasks.volumes.levels import Level
+from spimpack_tasks.volumes.levels import StoredLevel
 from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.volume import open_levels, read_header
 
@@ -79,8 +79,8 @@ def test_f1_whatever_a_parser_raises_names_the_file(
         raise error
 
     @contextmanager
-    def opening(_: str) -> Iterator[list[Level]]:
-        yield [Level((), (), np.dtype("u1"), (), raising)]
+    def opening(_: str) -> Iterator[list[StoredLevel]]:
+        yield [StoredLevel((), (), np.dtype("u1"), (), raising)]
 
     monkeypatch.setattr(volume, "load_function", lambda _: raising)
     with pytest.raises(HeaderError, match=r"^'/a/b\.tif' is damaged: \S"):
@@ -149,13 +149,13 @@ def test_f1_comparing_with_a_damaged_source_is_told(sound: Path, tmp_path: Path)
     """The second reading of an OME-TIFF has the same guard."""
     path, target = tmp_path / "a.ome.tif", tmp_path / "made.ome.zarr"
     shutil.copy(sound / "a.ome.tif", path)
-    convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     chance, told = random.Random(1), 0
     for _ in range(60):
         shutil.copy(sound / "a.ome.tif", path)
         spoil(path, chance)
         try:
-            faults = list(compare_with_source(str(path), str(target), lambda _: None))
+            faults = list(conversions.compare(path, target))
         except (OSError, SourceRefusedError):
             told += 1
         else:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import conversions
 import numpy as np
 import pytest
 import tifffile
@@ -24,15 +25,13 @@ from ome_sets import (
 )
 from ome_types import from_xml
 
-from spimpack_tasks.conversion.convert_file import ConversionRefusedError, convert_alone
-from spimpack_tasks.volumes.compare import compare_with_source
+from spimpack_tasks.conversion.convert_file import ConversionRefusedError, convert_file
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.source_errors import UNCONVERTIBLE
 from spimpack_tasks.volumes.tiff import levels as tiff_source
 from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes
-from spimpack_tasks.volumes.volume import open_levels, read_header
+from spimpack_tasks.volumes.volume import open_levels, open_volume, read_header
 
 VOXELS = stack(2, 2, 3)
 ONE = VOXELS[:1]
@@ -186,14 +185,13 @@ def sound(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
 
 
 def read_all(path: Path) -> np.ndarray:
-    with open_planes(str(path)) as planes:
-        t, c, z, y, x = planes.shape
-        found = [planes.read(n, m, slice(0, z)) for n in range(t) for m in range(c)]
-    return np.stack(found).reshape(t, c, z, y, x)
+    with open_volume(str(path)) as volume:
+        level = volume.levels[0]
+        return level.read(tuple(slice(0, n) for n in level.shape))
 
 
 def faults(source: Path, target: Path) -> list[str]:
-    return list(compare_with_source(str(source), str(target), lambda _: None))
+    return list(conversions.compare(source, target))
 
 
 def test_each_plane_is_where_the_specification_has_it(sound: Made) -> None:
@@ -209,7 +207,7 @@ def test_each_plane_is_where_the_specification_has_it(sound: Made) -> None:
 def test_a_set_is_converted_whole(sound: Made, tmp_path: Path, ending: str) -> None:
     path, voxels = sound
     target = tmp_path / f"made{ending}"
-    assert convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    assert convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     if ending == ".ome.tif":
         made = tifffile.imread(target)
     else:
@@ -240,7 +238,7 @@ def test_b4_comparison_takes_another_way(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(tiff_source, "find_ome_planes", wrong)
     target = tmp_path / "made.ome.zarr"
-    convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     assert any("differ" in fault for fault in faults(path, target))
 
 
@@ -360,11 +358,11 @@ def test_what_is_not_whole_is_refused(
     tmp_path: Path, make: Callable[[Path], Path], says: str
 ) -> None:
     path = make(tmp_path)
-    with pytest.raises(UNCONVERTIBLE, match=says), open_planes(str(path)):
+    with pytest.raises(UNCONVERTIBLE, match=says), open_volume(str(path)):
         pass
     target = tmp_path / "made.ome.zarr"
     with pytest.raises(ConversionRefusedError, match=says):
-        convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+        convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     assert not target.exists()
 
 
@@ -404,7 +402,7 @@ def test_b4_colours_are_channels(tmp_path: Path) -> None:
             tiff.write(plane, description=text, metadata=None, photometric="rgb")
     np.testing.assert_array_equal(read_all(path)[0], voxels.transpose(3, 0, 1, 2))
     target = tmp_path / "made.ome.zarr"
-    convert_alone(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
+    convert_file(str(path), str(target), Request(codec="", ngff=""), 1, lambda _: None)
     assert faults(path, target) == []
 
 
@@ -426,5 +424,5 @@ def test_b2_a_large_set(tmp_path: Path) -> None:
     header = read_header(str(tmp_path / "own.ome.tif"), "OME-TIFF")
     assert header.shapes[0] == (1, 1, 5001, 6, 7)
     says = r"lacks 5000 of its planes: .* and 4997 more"
-    with pytest.raises(UNCONVERTIBLE, match=says), open_planes(str(tmp_path / "own.ome.tif")):
+    with pytest.raises(UNCONVERTIBLE, match=says), open_volume(str(tmp_path / "own.ome.tif")):
         pass

@@ -15,11 +15,12 @@ from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError, Report
+from spimpack_tasks.files import stamps
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.verification.verify import verify_fast
-from spimpack_tasks.volumes import formats
+from spimpack_tasks.volumes import examine
 from spimpack_tasks.volumes.volume import read_header
 
 SHAPE = (1, 2, 6, 9, 8)
@@ -195,8 +196,12 @@ def test_nobody_else_looks_for_planes(space, monkeypatch):
     def fail(path):
         raise AssertionError(path)
 
-    for name in ("stamp_planes", "list_planes"):
-        monkeypatch.setattr(formats, name, fail)
+    for module, name in (
+        (examine, "stamp_planes"),
+        (examine, "list_planes"),
+        (stamps, "stamp_planes"),
+    ):
+        monkeypatch.setattr(module, name, fail)
     del space.rows[0]
     for number, name in enumerate(("a.ims", "c.ome.tif", "d.ozx")):
         space.add_row(name, subject=f"1{number}")

@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 
 import children
+import conversions
 import nibabel
 import numpy as np
 import plane_sources as sources
 import pytest
 import tifffile
 import yaozarrs
+from conversions import Job
 from ome_zarr_models import open_ome_zarr
 from plain_pyramid import plain_pyramid
 from plane_harm import Killer, fill_disk, kill, tree_of
@@ -26,18 +28,16 @@ from zarr_readers import READERS, read_with_zarr
 
 from spimpack_tasks.arrays import grid as layout
 from spimpack_tasks.arrays import pyramid
-from spimpack_tasks.arrays.codecs import DamagedChunkError, choose_codec
-from spimpack_tasks.arrays.pyramid import level_sizes
+from spimpack_tasks.arrays.codecs import DamagedChunkError
+from spimpack_tasks.arrays.pyramid import level_sizes, plan_levels
 from spimpack_tasks.files.plane_names import UnclearPlanesError, sort_planes
-from spimpack_tasks.volumes import plane_levels, planes
+from spimpack_tasks.volumes import volume as volumes
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
-from spimpack_tasks.volumes.ome_zarr.slabs import convert, write_planes
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.plane_folder import levels as plane_folder
 from spimpack_tasks.volumes.plane_folder.levels import read_plane
-from spimpack_tasks.volumes.plane_levels import describe, plan_levels
-from spimpack_tasks.volumes.planes import open_planes
-from spimpack_tasks.volumes.request import NGFF, Job, Request
-from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
+from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.volume import open_volume
 
 FIVE = (2, 3, 13, 50, 37)
 STACK = (1, 1, 13, 50, 37)
@@ -88,7 +88,7 @@ CASES = [(name, dtype) for dtype, names in DTYPES.items() for name in names]
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Make the images of the tests consist of several slabs, shards and levels."""
-    monkeypatch.setattr(plane_levels, "_CHUNKS", ((8, 16),))
+    monkeypatch.setattr(pyramid, "_CHUNKS", ((8, 16),))
     monkeypatch.setattr(layout, "SLAB_CHUNKS", 2)
     monkeypatch.setattr(pyramid, "SMALL_ENOUGH", 500)
 
@@ -96,9 +96,7 @@ def small_chunks(monkeypatch):
 def convert_planes(source, path, codec="blosc", threads=2, advance=lambda _: None, *, ngff="0.5"):
     request = Request(codec=codec, ngff=ngff, name="image")
     job = Job(str(source), str(path), request, "id", threads)
-    with open_planes(job.source) as opened:
-        codec = choose_codec(job, opened.dtype.itemsize)
-        write_planes(job, describe(opened, job), opened, codec, advance)
+    conversions.convert_voxels(job, advance)
 
 
 def expected_levels(voxels):
@@ -187,7 +185,7 @@ def test_the_metadata_are_sound_and_have_what_the_source_says(tmp_path, ngff):
     sources.write_ome(tmp_path / "a.ome.tif", compose_voxels(FIVE))
     request = Request(codec="blosc", ngff=ngff, name="image", orientation_xyz="RAS")
     out = tmp_path / "out.ome.zarr"
-    convert(Job(str(tmp_path / "a.ome.tif"), str(out), request, "id"), lambda _: None)
+    conversions.convert(Job(str(tmp_path / "a.ome.tif"), str(out), request, "id"))
     assert yaozarrs.validate_zarr_store(str(out)).ome_version() == ngff
     open_ome_zarr(out, version=ngff)
     attributes = sources.read_metadata(out)
@@ -238,16 +236,16 @@ def test_what_is_stored_together_is_decoded_once(tmp_path, monkeypatch):
     voxels = compose_voxels((1, 2, 20, 33, 31))
     sources.write_zarr(tmp_path / "a.ome.zarr", voxels, chunks=(1, 1, 6, 33, 31))
     asked = []
-    original = planes._planes_of_level
+    original = volumes._normalise
 
-    def watched(path, form, level, header):
+    def watched(level):
         def read(index):
             asked.append((index[1].start, index[2].start, index[2].stop))
             return level.read(index)
 
-        return original(path, form, replace(level, read=read), header)
+        return original(replace(level, read=read))
 
-    monkeypatch.setattr(planes, "_planes_of_level", watched)
+    monkeypatch.setattr(volumes, "_normalise", watched)
     convert_planes(tmp_path / "a.ome.zarr", tmp_path / "out")
     assert_levels(read_levels(tmp_path / "out"), expected_levels(voxels))
     bounds = [(0, 6), (6, 12), (12, 18), (18, 20)]
@@ -309,7 +307,7 @@ def test_folders_that_are_no_image_are_refused(tmp_path, name):
     folder(tif)(tmp_path / "planes", compose_voxels(STACK))
     spoil, message = REFUSED[name]
     spoil(tmp_path / "planes")
-    with pytest.raises(SourceRefusedError) as refused, open_planes(str(tmp_path / "planes")):
+    with pytest.raises(SourceRefusedError) as refused, open_volume(str(tmp_path / "planes")):
         pass
     assert message in str(refused.value)
 
@@ -448,7 +446,7 @@ UNCONVERTIBLE = {
 }
 
 
-@pytest.mark.parametrize("convert_by", [convert, ome_tiff.convert])
+@pytest.mark.parametrize("convert_by", [conversions.convert, conversions.convert_to_tiff])
 @pytest.mark.parametrize("name", UNCONVERTIBLE)
 def test_a_converter_raises_no_error_but_of_the_system(tmp_path, name, convert_by):
     write, message = UNCONVERTIBLE[name]
@@ -456,7 +454,7 @@ def test_a_converter_raises_no_error_but_of_the_system(tmp_path, name, convert_b
     write(path)
     job = Job(str(path), str(tmp_path / "out"), Request(codec="zlib"))
     with pytest.raises(OSError, match=re.escape(message.format(path=path))):
-        convert_by(job, lambda _: None)
+        convert_by(job)
 
 
 def test_values_that_are_to_be_scaled_are_refused(tmp_path):
@@ -556,9 +554,12 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
             os.link(tmp_path / "Z0.tif", tmp_path / str(count) / f"Z{z}.tif")
         code = (
             "import sys\n"
-            "from spimpack_tasks.volumes.request import Job, Request\n"
-            "from spimpack_tasks.volumes.ome_zarr.slabs import convert\n"
-            "convert(Job(*sys.argv[1:], Request('blosc')), lambda _: None)\n"
+            "from spimpack_tasks.volumes.request import Conversion, Request\n"
+            "from spimpack_tasks.volumes.convert import convert_to_ome_zarr\n"
+            "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
+            "source, path = sys.argv[1:]\n"
+            "conversion = Conversion(source, PLANE_FOLDER, Request('blosc'))\n"
+            "convert_to_ome_zarr(conversion, path, lambda _: None, 2)\n"
         )
         arguments = [str(tmp_path / str(count)), str(tmp_path / f"{count}.ome.zarr")]
         done = subprocess.run(

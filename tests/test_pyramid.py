@@ -10,9 +10,10 @@ from hypothesis.extra import numpy as arrays
 from plain_pyramid import halve_plainly
 
 from spimpack_tasks.arrays import pyramid
-from spimpack_tasks.arrays.grid import Level
+from spimpack_tasks.arrays.grid import LevelGrid
 from spimpack_tasks.arrays.pyramid import halve, level_sizes
-from spimpack_tasks.volumes.ome_zarr.metadata import Image
+from spimpack_tasks.volumes.ome_zarr.metadata import spacings_zyx
+from spimpack_tasks.volumes.spec import VolumeSpec
 
 SIZES = {
     # A file that Imaris 9.8 wrote.
@@ -37,10 +38,12 @@ def test_the_sizes_of_levels(name):
 def test_levels_end_and_scales_are_whole_multiples(size, itemsize):
     sizes = level_sizes(size, itemsize)
     assert math.prod(sizes[-1]) * itemsize <= pyramid.SMALL_ENOUGH
-    levels = tuple(Level((1, 1, *each), (1, 1, 1, 1, 1)) for each in sizes)
-    image = Image("", levels, np.dtype("u2"), (3.0, None, 0.5), ())
+    levels = tuple(LevelGrid((1, 1, *each), (1, 1, 1, 1, 1)) for each in sizes)
+    spec = VolumeSpec(levels[0].shape, np.dtype("u2"), spacing_um_zyx=(3.0, None, 0.5))
     steps = np.array([1, 1, 1])
-    for before, after, spacing in zip([size, *sizes], sizes, image.spacings_zyx(), strict=False):
+    for before, after, spacing in zip(
+        [size, *sizes], sizes, spacings_zyx(spec, levels), strict=False
+    ):
         assert all(m in {n, n // 2} and m > 0 for n, m in zip(before, after, strict=True))
         steps *= [2 if m < n else 1 for n, m in zip(before, after, strict=True)]
         assert spacing == tuple(steps * (3.0, 1.0, 0.5))

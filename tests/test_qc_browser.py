@@ -9,7 +9,7 @@ from spimpack_tasks.files.pages import write_page_at
 from spimpack_tasks.qc.page import QcPage, compose_page
 from spimpack_tasks.qc.preview import COLOURS, Channel, Preview
 from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, to_canonical
-from spimpack_tasks.qc.volume import Volume
+from spimpack_tasks.qc.volume import SmallVolume
 from spimpack_tasks.volumes.header import Header
 
 READ_PIXELS = """
@@ -44,7 +44,7 @@ def test_the_script_draws_what_python_draws_for_all_48_codes(pages, tmp_path):
     header = Header(("c", "z", "y", "x"), (voxels.shape,), "uint8")
     given = {"is_spacing_known": True, "level": 0, "level_count": 1, "bytes_read": 0}
     given["steps_zyx"] = (1, 1, 1)
-    volume = Volume("/a/b.ims", voxels, preview.spacing_um_xyz, header=header, **given)
+    volume = SmallVolume("/a/b.ims", voxels, preview.spacing_um_xyz, header=header, **given)
     path = tmp_path / "page.html"
     write_page_at(str(path), compose_page(QcPage(volume, preview, (stored, "RPI"), "x")))
     tab, problems = pages.page, []

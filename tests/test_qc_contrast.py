@@ -7,7 +7,7 @@ import pytest
 
 from spimpack_tasks.qc.preview import COLOURS, GREY, Preview, compose_preview, find_contrast
 from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, to_canonical
-from spimpack_tasks.qc.volume import Volume
+from spimpack_tasks.qc.volume import SmallVolume
 from spimpack_tasks.volumes.header import Header
 
 RAMP = np.linspace(0, 1, 1000).reshape(1, 10, 10, 10)
@@ -17,7 +17,7 @@ def preview_of(voxels, **options) -> Preview:
     header = Header(("c", "z", "y", "x"), (voxels.shape,), str(voxels.dtype))
     given = {"is_spacing_known": True, "level": 0, "level_count": 1, "bytes_read": 0}
     given["steps_zyx"] = (1, 1, 1)
-    volume = Volume("a", voxels, (1.0, 1.0, 2.0), header=header, **given)
+    volume = SmallVolume("a", voxels, (1.0, 1.0, 2.0), header=header, **given)
     return compose_preview(volume, **options)
 
 

@@ -29,8 +29,7 @@ from spimpack_tasks.qc.volume import choose_level, choose_steps, read_volume
 from spimpack_tasks.volumes import rows
 from spimpack_tasks.volumes.examine import format_of_source
 from spimpack_tasks.volumes.formats import FORMATS, format_of
-from spimpack_tasks.volumes.levels import Level
-from spimpack_tasks.volumes.volume import open_levels
+from spimpack_tasks.volumes.volume import Level, open_levels, open_volume
 
 IMAGE = DemoImage(("autof", "Abeta"), (13, 50, 70), (4.0, 2.6, 0.5), levels=3)
 PYRAMID = [level.voxels for level in compose_pyramid(IMAGE)]
@@ -169,9 +168,9 @@ def test_each_block_is_read_once_and_alone(images, name, monkeypatch):
 
     class Watched:
         def __enter__(self):
-            path = str(images / name)
-            self.context = open_levels(path, format_of_source(path).name)
-            return [self.watch(level) for level in self.context.__enter__()]
+            self.context = open_volume(str(images / name), accept_unclear=True)
+            volume = self.context.__enter__()
+            return replace(volume, levels=tuple(map(self.watch, volume.levels)))
 
         def __exit__(self, *failure):
             return self.context.__exit__(*failure)
@@ -183,14 +182,14 @@ def test_each_block_is_read_once_and_alone(images, name, monkeypatch):
 
             return replace(level, read=read)
 
-    monkeypatch.setattr(volumes, "open_levels", lambda *_: Watched())
+    monkeypatch.setattr(volumes, "open_volume", lambda *_, **__: Watched())
     read_volume(str(images / name))
     assert len({id(level) for level, _ in asked}) == 1
     seen = np.zeros(asked[0][0].shape, int)
     for level, index in asked:
         sizes = [part.stop - part.start for part in index]
         small = level.shape == seen.shape and max(level.shape) <= 25
-        assert small or all(n <= most for n, most in zip(sizes, level.block, strict=True))
+        assert small or all(n <= most for n, most in zip(sizes, level.chunk, strict=True))
         seen[index] += 1
     assert seen.max() == 1
 
@@ -235,8 +234,8 @@ def test_the_source_is_opened_for_reading_only(images, name):
 
 
 def level_of(*shape_zyx, channels=1, block=(64, 64, 64)):
-    block = (1, *(min(b, n) for b, n in zip(block, shape_zyx, strict=True)))
-    return Level(("c", "z", "y", "x"), (channels, *shape_zyx), np.dtype("uint16"), block, None)
+    chunk = (1, 1, *(min(b, n) for b, n in zip(block, shape_zyx, strict=True)))
+    return Level((1, channels, *shape_zyx), np.dtype("uint16"), chunk, None)
 
 
 PYRAMIDS = {

@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+import conversions
 import numpy as np
 import pytest
 import yaozarrs
 import zarr
+from conversions import Job
 from imaris_variants import VARIANTS, Variant, voxels, with_lz4, write_variant
 from ome_zarr_models import open_ome_zarr
 from zarr_readers import READERS
 
-from spimpack_tasks.volumes.convert import load_converter
-from spimpack_tasks.volumes.request import NGFF, Job, Request
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Request
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +54,7 @@ def converted(tmp_path_factory):
         before = (folder / "a.ims").read_bytes()
         path = folder / "a.ome.zarr"
         request = Request(codec=codec, ngff=ngff, name="sub-01", orientation_xyz="LAS")
-        load_converter("Imaris")(Job(str(folder / "a.ims"), str(path), request), lambda _: None)
+        conversions.convert(Job(str(folder / "a.ims"), str(path), request))
         assert (folder / "a.ims").read_bytes() == before
         return path
 

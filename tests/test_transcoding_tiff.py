@@ -11,14 +11,14 @@ import ome_types
 import plane_sources as sources
 import pytest
 import tifffile
+from conversions import Job, convert_to_tiff
 from plain_pyramid import halve_plainly
 from plane_harm import Killer, fill_disk, kill
 from plane_sources import SPACING_UM, compose_voxels
 
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 from spimpack_tasks.volumes.tiff.ome_writer import (
-    convert,
     extension_of,
     plane_sizes,
 )
@@ -56,7 +56,7 @@ def test_every_voxel_of_every_level(tmp_path, dtype, codec):
     sources.write_zarr(tmp_path / "a.ome.zarr", voxels, chunks=(1, 1, 3, 200, 200))
     out = tmp_path / "out.ome.tif"
     told = []
-    convert(make_job(tmp_path / "a.ome.zarr", out, codec), told.append)
+    convert_to_tiff(make_job(tmp_path / "a.ome.zarr", out, codec), told.append)
     found, expected = read_levels(out), expected_levels(voxels)
     assert [level.shape[-2:] for level in expected] == [(530, 277), (265, 138), (132, 69)]
     assert len(found) == len(expected)
@@ -91,7 +91,7 @@ def test_sources(tmp_path, name):
         sources.write_folder(tmp_path / name, voxels, sources.write_tif, "C{c}_Z{z}.tif")
     else:
         write(tmp_path / name, voxels)
-    convert(make_job(tmp_path / name, tmp_path / "out.tif"), lambda _: None)
+    convert_to_tiff(make_job(tmp_path / name, tmp_path / "out.tif"), lambda _: None)
     found = read_levels(tmp_path / "out.tif")
     for one, other in zip(found, expected_levels(voxels), strict=True):
         assert np.array_equal(one.reshape(other.shape), other)
@@ -100,7 +100,9 @@ def test_sources(tmp_path, name):
 def test_the_metadata_are_sound_and_those_of_the_source(tmp_path):
     sources.write_imaris(tmp_path / "a.ims", compose_voxels(SHAPE))
     out = tmp_path / "out.ome.tif"
-    convert(make_job(tmp_path / "a.ims", out, channel_names=("Aβ", "<&>", "")), lambda _: None)
+    convert_to_tiff(
+        make_job(tmp_path / "a.ims", out, channel_names=("Aβ", "<&>", "")), lambda _: None
+    )
     with tifffile.TiffFile(out) as file:
         description = file.pages[0].tags["ImageDescription"].value
         assert not any("ImageDescription" in page.tags for page in file.pages[1:])
@@ -120,7 +122,7 @@ def test_the_metadata_are_sound_and_those_of_the_source(tmp_path):
 
 def test_what_is_not_known_is_left_out(tmp_path):
     sources.write_pages(tmp_path / "a.tif", compose_voxels((1, 1, 5, 40, 37)))
-    convert(make_job(tmp_path / "a.tif", tmp_path / "out.tif"), lambda _: None)
+    convert_to_tiff(make_job(tmp_path / "a.tif", tmp_path / "out.tif"), lambda _: None)
     assert read_header(str(tmp_path / "out.tif"), "OME-TIFF").spacing_um_xyz == (None, None, None)
 
 
@@ -129,7 +131,7 @@ def test_the_bytes_do_not_depend_on_the_threads(tmp_path):
     contents = set()
     for threads in (1, 2, 5):
         job = make_job(tmp_path / "a.ims", tmp_path / "out.tif", threads=threads)
-        convert(job, lambda _: None)
+        convert_to_tiff(job, lambda _: None)
         contents.add((tmp_path / "out.tif").read_bytes())
     assert len(contents) == 1
 
@@ -154,7 +156,7 @@ def test_a_bigtiff_is_written_where_it_might_not_fit(tmp_path, monkeypatch, size
     monkeypatch.setattr(ome_tiff, "LARGEST_CLASSIC", size)
     voxels = compose_voxels((2, 2, 5, 40, 37))
     sources.write_imaris(tmp_path / "a.ims", voxels)
-    convert(make_job(tmp_path / "a.ims", tmp_path / "out"), lambda _: None)
+    convert_to_tiff(make_job(tmp_path / "a.ims", tmp_path / "out"), lambda _: None)
     with tifffile.TiffFile(tmp_path / "out") as file:
         assert file.is_bigtiff == (size < 40 * 256 * 256)
         assert np.array_equal(file.asarray(), voxels)
@@ -163,7 +165,7 @@ def test_a_bigtiff_is_written_where_it_might_not_fit(tmp_path, monkeypatch, size
 def test_a_type_that_ome_tiff_has_not_is_refused(tmp_path):
     sources.write_zarr(tmp_path / "a.ome.zarr", compose_voxels((1, 1, 2, 8, 8), "int64"))
     with pytest.raises(OSError, match="has voxels of type int64, which OME-TIFF has not"):
-        convert(make_job(tmp_path / "a.ome.zarr", tmp_path / "out"), lambda _: None)
+        convert_to_tiff(make_job(tmp_path / "a.ome.zarr", tmp_path / "out"), lambda _: None)
 
 
 def test_a_damaged_plane_leaves_nothing(tmp_path):
@@ -173,7 +175,7 @@ def test_a_damaged_plane_leaves_nothing(tmp_path):
     file = tmp_path / "planes/7.png"
     os.truncate(file, file.stat().st_size - 500)
     with pytest.raises(OSError, match=r"the plane '.*/planes/7\.png' cannot be read"):
-        convert(make_job(tmp_path / "planes", tmp_path / "out"), lambda _: None)
+        convert_to_tiff(make_job(tmp_path / "planes", tmp_path / "out"), lambda _: None)
     assert [entry.name for entry in tmp_path.iterdir()] == ["planes"]
 
 
@@ -186,14 +188,14 @@ def test_a_kill_leaves_nothing_at_the_final_path(tmp_path, k, harm, code):
     def action():
         Killer(tmp_path / "out", k, harm).watch()
         try:
-            convert(job, lambda _: None)
+            convert_to_tiff(job, lambda _: None)
         except OSError as error:
             return error.errno
         return 0
 
     assert children.wait(children.start(action)) == code
     assert not (tmp_path / "out.tif").exists()
-    convert(job, lambda _: None)
+    convert_to_tiff(job, lambda _: None)
     assert np.array_equal(read_levels(tmp_path / "out.tif")[0], voxels[0, 0])
     assert not list(tmp_path.glob("*.part"))
 
@@ -205,10 +207,13 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     )
     code = (
         "import resource, signal, sys\n"
-        "from spimpack_tasks.volumes.request import Job, Request\n"
-        "from spimpack_tasks.volumes.tiff.ome_writer import convert\n"
+        "from spimpack_tasks.volumes.request import Conversion, Request\n"
+        "from spimpack_tasks.volumes.convert import convert_to_ome_tiff\n"
+        "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
-        "try: convert(Job(*sys.argv[1:], Request('zlib')), lambda _: None)\n"
+        "source, path = sys.argv[1:]\n"
+        "conversion = Conversion(source, PLANE_FOLDER, Request('zlib'))\n"
+        "try: convert_to_ome_tiff(conversion, path, lambda _: None, 2)\n"
         "except OSError as error: sys.exit(error.errno)\n"
     )
     arguments = [str(tmp_path / "planes"), str(tmp_path / "out.tif")]

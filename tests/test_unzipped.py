@@ -8,18 +8,21 @@ import zipfile
 from pathlib import Path
 
 import children
+import conversions
 import numpy as np
 import pytest
 import zarr
+from conversions import Job
 from plane_harm import Killer, fill_disk, kill, tree_of
 from plane_sources import compose_voxels, write_zarr
 from zarr_layouts import write_store
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
+from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.ome_zarr.unzip import convert, is_unpacked, open_zip, unpack
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
+from spimpack_tasks.volumes.request import Request
 
 VOXELS = compose_voxels((2, 2, 13, 40, 37))
 
@@ -44,8 +47,8 @@ def pack(store, path, compression=zipfile.ZIP_STORED, *, prefix="", more=(), zip
 
 
 def unpack_all(source, path, threads=2, advance=lambda _: None):
-    with open_zip(str(source)) as archive:
-        unpack(archive, str(path), advance, threads)
+    with open_zip(str(source)) as archive, WorkPool(threads) as pool:
+        unpack(archive, str(path), advance, pool)
         return archive.size
 
 
@@ -118,7 +121,7 @@ def test_archives_that_lead_elsewhere_are_refused_before_anything_is_written(tmp
     before = tree_of(tmp_path)
     job = Job(str(tmp_path / "a.ozx"), str(tmp_path / "out"), Request())
     with pytest.raises(OSError, match=re.escape(message)):
-        convert(job, lambda _: None)
+        conversions.convert(job, lambda _: None)
     assert tree_of(tmp_path) == before
     assert not (tmp_path / "out").exists()
 

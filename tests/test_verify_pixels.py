@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import children
+import conversions
 import numpy as np
 import plane_sources as sources
 import pytest
@@ -23,10 +24,9 @@ from workspace import SHARED, Workspace, small_workspace
 from spimpack_tasks.arrays import grid as layout
 from spimpack_tasks.arrays import pyramid
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.conversion.convert_file import convert_alone
+from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.verification import pixels as verification
-from spimpack_tasks.volumes import plane_levels
 from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
@@ -38,7 +38,7 @@ SHAPE = (2, 2, 9, 34, 20)
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Make the images of the tests consist of several slabs, shards and levels."""
-    monkeypatch.setattr(plane_levels, "_CHUNKS", ((8, 16),))
+    monkeypatch.setattr(pyramid, "_CHUNKS", ((8, 16),))
     monkeypatch.setattr(layout, "SLAB_CHUNKS", 2)
     monkeypatch.setattr(pyramid, "SMALL_ENOUGH", 500)
     monkeypatch.setattr(ome_tiff, "TILE", 16)
@@ -68,14 +68,14 @@ def convert(
 ) -> tuple[str, Path]:
     source, target = tmp_path / name, tmp_path / f"made{ending}"
     SOURCES[name](source)
-    assert convert_alone(
+    assert convert_file(
         str(source), str(target), Request(codec=codec, ngff=ngff), 2, lambda _: None
     )
     return str(source), target
 
 
 def faults(source: str, target: Path) -> list[str]:
-    return list(compare_with_source(source, str(target), lambda _: None))
+    return list(conversions.compare(source, target))
 
 
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
@@ -112,7 +112,7 @@ def test_an_ome_tiff_is_equal_to_its_source(tmp_path, name):
 def test_odd_sizes_are_no_fault(tmp_path, shape, ending):
     source, target = tmp_path / "planes", tmp_path / f"made{ending}"
     write_folder(source, compose_voxels(shape))
-    convert_alone(str(source), str(target), ANY, 2, lambda _: None)
+    convert_file(str(source), str(target), ANY, 2, lambda _: None)
     assert faults(str(source), target) == []
     if "zarr" in ending:
         last = len(list(target.glob("*/zarr.json"))) - 1
@@ -125,7 +125,7 @@ def test_odd_sizes_are_no_fault(tmp_path, shape, ending):
 def test_an_imaris_file_of_any_kind_is_compared(tmp_path, name):
     source, target = tmp_path / "a.ims", tmp_path / "made.ome.zarr"
     write_variant(source, VARIANTS[name])
-    convert_alone(str(source), str(target), ANY, 2, lambda _: None)
+    convert_file(str(source), str(target), ANY, 2, lambda _: None)
     assert faults(str(source), target) == []
     change(target, 1, (0, 0, 0, 0, 0))
     (told,) = faults(str(source), target)
@@ -244,7 +244,7 @@ def test_a_wrong_voxel_of_an_ome_tiff_is_named(tmp_path, monkeypatch, level):
 
         monkeypatch.setattr(ome_tiff, "halve", halve)
     target = tmp_path / "made.ome.tif"
-    convert_alone(str(spoiled), str(target), ANY, 1, lambda _: None)
+    convert_file(str(spoiled), str(target), ANY, 1, lambda _: None)
     (told, *more) = faults(str(source), target)
     where = "channel 1, chunk 7/1/1" if level == 0 else "channel 0, chunk 0/0/0"
     assert told.startswith(f"level {level}, time point 0, {where} (z/y/x): 1 voxel")
@@ -267,7 +267,7 @@ ENTRIES = {
 def test_what_was_unpacked_is_compared_byte_by_byte(tmp_path, name):
     source, target = tmp_path / "a.ozx", tmp_path / "made.ome.zarr"
     sources.write_zip(source, compose_voxels(SHAPE))
-    convert_alone(str(source), str(target), ANY, 2, lambda _: None)
+    convert_file(str(source), str(target), ANY, 2, lambda _: None)
     assert faults(str(source), target) == []
     harm, message = ENTRIES[name]
     chunk = first_shard(target / "0")
@@ -284,7 +284,9 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
     code = (
         "import sys\n"
         "from spimpack_tasks.volumes.compare import compare_with_source\n"
-        "assert list(compare_with_source(*sys.argv[1:], lambda _: None)) == []\n"
+        "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
+        "source, path = sys.argv[1:]\n"
+        "assert not list(compare_with_source(source, PLANE_FOLDER, path, lambda _: None))\n"
     )
     peaks = []
     sources.write_tif(tmp_path / "Z0.tif", compose_voxels((512, 512)))
@@ -293,7 +295,7 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
         source.mkdir()
         for z in range(count):
             os.link(tmp_path / "Z0.tif", source / f"Z{z}.tif")
-        convert_alone(str(source), target, ANY, 2, lambda _: None)
+        convert_file(str(source), target, ANY, 2, lambda _: None)
         done = subprocess.run(
             [sys.executable, "-c", code + children.PRINT_PEAK_KIB, str(source), target],
             capture_output=True,
@@ -401,11 +403,11 @@ def test_what_cannot_be_compared_is_told_once(space, capsys, name):
 def test_what_was_found_equal_is_not_read_again_after_an_interruption(space, monkeypatch):
     compared = []
 
-    def watch(source, path, advance):
+    def watch(source, form, path, advance):
         compared.append(os.path.basename(source))
         if len(compared) == 2:
             raise KeyboardInterrupt
-        yield from compare_with_source(source, path, advance)
+        yield from compare_with_source(source, form, path, advance)
 
     monkeypatch.setattr(verification, "compare_with_source", watch)
     assert verify(space) == 130

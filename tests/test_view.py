@@ -27,8 +27,7 @@ from spimpack_tasks.qc.napari_layers import add_layers
 from spimpack_tasks.qc.neuroglancer import compose_state
 from spimpack_tasks.qc.preview import find_contrast
 from spimpack_tasks.qc.volume import read_volume
-from spimpack_tasks.volumes.formats import format_of
-from spimpack_tasks.volumes.volume import open_levels
+from spimpack_tasks.volumes.volume import open_volume
 
 IMAGE = DemoImage(("autof", "β"), (12, 50, 70), (4.0, 2.6, 0.5), levels=2)
 PYRAMID = compose_pyramid(IMAGE)
@@ -196,8 +195,8 @@ def test_napari_gets_each_channel_with_its_sizes(name, tmp_path):
     path = tmp_path / name
     WRITERS[name](path)
     viewer = Viewer()
-    with open_levels(str(path), format_of(name).name) as levels:
-        add_layers(viewer, read_volume(str(path)), levels)
+    with open_volume(str(path), accept_unclear=True) as opened:
+        add_layers(viewer, read_volume(str(path)), opened.levels)
         for number, layer in enumerate(viewer.layers):
             assert layer.name == ("autof", "β")[number]
             assert layer.axis_labels == ["z", "y", "x"]
@@ -232,8 +231,8 @@ def test_napari_itself_takes_the_layers(tmp_path):
 
     write_imaris(tmp_path / "a.ims", IMAGE)
     viewer = ViewerModel()
-    with open_levels(str(tmp_path / "a.ims"), "Imaris") as levels:
-        add_layers(viewer, read_volume(str(tmp_path / "a.ims")), levels)
+    with open_volume(str(tmp_path / "a.ims")) as opened:
+        add_layers(viewer, read_volume(str(tmp_path / "a.ims")), opened.levels)
         assert [layer.name for layer in viewer.layers] == ["autof", "β"]
         assert [tuple(layer.scale) for layer in viewer.layers] == [(4.0, 2.6, 0.5)] * 2
         assert viewer.layers[1].colormap.map(1.0)[0].tolist() == [1, 0, 1, 1]

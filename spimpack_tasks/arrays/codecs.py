@@ -1,4 +1,4 @@
-"""The codecs that chunks can have in an OME-Zarr made here, and how chunks come by them.
+"""Chunk codecs (gzip, Blosc), and the exchange of the frame of a deflated chunk.
 
 A deflated chunk of HDF5 is a zlib stream. Zarr v3 knows gzip, not zlib, and both hold the same
 deflated data (RFC 1950, 1952): so only the frame is exchanged. The CRC-32 of the new frame needs
@@ -8,29 +8,19 @@ not go on.
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from dataclasses import dataclass
-from glob import escape, iglob
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
-
-from spimpack_tasks.files.regular import open_regular
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from spimpack_tasks.volumes.request import Job
-
-Data: TypeAlias = "bytes | bytearray | memoryview"
-Parts: TypeAlias = "Sequence[Data]"
-"""The bytes of an encoded chunk."""
+    from spimpack_tasks.files.places import Data, Parts
 
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Deflate, no name, no time, unknown system: equal data make equal bytes."""
 _ZLIB_HEAD, _ZLIB_TAIL = 2, 4
 _CRC = 4
-_BLOSC_HEAD = 16
+BLOSC_HEAD = 16
 """Bytes; the last four are the length of the chunk, little-endian."""
 _DAMAGED = "its compressed data are damaged"
 
@@ -206,32 +196,41 @@ def _crc32c(data: Data) -> bytes:
     return struct.pack("<I", google_crc32c.value(bytes(data)))
 
 
-def choose_codec(job: Job, itemsize: int) -> Codec:
-    """Return the codec that a job asks for, for voxels of so many bytes.
+CODECS = ("gzip", "blosc")
+"""The names of codecs that can be chosen."""
 
-    Earlier versions wrote no checksums behind Blosc. What they began, or made of the same voxels,
-    is gone on with as it is.
+
+def choose_codec(name: str, itemsize: int, *, has_checksum: bool) -> Codec:
+    """Return the codec with a name, for voxels of so many bytes.
+
+    Parameters
+    ----------
+    name
+        One of `CODECS`.
+    itemsize
+        Bytes of a voxel.
+    has_checksum
+        Whether a CRC-32C follows a chunk that has no checksum of its own.
     """
-    if job.request.codec != "blosc":
-        return Gzip()
-    is_sharded = job.request.ngff != "0.4"
-    return Blosc(itemsize, has_checksum=is_sharded and not _has_bare_blosc(job.path))
+    return Gzip() if name != "blosc" else Blosc(itemsize, has_checksum)
 
 
-def _has_bare_blosc(path: str) -> bool:
-    """Tell whether chunks of Blosc in the shards of an image have no checksums behind them."""
-    found = iglob(f"{escape(path)}/*/c/**", recursive=True)
-    shard = next((f for f in found if os.path.isfile(f) and not f.endswith(".part")), "")
-    return bool(shard) and _begins_bare(shard)
+def begins_bare(head: bytes, size: int) -> int:
+    """Return the length of the chunk of Blosc at the beginning of a shard, 0 where there is none.
+
+    Parameters
+    ----------
+    head
+        The first `BLOSC_HEAD` bytes of the shard.
+    size
+        Bytes of the shard.
+    """
+    if len(head) < BLOSC_HEAD:
+        return 0
+    (length,) = struct.unpack_from("<I", head, BLOSC_HEAD - 4)
+    return int(length) if length <= size else 0
 
 
-def _begins_bare(path: str) -> bool:
-    with open_regular(path) as file:
-        head = file.read(_BLOSC_HEAD)
-        if len(head) < _BLOSC_HEAD:
-            return False
-        (length,) = struct.unpack_from("<I", head, _BLOSC_HEAD - 4)
-        if length > os.fstat(file.fileno()).st_size:
-            return False
-        file.seek(0)
-        return _crc32c(file.read(length)) != file.read(_CRC)
+def has_checksum_behind(chunk: bytes, following: bytes) -> bool:
+    """Tell whether the CRC-32C of a chunk follows it."""
+    return _crc32c(chunk) == following[:_CRC]

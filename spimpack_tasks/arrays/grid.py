@@ -10,12 +10,19 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Voxels: TypeAlias = NDArray[np.generic[Any]]
+
 Shape: TypeAlias = tuple[int, ...]
+Region: TypeAlias = tuple[slice, ...]
+"""One slice with bounds and without a step along each of t, c, z, y, x."""
 
 SHARD_SIDE = 512
 """A shard has at most so many voxels a side, and one chunk at least."""
@@ -24,8 +31,8 @@ SLAB_CHUNKS = 8
 
 
 @dataclass(frozen=True)
-class Level:
-    """One resolution level."""
+class LevelGrid:
+    """One resolution level, cut into chunks and shards."""
 
     shape: Shape
     """Sizes along t, c, z, y, x."""
@@ -61,15 +68,23 @@ class Level:
         """Number of voxels of a chunk."""
         return math.prod(self.chunk)
 
+    @property
+    def shard_voxels(self) -> Shape:
+        """Sizes of a shard along t, c, z, y, x, in voxels."""
+        return tuple(n * size for n, size in zip(self.shard, self.chunk, strict=True))
+
+    def region_of(self, shard: Shape) -> Region:
+        """Return where a shard lies, as far as the image goes."""
+        sides = zip(shard, self.shard_voxels, self.shape, strict=True)
+        return tuple(slice(at * side, min((at + 1) * side, n)) for at, side, n in sides)
+
     def shards(self) -> Iterator[Shape]:
         """Yield the place of each shard in the grid of shards."""
         yield from product(*map(range, self.shard_grid))
 
     def count_voxels(self, shard: Shape) -> int:
         """Return how many voxels of a shard lie inside the image."""
-        sides = [size * n for size, n in zip(self.chunk, self.shard, strict=True)]
-        rests = (n - at * side for n, at, side in zip(self.shape, shard, sides, strict=True))
-        return math.prod(map(min, sides, rests))
+        return math.prod(shape_of(self.region_of(shard)))
 
     def chunks_of(self, shard: Shape) -> Iterator[Shape | None]:
         """Yield the place of each chunk of a shard, `None` for one beyond the image's edge."""
@@ -78,3 +93,8 @@ class Level:
             place = tuple(start + step for start, step in zip(starts, inner, strict=True))
             inside = all(at < count for at, count in zip(place, self.grid, strict=True))
             yield place if inside else None
+
+
+def shape_of(region: Region) -> Shape:
+    """Return the sizes of a region."""
+    return tuple(part.stop - part.start for part in region)

@@ -10,14 +10,40 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.arrays.grid import LevelGrid
+
 if TYPE_CHECKING:
-    from spimpack_tasks.arrays.grid import Shape
-    from spimpack_tasks.volumes.levels import Voxels
+    from spimpack_tasks.arrays.grid import Shape, Voxels
 
 SMALL_ENOUGH = 2**20
 """Bytes of one channel; a level that has no more is the last."""
 _AT_ONCE = 2**18
 """Bytes of which the mean is taken in one go: what the cache of a processor holds."""
+_CHUNKS = ((64, 128), (16, 256), (4, 512))
+"""Height, and length of the other sides, of a chunk of 1 MiB where a voxel has one byte."""
+LARGEST_SLAB = 128 * 2**20
+"""Bytes of planes that are read together; larger planes have lower chunks, of two at least."""
+
+
+def plan_levels(shape: Shape, itemsize: int) -> tuple[LevelGrid, ...]:
+    """Return the levels of an image whose voxels are written anew, the full one first.
+
+    Parameters
+    ----------
+    shape
+        Sizes along t, c, z, y, x.
+    itemsize
+        Bytes of a voxel.
+    """
+    plane = shape[3] * shape[4] * itemsize
+    heights = [(max(height // itemsize, 2), side) for height, side in _CHUNKS]
+    fitting = (pair for pair in heights if pair[0] * plane <= LARGEST_SLAB)
+    height, side = next(fitting, heights[-1])
+    most = zip((height, side, side), shape[2:], strict=True)
+    # Of what is smaller than a chunk, the chunk is the next power of two.
+    chunk = tuple(min(n, 1 << (size - 1).bit_length()) for n, size in most)
+    sizes = level_sizes(shape[2:], itemsize)
+    return tuple(LevelGrid((*shape[:2], *size), (1, 1, *chunk), is_slabs=True) for size in sizes)
 
 
 def level_sizes(size_zyx: Shape, itemsize: int) -> list[Shape]:

@@ -9,21 +9,23 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.progress import ByteLine
 from spimpack_tasks.cli.verify import ProgressLine
 from spimpack_tasks.conversion.convert_file import (
     CODECS,
     ConversionRefusedError,
-    convert_alone,
-    measure_alone,
+    compare_file,
+    convert_file,
+    measure_file,
     read_remarks,
 )
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.model.orientation import normalise_orientation
-from spimpack_tasks.volumes.compare import compare_with_source
-from spimpack_tasks.volumes.request import NGFF, Request, count_threads
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Request
 
 if TYPE_CHECKING:
     import argparse
@@ -137,8 +139,8 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     threads = arguments.threads or count_threads()
     try:
-        with ByteLine(lambda: measure_alone(source, target)) as line:
-            is_new = convert_alone(source, target, request, threads, line.advance)
+        with ByteLine(lambda: measure_file(source, target)) as line:
+            is_new = convert_file(source, target, request, threads, line.advance)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         hint = _REMEDIES.get(error.errno or 0, "")
@@ -156,9 +158,8 @@ def _verify(source: str, target: str) -> ExitCode:
     """Compare an image with its source, and say what differs."""
     count = 0
     try:
-        real = os.path.realpath(source)
-        line = ProgressLine(measure_alone(source, target) or 0)
-        for fault in compare_with_source(real, target, line.advance):
+        line = ProgressLine(measure_file(source, target) or 0)
+        for fault in compare_file(source, target, line.advance):
             line.clear()
             print(f"{target}: {fault}")
             count += 1

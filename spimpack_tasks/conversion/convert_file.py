@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.stamps import stamp_text, write_stamp
+from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.convert import (
-    CONVERTERS,
-    ZIPPED,
-    choose_codec_for,
+    convert_to_ome_tiff,
+    convert_to_ome_zarr,
     count_bytes,
+    count_voxel_bytes,
     is_result,
-    load_converter,
+    least_size,
 )
-from spimpack_tasks.volumes.disk_space import require_room
+from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source
-from spimpack_tasks.volumes.planes import open_planes
-from spimpack_tasks.volumes.request import NGFF, Job, Request
+from spimpack_tasks.volumes.formats import OME_TIFF, OME_ZARR, TIFF, ZIPPED
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Conversion, Request
 from spimpack_tasks.volumes.source_errors import (
     UNCONVERTIBLE,
     UnconvertibleError,
@@ -37,10 +39,8 @@ from spimpack_tasks.volumes.source_errors import (
     source_trouble_told,
 )
 from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
-from spimpack_tasks.volumes.tiff.ome_writer import convert as write_tiff
-from spimpack_tasks.volumes.tiff.ome_writer import count_bytes as count_bytes_of_tiff
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.volume import open_volume, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ class TargetTakenError(SpimpackError):
     exit_code = ExitCode.CONFLICT
 
 
-def convert_alone(
+def convert_file(
     source: str, target: str, request: Request, threads: int, advance: Callable[[int], None]
 ) -> bool:
     """Convert one image, or find that it has been.
@@ -96,14 +96,13 @@ def convert_alone(
     """
     found = _examine(source)
     request = _settle(request, target, found)
-    made_from = _identify(found, request)
-    if _is_made(target, found, made_from):
+    conversion = Conversion(found.path, found.format, request, _identify(found, request))
+    if _is_made(target, conversion):
         return False
     _check_target(found, target)
-    with _hold_place(target, made_from) as path:
-        job = Job(found.path, path, request, made_from, threads)
+    with _hold_place(target, conversion.made_from) as path:
         try:
-            _make(job, found.format.name, target, advance)
+            _make(conversion, path, target, advance, threads)
         except UnconvertibleError as error:
             with suppress(FileNotFoundError):
                 discard(path)
@@ -114,25 +113,41 @@ def convert_alone(
     return True
 
 
-def _make(job: Job, source_format: str, target: str, advance: Callable[[int], None]) -> None:
-    """Make the image of a job in its place."""
-    is_tiff = target.endswith(_TIFFS)
-    with require_unchanged(job.sources, job.path), source_trouble_told():
-        if not os.path.lexists(job.path):
-            made = "OME-TIFF" if is_tiff else "OME-Zarr"
-            require_room(os.path.dirname(job.path), job.source, source_format, made)
-        convert = write_tiff if is_tiff else load_converter(source_format)
-        convert(job, advance)
+def _make(
+    conversion: Conversion, path: str, target: str, advance: Callable[[int], None], threads: int
+) -> None:
+    """Make an image at the path where it is kept until it is whole."""
+    made = OME_TIFF if target.endswith(_TIFFS) else OME_ZARR
+    with require_unchanged(conversion.sources, path), source_trouble_told():
+        if not os.path.lexists(path):
+            needed = least_size(conversion.source, conversion.form, made)
+            require_space(os.path.dirname(path), needed)
+        convert = convert_to_ome_tiff if made is OME_TIFF else convert_to_ome_zarr
+        convert(conversion, path, advance, threads)
 
 
-def measure_alone(source: str, target: str) -> int | None:
-    """Return the number of bytes that `convert_alone` will tell of, `None` where it refuses."""
+def measure_file(source: str, target: str) -> int | None:
+    """Return the number of bytes that `convert_file` will tell of, `None` where it refuses."""
     try:
         found = _examine(source)
-        count = count_bytes_of_tiff if target.endswith(_TIFFS) else count_bytes
-        return count(found.path, found.format.name)
+        count = count_voxel_bytes if target.endswith(_TIFFS) else count_bytes
+        return count(found.path, found.format)
     except (SpimpackError, *UNCONVERTIBLE, OSError):
         return None
+
+
+def compare_file(source: str, target: str, advance: Callable[[int], None]) -> Iterator[str]:
+    """Yield how the image at a target differs from its source.
+
+    Raises
+    ------
+    ConversionRefusedError
+        The source is no image.
+    OSError
+        The source cannot be read, or is damaged.
+    """
+    found = _examine(source)
+    yield from compare_with_source(found.path, found.format, target, advance)
 
 
 def _examine(source: str) -> Source:
@@ -142,10 +157,6 @@ def _examine(source: str) -> Source:
         hint = f"; {refused.hint}" if refused.hint else ""
         message = f"{refused.message}{hint}"
         raise ConversionRefusedError(message) from refused
-    if found.format.name not in CONVERTERS:
-        known = ", ".join(CONVERTERS)
-        message = f"{source} is {found.format.name}, which is not converted; {known} can be"
-        raise ConversionRefusedError(message)
     return found
 
 
@@ -157,12 +168,12 @@ def _settle(request: Request, target: str, source: Source) -> Request:
         option = "--ngff" if request.ngff else "--axes"
         message = f"{target} is no OME-Zarr, of which alone that can be chosen; leave out {option}"
         raise ConversionRefusedError(message)
-    if source.format.name == ZIPPED and not is_tiff:
+    if source.format is ZIPPED and not is_tiff:
         _check_is_plain(request, source)
     if request.codec and request.codec not in known:
         message = f"{target} cannot have the codec {request.codec}; choose {' or '.join(known)}"
         raise ConversionRefusedError(message)
-    codec = known[0] if is_tiff else choose_codec_for(source.format.name)
+    codec = known[0] if is_tiff else source.format.codec
     return replace(
         request,
         codec=request.codec or codec,
@@ -176,7 +187,7 @@ def _other_files(source: Source) -> tuple[str, ...]:
 
     What cannot be read is told when it is converted.
     """
-    if not source.format.name.endswith("TIFF"):
+    if source.format not in {OME_TIFF, TIFF}:
         return ()
     try:
         others = read_header(source.path, source.format).files_needed
@@ -200,7 +211,7 @@ def read_remarks(source: str, target: str, request: Request) -> list[str]:
         header = read_header(found.path, found.format)
     except (SpimpackError, *UNCONVERTIBLE):
         return []  # told when it is converted
-    left_out = header.left_out if found.format.name != ZIPPED else ()
+    left_out = header.left_out if found.format is not ZIPPED else ()
     if target.endswith(_TIFFS):
         left_out = (*header.left_out, *header.extras)
     remarks = [f"{source} holds more than is converted: {each}" for each in left_out]
@@ -241,10 +252,10 @@ def _identify(source: Source, request: Request) -> str:
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-def _is_made(target: str, source: Source, made_from: str) -> bool:
+def _is_made(target: str, conversion: Conversion) -> bool:
     if target.endswith(_TIFFS):
-        return is_made_from(target, made_from)
-    return is_result(target, source.path, source.format.name, made_from)
+        return is_made_from(target, conversion.made_from)
+    return is_result(conversion, target)
 
 
 def _check_target(source: Source, target: str) -> None:
@@ -274,8 +285,8 @@ def _check_is_free(target: str) -> None:
 
 def _check_tiff(source: Source, target: str) -> None:
     try:
-        with open_planes(source.path) as planes:
-            wanted = extension_of(planes.shape, planes.dtype.itemsize)
+        with open_volume(source.path, source.format) as volume:
+            wanted = extension_of(volume.levels[0].shape, volume.levels[0].dtype.itemsize)
     except UNCONVERTIBLE as error:
         raise ConversionRefusedError(reason_of_refusal(error)) from error
     if not target.endswith(wanted):

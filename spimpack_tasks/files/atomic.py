@@ -12,15 +12,20 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager, suppress
+from enum import Enum
 from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import IO
 
 _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+PART = ".part"
+"""End of the temporary name of a file that is written beside its place."""
 
 # What rename says when a directory stands in the way of a file, or a full one of anything.
 _IN_THE_WAY = {errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
@@ -58,6 +63,64 @@ def write_new(path: str, data: bytes) -> None:
     descriptor = os.open(path, _CREATE, 0o666)
     with open(descriptor, "wb") as file:
         file.write(data)
+
+
+class Durability(Enum):
+    """How sure it is that a file is whole, once it has its name."""
+
+    PLAIN = "plain"
+    """Not at all: it has its name from the start, and something else tells that it is whole."""
+    WHOLE = "whole"
+    """Whole unless the machine loses power: it is written aside and renamed."""
+    SAFE = "safe"
+    """Whole even after a power cut: it is on the disk before it is renamed."""
+
+
+class WrittenAside:
+    """A file that gets its own name when it is whole."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.is_left = False
+
+    def leave(self) -> None:
+        """Let nothing come of the file."""
+        self.is_left = True
+
+
+@contextmanager
+def replacing(path: str, durability: Durability) -> Iterator[WrittenAside]:
+    """Open a new file that takes the place of another when the context ends well.
+
+    The temporary name is that of the file with `.part` behind it, so no two processes may write the
+    same file, and the next attempt replaces what a killed one has left.
+
+    Raises
+    ------
+    OSError
+        The disk does not take the file; nothing of it is left.
+    """
+    is_aside = durability is not Durability.PLAIN
+    aside = f"{path}{PART}" if is_aside else path
+    if not is_aside:
+        # A new file: another image may have the old one as well, by a hard link.
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+    is_done = False
+    try:
+        with open(aside, "wb" if is_aside else "xb") as file:
+            written = WrittenAside(file)
+            yield written
+            file.flush()
+            if durability is Durability.SAFE and not written.is_left:
+                os.fdatasync(file.fileno())
+        is_done = not written.is_left
+        if is_done and is_aside:
+            os.rename(aside, path)
+    finally:
+        if not is_done:
+            with suppress(FileNotFoundError):
+                os.unlink(aside)
 
 
 def write_together(directory: str, texts: Mapping[str, str]) -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.qc.preview import find_contrast
 
 if TYPE_CHECKING:
-    from spimpack_tasks.qc.volume import Volume
+    from spimpack_tasks.qc.volume import SmallVolume
 
 
-def choose_contrast(volume: Volume, number: int, *, is_auto: bool = False) -> tuple[float, float]:
+def choose_contrast(
+    volume: SmallVolume, number: int, *, is_auto: bool = False
+) -> tuple[float, float]:
     """Return two values that differ: black, and full colour.
 
     Parameters

@@ -11,13 +11,14 @@ from spimpack_tasks.qc.preview import GREY, choose_colour
 from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.volume import open_levels
+from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spimpack_tasks.qc.volume import Volume
-    from spimpack_tasks.volumes.levels import Level, Voxels
+    from spimpack_tasks.arrays.grid import Voxels
+    from spimpack_tasks.qc.volume import SmallVolume
+    from spimpack_tasks.volumes.volume import Level
 
 
 def view_in_napari(path: str, name: str, *, is_auto_contrast: bool = False) -> None:
@@ -30,9 +31,10 @@ def view_in_napari(path: str, name: str, *, is_auto_contrast: bool = False) -> N
     """
     napari = _load_napari()
     volume = read_volume(path, name)
-    with open_levels(path, examine_source(path, name).format.name) as levels:
+    form = examine_source(path, name).format
+    with open_volume(path, form, accept_unclear=True) as opened:
         viewer = napari.Viewer(title=name)
-        add_layers(viewer, volume, levels, is_auto_contrast=is_auto_contrast)
+        add_layers(viewer, volume, opened.levels, is_auto_contrast=is_auto_contrast)
         napari.run()
 
 
@@ -44,7 +46,7 @@ def _load_napari() -> Any:
 
 
 def add_layers(
-    viewer: Any, volume: Volume, levels: Sequence[Level], *, is_auto_contrast: bool = False
+    viewer: Any, volume: SmallVolume, levels: Sequence[Level], *, is_auto_contrast: bool = False
 ) -> None:
     """Add a layer for each channel to a viewer of napari.
 
@@ -117,10 +119,8 @@ def _channel(level: Level, channel: int) -> Any:
     nothing = load_library("numpy").empty([0] * len(level.shape), level.dtype)
     # One at a time: a file has one place at which it is read.
     lazy = array.from_array(
-        _LazyLevel(level), chunks=level.block, asarray=False, lock=True, meta=nothing
+        _LazyLevel(level), chunks=level.chunk, asarray=False, lock=True, meta=nothing
     )
-    index = tuple(
-        channel if axis == "c" else slice(None) if axis in "tzyx" else 0 for axis in level.axes
-    )
-    left = [axis for axis in level.axes if axis in "tzyx"]
-    return lazy[index].transpose([left.index(axis) for axis in "tzyx" if axis in left])
+    index = (slice(None) if axis in level.axes else 0 for axis in "tzyx")
+    time, *rest = index
+    return lazy[(time, channel, *rest)]

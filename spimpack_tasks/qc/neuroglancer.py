@@ -18,7 +18,7 @@ from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.ome_zarr.header import find_level_paths, open_directory
 
 if TYPE_CHECKING:
-    from spimpack_tasks.qc.volume import Volume
+    from spimpack_tasks.qc.volume import SmallVolume
 
 BASE_URL = "http://127.0.0.1:8000"
 _SHADER = """\
@@ -81,7 +81,7 @@ def _fit_panels(extents: dict[str, float]) -> float:
     )
 
 
-def _metres(volume: Volume, axis: str) -> tuple[float, str]:
+def _metres(volume: SmallVolume, axis: str) -> tuple[float, str]:
     spacing = volume.header.spacing_um_xyz["xyz".index(axis)]
     return (float(f"{spacing * 1e-6:.12g}"), "m") if spacing else (1, "")
 
@@ -96,7 +96,7 @@ def _source_url(image: str, base_url: str) -> str:
     return f"{scheme}://{base_url.rstrip('/')}/{quote(path)}/"
 
 
-def _layers(volume: Volume, source: str, *, is_auto: bool) -> list[dict[str, Any]]:
+def _layers(volume: SmallVolume, source: str, *, is_auto: bool) -> list[dict[str, Any]]:
     layers = []
     for number, name in enumerate(volume.channel_names):
         low, bright = _fit_range(choose_contrast(volume, number, is_auto=is_auto), volume)
@@ -115,7 +115,7 @@ def _layers(volume: Volume, source: str, *, is_auto: bool) -> list[dict[str, Any
     return layers
 
 
-def _fit_range(window: tuple[float, float], volume: Volume) -> tuple[float, float]:
+def _fit_range(window: tuple[float, float], volume: SmallVolume) -> tuple[float, float]:
     """Return two values that differ, whole ones of the type where the voxels are whole numbers."""
     if volume.voxels.dtype.kind not in "iu":
         return window

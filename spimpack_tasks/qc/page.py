@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.qc.preview import Preview
     from spimpack_tasks.qc.slices import View
-    from spimpack_tasks.qc.volume import Volume
+    from spimpack_tasks.qc.volume import SmallVolume
 
 GENERATOR = '<meta name="generator" content="spimpack_tasks qc'
 """By this a page is known to be ours; it stands in the first lines."""
@@ -61,7 +61,7 @@ _LETTER_HELP = {
 class QcPage:
     """What a page is made from."""
 
-    volume: Volume
+    volume: SmallVolume
     preview: Preview
     codes: tuple[str, ...]
     """Candidates, the first of which is shown large."""
@@ -69,7 +69,7 @@ class QcPage:
     """What tells whether the page is still right."""
 
 
-def candidates_for(volume: Volume, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
+def candidates_for(volume: SmallVolume, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the codes to compare: those wanted, else that of the header first."""
     known = volume.header.orientation_xyz
     return wanted or tuple(dict.fromkeys([*([known] if known else []), *SOME_CODES]))

@@ -25,7 +25,7 @@ from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
-    from spimpack_tasks.qc.volume import Volume
+    from spimpack_tasks.qc.volume import SmallVolume
 
 FOLDER = "spimpack-qc"
 """In the working directory; where pages go that have no place of their own."""
@@ -127,7 +127,7 @@ def _told(path: str) -> str:
     return unescape(found[1]) if found else ""
 
 
-def make_page(source: str, path: str, codes: tuple[str, ...] = ()) -> Volume:
+def make_page(source: str, path: str, codes: tuple[str, ...] = ()) -> SmallVolume:
     """Read a source, write its page, and return what was read.
 
     Parameters

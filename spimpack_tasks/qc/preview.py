@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from spimpack_tasks.qc.volume import Volume
-    from spimpack_tasks.volumes.levels import Voxels
+    from spimpack_tasks.arrays.grid import Voxels
+    from spimpack_tasks.qc.volume import SmallVolume
 
     Bytes: TypeAlias = NDArray[np.uint8]
 
@@ -61,7 +61,7 @@ class Preview:
     channels: tuple[Channel, ...]
 
 
-def compose_preview(volume: Volume, most_values: int = MOST_VALUES) -> Preview:
+def compose_preview(volume: SmallVolume, most_values: int = MOST_VALUES) -> Preview:
     """Return a volume in 8 bits, with at most so many values; the contrast is that of the volume.
 
     Values that are no numbers are black.
@@ -79,7 +79,7 @@ def compose_preview(volume: Volume, most_values: int = MOST_VALUES) -> Preview:
     return Preview(quantised, spacing, tuple(channels))
 
 
-def choose_colour(volume: Volume, number: int) -> str:
+def choose_colour(volume: SmallVolume, number: int) -> str:
     """Return the colour of a channel: that of the file, else grey of one channel alone.
 
     Black is passed over, in which nothing would be seen.
@@ -128,7 +128,7 @@ def _quantise(voxels: Voxels, low: float, high: float) -> Bytes:
     return quantised
 
 
-def _shrink(volume: Volume, most_values: int) -> tuple[Voxels, tuple[float, float, float]]:
+def _shrink(volume: SmallVolume, most_values: int) -> tuple[Voxels, tuple[float, float, float]]:
     """Halve the axis with the finest voxels until there are few enough, and return the spacing."""
     voxels = volume.voxels
     spacing = list(volume.spacing_um_xyz[::-1])

@@ -16,14 +16,15 @@ from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.volume import open_levels, read_header
+from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from spimpack_tasks.arrays.grid import Voxels
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.levels import Index, Level, Voxels
+    from spimpack_tasks.volumes.volume import Level
 
 LARGEST_SIDE = 256
 """Voxels along z, y or x; more are not seen on a screen."""
@@ -42,7 +43,7 @@ class SourceUnreadableError(SpimpackError):
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class SmallVolume:
     """A small volume of an image."""
 
     source: str
@@ -56,7 +57,7 @@ class Volume:
     """0 is the full resolution."""
     level_count: int
     steps_zyx: tuple[int, int, int]
-    """1, or every how manieth voxel of the level was taken."""
+    """Sampling stride of the level: one voxel in so many was taken."""
     bytes_read: int
     """Of voxels, as they are in memory."""
 
@@ -84,7 +85,7 @@ class Volume:
         ]
 
 
-def read_volume(path: str, name: str = "", form: Format | None = None) -> Volume:
+def read_volume(path: str, name: str = "", form: Format | None = None) -> SmallVolume:
     """Read a small volume of a source, at its first time point.
 
     Parameters
@@ -102,22 +103,25 @@ def read_volume(path: str, name: str = "", form: Format | None = None) -> Volume
         The source is missing, damaged, or of no known format, or a library is not installed.
     """
     try:
-        form = form or examine_source(path, name).format
-        header = read_header(path, form)
+        return _read(path, form or examine_source(path, name).format)
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
         raise SourceUnreadableError(f"{error.message}{hint}") from error
-    with open_levels(path, form) as levels:
+
+
+def _read(path: str, form: Format) -> SmallVolume:
+    with open_volume(path, form, accept_unclear=True) as volume:
+        levels, header = volume.levels, volume.header
         number = choose_level(levels)
         level = levels[number]
         steps = choose_steps(level)
         voxels, bytes_read = _sample(level, steps)
-    ratios = [
-        _size(levels[0], axis) * step / _size(level, axis)
-        for axis, step in zip("zyx", steps, strict=True)
-    ]
+    sizes = zip(levels[0].shape[2:], steps, level.shape[2:], strict=True)
+    ratios = [size * step / smaller for size, step, smaller in sizes]
     spacing, is_known = _spacing(header, ratios[::-1])
-    return Volume(path, voxels, spacing, is_known, header, number, len(levels), steps, bytes_read)
+    return SmallVolume(
+        path, voxels, spacing, is_known, header, number, len(levels), steps, bytes_read
+    )
 
 
 def choose_level(levels: Sequence[Level]) -> int:
@@ -129,10 +133,10 @@ def choose_level(levels: Sequence[Level]) -> int:
 
 
 def choose_steps(level: Level) -> tuple[int, int, int]:
-    """Return every how manieth voxel to take along z, y and x, so that little enough is read."""
+    """Return the sampling stride along z, y and x with which little enough is read."""
     side = LARGEST_SIDE
     while True:
-        z, y, x = (-(-_size(level, axis) // side) for axis in "zyx")
+        z, y, x = (-(-size // side) for size in level.shape[2:])
         steps = (z, y, x)
         cheap = _bytes_to_read(level, steps) <= MOST_BYTES_READ
         if side <= SMALLEST_SIDE or (cheap and _fits(level, steps)):
@@ -140,27 +144,23 @@ def choose_steps(level: Level) -> tuple[int, int, int]:
         side = side * 4 // 5
 
 
-def _size(level: Level, axis: str) -> int:
-    return dict(zip(level.axes, level.shape, strict=True)).get(axis, 1)
-
-
 def _channels(level: Level) -> int:
-    return min(_size(level, "c"), MOST_CHANNELS)
+    return min(level.shape[1], MOST_CHANNELS)
 
 
 def _fits(level: Level, steps: tuple[int, int, int]) -> bool:
-    sides = (-(-_size(level, axis) // step) for axis, step in zip("zyx", steps, strict=True))
+    sides = (-(-size // step) for size, step in zip(level.shape[2:], steps, strict=True))
     return max(sides) <= LARGEST_SIDE and _sampled_bytes(level, steps) <= LARGEST_BYTES
 
 
 def _sampled_bytes(level: Level, steps: tuple[int, int, int]) -> int:
-    sides = (-(-_size(level, axis) // step) for axis, step in zip("zyx", steps, strict=True))
-    return math.prod(sides) * _channels(level) * level.dtype.itemsize
+    sides = (-(-size // step) for size, step in zip(level.shape[2:], steps, strict=True))
+    return math.prod(sides) * _channels(level) * int(level.dtype.itemsize)
 
 
 def _bytes_to_read(level: Level, steps: tuple[int, int, int]) -> int:
     parts = (len(runs) for runs in _runs(level, steps))
-    return math.prod(parts) * math.prod(level.block) * level.dtype.itemsize
+    return math.prod(parts) * math.prod(level.chunk) * int(level.dtype.itemsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +175,15 @@ class _Run:
 
 def _runs(level: Level, steps: tuple[int, int, int]) -> list[list[_Run]]:
     """Return for each axis the runs in the blocks that hold a wanted position."""
-    by_axis = dict(zip("zyx", steps, strict=True))
     is_whole = _fits(level, (1, 1, 1))
-    found = []
-    for axis, size, stored in zip(level.axes, level.shape, level.block, strict=True):
-        if axis in by_axis:
-            # What is small is read in one go.
-            found.append(list(_split(size, by_axis[axis], size if is_whole else stored)))
-        else:
-            count = _channels(level) if axis == "c" else 1
-            found.append(list(_split(count, 1, stored)))
-    return found
+    # What is small is read in one go.
+    stored = level.shape[2:] if is_whole else level.chunk[2:]
+    inner = zip(level.shape[2:], steps, stored, strict=True)
+    return [
+        list(_split(1, 1, level.chunk[0])),
+        list(_split(_channels(level), 1, level.chunk[1])),
+        *(list(_split(size, step, block)) for size, step, block in inner),
+    ]
 
 
 def _split(size: int, step: int, block: int) -> Iterator[_Run]:
@@ -201,23 +199,17 @@ def _split(size: int, step: int, block: int) -> Iterator[_Run]:
 def _sample(level: Level, steps: tuple[int, int, int]) -> tuple[Voxels, int]:
     """Return the wanted voxels in the order c, z, y, x, and how many bytes were read for them."""
     numpy = load_library("numpy")
-    by_axis = dict(zip("zyx", steps, strict=True))
-    thinned = tuple(slice(None, None, by_axis.get(axis, 1)) for axis in level.axes)
+    thinned = (slice(None), slice(None), *(slice(None, None, step) for step in steps))
     runs = _runs(level, steps)
     volume: Any = None
     bytes_read = 0
     for parts in product(*runs):
-        wanted: Index = tuple(part.wanted for part in parts)
-        block = level.read(wanted)
+        block = level.read(tuple(part.wanted for part in parts))
         bytes_read += block.nbytes
         if volume is None:
             volume = numpy.zeros([part[-1].target.stop for part in runs], block.dtype)
         volume[tuple(part.target for part in parts)] = block[thinned]
-    order = [axis for axis in "czyx" if axis in level.axes]
-    others = [axis for axis in level.axes if axis not in order]
-    volume = volume.transpose([level.axes.index(axis) for axis in (*others, *order)])
-    sizes = dict(zip(level.axes, (part[-1].target.stop for part in runs), strict=True))
-    return volume.reshape([sizes.get(axis, 1) for axis in "czyx"]), bytes_read
+    return volume[0], bytes_read
 
 
 def _spacing(header: Header, ratios_xyz: list[float]) -> tuple[tuple[float, float, float], bool]:

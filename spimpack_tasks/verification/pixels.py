@@ -21,7 +21,7 @@ from spimpack_tasks.verification.verify import Deviation, Fault, receipts_in_ord
 from spimpack_tasks.volumes.compare import can_be_compared, compare_with_source
 from spimpack_tasks.volumes.convert import count_bytes
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.examine import format_of_source
+from spimpack_tasks.volumes.formats import format_named
 from spimpack_tasks.volumes.request import Request
 
 if TYPE_CHECKING:
@@ -71,9 +71,8 @@ def _images(store: Store) -> Iterator[tuple[Output, bool]]:
 
 
 def _size(output: Output) -> int:
-    form = format_of_source(output.source)
     try:
-        return count_bytes(output.source, form.name) if form else 0
+        return count_bytes(output.source, format_named(output.format))
     except (OSError, HeaderError):  # to be told when it is compared
         return 0
 
@@ -95,7 +94,9 @@ def _verify(
             on_read(_size(output))
             return
         count = 0
-        for detail in compare_with_source(output.source, path, on_read):
+        for detail in compare_with_source(
+            output.source, format_named(output.format), path, on_read
+        ):
             count += 1
             if count <= MOST_TOLD:
                 yield Deviation(output.path, Fault.PIXELS, detail)

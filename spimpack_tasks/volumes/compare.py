@@ -21,26 +21,24 @@ from typing import TYPE_CHECKING, Protocol
 from spimpack_tasks.arrays.pyramid import level_sizes
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
-from spimpack_tasks.volumes.compare_levels import LevelsCheck, SlabsCheck, read_block
-from spimpack_tasks.volumes.convert import ZIPPED
+from spimpack_tasks.volumes.compare_levels import LevelsCheck, SlabsCheck, read_region
+from spimpack_tasks.volumes.copy import check_dtype, finish_reading
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
-from spimpack_tasks.volumes.examine import examine_source
-from spimpack_tasks.volumes.ome_zarr.labels import FOLDER, shapes_of
+from spimpack_tasks.volumes.formats import OME_TIFF, TIFF, Transfer
+from spimpack_tasks.volumes.labels import FOLDER, shapes_of
 from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
-from spimpack_tasks.volumes.planes import open_planes
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
 from spimpack_tasks.volumes.source_errors import source_trouble_told
 from spimpack_tasks.volumes.tiff.ome_writer import plane_sizes
-from spimpack_tasks.volumes.volume import open_levels, read_header
+from spimpack_tasks.volumes.volume import open_volume, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
     from typing import IO
 
-    from spimpack_tasks.arrays.grid import Shape
-    from spimpack_tasks.volumes.levels import Index, Level, Voxels
-    from spimpack_tasks.volumes.planes import Planes
+    from spimpack_tasks.arrays.grid import Region, Shape, Voxels
+    from spimpack_tasks.volumes.formats import Format
+    from spimpack_tasks.volumes.volume import Level
 
     Advance = Callable[[int], None]
 
@@ -51,17 +49,19 @@ _ENTRY_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, 
 class Compare(Protocol):
     """Compares the images of one format with what they were made of."""
 
-    def __call__(self, source: str, path: str, advance: Advance) -> Iterator[str]:
+    def __call__(self, source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
         """Yield what is wrong with an image, and where; see `compare_with_source`."""
 
 
-def compare_with_source(source: str, path: str, advance: Advance) -> Iterator[str]:
+def compare_with_source(source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
     """Yield what is wrong with an image, and where: level, time point, channel and chunk.
 
     Parameters
     ----------
     source
         What the image was made of.
+    form
+        The format of the source.
     path
         The image.
     advance
@@ -74,25 +74,26 @@ def compare_with_source(source: str, path: str, advance: Advance) -> Iterator[st
     """
     compare = next(COMPARERS[ending] for ending in COMPARERS if path.endswith(ending))
     with source_trouble_told():
-        yield from compare(source, path, advance)
+        yield from compare(source, form, path, advance)
 
 
-def _compare_ome_zarr(source: str, path: str, advance: Advance) -> Iterator[str]:
-    form = examine_source(source).format.name
-    if form == ZIPPED:
-        yield from _compare_entries(source, path, advance)
-    elif form == "Imaris":
-        yield from _compare_imaris(source, path, advance)
-    else:
-        yield from _compare_planes(source, path, level_sizes, advance)
-        yield from _compare_labels(source, path, form)
+def _compare_ome_zarr(source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
+    match form.transfer:
+        case Transfer.FILES:
+            yield from _compare_entries(source, path, advance)
+        case Transfer.LEVELS:
+            shapes = read_header(source, form).shapes
+            yield from _compare_own_levels(source, form, path, shapes, advance)
+        case Transfer.VOXELS:
+            yield from _compare_voxels(source, form, path, level_sizes, advance)
+            yield from _compare_labels(source, form, path)
 
 
-def _compare_ome_tiff(source: str, path: str, advance: Advance) -> Iterator[str]:
+def _compare_ome_tiff(source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
     def sizes(size_zyx: Shape, _itemsize: int) -> list[Shape]:
         return [(size_zyx[0], *size) for size in plane_sizes(size_zyx[1:])]
 
-    yield from _compare_planes(source, path, sizes, advance)
+    yield from _compare_voxels(source, form, path, sizes, advance)
 
 
 COMPARERS: dict[str, Compare] = {
@@ -110,48 +111,44 @@ def can_be_compared(path: str) -> bool:
 def _open_image(stack: ExitStack, path: str) -> Sequence[Level] | str:
     """Open the levels of an image, or return why that cannot be done."""
     try:
-        form = examine_source(path).format.name
-        return stack.enter_context(open_levels(path, form))
+        return stack.enter_context(open_volume(path, accept_unclear=True)).levels
     except (SourceRefusedError, UnreadableVoxelsError) as error:
         return f"it cannot be opened: {error}"
 
 
-def _compare_planes(
-    source: str, path: str, sizes: Callable[[Shape, int], list[Shape]], advance: Advance
+def _compare_voxels(
+    source: str,
+    form: Format,
+    path: str,
+    sizes: Callable[[Shape, int], list[Shape]],
+    advance: Advance,
 ) -> Iterator[str]:
-    """Compare an image whose levels were made of the planes of its source."""
+    """Compare an image whose levels were made of the voxels of its source."""
     with ExitStack() as stack:
         levels = _open_image(stack, path)
         if isinstance(levels, str):
             yield levels
             return
-        planes = stack.enter_context(_open_source(source))
-        wanted = sizes(planes.shape[2:], planes.dtype.itemsize)
-        shapes = [(*planes.shape[:2], *size) for size in wanted]
-        check = LevelsCheck(levels, shapes, planes.dtype)
+        level = _open_source(stack, source, form)
+        wanted = sizes(level.shape[2:], level.dtype.itemsize)
+        shapes = [(*level.shape[:2], *size) for size in wanted]
+        check = LevelsCheck(levels, shapes, level.dtype)
         yield from check.faults_of_shapes()
-        yield from SlabsCheck(check).faults(planes.read, advance)
-        planes.finish()
+        yield from SlabsCheck(check).faults(level, advance)
+        finish_reading(level)
 
 
-def _open_source(source: str) -> AbstractContextManager[Planes]:
-    """Open the planes of a source, those of an OME-TIFF in a way of their own.
+def _open_source(stack: ExitStack, source: str, form: Format) -> Level:
+    """Open the full level of a source, that of an OME-TIFF in a way of its own.
 
     Which plane is where is for an OME-TIFF the question; a second answer is asked for.
     """
-    form = examine_source(source).format.name
-    if form in {"OME-TIFF", "TIFF"} and is_ome_tiff(source):
-        return open_ome_tiff(source)
-    return open_planes(source)
+    if form in {OME_TIFF, TIFF} and is_ome_tiff(source):
+        return stack.enter_context(open_ome_tiff(source))
+    return check_dtype(stack.enter_context(open_volume(source, form)))
 
 
-def _compare_imaris(source: str, path: str, advance: Advance) -> Iterator[str]:
-    """Compare an image whose levels are those of its source."""
-    shapes = read_header(source, "Imaris").shapes
-    yield from _compare_own_levels(source, path, "Imaris", shapes, advance)
-
-
-def _compare_labels(source: str, path: str, form: str) -> Iterator[str]:
+def _compare_labels(source: str, form: Format, path: str) -> Iterator[str]:
     """Compare label images, whose levels are those of the source; what had none is as it was."""
     names = read_header(source, form).label_names
     if not os.path.isdir(f"{path}/{FOLDER}"):  # made by a version that left them out
@@ -159,27 +156,27 @@ def _compare_labels(source: str, path: str, form: str) -> Iterator[str]:
     for place in names:
         folder = f"{FOLDER}/{place.rpartition('/')[2]}"
         shapes = shapes_of(read_header(f"{source}/{place}", form))
-        compared = (f"{source}/{place}", f"{path}/{folder}", form, shapes, lambda _: None)
+        compared = (f"{source}/{place}", form, f"{path}/{folder}", shapes, lambda _: None)
         for fault in _compare_own_levels(*compared):
             yield f"{folder}: {fault}"
 
 
 def _compare_own_levels(
-    source: str, path: str, form: str, shapes: Sequence[Shape], advance: Advance
+    source: str, form: Format, path: str, shapes: Sequence[Shape], advance: Advance
 ) -> Iterator[str]:
     with ExitStack() as stack:
         levels = _open_image(stack, path)
         if isinstance(levels, str):
             yield levels
             return
-        originals = stack.enter_context(open_levels(source, form))
+        originals = stack.enter_context(open_volume(source, form, accept_unclear=True)).levels
         check = LevelsCheck(levels, shapes, originals[0].dtype)
         yield from check.faults_of_shapes()
         for number, shape in enumerate(shapes):
             for image in product(range(shape[0]), range(shape[1])):
 
-                def read(region: Index, level: int = number, image: Shape = image) -> Voxels:
-                    block = read_block(originals[level], image, region)
+                def read(region: Region, level: int = number, image: Shape = image) -> Voxels:
+                    block = read_region(originals[level], image, region)
                     advance(block.nbytes)
                     return block
 

@@ -1,4 +1,4 @@
-"""Holds the levels of an image against the voxels that they should have, chunk by chunk."""
+"""Compares the levels of an image with the voxels that they should have, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.pyramid import halve
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.volumes.copy import PlaneReader
 from spimpack_tasks.volumes.errors import UnreadableVoxelsError
 from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from spimpack_tasks.arrays.grid import Shape
-    from spimpack_tasks.volumes.levels import Index, Level, Voxels
-    from spimpack_tasks.volumes.planes import ReadPlanes
+    from spimpack_tasks.arrays.grid import Region, Shape, Voxels
+    from spimpack_tasks.volumes.volume import Level
 
-    Wanted = Callable[[Index], Voxels]
+    Wanted = Callable[[Region], Voxels]
     """Returns the voxels that belong into a region of z, y, x."""
 
 
@@ -44,10 +44,8 @@ class LevelsCheck:
         if number >= len(self.levels):
             return "is missing"
         level, wanted = self.levels[number], self.shapes[number]
-        sizes = dict(zip(level.axes, level.shape, strict=True))
-        found = tuple(sizes.get(axis, 1) for axis in "tczyx")
-        if found != wanted or math.prod(found) != math.prod(level.shape):
-            return f"has {_times(level.shape)} instead of {_times(wanted)} voxels"
+        if level.shape != wanted or math.prod(level.stored_shape) != math.prod(wanted):
+            return f"has {_times(level.stored_shape)} instead of {_times(wanted)} voxels"
         if level.dtype.newbyteorder("=") != self.dtype:
             return f"has voxels of the type {level.dtype} instead of {self.dtype}"
         return ""
@@ -73,7 +71,7 @@ class LevelsCheck:
             for place, region in self._chunks(number, planes):
                 coming = beside.submit(wanted, region)
                 try:
-                    found = read_block(level, image, region)
+                    found = read_region(level, image, region)
                 except UnreadableVoxelsError as error:
                     what = str(error)
                 else:
@@ -84,7 +82,7 @@ class LevelsCheck:
                     where = f"level {number}, time point {time}, channel {channel}, chunk {chunk}"
                     yield f"{where} (z/y/x): {what}"
 
-    def _chunks(self, number: int, planes: slice) -> Iterator[tuple[Shape, Index]]:
+    def _chunks(self, number: int, planes: slice) -> Iterator[tuple[Shape, Region]]:
         """Yield the place of each chunk that lies in some planes, and its region in the level."""
         sides = self.block_zyx(number)
         bounds = [(planes.start, planes.stop), *((0, n) for n in self.shapes[number][3:])]
@@ -95,8 +93,7 @@ class LevelsCheck:
     def block_zyx(self, number: int) -> Shape:
         """Return the sizes of the chunks of a level along z, y and x."""
         level = self.levels[number] if number < len(self.levels) else self.levels[0]
-        stored = dict(zip(level.axes, level.block, strict=True))
-        return tuple(stored.get(axis, 1) for axis in "zyx")
+        return level.chunk[2:]
 
 
 def _cut(start: int, stop: int, side: int) -> Iterator[tuple[int, slice]]:
@@ -113,14 +110,17 @@ class SlabsCheck:
         # An even number of planes can be halved without those that follow.
         self._heights = [-(-check.block_zyx(n)[0] // 2) * 2 for n in range(len(check.shapes))]
 
-    def faults(self, read: ReadPlanes, advance: Callable[[int], None]) -> Iterator[str]:
-        """Yield what is wrong with the voxels of all levels."""
+    def faults(self, source: Level, advance: Callable[[int], None]) -> Iterator[str]:
+        """Yield what is wrong with the voxels of all levels, made of the full level of a source."""
+        reader = PlaneReader(source)
         times, channels, depth, *_ = self.check.shapes[0]
         for image in product(range(times), range(channels)):
             waiting: list[list[Voxels]] = [[] for _ in self.check.shapes]
             for start in range(0, depth, self._heights[0]):
                 planes = slice(start, min(start + self._heights[0], depth))
-                slab = read(*image, planes).astype(self.check.dtype, copy=False)
+                at = (slice(n, n + 1) for n in image)
+                whole = (*at, planes, *(slice(0, n) for n in self.check.shapes[0][3:]))
+                slab = reader.read_planes(whole)[0, 0].astype(self.check.dtype, copy=False)
                 yield from self._take(0, image, planes, slab, waiting)
                 advance(slab.nbytes)
 
@@ -151,18 +151,14 @@ class SlabsCheck:
             yield from self._take(number + 1, image, planes, joined, waiting)
 
 
-def read_block(level: Level, image: Shape, region: Index) -> Voxels:
-    """Return a region of z, y, x of a time point and a channel of a level."""
-    places = (slice(image[0], image[0] + 1), slice(image[1], image[1] + 1), *region)
-    wanted = dict(zip("tczyx", places, strict=True))
-    block = level.read(tuple(wanted.get(axis, slice(0, 1)) for axis in level.axes))
-    order = [level.axes.index(axis) for axis in "zyx" if axis in level.axes]
-    others = [n for n in range(len(level.axes)) if n not in order]
-    voxels: Voxels = block.transpose([*others, *order])
-    return voxels.reshape([part.stop - part.start for part in region])
+def read_region(level: Level, image: Shape, region: Region) -> Voxels:
+    """Return a region of z, y, x of a time point and a channel of a level, along z, y, x."""
+    time, channel = (slice(n, n + 1) for n in image)
+    voxels: Voxels = level.read((time, channel, *region))[0, 0]
+    return voxels
 
 
-def _describe_difference(found: Voxels, wanted: Voxels, region: Index) -> str:
+def _describe_difference(found: Voxels, wanted: Voxels, region: Region) -> str:
     """Say in which voxels two blocks differ, bit by bit; nothing if they are the same."""
     numpy = load_library("numpy")
     bits = f"u{wanted.itemsize}"

@@ -1,9 +1,10 @@
-"""Which formats can become an OME-Zarr, and what makes it of each.
+"""Converts images of any format to OME-Zarr or OME-TIFF.
 
-A converter is one function, `convert(job, advance)`, in a module of its own; `CONVERTERS` names it.
-It makes the image at the path of its job, whole or not yet to be opened: what can be opened is
-complete. It goes on where an earlier attempt was cut off, and opens nothing of the user's for
-writing.
+    open_volume(source) → settle_spec → create_volume(place) → copy_volume
+
+The levels of an Imaris file are taken as they are, chunk by chunk, and the files of a zipped
+OME-Zarr are unpacked as they are. What can be opened at the target is complete. An interrupted
+OME-Zarr is resumed. Nothing of the user's is opened for writing.
 """
 
 from __future__ import annotations
@@ -11,81 +12,208 @@ from __future__ import annotations
 import json
 import math
 import os
-from functools import cache
-from importlib import import_module
+from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.memory import keep_freed_memory
+from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
+from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer, load_function
+from spimpack_tasks.volumes.labels import convert_labels, finish_labels
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
-from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
+from spimpack_tasks.volumes.source_errors import source_trouble_told
+from spimpack_tasks.volumes.spec import compose_channels
+from spimpack_tasks.volumes.tiff.ome_writer import create_ome_tiff
+from spimpack_tasks.volumes.tiff.ome_xml_writer import TYPES
+from spimpack_tasks.volumes.volume import open_volume, read_header
+from spimpack_tasks.volumes.writer import Layout, create_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.volumes.copy import EncodedSource
+    from spimpack_tasks.volumes.formats import Format
+    from spimpack_tasks.volumes.header import Header
+    from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
+    from spimpack_tasks.volumes.request import Conversion, Request
+    from spimpack_tasks.volumes.spec import VolumeSpec
+    from spimpack_tasks.volumes.volume import Volume
 
-ZIPPED = "zipped OME-Zarr"
-_PLANES = "spimpack_tasks.volumes.ome_zarr.slabs:convert"
-CONVERTERS = {
-    "Imaris": "spimpack_tasks.volumes.imaris.chunks:convert",
-    ZIPPED: "spimpack_tasks.volumes.ome_zarr.unzip:convert",
-    "NIfTI": _PLANES,
-    "OME-TIFF": _PLANES,
-    "TIFF": _PLANES,
-    "OME-Zarr": _PLANES,
-    "folder of planes": _PLANES,
-}
-"""Name of a format in `volumes.formats` to `module:function`."""
-
-_CODECS = {"Imaris": "gzip"}
-"""What a format becomes quickest; blosc is quickest for what is compressed anew."""
+    Advance = Callable[[int], None]
 
 LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
 """Modules of the extra `convert`."""
 
 
-class Convert(Protocol):
-    """Converts images of one format."""
+def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+    """Convert an image, or resume that.
 
-    def __call__(self, job: Job, advance: Callable[[int], None]) -> None:
-        """Convert one image.
-
-        Parameters
-        ----------
-        job
-            What to convert, and to what.
-        advance
-            Told the number of bytes of voxels after each piece that is there.
-
-        Raises
-        ------
-        OSError
-            The source cannot be read, is damaged, or the disk does not take the image.
-        """
-
-
-@cache
-def load_converter(source_format: str) -> Convert:
-    """Return what converts a format.
+    Parameters
+    ----------
+    conversion
+        What to convert, and how.
+    path
+        The OME-Zarr. What lies there was begun by the same conversion.
+    advance
+        Told the number of bytes of voxels after each piece that is there, `count_bytes` in all.
+    threads
+        How many to work with; the bytes are the same for any number.
 
     Raises
     ------
+    OSError
+        The source cannot be read or is damaged, and the message says of which part; or the disk
+        does not take the image.
     MissingExtraError
         A library is not installed.
     """
+    _require_libraries()
+    with source_trouble_told():
+        match conversion.form.transfer:
+            case Transfer.FILES:
+                with open_zip(conversion.source) as archive, WorkPool(threads) as pool:
+                    unpack(archive, path, advance, pool)
+            case Transfer.LEVELS:
+                _take_levels(conversion, path, advance, threads)
+            case Transfer.VOXELS:
+                _write_voxels(conversion, path, advance, threads)
+
+
+def finish_ome_zarr(conversion: Conversion, path: str) -> None:
+    """Write the metadata of an OME-Zarr whose voxels are there, such as linked files.
+
+    Raises
+    ------
+    OSError
+        The source cannot be read, or the disk does not take the metadata.
+    """
+    _require_libraries()
+    with source_trouble_told(), WorkPool(count_threads()) as pool:
+        if conversion.form.transfer is Transfer.LEVELS:
+            with (
+                load_function(conversion.form.chunks)(conversion.source) as source,
+                _begin_levels(conversion, path, source, pool) as writer,
+            ):
+                writer.finish_with_voxels()
+        else:
+            with (
+                open_volume(conversion.source, conversion.form) as volume,
+                _begin_voxels(conversion, path, volume, pool) as writer,
+            ):
+                finish_labels(conversion, path, writer.spec, volume.header.label_names, pool)
+                writer.finish_with_voxels()
+
+
+def _take_levels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+    with (
+        load_function(conversion.form.chunks)(conversion.source) as source,
+        WorkPool(threads) as pool,  # ends before the source is closed
+        _begin_levels(conversion, path, source, pool) as writer,
+    ):
+        copy_levels(source, writer, advance, pool)
+        writer.finish()
+
+
+def _begin_levels(
+    conversion: Conversion, path: str, source: EncodedSource, pool: WorkPool
+) -> AbstractContextManager[OmeZarrWriter]:
+    found = replace(source.spec, provenance=conversion.provenance)
+    spec = settle_spec(found, source.header, conversion.request)
+    layout = Layout(conversion.request.ngff, conversion.request.codec, tuple(source.levels))
+    return create_volume(LocalPlace(path), spec, layout, pool)
+
+
+def _write_voxels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+    with (
+        open_volume(conversion.source, conversion.form) as volume,
+        WorkPool(threads) as pool,
+        _begin_voxels(conversion, path, volume, pool) as writer,
+    ):
+        convert_labels(conversion, path, writer.spec, volume.header.label_names, pool)
+        copy_volume(volume, writer, advance, pool)
+        writer.finish()
+
+
+def _begin_voxels(
+    conversion: Conversion, path: str, volume: Volume, pool: WorkPool
+) -> AbstractContextManager[OmeZarrWriter]:
+    check_dtype(volume)
+    found = _with_provenance(conversion, volume, volume.header.left_out)
+    layout = Layout(conversion.request.ngff, conversion.request.codec)
+    return create_volume(LocalPlace(path), found, layout, pool)
+
+
+def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+    """Convert an image to OME-TIFF. An interrupted conversion begins anew.
+
+    Parameters
+    ----------
+    conversion
+        What to convert, and how; the codec is one of `COMPRESSIONS`.
+    path
+        The OME-TIFF. Nothing is there until it is whole.
+    advance
+        Told the number of bytes of voxels after each plane, `count_voxel_bytes` in all.
+    threads
+        How many to work with; the bytes are the same for any number.
+
+    Raises
+    ------
+    OSError
+        The source cannot be read or is damaged, and the message says of which plane; or the disk
+        does not take the image.
+    """
+    with (
+        source_trouble_told(),
+        open_volume(conversion.source, conversion.form) as volume,
+        WorkPool(threads) as pool,
+    ):
+        dtype = check_dtype(volume).dtype.newbyteorder("=")
+        if dtype.name not in TYPES:
+            what = f"has voxels of type {dtype}, which OME-TIFF has not"
+            raise HeaderError(conversion.source, what)
+        left_out = (*volume.header.left_out, *volume.header.extras)
+        spec = _with_provenance(conversion, volume, left_out)
+        with create_ome_tiff(path, spec, conversion.request.codec, pool) as writer:
+            copy_volume(volume, writer, advance, pool)
+            writer.finish()
+
+
+def settle_spec(found: VolumeSpec, header: Header, request: Request) -> VolumeSpec:
+    """Return what is known of an image: what is asked for, else what the source says."""
+    x, y, z = request.spacing_um_xyz or header.spacing_um_xyz
+    names = request.channel_names or header.channel_names
+    return replace(
+        found,
+        name=request.name,
+        spacing_um_zyx=(z, y, x),
+        channels=compose_channels(found.shape_tczyx[1], names, header.displays),
+        axes=request.axes or found.axes,
+        orientation_xyz=request.orientation_xyz or found.orientation_xyz,
+    )
+
+
+def _with_provenance(
+    conversion: Conversion, volume: Volume, left_out: tuple[str, ...]
+) -> VolumeSpec:
+    lost = {"left_out": "; ".join(left_out)} if left_out else {}
+    found = replace(volume.spec, provenance=conversion.provenance | lost)
+    return settle_spec(found, volume.header, conversion.request)
+
+
+def _require_libraries() -> None:
     for name in LIBRARIES:
         if find_spec(name) is None:
             raise MissingExtraError(name, "convert")
     keep_freed_memory()
-    module, _, function = CONVERTERS[source_format].partition(":")
-    convert: Convert = getattr(import_module(module), function)
-    return convert
 
 
 def read_provenance(path: str) -> dict[str, str]:
@@ -102,29 +230,46 @@ def read_provenance(path: str) -> dict[str, str]:
     return {}
 
 
-def choose_codec_for(source_format: str) -> str:
-    """Return the codec of a request that names none."""
-    return _CODECS.get(source_format, "blosc")
-
-
-def is_result(path: str, source: str, source_format: str, made_from: str) -> bool:
-    """Tell whether what is at `path` is what converting a source makes.
+def is_result(conversion: Conversion, path: str) -> bool:
+    """Tell whether what is at `path` is the OME-Zarr that a conversion makes.
 
     The files of a zipped OME-Zarr are unpacked as they are, so they are compared with the archive.
     """
-    if source_format != ZIPPED:
-        return not os.path.islink(path) and read_provenance(path).get("made_from") == made_from
+    if conversion.form is not ZIPPED:
+        made_from = read_provenance(path).get("made_from")
+        return not os.path.islink(path) and made_from == conversion.made_from
     try:
-        return is_unpacked(source, path)
+        return is_unpacked(conversion.source, path)
     except (OSError, HeaderError):  # the source is gone, or damaged
         return False
 
 
-def count_bytes(source: str, source_format: str) -> int:
-    """Return the number of bytes that a converter tells of."""
-    if source_format == ZIPPED:
+def least_size(source: str, form: Format, made: Format) -> int:
+    """Return how many bytes an image of the format `made` takes at the least, 0 for a folder.
+
+    Raises
+    ------
+    OSError, HeaderError
+        The source cannot be read.
+    """
+    if os.path.isdir(source):
+        return 0
+    if form.transfer is Transfer.FILES and made is OME_ZARR:
+        return count_bytes(source, form)
+    return form.least_size(os.stat(source).st_size, made)
+
+
+def count_bytes(source: str, form: Format) -> int:
+    """Return the number of bytes that converting to OME-Zarr tells of."""
+    if form.transfer is Transfer.FILES:
         with open_zip(source) as archive:
             return archive.size
-    header = read_header(source, source_format)
-    shapes = header.shapes if source_format == "Imaris" else header.shapes[:1]
+    header = read_header(source, form)
+    shapes = header.shapes if form.transfer is Transfer.LEVELS else header.shapes[:1]
     return sum(map(math.prod, shapes)) * header.itemsize
+
+
+def count_voxel_bytes(source: str, form: Format) -> int:
+    """Return the number of bytes of the voxels of the full level, which an OME-TIFF is made of."""
+    header = read_header(source, form)
+    return math.prod(header.shapes[0]) * header.itemsize

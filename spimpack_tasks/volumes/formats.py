@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Conversion(StrEnum):
+class Transfer(StrEnum):
     """How an image of a format becomes an OME-Zarr."""
 
     VOXELS = "voxels"
@@ -29,6 +29,10 @@ class Conversion(StrEnum):
     """Its own resolution levels are taken, chunk by chunk."""
     FILES = "files"
     """Its files are unpacked as they are."""
+
+
+_LEAST_OME_TIFF = 0.2
+"""Bytes of OME-TIFF for each byte of a source, at the least: see `Format.least_ratio`."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,7 +55,10 @@ class Format:
     """`module:function` of the function that reads a header: path → `Header`."""
     levels: str = ""
     """`module:function` of the context that opens the levels: path → sequence of `Level`."""
-    conversion: Conversion = Conversion.VOXELS
+    chunks: str = ""
+    """`module:function` of the context that opens `EncodedLevels`, where `transfer` is `LEVELS`:
+    chunks that need not be decoded."""
+    transfer: Transfer = Transfer.VOXELS
     codec: str = "blosc"
     """The codec of OME-Zarr that takes the least time."""
     least_ratio: float = 0.2
@@ -60,6 +67,10 @@ class Format:
     Measured on noise: an Imaris file becomes as large again with gzip, 0.8 of that with blosc, and
     half of it where it was not compressed; planes that were not compressed become 0.4 with their
     levels. Of a zip file, half may be its own list of entries where these are small."""
+
+    def least_size(self, size: int, made: Format) -> int:
+        """Return how many bytes of a format are made at the least of a source of `size` bytes."""
+        return int(size * (self.least_ratio if made is OME_ZARR else _LEAST_OME_TIFF))
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -92,7 +103,7 @@ ZIPPED = Format(
     valid_in_bids=False,
     header=f"{_HERE}.ome_zarr.zip_header:read_header",
     levels=f"{_HERE}.ome_zarr.levels:open_zip_levels",
-    conversion=Conversion.FILES,
+    transfer=Transfer.FILES,
     least_ratio=0.5,
 )
 OME_ZARR = Format(
@@ -109,7 +120,8 @@ IMARIS = Format(
     valid_in_bids=False,
     header=f"{_HERE}.imaris.header:read_header",
     levels=f"{_HERE}.imaris.levels:open_levels",
-    conversion=Conversion.LEVELS,
+    chunks=f"{_HERE}.imaris.chunks:ImarisChunks",
+    transfer=Transfer.LEVELS,
     codec="gzip",
     least_ratio=0.5,
 )

@@ -26,7 +26,7 @@ Index: TypeAlias = tuple[slice, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class StoredLevel:
     """One resolution level, of which any block can be read."""
 
     axes: tuple[str, ...]
@@ -46,9 +46,9 @@ class Level:
     To be called by who has read all voxels: a stream may prove damaged at its very end."""
 
 
-def level_of_array(array: Any, axes: tuple[str, ...], caveat: str = "") -> Level:
+def level_of_array(array: Any, axes: tuple[str, ...], caveat: str = "") -> StoredLevel:
     """Return a level whose voxels are an array of zarr."""
-    return Level(
+    return StoredLevel(
         axes=axes,
         shape=array.shape,
         dtype=array.dtype,
@@ -58,7 +58,7 @@ def level_of_array(array: Any, axes: tuple[str, ...], caveat: str = "") -> Level
     )
 
 
-def check_level(path: str, number: int, level: Level) -> None:
+def check_level(path: str, number: int, level: StoredLevel) -> None:
     """Refuse a level whose voxels are no numbers, or take more memory than those of any image.
 
     Raises

@@ -1,17 +1,18 @@
-"""What is asked for when an image is converted, besides its voxels."""
+"""Conversions of single images: their sources, and what is asked for."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.version import __version__
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 
-NGFF = ("0.5", "0.4")
-"""Versions of OME-Zarr that can be written: in shards, or each chunk a file."""
+if TYPE_CHECKING:
+    from spimpack_tasks.volumes.formats import Format
+
 _FORM = 1
 """Raise it when the same source gives other files of voxels."""
 
@@ -70,34 +71,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One image to be converted."""
+class Conversion:
+    """One image to be converted: from what, and how."""
 
     source: str
     """Absolute path."""
-    path: str
-    """Where it is to be made; what an earlier attempt has left there is gone on with."""
+    form: Format
+    """The format of the source."""
     request: Request
     made_from: str = ""
-    """Identity of source and request, by which what was made is known again."""
-    threads: int = 2
+    """Identity of source and request, by which the image that is made is known again."""
     voxels_from: str = ""
-    """Identity of source and form, by which the voxels are known again."""
-    has_voxels: bool = False
-    """Whether all voxels are there, and only the metadata are to be written."""
+    """Identity of source and layout, by which its voxels are known again."""
 
     @property
     def sources(self) -> list[str]:
         """Absolute paths of all files and folders that are read."""
         return [self.source, *(each.rsplit(" ", 2)[0] for each in self.request.other_files)]
 
-    def provenance(self, source_format: str) -> dict[str, str]:
-        """Return what is written into the image about its making; no path of the maker's disk."""
-        told = {"version": __version__, "converted_from": source_format}
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What is written into the image about its making; no path of the maker's disk."""
+        facts = {"version": __version__, "converted_from": self.form.name}
         known = {"made_from": self.made_from, "voxels_from": self.voxels_from}
-        return told | {key: value for key, value in known.items() if value}
-
-
-def count_threads() -> int:
-    """Return how many threads there is work for on this machine."""
-    return max(len(os.sched_getaffinity(0)), 1)
+        return facts | {key: value for key, value in known.items() if value}

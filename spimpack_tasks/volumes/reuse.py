@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
-from spimpack_tasks.volumes.convert import load_converter, read_provenance
+from spimpack_tasks.volumes.convert import finish_ome_zarr, read_provenance
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.ome_zarr.labels import FOLDER, FORMAT
+from spimpack_tasks.volumes.formats import OME_ZARR
+from spimpack_tasks.volumes.labels import FOLDER
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
 from spimpack_tasks.volumes.source_errors import source_trouble_told
 from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
+    from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.volumes.request import Conversion, Request
 
 
-def take_over(job: Job, earlier: str, source_format: str) -> bool:
+def reuse_voxels(conversion: Conversion, earlier: str, path: str) -> bool:
     """Make an image of one that has the same voxels, and only other metadata.
 
     Its files of voxels get a second name, which takes neither time nor space. Nobody ever writes
@@ -30,41 +31,43 @@ def take_over(job: Job, earlier: str, source_format: str) -> bool:
 
     Parameters
     ----------
-    job
+    conversion
         What to make.
     earlier
         An image that was made of the same source.
-    source_format
-        The format of the source.
+    path
+        Where to make it.
 
     Returns
     -------
     bool
-        Whether the image is there. If not, what is at its path can be gone on with.
+        Whether the image is there. If not, what is at its path can be resumed.
     """
-    has_same = read_provenance(earlier).get("voxels_from") == job.voxels_from
+    has_same = read_provenance(earlier).get("voxels_from") == conversion.voxels_from
     if os.path.islink(earlier) or not has_same:
         return False
-    if os.path.lexists(job.path):
-        discard(job.path)
+    if os.path.lexists(path):
+        discard(path)
     try:
         with source_trouble_told():
-            header = read_header(job.source, source_format)
-        _link_voxels(earlier, job, source_format, header)
+            header = read_header(conversion.source, conversion.form)
+        _link_voxels(conversion, earlier, path, header)
     except (OSError, HeaderError):  # the disk knows no links, or the image has just gone
         return False
-    load_converter(source_format)(replace(job, has_voxels=True), lambda _: None)
+    finish_ome_zarr(conversion, path)
     return True
 
 
-def _link_voxels(earlier: str, job: Job, source_format: str, header: Header) -> None:
+def _link_voxels(conversion: Conversion, earlier: str, path: str, header: Header) -> None:
     """Give files of voxels a second name; what they hold does not depend on axes of one index."""
-    axes = {"": _axes_before_and_after(earlier, header, source_format, job)}
+    axes = {"": _axes_before_and_after(earlier, header, conversion.form, conversion.request)}
     for place in header.label_names:
         folder = f"{FOLDER}/{place.rpartition('/')[2]}/"
         if os.path.isdir(f"{earlier}/{folder}"):
-            own = read_header(f"{job.source}/{place}", FORMAT)
-            axes[folder] = _axes_before_and_after(f"{earlier}/{folder}", own, FORMAT, job)
+            own = read_header(f"{conversion.source}/{place}", OME_ZARR)
+            axes[folder] = _axes_before_and_after(
+                f"{earlier}/{folder}", own, OME_ZARR, conversion.request
+            )
     changed = {n: os.stat(f"{earlier}/{n}").st_mtime_ns for n in files_below(earlier)}
     completed = max(time for name, time in changed.items() if name in METADATA)
     for name, time in changed.items():
@@ -73,18 +76,18 @@ def _link_voxels(earlier: str, job: Job, source_format: str, header: Header) -> 
             continue
         if time > completed:  # metadata come last, so this is not what was written then
             raise OSError(errno.ESTALE, "was changed", f"{earlier}/{name}")
-        new = f"{job.path}/{_rename(name, *axes[folder])}"
+        new = f"{path}/{_rename(name, *axes[folder])}"
         os.makedirs(os.path.dirname(new), exist_ok=True)
         os.link(f"{earlier}/{name}", new)
 
 
 def _axes_before_and_after(
-    earlier: str, header: Header, source_format: str, job: Job
+    earlier: str, header: Header, form: Format, request: Request
 ) -> tuple[str, str]:
-    made = read_header(earlier, FORMAT)
+    made = read_header(earlier, OME_ZARR)
     sizes = dict(zip(made.axes, made.shapes[0], strict=True))
     shape = [sizes.get(axis, 1) for axis in ALL_AXES]
-    return "".join(made.axes), choose_axes(header, source_format, job.request.axes, shape)
+    return "".join(made.axes), choose_axes(header, form.name, request.axes, shape)
 
 
 def _rename(name: str, before: str, axes: str) -> str:

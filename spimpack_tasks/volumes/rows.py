@@ -11,13 +11,13 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.levels import Index, Level
+from spimpack_tasks.volumes.levels import Index, StoredLevel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-    from spimpack_tasks.volumes.levels import Voxels
+    from spimpack_tasks.arrays.grid import Voxels
 
 BAND_BYTES = 4 * 2**20
 
@@ -28,7 +28,7 @@ def level_of_rows(
     shape: tuple[int, ...],
     dtype: Any,
     offset_of: Callable[[tuple[int, ...]], int | None],
-) -> Level:
+) -> StoredLevel:
     """Return the level of planes in a file.
 
     Parameters
@@ -67,7 +67,7 @@ def level_of_rows(
         return block
 
     block = (*([1] * (len(shape) - 2)), band, shape[-1])
-    return Level(axes, shape, dtype, block, read)
+    return StoredLevel(axes, shape, dtype, block, read)
 
 
 def flat_index(index: tuple[int, ...], shape: tuple[int, ...]) -> int:

@@ -15,20 +15,20 @@ from xml.etree import ElementTree as ET
 from spimpack_tasks.volumes.errors import HeaderError, reading
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.pictures import bound_page
-from spimpack_tasks.volumes.planes import Planes
 from spimpack_tasks.volumes.tiff.ome_planes import beside
+from spimpack_tasks.volumes.volume import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.volumes.levels import Voxels
+    from spimpack_tasks.arrays.grid import Region, Voxels
 
 _DESCRIPTION = 270
 
 
 @contextmanager
-def open_ome_tiff(path: str) -> Iterator[Planes]:
-    """Open the planes of an OME-TIFF, or of its set.
+def open_ome_tiff(path: str) -> Iterator[Level]:
+    """Open the full level of an OME-TIFF, or of its set.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def open_ome_tiff(path: str) -> Iterator[Planes]:
     try:
         with reading(path):
             reader.find_planes()
-        yield reader.planes()
+        yield reader.level()
     finally:
         reader.close()
 
@@ -144,15 +144,16 @@ class _Reader:
             self._stream.close()
         self._open_path, self._file, self._stream = "", None, None
 
-    def planes(self) -> Planes:
-        """Return the image."""
+    def level(self) -> Level:
+        """Return the full level."""
         shape = (self.counts["T"], self.counts["C"] * self.samples, self.counts["Z"], *self.size_yx)
-        return Planes(shape, "OME-TIFF", self.dtype.newbyteorder("="), self.read)
+        chunk = (1, 1, 1, *self.size_yx)
+        return Level(shape, self.dtype.newbyteorder("="), chunk, self.read, stored_shape=shape)
 
-    def read(self, time: int, channel: int, planes: slice) -> Voxels:
-        """Return planes of a time point and a channel, along z, y, x."""
+    def read(self, region: Region) -> Voxels:
+        """Return whole planes of a time point and a channel, along t, c, z, y, x."""
         with reading(self.path):
-            return self._read(time, channel, planes)
+            return self._read(region[0].start, region[1].start, region[2])[None, None]
 
     def _read(self, time: int, channel: int, planes: slice) -> Voxels:
         numpy = load_library("numpy")

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.files.limits import LARGEST_IMAGE, MOST_CHANNELS, REMEDY, allowed, as_size
+from spimpack_tasks.model.axes import ALL_AXES, choose_axes
 from spimpack_tasks.volumes.errors import HeaderError, reading, reading_voxels
+from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import Format, format_named, load_function
 from spimpack_tasks.volumes.levels import check_level
+from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
+
+    from spimpack_tasks.arrays.grid import Region, Shape, Voxels
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.levels import Index, Level, Voxels
+    from spimpack_tasks.volumes.levels import Index, StoredLevel
 
 
 def read_header(path: str, form: Format | str) -> Header:
@@ -59,7 +66,7 @@ def _check_sizes(path: str, header: Header) -> None:
 
 
 @contextmanager
-def open_levels(path: str, form: Format | str) -> Iterator[Sequence[Level]]:
+def open_levels(path: str, form: Format | str) -> Iterator[Sequence[StoredLevel]]:
     """Open the levels of a source, the full one first.
 
     Parameters
@@ -104,3 +111,147 @@ def _guarded_finish(path: str, finish: Callable[[], None]) -> Callable[[], None]
             finish()
 
     return guarded
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution level along t, c, z, y, x, of which any region can be read."""
+
+    shape: Shape
+    """Sizes along t, c, z, y, x."""
+    dtype: np.dtype[Any]
+    chunk: Shape
+    """The sizes in which it is stored, so that reading a part of a chunk costs as much as all."""
+    read: Callable[[Region], Voxels]
+    """Returns the voxels of a region, in any byte order.
+
+    Raises `UnreadableVoxelsError`, which names the file."""
+    axes: str = ALL_AXES
+    """Those of t, c, z, y and x that the file has."""
+    stored_shape: tuple[int, ...] = ()
+    """Sizes along all axes that the file has, in its order."""
+    sequential: bool = True
+    """Whether regions are best read in their order, by one thread."""
+    finish: Callable[[], None] = lambda: None
+    """To be called when all voxels were read: a stream may prove damaged at its very end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An image that is open for reading."""
+
+    path: str
+    form: Format
+    header: Header
+    levels: tuple[Level, ...]
+    """The full one first."""
+    refusals: tuple[HeaderError, ...] = ()
+    """Why it is not certain which voxel is where; nothing of an image that is."""
+
+    @property
+    def spec(self) -> VolumeSpec:
+        """What the image says of itself."""
+        header, level = self.header, self.levels[0]
+        x, y, z = header.spacing_um_xyz
+        x_um, y_um, z_um = header.origin_um_xyz
+        return VolumeSpec(
+            shape_tczyx=level.shape,
+            dtype=level.dtype.newbyteorder("="),
+            axes=choose_axes(header, self.form.name, shape_tczyx=level.shape),
+            spacing_um_zyx=(z, y, x),
+            origin_um_zyx=(z_um or 0.0, y_um or 0.0, x_um or 0.0),
+            channels=compose_channels(level.shape[1], header.channel_names, header.displays),
+            orientation_xyz=header.orientation_xyz,
+        )
+
+
+@contextmanager
+def open_volume(
+    path: str, form: Format | str | None = None, *, accept_unclear: bool = False
+) -> Iterator[Volume]:
+    """Open an image for reading.
+
+    Parameters
+    ----------
+    path
+        The file or directory.
+    form
+        The format, its name, or a file name that tells it; that of `path` if not given.
+    accept_unclear
+        Whether an image is opened of which it is not certain which plane is where, such as a TIFF
+        that does not say what its pages are. `Volume.refusals` says so.
+
+    Raises
+    ------
+    SourceRefusedError
+        It is no image, it is damaged, or it is not certain which voxel is where.
+    UnreadableVoxelsError
+        Its voxels cannot be read, there or while the context lasts.
+    MissingExtraError
+        A library that the format needs is not installed.
+    """
+    known = _resolve(path, form)
+    header = read_header(path, known)
+    with open_levels(path, known) as stored:
+        levels = tuple(map(_normalise, stored))
+        refusals = tuple(_refusals(path, stored[0], header))
+        if refusals and not accept_unclear:
+            raise refusals[0]
+        yield Volume(path, known, header, levels, refusals)
+
+
+def _resolve(path: str, form: Format | str | None) -> Format:
+    if isinstance(form, Format):
+        return form
+    return examine_source(path).format if form is None else format_named(form)
+
+
+def _normalise(stored: StoredLevel) -> Level:
+    """Return a level along t, c, z, y, x; of any other axis the first index is taken."""
+    sizes = dict(zip(stored.axes, stored.shape, strict=True))
+    chunks = dict(zip(stored.axes, stored.block, strict=True))
+    order = [stored.axes.index(axis) for axis in ALL_AXES if axis in stored.axes]
+    order = [*(n for n in range(len(stored.axes)) if n not in order), *order]
+
+    def read(region: Region) -> Voxels:
+        wanted = dict(zip(ALL_AXES, region, strict=True))
+        block = stored.read(tuple(wanted.get(axis, slice(0, 1)) for axis in stored.axes))
+        return block.transpose(order).reshape(shape_of(region))
+
+    return Level(
+        shape=tuple(sizes.get(axis, 1) for axis in ALL_AXES),
+        dtype=stored.dtype,
+        chunk=tuple(chunks.get(axis, 1) for axis in ALL_AXES),
+        read=read,
+        axes="".join(axis for axis in ALL_AXES if axis in stored.axes),
+        stored_shape=stored.shape,
+        sequential=stored.in_order,
+        finish=stored.finish,
+    )
+
+
+def _refusals(path: str, level: StoredLevel, header: Header) -> Iterator[HeaderError]:
+    """Yield why it is not certain which voxel is where."""
+    sizes = dict(zip(level.axes, level.shape, strict=True))
+    strange = [axis for axis, n in sizes.items() if axis not in ALL_AXES and n > 1]
+    if strange:
+        what = f"has an axis {strange[0]!r} of {sizes[strange[0]]}; only t, c, z, y and x are known"
+        yield HeaderError(path, what)
+    if math.prod(level.shape) != math.prod(header.shapes[0]):
+        yield HeaderError(path, "has pages of different sizes", "give a file of one image")
+    yield from _differing_sizes(path, header, sizes)
+    if level.caveat:
+        yield HeaderError(path, level.caveat)
+
+
+def _differing_sizes(path: str, header: Header, sizes: dict[str, int]) -> Iterator[HeaderError]:
+    """Yield where header and library do not tell the same sizes."""
+    told = dict(zip(header.axes, header.shapes[0], strict=True))
+    if "page" in told:  # what pages are is told by the library, if at all
+        told = {axis: told[axis] for axis in "yx"}
+        sizes = {axis: sizes[axis] for axis in "yx"}
+    for axis in ALL_AXES:
+        if told.get(axis, 1) != sizes.get(axis, 1):
+            by_library, by_header = sizes.get(axis, 1), told.get(axis, 1)
+            what = f"has a size of {by_header} along {axis} by its header, but of {by_library}"
+            yield HeaderError(path, f"{what} by the order of its planes")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
@@ -14,11 +15,11 @@ from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
 from spimpack_tasks.packaging.backends.symlink import is_link, link_text, make_link
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.convert import CONVERTERS
-from spimpack_tasks.volumes.disk_space import least_room, require_room
+from spimpack_tasks.volumes.convert import least_size
+from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.formats import FORMATS
-from spimpack_tasks.volumes.request import Job, Request, count_threads
+from spimpack_tasks.volumes.formats import FORMATS, format_named
+from spimpack_tasks.volumes.request import Conversion, Request
 from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
     require_unchanged,
@@ -30,27 +31,29 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Asset, Output
     from spimpack_tasks.packaging.backends.base import Advance, Settings
+    from spimpack_tasks.volumes.formats import Format
 
 _WHICH = MappingProxyType({"convert": ("needed", "all"), "others": ("link", "copy")})
 """Settings of all backends that convert: which images, and what becomes of the others."""
 _HELD = frozenset(form.name for form in FORMATS if form.valid_in_bids)
 """Names of the formats that BIDS takes as they are."""
+_CONVERTED = frozenset(form.name for form in FORMATS)
+"""Names of the formats that can be converted: those of images, not of photos."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversion:
+class ConvertingBackend:
     """How images are converted to one format; the methods are those of a backend."""
 
-    makes: str
-    """The name of the format for users."""
+    makes: Format
     extension_made: Callable[[Asset], str]
     """Returns the extension of the image that is made."""
     compose_request: Callable[[Asset, Settings], Request]
-    convert: Callable[[Job, str, Advance], None]
-    """Converts an image of a format, or resumes that."""
-    is_result: Callable[[str, str, str, str], bool]
-    """Tells whether a path was made from a source, of a format, with an identity."""
-    count_bytes: Callable[[str, str], int]
+    convert: Callable[[Conversion, str, Advance, int], None]
+    """Makes an image at a path by some threads, or resumes that."""
+    is_result: Callable[[Conversion, str], bool]
+    """Tells whether a path was made by a conversion."""
+    count_bytes: Callable[[str, Format], int]
     """Returns the number of bytes that converting a source, of a format, will report."""
     keeps_extras: bool = False
     """Whether `Asset.extras` are kept in the image that is made."""
@@ -71,7 +74,7 @@ class Conversion:
             name=name,
             task=task,
             summary=summary,
-            makes=self.makes,
+            makes=self.makes.name,
             settings=MappingProxyType({**self.settings, **_WHICH}),
             extension_of=self.extension_of,
             recipe=self.recipe,
@@ -89,7 +92,7 @@ class Conversion:
 
     def converts(self, asset: Asset, settings: Settings) -> bool:
         """Tell whether BIDS does not hold the format, or the image is in several files, or all."""
-        if asset.is_photo or asset.format not in CONVERTERS:
+        if asset.is_photo or asset.format not in _CONVERTED:
             return False
         is_held = asset.format in _HELD and not asset.other_files
         return not is_held or settings.get("convert") == "all"
@@ -104,7 +107,7 @@ class Conversion:
         """Return how many bytes are written at the least."""
         if not self.converts(asset, settings):
             return 0
-        return least_room(asset.stamp[0], asset.format, self.makes)
+        return format_named(asset.format).least_size(asset.stamp[0], self.makes)
 
     def recipe(self, asset: Asset, relative_to: str | None, settings: Settings) -> str:
         """Return how to convert an image, the text of its link, or nothing if it is copied."""
@@ -142,7 +145,7 @@ class Conversion:
         if not is_conversion(output):
             return 0 if output.target else measure_copy(output)
         try:
-            return self.count_bytes(output.source, output.format)
+            return self.count_bytes(output.source, format_named(output.format))
         except HeaderError as error:
             raise OSError(None, reason_of_refusal(error)) from error
 
@@ -154,17 +157,18 @@ class Conversion:
             else:
                 resume_copy(output, path, advance)
             return
-        job = compose_job(output, path)
-        with require_unchanged(job.sources, path), source_trouble_told():
+        conversion = conversion_of(output)
+        with require_unchanged(conversion.sources, path), source_trouble_told():
             if not os.path.lexists(path):
-                require_room(os.path.dirname(path), output.source, output.format, self.makes)
-            self.convert(job, output.format, advance)
+                needed = least_size(output.source, conversion.form, self.makes)
+                require_space(os.path.dirname(path), needed)
+            self.convert(conversion, path, advance, count_threads())
 
     def matches(self, output: Output, path: str) -> bool:
         """Tell whether `path` was made from this source as it is, in this way."""
         if not is_conversion(output):
             return is_link(output, path) if output.target else is_copy_of_source(output, path)
-        return self.is_result(path, output.source, output.format, output.fingerprint)
+        return self.is_result(conversion_of(output), path)
 
 
 def is_conversion(output: Output) -> bool:
@@ -172,11 +176,16 @@ def is_conversion(output: Output) -> bool:
     return Request.is_text(output.target)
 
 
-def compose_job(output: Output, path: str) -> Job:
-    """Return what is to be done to make an image at `path`."""
+def conversion_of(output: Output) -> Conversion:
+    """Return the conversion by which an image is made."""
     request = Request.from_text(output.target)
-    voxels = request.identify_voxels(output.source, output.stamp)
-    return Job(output.source, path, request, output.fingerprint, count_threads(), voxels)
+    return Conversion(
+        source=output.source,
+        form=format_named(output.format),
+        request=request,
+        made_from=output.fingerprint,
+        voxels_from=request.identify_voxels(output.source, output.stamp),
+    )
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.packaging.backends.converting import Conversion, spacing_given
-from spimpack_tasks.volumes.convert import LIBRARIES
+from spimpack_tasks.packaging.backends.converting import ConvertingBackend, spacing_given
+from spimpack_tasks.volumes.convert import LIBRARIES, convert_to_ome_tiff, count_voxel_bytes
+from spimpack_tasks.volumes.formats import OME_TIFF as FORMAT
 from spimpack_tasks.volumes.request import Request
-from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, convert, count_bytes, extension_of
+from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.backends.base import Advance, Settings
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.volumes.request import Conversion
 
 
 def _extension_made(asset: Asset) -> str:
@@ -36,25 +37,25 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
     )
 
 
-def _convert(job: Job, source_format: str, advance: Advance) -> None:
+def _convert(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
     """Convert an image, unless that was done and only not noted."""
-    if is_made_from(job.path, job.made_from):
-        advance(count_bytes(job.source, source_format))
+    if _is_result(conversion, path):
+        advance(count_voxel_bytes(conversion.source, conversion.form))
     else:
-        convert(job, advance)
+        convert_to_ome_tiff(conversion, path, advance, threads)
 
 
-def _is_result(path: str, _source: str, _source_format: str, made_from: str) -> bool:
-    return is_made_from(path, made_from)
+def _is_result(conversion: Conversion, path: str) -> bool:
+    return is_made_from(path, conversion.made_from)
 
 
-OME_TIFF = Conversion(
-    makes="OME-TIFF",
+OME_TIFF = ConvertingBackend(
+    makes=FORMAT,
     extension_made=_extension_made,
     compose_request=_compose_request,
     convert=_convert,
     is_result=_is_result,
-    count_bytes=count_bytes,
+    count_bytes=count_voxel_bytes,
     settings=MappingProxyType({"codec": COMPRESSIONS}),
 ).as_backend(
     "ome-tiff",

@@ -7,33 +7,33 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.packaging.backends.converting import (
-    Conversion,
-    compose_job,
+    ConvertingBackend,
+    conversion_of,
     is_conversion,
     spacing_given,
 )
 from spimpack_tasks.volumes.convert import (
     LIBRARIES,
-    ZIPPED,
-    choose_codec_for,
+    convert_to_ome_zarr,
     count_bytes,
     is_result,
-    load_converter,
 )
-from spimpack_tasks.volumes.request import NGFF, Request
-from spimpack_tasks.volumes.reuse import take_over
+from spimpack_tasks.volumes.formats import OME_ZARR as FORMAT
+from spimpack_tasks.volumes.formats import ZIPPED, format_named
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.reuse import reuse_voxels
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset, Output
-    from spimpack_tasks.packaging.backends.base import Advance, Settings
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.packaging.backends.base import Settings
 
 
 def _compose_request(asset: Asset, settings: Settings) -> Request:
-    if asset.format == ZIPPED:  # unpacked as it is, whatever is asked for
+    if asset.format == ZIPPED.name:  # unpacked as it is, whatever is asked for
         return Request()
     return Request(
-        codec=settings.get("codec") or choose_codec_for(asset.format),
+        codec=settings.get("codec") or format_named(asset.format).codec,
         ngff=settings.get("ngff", NGFF[0]),
         name=asset.key,
         orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
@@ -44,26 +44,22 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
     )
 
 
-def _convert(job: Job, source_format: str, advance: Advance) -> None:
-    load_converter(source_format)(job, advance)
-
-
 def _take_over(output: Output, earlier: str, path: str) -> bool:
     """Take the voxels of an image, and write other metadata: stains, orientation, name."""
-    if not is_conversion(output) or output.format == ZIPPED:
+    if not is_conversion(output) or output.format == ZIPPED.name:
         return False
-    return take_over(compose_job(output, path), earlier, output.format)
+    return reuse_voxels(conversion_of(output), earlier, path)
 
 
-OME_ZARR = Conversion(
-    makes="OME-Zarr",
+OME_ZARR = ConvertingBackend(
+    makes=FORMAT,
     extension_made=lambda _: ".ome.zarr",
     compose_request=_compose_request,
-    convert=_convert,
+    convert=convert_to_ome_zarr,
     is_result=is_result,
     count_bytes=count_bytes,
     keeps_extras=True,
-    copied_formats=frozenset({ZIPPED}),
+    copied_formats=frozenset({ZIPPED.name}),
     settings=MappingProxyType({"codec": ("gzip", "blosc"), "ngff": NGFF, "axes": CHOICES}),
 ).as_backend(
     "ome-zarr",

@@ -23,7 +23,7 @@ from spimpack_tasks.model.orientation import (
 from spimpack_tasks.qc.pictures import draw_slice, draw_strip, encode_png, frame_slice
 from spimpack_tasks.qc.preview import Channel, Preview, compose_preview
 from spimpack_tasks.qc.slices import VIEWS
-from spimpack_tasks.qc.volume import Volume, read_volume
+from spimpack_tasks.qc.volume import SmallVolume, read_volume
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.session import notify
 
@@ -78,7 +78,7 @@ def _row_name(rows: list[ScanRow], number: int) -> str:
 
 
 @st.cache_resource(max_entries=_MOST_IMAGES, show_spinner="Reading a small level of the image")
-def _read(path: str, name: str, stamp: str) -> tuple[Volume, Preview]:  # noqa: ARG001 - in the key
+def _read(path: str, name: str, stamp: str) -> tuple[SmallVolume, Preview]:  # noqa: ARG001 - in the key
     """Read an image, unless it was read as it is now; only the header of the volume is kept."""
     volume = read_volume(path, name)
     return replace(volume, voxels=volume.voxels[:, :1, :1, :1].copy()), compose_preview(
@@ -86,7 +86,7 @@ def _read(path: str, name: str, stamp: str) -> tuple[Volume, Preview]:  # noqa: 
     )
 
 
-def _choose_code(row: ScanRow, number: int, volume: Volume) -> str:
+def _choose_code(row: ScanRow, number: int, volume: SmallVolume) -> str:
     """Show the choice of the code, and what it means."""
     key = f"orient-code-{number}"
     if key not in st.session_state:
@@ -164,7 +164,7 @@ def _show_channel(channel: Channel, key: str) -> Channel:
     return replace(channel, colour=seen, black=black, white=white)
 
 
-def _show_verdict(desk: Desk, row: ScanRow, number: int, volume: Volume, code: str) -> None:
+def _show_verdict(desk: Desk, row: ScanRow, number: int, volume: SmallVolume, code: str) -> None:
     """Show what would be written into the row, and the button that does it."""
     with st.container(border=True):
         stains = []

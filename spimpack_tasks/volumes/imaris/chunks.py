@@ -1,4 +1,4 @@
-"""Where the chunks of an Imaris file lie, and what they are compressed with.
+"""The chunks of an Imaris file, taken as they are compressed where that is possible.
 
 Facts: Imaris file format 5.5 and ImarisWriter. Each level has a dataset for each time point and
 channel; it is padded to whole chunks, and `ImageSize` of the channel has the true size. The chunks
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.arrays.codecs import DamagedChunkError, choose_codec
-from spimpack_tasks.arrays.grid import Level
+from spimpack_tasks.arrays.codecs import DamagedChunkError
+from spimpack_tasks.arrays.grid import LevelGrid
 from spimpack_tasks.files.regular import open_descriptor
 from spimpack_tasks.model.axes import choose_axes
 from spimpack_tasks.volumes.errors import HeaderError
@@ -23,19 +23,16 @@ from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset
 from spimpack_tasks.volumes.imaris.header import ImarisFile
 from spimpack_tasks.volumes.levels import check_block
-from spimpack_tasks.volumes.ome_zarr.metadata import Image, compose_channels
-from spimpack_tasks.volumes.ome_zarr.write import write_image
-from spimpack_tasks.volumes.source_errors import source_trouble_told
+from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.unpacking import UnpackingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
-    from spimpack_tasks.arrays.codecs import Codec, Parts
+    from spimpack_tasks.arrays.codecs import Codec
     from spimpack_tasks.arrays.grid import Shape
+    from spimpack_tasks.files.places import Parts
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.request import Job
 
 _DEFLATE = 1
 """Number of the filter in HDF5."""
@@ -73,8 +70,17 @@ class ImarisChunks:
                 for channel in range(channels)
             }
             self.dtype = self._stored[0, 0, 0].dataset.dtype
-            self.levels = [self._level(number) for number in range(len(self.header.shapes))]
+            self.levels = tuple(self._level(number) for number in range(len(self.header.shapes)))
             self._opened = stack.pop_all()
+
+    @property
+    def spec(self) -> VolumeSpec:
+        """What the image says of itself."""
+        return VolumeSpec(
+            shape_tczyx=self.levels[0].shape,
+            dtype=self.dtype,
+            axes=choose_axes(self.header, "Imaris"),
+        )
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -122,9 +128,9 @@ class ImarisChunks:
             what = f"is compressed by the filter {unknown[0]} of HDF5, which is not installed"
             raise HeaderError(self.path, what)
 
-    def _level(self, number: int) -> Level:
+    def _level(self, number: int) -> LevelGrid:
         chunks = self._stored[number, 0, 0].dataset.chunks or _DECODED_CHUNK
-        return Level(self.header.shapes[number], (1, 1, *chunks))
+        return LevelGrid(self.header.shapes[number], (1, 1, *chunks))
 
     def encoded(self, level: int, place: Shape, codec: Codec) -> Parts | None:
         """Return the chunk at a place of a level's grid, in parts; `None` if all of it is zero.
@@ -161,7 +167,9 @@ class ImarisChunks:
             raise DamagedChunkError(message)
         return codec.rewrap(deflated, size)
 
-    def _decoded(self, stored: _Stored, inner: Shape, form: Level, codec: Codec) -> Parts | None:
+    def _decoded(
+        self, stored: _Stored, inner: Shape, form: LevelGrid, codec: Codec
+    ) -> Parts | None:
         import numpy as np
 
         sizes = form.chunk[2:]
@@ -174,37 +182,3 @@ class ImarisChunks:
         chunk[tuple(slice(n) for n in values.shape)] = values
         data = chunk.tobytes()
         return codec.encode(data) if data.strip(b"\0") else None
-
-
-def convert(job: Job, advance: Callable[[int], None]) -> None:
-    """Convert an Imaris file; its own levels become those of the OME-Zarr.
-
-    Raises
-    ------
-    OSError
-        The file cannot be read, or is damaged: level, channel and chunk are named.
-    """
-    with source_trouble_told(), ImarisChunks(job.source) as chunks:
-        codec = choose_codec(job, chunks.dtype.itemsize)
-        image = _describe(chunks, job)
-
-        def encode(level: int, place: Shape) -> Parts | None:
-            return chunks.encoded(level, place, codec)
-
-        write_image(job, image, codec, encode, advance)
-
-
-def _describe(chunks: ImarisChunks, job: Job) -> Image:
-    header = chunks.header
-    x, y, z = job.request.spacing_um_xyz or header.spacing_um_xyz
-    names = job.request.channel_names or header.channel_names
-    return Image(
-        name=job.request.name,
-        levels=tuple(chunks.levels),
-        dtype=chunks.dtype,
-        spacing_um_zyx=(z, y, x),
-        channels=compose_channels(header.channel_count, names, header.displays),
-        axes=choose_axes(header, "Imaris", job.request.axes),
-        orientation_xyz=job.request.orientation_xyz,
-        provenance=job.provenance("Imaris"),
-    )

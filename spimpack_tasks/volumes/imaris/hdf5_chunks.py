@@ -14,7 +14,8 @@ from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.unpacking import UnpackingError, check_size, unpack
 
 if TYPE_CHECKING:
-    from spimpack_tasks.volumes.levels import Index, Voxels
+    from spimpack_tasks.arrays.grid import Voxels
+    from spimpack_tasks.volumes.levels import Index
 
 _DEFLATE, _SHUFFLE, _FLETCHER, _LZF = 1, 2, 3, 32000
 _NAMES = {_DEFLATE: "zlib", 32001: "blosc", 32004: "lz4 in HDF5", 32015: "zstd"}

@@ -12,23 +12,23 @@ from spimpack_tasks.volumes.errors import HeaderError, UnreadableVoxelsError
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset
 from spimpack_tasks.volumes.imaris.header import ImarisFile
-from spimpack_tasks.volumes.levels import Index, Level
+from spimpack_tasks.volumes.levels import Index, StoredLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from spimpack_tasks.volumes.levels import Voxels
+    from spimpack_tasks.arrays.grid import Voxels
 
 
 @contextmanager
-def open_levels(path: str) -> Iterator[Sequence[Level]]:
+def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
     """Open the levels of an Imaris file."""
     with ImarisFile(path) as file:
         shapes = file.header.shapes
         yield [_open_level(file, number, shape) for number, shape in enumerate(shapes)]
 
 
-def _open_level(file: ImarisFile, number: int, shape: tuple[int, ...]) -> Level:
+def _open_level(file: ImarisFile, number: int, shape: tuple[int, ...]) -> StoredLevel:
     times, channels, *size = shape
     datasets = [
         [ChunkedDataset(file.dataset(number, time, channel)) for channel in range(channels)]
@@ -53,6 +53,6 @@ def _open_level(file: ImarisFile, number: int, shape: tuple[int, ...]) -> Level:
     first = datasets[0][0].dataset
     block = (1, *(first.chunks or (1, *size[1:])))
     if times == 1:
-        return Level(("c", "z", "y", "x"), shape[1:], first.dtype, block, read, finish=finish)
+        return StoredLevel(("c", "z", "y", "x"), shape[1:], first.dtype, block, read, finish=finish)
     axes = ("t", "c", "z", "y", "x")
-    return Level(axes, shape, first.dtype, (1, *block), read, finish=finish)
+    return StoredLevel(axes, shape, first.dtype, (1, *block), read, finish=finish)

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from spimpack_tasks.volumes.levels import Level
+    from spimpack_tasks.volumes.levels import StoredLevel
 
 _PIECE = 2**20
 _GZIP = b"\x1f\x8b"
 
 
 @contextmanager
-def open_levels(path: str) -> Iterator[Sequence[Level]]:
+def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
     """Open the level of a NIfTI file, compressed or not."""
     with open_regular(path) as plain:
         packed = plain.read(2) == _GZIP
@@ -39,7 +39,7 @@ def open_levels(path: str) -> Iterator[Sequence[Level]]:
             yield [replace(_open_level(unpacked), finish=finish)]
 
 
-def _open_level(file: BinaryIO | gzip.GzipFile) -> Level:
+def _open_level(file: BinaryIO | gzip.GzipFile) -> StoredLevel:
     nibabel = load_library("nibabel")
     kind = nibabel.Nifti2Header if file.read(4) in _NIFTI_2 else nibabel.Nifti1Header
     file.seek(0)

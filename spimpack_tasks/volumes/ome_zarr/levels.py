@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.levels import Level, level_of_array
+from spimpack_tasks.volumes.levels import StoredLevel, level_of_array
 from spimpack_tasks.volumes.ome_zarr.header import find_level_paths, open_directory, read_store
 from spimpack_tasks.volumes.ome_zarr.zip_header import open_archive, open_entry
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_directory_levels(path: str) -> Iterator[Sequence[Level]]:
+def open_directory_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
     """Open the levels of an OME-Zarr directory."""
     zarr = load_library("zarr")
     from spimpack_tasks.volumes.ome_zarr.chunk_files import ZarrFiles  # noqa: PLC0415 - it needs zarr
@@ -35,7 +35,7 @@ def open_directory_levels(path: str) -> Iterator[Sequence[Level]]:
 
 
 @contextmanager
-def open_zip_levels(path: str) -> Iterator[Sequence[Level]]:
+def open_zip_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
     """Open the levels of a zipped OME-Zarr."""
     zarr = load_library("zarr")
     from spimpack_tasks.volumes.ome_zarr.chunk_files import (  # noqa: PLC0415 - it needs zarr
@@ -57,7 +57,7 @@ def open_zip_levels(path: str) -> Iterator[Sequence[Level]]:
         yield [replace(level, finish=finish) for level in levels]
 
 
-def _open_level(zarr: Any, store: Any, name: str, axes: tuple[str, ...]) -> Level:
+def _open_level(zarr: Any, store: Any, name: str, axes: tuple[str, ...]) -> StoredLevel:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of metadata that zarr finds unusual
         array = zarr.open_array(store, path=name, mode="r")

@@ -7,23 +7,19 @@ orientation is known it is written in both ways that readers look for: as RFC-4 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.axes import ALL_AXES, of_axes
-from spimpack_tasks.model.displays import Display
+from spimpack_tasks.model.axes import of_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from spimpack_tasks.arrays.codecs import Codec
-    from spimpack_tasks.arrays.grid import Level
+    from spimpack_tasks.arrays.grid import LevelGrid
+    from spimpack_tasks.volumes.spec import VolumeSpec
 
 _KINDS = {"t": "time", "c": "channel"}
 """What OME-Zarr calls axes but those of space."""
-
-COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
-"""Of channels whose colour is not known, one after the other."""
 
 PROVENANCE = "spimpack_tasks"
 """Key of the attributes under which it stands what an image was made from."""
@@ -42,56 +38,19 @@ _TOWARDS = {
 """What RFC-4 calls the direction in which an index increases."""
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """How a channel is shown."""
+def spacings_zyx(spec: VolumeSpec, levels: Sequence[LevelGrid]) -> list[tuple[float, ...]]:
+    """Return the distance of voxels of each level, 1 where it is not known.
 
-    label: str
-    colour: str
-    """Six hexadecimal digits."""
-    window: tuple[float, float] | None
-    """The values shown as black and as full colour, `None` until they are found out."""
-    limits: tuple[float, float] | None = None
-    """The values between which the window can be moved, `None` for all of the data type."""
-    is_active: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """What is known of an image besides its voxels."""
-
-    name: str
-    levels: tuple[Level, ...]
-    dtype: Any
-    """Data type of numpy; its byte order is that of the chunks."""
-    spacing_um_zyx: tuple[float | None, float | None, float | None]
-    """Distance of voxels of the first level; `None` where it is not known."""
-    channels: tuple[Channel, ...]
-    origin_um_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Where the first voxel of the first level lies."""
-    axes: str = ALL_AXES
-    """Those that it has, see `axes`."""
-    orientation_xyz: str | None = None
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    """What the image was made from, and how."""
-    level_lines: tuple[tuple[tuple[float, float], ...], ...] = ()
-    """Scale and translation along z, y and x of each level, where they do not follow from sizes."""
-    image_label: Mapping[str, Any] | None = None
-    """Of a label image what is told of its labels."""
-
-    def spacings_zyx(self) -> list[tuple[float, ...]]:
-        """Return the distance of voxels of each level, 1 where it is not known.
-
-        Each voxel of a level is made of a whole number of voxels of the first, so its size is that
-        many times theirs, whatever is left over at the far edge.
-        """
-        first = self.levels[0].shape[2:]
-        known = [step if step is not None else 1.0 for step in self.spacing_um_zyx]
-        spacings = []
-        for level in self.levels:
-            steps = (_step(n, m) for n, m in zip(first, level.shape[2:], strict=True))
-            spacings.append(tuple(u * step for u, step in zip(known, steps, strict=True)))
-        return spacings
+    Each voxel of a level is made of a whole number of voxels of the first, so its size is that many
+    times theirs, whatever is left over at the far edge.
+    """
+    first = levels[0].shape[2:]
+    known = [step if step is not None else 1.0 for step in spec.spacing_um_zyx]
+    spacings = []
+    for level in levels:
+        steps = (_step(n, m) for n, m in zip(first, level.shape[2:], strict=True))
+        spacings.append(tuple(u * step for u, step in zip(known, steps, strict=True)))
+    return spacings
 
 
 def _step(size: int, smaller: int) -> int:
@@ -103,35 +62,37 @@ def _step(size: int, smaller: int) -> int:
     return step
 
 
-def multiscales(image: Image) -> list[dict[str, Any]]:
+def multiscales(spec: VolumeSpec, levels: Sequence[LevelGrid]) -> list[dict[str, Any]]:
     """Return the multiscales of the attributes."""
-    known = dict(zip("zyx", image.spacing_um_zyx, strict=True))
+    known = dict(zip("zyx", spec.spacing_um_zyx, strict=True))
     axes: list[dict[str, Any]] = []
-    for name in image.axes:
+    for name in spec.axes:
         axis: dict[str, Any] = {"name": name, "type": _KINDS.get(name, "space")}
         if known.get(name) is not None:
             axis["unit"] = "micrometer"
-        if name in known and image.orientation_xyz:
-            letter = image.orientation_xyz["xyz".index(name)]
+        if name in known and spec.orientation_xyz:
+            letter = spec.orientation_xyz["xyz".index(name)]
             axis["orientation"] = {"type": "anatomical", "value": _TOWARDS[letter]}
         axes.append(axis)
-    others = len(image.axes) - 3
+    others = len(spec.axes) - 3
     datasets = []
-    for number, lines in enumerate(image.level_lines or _lines_of_sizes(image)):
+    for number, lines in enumerate(spec.level_transforms or _lines_of_sizes(spec, levels)):
         spacing, shift = zip(*lines, strict=True)
         transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [*[1.0] * others, *spacing]}]
         transforms.append({"type": "translation", "translation": [*[0.0] * others, *shift]})
         datasets.append({"path": str(number), "coordinateTransformations": transforms})
-    return [{"name": image.name, "axes": axes, "datasets": datasets}]
+    return [{"name": spec.name, "axes": axes, "datasets": datasets}]
 
 
-def _lines_of_sizes(image: Image) -> list[list[tuple[float, float]]]:
+def _lines_of_sizes(
+    spec: VolumeSpec, levels: Sequence[LevelGrid]
+) -> list[list[tuple[float, float]]]:
     """Return scale and translation along z, y and x of each level."""
-    spacings = image.spacings_zyx()
+    spacings = spacings_zyx(spec, levels)
     return [
         [
             (step, origin + (step - first) / 2)
-            for origin, step, first in zip(image.origin_um_zyx, spacing, spacings[0], strict=True)
+            for origin, step, first in zip(spec.origin_um_zyx, spacing, spacings[0], strict=True)
         ]
         for spacing in spacings
     ]
@@ -144,34 +105,11 @@ def largest_value(dtype: Any) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
-def compose_channels(
-    count: int, names: Sequence[str], displays: Sequence[Display]
-) -> tuple[Channel, ...]:
-    """Return how channels are shown: as the source has it, in colours of ours where it has none.
-
-    Parameters
-    ----------
-    count
-        Number of channels.
-    names
-        Their names; those that are missing are empty.
-    displays
-        One for each channel, or nothing.
-    """
-    channels = []
-    for number in range(count):
-        label = names[number] if number < len(names) else ""
-        shown = displays[number] if displays else Display()
-        colour = shown.colour or COLOURS[number % len(COLOURS)]
-        channels.append(Channel(label, colour, shown.window, shown.limits, shown.is_active))
-    return tuple(channels)
-
-
-def omero(image: Image) -> dict[str, Any]:
+def omero(spec: VolumeSpec) -> dict[str, Any]:
     """Return how the channels are shown."""
-    largest = largest_value(image.dtype)
+    largest = largest_value(spec.dtype)
     channels = []
-    for channel in image.channels:
+    for channel in spec.channels:
         low, high = channel.limits or (0.0, largest)
         start, end = channel.window or (0.0, largest)
         window = {"min": low, "max": high, "start": start, "end": end}
@@ -180,37 +118,37 @@ def omero(image: Image) -> dict[str, Any]:
     return {"channels": channels}
 
 
-def _other_attributes(image: Image) -> dict[str, Any]:
+def _other_attributes(spec: VolumeSpec) -> dict[str, Any]:
     """Return the attributes that OME-Zarr does not know of."""
-    attributes: dict[str, Any] = {PROVENANCE: dict(image.provenance)} if image.provenance else {}
-    if image.orientation_xyz:
-        attributes["xyz_orientation"] = image.orientation_xyz
+    attributes: dict[str, Any] = {PROVENANCE: dict(spec.provenance)} if spec.provenance else {}
+    if spec.orientation_xyz:
+        attributes["xyz_orientation"] = spec.orientation_xyz
     return attributes
 
 
-def _about(image: Image, version: dict[str, str]) -> dict[str, Any]:
+def _about(spec: VolumeSpec, version: dict[str, str]) -> dict[str, Any]:
     """Return how channels are shown, or of a label image what is told of its labels."""
-    if image.image_label is None:
-        return {"omero": version | omero(image)}
-    told = {key: value for key, value in image.image_label.items() if key != "version"}
+    if spec.image_label is None:
+        return {"omero": version | omero(spec)}
+    told = {key: value for key, value in spec.image_label.items() if key != "version"}
     return {"image-label": version | told | {"source": {"image": "../../"}}}
 
 
-def group_v3(image: Image) -> dict[str, Any]:
+def group_v3(spec: VolumeSpec, levels: Sequence[LevelGrid]) -> dict[str, Any]:
     """Return zarr.json of the image, OME-Zarr 0.5."""
-    ome = {"version": "0.5", "multiscales": multiscales(image)} | _about(image, {})
-    attributes = {"ome": ome} | _other_attributes(image)
+    ome = {"version": "0.5", "multiscales": multiscales(spec, levels)} | _about(spec, {})
+    attributes = {"ome": ome} | _other_attributes(spec)
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
 
-def attributes_v2(image: Image) -> dict[str, Any]:
+def attributes_v2(spec: VolumeSpec, levels: Sequence[LevelGrid]) -> dict[str, Any]:
     """Return .zattrs of the image, OME-Zarr 0.4."""
-    versioned = [{"version": "0.4"} | multiscale for multiscale in multiscales(image)]
-    about = _about(image, {"version": "0.4"})
-    return {"multiscales": versioned} | about | _other_attributes(image)
+    versioned = [{"version": "0.4"} | multiscale for multiscale in multiscales(spec, levels)]
+    about = _about(spec, {"version": "0.4"})
+    return {"multiscales": versioned} | about | _other_attributes(spec)
 
 
-def array_v2(level: Level, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:
+def array_v2(level: LevelGrid, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:
     """Return .zarray of one level: each chunk a file in folders."""
     return {
         "zarr_format": 2,
@@ -230,7 +168,7 @@ def _zero(dtype: Any) -> float:
     return 0.0 if dtype.kind == "f" else 0
 
 
-def array_v3(level: Level, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:
+def array_v3(level: LevelGrid, dtype: Any, codec: Codec, axes: str) -> dict[str, Any]:
     """Return zarr.json of one level: chunks in shards."""
     endian = {"endian": "big" if dtype.byteorder == ">" else "little"}
     bytes_codec: dict[str, Any] = {"name": "bytes"}

@@ -1,85 +1,54 @@
-"""Writes shards of Zarr v3: the chunks one after the other, then an index of where each begins.
+"""Shards of Zarr v3: the chunks one after the other, then an index of where each begins.
 
 The index has two 64-bit numbers for each chunk, offset and length, and a CRC-32C behind them; a
-missing chunk has all bits set (Zarr v3 specification, sharding codec 1.0). A shard is whole under a
-temporary name, and on the disk, before it gets its own: whoever finds it need not make it again.
+missing chunk has all bits set (Zarr v3 specification, sharding codec 1.0). A shard gets its name
+when it is whole and on the disk: a resumed conversion need not make it again.
 """
 
 from __future__ import annotations
 
-import os
 import struct
-from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from spimpack_tasks.files.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from spimpack_tasks.arrays.codecs import Parts
+    from spimpack_tasks.files.places import Parts, Place
 
 _MISSING = 2**64 - 1
+_CRC = 4
 
 
-def write_shard(path: str, chunks: Iterable[Parts | None]) -> None:
-    """Write a shard; without a chunk there is no file.
+def shard_pieces(chunks: Iterable[Parts | None]) -> Iterator[Parts]:
+    """Yield the bytes of a shard as they follow one another, nothing where no chunk is there.
 
     Parameters
     ----------
-    path
-        Where the shard belongs. Its folder is made if need be.
     chunks
         The encoded bytes of each chunk, in parts; `None` for one that is missing.
     """
-    aside = f"{path}.part"
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        with open(aside, "wb", buffering=0) as file:
-            size = _write_chunks(file.fileno(), chunks)
-        if size:
-            os.rename(aside, path)
-    finally:
-        with suppress(FileNotFoundError):  # it has its own name, or there was no room for it
-            os.unlink(aside)
-
-
-def _write_chunks(file: int, chunks: Iterable[Parts | None]) -> int:
-    """Write chunks and index, and return how many bytes there are."""
     import google_crc32c
 
     index, offset = [], 0
     for parts in chunks:
-        length = _write(file, parts) if parts is not None else 0
-        index += [offset, length] if parts is not None else [_MISSING, _MISSING]
+        if parts is None:
+            index += [_MISSING, _MISSING]
+            continue
+        yield parts
+        length = sum(map(len, parts))
+        index += [offset, length]
         offset += length
-    if not offset:
-        return 0
-    table = struct.pack(f"<{len(index)}Q", *index)
-    offset += _write(file, (table, struct.pack("<I", google_crc32c.value(table))))
-    os.fdatasync(file)
-    return offset
+    if offset:
+        table = struct.pack(f"<{len(index)}Q", *index)
+        yield table, struct.pack("<I", google_crc32c.value(table))
 
 
-def _write(file: int, parts: Parts) -> int:
-    """Write the parts of a chunk as they are, without joining them, and return their length."""
-    length = sum(map(len, parts))
-    written = os.writev(file, parts)
-    if written < length:  # by a signal, or because the disk is all but full
-        rest = memoryview(b"".join(parts))[written:]
-        while rest:
-            rest = rest[os.write(file, rest) :]
-    return length
+def read_shard(place: Place, key: str, count: int) -> Iterator[bytes | None]:
+    """Yield the encoded bytes of each of the `count` chunks of a shard that is there."""
 
-
-def read_shard(path: str, count: int) -> Iterator[bytes | None]:
-    """Yield the encoded bytes of each of the `count` chunks of a shard that `write_shard` wrote."""
-    with open_regular(path) as file:
-        file.seek(-16 * count - 4, os.SEEK_END)
-        index = struct.unpack(f"<{2 * count}Q", file.read(16 * count))
+    def ranges(tail: bytes) -> Iterator[tuple[int, int] | None]:
+        index = struct.unpack_from(f"<{2 * count}Q", tail)
         for offset, length in zip(index[::2], index[1::2], strict=True):
-            if offset == _MISSING:
-                yield None
-            else:
-                file.seek(offset)
-                yield file.read(length)
+            yield (offset, length) if offset != _MISSING else None
+
+    yield from place.read_ranges(key, 16 * count + _CRC, ranges)

@@ -1,48 +1,52 @@
 """The forms that an OME-Zarr has on the disk: version 0.5 in shards, version 0.4 in single chunks.
 
-Whoever converts makes an image shard by shard (see `layout`), in any order and by any number of
-threads; what a form adds is which files a shard becomes, how it is known that one is there, and the
-metadata. These come last, so a store that can be opened is complete, and a shard that is said to be
+A writer makes an image shard by shard (see `arrays.grid`), in any order and by any number of
+threads. A form adds which objects a shard becomes, how it is known that one is there, and the
+metadata. These come last, so a store that can be opened is complete. A shard that is said to be
 there is on the disk, even after a power cut.
 
-In OME-Zarr 0.5 (Zarr v3) a shard is a file, and there when the file is. In OME-Zarr 0.4 (Zarr v2)
-each of its chunks is a file, up to thousands of them. Syncing and renaming each would take as long
-as all the rest, so they are written to their places, synced together, and then noted in a folder
-that is gone when the image is whole. A chunk without a note counts for nothing: its shard is made
-again.
+In OME-Zarr 0.5 (Zarr v3) a shard is an object, and there when the object is. In OME-Zarr 0.4
+(Zarr v2) each of its chunks is one, up to thousands of them. Syncing and renaming each would take
+as long as all the rest, so they are written to their places, synced together, and then noted in a
+folder that is gone when the image is whole. A chunk without a note counts for nothing: its shard
+is made again.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spimpack_tasks.files.atomic import discard, sync_disk
-from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.arrays.codecs import BLOSC_HEAD, begins_bare, has_checksum_behind
+from spimpack_tasks.files.atomic import PART, Durability
 from spimpack_tasks.model.axes import of_axes
 from spimpack_tasks.volumes.ome_zarr.metadata import array_v2, array_v3, attributes_v2, group_v3
-from spimpack_tasks.volumes.ome_zarr.shards import read_shard, write_shard
+from spimpack_tasks.volumes.ome_zarr.shards import read_shard, shard_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from spimpack_tasks.arrays.codecs import Codec, Parts
-    from spimpack_tasks.arrays.grid import Level, Shape
-    from spimpack_tasks.volumes.ome_zarr.metadata import Image
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.arrays.codecs import Codec
+    from spimpack_tasks.arrays.grid import LevelGrid, Shape
+    from spimpack_tasks.files.places import Parts, Place
+    from spimpack_tasks.volumes.spec import VolumeSpec
 
+NGFF = ("0.5", "0.4")
+"""Versions of OME-Zarr that can be written: in shards, or each chunk an object."""
 _NOTES = ".finished"
-"""Folder with an empty file for each shard that is on the disk."""
+"""Folder with an empty object for each shard that is on the disk."""
+_LABELS = "labels"
 
 
 class Store(Protocol):
     """An OME-Zarr that is being made. All methods but `finish` are for several threads at once."""
+
+    @property
+    def levels(self) -> tuple[LevelGrid, ...]:
+        """The levels, the full one first."""
 
     def has(self, level: int, shard: Shape) -> bool:
         """Tell whether a shard is there, as far as is known; it may be made once more."""
@@ -57,159 +61,160 @@ class Store(Protocol):
         shard
             Place in the grid of shards.
         chunks
-            The encoded bytes of each chunk in the order of `Level.chunks_of`, in parts; `None` for
-            one that is all zero, or beyond the edge.
+            The encoded bytes of each chunk in the order of `LevelGrid.chunks_of`, in parts; `None`
+            for one that is all zero, or beyond the edge.
         """
 
     def read(self, level: int, shard: Shape) -> Iterator[bytes | None]:
         """Yield the encoded bytes of the chunks of a shard that is there, `None` for zeros."""
 
-    def finish(self, image: Image, codec: Codec) -> None:
+    def finish(self, spec: VolumeSpec, codec: Codec) -> None:
         """Write what makes an OME-Zarr of the shards, when all are there."""
 
 
-def open_store(job: Job, image: Image) -> Store:
-    """Return the store that a job asks for, or that an earlier attempt has begun at its path."""
-    is_old = job.request.ngff == "0.4"
-    voxels = f"{job.path}/0" if is_old else f"{job.path}/0/c"
-    if not job.has_voxels and _count_folders(voxels) >= len(image.axes):
-        for name in os.listdir(job.path):  # begun by a version that wrote all five axes
-            if name != "labels":
-                discard(f"{job.path}/{name}")
-    os.makedirs(job.path, exist_ok=True)
-    return (_ChunkFiles if is_old else _ShardFiles)(job.path, image.levels, image.axes)
+def open_store(place: Place, ngff: str, axes: str, levels: Sequence[LevelGrid]) -> Store:
+    """Return the store of a version of OME-Zarr at a place, or what an earlier attempt has begun.
+
+    What was begun by a version that wrote all five axes is deleted.
+    """
+    voxels = "0" if ngff == "0.4" else "0/c"
+    if _count_folders(place, voxels) >= len(axes):
+        for name in place.names(""):
+            if name != _LABELS:
+                place.remove(name)
+    return (_ChunkFiles if ngff == "0.4" else _ShardFiles)(place, tuple(levels), axes)
 
 
-def write_labels_group(job: Job, names: list[str]) -> None:
+def write_labels_group(place: Place, ngff: str, names: Sequence[str]) -> None:
     """Write the metadata of the folder of labels, which names them."""
-    folder = f"{job.path}/labels"
-    if job.request.ngff == "0.4":
-        _write_json(f"{folder}/.zgroup", {"zarr_format": 2})
-        _write_json(f"{folder}/.zattrs", {"labels": names})
+    if ngff == "0.4":
+        _put_json(place, f"{_LABELS}/.zgroup", {"zarr_format": 2})
+        _put_json(place, f"{_LABELS}/.zattrs", {"labels": [*names]})
         return
-    attributes = {"ome": {"version": "0.5", "labels": names}}
+    attributes = {"ome": {"version": "0.5", "labels": [*names]}}
     group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    _write_json(f"{folder}/zarr.json", group)
+    _put_json(place, f"{_LABELS}/zarr.json", group)
 
 
-def _count_folders(folder: str) -> int:
-    """Return how many folders lie in one another where the first file of voxels is."""
+def _count_folders(place: Place, folder: str) -> int:
+    """Return how many folders lie in one another where the first object of voxels is."""
     count = 0
-    with suppress(FileNotFoundError, NotADirectoryError):
-        while names := [name for name in os.listdir(folder) if name.isdecimal()]:
-            folder = os.path.join(folder, min(names, key=int))
-            count += os.path.isdir(folder)
+    while names := [name for name in place.names(folder) if name.isdecimal()]:
+        folder = f"{folder}/{min(names, key=int)}"
+        count += bool(place.names(folder))
     return count
+
+
+def has_bare_blosc(place: Place) -> bool:
+    """Tell whether chunks of Blosc in the shards of an image have no checksums behind them.
+
+    Earlier versions wrote none. What they began is resumed as it is.
+    """
+    key = _first_shard(place)
+    if not key:
+        return False
+    shard = place.read(key) or b""
+    length = begins_bare(shard[:BLOSC_HEAD], len(shard))
+    return length > 0 and not has_checksum_behind(shard[:length], shard[length:])
+
+
+def _first_shard(place: Place) -> str:
+    """Return the key of a shard of any level, nothing where there is none."""
+    pending = [f"{level}/c" for level in place.names("") if level.isdecimal()]
+    while pending:
+        key = pending.pop()
+        names = [name for name in place.names(key) if not name.endswith(PART)]
+        if not names and place.has(key):
+            return key
+        pending += [f"{key}/{name}" for name in names]
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class _ShardFiles:
-    """OME-Zarr 0.5. A shard of zeros alone has no file, and is made again by who goes on."""
+    """OME-Zarr 0.5. A shard of zeros alone has no object, and is made again when it is resumed."""
 
-    path: str
-    levels: tuple[Level, ...]
+    place: Place
+    levels: tuple[LevelGrid, ...]
     axes: str
 
     def has(self, level: int, shard: Shape) -> bool:
-        """Tell whether there is the file."""
-        return os.path.exists(self._file(level, shard))
+        """Tell whether there is the object."""
+        return self.place.has(self._key(level, shard))
 
     def write(self, level: int, shard: Shape, chunks: Iterable[Parts | None]) -> None:
-        """Write the file."""
-        write_shard(self._file(level, shard), chunks)
+        """Write the object; without a chunk there is none."""
+        self.place.put(self._key(level, shard), shard_pieces(chunks), Durability.SAFE)
 
     def read(self, level: int, shard: Shape) -> Iterator[bytes | None]:
-        """Yield the chunks of the file."""
+        """Yield the chunks of the object."""
         count = math.prod(self.levels[level].shard)
         if self.has(level, shard):
-            yield from read_shard(self._file(level, shard), count)
+            yield from read_shard(self.place, self._key(level, shard), count)
         else:
             yield from repeat(None, count)
 
-    def finish(self, image: Image, codec: Codec) -> None:
+    def finish(self, spec: VolumeSpec, codec: Codec) -> None:
         """Write the metadata, those of the whole last."""
-        for number, level in enumerate(image.levels):
-            metadata = array_v3(level, image.dtype, codec, image.axes)
-            _write_json(f"{self.path}/{number}/zarr.json", metadata)
-        _write_json(f"{self.path}/zarr.json", group_v3(image))
+        for number, level in enumerate(self.levels):
+            metadata = array_v3(level, spec.dtype, codec, spec.axes)
+            _put_json(self.place, f"{number}/zarr.json", metadata)
+        _put_json(self.place, "zarr.json", group_v3(spec, self.levels))
 
-    def _file(self, level: int, shard: Shape) -> str:
-        return f"{self.path}/{level}/c/{'/'.join(map(str, of_axes(self.axes, shard)))}"
+    def _key(self, level: int, shard: Shape) -> str:
+        return f"{level}/c/{'/'.join(map(str, of_axes(self.axes, shard)))}"
 
 
 @dataclass(frozen=True, slots=True)
 class _ChunkFiles:
-    """OME-Zarr 0.4. A chunk of zeros alone has no file, unless it is the very first.
+    """OME-Zarr 0.4. A chunk of zeros alone has no object, unless it is the very first.
 
     With that, no image consists of nothing but hidden files, which is empty to the BIDS validator.
     """
 
-    path: str
-    levels: tuple[Level, ...]
+    place: Place
+    levels: tuple[LevelGrid, ...]
     axes: str
 
     def has(self, level: int, shard: Shape) -> bool:
         """Tell whether there is a note, or the image is whole and needs none."""
-        return os.path.exists(self._note(level, shard)) or os.path.exists(f"{self.path}/.zattrs")
+        return self.place.has(self._note(level, shard)) or self.place.has(".zattrs")
 
     def write(self, level: int, shard: Shape, chunks: Iterable[Parts | None]) -> None:
-        """Write the files of the chunks, and note it when they are on the disk."""
-        for place, parts in zip(self.levels[level].chunks_of(shard), chunks, strict=True):
-            if place is not None:
-                _write_file(self._file(level, place), parts)
-        sync_disk(self.path)
-        note = self._note(level, shard)
-        os.makedirs(os.path.dirname(note), exist_ok=True)
-        with open(note, "wb"):
-            pass
+        """Write the objects of the chunks, and note the shard when they are on the disk."""
+        for chunk, parts in zip(self.levels[level].chunks_of(shard), chunks, strict=True):
+            if chunk is not None and parts is not None:
+                self.place.put(self._key(level, chunk), (parts,), Durability.PLAIN)
+            elif chunk is not None:
+                self.place.remove(self._key(level, chunk))
+        self.place.sync()
+        self.place.put(self._note(level, shard), ((b"",),), Durability.PLAIN)
 
     def read(self, level: int, shard: Shape) -> Iterator[bytes | None]:
-        """Yield what is in the files of the chunks."""
-        for place in self.levels[level].chunks_of(shard):
-            yield _read_file(self._file(level, place)) if place is not None else None
+        """Yield what is in the objects of the chunks."""
+        for chunk in self.levels[level].chunks_of(shard):
+            yield self.place.read(self._key(level, chunk)) if chunk is not None else None
 
-    def finish(self, image: Image, codec: Codec) -> None:
+    def finish(self, spec: VolumeSpec, codec: Codec) -> None:
         """Write the metadata, those of the whole last, and take the notes away."""
-        first = self._file(0, (0,) * len(self.levels[0].grid))
-        if not os.path.exists(first):
-            zeros = bytes(self.levels[0].chunk_voxels * image.dtype.itemsize)
-            _write_file(f"{first}.part", codec.encode(zeros))
-            os.rename(f"{first}.part", first)
-        for number, level in enumerate(image.levels):
-            metadata = array_v2(level, image.dtype, codec, image.axes)
-            _write_json(f"{self.path}/{number}/.zarray", metadata)
-        _write_json(f"{self.path}/.zgroup", {"zarr_format": 2})
-        _write_json(f"{self.path}/.zattrs", attributes_v2(image))
-        shutil.rmtree(f"{self.path}/{_NOTES}", ignore_errors=True)
+        first = self._key(0, (0,) * len(self.levels[0].grid))
+        if not self.place.has(first):
+            zeros = bytes(self.levels[0].chunk_voxels * spec.dtype.itemsize)
+            self.place.put(first, (codec.encode(zeros),), Durability.WHOLE)
+        for number, level in enumerate(self.levels):
+            metadata = array_v2(level, spec.dtype, codec, spec.axes)
+            _put_json(self.place, f"{number}/.zarray", metadata)
+        _put_json(self.place, ".zgroup", {"zarr_format": 2})
+        _put_json(self.place, ".zattrs", attributes_v2(spec, self.levels))
+        self.place.remove(_NOTES)
 
-    def _file(self, level: int, place: Shape) -> str:
-        return f"{self.path}/{level}/{'/'.join(map(str, of_axes(self.axes, place)))}"
+    def _key(self, level: int, chunk: Shape) -> str:
+        return f"{level}/{'/'.join(map(str, of_axes(self.axes, chunk)))}"
 
     def _note(self, level: int, shard: Shape) -> str:
-        return f"{self.path}/{_NOTES}/{level}/{'.'.join(map(str, shard))}"
+        return f"{_NOTES}/{level}/{'.'.join(map(str, shard))}"
 
 
-def _write_file(path: str, parts: Parts | None) -> None:
-    """Write a chunk anew: a file that is there may be another image's as well."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-    if parts is not None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "xb") as file:
-            file.writelines(parts)
-
-
-def _read_file(path: str) -> bytes | None:
-    try:
-        with open_regular(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-
-
-def _write_json(path: str, data: dict[str, Any]) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    aside = f"{path}.part"
-    with open(aside, "w", encoding="utf-8") as file:
-        json.dump(data, file, indent=2, sort_keys=True)
-    os.rename(aside, path)
+def _put_json(place: Place, key: str, data: dict[str, Any]) -> None:
+    text = json.dumps(data, indent=2, sort_keys=True)
+    place.put(key, ((text.encode(),),), Durability.WHOLE)

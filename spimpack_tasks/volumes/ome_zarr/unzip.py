@@ -12,24 +12,23 @@ import os
 import stat
 import zipfile
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
-from spimpack_tasks.files.atomic import sync_disk
+from spimpack_tasks.files.atomic import PART, Durability, replacing, sync_disk
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.header import check_codecs, read_store
-from spimpack_tasks.volumes.ome_zarr.write import work_side_by_side
 from spimpack_tasks.volumes.ome_zarr.zip_header import COMPRESSIONS, open_archive
-from spimpack_tasks.volumes.source_errors import source_trouble_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.arrays.parallel import WorkPool
 
 _LAST = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
 """Files of the image itself, in the order in which they come."""
@@ -37,7 +36,6 @@ _METADATA = (".zarray", ".zmetadata", "zarr.json")
 """Ends of the names of files that tell of codecs."""
 _PIECE = 2**20
 _ENCRYPTED = 0x1
-_PART = ".part"
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 """What `zipfile` raises for an entry that is not sound."""
 
@@ -108,7 +106,7 @@ def _check_entry(path: str, entry: zipfile.ZipInfo) -> None:
 def _check_folders(path: str, entries: dict[str, zipfile.ZipInfo]) -> None:
     """Refuse entries that are files and hold files, and those named like temporary ones."""
     for name in entries:
-        if name.endswith(_PART):
+        if name.endswith(PART):
             raise HeaderError(path, f"has an entry {name!r}, which is no file of an OME-Zarr")
         folder = name.rpartition("/")[0]
         while folder:
@@ -117,19 +115,7 @@ def _check_folders(path: str, entries: dict[str, zipfile.ZipInfo]) -> None:
             folder = folder.rpartition("/")[0]
 
 
-def convert(job: Job, advance: Callable[[int], None]) -> None:
-    """Unpack a zipped OME-Zarr, or go on with that.
-
-    Raises
-    ------
-    OSError
-        The archive cannot be read, is damaged, or is refused.
-    """
-    with source_trouble_told(), open_zip(job.source) as archive:
-        unpack(archive, job.path, advance, job.threads)
-
-
-def unpack(archive: Archive, path: str, advance: Callable[[int], None], threads: int = 2) -> None:
+def unpack(archive: Archive, path: str, advance: Callable[[int], None], pool: WorkPool) -> None:
     """Write the files of an archive to a folder, or go on with what lies there.
 
     Parameters
@@ -140,8 +126,8 @@ def unpack(archive: Archive, path: str, advance: Callable[[int], None], threads:
         The folder. What lies there was begun from the same archive.
     advance
         Told the number of bytes after each file, `archive.size` in all.
-    threads
-        How many to unpack by.
+    pool
+        The threads that unpack.
 
     Raises
     ------
@@ -157,7 +143,7 @@ def unpack(archive: Archive, path: str, advance: Callable[[int], None], threads:
         return entry.file_size
 
     first = (name for name in archive.entries if name not in _LAST)
-    work_side_by_side(threads, ((make, (name,)) for name in first), advance)
+    pool.run((partial(make, name) for name in first), advance)
     sync_disk(path)
     for name in archive.entries:
         if name in _LAST:
@@ -180,21 +166,16 @@ def _is_there(entry: zipfile.ZipInfo, path: str) -> bool:
 
 def _unpack_entry(archive: Archive, entry: zipfile.ZipInfo, path: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    aside = path + _PART
     try:
-        with archive.file.open(entry) as source, open(aside, "wb") as target:
+        with replacing(path, Durability.WHOLE) as aside, archive.file.open(entry) as source:
             while piece := source.read(_PIECE):  # the last one is checked by the CRC-32
-                target.write(piece)
-            if target.tell() != entry.file_size:
+                aside.file.write(piece)
+            if aside.file.tell() != entry.file_size:
                 message = f"{archive.path}: {entry.filename!r} is cut off"
                 raise DamagedChunkError(message)
-        os.rename(aside, path)
     except _DAMAGE as error:
         message = f"{archive.path}: {entry.filename!r} is damaged: {error}"
         raise DamagedChunkError(message) from error
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(aside)
 
 
 def is_unpacked(source: str, path: str) -> bool:

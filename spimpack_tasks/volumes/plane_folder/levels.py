@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableVoxelsError
 from spimpack_tasks.volumes.header import check_regular, load_library
-from spimpack_tasks.volumes.levels import Level
+from spimpack_tasks.volumes.levels import StoredLevel
 from spimpack_tasks.volumes.pictures import (
     bound_page,
     check_picture,
@@ -24,7 +24,8 @@ from spimpack_tasks.volumes.rows import flat_index
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from spimpack_tasks.volumes.levels import Index, Voxels
+    from spimpack_tasks.arrays.grid import Voxels
+    from spimpack_tasks.volumes.levels import Index
     from spimpack_tasks.volumes.plane_folder.files import Page
 
 _LONGEST_HEADER = 2**24
@@ -34,7 +35,7 @@ _DAMAGE = (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, 
 
 
 @contextmanager
-def open_levels(path: str) -> Iterator[Sequence[Level]]:
+def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
     """Open the planes of a folder as a level."""
     numpy = load_library("numpy")
     try:
@@ -52,7 +53,7 @@ def open_levels(path: str) -> Iterator[Sequence[Level]]:
         return block
 
     yield [
-        Level(
+        StoredLevel(
             axes=("t", "c", "z", "y", "x"),
             shape=planes.shape,
             dtype=numpy.dtype(planes.page.dtype),

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.volumes.header import check_regular, load_library
-from spimpack_tasks.volumes.levels import Level, level_of_array
+from spimpack_tasks.volumes.levels import StoredLevel, level_of_array
 from spimpack_tasks.volumes.pictures import bound_page
 from spimpack_tasks.volumes.rows import flat_index, level_of_rows
 from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes, open_pages
@@ -26,7 +26,7 @@ _AXES = {"S": "c", "Q": "z", "I": "z"}
 
 
 @contextmanager
-def open_levels(path: str) -> Iterator[Sequence[Level]]:
+def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
     """Open the levels of a TIFF."""
     tifffile = load_library("tifffile")
     check_regular(path)
@@ -52,7 +52,7 @@ def _caveat(level: Any) -> str:
     return f"lacks {absent} of its planes" if absent else ""
 
 
-def _open_level(file: Any, level: Any, stack: ExitStack) -> Level:
+def _open_level(file: Any, level: Any, stack: ExitStack) -> StoredLevel:
     axes = _name_axes(level.axes)
     page = level.keyframe
     is_in_this_file = all(part is None or part.parent is file for part in level.pages)
@@ -65,7 +65,7 @@ def _open_level(file: Any, level: Any, stack: ExitStack) -> Level:
     return level_of_array(zarr.open_array(store, mode="r"), axes)
 
 
-def _level_of_pages(file: Any, level: Any, axes: tuple[str, ...]) -> Level:
+def _level_of_pages(file: Any, level: Any, axes: tuple[str, ...]) -> StoredLevel:
     """Return a level of pages that are not compressed, each of which lies in one piece."""
     dtype = level.dtype.newbyteorder(file.byteorder)
     plane_bytes: int = level.shape[-1] * level.shape[-2] * dtype.itemsize

@@ -2,36 +2,32 @@
 
 Each plane is followed by its smaller versions, which its directory names (`SubIFDs`): so one pass
 over the source is enough, and a few planes are in memory. As OME-TIFF has it, smaller versions are
-smaller in y and x alone. A file cannot be gone on with: after a kill it is made from the start.
+smaller in y and x alone. An interrupted file cannot be resumed: it is made from the start.
 Facts: OME-TIFF specification 6.0.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
 
 from spimpack_tasks.arrays.pyramid import halve
+from spimpack_tasks.files.atomic import Durability, replacing
 from spimpack_tasks.version import __version__
+from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, check_block
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.plane_levels import describe
-from spimpack_tasks.volumes.planes import Planes, open_planes
-from spimpack_tasks.volumes.source_errors import source_trouble_told
 from spimpack_tasks.volumes.tiff.ome_xml_writer import compose_ome_xml
-from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from concurrent.futures import Future
 
-    from spimpack_tasks.arrays.grid import Shape
-    from spimpack_tasks.volumes.levels import Voxels
-    from spimpack_tasks.volumes.ome_zarr.metadata import Image
-    from spimpack_tasks.volumes.request import Job
+    from spimpack_tasks.arrays.grid import Shape, Voxels
+    from spimpack_tasks.arrays.parallel import WorkPool
+    from spimpack_tasks.volumes.spec import VolumeSpec
 
 TILE = 256
 """Pixels of a side of a tile; a level that has no more is the last."""
@@ -65,111 +61,109 @@ def extension_of(shape: Shape, itemsize: int) -> str:
     return ".ome.btf" if size > LARGEST_CLASSIC else ".ome.tif"
 
 
-def count_bytes(source: str, source_format: str) -> int:
-    """Return the number of bytes of voxels that `convert` tells of."""
-    header = read_header(source, source_format)
-    return math.prod(header.shapes[0]) * header.itemsize
+@contextmanager
+def create_ome_tiff(
+    path: str, spec: VolumeSpec, compression: str, pool: WorkPool
+) -> Iterator[OmeTiffWriter]:
+    """Begin an OME-TIFF, BigTIFF if need be.
 
-
-def convert(job: Job, advance: Callable[[int], None]) -> None:
-    """Convert an image whose planes can be read one after the other.
+    Parameters
+    ----------
+    path
+        Where it is written. Nothing is there until the context ends, and nothing comes of a file
+        that is not finished.
+    spec
+        What is known of the image. Its data type is one of `ome_xml_writer.TYPES`.
+    compression
+        One of `COMPRESSIONS`.
+    pool
+        The threads that encode. The bytes that are written do not depend on their number.
 
     Raises
     ------
     OSError
-        The source cannot be read, or is damaged: the plane is named.
-    """
-    with source_trouble_told(), open_planes(job.source) as opened:
-        planes = replace(opened, left_out=(*opened.left_out, *opened.extras))
-        write_ome_tiff(job, describe(planes, job), planes, job.request.codec, advance)
-
-
-def write_ome_tiff(
-    job: Job, image: Image, planes: Planes, compression: str, advance: Callable[[int], None]
-) -> None:
-    """Write an OME-TIFF of planes for a job, BigTIFF if need be.
-
-    Parameters
-    ----------
-    job
-        Where to write, and by how many threads; what is written does not depend on these. Nothing
-        is at its path until the file is whole.
-    image
-        What is known of it; its levels do not matter.
-    planes
-        The voxels.
-    compression
-        One of `COMPRESSIONS`.
-    advance
-        Told the number of bytes of the source's voxels after each plane, `planes.size` in all.
-
-    Raises
-    ------
-    HeaderError
-        The voxels have a type that OME-TIFF has not.
-    DamagedChunkError
-        A plane cannot be read; the message names it.
+        The disk does not take the file.
     """
     tifffile = load_library("tifffile")
-    description = compose_ome_xml(job.source, image, planes)
-    is_big = extension_of(planes.shape, planes.dtype.itemsize) == ".ome.btf"
-    aside = f"{job.path}.part"
-    try:
-        with tifffile.TiffWriter(aside, bigtiff=is_big, byteorder="<") as file:
-            for levels in _encoded(planes, compression, job.threads):
-                _write_plane(file, planes, levels, description, compression)
-                description = b""  # of the first plane only
-                advance(planes.size // math.prod(planes.shape[:3]))
-        planes.finish()
-        with open(aside, "rb+") as written:
-            os.fsync(written.fileno())
-        os.rename(aside, job.path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(aside)
+    is_big = extension_of(spec.shape_tczyx, spec.dtype.itemsize) == ".ome.btf"
+    with (
+        replacing(path, Durability.SAFE) as aside,
+        tifffile.TiffWriter(aside.file, bigtiff=is_big, byteorder="<") as file,
+    ):
+        writer = OmeTiffWriter(file, spec, compression, pool)
+        yield writer
+        if not writer.is_finished:
+            aside.leave()
 
 
-def _write_plane(
-    file: Any, planes: Planes, levels: list[list[bytes]], description: bytes, compression: str
-) -> None:
-    """Write a plane and its smaller versions, whose tiles are encoded."""
-    options = {
-        "dtype": planes.dtype,
-        "tile": (TILE, TILE),
-        "compression": compression,
-        "predictor": True,
-        "photometric": "minisblack",
-        "software": f"spimpack_tasks {__version__}",
-        "metadata": None,
-    }
-    sizes = plane_sizes(planes.shape[3:])
-    for number, (size, tiles) in enumerate(zip(sizes, levels, strict=True)):
-        first = {"subifds": len(sizes) - 1, "description": description or None}
-        kind = {"subfiletype": 1} if number else first
-        file.write(iter(tiles), shape=size, **kind, **options)
+class OmeTiffWriter:
+    """An OME-TIFF that is being written. Its blocks are planes."""
 
+    order: Literal["planes"] = "planes"
 
-def _encoded(planes: Planes, compression: str, threads: int) -> Iterator[list[list[bytes]]]:
-    """Yield the encoded tiles of each level of each plane; a few planes are encoded ahead."""
-    ahead: deque[Future[list[list[bytes]]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for plane in _in_order(planes):
-            ahead.append(pool.submit(_encode_levels, plane, compression))
-            if len(ahead) > 2 * threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+    def __init__(self, file: Any, spec: VolumeSpec, compression: str, pool: WorkPool) -> None:
+        self.spec = spec
+        self.is_finished = False
+        self._file, self._compression, self._pool = file, compression, pool
+        self._description = compose_ome_xml(spec)
+        self._ahead: deque[Future[list[list[bytes]]]] = deque()
+        self._expected = self.missing()
 
+    def missing(self) -> Iterator[Block]:
+        """Yield all planes, z the fastest and t the slowest."""
+        *_, height, width = self.spec.shape_tczyx
+        for place in product(*map(range, self.spec.shape_tczyx[:3])):
+            at = (slice(n, n + 1) for n in place)
+            yield Block((*place, 0, 0), (*at, slice(0, height), slice(0, width)))
 
-def _in_order(planes: Planes) -> Iterator[Voxels]:
-    """Yield each plane, z the fastest and t the slowest."""
-    times, channels, depth, *_ = planes.shape
-    for time in range(times):
-        for channel in range(channels):
-            for start in range(0, depth, planes.together):
-                stop = min(start + planes.together, depth)
-                for plane in planes.read(time, channel, slice(start, stop)):
-                    yield plane.astype(planes.dtype, copy=False)
+    def write(self, block: Block, voxels: Voxels) -> None:
+        """Write the next plane; a few planes are encoded ahead.
+
+        Raises
+        ------
+        ValueError
+            It is another plane, or of another shape or type.
+        """
+        check_block(self.spec, block, voxels)
+        if block != next(self._expected, None):
+            message = f"the plane at {block.place[:3]} (t, c, z) is not the next one"
+            raise ValueError(message)
+        self._ahead.append(self._pool.submit(_encode_levels, voxels[0, 0, 0], self._compression))
+        if len(self._ahead) > 2 * self._pool.threads:
+            self._write_plane(self._ahead.popleft().result())
+
+    def finish(self) -> None:
+        """Write the planes that are encoded ahead.
+
+        Raises
+        ------
+        IncompleteVolumeError
+            Planes are missing.
+        """
+        count = sum(1 for _ in self._expected)
+        if count:
+            raise IncompleteVolumeError(count)
+        while self._ahead:
+            self._write_plane(self._ahead.popleft().result())
+        self.is_finished = True
+
+    def _write_plane(self, levels: list[list[bytes]]) -> None:
+        """Write a plane and its smaller versions, whose tiles are encoded."""
+        options = {
+            "dtype": self.spec.dtype,
+            "tile": (TILE, TILE),
+            "compression": self._compression,
+            "predictor": True,
+            "photometric": "minisblack",
+            "software": f"spimpack_tasks {__version__}",
+            "metadata": None,
+        }
+        sizes = plane_sizes(self.spec.shape_tczyx[3:])
+        for number, (size, tiles) in enumerate(zip(sizes, levels, strict=True)):
+            first = {"subifds": len(sizes) - 1, "description": self._description or None}
+            kind = {"subfiletype": 1} if number else first
+            self._file.write(iter(tiles), shape=size, **kind, **options)
+        self._description = b""  # of the first plane only
 
 
 def _encode_levels(plane: Voxels, compression: str) -> list[list[bytes]]:

@@ -1,7 +1,7 @@
 """The OME-XML of an OME-TIFF that is written, and what is found in it again.
 
 What the image was made from stands in it as the schema has it for whatever it has no word for: in
-a `MapAnnotation` of the image. So an OME-TIFF is known again by its first directory, and whole if
+a `MapAnnotation` of the spec. So an OME-TIFF is known again by its first directory, and whole if
 its last tile is there. Facts: OME schema 2016-06.
 """
 
@@ -27,12 +27,11 @@ from spimpack_tasks.volumes.tiff.directory import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spimpack_tasks.volumes.ome_zarr.metadata import Image
-    from spimpack_tasks.volumes.planes import Planes
+    from spimpack_tasks.volumes.spec import VolumeSpec
     from spimpack_tasks.volumes.tiff.directory import Tag
 
 _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-_TYPES = {"float32": "float", "float64": "double"} | {
+TYPES = {"float32": "float", "float64": "double"} | {
     name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32")
 }
 """What OME-XML calls a data type of numpy."""
@@ -40,17 +39,14 @@ _ANNOTATION = "Annotation:0"
 _MADE_FROM = re.compile(rb'<M K="made_from">([^<]*)</M>')
 
 
-def compose_ome_xml(source: str, image: Image, planes: Planes) -> bytes:
+def compose_ome_xml(spec: VolumeSpec) -> bytes:
     """Return the OME-XML of an image whose planes follow one another, z the fastest.
 
     Raises
     ------
-    HeaderError
-        The voxels have a type that OME-TIFF has not.
+    KeyError
+        The voxels have a type that is not one of `TYPES`.
     """
-    kind = _TYPES.get(planes.dtype.name)
-    if kind is None:
-        raise HeaderError(source, f"has voxels of type {planes.dtype}, which OME-TIFF has not")
     root = ET.Element(
         "OME",
         {
@@ -60,22 +56,22 @@ def compose_ome_xml(source: str, image: Image, planes: Planes) -> bytes:
             "Creator": f"spimpack_tasks {__version__}",
         },
     )
-    inner = ET.SubElement(root, "Image", {"ID": "Image:0", "Name": image.name})
-    attributes = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": kind}
-    sizes = dict(zip("TCZYX", planes.shape, strict=True))
+    inner = ET.SubElement(root, "Image", {"ID": "Image:0", "Name": spec.name})
+    attributes = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": TYPES[spec.dtype.name]}
+    sizes = dict(zip("TCZYX", spec.shape_tczyx, strict=True))
     attributes |= {f"Size{axis}": str(sizes[axis]) for axis in "XYZCT"}
-    for axis, spacing in zip("ZYX", image.spacing_um_zyx, strict=True):
+    for axis, spacing in zip("ZYX", spec.spacing_um_zyx, strict=True):
         if spacing is not None:
             attributes |= {f"PhysicalSize{axis}": repr(spacing), f"PhysicalSize{axis}Unit": "µm"}
     pixels = ET.SubElement(inner, "Pixels", attributes)
-    for number, channel in enumerate(image.channels):
+    for number, channel in enumerate(spec.channels):
         told = {"ID": f"Channel:0:{number}", "SamplesPerPixel": "1"}
         told |= {"Name": channel.label} if channel.label else {}
         ET.SubElement(pixels, "Channel", told | {"Color": _colour(channel.colour)})
-    count = str(math.prod(planes.shape[:3]))
+    count = str(math.prod(spec.shape_tczyx[:3]))
     ET.SubElement(pixels, "TiffData", {"IFD": "0", "PlaneCount": count})
     ET.SubElement(inner, "AnnotationRef", {"ID": _ANNOTATION})
-    _annotate(root, image.provenance)
+    _annotate(root, spec.provenance)
     xml: bytes = ET.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="UTF-8"?>' + xml
 

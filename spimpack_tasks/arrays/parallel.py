@@ -1,0 +1,134 @@
+"""The threads that encode, decode and write voxels: one bounded pool for a piece of work.
+
+Encoders and decoders of chunks run outside of Python's lock, so threads are worth while, and a
+process needs no more of them than it has processors.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    T = TypeVar("T")
+
+MOST_WAITING = 256 * 2**20
+"""Bytes of voxels that may wait to be written."""
+
+
+def count_threads() -> int:
+    """Return how many threads there is work for on this machine."""
+    return max(len(os.sched_getaffinity(0)), 1)
+
+
+class WorkPool:
+    """Threads that work side by side, and one that writes what they have made, in its order.
+
+    Parameters
+    ----------
+    threads
+        How many work side by side.
+    most_waiting
+        Bytes that may wait to be written before `write` waits itself.
+    """
+
+    def __init__(self, threads: int, most_waiting: int = MOST_WAITING) -> None:
+        self.threads = threads
+        self._most_waiting = most_waiting
+        self._workers = ThreadPoolExecutor(threads)
+        self._writer = ThreadPoolExecutor(1)
+        self._waiting: deque[tuple[Future[Any], int]] = deque()
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Wait for the work that has begun, and begin no other."""
+        self._workers.shutdown(cancel_futures=True)
+        self._writer.shutdown(cancel_futures=True)
+
+    def submit(self, do: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Have something done by one of the threads."""
+        return self._workers.submit(do, *arguments)
+
+    def write(self, size: int, do: Callable[..., Any], *arguments: Any) -> None:
+        """Have something written, in the order of the calls, while the caller goes on.
+
+        Waits first while there is more to be written than may wait. An error of an earlier call is
+        raised here, or by `settle`.
+
+        Parameters
+        ----------
+        size
+            Bytes of voxels that stay in memory until it is done.
+        do, arguments
+            What is called in the writing thread. It may wait for work of `submit`.
+        """
+        self.settle(self._most_waiting - size)
+        with self._lock:
+            self._waiting.append((self._writer.submit(do, *arguments), size))
+
+    def settle(self, most: int = 0) -> None:
+        """Wait until no more than some bytes wait to be written.
+
+        Raises
+        ------
+        Exception
+            What a call of `write` has raised.
+        """
+        while True:
+            with self._lock:
+                if not self._waiting or (most > 0 and self._size() <= most):
+                    return
+                first, _ = self._waiting.popleft()
+            first.result()
+
+    def _size(self) -> int:
+        return sum(size for _, size in self._waiting)
+
+    def run(self, jobs: Iterator[Callable[[], int]], advance: Callable[[int], None]) -> None:
+        """Do jobs side by side; after the first that fails no other is begun.
+
+        Parameters
+        ----------
+        jobs
+            Asked for one when a thread is free.
+        advance
+            Told, in the calling thread, the number that each job returns.
+        """
+        running: set[Future[int]] = set()
+        try:
+            for job in jobs:
+                running.add(self._workers.submit(job))
+                if len(running) > self.threads:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for each in done:
+                        advance(each.result())
+            for each in running:
+                advance(each.result())
+        except BaseException:
+            _end(running)
+            raise
+
+    def results(self, jobs: Iterator[Callable[[], T]]) -> Iterator[T]:
+        """Do jobs side by side, and yield what they return in their order; all begin at once."""
+        futures = [self._workers.submit(job) for job in jobs]
+        try:
+            for each in futures:
+                yield each.result()
+        finally:
+            _end(futures)
+
+
+def _end(futures: Iterable[Future[Any]]) -> None:
+    """Begin no more of some work, and wait for the rest: it may read what is closed next."""
+    for each in futures:
+        each.cancel()
+    wait(futures)

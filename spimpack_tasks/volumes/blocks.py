@@ -1,0 +1,53 @@
+"""Blocks: the pieces in which the voxels of an image are handed to a writer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.arrays.grid import shape_of
+from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+
+if TYPE_CHECKING:
+    from spimpack_tasks.arrays.grid import Region, Shape, Voxels
+    from spimpack_tasks.volumes.spec import VolumeSpec
+
+
+class IncompleteVolumeError(SpimpackError):
+    """An image is to be finished, but not all of its voxels were written."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count_of(count, 'block')} of the image were not written")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A box of the full level."""
+
+    place: Shape
+    """Place in the grid of blocks, along t, c, z, y, x."""
+    region: Region
+    """Where it lies, as far as the image goes."""
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes along t, c, z, y, x."""
+        return shape_of(self.region)
+
+
+def check_block(spec: VolumeSpec, block: Block, voxels: Voxels) -> None:
+    """Refuse voxels that are not those of a block.
+
+    Raises
+    ------
+    ValueError
+        Shape or type are others.
+    """
+    if voxels.shape != block.shape or voxels.dtype != spec.dtype:
+        message = (
+            f"a block of {block.shape} voxels (t, c, z, y, x) of type {spec.dtype} is written, but "
+            f"{voxels.shape} of type {voxels.dtype} were given"
+        )
+        raise ValueError(message)

@@ -1,0 +1,124 @@
+"""Writers of images: blocks of voxels go in, in any order and from any thread.
+
+    with create_volume(place, spec) as writer:
+        for block in writer.missing():
+            writer.write(block, voxels_of(block.region))
+        writer.finish()
+
+Until `finish` has written the metadata nothing can be opened. What an interrupted writer has left
+is kept: the next one at the same place, for the same image, has fewer blocks missing.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from spimpack_tasks.arrays.codecs import CODECS, choose_codec
+from spimpack_tasks.arrays.parallel import WorkPool, count_threads
+from spimpack_tasks.arrays.pyramid import plan_levels
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF, has_bare_blosc, open_store
+from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from spimpack_tasks.arrays.codecs import Codec
+    from spimpack_tasks.arrays.grid import LevelGrid, Shape, Voxels
+    from spimpack_tasks.files.places import Parts, Place
+    from spimpack_tasks.volumes.blocks import Block
+    from spimpack_tasks.volumes.spec import VolumeSpec
+
+
+class VolumeWriter(Protocol):
+    """An image that is being written."""
+
+    @property
+    def spec(self) -> VolumeSpec:
+        """What is known of the image."""
+
+    @property
+    def order(self) -> Literal["any", "planes"]:
+        """Whether blocks may come in any order, or as planes in the order of `missing`."""
+
+    def missing(self) -> Iterator[Block]:
+        """Yield the blocks that are not there yet, in the order that takes the least memory."""
+
+    def write(self, block: Block, voxels: Voxels) -> None:
+        """Write the voxels of a block, along t, c, z, y, x. They must not be changed afterwards."""
+
+    def finish(self) -> None:
+        """Wait for what is being written, and write the metadata: now the image can be opened.
+
+        Raises
+        ------
+        IncompleteVolumeError
+            Blocks are missing.
+        """
+
+
+class LevelsWriter(VolumeWriter, Protocol):
+    """A writer that takes encoded chunks of all levels."""
+
+    @property
+    def levels(self) -> tuple[LevelGrid, ...]:
+        """The levels, the full one first."""
+
+    @property
+    def codec(self) -> Codec:
+        """How chunks are encoded."""
+
+    def has(self, level: int, shard: Shape) -> bool:
+        """Tell whether a shard is there."""
+
+    def write_encoded(self, level: int, shard: Shape, chunks: Iterable[Parts | None]) -> None:
+        """Write a shard whose chunks are encoded already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the voxels of an OME-Zarr are stored."""
+
+    ngff: str = NGFF[0]
+    """Version of OME-Zarr: `0.5` in shards, `0.4` in single chunks."""
+    codec: str = CODECS[0]
+    """`gzip` or `blosc`."""
+    levels: tuple[LevelGrid, ...] = ()
+    """The levels, if all of them are given by `write_encoded`. If not, they are chosen, and the
+    smaller ones are made of the blocks."""
+
+
+_DEFAULT = Layout()
+
+
+@contextmanager
+def create_volume(
+    place: Place, spec: VolumeSpec, layout: Layout = _DEFAULT, pool: WorkPool | None = None
+) -> Iterator[OmeZarrWriter]:
+    """Begin an OME-Zarr at a place, or resume one.
+
+    Parameters
+    ----------
+    place
+        Where it is written. What lies there was begun by an earlier writer of the same image.
+    spec
+        What is known of the image.
+    layout
+        How its voxels are stored.
+    pool
+        The threads that encode and write; one for each processor if not given.
+
+    Raises
+    ------
+    OSError
+        The place does not take the image.
+    """
+    itemsize = int(spec.dtype.itemsize)
+    levels = layout.levels or plan_levels(spec.shape_tczyx, itemsize)
+    is_bare = layout.ngff == "0.4" or (layout.codec == "blosc" and has_bare_blosc(place))
+    codec = choose_codec(layout.codec, itemsize, has_checksum=not is_bare)
+    store = open_store(place, layout.ngff, spec.axes, levels)
+    with ExitStack() as stack:
+        threads = pool or stack.enter_context(WorkPool(count_threads()))
+        yield OmeZarrWriter(store, spec, codec, threads, makes_levels=not layout.levels)

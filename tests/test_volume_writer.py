@@ -1,0 +1,235 @@
+"""The writer of images: blocks in any order, from any thread, in bounded memory, and resumed."""
+
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import children
+import numpy as np
+import pytest
+from plain_pyramid import plain_pyramid
+from plane_harm import tree_of
+from zarr_readers import read_with_zarr
+
+from spimpack_tasks.arrays import grid, pyramid
+from spimpack_tasks.arrays.parallel import WorkPool
+from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.volumes.blocks import IncompleteVolumeError
+from spimpack_tasks.volumes.ome_zarr import writer as ome_zarr_writer
+from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
+from spimpack_tasks.volumes.tiff.ome_writer import create_ome_tiff
+from spimpack_tasks.volumes.writer import Layout, create_volume
+
+SHAPE = (1, 2, 21, 66, 40)
+SIZES = [(21, 66, 40), (10, 33, 20), (5, 16, 10), (2, 8, 5)]
+"""Halves along all axes, odd rests dropped, until a level of a channel has at most 1,000 bytes."""
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """Make the images of the tests consist of several blocks and levels."""
+    monkeypatch.setattr(pyramid, "_CHUNKS", ((8, 16),))
+    monkeypatch.setattr(grid, "SLAB_CHUNKS", 2)
+    monkeypatch.setattr(pyramid, "SMALL_ENOUGH", 1000)
+
+
+def voxels_of(shape=SHAPE, dtype="uint16"):
+    return np.random.default_rng(7).integers(1, 250, shape).astype(dtype)
+
+
+def spec_of(voxels):
+    channels = compose_channels(voxels.shape[1], (), ())
+    return VolumeSpec(voxels.shape, voxels.dtype, channels=channels)
+
+
+def write(path, voxels, order=sorted, ngff="0.5", *, only=lambda _: True):
+    with create_volume(LocalPlace(str(path)), spec_of(voxels), Layout(ngff)) as writer:
+        blocks = [block for block in writer.missing() if only(block)]
+        by_place = {block.place: block for block in blocks}
+        for place in order(by_place):
+            writer.write(by_place[place], voxels[by_place[place].region].copy())
+        writer.finish()
+    return blocks
+
+
+def shuffled(places):
+    return random.Random(3).sample(sorted(places), len(places))
+
+
+ORDERS = {
+    "as-they-are-missing": list,
+    "planes": sorted,
+    "backwards": lambda places: sorted(places, reverse=True),
+    "shuffled": shuffled,
+    "columns": lambda places: sorted(places, key=lambda place: place[::-1]),
+}
+
+
+@pytest.mark.parametrize("held", [2**28, 3000, 0], ids=["all-held", "some-held", "none-held"])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("ngff", NGFF)
+def test_s3_the_order_of_blocks_makes_no_difference(tmp_path, monkeypatch, order, ngff, held):
+    voxels = voxels_of()
+    write(tmp_path / "wanted", voxels, ngff=ngff)
+    monkeypatch.setattr(ome_zarr_writer, "MOST_HELD", held)
+    write(tmp_path / "found", voxels, ORDERS[order], ngff)
+    assert tree_of(tmp_path / "found") == tree_of(tmp_path / "wanted")
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+def test_s3_every_voxel_of_every_level(tmp_path, dtype):
+    voxels = voxels_of(dtype=dtype)
+    write(tmp_path / "a.ome.zarr", voxels, shuffled)
+    assert len(list((tmp_path / "a.ome.zarr").glob("[0-9]"))) == len(SIZES)
+    for number, level in enumerate(plain_pyramid(voxels, SIZES)):
+        found = read_with_zarr(tmp_path / "a.ome.zarr", str(number))
+        assert found.dtype == dtype
+        assert np.array_equal(found, level)
+
+
+def test_s3_blocks_come_from_several_threads(tmp_path):
+    voxels = voxels_of()
+    write(tmp_path / "wanted", voxels)
+    with create_volume(LocalPlace(str(tmp_path / "found")), spec_of(voxels)) as writer:
+        with ThreadPoolExecutor(8) as pool:
+            blocks = {block.place: block for block in writer.missing()}
+            jobs = [
+                pool.submit(writer.write, blocks[place], voxels[blocks[place].region].copy())
+                for place in shuffled(blocks)
+            ]
+            for job in jobs:
+                job.result()
+        writer.finish()
+    assert tree_of(tmp_path / "found") == tree_of(tmp_path / "wanted")
+
+
+@pytest.mark.parametrize("ngff", NGFF)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_s3_a_writer_that_was_cut_off_is_resumed(tmp_path, ngff, share):
+    voxels = voxels_of()
+    whole = write(tmp_path / "wanted", voxels, ngff=ngff)
+    chosen = set(shuffled([block.place for block in whole])[: int(share * len(whole))])
+    with pytest.raises(IncompleteVolumeError, match=f"{len(whole) - len(chosen)} blocks"):
+        write(tmp_path / "out", voxels, shuffled, ngff, only=lambda block: block.place in chosen)
+    assert not (tmp_path / "out/zarr.json").exists()
+    assert not (tmp_path / "out/.zattrs").exists()
+    rest = write(tmp_path / "out", voxels, shuffled, ngff)
+    assert {block.place for block in rest} == {block.place for block in whole} - chosen
+    assert tree_of(tmp_path / "out") == tree_of(tmp_path / "wanted")
+
+
+def test_s3_levels_that_a_kill_left_out_are_made_of_what_is_there(tmp_path):
+    voxels = voxels_of()
+    write(tmp_path / "wanted", voxels)
+    write(tmp_path / "out", voxels)
+    for name in ("1/c/0/1/0/0/0", "2/c/0/1/0/0/0", "3/c/0/0/0/0/0", "zarr.json"):
+        (tmp_path / "out" / name).unlink()
+    assert write(tmp_path / "out", np.zeros(SHAPE, "uint16")) == []
+    assert tree_of(tmp_path / "out") == tree_of(tmp_path / "wanted")
+
+
+def test_s3_blocks_that_never_came_are_zeros_where_that_is_asked_for(tmp_path):
+    voxels = voxels_of()
+    lost = voxels.copy()
+    path = tmp_path / "a.ome.zarr"
+    with create_volume(LocalPlace(str(path)), spec_of(voxels)) as writer:
+        for block in shuffled_blocks(writer):
+            if block.place == (0, 1, 1, 1, 0):
+                lost[block.region] = 0
+            else:
+                writer.write(block, voxels[block.region])
+        writer.finish(fill_missing=True)
+    for number, level in enumerate(plain_pyramid(lost, SIZES)):
+        assert np.array_equal(read_with_zarr(path, str(number)), level)
+
+
+def shuffled_blocks(writer):
+    blocks = {block.place: block for block in writer.missing()}
+    return [blocks[place] for place in shuffled(blocks)]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [(lambda v: v[:, :, 1:], "voxels"), (lambda v: v.astype("int32"), "of type int32")],
+    ids=["s3-another-shape", "s3-another-type"],
+)
+def test_a_block_that_is_no_block_is_refused(tmp_path, change, says):
+    voxels = voxels_of()
+    with create_volume(LocalPlace(str(tmp_path / "a")), spec_of(voxels)) as writer:
+        block = next(writer.missing())
+        with pytest.raises(ValueError, match=says):
+            writer.write(block, change(voxels[block.region]))
+
+
+def test_s3_a_disk_that_is_full_ends_the_writing(tmp_path):
+    class FullPlace(LocalPlace):
+        def put(self, key, pieces, durability):
+            if key.startswith("1/"):
+                raise OSError(28, "No space left on device")
+            return super().put(key, pieces, durability)
+
+    voxels = voxels_of()
+    place = FullPlace(str(tmp_path / "a"))
+    with create_volume(place, spec_of(voxels)) as writer:
+        for block in writer.missing():
+            writer.write(block, voxels[block.region])
+        with pytest.raises(OSError, match="No space left"):
+            writer.finish()
+    assert not (tmp_path / "a/zarr.json").exists()
+
+
+def test_s3_planes_of_a_tiff_come_in_their_order_or_not_at_all(tmp_path):
+    voxels = voxels_of((1, 2, 3, 40, 30))
+    path = tmp_path / "a.ome.tif"
+    with WorkPool(2) as pool:
+        with create_ome_tiff(str(path), spec_of(voxels), "zlib", pool) as writer:
+            planes = list(writer.missing())
+            assert len(planes) == 6
+            with pytest.raises(ValueError, match="not the next one"):
+                writer.write(planes[1], voxels[planes[1].region])
+        assert list(tmp_path.iterdir()) == []
+        with create_ome_tiff(str(path), spec_of(voxels), "zlib", pool) as writer:
+            writer.write(planes[0], voxels[planes[0].region])
+            with pytest.raises(IncompleteVolumeError, match="5 blocks"):
+                writer.finish()
+    assert list(tmp_path.iterdir()) == []
+
+
+WIDE = """
+import sys
+import numpy as np
+from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.volumes.spec import VolumeSpec
+from spimpack_tasks.volumes.writer import create_volume
+
+shape = tuple(map(int, sys.argv[2].split("x")))
+spec = VolumeSpec(shape, np.dtype("uint16"))
+with create_volume(LocalPlace(sys.argv[1]), spec) as writer:
+    for block in writer.missing():
+        voxels = np.zeros(block.shape, "uint16")
+        voxels[..., ::64, ::64] = 1 + block.place[2] % 7
+        writer.write(block, voxels)
+    writer.finish()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [4, 12])
+def test_s3_a_wide_image_is_written_in_little_memory(tmp_path, monkeypatch, depth):
+    """Planes of 800 MB, which are never in memory as a whole."""
+    monkeypatch.undo()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            WIDE + children.PRINT_PEAK_KIB,
+            str(tmp_path / "a.ome.zarr"),
+            f"1x1x{depth}x20000x20000",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) / 1024 < 1024
