@@ -3,10 +3,18 @@
 import gzip
 import zlib
 
+import google_crc32c
 import numpy as np
 import pytest
 
-from spimpack_tasks.transcoding.codecs import Blosc, DamagedChunkError, Gzip, inflate
+from spimpack_tasks.transcoding.codecs import (
+    Blosc,
+    DamagedChunkError,
+    Gzip,
+    choose_codec,
+    inflate,
+)
+from spimpack_tasks.transcoding.request import Job, Request
 
 RAMP = np.arange(20_000, dtype="uint16").tobytes()
 NOISE = np.random.default_rng(1).bytes(20_000)
@@ -83,3 +91,27 @@ def test_the_metadata_name_what_the_bytes_are():
     assert CODECS["blosc"].v2() == blosc | {"id": "blosc", "shuffle": 2}
     assert Gzip().v3() == [{"name": "gzip", "configuration": {"level": 2}}]
     assert Gzip().v2() == {"id": "gzip", "level": 2}
+
+
+CHUNK = b"".join(Blosc(2).encode(RAMP))
+BEGUN = {
+    "nothing": (None, True),
+    "with a checksum": (CHUNK + google_crc32c.value(CHUNK).to_bytes(4, "little"), True),
+    "bare, then a small number": (CHUNK + bytes(4), False),
+    "bare, then a large number": (CHUNK + b"\xff" * 4, False),
+    "a bare chunk alone": (CHUNK, False),
+    "no whole head": (CHUNK[:15], True),
+    "no whole chunk": (CHUNK[:-1], True),
+}
+
+
+@pytest.mark.parametrize("name", BEGUN)
+def test_an_image_that_was_begun_keeps_its_codec(name, tmp_path):
+    shard, has_checksum = BEGUN[name]
+    if shard is not None:
+        path = tmp_path / "0" / "c" / "0" / "0"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(shard)
+    job = Job("a", str(tmp_path), Request(codec="blosc"))
+    assert choose_codec(job, 2) == Blosc(2, has_checksum=has_checksum)
+    assert choose_codec(Job("a", str(tmp_path), Request()), 2) == Gzip()
