@@ -562,6 +562,16 @@ SHAPES_OF_CHUNKS = {
     "very large planes": ((1, 1, 512, 10000, 10000), 2, (2, 512, 512)),
     "one plane": ((1, 1, 1, 1024, 1000), 2, (1, 128, 128)),
     "small": ((1, 1, 5, 60, 100), 2, (8, 64, 128)),
+    # 64 planes of 2 MiB, 16 of 8 MiB or 8 of 16 MiB are 128 MiB; one more column is too much.
+    "64 planes just fit": ((1, 1, 512, 1024, 2048), 1, (64, 128, 128)),
+    "64 planes do not fit": ((1, 1, 512, 1024, 2049), 1, (16, 256, 256)),
+    "16 planes just fit": ((1, 1, 512, 2048, 4096), 1, (16, 256, 256)),
+    "16 planes do not fit": ((1, 1, 512, 2048, 4097), 1, (4, 512, 512)),
+    "4 planes do not fit": ((1, 1, 512, 20000, 30000), 1, (4, 512, 512)),
+    "8 planes of eight bytes just fit": ((1, 1, 512, 1024, 2048), 8, (8, 128, 128)),
+    "8 planes of eight bytes do not fit": ((1, 1, 512, 1025, 2048), 8, (2, 256, 256)),
+    "high and narrow": ((1, 1, 512, 32768, 64), 1, (64, 128, 64)),
+    "low and wide": ((1, 1, 512, 64, 32768), 1, (64, 64, 128)),
 }
 
 
