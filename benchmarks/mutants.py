@@ -72,8 +72,10 @@ def ignored(path: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             nodes.append(node.annotation)
         elif is_check(node):
             nodes.append(node)
+    # The sign of a decorator stands before it.
     return [
-        ((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)) for node in nodes
+        ((node.lineno, node.col_offset - 1), (node.end_lineno, node.end_col_offset))
+        for node in nodes
     ]
 
 
