@@ -8,7 +8,13 @@ import pytest
 
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.state.content import content_of, is_edited_in_place, times_of
+from spimpack_tasks.readers.formats import stamp_text
+from spimpack_tasks.state.content import (
+    content_of,
+    holds_record,
+    is_edited_in_place,
+    times_of,
+)
 from spimpack_tasks.state.receipts import Receipt
 
 
@@ -73,3 +79,46 @@ def test_an_edit_in_place_is_known_by_the_times(
         (folder / "0" / "chunk").write_bytes(b"54321")
     expected = (source, edit, known) == ("copied", "in place", "as it was")
     assert is_edited_in_place(path, receipt) is expected
+
+
+COPIES = {
+    "the same bytes": (b"12345", "", True),
+    "other bytes": (b"12354", "", False),
+    "other bytes of the same time": (b"12354", "time", False),
+    "the same bytes of the same time": (b"12345", "time", True),
+    "fewer bytes": (b"1234", "", False),
+    "the source has changed": (b"12345", "source", False),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_is_known_again_by_its_bytes(name: str, tmp_path: Path) -> None:
+    data, same, expected = COPIES[name]
+    source, copy = tmp_path / "source.ims", tmp_path / "copy.ims"
+    source.write_bytes(b"12345")
+    os.utime(source, ns=(0, 10**9))
+    receipt = Receipt(
+        Kind.IMAGE, "", "file 5 77", source=str(source), stamp=stamp_text(str(source))
+    )
+    copy.write_bytes(data)
+    if same == "time":
+        os.utime(copy, ns=(0, 10**9))
+    if same == "source":
+        os.utime(source, ns=(0, 10**9 + 1))
+    assert holds_record(str(copy), evidence_of(str(copy)), receipt) is expected
+
+
+def test_a_directory_is_known_again_by_its_content(folder: Path) -> None:
+    path = str(folder)
+    there = evidence_of(path)
+    sound = Receipt(Kind.IMAGE, "", "directory 1 1", content=content_of(path))
+    assert holds_record(path, there, sound)
+    assert not holds_record(path, there, Receipt(Kind.TEXT, "", "directory 1 1"))
+    assert not holds_record(path, there, Receipt(Kind.IMAGE, "", "link elsewhere"))
+    assert not holds_record(path, there, Receipt(Kind.IMAGE, "", "file 1 1", content="a"))
+    # Early versions recorded no content: the time of the folder has to do.
+    time = there.split(" ")[2]
+    assert holds_record(path, there, Receipt(Kind.IMAGE, "", f"directory 1 {time}"))
+    assert not holds_record(path, there, Receipt(Kind.IMAGE, "", f"directory 1 1{time}"))
+    (folder / "0" / "chunk").write_bytes(b"1234")
+    assert not holds_record(path, there, sound)
