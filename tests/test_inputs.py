@@ -561,6 +561,28 @@ def differ_in_zeros(study):
     study.cell(4, "subject", "2")
 
 
+NEAR_KEYS = {
+    # name of the column, sidecar_columns of the manifest: what is said of it
+    "published": ("Magnificatio", None, "it is kept as it is"),
+    "published in any case": ("Magnificatio", "[]", "it is kept as it is"),
+    "working": ("magnification", None, "it is not published"),
+    "published by the manifest": ("magnification", "[magnification]", "it is kept as it is"),
+    "left out by the manifest": ("magnification", "[]", ""),
+}
+
+
+@pytest.mark.parametrize("case", NEAR_KEYS)
+def test_what_becomes_of_a_column_that_is_nearly_a_key(study, case):
+    name, listed, fate = NEAR_KEYS[case]
+    study.rename("Magnification", name)
+    if listed:
+        list_columns(study, listed)
+    problems = study.draft().report.problems
+    found = [(each.code, each.message) for each in problems if each.key == name]
+    message = f"is not a sidecar key that BIDS lists; {fate}"
+    assert found == ([("column.unlisted", message)] if fate else [])
+
+
 WARNINGS = [
     ("path.zeros", differ_in_zeros),
     ("description.uri", lambda study: describe(study, "DatasetDOI: soon")),
