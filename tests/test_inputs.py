@@ -728,6 +728,21 @@ def test_identifiers_are_uris(study, line, hint):
     assert found == ([("description.uri", hint)] if hint else [])
 
 
+def test_d8_each_identifier_is_looked_at(study):
+    study.drop_formats()
+    doi, code = "doi:10.5281/zenodo.1", "{Name: a, CodeURL: b}"
+    describe(
+        study, f"DatasetDOI: {doi}\n  SourceDatasets: [{{URL: a}}, {{DOI: {doi}}}, {{DOI: a}}]"
+    )
+    describe(study, f"GeneratedBy: [{{Name: a}}, {code}, {code}]")
+    found = [problem.key for problem in study.draft().report.problems]
+    assert found == [
+        "dataset_description.SourceDatasets[2].DOI",
+        "dataset_description.GeneratedBy[1].CodeURL",
+        "dataset_description.GeneratedBy[2].CodeURL",
+    ]
+
+
 def test_d8_lists_other_than_authors(study):
     study.drop_formats()
     describe(study, "Keywords: [brain, light, Brain]")
