@@ -561,6 +561,34 @@ def differ_in_zeros(study):
     study.cell(4, "subject", "2")
 
 
+@pytest.mark.parametrize(
+    ("stains", "message"),
+    [
+        ("Abeta", "names 1 of the image's 2 channels"),
+        ("Abeta;YoPro;Iba1", "names 3 channels, but the image has 2"),
+    ],
+)
+def test_stains_are_counted(study, stains, message):
+    study.column("sample_staining", stains)
+    found = [p.message for p in study.draft().report.problems if p.code == "sidecar.channels"]
+    assert found == [message] * 3
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("Lab", "give it in a column Lab"),
+        ("LAB", "give it in a column LAB"),
+        ("lab", "give it in a column lab, listed under sidecar_columns"),
+    ],
+)
+def test_a_key_that_the_manifest_asks_for_is_named(study, key, hint):
+    describe(study, f"RequiredMicroscopyFields: [{key}]")
+    problems = study.draft().report.problems
+    found = [problem.hint for problem in problems if problem.code == "sidecar.required"]
+    assert found == [f"RequiredMicroscopyFields asks for it; {hint}"]
+
+
 NEAR_KEYS = {
     # name of the column, sidecar_columns of the manifest: what is said of it
     "published": ("Magnificatio", None, "it is kept as it is"),

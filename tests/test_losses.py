@@ -360,6 +360,25 @@ def test_e6_foreign_files_are_told(tmp_path, name, capsys):
     assert "[output.foreign]" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("a", "holds 'a', which"),
+        ("abc", "holds 'a', 'b', 'c', which"),
+        ("edcba", "holds 'a', 'b', 'c' and 2 more, which"),
+    ],
+)
+def test_e6_some_foreign_files_are_named(tmp_path, names, expected, capsys):
+    space = small_workspace(tmp_path)
+    space.write()
+    space.out.mkdir()
+    for name in names:
+        (space.out / name).touch()
+    inputs = ["--manifest", str(space.manifest), "--output-dir", str(space.out)]
+    assert main(["validate", *inputs]) == ExitCode.OK
+    assert expected in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("backend", ["symlink", "symlink-tree", "copy"])
 def test_e10_an_image_that_no_row_and_no_record_knows_is_told(tmp_path, backend, capsys):
     space = small_workspace(tmp_path)
