@@ -95,7 +95,13 @@ LOSSES = {
     "row removed": lambda space: space.rows.pop(0),
     "row renamed": lambda space: space.rows[0].update(subject="07", spim_path="raw/b.ome.zarr"),
     "another source": lambda space: space.rows[0].update(spim_path="raw/new.ims"),
+    "a source earlier by name": lambda space: space.rows[0].update(spim_path="raw/1.ims"),
 }
+
+
+def add_new_sources(space):
+    for name in ("new.ims", "1.ims"):
+        os.utime(space.add_source(name), ns=(1, 1))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -106,8 +112,7 @@ def test_e3_the_last_copy_of_data_is_not_removed_unasked(tmp_path, backend, loss
     assert space.run(backend=backend).exit_code == ExitCode.OK
     image = next(p for p in (space.out / "sub-01" / "micr").iterdir() if p.suffix != ".json")
     LOSSES[loss](space)
-    space.add_source("new.ims")
-    os.utime(space.root / "raw" / "new.ims", ns=(1, 1))
+    add_new_sources(space)
     assert space.run(backend=backend).exit_code == ExitCode.OK
     shutil.rmtree(space.out)
     again = small_workspace(tmp_path / "again")
@@ -115,8 +120,7 @@ def test_e3_the_last_copy_of_data_is_not_removed_unasked(tmp_path, backend, loss
     assert again.run(backend=backend).exit_code == ExitCode.OK
     (again.root / "raw" / "a.ims").unlink()
     LOSSES[loss](again)
-    again.add_source("new.ims")
-    os.utime(again.root / "raw" / "new.ims", ns=(1, 1))
+    add_new_sources(again)
     before = again.tree()
     with pytest.raises(InputError) as refused:
         again.run(backend=backend)
