@@ -242,6 +242,25 @@ def test_what_differs_is_found(case: Case, backend: str, tmp_path: Path) -> None
     assert not (workspace.out / STATE / "verify").exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "change", "detail"),
+    [
+        (IMS, touch, "its size is as recorded, and its time is another"),
+        (IMS, grow, ""),
+        (ZARR, lambda path: shutil.rmtree(path / "0"), ""),
+        (SIDECAR, grow, ""),
+    ],
+    ids=["only the time", "another size", "a level is gone", "a sidecar"],
+)
+def test_a_copy_that_cannot_be_compared_tells_what_is_known(path, change, detail, tmp_path):
+    workspace = package(tmp_path, "copy")
+    shutil.rmtree(workspace.root / "raw")
+    change(workspace.out / path)
+    store = Store(str(workspace.out))
+    found = [(each.path, each.detail) for each in verify_fast(store) if each.fault is Fault.ALTERED]
+    assert found == [(path, detail)]
+
+
 @pytest.mark.parametrize("backend", AS_THEY_ARE)
 def test_sha256sum_agrees(backend: str, tmp_path: Path) -> None:
     """The lists hold all texts and images, and GNU coreutils find the same."""
