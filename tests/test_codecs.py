@@ -7,14 +7,14 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from spimpack_tasks.transcoding.codecs import (
+from spimpack_tasks.arrays.codecs import (
     Blosc,
     DamagedChunkError,
     Gzip,
     choose_codec,
     inflate,
 )
-from spimpack_tasks.transcoding.request import Job, Request
+from spimpack_tasks.volumes.request import Job, Request
 
 RAMP = np.arange(20_000, dtype="uint16").tobytes()
 NOISE = np.random.default_rng(1).bytes(20_000)

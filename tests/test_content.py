@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.readers.formats import stamp_text
 from spimpack_tasks.state.content import (
     content_of,
     holds_record,

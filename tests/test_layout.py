@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from spimpack_tasks.transcoding.layout import Level
+from spimpack_tasks.arrays.grid import LevelGrid
 
-BRAIN = Level((2, 3, 70, 200, 600), (1, 1, 32, 64, 64))
+BRAIN = LevelGrid((2, 3, 70, 200, 600), (1, 1, 32, 64, 64))
 """3 x 4 x 10 chunks; a shard of 512 voxels a side has 16 x 8 x 8 of them, or all there are."""
-SLABS = Level((2, 3, 70, 200, 600), (1, 1, 32, 64, 64), is_slabs=True)
-WIDE = Level((1, 1, 5, 2048, 1000), (1, 1, 1, 1024, 100), is_slabs=False)
+SLABS = LevelGrid((2, 3, 70, 200, 600), (1, 1, 32, 64, 64), is_slabs=True)
+WIDE = LevelGrid((1, 1, 5, 2048, 1000), (1, 1, 1, 1024, 100), is_slabs=False)
 """A chunk may be wider than a shard, and one voxel high."""
-PLANE = Level((1, 1, 4, 2000, 2500), (1, 1, 2, 100, 100), is_slabs=True)
+PLANE = LevelGrid((1, 1, 4, 2000, 2500), (1, 1, 2, 100, 100), is_slabs=True)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spimpack_tasks.packaging.schema_check import (
+from spimpack_tasks.manifest.schema_check import (
     dotted,
     explain,
     first_sentence,

@@ -24,8 +24,8 @@ import spimpack_tasks
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.files import digests
-from spimpack_tasks.state import verify
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.verification import verify
 from spimpack_tasks.verification.verify import Fault, verify_fast, verify_full
 
 IMS = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.ims"
