@@ -16,13 +16,13 @@ from plain_pyramid import halve_plainly
 from plane_harm import Killer, fill_disk, kill
 from plane_sources import SPACING_UM, compose_voxels
 
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 from spimpack_tasks.volumes.tiff.ome_writer import (
     extension_of,
     plane_sizes,
 )
-from spimpack_tasks.volumes.volume import read_header
 
 SHAPE = (2, 3, 4, 530, 277)
 

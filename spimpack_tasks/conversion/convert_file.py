@@ -30,6 +30,7 @@ from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import OME_TIFF, OME_ZARR, TIFF, ZIPPED
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.request import Conversion, Request
 from spimpack_tasks.volumes.source_errors import (
     UNCONVERTIBLE,
@@ -40,7 +41,7 @@ from spimpack_tasks.volumes.source_errors import (
 )
 from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
-from spimpack_tasks.volumes.volume import open_volume, read_header
+from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -27,10 +27,11 @@ from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsEr
 from spimpack_tasks.volumes.formats import OME_TIFF, TIFF, Transfer
 from spimpack_tasks.volumes.labels import FOLDER, shapes_of
 from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
 from spimpack_tasks.volumes.source_errors import source_trouble_told
 from spimpack_tasks.volumes.tiff.ome_writer import plane_sizes
-from spimpack_tasks.volumes.volume import open_volume, read_header
+from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -28,11 +28,12 @@ from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer, load_func
 from spimpack_tasks.volumes.labels import convert_labels, finish_labels
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import source_trouble_told
 from spimpack_tasks.volumes.spec import compose_channels
 from spimpack_tasks.volumes.tiff.ome_writer import create_ome_tiff
 from spimpack_tasks.volumes.tiff.ome_xml_writer import TYPES
-from spimpack_tasks.volumes.volume import open_volume, read_header
+from spimpack_tasks.volumes.volume import open_volume
 from spimpack_tasks.volumes.writer import Layout, create_volume
 
 if TYPE_CHECKING:

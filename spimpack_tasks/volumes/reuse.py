@@ -14,8 +14,8 @@ from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import OME_ZARR
 from spimpack_tasks.volumes.labels import FOLDER
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import source_trouble_told
-from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.volumes.formats import Format
