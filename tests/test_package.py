@@ -13,11 +13,12 @@ from pathlib import Path
 import luigi
 import pytest
 from luigi.retcodes import run_with_retcodes
-from workspace import AS_THEY_ARE, SHARED, Workspace, small_workspace, write_table
+from workspace import AS_THEY_ARE, SHARED, Workspace, change_backend, small_workspace, write_table
 
 import spimpack_tasks
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Output, Plan
+from spimpack_tasks.packaging.backends.symlink import make_link
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.version import __version__
 
@@ -271,13 +272,12 @@ def test_luigi_says_when_another_run_took_over(
 ) -> None:
     workspace = small_workspace(tmp_path)
     workspace.write()
-    make = spimpack_tasks.SymlinkAssets.make
 
     def take_over(output: Output, path: str) -> None:
         (workspace.out / ".spimpack" / "current").write_text("another")
-        make(output, path)
+        make_link(output, path)
 
-    monkeypatch.setattr(spimpack_tasks.SymlinkAssets, "make", take_over)
+    change_backend(monkeypatch, "symlink", make=take_over)
     where = ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
     command = ["--module", "spimpack_tasks", "PackageDataset", *where, "--local-scheduler"]
     with pytest.raises(SystemExit) as ended:

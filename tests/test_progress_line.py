@@ -26,13 +26,14 @@ BASE = {key: value for key, value in os.environ.items() if key not in HIDDEN}
 TERMINAL = BASE | {"TERM": "xterm-256color"}
 SLOW = """\
 import sys, time
-import spimpack_tasks
+from dataclasses import replace
 from spimpack_tasks.cli.main import main
-make = spimpack_tasks.SymlinkAssets.make
+from spimpack_tasks.packaging.backends.registry import BACKENDS
+from spimpack_tasks.packaging.backends.symlink import SYMLINK
 def slowly(output, path):
     time.sleep(0.15)
-    make(output, path)
-spimpack_tasks.SymlinkAssets.make = slowly
+    SYMLINK.make(output, path)
+BACKENDS["symlink"] = replace(SYMLINK, make=slowly)
 sys.exit(main())
 """
 

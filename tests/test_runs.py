@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from conftest import fingerprint
-from workspace import Workspace, small_workspace
+from workspace import Workspace, change_backend, small_workspace
 
-import spimpack_tasks
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Output
+from spimpack_tasks.packaging.backends.symlink import make_link
 from spimpack_tasks.state import runs
 from spimpack_tasks.state.runs import read_last_run
 from spimpack_tasks.state.store import Store
@@ -190,14 +190,13 @@ def test_a_run_whose_plan_is_forgotten_is_on_record(
 ) -> None:
     """Another run takes over, prunes, and so deletes the plan, while a link is made."""
     workspace = small_workspace(tmp_path)
-    make = spimpack_tasks.SymlinkAssets.make
 
     def take_over(output: Output, path: str) -> None:
         (workspace.out / ".spimpack/current").write_text("another")
         shutil.rmtree(workspace.out / ".spimpack/plan", ignore_errors=True)
-        make(output, path)
+        make_link(output, path)
 
-    monkeypatch.setattr(spimpack_tasks.SymlinkAssets, "make", take_over)
+    change_backend(monkeypatch, "symlink", make=take_over)
     assert workspace.run(workers).exit_code is not ExitCode.OK
     assert "Traceback" not in capfd.readouterr().err
     run = last_run(workspace)
