@@ -32,10 +32,10 @@ from spimpack_tasks.volumes import copy
 from spimpack_tasks.volumes import read_header as headers
 from spimpack_tasks.volumes import volume as volumes
 from spimpack_tasks.volumes import writer as writers
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import Format
 from spimpack_tasks.volumes.header import Header
-from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.volume import Volume
 from spimpack_tasks.volumes.writer import Layout

@@ -14,7 +14,7 @@ from spimpack_tasks.arrays.codecs import (
     choose_codec,
     inflate,
 )
-from spimpack_tasks.volumes.request import Job, Request
+from spimpack_tasks.volumes.conversion import Job, Request
 
 RAMP = np.arange(20_000, dtype="uint16").tobytes()
 NOISE = np.random.default_rng(1).bytes(20_000)

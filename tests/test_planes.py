@@ -32,11 +32,11 @@ from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.arrays.pyramid import level_sizes, plan_levels
 from spimpack_tasks.files.plane_names import UnclearPlanesError, sort_planes
 from spimpack_tasks.volumes import volume as volumes
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.plane_folder import levels as plane_folder
 from spimpack_tasks.volumes.plane_folder.levels import read_plane
-from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.volume import open_volume
 
 FIVE = (2, 3, 13, 50, 37)
@@ -595,7 +595,7 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
             os.link(tmp_path / "Z0.tif", tmp_path / str(count) / f"Z{z}.tif")
         code = (
             "import sys\n"
-            "from spimpack_tasks.volumes.request import Conversion, Request\n"
+            "from spimpack_tasks.volumes.conversion import Conversion, Request\n"
             "from spimpack_tasks.volumes.convert import convert_to_ome_zarr\n"
             "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
             "source, path = sys.argv[1:]\n"

@@ -170,7 +170,7 @@ def _resolve(path: str, form: Format | str | None) -> Format:
 def _normalise(stored: StoredLevel) -> Level:
     """Return a level along t, c, z, y, x; of any other axis the first index is taken."""
     sizes = dict(zip(stored.axes, stored.shape, strict=True))
-    chunks = dict(zip(stored.axes, stored.block, strict=True))
+    chunks = dict(zip(stored.axes, stored.chunk, strict=True))
     order = [stored.axes.index(axis) for axis in ALL_AXES if axis in stored.axes]
     order = [*(n for n in range(len(stored.axes)) if n not in order), *order]
 
@@ -186,7 +186,7 @@ def _normalise(stored: StoredLevel) -> Level:
         read=read,
         axes="".join(axis for axis in ALL_AXES if axis in stored.axes),
         stored_shape=stored.shape,
-        sequential=stored.in_order,
+        sequential=stored.sequential,
         finish=stored.finish,
     )
 
