@@ -39,7 +39,7 @@ READ_ALL = """
 import json, resource, sys, time
 from pathlib import Path
 start = time.process_time()
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 paths = sorted(map(str, Path(sys.argv[1]).iterdir()))
 read_header(paths[0], paths[0])
 first = time.process_time() - start

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from spimpack_tasks.volumes import convert as converting
 from spimpack_tasks.volumes.compare import compare_with_source
+from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source
-from spimpack_tasks.volumes.request import Conversion, Request
 from spimpack_tasks.volumes.reuse import reuse_voxels
 
 

@@ -27,10 +27,10 @@ from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.draft import _drafts
 from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.volumes import labels, reuse, volume
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.imaris import chunks
 from spimpack_tasks.volumes.ome_zarr import stores
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.request import Request
 
 ONE, CHANNELS, TIMES = (1, 1, 9, 20, 17), (1, 2, 9, 20, 17), (2, 1, 9, 20, 17)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+import tomllib
+from importlib.util import find_spec
 
 import pytest
 from markdown_blocks import ROOT
@@ -40,5 +43,16 @@ def test_the_benchmark_runs(name, tmp_path):
 
 
 def test_every_benchmark_is_run():
-    support = {"converting_peers", "floors", "imaris_file", "measuring", "plain_tasks"}
+    support = {"converting_peers", "floors", "imaris_file", "measuring", "mutants", "plain_tasks"}
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - support == set(CASES)
+
+
+def test_modules_and_tests_of_the_mutants_exist():
+    table = tomllib.loads((ROOT / "benchmarks" / "mutants.toml").read_text())
+    assert [module for module in table if find_spec(module) is None] == []
+    for test in {test for tests in table.values() for test in tests}:
+        name, _, single = test.partition("::")
+        (file,) = ROOT.glob(f"tests/**/{name}.py")
+        functions = ast.walk(ast.parse(file.read_text()))
+        names = {node.name for node in functions if isinstance(node, ast.FunctionDef)}
+        assert not single or single in names, test

@@ -20,7 +20,7 @@ from spimpack_tasks.arrays.codecs import Blosc, DamagedChunkError
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.volumes import writer
-from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.writer import Layout, create_volume
 

@@ -17,8 +17,8 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.files.limits import VARIABLE, as_size
 from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.unpacking import UnpackingError, unpack
-from spimpack_tasks.volumes.volume import read_header
 
 SOUND = {"lzma.tif"}
 """What is behind the end of a tile matters to nobody."""

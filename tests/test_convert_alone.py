@@ -19,7 +19,7 @@ from tiny_images import write_tiny_image
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.volume import open_volume
 
 MANY = Variant(shape=(8, 300, 300), chunks=((4, 16, 16), (4, 16, 16)), times=40)

@@ -29,10 +29,10 @@ from spimpack_tasks.pipelines import package
 from spimpack_tasks.volumes import disk_space as room
 from spimpack_tasks.volumes import levels as base
 from spimpack_tasks.volumes import source_errors as trouble
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.convert import least_size
 from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED
-from spimpack_tasks.volumes.request import Request
 
 TARGETS = ["t.ome.zarr", "t.ome.tif"]
 

@@ -15,10 +15,12 @@ import sys
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import h5py
 import pytest
 from children import start, wait
-from workspace import Workspace, small_workspace, tree_of
+from workspace import STATE, Workspace, small_workspace, tree_of
 
 from spimpack_tasks.errors import ExitCode, InputError
 
@@ -27,6 +29,30 @@ TROUBLES = (errno.ENOSPC, errno.EIO, errno.EROFS)
 FREES_SPACE = {"os.remove", "os.rmdir", "os.utime"}
 KILLED = 137
 NOT_REACHED = 99
+
+
+class KillerBeforeTheRecord:
+    """Kills the process at the first file operation after the k-th output has got its name."""
+
+    def __init__(self, out: Path, k: int) -> None:
+        self.out = os.path.realpath(out)
+        self.k = k
+        self.count = 0
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in NEEDS_SPACE | FREES_SPACE | {"open"}:
+            return
+        if self.count == self.k:
+            os._exit(KILLED)
+        if event == "os.rename" and self._is_output(args[1], args[3]):
+            self.count += 1
+
+    def _is_output(self, name: str, folder: int) -> bool:
+        """Tell whether a name, relative to an open folder, is that of an output."""
+        if name.startswith("/"):
+            return False
+        parent = os.path.realpath(f"/proc/self/fd/{folder}")
+        return f"{parent}/".startswith(f"{self.out}/") and STATE not in parent.split("/")
 
 
 class Saboteur:
@@ -183,3 +209,69 @@ def test_a24_every_crash_point_heals(
     children = {"odd": half("odd", count(1, 2)), "even": half("even", count(2, 2))}
     failed = [name for name, child in children.items() if wait(child) != 0]
     assert not failed, (tmp_path / f"{failed[0]}.log").read_text()[-3000:]
+
+
+def write_edits(first: Workspace) -> None:
+    """Write images of the same sizes and headers as the first, with voxels of their own."""
+    for number in (1, 2):
+        first.add_source(f"new{number}.ims")
+        with h5py.File(first.add_source(f"edit{number}.ims"), "r+") as file:
+            file["DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/Data"][0, 0, 0] = number
+        store = first.add_source(f"edit{number}.ome.zarr")
+        chunk = store / "0" / "c" / "0" / "0" / "0" / "0"
+        chunk.write_bytes(bytes([number]) * chunk.stat().st_size)
+
+
+def edited(first: Workspace, number: int) -> Workspace:
+    """Change outputs of all kinds, and let one come and go; number 0 is what there was."""
+    people = [
+        {"participant_id": f"sub-{subject}", "genotype": f"edit {number}"}
+        for subject in ("01", "02", f"{number}5")
+    ]
+    if not number:
+        return Workspace(first.root, first.rows, first.description, people[:2])
+    one, two = (dict(row) for row in first.rows)
+    one |= {"sample_staining": f"YoPro;N{number}", "spim_path": f"raw/edit{number}.ims"}
+    two |= {"spim_path": f"raw/edit{number}.ome.zarr", "Species": f"edit {number}"}
+    new = one | {"subject": f"{number}5", "spim_path": f"raw/new{number}.ims"}
+    description = first.description | {"Name": f"Edit {number}"}
+    return Workspace(first.root, [one, two, new], description, people)
+
+
+def run_killed_before_the_record(workspace: Workspace, backend: str, k: int) -> int:
+    killer = KillerBeforeTheRecord(workspace.out, k)
+
+    def action() -> int:
+        sys.addaudithook(killer)
+        code = run(workspace, backend)
+        return NOT_REACHED if killer.count < k else code
+
+    return wait(start(action))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last", [2, 0], ids=["edited again", "undone"])
+@pytest.mark.parametrize("backend", ["symlink", "copy", "ome-zarr:convert=all"])
+def test_what_a_killed_run_did_not_record_is_not_taken_for_the_next_edit(
+    backend: str, last: int, tmp_path: Path
+) -> None:
+    """Killed after an output got its name and before its record was written, then edited again."""
+    root = first_version(tmp_path)
+    write_edits(root)
+    first, begun, wanted = edited(root, 0), edited(root, 1), edited(root, last)
+    assert run(wanted, backend) == ExitCode.OK
+    expected = wanted.tree()
+    for k in count(1):
+        make_start(first, "update", backend)
+        if run_killed_before_the_record(begun, backend, k) == NOT_REACHED:
+            break
+        assert run(wanted, backend) == ExitCode.OK, k
+        found = {path: what for path, what in wanted.tree().items() if not_the_users(path)}
+        assert found == expected, k
+    # Three images and their sidecars, description, tables and .bidsignore.
+    assert k > 8
+
+
+def not_the_users(path: str) -> bool:
+    """Leave out what `make_start` adds."""
+    return not path.startswith("derivatives")

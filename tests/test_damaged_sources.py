@@ -12,7 +12,7 @@ from pathlib import Path
 import conversions
 import numpy as np
 import pytest
-from ome_sets import Xml, in_order, stack, write
+from ome_sets import Xml, sequential, stack, write
 from plane_sources import (
     compose_voxels,
     write_folder,
@@ -29,13 +29,15 @@ from workspace import Workspace
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.volumes import read_header as read_header_module
 from spimpack_tasks.volumes import volume
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, UnreadableVoxelsError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import FORMATS
 from spimpack_tasks.volumes.levels import StoredLevel
-from spimpack_tasks.volumes.request import Request
-from spimpack_tasks.volumes.volume import open_levels, read_header
+from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.volume import open_levels
 
 VOXELS = compose_voxels((1, 2, 4, 20, 21))
 WRITERS = {
@@ -82,7 +84,7 @@ def test_f1_whatever_a_parser_raises_names_the_file(
     def opening(_: str) -> Iterator[list[StoredLevel]]:
         yield [StoredLevel((), (), np.dtype("u1"), (), raising)]
 
-    monkeypatch.setattr(volume, "load_function", lambda _: raising)
+    monkeypatch.setattr(read_header_module, "load_function", lambda _: raising)
     with pytest.raises(HeaderError, match=r"^'/a/b\.tif' is damaged: \S"):
         read_header("/a/b.tif", "TIFF")
     monkeypatch.setattr(volume, "load_function", lambda _: raising)
@@ -176,7 +178,7 @@ def test_f1_an_encoding_in_ome_xml_is_told(tmp_path: Path, encoding: str) -> Non
 
 def write_in(path: Path, encoding: str) -> None:
     voxels = stack(1, 1, 2)
-    write(path, in_order(voxels, "XYZCT"), Xml(voxels).text().replace("UTF-8", encoding))
+    write(path, sequential(voxels, "XYZCT"), Xml(voxels).text().replace("UTF-8", encoding))
 
 
 def test_f1_one_damaged_file_among_others(

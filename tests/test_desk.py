@@ -374,6 +374,18 @@ def test_a_draft_survives_and_still_knows_what_it_was_made_from(space, desk, tmp
     assert drafts.find_draft(str(space.manifest), roots) is None
 
 
+def test_a_draft_is_kept_beside_what_a_killed_process_left(space, desk, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    desk.set_cells({(0, "sample"): "liver"})
+    drafts.keep_draft(desk)
+    (kept,) = (tmp_path / "state/spimpack/drafts").iterdir()
+    kept.with_name(f".{kept.name}.{os.getpid()}").write_text("half")
+    desk.set_cells({(0, "sample"): "heart"})
+    drafts.keep_draft(desk)
+    found = drafts.find_draft(str(space.manifest), (str(space.root),))
+    assert found.files.edited == desk.files.edited
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}', '{"version": 1}'])
 def test_a_broken_draft_is_none(space, tmp_path, monkeypatch, text):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

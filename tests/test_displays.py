@@ -21,7 +21,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.displays import Display, read_ome_colours, read_omero
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 VOXELS = sources.compose_voxels((1, 2, 5, 20, 17))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from markdown_blocks import ROOT
 from workspace import Workspace, small_workspace
 
 SPIMPACK = Path(sys.executable).with_name("spimpack")
@@ -78,3 +79,39 @@ def test_help_needs_no_heavy_library(command: str) -> None:
         "sys.exit(f'loaded {heavy}' if heavy or code else 0)"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True)
+
+
+PLUG_INS = ("napari", "napari-plugin-engine", "npe2")
+"""Plug-ins for pytest that come with the extra `view`, by the names of their entry points."""
+
+
+def install_plug_in(folder: Path, name: str) -> None:
+    """Install a plug-in for pytest that warns when it is imported, as that of npe2 does."""
+    record = folder / f"{name}-1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    module = f"plug_in_{name.replace('-', '_')}"
+    (record / "entry_points.txt").write_text(f"[pytest11]\n{name} = {module}\n")
+    code = "import warnings\nwarnings.warn('it is old', DeprecationWarning, stacklevel=1)\n"
+    (folder / f"{module}.py").write_text(code)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLUG_INS)
+def test_pytest_starts_where_napari_is_installed(name: str, tmp_path: Path) -> None:
+    install_plug_in(tmp_path, name)
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"]
+
+    def collect(*arguments: str) -> int:
+        done = subprocess.run(
+            [*command, *arguments, "tests/test_paths.py"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode
+
+    assert collect() == pytest.ExitCode.OK
+    # What makes the difference is our configuration: without it the plug-in is loaded, and warns.
+    assert collect("-o", "addopts=") != pytest.ExitCode.OK

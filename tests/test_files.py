@@ -2,14 +2,17 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spimpack_tasks.errors import Place, Report
-from spimpack_tasks.files.atomic import write_together
+from spimpack_tasks.files import atomic
+from spimpack_tasks.files.atomic import replace_together, write_at, write_together
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
+from spimpack_tasks.files.pages import write_page_at
 from spimpack_tasks.files.text import read_text
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell, parse_tsv
 from spimpack_tasks.files.yaml_marks import load_yaml
@@ -292,3 +295,44 @@ def test_files_are_written_together_or_not_at_all(tmp_path):
     write_together(str(tmp_path), {"a": "1", "c": "3"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
     assert (tmp_path / "a").read_text() == "1"
+
+
+WAYS_TO_WRITE = {
+    "a file": lambda path, text: write_at(str(path), text.encode()),
+    "several files": lambda path, text: replace_together({str(path): text.encode()}),
+    "a page": lambda path, text: write_page_at(str(path), text.splitlines()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_WRITE)
+def test_what_a_killed_process_of_the_same_id_left_is_in_nobodys_way(tmp_path, way):
+    """In a container, each process may have the id of the one before."""
+    left = tmp_path / f".a.{os.getpid()}"
+    left.write_text("half")
+    WAYS_TO_WRITE[way](tmp_path / "a", "whole\n")
+    assert (tmp_path / "a").read_text() == "whole\n"
+
+
+@pytest.mark.parametrize("way", WAYS_TO_WRITE)
+def test_threads_that_write_one_file_do_not_meet(tmp_path, way):
+    texts = [f"{number}\n" * 1000 for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: WAYS_TO_WRITE[way](tmp_path / "a", text), texts))
+    assert (tmp_path / "a").read_text() in texts
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("step", ["write_new", "move_into_place"])
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch, step):
+    (tmp_path / "a").write_text("before")
+
+    def fail(*paths):
+        if step == "write_new":
+            with open(paths[0], "wb") as file:
+                file.write(b"ha")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic, step, fail)
+    with pytest.raises(OSError, match="No space"):
+        write_at(str(tmp_path / "a"), b"whole")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "before")]

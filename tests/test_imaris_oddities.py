@@ -21,7 +21,8 @@ from spimpack_tasks.arrays.codecs import Gzip
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.files.outside import VARIABLE
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableVoxelsError
-from spimpack_tasks.volumes.volume import open_levels, read_header
+from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.volume import open_levels
 
 FIRST = "DataSet/ResolutionLevel 0"
 TWO_BY_TWO = Variant(times=2, channels=2)

@@ -561,6 +561,56 @@ def differ_in_zeros(study):
     study.cell(4, "subject", "2")
 
 
+@pytest.mark.parametrize(
+    ("stains", "message"),
+    [
+        ("Abeta", "names 1 of the image's 2 channels"),
+        ("Abeta;YoPro;Iba1", "names 3 channels, but the image has 2"),
+    ],
+)
+def test_stains_are_counted(study, stains, message):
+    study.column("sample_staining", stains)
+    found = [p.message for p in study.draft().report.problems if p.code == "sidecar.channels"]
+    assert found == [message] * 3
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("Lab", "give it in a column Lab"),
+        ("LAB", "give it in a column LAB"),
+        ("lab", "give it in a column lab, listed under sidecar_columns"),
+    ],
+)
+def test_a_key_that_the_manifest_asks_for_is_named(study, key, hint):
+    describe(study, f"RequiredMicroscopyFields: [{key}]")
+    problems = study.draft().report.problems
+    found = [problem.hint for problem in problems if problem.code == "sidecar.required"]
+    assert found == [f"RequiredMicroscopyFields asks for it; {hint}"]
+
+
+NEAR_KEYS = {
+    # name of the column, sidecar_columns of the manifest: what is said of it
+    "published": ("Magnificatio", None, "it is kept as it is"),
+    "published in any case": ("Magnificatio", "[]", "it is kept as it is"),
+    "working": ("magnification", None, "it is not published"),
+    "published by the manifest": ("magnification", "[magnification]", "it is kept as it is"),
+    "left out by the manifest": ("magnification", "[]", ""),
+}
+
+
+@pytest.mark.parametrize("case", NEAR_KEYS)
+def test_what_becomes_of_a_column_that_is_nearly_a_key(study, case):
+    name, listed, fate = NEAR_KEYS[case]
+    study.rename("Magnification", name)
+    if listed:
+        list_columns(study, listed)
+    problems = study.draft().report.problems
+    found = [(each.code, each.message) for each in problems if each.key == name]
+    message = f"is not a sidecar key that BIDS lists; {fate}"
+    assert found == ([("column.unlisted", message)] if fate else [])
+
+
 WARNINGS = [
     ("path.zeros", differ_in_zeros),
     ("description.uri", lambda study: describe(study, "DatasetDOI: soon")),
@@ -704,6 +754,21 @@ def test_identifiers_are_uris(study, line, hint):
     describe(study, line)
     found = [(p.code, p.hint) for p in study.draft().report.problems]
     assert found == ([("description.uri", hint)] if hint else [])
+
+
+def test_d8_each_identifier_is_looked_at(study):
+    study.drop_formats()
+    doi, code = "doi:10.5281/zenodo.1", "{Name: a, CodeURL: b}"
+    describe(
+        study, f"DatasetDOI: {doi}\n  SourceDatasets: [{{URL: a}}, {{DOI: {doi}}}, {{DOI: a}}]"
+    )
+    describe(study, f"GeneratedBy: [{{Name: a}}, {code}, {code}]")
+    found = [problem.key for problem in study.draft().report.problems]
+    assert found == [
+        "dataset_description.SourceDatasets[2].DOI",
+        "dataset_description.GeneratedBy[1].CodeURL",
+        "dataset_description.GeneratedBy[2].CodeURL",
+    ]
 
 
 def test_d8_lists_other_than_authors(study):

@@ -95,7 +95,13 @@ LOSSES = {
     "row removed": lambda space: space.rows.pop(0),
     "row renamed": lambda space: space.rows[0].update(subject="07", spim_path="raw/b.ome.zarr"),
     "another source": lambda space: space.rows[0].update(spim_path="raw/new.ims"),
+    "a source earlier by name": lambda space: space.rows[0].update(spim_path="raw/1.ims"),
 }
+
+
+def add_new_sources(space):
+    for name in ("new.ims", "1.ims"):
+        os.utime(space.add_source(name), ns=(1, 1))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -106,8 +112,7 @@ def test_e3_the_last_copy_of_data_is_not_removed_unasked(tmp_path, backend, loss
     assert space.run(backend=backend).exit_code == ExitCode.OK
     image = next(p for p in (space.out / "sub-01" / "micr").iterdir() if p.suffix != ".json")
     LOSSES[loss](space)
-    space.add_source("new.ims")
-    os.utime(space.root / "raw" / "new.ims", ns=(1, 1))
+    add_new_sources(space)
     assert space.run(backend=backend).exit_code == ExitCode.OK
     shutil.rmtree(space.out)
     again = small_workspace(tmp_path / "again")
@@ -115,8 +120,7 @@ def test_e3_the_last_copy_of_data_is_not_removed_unasked(tmp_path, backend, loss
     assert again.run(backend=backend).exit_code == ExitCode.OK
     (again.root / "raw" / "a.ims").unlink()
     LOSSES[loss](again)
-    again.add_source("new.ims")
-    os.utime(again.root / "raw" / "new.ims", ns=(1, 1))
+    add_new_sources(again)
     before = again.tree()
     with pytest.raises(InputError) as refused:
         again.run(backend=backend)
@@ -358,6 +362,25 @@ def test_e6_foreign_files_are_told(tmp_path, name, capsys):
     draft._drafts.clear()  # as in a process of its own
     assert main(["validate", *inputs]) == ExitCode.OK
     assert "[output.foreign]" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("a", "holds 'a', which"),
+        ("abc", "holds 'a', 'b', 'c', which"),
+        ("edcba", "holds 'a', 'b', 'c' and 2 more, which"),
+    ],
+)
+def test_e6_some_foreign_files_are_named(tmp_path, names, expected, capsys):
+    space = small_workspace(tmp_path)
+    space.write()
+    space.out.mkdir()
+    for name in names:
+        (space.out / name).touch()
+    inputs = ["--manifest", str(space.manifest), "--output-dir", str(space.out)]
+    assert main(["validate", *inputs]) == ExitCode.OK
+    assert expected in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("backend", ["symlink", "symlink-tree", "copy"])

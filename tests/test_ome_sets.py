@@ -26,12 +26,13 @@ from ome_sets import (
 from ome_types import from_xml
 
 from spimpack_tasks.conversion.convert_file import ConversionRefusedError, convert_file
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import UNCONVERTIBLE
 from spimpack_tasks.volumes.tiff import levels as tiff_source
 from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes
-from spimpack_tasks.volumes.volume import open_levels, open_volume, read_header
+from spimpack_tasks.volumes.volume import open_levels, open_volume
 
 VOXELS = stack(2, 2, 3)
 ONE = VOXELS[:1]
@@ -44,7 +45,10 @@ def one_file(order: str, pieces: str = "", second: str = "") -> Callable[[Path],
     def make(folder: Path) -> Made:
         path = folder / "image.ome.tif"
         write(
-            path, in_order(VOXELS, order), Xml(VOXELS, order, pieces).text("image.ome.tif"), second
+            path,
+            in_order(VOXELS, order),
+            Xml(VOXELS, order, pieces).text("image.ome.tif"),
+            second,
         )
         return path, VOXELS
 

@@ -25,7 +25,7 @@ from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.verification.verify import verify_fast
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 KEY = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
 IMAGE = f"{KEY}.ome.zarr"

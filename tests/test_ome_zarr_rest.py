@@ -22,7 +22,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 VOXELS = sources.compose_voxels((1, 2, 9, 20, 17))
 LABELS = [np.arange(1 * 9 * 20 * 17, dtype="uint32").reshape(1, 9, 20, 17) % 991]

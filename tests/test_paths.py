@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from bids.layout.writing import build_path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.model.entities import ENTITIES, PATH_PATTERN, PHOTO_SUFFIX, SUFFIX
 from spimpack_tasks.model.plan import Asset
 from spimpack_tasks.packaging import paths
@@ -67,3 +69,31 @@ def test_what_was_kept_is_not_asked_again(
     monkeypatch.setattr(paths, "_ask_pybids", lambda *what: asked.append(what) or ask(*what))
     assert PathBuilder(store).build(assets) == built
     assert len(asked) == asks
+
+
+VALUES = {"subject": "01", "sample": "brain", "suffix": "SPIM", "extension": ".ims"}
+
+
+@pytest.mark.parametrize("error", [OSError, RuntimeError, TypeError, ValueError])
+def test_where_pybids_cannot_be_imported_another_process_is_asked(monkeypatch, error):
+    """When it is imported, it reads settings that may be anything."""
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, *_):
+            if name.startswith("bids"):
+                raise error
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "bids"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    monkeypatch.setattr(paths, "_build_path_elsewhere", lambda values: values["subject"])
+    assert paths._build_path(VALUES) == "01"
+
+
+def test_another_process_says_the_same(monkeypatch):
+    expected = "sub-01/micr/sub-01_sample-brain_SPIM.ims"
+    assert paths._build_path_elsewhere(VALUES) == paths._build_path(VALUES) == expected
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(SpimpackError, match="pybids cannot be asked"):
+        paths._build_path_elsewhere(VALUES)

@@ -21,7 +21,7 @@ from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.verification.verify import verify_fast
 from spimpack_tasks.volumes import examine
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 SHAPE = (1, 2, 6, 9, 8)
 VOXELS = sources.compose_voxels(SHAPE)

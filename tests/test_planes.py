@@ -32,11 +32,11 @@ from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.arrays.pyramid import level_sizes, plan_levels
 from spimpack_tasks.files.plane_names import UnclearPlanesError, sort_planes
 from spimpack_tasks.volumes import volume as volumes
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.plane_folder import levels as plane_folder
 from spimpack_tasks.volumes.plane_folder.levels import read_plane
-from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.volume import open_volume
 
 FIVE = (2, 3, 13, 50, 37)
@@ -217,6 +217,37 @@ def test_channels_are_shown_between_their_dark_and_their_bright_voxels(tmp_path)
     assert 800 < high < 1100
     for number in (0, 2):
         assert (channels[number]["window"]["start"], channels[number]["window"]["end"]) == (0, 1)
+
+
+def test_the_window_lies_between_two_percentiles(tmp_path):
+    """On paper: of the numbers 0 to 199, 1 % is at 0.01 * 199, and 99.8 % at 0.998 * 199."""
+    numbers = np.random.default_rng(1).permutation(200).reshape(10, 20).astype("uint8")
+    voxels = np.kron(numbers, np.ones((2, 2), "uint8"))[None, None, None]
+    sources.write_ome(tmp_path / "a.ome.tif", voxels)
+    convert_planes(tmp_path / "a.ome.tif", tmp_path / "out")
+    assert [level.shape[-2:] for level in read_levels(tmp_path / "out")] == [(20, 40), (10, 20)]
+    (channel,) = sources.read_metadata(tmp_path / "out")["ome"]["omero"]["channels"]
+    assert channel["window"]["start"] == pytest.approx(1.99, abs=1e-9)
+    assert channel["window"]["end"] == pytest.approx(198.602, abs=1e-9)
+
+
+FLAT = {
+    # An axis of n voxels is halved where (10 n)^2 is more than the product of the two others:
+    # 40^2 = 1,600 is less than 40 * 41 = 1,640, and 50^2 = 2,500 is more; 40^2 is more than 400.
+    4: [(4, 40, 41), (4, 20, 20), (2, 10, 10)],
+    5: [(5, 40, 41), (2, 20, 20), (2, 10, 10)],
+}
+
+
+@pytest.mark.parametrize("ngff", NGFF)
+@pytest.mark.parametrize("depth", FLAT)
+def test_a_flat_image_is_halved_along_its_planes_first(tmp_path, depth, ngff):
+    voxels = compose_voxels((1, 1, depth, 40, 41))
+    sources.write_ome(tmp_path / "a.ome.tif", voxels)
+    convert_planes(tmp_path / "a.ome.tif", tmp_path / "out", ngff=ngff)
+    found = [read_with_zarr(tmp_path / "out", str(level)) for level in range(3)]
+    assert [level.shape[-3:] for level in found] == FLAT[depth]
+    assert_levels(found, plain_pyramid(voxels, FLAT[depth]))
 
 
 def test_numbers_that_are_none_do_not_spoil_the_metadata(tmp_path):
@@ -531,6 +562,16 @@ SHAPES_OF_CHUNKS = {
     "very large planes": ((1, 1, 512, 10000, 10000), 2, (2, 512, 512)),
     "one plane": ((1, 1, 1, 1024, 1000), 2, (1, 128, 128)),
     "small": ((1, 1, 5, 60, 100), 2, (8, 64, 128)),
+    # 64 planes of 2 MiB, 16 of 8 MiB or 8 of 16 MiB are 128 MiB; one more column is too much.
+    "64 planes just fit": ((1, 1, 512, 1024, 2048), 1, (64, 128, 128)),
+    "64 planes do not fit": ((1, 1, 512, 1024, 2049), 1, (16, 256, 256)),
+    "16 planes just fit": ((1, 1, 512, 2048, 4096), 1, (16, 256, 256)),
+    "16 planes do not fit": ((1, 1, 512, 2048, 4097), 1, (4, 512, 512)),
+    "4 planes do not fit": ((1, 1, 512, 20000, 30000), 1, (4, 512, 512)),
+    "8 planes of eight bytes just fit": ((1, 1, 512, 1024, 2048), 8, (8, 128, 128)),
+    "8 planes of eight bytes do not fit": ((1, 1, 512, 1025, 2048), 8, (2, 256, 256)),
+    "high and narrow": ((1, 1, 512, 32768, 64), 1, (64, 128, 64)),
+    "low and wide": ((1, 1, 512, 64, 32768), 1, (64, 64, 128)),
 }
 
 
@@ -554,7 +595,7 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
             os.link(tmp_path / "Z0.tif", tmp_path / str(count) / f"Z{z}.tif")
         code = (
             "import sys\n"
-            "from spimpack_tasks.volumes.request import Conversion, Request\n"
+            "from spimpack_tasks.volumes.conversion import Conversion, Request\n"
             "from spimpack_tasks.volumes.convert import convert_to_ome_zarr\n"
             "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
             "source, path = sys.argv[1:]\n"

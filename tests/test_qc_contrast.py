@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from spimpack_tasks.qc import preview as contrast
 from spimpack_tasks.qc.preview import COLOURS, GREY, Preview, compose_preview, find_contrast
 from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, to_canonical
 from spimpack_tasks.qc.volume import SmallVolume
@@ -110,6 +111,25 @@ def test_percentiles_are_those_of_each_channel():
         expected = np.percentile(values, (1, 99.5))
         assert (channel.low, channel.bright) == pytest.approx(expected, rel=1e-4)
         assert find_contrast(values) == pytest.approx(expected, rel=1e-6)
+
+
+NUMBERS = np.random.default_rng(1).permutation(201).reshape(1, 1, 3, 67).astype("uint8")
+"""The numbers 0 to 200, of which 1 % is at 2 and 99.5 % at 199."""
+
+
+def test_black_and_white_on_paper():
+    (channel,) = preview_of(NUMBERS).channels
+    assert (channel.low, channel.bright) == pytest.approx((2, 199))
+    # Half of what lies between the two is kept above: 255 stands for 199 + 197 / 2.
+    assert (channel.high, channel.white) == (297.5, 170)
+
+
+def test_a_large_volume_is_sampled(monkeypatch):
+    """On paper: of 0, 3, 6 ... 198, 1 % is at 0.01 * 198, and 99.5 % at 0.995 * 198."""
+    monkeypatch.setattr(contrast, "_MOST_COUNTED", 67)
+    assert find_contrast(np.arange(201.0)) == pytest.approx((1.98, 197.01))
+    monkeypatch.setattr(contrast, "_MOST_COUNTED", 201)
+    assert find_contrast(np.arange(201.0)) == pytest.approx((2, 199))
 
 
 def test_colours_add_up():

@@ -233,8 +233,8 @@ def test_the_source_is_opened_for_reading_only(images, name):
                 assert int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
 
 
-def level_of(*shape_zyx, channels=1, block=(64, 64, 64)):
-    chunk = (1, 1, *(min(b, n) for b, n in zip(block, shape_zyx, strict=True)))
+def level_of(*shape_zyx, channels=1, chunk=(64, 64, 64)):
+    chunk = (1, 1, *(min(b, n) for b, n in zip(chunk, shape_zyx, strict=True)))
     return Level((1, channels, *shape_zyx), np.dtype("uint16"), chunk, None)
 
 
@@ -258,7 +258,7 @@ STRIDES = {
     "fits": ((100, 200, 256), {}, (1, 1, 1)),
     "long in one direction": ((100, 200, 257), {}, (1, 1, 2)),
     "a teravoxel in small chunks": ((10_000, 10_000, 10_000), {}, (313, 313, 313)),
-    "large planes": ((2000, 20_000, 20_000), {"block": (1, 100, 20_000)}, None),
+    "large planes": ((2000, 20_000, 20_000), {"chunk": (1, 100, 20_000)}, None),
     "many channels": ((256, 256, 256), {"channels": 100}, (2, 2, 2)),
 }
 

@@ -15,8 +15,8 @@ from imaris_variants import VARIANTS, Variant, voxels, with_lz4, write_variant
 from ome_zarr_models import open_ome_zarr
 from zarr_readers import READERS
 
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.request import Request
 
 if TYPE_CHECKING:
     from pathlib import Path

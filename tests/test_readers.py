@@ -35,8 +35,8 @@ from spimpack_tasks.model.orientation import ORIENTATION_CODES
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
 from spimpack_tasks.volumes.formats import FORMATS, format_of, load_function
 from spimpack_tasks.volumes.ome_zarr.header import RFC4_LETTERS
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.tiff.ome_xml import parse_ome_xml
-from spimpack_tasks.volumes.volume import read_header
 
 NAMES = ("autof", "β & <b>")
 IMAGE = DemoImage(NAMES, (13, 50, 70), (4.0, 2.6, 0.3467), levels=3)
@@ -714,7 +714,7 @@ HEAVY = {"zarr", "dask", "zarrnii", "tifffile", "ngff_zarr", "pandas", "luigi"}
 def test_common_formats_load_no_heavy_library(images):
     names = [name for name in WRITERS if ".nii" not in name]
     code = (
-        "import sys\nfrom spimpack_tasks.volumes.volume import read_header\n"
+        "import sys\nfrom spimpack_tasks.volumes.read_header import read_header\n"
         f"for name in {names!r}:\n"
         f"    read_header({str(images)!r} + '/' + name, name)\n"
         "    print(name, *{m.partition('.')[0] for m in sys.modules})\n"

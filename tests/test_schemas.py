@@ -1,13 +1,18 @@
 """The shipped schemas: well formed, of one mind with the model, and free of risky patterns."""
 
+import json
 import re
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 from jsonschema import Draft202012Validator
 
+import spimpack_tasks.schemas as shipped
 from spimpack_tasks.manifest.assets import SAMPLE_COLUMNS, SCAN_COLUMNS
 from spimpack_tasks.manifest.records import OWN_COLUMN, known_columns
 from spimpack_tasks.manifest.schema_check import make_validator, property_validator
+from spimpack_tasks.manifest.template import template_files
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
 from spimpack_tasks.packaging.rules import BIDS_VERSIONS
@@ -20,9 +25,14 @@ def parts(schema):
     """Yield a schema and all schemas in it."""
     yield schema
     for value in schema.values():
-        for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, dict):
-                yield from parts(inner)
+        yield from parts_of(value)
+
+
+def parts_of(value):
+    """Yield all schemas in a value of a schema."""
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, dict):
+            yield from parts(each)
 
 
 ALL_PARTS = [part for name in NAMES for part in parts(load_schema(name))]
@@ -32,10 +42,30 @@ ALL_PARTS = [part for name in NAMES for part in parts(load_schema(name))]
 def test_a_schema_is_a_schema(name):
     schema = load_schema(name)
     Draft202012Validator.check_schema(schema)
-    assert schema["$id"].endswith(f"/{name}.schema.json")
     for key, described in schema["properties"].items():
         assert described["description"][0].isupper() or described["description"].startswith("raw,")
         assert described["description"].endswith("."), key
+
+
+def test_no_schema_is_named_by_an_address_where_nothing_is():
+    """An identifier is no address: an editor has the file itself, and nothing is fetched."""
+    schemas = [
+        json.loads(path.read_text()) for path in Path(shipped.__file__).parent.glob("*.json")
+    ]
+    identifiers = [schema["$id"] for schema in schemas]
+    assert len(set(identifiers)) == len(schemas) > len(NAMES)
+    for identifier in identifiers:
+        assert UUID(identifier).urn == identifier
+    inner = [part for schema in schemas for each in schema.values() for part in parts_of(each)]
+    assert not [part for part in inner if {"$id", "$schema", "$anchor"} & set(part)]
+    assert all(part.get("$ref", "#").startswith("#") for part in [*schemas, *inner])
+
+
+def test_an_editor_finds_the_schema_beside_the_manifest():
+    files = template_files()
+    first = files["manifest.yml"].split("\n")[0]
+    name = first.removeprefix("# yaml-language-server: $schema=./")
+    assert json.loads(files[name]) == load_schema("manifest")
 
 
 def test_examples_are_valid():

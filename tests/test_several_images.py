@@ -15,7 +15,7 @@ from zarr_readers import read_with_zarr
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.examine import examine_source, format_of_source
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 BACKENDS = ["symlink", "symlink-tree", "hardlink", "copy", "ome-zarr", "ome-zarr:convert=all"]
 

@@ -16,13 +16,13 @@ from plain_pyramid import halve_plainly
 from plane_harm import Killer, fill_disk, kill
 from plane_sources import SPACING_UM, compose_voxels
 
-from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 from spimpack_tasks.volumes.tiff.ome_writer import (
     extension_of,
     plane_sizes,
 )
-from spimpack_tasks.volumes.volume import read_header
 
 SHAPE = (2, 3, 4, 530, 277)
 
@@ -207,7 +207,7 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     )
     code = (
         "import resource, signal, sys\n"
-        "from spimpack_tasks.volumes.request import Conversion, Request\n"
+        "from spimpack_tasks.volumes.conversion import Conversion, Request\n"
         "from spimpack_tasks.volumes.convert import convert_to_ome_tiff\n"
         "from spimpack_tasks.volumes.formats import PLANE_FOLDER\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"

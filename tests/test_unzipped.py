@@ -20,9 +20,9 @@ from zarr_layouts import write_store
 from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
-from spimpack_tasks.volumes.request import Request
 
 VOXELS = compose_voxels((2, 2, 13, 40, 37))
 

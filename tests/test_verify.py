@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.files import digests
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.verification import verify
 from spimpack_tasks.verification.verify import Fault, verify_fast, verify_full
 
 IMS = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.ims"
@@ -240,6 +242,42 @@ def test_what_differs_is_found(case: Case, backend: str, tmp_path: Path) -> None
     assert full(workspace) == case.full
     assert not before or workspace.tree() == before
     assert not (workspace.out / STATE / "verify").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "detail"),
+    [
+        (IMS, touch, "its size is as recorded, and its time is another"),
+        (IMS, grow, ""),
+        (ZARR, lambda path: shutil.rmtree(path / "0"), ""),
+        (SIDECAR, grow, ""),
+    ],
+    ids=["only the time", "another size", "a level is gone", "a sidecar"],
+)
+def test_a_copy_that_cannot_be_compared_tells_what_is_known(path, change, detail, tmp_path):
+    workspace = package(tmp_path, "copy")
+    shutil.rmtree(workspace.root / "raw")
+    change(workspace.out / path)
+    store = Store(str(workspace.out))
+    found = [(each.path, each.detail) for each in verify_fast(store) if each.fault is Fault.ALTERED]
+    assert found == [(path, detail)]
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [("/a/chunk", "'/a/chunk': Input/output error"), (None, "Input/output error")],
+)
+def test_what_cannot_be_read_is_named(name, detail, tmp_path, monkeypatch):
+    workspace = package(tmp_path, "copy")
+
+    def fail(path, receipt):
+        if path.endswith(IMS):
+            raise OSError(errno.EIO, "Input/output error", name)
+        return receipt.evidence
+
+    monkeypatch.setattr(verify, "evidence_beside", fail)
+    found = [(each.path, each.detail) for each in verify_fast(Store(str(workspace.out)))]
+    assert (IMS, detail) in found
 
 
 @pytest.mark.parametrize("backend", AS_THEY_ARE)

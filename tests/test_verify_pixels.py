@@ -28,7 +28,7 @@ from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.verification import pixels as verification
 from spimpack_tasks.volumes.compare import compare_with_source
-from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 
 ANY = Request(codec="", ngff="")

@@ -14,7 +14,7 @@ from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 PICKLE, STRANGE = {"id": "pickle", "protocol": 2}, {"name": "from.some.package"}
 SHARDED = ("codecs", 0, "configuration")

@@ -22,7 +22,7 @@ from spimpack_tasks.demo.images import (
     write_ome_zarr,
     write_ozx,
 )
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 IMAGE = DemoImage(("autof", "Abeta"), (13, 50, 70), (4.0, 2.6, 0.3467), levels=3)
 SPACING_UM_XYZ = (0.3467, 2.6, 4.0)

@@ -6,10 +6,8 @@ import argparse
 import os
 from typing import Any
 
-from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.packaging.backends.registry import backend_names
 from spimpack_tasks.packaging.options import FLAGS, Options
-from spimpack_tasks.state.store import STATE_DIRECTORY, Store
 
 
 class BackendOption(argparse.Action):
@@ -88,27 +86,6 @@ def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options
         **{name: getattr(arguments, name) for name in FLAGS},
         writes=writes and bool(arguments.output_dir),
     )
-
-
-def recorded_store(dataset: str) -> Store:
-    """Return the state directory of a dataset that was packaged.
-
-    Raises
-    ------
-    SpimpackError
-        Nothing is on record.
-    """
-    store = Store(os.path.abspath(os.path.expanduser(dataset)))
-    if not os.path.isdir(store.output_dir):
-        message = f"{dataset} is not a directory; give the path of the dataset"
-        raise SpimpackError(message)
-    if not store.current_plan_id():
-        message = (
-            f"{dataset} holds no record of a run (no {STATE_DIRECTORY}), so there is nothing to "
-            "compare it with; package it again, and what is right is kept"
-        )
-        raise SpimpackError(message)
-    return store
 
 
 def _absolute(path: str) -> str:

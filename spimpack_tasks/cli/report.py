@@ -7,13 +7,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_format, recorded_store
+from spimpack_tasks.cli.arguments import add_format
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.report.facts import gather_facts
 from spimpack_tasks.report.page import compose_page
 from spimpack_tasks.report.summary import summarise
 from spimpack_tasks.report.thumbnails import make_thumbnails
 from spimpack_tasks.report.writing import check_place, write_report
+from spimpack_tasks.state.store import recorded_store
 
 if TYPE_CHECKING:
     import argparse

@@ -17,6 +17,7 @@ from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.stamps import stamp_text, write_stamp
 from spimpack_tasks.volumes.compare import compare_with_source
+from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import (
     convert_to_ome_tiff,
     convert_to_ome_zarr,
@@ -30,17 +31,17 @@ from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import OME_TIFF, OME_ZARR, TIFF, ZIPPED
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.request import Conversion, Request
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import (
     UNCONVERTIBLE,
     UnconvertibleError,
+    as_os_errors,
     reason_of_refusal,
     require_unchanged,
-    source_trouble_told,
 )
 from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
-from spimpack_tasks.volumes.volume import open_volume, read_header
+from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +119,7 @@ def _make(
 ) -> None:
     """Make an image at the path where it is kept until it is whole."""
     made = OME_TIFF if target.endswith(_TIFFS) else OME_ZARR
-    with require_unchanged(conversion.sources, path), source_trouble_told():
+    with require_unchanged(conversion.sources, path), as_os_errors():
         if not os.path.lexists(path):
             needed = least_size(conversion.source, conversion.form, made)
             require_space(os.path.dirname(path), needed)

@@ -10,7 +10,7 @@ from spimpack_tasks.scanning.headers import header_cells
 from spimpack_tasks.scanning.labels import as_label, tokens_of
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

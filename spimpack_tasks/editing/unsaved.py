@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.editing.editor import Desk
 from spimpack_tasks.editing.files import OpenFiles
-from spimpack_tasks.files.atomic import write_atomically
+from spimpack_tasks.files.atomic import write_at
 from spimpack_tasks.files.roots import check_within
 
 if TYPE_CHECKING:
@@ -50,11 +50,10 @@ def keep_draft(desk: Desk) -> None:
     }
     text = json.dumps(data, sort_keys=True).encode()
     folder = drafts_folder()
-    name = _name(desk.manifest)
     with suppress(OSError):
         if _read(desk.manifest) != text:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            write_atomically(folder, f"{folder}/.{name}.{os.getpid()}", name, text)
+            write_at(os.path.join(folder, _name(desk.manifest)), text)
 
 
 def find_draft(manifest: str, roots: tuple[str, ...]) -> Desk | None:

@@ -123,6 +123,12 @@ def replacing(path: str, durability: Durability) -> Iterator[WrittenAside]:
                 os.unlink(aside)
 
 
+def name_aside(path: str) -> str:
+    """Return a name beside a path under which nothing else is written, by whatever process."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{token_hex(4)}")
+
+
 def write_together(directory: str, texts: Mapping[str, str]) -> None:
     """Write several new files into a directory: all of them, or none.
 
@@ -169,8 +175,7 @@ def replace_together(contents: Mapping[str, bytes]) -> None:
     temporary: dict[str, str] = {}
     try:
         for path, data in contents.items():
-            folder, name = os.path.split(path)
-            temporary[path] = os.path.join(folder, f".{name}.{token_hex(4)}")
+            temporary[path] = name_aside(path)
             write_new(temporary[path], data)
             with suppress(FileNotFoundError):
                 os.chmod(temporary[path], stat.S_IMODE(os.stat(path).st_mode))
@@ -209,6 +214,24 @@ def write_atomically(root: str, temporary: str, path: str, data: bytes) -> None:
     """Write a small file below `root` in one step, by way of a temporary name."""
     write_new(temporary, data)
     move_into_place(root, temporary, path)
+
+
+def write_at(path: str, data: bytes) -> None:
+    """Write a small file to an absolute path in one step.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; nothing is left of it then.
+    """
+    folder, name = os.path.split(path)
+    temporary = name_aside(path)
+    try:
+        write_atomically(folder, temporary, name, data)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
 
 
 def remove(root: str, path: str, temporary: str) -> None:

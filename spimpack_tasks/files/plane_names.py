@@ -16,8 +16,6 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import count_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -152,7 +150,7 @@ def _in_order(
             for place in islice((p for p in _combine(*wanted) if p not in by_place), _MOST_NAMED)
         ]
         more = ", …" if total > len(lacking) else ""
-        what = f"lacks {count_of(total, 'plane')}: {', '.join(lacking)}{more}"
+        what = f"lacks {total:,} plane{'s' if total > 1 else ''}: {', '.join(lacking)}{more}"
         hint = "check that the folder is complete"
         if total > len(by_place):
             hint += "; if the numbers are no count, number the planes without gaps"

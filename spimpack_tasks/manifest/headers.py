@@ -17,7 +17,7 @@ from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.stamps import stamp_text, write_stamp
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import format_of
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store

@@ -13,7 +13,7 @@ from spimpack_tasks.errors import ConflictError
 from spimpack_tasks.model.plan import ASSET_STEPS, SPECS, Step
 from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
-from spimpack_tasks.volumes.request import Request
+from spimpack_tasks.volumes.conversion import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

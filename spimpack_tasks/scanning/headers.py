@@ -11,7 +11,7 @@ from spimpack_tasks.errors import MissingExtraError, Problem, Severity, count_of
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report

@@ -12,7 +12,7 @@ from spimpack_tasks.validation.inventory import EntryKind, stem_of_image
 from spimpack_tasks.validation.verdict import Finding
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import format_of
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from spimpack_tasks.errors import ExitCode, Severity, SpimpackError
-from spimpack_tasks.files.atomic import write_atomically
+from spimpack_tasks.files.atomic import write_at
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import PROGRAM
@@ -90,8 +90,7 @@ class ValidationReport:
         if _read(place_for(dataset, path)) == data:
             return
         if path:
-            folder, name = os.path.split(path)
-            write_atomically(folder, f"{folder}/.{name}.{os.getpid()}", name, data)
+            write_at(path, data)
             return
         store = Store(dataset)
         store.create()

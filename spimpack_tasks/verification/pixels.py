@@ -19,10 +19,10 @@ from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.verification.verify import Deviation, Fault, receipts_in_order
 from spimpack_tasks.volumes.compare import can_be_compared, compare_with_source
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.convert import count_bytes
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import format_named
-from spimpack_tasks.volumes.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -27,10 +27,11 @@ from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsEr
 from spimpack_tasks.volumes.formats import OME_TIFF, TIFF, Transfer
 from spimpack_tasks.volumes.labels import FOLDER, shapes_of
 from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
-from spimpack_tasks.volumes.source_errors import source_trouble_told
+from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.tiff.ome_writer import plane_sizes
-from spimpack_tasks.volumes.volume import open_volume, read_header
+from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +74,7 @@ def compare_with_source(source: str, form: Format, path: str, advance: Advance) 
         The source cannot be read, or is damaged.
     """
     compare = next(COMPARERS[ending] for ending in COMPARERS if path.endswith(ending))
-    with source_trouble_told():
+    with as_os_errors():
         yield from compare(source, form, path, advance)
 
 

@@ -28,22 +28,23 @@ from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer, load_func
 from spimpack_tasks.volumes.labels import convert_labels, finish_labels
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
-from spimpack_tasks.volumes.source_errors import source_trouble_told
+from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.spec import compose_channels
 from spimpack_tasks.volumes.tiff.ome_writer import create_ome_tiff
 from spimpack_tasks.volumes.tiff.ome_xml_writer import TYPES
-from spimpack_tasks.volumes.volume import open_volume, read_header
+from spimpack_tasks.volumes.volume import open_volume
 from spimpack_tasks.volumes.writer import Layout, create_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from spimpack_tasks.volumes.conversion import Conversion, Request
     from spimpack_tasks.volumes.copy import EncodedSource
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
-    from spimpack_tasks.volumes.request import Conversion, Request
     from spimpack_tasks.volumes.spec import VolumeSpec
     from spimpack_tasks.volumes.volume import Volume
 
@@ -76,7 +77,7 @@ def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, thr
         A library is not installed.
     """
     _require_libraries()
-    with source_trouble_told():
+    with as_os_errors():
         match conversion.form.transfer:
             case Transfer.FILES:
                 with open_zip(conversion.source) as archive, WorkPool(threads) as pool:
@@ -96,7 +97,7 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
         The source cannot be read, or the disk does not take the metadata.
     """
     _require_libraries()
-    with source_trouble_told(), WorkPool(count_threads()) as pool:
+    with as_os_errors(), WorkPool(count_threads()) as pool:
         if conversion.form.transfer is Transfer.LEVELS:
             with (
                 load_function(conversion.form.chunks)(conversion.source) as source,
@@ -172,7 +173,7 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
         does not take the image.
     """
     with (
-        source_trouble_told(),
+        as_os_errors(),
         open_volume(conversion.source, conversion.form) as volume,
         WorkPool(threads) as pool,
     ):

@@ -20,7 +20,7 @@ from spimpack_tasks.model.axes import choose_axes
 from spimpack_tasks.volumes.copy import copy_levels
 from spimpack_tasks.volumes.formats import OME_ZARR
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.ome_zarr.header_grid import read_grid
+from spimpack_tasks.volumes.ome_zarr.level_transforms import read_level_transforms
 from spimpack_tasks.volumes.ome_zarr.stores import write_labels_group
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.volume import open_volume
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.arrays.grid import Shape
     from spimpack_tasks.arrays.parallel import WorkPool
     from spimpack_tasks.files.places import Parts
+    from spimpack_tasks.volumes.conversion import Conversion
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.ome_zarr.header_grid import Grid, Line
+    from spimpack_tasks.volumes.ome_zarr.level_transforms import AxisTransform, LevelTransforms
     from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
-    from spimpack_tasks.volumes.request import Conversion
     from spimpack_tasks.volumes.volume import Volume
 
 FOLDER = "labels"
@@ -122,8 +122,8 @@ def _describe(conversion: Conversion, spec: VolumeSpec, place: str, header: Head
     shapes = shapes_of(header)
     dtype = load_library("numpy").dtype(header.dtype)
     above = f"{conversion.source}/{place}".removesuffix(f"/{FOLDER}/{_name(place)}")
-    whole = read_grid(above)
-    grid = read_grid(f"{conversion.source}/{place}", whole.units)
+    whole = read_level_transforms(above)
+    grid = read_level_transforms(f"{conversion.source}/{place}", whole.units)
     lines = _place_levels(spec, whole, grid, shapes)
     return VolumeSpec(
         shape_tczyx=shapes[0],
@@ -138,7 +138,7 @@ def _describe(conversion: Conversion, spec: VolumeSpec, place: str, header: Head
 
 
 def _place_levels(
-    spec: VolumeSpec, above: Grid, grid: Grid, shapes: Sequence[Shape]
+    spec: VolumeSpec, above: LevelTransforms, grid: LevelTransforms, shapes: Sequence[Shape]
 ) -> tuple[tuple[tuple[float, float], ...], ...]:
     """Return scale and translation along z, y and x of each level, beside those of the image."""
     first = above.lines[0] or {}
@@ -161,7 +161,7 @@ def _place_levels(
     return tuple(found)
 
 
-def _cover(whole: int, size: int) -> tuple[Line, Line]:
+def _cover(whole: int, size: int) -> tuple[AxisTransform, AxisTransform]:
     """Return the lines of so many voxels that cover others of size 1, and of these."""
     step = Fraction(whole, size)
     return (step, (step - 1) / 2), (Fraction(1), Fraction(0))

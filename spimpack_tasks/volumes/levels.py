@@ -33,12 +33,12 @@ class StoredLevel:
     """Names in storage order: `t`, `c`, `z`, `y`, `x`; of any other the first index is taken."""
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    block: tuple[int, ...]
+    chunk: tuple[int, ...]
     """The sizes in which it is stored, so that reading a part of a block costs as much as all."""
     read: Callable[[Index], Voxels]
     caveat: str = ""
     """What makes its voxels others than those of the image, such as planes that the file lacks."""
-    in_order: bool = True
+    sequential: bool = True
     """Whether blocks are best read in their order, by one thread."""
     finish: Callable[[], None] = lambda: None
     """Reads on to where a checksum stands of what was read, and raises as `read` does.
@@ -52,7 +52,7 @@ def level_of_array(array: Any, axes: tuple[str, ...], caveat: str = "") -> Store
         axes=axes,
         shape=array.shape,
         dtype=array.dtype,
-        block=array.chunks,
+        chunk=array.chunks,
         read=lambda index: array[index],
         caveat=caveat,
     )
@@ -69,13 +69,13 @@ def check_level(path: str, number: int, level: StoredLevel) -> None:
     where = f"{path!r} has at level {number}"
     if level.dtype.kind not in "buifc":
         raise UnreadableVoxelsError(f"{where} voxels of type {str(level.dtype)[:100]}")
-    if min((*level.shape, *level.block, 1)) < 1 or len(level.block) != len(level.shape):
-        sizes = f"the sizes {level.shape} in blocks of {level.block}"
+    if min((*level.shape, *level.chunk, 1)) < 1 or len(level.chunk) != len(level.shape):
+        sizes = f"the sizes {level.shape} in blocks of {level.chunk}"
         raise UnreadableVoxelsError(f"{where} {sizes[:300]}")
-    check_block(path, number, level.block, level.dtype)
+    check_chunk_size(path, number, level.chunk, level.dtype)
 
 
-def check_block(path: str, number: int, block: Sequence[int], dtype: Any) -> None:
+def check_chunk_size(path: str, number: int, block: Sequence[int], dtype: Any) -> None:
     """Refuse voxels of a level that are stored together and take more memory than any do.
 
     Raises

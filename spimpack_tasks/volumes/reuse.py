@@ -14,13 +14,13 @@ from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import OME_ZARR
 from spimpack_tasks.volumes.labels import FOLDER
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
-from spimpack_tasks.volumes.source_errors import source_trouble_told
-from spimpack_tasks.volumes.volume import read_header
+from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.source_errors import as_os_errors
 
 if TYPE_CHECKING:
+    from spimpack_tasks.volumes.conversion import Conversion, Request
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
-    from spimpack_tasks.volumes.request import Conversion, Request
 
 
 def reuse_voxels(conversion: Conversion, earlier: str, path: str) -> bool:
@@ -49,7 +49,7 @@ def reuse_voxels(conversion: Conversion, earlier: str, path: str) -> bool:
     if os.path.lexists(path):
         discard(path)
     try:
-        with source_trouble_told():
+        with as_os_errors():
             header = read_header(conversion.source, conversion.form)
         _link_voxels(conversion, earlier, path, header)
     except (OSError, HeaderError):  # the disk knows no links, or the image has just gone

@@ -40,7 +40,7 @@ def reason_of_refusal(error: Exception) -> str:
 
 
 @contextmanager
-def source_trouble_told() -> Iterator[None]:
+def as_os_errors() -> Iterator[None]:
     """Raise what is wrong with a source as an `OSError`, as converters do.
 
     Raises

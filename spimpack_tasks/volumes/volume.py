@@ -1,4 +1,4 @@
-"""Opens images of every format: headers, and resolution levels."""
+"""Opens images of every format for reading."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.grid import shape_of
-from spimpack_tasks.files.limits import LARGEST_IMAGE, MOST_CHANNELS, REMEDY, allowed, as_size
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
-from spimpack_tasks.volumes.errors import HeaderError, reading, reading_voxels
+from spimpack_tasks.volumes.errors import HeaderError, reading_voxels
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import Format, format_named, load_function
 from spimpack_tasks.volumes.levels import check_level
+from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
 
 if TYPE_CHECKING:
@@ -24,45 +24,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.arrays.grid import Region, Shape, Voxels
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.levels import Index, StoredLevel
-
-
-def read_header(path: str, form: Format | str) -> Header:
-    """Read what a source says of itself, in milliseconds; memory does not grow with the image.
-
-    Parameters
-    ----------
-    path
-        The file or directory; its name need not tell the format.
-    form
-        The format, or its name.
-
-    Raises
-    ------
-    HeaderError
-        The source is damaged or cannot be read.
-    MissingExtraError
-        A library that this format needs is not installed.
-    """
-    known = form if isinstance(form, Format) else format_named(form)
-    with reading(path):
-        header: Header = load_function(known.header)(path)
-        _check_sizes(path, header)
-        return header
-
-
-def _check_sizes(path: str, header: Header) -> None:
-    """Refuse an image that is larger than any is."""
-    channels = dict(zip(header.axes, header.shapes[0], strict=True)).get("c", 1)
-    if channels > allowed(MOST_CHANNELS):
-        what = f"has {channels:,} channels; at the most {allowed(MOST_CHANNELS):,} are read"
-        raise HeaderError(path, what, REMEDY)
-    most = allowed(LARGEST_IMAGE)
-    for shape in header.shapes:
-        size = math.prod(shape) * header.itemsize
-        if size > most:
-            shown = " x ".join(map(str, shape))
-            what = f"has a level of {shown} voxels, which are {as_size(size)}; at the most "
-            raise HeaderError(path, f"{what}{as_size(most)} are read", REMEDY)
 
 
 @contextmanager
@@ -209,7 +170,7 @@ def _resolve(path: str, form: Format | str | None) -> Format:
 def _normalise(stored: StoredLevel) -> Level:
     """Return a level along t, c, z, y, x; of any other axis the first index is taken."""
     sizes = dict(zip(stored.axes, stored.shape, strict=True))
-    chunks = dict(zip(stored.axes, stored.block, strict=True))
+    chunks = dict(zip(stored.axes, stored.chunk, strict=True))
     order = [stored.axes.index(axis) for axis in ALL_AXES if axis in stored.axes]
     order = [*(n for n in range(len(stored.axes)) if n not in order), *order]
 
@@ -225,7 +186,7 @@ def _normalise(stored: StoredLevel) -> Level:
         read=read,
         axes="".join(axis for axis in ALL_AXES if axis in stored.axes),
         stored_shape=stored.shape,
-        sequential=stored.in_order,
+        sequential=stored.sequential,
         finish=stored.finish,
     )
 

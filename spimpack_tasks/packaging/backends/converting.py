@@ -15,15 +15,15 @@ from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
 from spimpack_tasks.packaging.backends.symlink import is_link, link_text, make_link
 from spimpack_tasks.version import __version__
+from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import least_size
 from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import FORMATS, format_named
-from spimpack_tasks.volumes.request import Conversion, Request
 from spimpack_tasks.volumes.source_errors import (
+    as_os_errors,
     reason_of_refusal,
     require_unchanged,
-    source_trouble_told,
 )
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class ConvertingBackend:
                 resume_copy(output, path, advance)
             return
         conversion = conversion_of(output)
-        with require_unchanged(conversion.sources, path), source_trouble_told():
+        with require_unchanged(conversion.sources, path), as_os_errors():
             if not os.path.lexists(path):
                 needed = least_size(output.source, conversion.form, self.makes)
                 require_space(os.path.dirname(path), needed)

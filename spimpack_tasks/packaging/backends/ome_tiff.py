@@ -6,16 +6,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.packaging.backends.converting import ConvertingBackend, spacing_given
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.convert import LIBRARIES, convert_to_ome_tiff, count_voxel_bytes
 from spimpack_tasks.volumes.formats import OME_TIFF as FORMAT
-from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.backends.base import Advance, Settings
-    from spimpack_tasks.volumes.request import Conversion
+    from spimpack_tasks.volumes.conversion import Conversion
 
 
 def _extension_made(asset: Asset) -> str:

@@ -12,6 +12,7 @@ from spimpack_tasks.packaging.backends.converting import (
     is_conversion,
     spacing_given,
 )
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.convert import (
     LIBRARIES,
     convert_to_ome_zarr,
@@ -21,7 +22,6 @@ from spimpack_tasks.volumes.convert import (
 from spimpack_tasks.volumes.formats import OME_ZARR as FORMAT
 from spimpack_tasks.volumes.formats import ZIPPED, format_named
 from spimpack_tasks.volumes.ome_zarr.stores import NGFF
-from spimpack_tasks.volumes.request import Request
 from spimpack_tasks.volumes.reuse import reuse_voxels
 
 if TYPE_CHECKING:

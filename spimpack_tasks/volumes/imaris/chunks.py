@@ -22,7 +22,7 @@ from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset
 from spimpack_tasks.volumes.imaris.header import ImarisFile
-from spimpack_tasks.volumes.levels import check_block
+from spimpack_tasks.volumes.levels import check_chunk_size
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.unpacking import UnpackingError
 
@@ -97,7 +97,7 @@ class ImarisChunks:
         dataset = self._file.dataset(level, time, channel)
         if dataset.chunks is None:
             return _Stored(dataset, None, None, is_deflated=False)
-        check_block(self.path, level, dataset.chunks, dataset.dtype)
+        check_chunk_size(self.path, level, dataset.chunks, dataset.dtype)
         creation = dataset.id.get_create_plist()
         filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
         self._check_filters(filters)

@@ -25,9 +25,9 @@ from spimpack_tasks.model.quantities import (
 )
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
 from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header, SpacingXYZ, tidy_names
-from spimpack_tasks.volumes.ome_zarr.header_rest import (
+from spimpack_tasks.volumes.ome_zarr.header_extras import (
     Labels,
-    find_place,
+    find_position,
     name_other_images,
     sort_labels,
 )
@@ -135,7 +135,7 @@ def read_store(store: Store, prefix: str = "", *, is_label: bool = False) -> Hea
             raise store.error(f"has a level {number} that is larger than its full resolution")
     channels = dict(zip(names, shapes[0], strict=True)).get("c", 1)
     doubts, displays = Doubts(), read_omero(attributes.get("omero"), channels)
-    place = find_place(axes, multiscale, datasets[0])
+    place = find_position(axes, multiscale, datasets[0])
     labels = Labels() if is_label else _find_labels(store, prefix)
     others = name_other_images(attributes["multiscales"])
     return Header(

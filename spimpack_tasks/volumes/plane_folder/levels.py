@@ -57,9 +57,9 @@ def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
             axes=("t", "c", "z", "y", "x"),
             shape=planes.shape,
             dtype=numpy.dtype(planes.page.dtype),
-            block=(1, 1, 1, *planes.shape[3:]),
+            chunk=(1, 1, 1, *planes.shape[3:]),
             read=read,
-            in_order=False,
+            sequential=False,
         )
     ]
 

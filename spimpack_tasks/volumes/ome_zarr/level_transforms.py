@@ -20,22 +20,22 @@ from spimpack_tasks.volumes.ome_zarr.header import (
     find_multiscale,
     open_directory,
 )
-from spimpack_tasks.volumes.ome_zarr.header_rest import find_transform
+from spimpack_tasks.volumes.ome_zarr.header_extras import find_transform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Line = tuple[Fraction, Fraction]
+    AxisTransform = tuple[Fraction, Fraction]
 
 
 NO_UNITS: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class LevelTransforms:
     """How the indices of each level become places."""
 
-    lines: tuple[Mapping[str, Line] | None, ...]
+    lines: tuple[Mapping[str, AxisTransform] | None, ...]
     """For each level, by the name of an axis, the scale and the translation, in micrometres where
     the axis has a unit; `None` where transformations are not sound."""
     image_label: dict[str, Any] | None
@@ -44,7 +44,7 @@ class Grid:
     """The unit of each axis that has one."""
 
 
-def read_grid(path: str, units: Mapping[str, object] = NO_UNITS) -> Grid:
+def read_level_transforms(path: str, units: Mapping[str, object] = NO_UNITS) -> LevelTransforms:
     """Return the grid of an OME-Zarr directory.
 
     Parameters
@@ -65,7 +65,7 @@ def read_grid(path: str, units: Mapping[str, object] = NO_UNITS) -> Grid:
     axes = find_axes(store, multiscale)
     known = {a["name"]: a.get("unit") or units.get(a["name"]) for a in axes}
     factors = [_factor(known[axis["name"]]) for axis in axes]
-    lines: list[Mapping[str, Line] | None] = []
+    lines: list[Mapping[str, AxisTransform] | None] = []
     for dataset in multiscale.get("datasets", [])[:MOST_LEVELS]:
         found = find_transform(multiscale, dataset, len(axes))
         if found is None or not all(found.scale):
@@ -73,7 +73,7 @@ def read_grid(path: str, units: Mapping[str, object] = NO_UNITS) -> Grid:
             continue
         numbers = zip(axes, factors, found.scale, found.translation, strict=True)
         lines.append({a["name"]: (_exact(s) * f, _exact(t) * f) for a, f, s, t in numbers})
-    return Grid(tuple(lines), _image_label(attributes), known)
+    return LevelTransforms(tuple(lines), _image_label(attributes), known)
 
 
 def _factor(unit: object) -> Fraction:

@@ -36,7 +36,7 @@ class Transform:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where an image lies, as far as that is known."""
 
     origin_um_xyz: SpacingXYZ = UNKNOWN_SPACING
@@ -84,13 +84,13 @@ def _numbers(value: object, count: int) -> list[float] | None:
     return numbers if all(math.isfinite(n) and abs(n) < _LARGEST for n in numbers) else None
 
 
-def find_place(axes: Sequence[Json], multiscale: Json, dataset: Json) -> Place:
+def find_position(axes: Sequence[Json], multiscale: Json, dataset: Json) -> Position:
     """Return where the first voxel of an image lies, if not at zero."""
     transform = find_transform(multiscale, dataset, len(axes))
     if transform is None:
-        return Place(left_out=_strange_steps(multiscale, dataset))
+        return Position(left_out=_strange_steps(multiscale, dataset))
     if not any(transform.translation):
-        return Place()
+        return Position()
     found: dict[str, float] = {}
     lost = []
     for axis, number in zip(axes, transform.translation, strict=True):
@@ -101,7 +101,7 @@ def find_place(axes: Sequence[Json], multiscale: Json, dataset: Json) -> Place:
             lost.append(f"a translation of {number:g} along {axis['name']}")
     told = ", ".join(f"{name} {found[name]:g} um" for name in "xyz" if found.get(name))
     extras = (f"a translation, {told}",) if told else ()
-    return Place((found.get("x"), found.get("y"), found.get("z")), extras, tuple(lost))
+    return Position((found.get("x"), found.get("y"), found.get("z")), extras, tuple(lost))
 
 
 def _strange_steps(multiscale: Json, dataset: Json) -> tuple[str, ...]:

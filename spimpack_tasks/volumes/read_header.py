@@ -1,0 +1,52 @@
+"""Reads the header of an image of any format."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.limits import LARGEST_IMAGE, MOST_CHANNELS, REMEDY, allowed, as_size
+from spimpack_tasks.volumes.errors import HeaderError, reading
+from spimpack_tasks.volumes.formats import Format, format_named, load_function
+
+if TYPE_CHECKING:
+    from spimpack_tasks.volumes.header import Header
+
+
+def read_header(path: str, form: Format | str) -> Header:
+    """Read what a source says of itself, in milliseconds; memory does not grow with the image.
+
+    Parameters
+    ----------
+    path
+        The file or directory; its name need not tell the format.
+    form
+        The format, or its name.
+
+    Raises
+    ------
+    HeaderError
+        The source is damaged or cannot be read.
+    MissingExtraError
+        A library that this format needs is not installed.
+    """
+    known = form if isinstance(form, Format) else format_named(form)
+    with reading(path):
+        header: Header = load_function(known.header)(path)
+        _check_sizes(path, header)
+        return header
+
+
+def _check_sizes(path: str, header: Header) -> None:
+    """Refuse an image that is larger than any is."""
+    channels = dict(zip(header.axes, header.shapes[0], strict=True)).get("c", 1)
+    if channels > allowed(MOST_CHANNELS):
+        what = f"has {channels:,} channels; at the most {allowed(MOST_CHANNELS):,} are read"
+        raise HeaderError(path, what, REMEDY)
+    most = allowed(LARGEST_IMAGE)
+    for shape in header.shapes:
+        size = math.prod(shape) * header.itemsize
+        if size > most:
+            shown = " x ".join(map(str, shape))
+            what = f"has a level of {shown} voxels, which are {as_size(size)}; at the most "
+            raise HeaderError(path, f"{what}{as_size(most)} are read", REMEDY)
