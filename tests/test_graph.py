@@ -57,6 +57,7 @@ def real_graph(
         output_dir=options.output_dir,
         backend=options.backend,
         keep_source_links=options.keep_source_links,
+        previews=options.previews,
     )
     states: dict[str, dict[str, bool]] = defaultdict(dict)
     requires: dict[str, set[str]] = defaultdict(set)

@@ -31,6 +31,9 @@ _AT_THE_TOP = re.compile(
 )
 """Names at the top of a dataset (BIDS schema 1.0, rules.files.common)."""
 
+PICTURES = ("numpy", "PIL")
+"""The modules that draw previews, of the extra `images`."""
+
 _FOREIGN_HINT = "choose a folder of its own for the dataset, or list them in .bidsignore"
 _STRAY_HINT = "remove them if an earlier run made them, or give them a row"
 _NAMED = 3
@@ -199,6 +202,11 @@ def backend_works_here(facts: Facts) -> Iterator[Problem]:
         message = f"{backend.name} needs {', '.join(missing)}, which is not installed"
         hint = f"install it with: pip install 'spimpack_tasks[{backend.extra}]'"
         yield Problem("backend.extra", Place("command line"), "--backend", message, hint)
+    missing = [name for name in PICTURES if options.previews and find_spec(name) is None]
+    if missing:
+        message = f"needs {', '.join(missing)}, which is not installed"
+        hint = "install it with: pip install 'spimpack_tasks[images]'"
+        yield Problem("backend.extra", Place("command line"), "--previews", message, hint)
     system = file_system_of(directory)
     if system in backend.impossible_on:
         message = f"{options.backend} cannot work on a {system} disk"
