@@ -3,7 +3,7 @@
     open_volume(source) → settle_spec → create_volume(place) → copy_volume
 
 The levels of an Imaris file are taken as they are, chunk by chunk, and the files of a zipped
-OME-Zarr are unpacked as they are. What can be opened at the target is complete. An interrupted
+OME-Zarr are unpacked as they are. An image that can be opened is complete. An interrupted
 OME-Zarr is resumed. Nothing of the user's is opened for writing.
 """
 
@@ -62,7 +62,7 @@ def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, thr
     conversion
         What to convert, and how.
     path
-        The OME-Zarr. What lies there was begun by the same conversion.
+        The OME-Zarr. Files in it come from an interrupted run of the same conversion.
     advance
         Told the number of bytes of voxels after each piece that is there, `count_bytes` in all.
     threads
@@ -71,8 +71,8 @@ def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, thr
     Raises
     ------
     OSError
-        The source cannot be read or is damaged, and the message says of which part; or the disk
-        does not take the image.
+        The source cannot be read or is damaged: the message names the part. Or the disk does not
+        take the image.
     MissingExtraError
         A library is not installed.
     """
@@ -153,7 +153,7 @@ def _begin_voxels(
 
 
 def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
-    """Convert an image to OME-TIFF. An interrupted conversion begins anew.
+    """Convert an image to OME-TIFF. An interrupted conversion starts again.
 
     Parameters
     ----------
@@ -169,8 +169,8 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
     Raises
     ------
     OSError
-        The source cannot be read or is damaged, and the message says of which plane; or the disk
-        does not take the image.
+        The source cannot be read or is damaged: the message names the plane. Or the disk does not
+        take the image.
     """
     with (
         as_os_errors(),
@@ -218,7 +218,7 @@ def _require_libraries() -> None:
 
 
 def read_provenance(path: str) -> dict[str, str]:
-    """Return what is told of the making of an OME-Zarr; nothing of one that was not made here."""
+    """Return the provenance in an OME-Zarr, empty if this program did not make it."""
     for name, keys in (("zarr.json", ("attributes", PROVENANCE)), (".zattrs", (PROVENANCE,))):
         try:
             with open_regular(f"{path}/{name}") as file:
@@ -261,7 +261,7 @@ def least_size(source: str, form: Format, made: Format) -> int:
 
 
 def count_bytes(source: str, form: Format) -> int:
-    """Return the number of bytes that converting to OME-Zarr tells of."""
+    """Return the number of bytes that converting to OME-Zarr reports."""
     if form.transfer is Transfer.FILES:
         with open_zip(source) as archive:
             return archive.size

@@ -24,7 +24,7 @@ class Transfer(StrEnum):
     """How an image of a format becomes an OME-Zarr."""
 
     VOXELS = "voxels"
-    """Its voxels are written anew, with a pyramid of ours."""
+    """Its voxels are encoded again, with a pyramid of ours."""
     LEVELS = "levels"
     """Its own resolution levels are taken, chunk by chunk."""
     FILES = "files"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_header(path: str, form: Format | str) -> Header:
-    """Read what a source says of itself, in milliseconds; memory does not grow with the image.
+    """Read the header of a source in milliseconds; memory does not grow with the image.
 
     Parameters
     ----------

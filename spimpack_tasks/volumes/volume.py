@@ -107,11 +107,11 @@ class Volume:
     levels: tuple[Level, ...]
     """The full one first."""
     refusals: tuple[HeaderError, ...] = ()
-    """Why it is not certain which voxel is where; nothing of an image that is."""
+    """The reasons why it is not certain which voxel is where; empty if it is certain."""
 
     @property
     def spec(self) -> VolumeSpec:
-        """What the image says of itself."""
+        """The image without its voxels, as its file has it."""
         header, level = self.header, self.levels[0]
         x, y, z = header.spacing_um_xyz
         x_um, y_um, z_um = header.origin_um_xyz

@@ -34,7 +34,7 @@ _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 TYPES = {"float32": "float", "float64": "double"} | {
     name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32")
 }
-"""What OME-XML calls a data type of numpy."""
+"""Names in OME-XML of data types of numpy."""
 _ANNOTATION = "Annotation:0"
 _MADE_FROM = re.compile(rb'<M K="made_from">([^<]*)</M>')
 
