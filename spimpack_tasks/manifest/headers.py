@@ -16,6 +16,7 @@ from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.stamps import stamp_text, write_stamp
 from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.formats import format_of
 from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
@@ -80,22 +81,23 @@ class Headers:
         self.store = store
         self._saved: dict[str, list[Any]] | None = None
         self._facts: dict[str, tuple[str, HeaderFacts]] = {}
-        """Stamp and facts of each source that was asked for, by its path."""
+        """Stamp and facts of each source that was asked for, by its key."""
 
     def facts(self, source: Source) -> HeaderFacts:
         """Return what is known of a source; whether anything is missing then is not said here."""
         stamp = write_stamp(source.size, source.mtime_ns)
-        known = self._facts.get(source.path)
+        key = _key_of(source)
+        known = self._facts.get(key)
         if known is None or known[0] != _with_others(stamp, known[1]):
             facts = self._find(source, stamp)
             known = _with_others(stamp, facts), facts
-            self._facts[source.path] = known
+            self._facts[key] = known
         return known[1]
 
     def _find(self, source: Source, stamp: str) -> HeaderFacts:
         if self._saved is None:
             self._saved = self._load()
-        entry = self._saved.get(source.path)
+        entry = self._saved.get(_key_of(source))
         if entry and str(entry[0]).startswith(stamp):
             facts = HeaderFacts(*entry[1:])
             if entry[0] == _with_others(stamp, facts):
@@ -120,6 +122,15 @@ class Headers:
         }
         data = {"version": VERSION, "sources": kept}
         return json.dumps(data, sort_keys=True) if kept else ""
+
+
+def _key_of(source: Source) -> str:
+    """Return the path of a source, with the format of a file whose own name does not tell it.
+
+    Two links may give one file of a content-addressed store two formats.
+    """
+    is_told = source.format.directory or format_of(source.path) is source.format
+    return source.path if is_told else f"{source.path}\0{source.format.name}"
 
 
 def _entries_of(data: dict[str, Any]) -> dict[str, list[Any]]:

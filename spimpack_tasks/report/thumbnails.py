@@ -22,11 +22,13 @@ from spimpack_tasks.model.plan import Step
 from spimpack_tasks.qc.pictures import STRIP_VERSION, draw_strip
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
+from spimpack_tasks.volumes.formats import format_named
 from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from spimpack_tasks.model.plan import Plan
     from spimpack_tasks.report.facts import Facts, Image
     from spimpack_tasks.state.store import Store, Workplace
 
@@ -62,7 +64,8 @@ def make_thumbnails(
         Pictures cannot be made here at all.
     """
     load_library("PIL.Image")
-    codes = _orientations(store, facts.plan_id)
+    plan = store.load_plan(facts.plan_id)
+    codes, formats = _orientations(plan), _formats(plan)
     images = [image for image in facts.images if _key(image.path) in codes]
     kept = set()
     with store.workplace(FOLDER) as place:
@@ -70,7 +73,7 @@ def make_thumbnails(
             code = codes[_key(image.path)]
             name = _name(image.source, code)
             kept.add(name)
-            yield _find(place, image, code, name)
+            yield _find(place, image, formats[image.path], code, name)
             if on_made:
                 on_made(number, len(images))
         _forget_others(store, kept)
@@ -81,10 +84,15 @@ def _key(path: str) -> str:
     return path.rpartition("/")[2].partition(".")[0]
 
 
-def _orientations(store: Store, plan_id: str) -> dict[str, str]:
+def _formats(plan: Plan) -> dict[str, str]:
+    """Return the name of the format of the source of each image, by the path of the image."""
+    return {o.path: o.format for o in plan.outputs if o.step is Step.ASSETS}
+
+
+def _orientations(plan: Plan) -> dict[str, str]:
     """Return the code of each image that has a sidecar with one."""
     codes = {}
-    for output in store.load_plan(plan_id).outputs:
+    for output in plan.outputs:
         if output.step is Step.SIDECARS and not output.asset.endswith(PHOTO_SUFFIX):
             told = json.loads(output.text).get("OrientationStringXYZ", "")
             code = normalise_orientation(told) if isinstance(told, str) else None
@@ -98,12 +106,14 @@ def _name(source: str, code: str) -> str:
     return f"{blake2b(data.encode(), digest_size=16).hexdigest()}.jpg"
 
 
-def _find(place: Workplace, image: Image, code: str, name: str) -> Thumbnail:
+def _find(place: Workplace, image: Image, source_format: str, code: str, name: str) -> Thumbnail:
     """Return the picture that is kept, or a new one."""
     with suppress(FileNotFoundError), open_regular(place.store.path(FOLDER, name)) as file:
         return Thumbnail(image, code, file.read(), "")
     try:
-        preview = compose_preview(read_volume(os.path.realpath(image.source), image.source))
+        preview = compose_preview(
+            read_volume(os.path.realpath(image.source), form=format_named(source_format))
+        )
     except SpimpackError as error:
         return Thumbnail(image, code, b"", str(error))
     jpeg = draw_strip(preview, code)

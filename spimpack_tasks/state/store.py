@@ -35,7 +35,7 @@ from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Output, Plan, Step, bucket_of
 from spimpack_tasks.volumes.examine import format_of_source
-from spimpack_tasks.volumes.formats import PHOTO_FORMATS, format_of
+from spimpack_tasks.volumes.formats import PHOTO_FORMATS, PLANE_FOLDER, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,9 +95,12 @@ def _with_format(kind: str, rest: list[Any]) -> list[Any]:
 
 
 def _format_told(source: str) -> str:
-    """Return the name of the format that a source has by its own name, or by what lies in it."""
+    """Return the name of the format that a source has by its own name, or by what lies in it.
+
+    A folder that is gone counts as one of planes: nothing can be read in it anyway.
+    """
     found = format_of_source(source) or format_of(source, PHOTO_FORMATS)
-    return found.name if found else ""
+    return (found or PLANE_FOLDER).name
 
 
 def _values_of(output: Output) -> list[Any]:

@@ -89,7 +89,8 @@ class _Reader:
 
     def _parse(self, path: str) -> ET.Element:
         try:
-            if path.lower().endswith((".tif", ".tiff", ".btf")):
+            # The image itself may lie under a digest, without an ending.
+            if path == self.path or path.lower().endswith((".tif", ".tiff", ".btf")):
                 return ET.fromstring(_find_xml(self._open(path)) or "")  # noqa: S314 - no entities
             return ET.parse(path).getroot()  # noqa: S314 - no entities
         except ET.ParseError as error:
