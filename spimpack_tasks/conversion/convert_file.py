@@ -39,7 +39,7 @@ from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
     require_unchanged,
 )
-from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
+from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, extension_of
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
 from spimpack_tasks.volumes.volume import open_volume
 

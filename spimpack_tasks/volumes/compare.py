@@ -30,7 +30,7 @@ from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
 from spimpack_tasks.volumes.source_errors import as_os_errors
-from spimpack_tasks.volumes.tiff.ome_writer import plane_sizes
+from spimpack_tasks.volumes.tiff.layout import plane_sizes
 from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:

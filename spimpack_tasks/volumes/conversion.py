@@ -13,6 +13,8 @@ from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 if TYPE_CHECKING:
     from spimpack_tasks.volumes.formats import Format
 
+LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
+"""Modules of the extra `convert`."""
 _FORM = 1
 """Raise it when the same source gives other files of voxels."""
 

@@ -22,9 +22,10 @@ from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer, load_function
+from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
 from spimpack_tasks.volumes.labels import convert_labels, finish_labels
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
@@ -49,9 +50,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.volume import Volume
 
     Advance = Callable[[int], None]
-
-LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
-"""Modules of the extra `convert`."""
 
 
 def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
@@ -100,7 +98,7 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
     with as_os_errors(), WorkPool(count_threads()) as pool:
         if conversion.form.transfer is Transfer.LEVELS:
             with (
-                load_function(conversion.form.chunks)(conversion.source) as source,
+                _open_chunks(conversion) as source,
                 _begin_levels(conversion, path, source, pool) as writer,
             ):
                 writer.finish_with_voxels()
@@ -115,12 +113,21 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
 
 def _take_levels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
     with (
-        load_function(conversion.form.chunks)(conversion.source) as source,
+        _open_chunks(conversion) as source,
         WorkPool(threads) as pool,  # ends before the source is closed
         _begin_levels(conversion, path, source, pool) as writer,
     ):
         copy_levels(source, writer, advance, pool)
         writer.finish()
+
+
+def _open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource]:
+    opener = conversion.form.chunks
+    if opener is None:
+        message = f"{conversion.form.name} has no chunks that can be taken"
+        raise ValueError(message)
+    source: AbstractContextManager[EncodedSource] = opener(conversion.source)
+    return source
 
 
 def _begin_levels(
