@@ -1,4 +1,4 @@
-"""What Python users and plug-ins may rely on. Every other module is internal and may change.
+"""The names that Python users and plug-ins may rely on. Every other module is internal.
 
 Paths may be relative, and text or `pathlib.Path`. Errors that are meant for a user are
 `SpimpackError`; an input that is refused raises its subclass `InputError`, whose `report` has all
@@ -77,7 +77,7 @@ __all__ = [
 
 
 def read_header(path: Path) -> Header:
-    """Read what an image says of itself, in milliseconds and without its voxels.
+    """Read the header of an image in milliseconds, without its voxels.
 
     Raises
     ------

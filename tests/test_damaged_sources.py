@@ -12,7 +12,7 @@ from pathlib import Path
 import conversions
 import numpy as np
 import pytest
-from ome_sets import Xml, sequential, stack, write
+from ome_sets import Xml, in_order, stack, write
 from plane_sources import (
     compose_voxels,
     write_folder,
@@ -84,13 +84,13 @@ def test_f1_whatever_a_parser_raises_names_the_file(
     def opening(_: str) -> Iterator[list[StoredLevel]]:
         yield [StoredLevel((), (), np.dtype("u1"), (), raising)]
 
-    monkeypatch.setattr(read_header_module, "load_function", lambda _: raising)
+    monkeypatch.setattr(read_header_module, "_reader_of", lambda _: raising)
     with pytest.raises(HeaderError, match=r"^'/a/b\.tif' is damaged: \S"):
         read_header("/a/b.tif", "TIFF")
-    monkeypatch.setattr(volume, "load_function", lambda _: raising)
+    monkeypatch.setattr(volume, "_opener_of", lambda _: raising)
     with pytest.raises(UnreadableVoxelsError, match=r"/a/b\.tif"), open_levels("/a/b.tif", "TIFF"):
         pass
-    monkeypatch.setattr(volume, "load_function", lambda _: opening)
+    monkeypatch.setattr(volume, "_opener_of", lambda _: opening)
     with open_levels("/a/b.tif", "TIFF") as levels, pytest.raises(UnreadableVoxelsError):
         levels[0].read(())
 
@@ -178,7 +178,7 @@ def test_f1_an_encoding_in_ome_xml_is_told(tmp_path: Path, encoding: str) -> Non
 
 def write_in(path: Path, encoding: str) -> None:
     voxels = stack(1, 1, 2)
-    write(path, sequential(voxels, "XYZCT"), Xml(voxels).text().replace("UTF-8", encoding))
+    write(path, in_order(voxels, "XYZCT"), Xml(voxels).text().replace("UTF-8", encoding))
 
 
 def test_f1_one_damaged_file_among_others(

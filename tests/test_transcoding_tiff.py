@@ -18,11 +18,8 @@ from plane_sources import SPACING_UM, compose_voxels
 
 from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.read_header import read_header
-from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
-from spimpack_tasks.volumes.tiff.ome_writer import (
-    extension_of,
-    plane_sizes,
-)
+from spimpack_tasks.volumes.tiff import layout
+from spimpack_tasks.volumes.tiff.layout import extension_of, plane_sizes
 
 SHAPE = (2, 3, 4, 530, 277)
 
@@ -153,7 +150,7 @@ def test_what_might_not_fit_becomes_a_bigtiff(name):
 
 @pytest.mark.parametrize("size", [40 * 256 * 256, 40 * 256 * 256 - 1])
 def test_a_bigtiff_is_written_where_it_might_not_fit(tmp_path, monkeypatch, size):
-    monkeypatch.setattr(ome_tiff, "LARGEST_CLASSIC", size)
+    monkeypatch.setattr(layout, "LARGEST_CLASSIC", size)
     voxels = compose_voxels((2, 2, 5, 40, 37))
     sources.write_imaris(tmp_path / "a.ims", voxels)
     convert_to_tiff(make_job(tmp_path / "a.ims", tmp_path / "out"), lambda _: None)

@@ -29,6 +29,7 @@ from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.verification import pixels as verification
 from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.tiff import layout as tiff_layout
 from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
 
 ANY = Request(codec="", ngff="")
@@ -41,7 +42,8 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(pyramid, "_CHUNKS", ((8, 16),))
     monkeypatch.setattr(layout, "SLAB_CHUNKS", 2)
     monkeypatch.setattr(pyramid, "SMALL_ENOUGH", 500)
-    monkeypatch.setattr(ome_tiff, "TILE", 16)
+    for module in (ome_tiff, tiff_layout):
+        monkeypatch.setattr(module, "TILE", 16)
 
 
 def write(writer, path, dtype="uint16"):

@@ -107,7 +107,7 @@ class Gzip:
     """Imaris has 2."""
 
     def rewrap(self, deflated: bytes, size: int) -> Parts:
-        """Exchange the frame of a zlib stream, or compress anew what is followed by other bytes."""
+        """Exchange the frame of a zlib stream; compress again if other bytes follow it."""
         import deflate
 
         data = inflate(deflated, size)
@@ -155,7 +155,7 @@ class Blosc:
     """Whether a CRC-32C follows, little-endian."""
 
     def rewrap(self, deflated: bytes, size: int) -> Parts:
-        """Inflate, and compress anew."""
+        """Inflate, and compress again."""
         return self.encode(inflate(deflated, size))
 
     def encode(self, data: Data) -> Parts:

@@ -50,7 +50,7 @@ class WorkPool:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        """Wait for the work that has begun, and begin no other."""
+        """Wait for running work, and start no other."""
         self._workers.shutdown(cancel_futures=True)
         self._writer.shutdown(cancel_futures=True)
 
@@ -94,7 +94,7 @@ class WorkPool:
         return sum(size for _, size in self._waiting)
 
     def run(self, jobs: Iterator[Callable[[], int]], advance: Callable[[int], None]) -> None:
-        """Do jobs side by side; after the first that fails no other is begun.
+        """Do jobs side by side; after the first that fails no other starts.
 
         Parameters
         ----------

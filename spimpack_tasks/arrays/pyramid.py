@@ -26,7 +26,7 @@ LARGEST_SLAB = 128 * 2**20
 
 
 def plan_levels(shape: Shape, itemsize: int) -> tuple[LevelGrid, ...]:
-    """Return the levels of an image whose voxels are written anew, the full one first.
+    """Return the levels of an image that is written here, the full one first.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Converts one image by itself, with no dataset around it.
 
 It is made beside its target, under a name that begins with a dot, and renamed when it is whole: at
-the target there is nothing, or all of it. Who is cut off goes on there the next time.
+the target there is nothing, or all of it. An interrupted conversion is resumed there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from spimpack_tasks.volumes.source_errors import (
     reason_of_refusal,
     require_unchanged,
 )
-from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
+from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, extension_of
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
 from spimpack_tasks.volumes.volume import open_volume
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 EXTENSION = ".ome.zarr"
 CODECS = {EXTENSION: ("gzip", "blosc"), ".ome.tif": COMPRESSIONS}
-"""What can be chosen, by the extension of the target; a larger OME-TIFF ends in `.ome.btf`."""
+"""Codecs by the extension of the target; a larger OME-TIFF ends in `.ome.btf`."""
 _TIFFS = (".ome.tif", ".ome.btf")
 
 
@@ -93,7 +93,7 @@ def convert_file(
     SpimpackError
         The source is of no format that is converted, or something is in the way.
     OSError
-        The source is damaged, or the disk does not take the image. What is done is kept.
+        The source is damaged, or the disk does not take the image. Finished parts are kept.
     """
     found = _examine(source)
     request = _settle(request, target, found)
@@ -128,7 +128,7 @@ def _make(
 
 
 def measure_file(source: str, target: str) -> int | None:
-    """Return the number of bytes that `convert_file` will tell of, `None` where it refuses."""
+    """Return the number of bytes that `convert_file` will report, `None` where it refuses."""
     try:
         found = _examine(source)
         count = count_voxel_bytes if target.endswith(_TIFFS) else count_bytes
@@ -186,7 +186,7 @@ def _settle(request: Request, target: str, source: Source) -> Request:
 def _other_files(source: Source) -> tuple[str, ...]:
     """Return path and stamp of the other files of a set.
 
-    What cannot be read is told when it is converted.
+    A set that cannot be read is reported by the conversion.
     """
     if source.format not in {OME_TIFF, TIFF}:
         return ()
@@ -198,7 +198,7 @@ def _other_files(source: Source) -> tuple[str, ...]:
 
 
 def read_remarks(source: str, target: str, request: Request) -> list[str]:
-    """Return what is to be told of a source that is converted, besides errors.
+    """Return remarks on a source that is converted, besides errors.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def _check_tiff(source: Source, target: str) -> None:
 def _hold_place(target: str, made_from: str) -> Iterator[str]:
     """Hold the place beside a target, and yield the path of the image in it.
 
-    What was begun there from something else is thrown away.
+    An interrupted image of another source is deleted.
     """
     folder, name = os.path.split(target)
     place = os.path.join(folder, f".{name}.unfinished")
@@ -313,20 +313,20 @@ def _hold_place(target: str, made_from: str) -> Iterator[str]:
                 discard(os.path.join(place, other))
         yield os.path.join(place, made_from)
     finally:
-        with suppress(OSError):  # something is left to go on with
+        with suppress(OSError):  # an interrupted image is left
             os.rmdir(place)
         os.close(lock)
 
 
 def _lock_folder(place: str) -> int | None:
-    """Make a folder and return a descriptor that holds its lock, `None` if somebody else does."""
+    """Make a folder and return a descriptor that holds its lock, `None` if another process does."""
     while True:
         with suppress(FileExistsError):
             os.mkdir(place)
         try:
             lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
-            continue  # whoever held it has just taken it away
+            continue  # its holder has just removed it
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(lock), os.lstat(place)):

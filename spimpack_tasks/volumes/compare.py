@@ -1,10 +1,10 @@
 """Compares an image that was made here with its source, voxel by voxel, at every level.
 
-What has written the image takes no part: the image is read by zarr or tifffile, and its source by
-the library of its own format; where the planes of an OME-TIFF are is found anew
+The code that wrote the image takes no part. The image is read by zarr or tifffile, and its source
+by the library of its own format; the planes of an OME-TIFF are found in a second way
 (`second_reading`). The levels of an Imaris file are those of the file; other levels are made of the
-source once more, plane by plane (`pyramid.halve`), so what is wrong at one level is told of that
-one only. A few slabs of planes are in memory, however large an image is.
+source once more, plane by plane (`pyramid.halve`), so a fault of one level is reported for that
+level only. A few slabs of planes are in memory, however large an image is.
 
 How the images of a format are compared is a function; `COMPARERS` names it by the end of the path.
 """
@@ -30,7 +30,7 @@ from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
 from spimpack_tasks.volumes.source_errors import as_os_errors
-from spimpack_tasks.volumes.tiff.ome_writer import plane_sizes
+from spimpack_tasks.volumes.tiff.layout import plane_sizes
 from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:

@@ -13,13 +13,15 @@ from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 if TYPE_CHECKING:
     from spimpack_tasks.volumes.formats import Format
 
+LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
+"""Modules of the extra `convert`."""
 _FORM = 1
 """Raise it when the same source gives other files of voxels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How to convert one image. What is not given is taken from the source, or left out."""
+    """How to convert one image. Values that are not given are those of the source, or left out."""
 
     codec: str = "gzip"
     """`gzip` or `blosc` of OME-Zarr, `zlib` or `zstd` of OME-TIFF."""
@@ -45,12 +47,12 @@ class Request:
 
     @staticmethod
     def is_text(text: str) -> bool:
-        """Tell whether a line tells of a request; a path, or a relative link, does not."""
+        """Tell whether a line is a request, and not a path or a relative link."""
         return text.startswith("{")
 
     @classmethod
     def from_text(cls, text: str) -> Request:
-        """Return the request that a line tells of."""
+        """Return the request that a line holds."""
         data: dict[str, Any] = json.loads(text)
         for key in ("channel_names", "spacing_um_xyz", "other_files"):
             data[key] = tuple(data.get(key, ()))
@@ -91,7 +93,7 @@ class Conversion:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """What is written into the image about its making; no path of the maker's disk."""
+        """Facts about the conversion that are written into the image; no path of this machine."""
         facts = {"version": __version__, "converted_from": self.form.name}
         known = {"made_from": self.made_from, "voxels_from": self.voxels_from}
         return facts | {key: value for key, value in known.items() if value}

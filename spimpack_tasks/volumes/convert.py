@@ -3,7 +3,7 @@
     open_volume(source) → settle_spec → create_volume(place) → copy_volume
 
 The levels of an Imaris file are taken as they are, chunk by chunk, and the files of a zipped
-OME-Zarr are unpacked as they are. What can be opened at the target is complete. An interrupted
+OME-Zarr are unpacked as they are. An image that can be opened is complete. An interrupted
 OME-Zarr is resumed. Nothing of the user's is opened for writing.
 """
 
@@ -22,9 +22,10 @@ from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer, load_function
+from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
 from spimpack_tasks.volumes.labels import convert_labels, finish_labels
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
@@ -50,9 +51,6 @@ if TYPE_CHECKING:
 
     Advance = Callable[[int], None]
 
-LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
-"""Modules of the extra `convert`."""
-
 
 def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
     """Convert an image, or resume that.
@@ -62,7 +60,7 @@ def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, thr
     conversion
         What to convert, and how.
     path
-        The OME-Zarr. What lies there was begun by the same conversion.
+        The OME-Zarr. Files in it come from an interrupted run of the same conversion.
     advance
         Told the number of bytes of voxels after each piece that is there, `count_bytes` in all.
     threads
@@ -71,8 +69,8 @@ def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, thr
     Raises
     ------
     OSError
-        The source cannot be read or is damaged, and the message says of which part; or the disk
-        does not take the image.
+        The source cannot be read or is damaged: the message names the part. Or the disk does not
+        take the image.
     MissingExtraError
         A library is not installed.
     """
@@ -100,7 +98,7 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
     with as_os_errors(), WorkPool(count_threads()) as pool:
         if conversion.form.transfer is Transfer.LEVELS:
             with (
-                load_function(conversion.form.chunks)(conversion.source) as source,
+                _open_chunks(conversion) as source,
                 _begin_levels(conversion, path, source, pool) as writer,
             ):
                 writer.finish_with_voxels()
@@ -115,12 +113,21 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
 
 def _take_levels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
     with (
-        load_function(conversion.form.chunks)(conversion.source) as source,
+        _open_chunks(conversion) as source,
         WorkPool(threads) as pool,  # ends before the source is closed
         _begin_levels(conversion, path, source, pool) as writer,
     ):
         copy_levels(source, writer, advance, pool)
         writer.finish()
+
+
+def _open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource]:
+    opener = conversion.form.chunks
+    if opener is None:
+        message = f"{conversion.form.name} has no chunks that can be taken"
+        raise ValueError(message)
+    source: AbstractContextManager[EncodedSource] = opener(conversion.source)
+    return source
 
 
 def _begin_levels(
@@ -153,7 +160,7 @@ def _begin_voxels(
 
 
 def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
-    """Convert an image to OME-TIFF. An interrupted conversion begins anew.
+    """Convert an image to OME-TIFF. An interrupted conversion starts again.
 
     Parameters
     ----------
@@ -169,8 +176,8 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
     Raises
     ------
     OSError
-        The source cannot be read or is damaged, and the message says of which plane; or the disk
-        does not take the image.
+        The source cannot be read or is damaged: the message names the plane. Or the disk does not
+        take the image.
     """
     with (
         as_os_errors(),
@@ -218,7 +225,7 @@ def _require_libraries() -> None:
 
 
 def read_provenance(path: str) -> dict[str, str]:
-    """Return what is told of the making of an OME-Zarr; nothing of one that was not made here."""
+    """Return the provenance in an OME-Zarr, empty if this program did not make it."""
     for name, keys in (("zarr.json", ("attributes", PROVENANCE)), (".zattrs", (PROVENANCE,))):
         try:
             with open_regular(f"{path}/{name}") as file:
@@ -261,7 +268,7 @@ def least_size(source: str, form: Format, made: Format) -> int:
 
 
 def count_bytes(source: str, form: Format) -> int:
-    """Return the number of bytes that converting to OME-Zarr tells of."""
+    """Return the number of bytes that converting to OME-Zarr reports."""
     if form.transfer is Transfer.FILES:
         with open_zip(source) as archive:
             return archive.size

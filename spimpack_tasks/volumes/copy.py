@@ -50,7 +50,7 @@ class EncodedSource(EncodedLevels, Protocol):
 
     @property
     def spec(self) -> VolumeSpec:
-        """What the image says of itself."""
+        """The image without its voxels, as its file has it."""
 
     @property
     def header(self) -> Header:

@@ -1,4 +1,4 @@
-"""Looks for free space on a disk before an image is begun on it."""
+"""Looks for free space on a disk before an image is written."""
 
 from __future__ import annotations
 

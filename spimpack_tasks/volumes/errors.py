@@ -47,7 +47,7 @@ class UnreadableVoxelsError(SpimpackError):
 
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Raise whatever a library makes of a damaged file as an error that names the file.
+    """Raise any exception that a library raises for a damaged file as an error that names the file.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def reading(path: str) -> Iterator[None]:
 
 @contextmanager
 def reading_voxels(path: str) -> Iterator[None]:
-    """Raise whatever a library makes of damaged voxels as an error that names the file.
+    """Raise any exception that a library raises for damaged voxels as one that names the file.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _guarding(path: str, damaged: Callable[[Exception], Exception]) -> Iterator[
 
 
 def reason_of(error: Exception) -> str:
-    """Return what a library says of a damaged file, in one line."""
+    """Return a library's message about a damaged file, in one line."""
     text = str(error)
     if isinstance(error, OSError) and not error.filename:
         text = error.strerror or text  # without the number

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.deferred import Deferred
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Transfer(StrEnum):
     """How an image of a format becomes an OME-Zarr."""
 
     VOXELS = "voxels"
-    """Its voxels are written anew, with a pyramid of ours."""
+    """Its voxels are encoded again, with a pyramid of ours."""
     LEVELS = "levels"
     """Its own resolution levels are taken, chunk by chunk."""
     FILES = "files"
@@ -51,13 +51,12 @@ class Format:
     """The first bytes that a file can have; nothing where they are not looked at."""
     needs_header: bool = False
     """Whether an image is refused if its header cannot be read: only so it is known to be whole."""
-    header: str = ""
-    """`module:function` of the function that reads a header: path → `Header`."""
-    levels: str = ""
-    """`module:function` of the context that opens the levels: path → sequence of `Level`."""
-    chunks: str = ""
-    """`module:function` of the context that opens `EncodedLevels`, where `transfer` is `LEVELS`:
-    chunks that need not be decoded."""
+    header: Callable[[str], Any] | None = None
+    """Reads the header at a path; nothing of formats of photos."""
+    levels: Callable[[str], Any] | None = None
+    """Returns the context that opens the levels at a path, each a `StoredLevel`."""
+    chunks: Callable[[str], Any] | None = None
+    """Returns the context of an `EncodedSource`, where `transfer` is `LEVELS`."""
     transfer: Transfer = Transfer.VOXELS
     codec: str = "blosc"
     """The codec of OME-Zarr that takes the least time."""
@@ -101,8 +100,8 @@ ZIPPED = Format(
     "zipped OME-Zarr",
     MappingProxyType({".ome.zarr.zip": ".ome.zarr.zip", ".ozx": ".ozx"}),
     valid_in_bids=False,
-    header=f"{_HERE}.ome_zarr.zip_header:read_header",
-    levels=f"{_HERE}.ome_zarr.levels:open_zip_levels",
+    header=Deferred(f"{_HERE}.ome_zarr.zip_header:read_header"),
+    levels=Deferred(f"{_HERE}.ome_zarr.levels:open_zip_levels"),
     transfer=Transfer.FILES,
     least_ratio=0.5,
 )
@@ -111,16 +110,16 @@ OME_ZARR = Format(
     MappingProxyType({".ome.zarr": ".ome.zarr", ".zarr": ".ome.zarr"}),
     valid_in_bids=True,
     directory=True,
-    header=f"{_HERE}.ome_zarr.header:read_header",
-    levels=f"{_HERE}.ome_zarr.levels:open_directory_levels",
+    header=Deferred(f"{_HERE}.ome_zarr.header:read_header"),
+    levels=Deferred(f"{_HERE}.ome_zarr.levels:open_directory_levels"),
 )
 IMARIS = Format(
     "Imaris",
     MappingProxyType({".ims": ".ims"}),
     valid_in_bids=False,
-    header=f"{_HERE}.imaris.header:read_header",
-    levels=f"{_HERE}.imaris.levels:open_levels",
-    chunks=f"{_HERE}.imaris.chunks:ImarisChunks",
+    header=Deferred(f"{_HERE}.imaris.header:read_header"),
+    levels=Deferred(f"{_HERE}.imaris.levels:open_levels"),
+    chunks=Deferred(f"{_HERE}.imaris.chunks:ImarisChunks"),
     transfer=Transfer.LEVELS,
     codec="gzip",
     least_ratio=0.5,
@@ -130,22 +129,22 @@ OME_TIFF = Format(
     MappingProxyType({".ome.tif": ".ome.tif", ".ome.tiff": ".ome.tif", ".ome.btf": ".ome.tif"}),
     valid_in_bids=True,
     beginnings=tuple(TIFF_EXTENSIONS),
-    header=f"{_HERE}.tiff.ome_header:read_header",
-    levels=f"{_HERE}.tiff.levels:open_levels",
+    header=Deferred(f"{_HERE}.tiff.ome_header:read_header"),
+    levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
 )
 TIFF = Format(
     "TIFF",
     MappingProxyType({".tif": ".tif", ".tiff": ".tif"}),
     valid_in_bids=True,
-    header=f"{_HERE}.tiff.header:read_header",
-    levels=f"{_HERE}.tiff.levels:open_levels",
+    header=Deferred(f"{_HERE}.tiff.header:read_header"),
+    levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
 )
 NIFTI = Format(
     "NIfTI",
     MappingProxyType({".nii.gz": ".nii.gz", ".nii": ".nii"}),
     valid_in_bids=False,
-    header=f"{_HERE}.nifti.header:read_header",
-    levels=f"{_HERE}.nifti.levels:open_levels",
+    header=Deferred(f"{_HERE}.nifti.header:read_header"),
+    levels=Deferred(f"{_HERE}.nifti.levels:open_levels"),
 )
 PLANE_FOLDER = Format(
     "folder of planes",
@@ -153,8 +152,8 @@ PLANE_FOLDER = Format(
     valid_in_bids=False,
     directory=True,
     needs_header=True,
-    header=f"{_HERE}.plane_folder.header:read_header",
-    levels=f"{_HERE}.plane_folder.levels:open_levels",
+    header=Deferred(f"{_HERE}.plane_folder.header:read_header"),
+    levels=Deferred(f"{_HERE}.plane_folder.levels:open_levels"),
 )
 
 # Longer endings stand before those that they end with.
@@ -200,10 +199,3 @@ def format_named(name: str) -> Format:
         return found
     message = f"{name!r} is no format; those are {', '.join(form.name for form in FORMATS)}"
     raise ValueError(message)
-
-
-@cache
-def load_function(place: str) -> Any:
-    """Import what a record names as `module:function`."""
-    module, _, function = place.partition(":")
-    return getattr(import_module(module), function)

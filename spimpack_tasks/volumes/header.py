@@ -1,4 +1,4 @@
-"""Headers: what a file says of its image besides the voxels.
+"""Headers: the facts about an image in its file, besides the voxels.
 
 A format has one function `read_header(path)`, named by its record in `volumes.formats`. It opens
 nothing for writing, holds no voxel, and leaves out what the file does not say.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.displays import Display
 
 PLACEHOLDERS = frozenset({"", "(name not specified)", "(description not specified)"})
-"""What Imaris writes where nothing was entered."""
+"""Texts of Imaris where nothing was entered."""
 
 SpacingXYZ: TypeAlias = tuple[float | None, float | None, float | None]
 UNKNOWN_SPACING: SpacingXYZ = (None, None, None)
@@ -32,7 +32,7 @@ UNKNOWN_SPACING: SpacingXYZ = (None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of its image; nothing here is a guess."""
+    """The header of an image, as its file has it; nothing here is a guess."""
 
     axes: tuple[str, ...]
     """Names in storage order, the slowest first: `t`, `c`, `z`, `y`, `x`; `page` where a TIFF
@@ -50,7 +50,7 @@ class Header:
     displays: tuple[Display, ...] = ()
     """How each channel is shown; nothing where the file says nothing of it."""
     display_doubts: tuple[str, ...] = ()
-    """What the file says of colours and windows that cannot be, so that they are unknown."""
+    """Impossible colours and windows in the file; they count as unknown."""
     acquired_at: str | None = None
     """ISO 8601, with the offset from UTC if the file has it."""
     instrument: Mapping[str, str | float] = field(default_factory=lambda: MappingProxyType({}))
@@ -58,15 +58,15 @@ class Header:
     orientation_xyz: str | None = None
     """Such as `RPI`: towards which side the index of x, y and z increases."""
     doubts: tuple[str, ...] = ()
-    """What the file says of its voxel size that cannot be, so that the size is unknown."""
+    """Impossible voxel sizes in the file; the size counts as unknown."""
     other_files: tuple[str, ...] = ()
     """Absolute paths of the files that the image lies in besides this one."""
     metadata_file: str = ""
     """Absolute path of the file that has the metadata, if this one has not."""
     left_out: tuple[str, ...] = ()
-    """What else the file holds that this image is not, such as a second image."""
+    """Further contents of the file that are not this image, such as a second image."""
     extras: tuple[str, ...] = ()
-    """What else belongs to the image that OME-Zarr alone holds, such as labels."""
+    """Further parts of the image that only OME-Zarr holds, such as labels."""
     label_names: tuple[str, ...] = ()
     """Names of the label images of an OME-Zarr, which lie below `labels/`."""
     origin_um_xyz: SpacingXYZ = UNKNOWN_SPACING
@@ -95,7 +95,7 @@ class Header:
 
     @property
     def shape_nyx(self) -> tuple[int, ...]:
-        """How many planes there are at full resolution, whatever of, and their sizes."""
+        """Number of planes over all leading axes, height and width, at full resolution."""
         sizes = dict(zip(self.axes, self.shapes[0], strict=True))
         y, x = sizes.get("y", 1), sizes.get("x", 1)
         return math.prod(self.shapes[0]) // (y * x), y, x

@@ -1,6 +1,6 @@
 """Takes the label images of an OME-Zarr into one that is made of it.
 
-Numbers of labels have no mean, so their own levels are taken as they are, decoded and encoded anew.
+Numbers of labels have no mean, so their own levels are kept, decoded and encoded again.
 Where they lie beside the image stays what it is, also where the user gives another size of voxels.
 """
 

@@ -37,13 +37,13 @@ class StoredLevel:
     """The sizes in which it is stored, so that reading a part of a block costs as much as all."""
     read: Callable[[Index], Voxels]
     caveat: str = ""
-    """What makes its voxels others than those of the image, such as planes that the file lacks."""
+    """The reason why its voxels are not those of the image, such as planes that the file lacks."""
     sequential: bool = True
     """Whether blocks are best read in their order, by one thread."""
     finish: Callable[[], None] = lambda: None
     """Reads on to where a checksum stands of what was read, and raises as `read` does.
 
-    To be called by who has read all voxels: a stream may prove damaged at its very end."""
+    The reader of all voxels calls it: a stream may prove damaged at its very end."""
 
 
 def level_of_array(array: Any, axes: tuple[str, ...], caveat: str = "") -> StoredLevel:

@@ -30,7 +30,7 @@ _SLACK = 2**20
 def bound_page(page: Any) -> None:
     """Let a page of tifffile decode no tile or strip to much more than its size.
 
-    What is no picture tifffile decodes to that size at the most.
+    tifffile decodes other data to that size at the most.
     """
     number = int(page.compression)
     if number in _OTHERS:

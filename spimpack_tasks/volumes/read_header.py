@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.limits import LARGEST_IMAGE, MOST_CHANNELS, REMEDY, allowed, as_size
 from spimpack_tasks.volumes.errors import HeaderError, reading
-from spimpack_tasks.volumes.formats import Format, format_named, load_function
+from spimpack_tasks.volumes.formats import Format, format_named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from spimpack_tasks.volumes.header import Header
 
 
 def read_header(path: str, form: Format | str) -> Header:
-    """Read what a source says of itself, in milliseconds; memory does not grow with the image.
+    """Read the header of a source in milliseconds; memory does not grow with the image.
 
     Parameters
     ----------
@@ -32,9 +34,16 @@ def read_header(path: str, form: Format | str) -> Header:
     """
     known = form if isinstance(form, Format) else format_named(form)
     with reading(path):
-        header: Header = load_function(known.header)(path)
+        header: Header = _reader_of(known)(path)
         _check_sizes(path, header)
         return header
+
+
+def _reader_of(form: Format) -> Callable[[str], Any]:
+    if form.header is None:
+        message = f"{form.name} has no header that is read"
+        raise ValueError(message)
+    return form.header
 
 
 def _check_sizes(path: str, header: Header) -> None:

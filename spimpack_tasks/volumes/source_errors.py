@@ -1,4 +1,4 @@
-"""What can be wrong with a source that is converted, and how a converter tells it."""
+"""Errors of sources that are converted, and their translation to `OSError`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 UNCONVERTIBLE = (SourceRefusedError, UnreadableVoxelsError, DamagedChunkError)
-"""What is raised of a source that cannot be converted; the message names the file."""
+"""Errors of a source that cannot be converted; the message names the file."""
 
 _PASSING = {
     *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EREMOTEIO),
@@ -24,7 +24,7 @@ _PASSING = {
     *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
     *(errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN),
 }
-"""What the system says of a disk or a machine that may be well again by the next run."""
+"""Numbers of system errors that may be gone by the next run, of a disk or a network."""
 
 _CHANGED = "its source changed while it was converted; run it again"
 

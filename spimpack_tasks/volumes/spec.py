@@ -1,4 +1,4 @@
-"""What is known of an image besides its voxels, whatever its format."""
+"""Images without their voxels: sizes, distances, channels, provenance; of any format."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
-    """An image without its voxels. What is not known is left out, never made up."""
+    """An image without its voxels. Unknown values are left out, never made up."""
 
     shape_tczyx: Shape
     """Sizes along t, c, z, y, x at full resolution."""
@@ -51,7 +51,7 @@ class VolumeSpec:
     orientation_xyz: str | None = None
     """Such as `RPI`: towards which side the index of x, y and z increases."""
     provenance: Mapping[str, str] = field(default_factory=dict)
-    """What the image was made from, and how."""
+    """Facts about the source and the conversion."""
     level_transforms: tuple[tuple[tuple[float, float], ...], ...] = ()
     """Scale and translation along z, y and x of each level, where they do not follow from sizes."""
     image_label: Mapping[str, Any] | None = None

@@ -11,7 +11,7 @@ from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
 from spimpack_tasks.volumes.errors import HeaderError, reading_voxels
 from spimpack_tasks.volumes.examine import examine_source
-from spimpack_tasks.volumes.formats import Format, format_named, load_function
+from spimpack_tasks.volumes.formats import Format, format_named
 from spimpack_tasks.volumes.levels import check_level
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
@@ -47,7 +47,7 @@ def open_levels(path: str, form: Format | str) -> Iterator[Sequence[StoredLevel]
     known = form if isinstance(form, Format) else format_named(form)
     with ExitStack() as stack:
         with reading_voxels(path):
-            levels = stack.enter_context(load_function(known.levels)(path))
+            levels = stack.enter_context(_opener_of(known)(path))
             for number, level in enumerate(levels):
                 check_level(path, number, level)
         yield [
@@ -56,6 +56,13 @@ def open_levels(path: str, form: Format | str) -> Iterator[Sequence[StoredLevel]
             )
             for level in levels
         ]
+
+
+def _opener_of(form: Format) -> Callable[[str], Any]:
+    if form.levels is None:
+        message = f"{form.name} has no voxels that are read"
+        raise ValueError(message)
+    return form.levels
 
 
 def _guarded(path: str, read: Callable[[Index], Voxels]) -> Callable[[Index], Voxels]:
@@ -107,11 +114,11 @@ class Volume:
     levels: tuple[Level, ...]
     """The full one first."""
     refusals: tuple[HeaderError, ...] = ()
-    """Why it is not certain which voxel is where; nothing of an image that is."""
+    """The reasons why it is not certain which voxel is where; empty if it is certain."""
 
     @property
     def spec(self) -> VolumeSpec:
-        """What the image says of itself."""
+        """The image without its voxels, as its file has it."""
         header, level = self.header, self.levels[0]
         x, y, z = header.spacing_um_xyz
         x_um, y_um, z_um = header.origin_um_xyz

@@ -5,8 +5,8 @@
             writer.write(block, voxels_of(block.region))
         writer.finish()
 
-Until `finish` has written the metadata nothing can be opened. What an interrupted writer has left
-is kept: the next one at the same place, for the same image, has fewer blocks missing.
+Until `finish` has written the metadata nothing can be opened. Blocks that an
+interrupted writer has written are kept: the next one at the same place has fewer of them missing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class VolumeWriter(Protocol):
 
     @property
     def spec(self) -> VolumeSpec:
-        """What is known of the image."""
+        """The image without its voxels."""
 
     @property
     def order(self) -> Literal["any", "planes"]:
@@ -96,12 +96,12 @@ _DEFAULT = Layout()
 def create_volume(
     place: Place, spec: VolumeSpec, layout: Layout = _DEFAULT, pool: WorkPool | None = None
 ) -> Iterator[OmeZarrWriter]:
-    """Begin an OME-Zarr at a place, or resume one.
+    """Create an OME-Zarr at a place, or resume one.
 
     Parameters
     ----------
     place
-        Where it is written. What lies there was begun by an earlier writer of the same image.
+        Where it is written. Blocks that lie there come from an earlier writer of the same image.
     spec
         What is known of the image.
     layout

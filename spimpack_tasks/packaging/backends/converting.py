@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.arrays.parallel import count_threads
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.base import Backend
-from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
-from spimpack_tasks.packaging.backends.symlink import is_link, link_text, make_link
+from spimpack_tasks.packaging.backends.symlink import link_text
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.conversion import Conversion, Request
-from spimpack_tasks.volumes.convert import least_size
-from spimpack_tasks.volumes.disk_space import require_space
-from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import FORMATS, format_named
-from spimpack_tasks.volumes.source_errors import (
-    as_os_errors,
-    reason_of_refusal,
-    require_unchanged,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +27,10 @@ _WHICH = MappingProxyType({"convert": ("needed", "all"), "others": ("link", "cop
 """Settings of all backends that convert: which images, and what becomes of the others."""
 _HELD = frozenset(form.name for form in FORMATS if form.valid_in_bids)
 """Names of the formats that BIDS takes as they are."""
+_WORK = "spimpack_tasks.packaging.backends.conversion_work"
+_MEASURE, _RESUME, _MATCHES = (
+    Deferred(f"{_WORK}:{name}") for name in ("measure", "resume", "matches")
+)
 _CONVERTED = frozenset(form.name for form in FORMATS)
 """Names of the formats that can be converted: those of images, not of photos."""
 
@@ -135,57 +129,23 @@ class ConvertingBackend:
         }
 
     def measure(self, output: Output) -> int:
-        """Return the number of bytes that converting or copying will report.
-
-        Raises
-        ------
-        OSError
-            The source cannot be read.
-        """
-        if not is_conversion(output):
-            return 0 if output.target else measure_copy(output)
-        try:
-            return self.count_bytes(output.source, format_named(output.format))
-        except HeaderError as error:
-            raise OSError(None, reason_of_refusal(error)) from error
+        """Return the number of bytes that converting or copying will report."""
+        size: int = _MEASURE(self, output)
+        return size
 
     def resume(self, output: Output, path: str, advance: Advance) -> None:
         """Convert or copy the source, or resume that; or link it."""
-        if not is_conversion(output):
-            if output.target:
-                make_link(output, path)
-            else:
-                resume_copy(output, path, advance)
-            return
-        conversion = conversion_of(output)
-        with require_unchanged(conversion.sources, path), as_os_errors():
-            if not os.path.lexists(path):
-                needed = least_size(output.source, conversion.form, self.makes)
-                require_space(os.path.dirname(path), needed)
-            self.convert(conversion, path, advance, count_threads())
+        _RESUME(self, output, path, advance)
 
     def matches(self, output: Output, path: str) -> bool:
         """Tell whether `path` was made from this source as it is, in this way."""
-        if not is_conversion(output):
-            return is_link(output, path) if output.target else is_copy_of_source(output, path)
-        return self.is_result(conversion_of(output), path)
+        is_match: bool = _MATCHES(self, output, path)
+        return is_match
 
 
 def is_conversion(output: Output) -> bool:
     """Tell whether an image is to be converted, and not to be linked."""
     return Request.is_text(output.target)
-
-
-def conversion_of(output: Output) -> Conversion:
-    """Return the conversion by which an image is made."""
-    request = Request.from_text(output.target)
-    return Conversion(
-        source=output.source,
-        form=format_named(output.format),
-        request=request,
-        made_from=output.fingerprint,
-        voxels_from=request.identify_voxels(output.source, output.stamp),
-    )
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.packaging.backends.converting import ConvertingBackend, spacing_given
-from spimpack_tasks.volumes.conversion import Request
-from spimpack_tasks.volumes.convert import LIBRARIES, convert_to_ome_tiff, count_voxel_bytes
+from spimpack_tasks.volumes.conversion import LIBRARIES, Request
 from spimpack_tasks.volumes.formats import OME_TIFF as FORMAT
-from spimpack_tasks.volumes.tiff.ome_writer import COMPRESSIONS, extension_of
-from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
+from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, extension_of
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset
-    from spimpack_tasks.packaging.backends.base import Advance, Settings
-    from spimpack_tasks.volumes.conversion import Conversion
+    from spimpack_tasks.packaging.backends.base import Settings
+
+_WORK = "spimpack_tasks.packaging.backends.conversion_work"
 
 
 def _extension_made(asset: Asset) -> str:
@@ -37,25 +37,13 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
     )
 
 
-def _convert(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
-    """Convert an image, unless that was done and only not noted."""
-    if _is_result(conversion, path):
-        advance(count_voxel_bytes(conversion.source, conversion.form))
-    else:
-        convert_to_ome_tiff(conversion, path, advance, threads)
-
-
-def _is_result(conversion: Conversion, path: str) -> bool:
-    return is_made_from(path, conversion.made_from)
-
-
 OME_TIFF = ConvertingBackend(
     makes=FORMAT,
     extension_made=_extension_made,
     compose_request=_compose_request,
-    convert=_convert,
-    is_result=_is_result,
-    count_bytes=count_voxel_bytes,
+    convert=Deferred(f"{_WORK}:write_ome_tiff"),
+    is_result=Deferred(f"{_WORK}:is_ome_tiff_of"),
+    count_bytes=Deferred("spimpack_tasks.volumes.convert:count_voxel_bytes"),
     settings=MappingProxyType({"codec": COMPRESSIONS}),
 ).as_backend(
     "ome-tiff",

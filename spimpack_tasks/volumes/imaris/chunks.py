@@ -75,7 +75,7 @@ class ImarisChunks:
 
     @property
     def spec(self) -> VolumeSpec:
-        """What the image says of itself."""
+        """The image without its voxels, as its file has it."""
         return VolumeSpec(
             shape_tczyx=self.levels[0].shape,
             dtype=self.dtype,

@@ -130,7 +130,7 @@ class Hdf5File:
         """Return an attribute, or a dataset of its name, as text; empty where it is not there.
 
         It may be an array of characters, a text, several texts, or numbers; of several the text
-        has one behind the other, with blanks between them. What is longer than `LONGEST_TEXT`, or
+        has one behind the other, with blanks between them. Text longer than `LONGEST_TEXT`, or
         of any other type, is no text.
         """
         if section is None:

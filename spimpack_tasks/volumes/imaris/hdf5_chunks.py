@@ -1,6 +1,6 @@
 """Reads regions of datasets of HDF5 whose chunks hold no more than they should.
 
-The filters of HDF5 unpack whatever they are given, up to any size. So each compressed chunk is
+The filters of HDF5 unpack any data to any size. So each compressed chunk is
 looked at before HDF5 gets it; one that is deflated and nothing else is unpacked here, so that it is
 not unpacked twice. Facts: HDF5 file format (filter pipeline), the registered filters, LZF.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _DEFLATE, _SHUFFLE, _FLETCHER, _LZF = 1, 2, 3, 32000
 _NAMES = {_DEFLATE: "zlib", 32001: "blosc", 32004: "lz4 in HDF5", 32015: "zstd"}
-"""What unpacks what a filter has packed."""
+"""Unpacks the data of a filter."""
 _KNOWN = frozenset({_SHUFFLE, _FLETCHER, _LZF, *_NAMES})
 _SLACK = 2**16
 _MOST_UNTOLD = 256 * 2**20

@@ -52,11 +52,11 @@ MOST_DATASETS = 2**16
 _NUMBERS = {"Magnification": "LensPower", "NumericalAperture": "NumericalAperture"}
 """Sidecar key to attribute; the lens is written as `4x`."""
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
-"""What h5py raises for a file whose structures are not sound."""
+"""Exceptions of h5py for a file whose structures are not sound."""
 
 
 class ChannelData(NamedTuple):
-    """What there is of a channel at one time point of one level, by identifiers of HDF5."""
+    """A channel at one time point of one level, by identifiers of HDF5."""
 
     section: Any
     data: Any
@@ -116,7 +116,7 @@ class ImarisFile:
         return self.h5py.Dataset(self._channels[level][time][channel].data)
 
     def visit_chunks(self, dataset: Any, note: Callable[[tuple[int, ...], Any], None]) -> None:
-        """Tell of each chunk that is stored of a dataset.
+        """Report each stored chunk of a dataset.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class ImarisFile:
             raise HeaderError(self.path, what) from error
 
     def holds_bytes_of(self, dataset: Any) -> bool:
-        """Tell whether places that HDF5 tells of a dataset are those in the file itself."""
+        """Tell whether HDF5 gives places of a dataset in the file itself."""
         other = self.h5py.h5f.get_name(dataset.id)
         return not self._file.userblock_size and os.path.samefile(other, self.path)
 

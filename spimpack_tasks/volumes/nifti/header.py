@@ -35,7 +35,7 @@ _GZIP = b"\x1f\x8b"
 _MOST_INFLATED = 1032
 """Bytes that a byte of deflated data stands for, at the most (zlib's technical details)."""
 _DAMAGE = (ValueError, KeyError, TypeError, OverflowError, ArithmeticError)
-"""What nibabel and numpy raise for values that a header cannot have."""
+"""Exceptions of nibabel and numpy for values that a header cannot have."""
 
 
 def read_header(path: str) -> Header:

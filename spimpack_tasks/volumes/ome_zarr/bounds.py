@@ -1,6 +1,6 @@
 """Lets zarr decode no more than an array says that its chunks hold.
 
-The codecs of zarr and numcodecs unpack whatever they are given, up to any size. So in the metadata
+The codecs of zarr and numcodecs unpack any data to any size. So in the metadata
 that zarr gets to read, each codec that unpacks is replaced by one of ours, which knows the limit.
 Nobody else's arrays are concerned: no file may name ours (see `volumes.ome_zarr.known_codecs`).
 """
@@ -99,7 +99,7 @@ def _with_slack(size: int) -> int:
 def bound_metadata(content: bytes) -> tuple[bytes, int | None]:
     """Return the metadata of an array with bounded codecs, and how long a file of chunks may be.
 
-    What is not the metadata of an array is returned as it is.
+    Anything except the metadata of an array is returned as it is.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Gives zarr the files of an OME-Zarr, in a folder or in a zip file, and hides no damage from it.
 
-The stores of zarr take a file that cannot be found for a chunk of zeros, whatever the reason.
+The stores of zarr take a file that cannot be found for a chunk of zeros, for any reason.
 """
 
 from __future__ import annotations

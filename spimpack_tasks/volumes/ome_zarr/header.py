@@ -1,6 +1,6 @@
 """Headers of OME-Zarr directories: versions 0.1 to 0.5, in Zarr v2 or v3, by JSON alone.
 
-A few small files are read, whatever the number of chunks. Facts: NGFF 0.4 and 0.5 (multiscales,
+A few small files are read, for any number of chunks. Facts: NGFF 0.4 and 0.5 (multiscales,
 omero), NGFF RFC-4 (orientation of axes), Zarr v2 and v3 (`.zarray`, `zarr.json`).
 """
 
@@ -59,7 +59,7 @@ class Store(NamedTuple):
     """A place that metadata files are read from."""
 
     path: str
-    """What messages name."""
+    """The path that messages name."""
     read: Callable[[str], bytes | None]
     """Returns an entry, `None` where it is not there; of a too large one, a byte too many."""
 
@@ -206,7 +206,7 @@ def _read_only_series(store: Store, prefix: str) -> Header:
 
 
 def find_multiscale(store: Store, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return what is said of the first image."""
+    """Return the metadata of the first image."""
     for key in ("plate", "well"):
         if key in attributes:
             example = {"plate": "A/1/0", "well": "0"}[key]

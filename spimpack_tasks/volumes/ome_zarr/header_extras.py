@@ -1,7 +1,7 @@
-"""What an OME-Zarr holds besides the levels of its image: a place, labels, other images.
+"""Contents of an OME-Zarr besides the levels of its image: a position, labels, other images.
 
-A place and labels go into an OME-Zarr that is made of it, and nothing else does. What cannot be
-taken is named. Facts: NGFF 0.4 and 0.5 (coordinateTransformations, labels).
+A conversion to OME-Zarr keeps position and labels, and nothing else. It names the contents that it
+leaves out. Facts: NGFF 0.4 and 0.5 (coordinateTransformations, labels).
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def find_position(axes: Sequence[Json], multiscale: Json, dataset: Json) -> Posi
 
 
 def _strange_steps(multiscale: Json, dataset: Json) -> tuple[str, ...]:
-    """Tell of transformations that are not read; a scale that is not sound is told elsewhere."""
+    """Describe transformations that are not read; unsound scales are reported elsewhere."""
     steps = [
         step
         for owner in (dataset, multiscale)

@@ -1,7 +1,7 @@
 """The codecs of Zarr that are let decode chunks, by name.
 
 Some codecs of Zarr v2 run code that stands in the chunks (`pickle`), and any package that is
-installed may add codecs. So an array is read only if all of its codecs are listed here, whatever
+installed may add codecs. So an array is read only if all of its codecs are listed here, no matter
 zarr would take.
 Codecs that tell nowhere how much they unpack to (`pcodec`, `zfpy`) are not among them. Facts: Zarr
 v2 and v3 specifications, numcodecs.
@@ -19,7 +19,7 @@ _NUMBERS_ONLY = (
     "jenkins_lookup3 lz4 lzma packbits quantize shuffle zlib zstd"
 )
 V2 = frozenset(_NUMBERS_ONLY.split())
-"""What compressors and filters of Zarr v2 may be: those of numcodecs that know numbers only."""
+"""Compressors and filters of Zarr v2 that are read: those of numcodecs that know numbers only."""
 V3 = frozenset(
     ["blosc", "bytes", "crc32c", "gzip", "sharding_indexed", "transpose", "zstd"]
     + [f"numcodecs.{name}" for name in _NUMBERS_ONLY.split()]

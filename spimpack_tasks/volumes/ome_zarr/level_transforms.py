@@ -1,4 +1,4 @@
-"""Where the voxels of each level of an OME-Zarr lie, and what is said of it as a label image.
+"""Positions of the voxels of each level of an OME-Zarr, and the properties of a label image.
 
 Facts: NGFF 0.4 and 0.5 (coordinateTransformations, image-label).
 """

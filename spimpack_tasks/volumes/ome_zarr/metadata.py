@@ -2,7 +2,7 @@
 
 Facts: OME-Zarr (NGFF) 0.4 and 0.5, Zarr v2 and v3, and RFC-4 for the orientation of axes. Where the
 orientation is known it is written in both ways that readers look for: as RFC-4 has it, and as
-`xyz_orientation`. What is not known is left out.
+`xyz_orientation`. Unknown values are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.spec import VolumeSpec
 
 _KINDS = {"t": "time", "c": "channel"}
-"""What OME-Zarr calls axes but those of space."""
+"""Types of axes in OME-Zarr, except axes of space."""
 
 PROVENANCE = "spimpack_tasks"
 """Key of the attributes under which it stands what an image was made from."""
@@ -35,14 +35,14 @@ _TOWARDS = {
     "S": "inferior-to-superior",
     "I": "superior-to-inferior",
 }
-"""What RFC-4 calls the direction in which an index increases."""
+"""Names in RFC-4 of the direction in which an index increases."""
 
 
 def spacings_zyx(spec: VolumeSpec, levels: Sequence[LevelGrid]) -> list[tuple[float, ...]]:
     """Return the distance of voxels of each level, 1 where it is not known.
 
     Each voxel of a level is made of a whole number of voxels of the first, so its size is that many
-    times theirs, whatever is left over at the far edge.
+    times theirs, without regard to odd rests at the far edge.
     """
     first = levels[0].shape[2:]
     known = [step if step is not None else 1.0 for step in spec.spacing_um_zyx]
@@ -127,7 +127,7 @@ def _other_attributes(spec: VolumeSpec) -> dict[str, Any]:
 
 
 def _about(spec: VolumeSpec, version: dict[str, str]) -> dict[str, Any]:
-    """Return how channels are shown, or of a label image what is told of its labels."""
+    """Return how channels are shown, or the properties of the labels of a label image."""
     if spec.image_label is None:
         return {"omero": version | omero(spec)}
     told = {key: value for key, value in spec.image_label.items() if key != "version"}

@@ -73,9 +73,9 @@ class Store(Protocol):
 
 
 def open_store(place: Place, ngff: str, axes: str, levels: Sequence[LevelGrid]) -> Store:
-    """Return the store of a version of OME-Zarr at a place, or what an earlier attempt has begun.
+    """Return the store of a version of OME-Zarr at a place, new or of an interrupted writer.
 
-    What was begun by a version that wrote all five axes is deleted.
+    Files of a version that wrote all five axes are deleted.
     """
     voxels = "0" if ngff == "0.4" else "0/c"
     if _count_folders(place, voxels) >= len(axes):
@@ -108,7 +108,7 @@ def _count_folders(place: Place, folder: str) -> int:
 def has_bare_blosc(place: Place) -> bool:
     """Tell whether chunks of Blosc in the shards of an image have no checksums behind them.
 
-    Earlier versions wrote none. What they began is resumed as it is.
+    Earlier versions wrote none, and their interrupted images are resumed without.
     """
     key = _first_shard(place)
     if not key:

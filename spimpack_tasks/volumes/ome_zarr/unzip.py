@@ -2,7 +2,7 @@
 
 The whole list of entries is looked at first. An archive that would write outside of the image, or
 through a link, is refused before anything is written. Each file is whole under a temporary name
-before it gets its own, and the metadata of the image come last. Who goes on after a kill keeps the
+before it gets its own, and the metadata of the image come last. A resumed conversion keeps the
 files that have the checksum of their entry. Facts: PKWARE's APPNOTE, NGFF RFC-9.
 """
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 _LAST = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
 """Files of the image itself, in the order in which they come."""
 _METADATA = (".zarray", ".zmetadata", "zarr.json")
-"""Ends of the names of files that tell of codecs."""
+"""Ends of the names of files that name codecs."""
 _PIECE = 2**20
 _ENCRYPTED = 0x1
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
-"""What `zipfile` raises for an entry that is not sound."""
+"""Exceptions of `zipfile` for an entry that is not sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +116,14 @@ def _check_folders(path: str, entries: dict[str, zipfile.ZipInfo]) -> None:
 
 
 def unpack(archive: Archive, path: str, advance: Callable[[int], None], pool: WorkPool) -> None:
-    """Write the files of an archive to a folder, or go on with what lies there.
+    """Write the files of an archive to a folder, or resume that.
 
     Parameters
     ----------
     archive
         What to unpack.
     path
-        The folder. What lies there was begun from the same archive.
+        The folder. Files in it come from an interrupted run on the same archive.
     advance
         Told the number of bytes after each file, `archive.size` in all.
     pool

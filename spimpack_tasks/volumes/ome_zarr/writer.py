@@ -4,7 +4,7 @@ A block is a shard of the full level. Threads encode its chunks while the caller
 halves go into the shard of the next level, which is written when all its blocks were there. A shard
 that waits for blocks keeps what it has in memory. Where that becomes too much, the memory is given
 up, and the blocks are read back when the last of them is there. So memory does not grow with the
-image, in whatever order blocks come, and the bytes that are written do not depend on the order.
+image, in any order of blocks, and the bytes that are written do not depend on the order.
 
 A resumed writer reads blocks back as well, from the shards that are there, not from the source. A
 shard of zeros alone has no object, so it cannot be told from one that was not written: it is

@@ -35,7 +35,7 @@ _DAMAGE = (
     OSError,
     OverflowError,
 )
-"""What `zipfile` raises for an archive that is not sound."""
+"""Exceptions of `zipfile` for an archive that is not sound."""
 
 
 def read_header(path: str) -> Header:

@@ -1,6 +1,6 @@
-"""What a file says of the one plane in it: TIFF, PNG or JPEG 2000, of one value a pixel.
+"""Headers of files with one plane: TIFF, PNG or JPEG 2000, of one value a pixel.
 
-What a file holds is told by its first bytes. Facts: TIFF 6.0; PNG (ISO/IEC 15948), `IHDR`; JPEG
+The first bytes of a file tell its format. Facts: TIFF 6.0; PNG (ISO/IEC 15948), `IHDR`; JPEG
 2000 (ISO/IEC 15444-1), the box `ihdr`.
 """
 
@@ -21,7 +21,7 @@ _FIRST_BYTES = 4096
 
 
 class Page(NamedTuple):
-    """What a file says of its plane."""
+    """The header of a file with one plane."""
 
     height: int
     width: int
@@ -33,7 +33,7 @@ class Page(NamedTuple):
 
 
 def inspect_plane(path: str) -> Page:
-    """Return what a file says of its plane.
+    """Return the header of a file with one plane.
 
     Raises
     ------

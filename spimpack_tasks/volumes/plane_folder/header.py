@@ -97,9 +97,9 @@ def _check_planes(path: str, planes: Planes) -> None:
 
 
 def _spacing(path: str) -> tuple[SpacingXYZ, tuple[str, ...]]:
-    """Return the distance of pixels, and what is said of it that cannot be."""
+    """Return the distance of pixels, and why a distance in the file is impossible."""
     if path.lower().endswith((".tif", ".tiff")):
-        with suppress(HeaderError):  # what is said of the image is only a help
+        with suppress(HeaderError):  # the header of one plane is only a help
             header = read_tiff_header(path)
             return header.spacing_um_xyz, header.doubts
     return UNKNOWN_SPACING, ()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _LONGEST_HEADER = 2**24
 """Bytes that a file may have besides its pixels."""
 _DAMAGE = (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, struct.error)
-"""What the libraries raise for damaged data."""
+"""Exceptions of the libraries for damaged data."""
 
 
 @contextmanager

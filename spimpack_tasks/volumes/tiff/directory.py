@@ -1,7 +1,7 @@
 """The first image file directory of a TIFF or BigTIFF file, and the numbers in it.
 
 Only what headers need: no pixel is read, and of the other directories only the sizes. Facts: TIFF
-6.0, and the BigTIFF design of libtiff. Every offset and count is held against the file's size, so
+6.0, and the BigTIFF design of libtiff. Every offset and count is compared with the file's size, so
 that a damaged file ends in an error and not in a loop or a full memory.
 """
 

@@ -1,6 +1,6 @@
 """Headers of plain TIFF files, and of those that ImageJ wrote.
 
-Of a plain TIFF the resolution counts if it is per centimetre: per inch it is 72 or 300, whatever
+Of a plain TIFF the resolution counts if it is per centimetre: per inch it is 72 or 300, no matter
 the image, and without a unit it is none. Pages that nobody names make an axis `page`. A `.tif` that
 holds OME-XML is read as OME-TIFF. Facts: TIFF 6.0; ImageJ's `FileInfo` and `TiffEncoder`.
 """

@@ -130,7 +130,7 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
 def read_ome_xml(
     file: TiffFile, tags: dict[int, Tag], *, with_planes: bool = False
 ) -> tuple[OmeXml, str]:
-    """Return what OME-XML says of the image of a file, and the identity of the file.
+    """Return the image of a file as its OME-XML has it, and the identity of the file.
 
     It is in the file itself, or in one beside it: a companion, or another file of the set.
     """
@@ -258,7 +258,7 @@ def _width(dtype: str) -> int:
 
 
 def _spacing(pixels: dict[str, str]) -> tuple[SpacingXYZ, tuple[str, ...]]:
-    """Return the distance of voxels, and what is said of it that cannot be."""
+    """Return the distance of voxels, and why a distance in the file is impossible."""
     found, doubts = [], Doubts()
     for axis in "XYZ":
         name = f"PhysicalSize{axis}"
@@ -286,7 +286,7 @@ def _lower_levels(
 
 
 def _instrument(found: OmeXml) -> dict[str, str | float]:
-    """Return what is said of microscope, objective and software.
+    """Return microscope, objective and software.
 
     An instrument or objective that the image does not refer to counts if it is the only one.
     """

@@ -30,7 +30,7 @@ class Pages(NamedTuple):
 
     series: Any
     caveat: str = ""
-    """What its voxels lack."""
+    """The reason why voxels are missing."""
 
 
 def find_ome_planes(path: str) -> OmePlanes | None:

@@ -41,7 +41,7 @@ class OmePlanes:
     absent: tuple[str, ...] = ()
     """Names of files of the set that are not there."""
     caveat: str = ""
-    """What makes the planes others than those of the image."""
+    """The reason why the planes are not those of the image."""
 
 
 def beside(path: str, name: str) -> str:
@@ -72,7 +72,7 @@ def find_files(path: str, found: OmeXml, uuid: str) -> dict[FileOfPlanes, str]:
     path
         The file that was asked for.
     found
-        What OME-XML says of its image.
+        The image in the OME-XML.
     uuid
         The identity of the file.
 
@@ -109,7 +109,7 @@ def locate_planes(
     path
         The file that was asked for.
     found
-        What OME-XML says of its image, with planes.
+        The image in the OME-XML, with planes.
     uuid
         The identity of the file.
     sizes

@@ -8,7 +8,6 @@ Facts: OME-TIFF specification 6.0.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from contextlib import contextmanager
 from itertools import product
@@ -19,46 +18,16 @@ from spimpack_tasks.files.atomic import Durability, replacing
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, check_block
 from spimpack_tasks.volumes.header import load_library
+from spimpack_tasks.volumes.tiff.layout import LEVEL, TILE, extension_of, plane_sizes
 from spimpack_tasks.volumes.tiff.ome_xml_writer import compose_ome_xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-    from spimpack_tasks.arrays.grid import Shape, Voxels
+    from spimpack_tasks.arrays.grid import Voxels
     from spimpack_tasks.arrays.parallel import WorkPool
     from spimpack_tasks.volumes.spec import VolumeSpec
-
-TILE = 256
-"""Pixels of a side of a tile; a level that has no more is the last."""
-LARGEST_CLASSIC = 2**32 - 2**25
-"""Bytes that a TIFF can address, less some for its directories."""
-COMPRESSIONS = ("zlib", "zstd")
-LEVEL = 1
-"""Of either: the quickest."""
-
-
-def plane_sizes(size_yx: Shape) -> list[Shape]:
-    """Return the sizes of a plane and of its smaller versions along y and x."""
-    sizes = [tuple(size_yx)]
-    while max(sizes[-1]) > TILE:
-        sizes.append(tuple(max(n // 2, 1) for n in sizes[-1]))
-    return sizes
-
-
-def extension_of(shape: Shape, itemsize: int) -> str:
-    """Return `.ome.tif`, or `.ome.btf` for what might not fit into a TIFF were it not compressed.
-
-    Parameters
-    ----------
-    shape
-        Sizes along t, c, z, y, x.
-    itemsize
-        Bytes of a voxel.
-    """
-    whole_tiles = (math.prod(-(-n // TILE) * TILE for n in size) for size in plane_sizes(shape[3:]))
-    size = math.prod(shape[:3]) * sum(whole_tiles) * itemsize
-    return ".ome.btf" if size > LARGEST_CLASSIC else ".ome.tif"
 
 
 @contextmanager

@@ -28,7 +28,7 @@ _DEEPEST = 5
 MOST_PLANES = 2**19
 """Elements `TiffData` that are kept; more are refused. As many take some 300 MB."""
 _MOST_NESTED = 256
-"""Elements in one another, of whatever kind."""
+"""Elements in one another, of any kind."""
 _LONGEST_TEXT = 64
 """Characters of a time or of a UUID."""
 
@@ -86,7 +86,7 @@ class Instrument:
 
 @dataclass(slots=True)
 class OmeXml:
-    """What a document says of the image of a file, and of the instruments."""
+    """The image of a file and the instruments, as a document has them."""
 
     root: Attributes = field(default_factory=dict)
     image: Image = field(default_factory=Image)
@@ -152,7 +152,7 @@ def parse_ome_xml(
 
 
 def _check_tag(size: int) -> None:
-    """Refuse a long tag that is not closed yet: with each piece expat begins anew at it."""
+    """Refuse a long tag that is not closed yet: with each piece expat starts again at it."""
     most = allowed(LARGEST_ELEMENT)
     if size > most:
         what = f"has a tag of more than {as_size(most)} with its attributes; {REMEDY}"

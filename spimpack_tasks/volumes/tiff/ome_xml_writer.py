@@ -1,8 +1,8 @@
-"""The OME-XML of an OME-TIFF that is written, and what is found in it again.
+"""Writes the OME-XML of an OME-TIFF, and recognises an OME-TIFF by it.
 
-What the image was made from stands in it as the schema has it for whatever it has no word for: in
-a `MapAnnotation` of the spec. So an OME-TIFF is known again by its first directory, and whole if
-its last tile is there. Facts: OME schema 2016-06.
+Provenance stands where the schema puts facts that it has no element for: in a `MapAnnotation` of
+the image. So the first directory of a file tells from what the file was made, and a file whose last
+tile is there is whole. Facts: OME schema 2016-06.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 TYPES = {"float32": "float", "float64": "double"} | {
     name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32")
 }
-"""What OME-XML calls a data type of numpy."""
+"""Names in OME-XML of data types of numpy."""
 _ANNOTATION = "Annotation:0"
 _MADE_FROM = re.compile(rb'<M K="made_from">([^<]*)</M>')
 

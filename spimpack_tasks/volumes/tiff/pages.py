@@ -1,4 +1,4 @@
-"""What the first directory of a TIFF says of its page: size, data type, whether all is there."""
+"""The page of the first directory of a TIFF: its size, its data type, and whether it is whole."""
 
 from __future__ import annotations
 

@@ -1,0 +1,95 @@
+"""Makes the images of backends that convert; imported when the first image is made or measured."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.arrays.parallel import count_threads
+from spimpack_tasks.packaging.backends.converting import is_conversion
+from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
+from spimpack_tasks.packaging.backends.symlink import is_link, make_link
+from spimpack_tasks.volumes.conversion import Conversion, Request
+from spimpack_tasks.volumes.convert import convert_to_ome_tiff, count_voxel_bytes, least_size
+from spimpack_tasks.volumes.disk_space import require_space
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.formats import ZIPPED, format_named
+from spimpack_tasks.volumes.reuse import reuse_voxels
+from spimpack_tasks.volumes.source_errors import as_os_errors, reason_of_refusal, require_unchanged
+from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
+
+if TYPE_CHECKING:
+    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.packaging.backends.base import Advance
+    from spimpack_tasks.packaging.backends.converting import ConvertingBackend
+
+
+def measure(backend: ConvertingBackend, output: Output) -> int:
+    """Return the number of bytes that converting or copying will report.
+
+    Raises
+    ------
+    OSError
+        The source cannot be read.
+    """
+    if not is_conversion(output):
+        return 0 if output.target else measure_copy(output)
+    try:
+        return backend.count_bytes(output.source, format_named(output.format))
+    except HeaderError as error:
+        raise OSError(None, reason_of_refusal(error)) from error
+
+
+def resume(backend: ConvertingBackend, output: Output, path: str, advance: Advance) -> None:
+    """Convert or copy the source, or resume that; or link it."""
+    if not is_conversion(output):
+        if output.target:
+            make_link(output, path)
+        else:
+            resume_copy(output, path, advance)
+        return
+    conversion = conversion_of(output)
+    with require_unchanged(conversion.sources, path), as_os_errors():
+        if not os.path.lexists(path):
+            needed = least_size(output.source, conversion.form, backend.makes)
+            require_space(os.path.dirname(path), needed)
+        backend.convert(conversion, path, advance, count_threads())
+
+
+def matches(backend: ConvertingBackend, output: Output, path: str) -> bool:
+    """Tell whether `path` was made from this source as it is, in this way."""
+    if not is_conversion(output):
+        return is_link(output, path) if output.target else is_copy_of_source(output, path)
+    return backend.is_result(conversion_of(output), path)
+
+
+def conversion_of(output: Output) -> Conversion:
+    """Return the conversion by which an image is made."""
+    request = Request.from_text(output.target)
+    return Conversion(
+        source=output.source,
+        form=format_named(output.format),
+        request=request,
+        made_from=output.fingerprint,
+        voxels_from=request.identify_voxels(output.source, output.stamp),
+    )
+
+
+def reuse_image(output: Output, earlier: str, path: str) -> bool:
+    """Take the voxels of an image, and write other metadata: stains, orientation, name."""
+    if not is_conversion(output) or output.format == ZIPPED.name:
+        return False
+    return reuse_voxels(conversion_of(output), earlier, path)
+
+
+def write_ome_tiff(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+    """Convert an image to OME-TIFF, unless that was done and only not noted."""
+    if is_ome_tiff_of(conversion, path):
+        advance(count_voxel_bytes(conversion.source, conversion.form))
+    else:
+        convert_to_ome_tiff(conversion, path, advance, threads)
+
+
+def is_ome_tiff_of(conversion: Conversion, path: str) -> bool:
+    """Tell whether an OME-TIFF was made by a conversion."""
+    return is_made_from(path, conversion.made_from)
