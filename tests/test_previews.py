@@ -16,13 +16,14 @@ from workspace import Workspace, small_workspace
 from spimpack_tasks import LinkAssets, MakeAssets
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ConflictError, ExitCode, InputError
-from spimpack_tasks.model.plan import Output, Step
+from spimpack_tasks.model.plan import SPECS, Output, Step
 from spimpack_tasks.packaging.backends.base import Companion
 from spimpack_tasks.packaging.backends.ome_zarr import OME_ZARR
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.backends.symlink import SYMLINK
 from spimpack_tasks.packaging.changes import look
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.qc.pictures import STRIP_VERSION
 from spimpack_tasks.report.facts import gather_facts
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.state.store import Store
@@ -67,6 +68,10 @@ def test_equal_input_gives_equal_bytes(space: Workspace) -> None:
     shutil.rmtree(space.out)
     space.run(previews=True, workers=2)
     assert previews_of(space) == first
+
+
+def test_a_strip_that_looks_different_is_drawn_anew() -> None:
+    assert SPECS[Step.PREVIEWS].version == STRIP_VERSION
 
 
 def test_switching_it_on_and_off_touches_nothing_else(space: Workspace) -> None:
