@@ -9,12 +9,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import spimpack_tasks.schemas as shipped
-from spimpack_tasks.manifest.assets import SAMPLE_COLUMNS, SCAN_COLUMNS
 from spimpack_tasks.manifest.records import OWN_COLUMN, known_columns
 from spimpack_tasks.manifest.schema_check import make_validator, property_validator
 from spimpack_tasks.manifest.template import template_files
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
+from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS
 from spimpack_tasks.packaging.rules import BIDS_VERSIONS
 from spimpack_tasks.schemas import load_schema
 

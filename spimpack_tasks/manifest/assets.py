@@ -20,7 +20,7 @@ from spimpack_tasks.manifest.headers import HeaderFacts
 from spimpack_tasks.manifest.schema_check import shown_value
 from spimpack_tasks.model.entities import ENTITIES, SUFFIX, stem
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
-from spimpack_tasks.model.plan import Asset
+from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import Source, examine_source
 from spimpack_tasks.volumes.formats import FORMATS
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.labels import LabelForm
     from spimpack_tasks.volumes.formats import Format
 
-SAMPLE_COLUMNS = ("sample_type", "pathology", "derived_from")
-SCAN_COLUMNS = ("acq_time",)
 SCENE_COLUMN = "scene"
 """Column that names one image of a source that holds several."""
 

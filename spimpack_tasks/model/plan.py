@@ -128,6 +128,12 @@ SOURCE_FOLDER = "sourcedata"
 """Where BIDS has what a dataset was made from."""
 
 
+SAMPLE_COLUMNS = ("sample_type", "pathology", "derived_from")
+"""Columns of a row that go to samples.tsv."""
+SCAN_COLUMNS = ("acq_time",)
+"""Columns of a row that go to scans.tsv."""
+
+
 class Origin(StrEnum):
     """Where a value comes from that its row does not give."""
 
