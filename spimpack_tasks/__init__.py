@@ -13,8 +13,12 @@ from spimpack_tasks.packaging.tasks.backends import (
     SymlinkAssets,
     SymlinkTreeAssets,
 )
-from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
-from spimpack_tasks.packaging.tasks.dataset import PackageDataset, PruneStale, WriteChecksumLists
+from spimpack_tasks.packaging.tasks.dataset import (
+    PackageDataset,
+    PruneStale,
+    RecordChecksums,
+    WriteChecksumLists,
+)
 from spimpack_tasks.packaging.tasks.making import MakeAssets
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, ValidateManifest
 from spimpack_tasks.packaging.tasks.writing import (

@@ -22,8 +22,8 @@ from spimpack_tasks.errors import Problem, SpimpackError
 from spimpack_tasks.files.places import LocalPlace, Place
 from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.changes import look
-from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepare import make_draft
 from spimpack_tasks.pipelines import package as package_dataset
 from spimpack_tasks.state.store import recorded_store
 from spimpack_tasks.verification.pixels import verify_pixels

@@ -32,8 +32,8 @@ from spimpack_tasks.packaging.changes import (
     find_changes,
     images_to_do,
 )
-from spimpack_tasks.packaging.draft import collecting_rarely, make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepare import collecting_rarely, make_draft
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.recording import record_run

@@ -13,8 +13,9 @@ import pytest
 from other_user import OtherUser
 from tiny_images import write_tiny_image
 
-from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.state.session import SESSION
 
 # Line numbers of these texts stand in tests/cases: add lines at the end only.
 MANIFEST = """\
@@ -205,6 +206,12 @@ def fingerprint(path: Path) -> dict[str, tuple[object, ...]]:
             content = hashlib.sha256(entry.read_bytes()).hexdigest()
         found[str(entry)] = (status.st_mode, status.st_ino, status.st_mtime_ns, content)
     return found
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    """Let each test begin as a process of its own would."""
+    SESSION.reset()
 
 
 @pytest.fixture

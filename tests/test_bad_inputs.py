@@ -10,7 +10,7 @@ from cases.bad_inputs import BY_COMMAND, CASES, CONFLICTS
 from conftest import fingerprint
 
 from spimpack_tasks.errors import ConflictError, ExitCode, InputError
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.prepare import make_draft
 
 LUIGI = os.path.join(sysconfig.get_path("scripts"), "luigi")
 BY_ID = {case.id: case for case in CASES}

@@ -38,8 +38,8 @@ from spimpack_tasks.editing.participants import (
     unused_participants,
 )
 from spimpack_tasks.errors import ConflictError, ExitCode, SpimpackError
-from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepare import make_draft
 from spimpack_tasks.running.preview import preview
 from spimpack_tasks.running.process import PackagingRun
 from spimpack_tasks.running.request import RunRequest

@@ -13,7 +13,7 @@ from workspace import STATE, Workspace, small_workspace
 from spimpack_tasks import PackageDataset
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.prepare import make_draft
 from spimpack_tasks.report.graph import MOST_SHOWN, Node, draw_dot, task_graph
 from spimpack_tasks.report.picture import draw_svg
 
@@ -57,6 +57,7 @@ def real_graph(
         output_dir=options.output_dir,
         backend=options.backend,
         keep_source_links=options.keep_source_links,
+        previews=options.previews,
     )
     states: dict[str, dict[str, bool]] = defaultdict(dict)
     requires: dict[str, set[str]] = defaultdict(set)

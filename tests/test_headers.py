@@ -17,7 +17,8 @@ from spimpack_tasks.demo.images import (
 )
 from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging.draft import _drafts, make_draft
+from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.state.session import SESSION
 
 IMAGE = DemoImage(("YoPro", "Abeta"), (4, 16, 16), (4.0, 0.3467, 1.8), levels=1)
 WRITERS = {
@@ -65,7 +66,7 @@ def test_a_header_is_read_again_only_when_its_source_changed(
     read = []
     original = headers.read_header
     monkeypatch.setattr(headers, "read_header", lambda *a: (read.append(a[0]), original(*a))[1])
-    _drafts.clear()
+    SESSION.reset()
     workspace.run()
     assert read == []
     coarse = DemoImage(IMAGE.channels, IMAGE.shape_zyx, (8.0, 2.0, 2.0), levels=1)

@@ -18,7 +18,7 @@ from spimpack_tasks.errors import Severity
 from spimpack_tasks.manifest.absent_values import ABSENT as ABSENT_WORDS
 from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.packaging.description import compose_description
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.prepare import make_draft
 
 ROOT = Path(__file__).parent.parent
 

@@ -22,7 +22,8 @@ from workspace import Workspace, leftovers, small_workspace
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging.draft import _drafts, make_draft
+from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.verification.verify import verify_fast, verify_full
@@ -142,7 +143,7 @@ def test_the_size_is_told_by_the_header(tmp_path, monkeypatch, name):
     backend, _ = SOURCES[name]
     for most, ending in ((size, ".ome.tif"), (size - 1, ".ome.btf")):
         monkeypatch.setattr(ome_tiff, "LARGEST_CLASSIC", most)
-        _drafts.clear()
+        SESSION.reset()
         space.write()
         (asset,) = make_draft(space.options(backend=backend)).dataset.assets
         assert asset.extension == ending
@@ -181,10 +182,10 @@ def test_planning_reads_a_header_once(tmp_path, monkeypatch):
     read = []
     original = headers.read_header
     monkeypatch.setattr(headers, "read_header", lambda *a: (read.append(a[0]), original(*a))[1])
-    _drafts.clear()
+    SESSION.reset()
     workspace.run(backend=f"{BACKEND}:convert=all")
     assert len(read) == len(set(read)) == 3
-    _drafts.clear()
+    SESSION.reset()
     workspace.rows[0]["Species"] = "vole"
     workspace.run(backend=f"{BACKEND}:convert=all")
     assert len(read) == 3

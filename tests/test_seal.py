@@ -15,9 +15,9 @@ from spimpack_tasks import PackageDataset, pipelines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date as settled
-from spimpack_tasks.packaging.draft import _drafts
 from spimpack_tasks.packaging.up_to_date import find_seal
 from spimpack_tasks.state.checksums import FILE_LIST
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
 from spimpack_tasks.state.store import Store
 
@@ -122,7 +122,7 @@ def test_other_software_does_not_trust_the_seal(
 def test_a_sealed_dataset_is_not_compared_again(
     sealed: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _drafts.clear()
+    SESSION.reset()
 
     def refuse(*_: object) -> None:
         raise AssertionError
@@ -135,7 +135,7 @@ def test_a_sealed_dataset_is_not_compared_again(
 
 
 def test_luigi_trusts_the_seal(sealed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    _drafts.clear()
+    SESSION.reset()
     luigi.task_register.Register.clear_instance_cache()
     monkeypatch.setattr(
         "spimpack_tasks.packaging.tasks.planning.make_draft", lambda _: pytest.fail("read again")

@@ -18,7 +18,8 @@ from workspace import SHARED, Workspace
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.manifest.headers import facts_of
-from spimpack_tasks.packaging.draft import _drafts, make_draft
+from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.volumes.header import Header
 
@@ -255,7 +256,7 @@ def test_a_missing_library_is_told_once_and_stops_only_what_needs_it(
     for row in workspace.rows[1:]:
         row.update(WITHOUT_SIZE)
     workspace.write()
-    _drafts.clear()
+    SESSION.reset()
     problems = make_draft(workspace.options()).report.errors
     assert [(p.code, p.place.line) for p in problems] == [
         ("sidecar.no-pixel-size", 3),

@@ -17,7 +17,7 @@ import pytest
 from workspace import Workspace
 
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.prepare import make_draft
 
 pytestmark = [
     pytest.mark.consumers,

@@ -14,7 +14,7 @@ from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ConflictError, ExitCode
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.prepare import make_draft
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import run_bids_validator

@@ -13,8 +13,8 @@ pytest.importorskip("streamlit", reason="needs the extra ui")
 from streamlit.testing.v1 import AppTest
 
 import spimpack_tasks
-from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepare import make_draft
 
 VIEWS = ("description", "scans", "orientation", "participants", "save")
 APP = os.path.join(os.path.dirname(spimpack_tasks.__file__), "ui", "app.py")

@@ -14,7 +14,6 @@ import webbrowser
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import spimpack_tasks
 from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
 from spimpack_tasks.running.process import TOKEN_VARIABLE
 
@@ -92,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _serve(port: int, page: list[str]) -> None:
     from streamlit.web import cli
 
-    app = os.path.join(os.path.dirname(spimpack_tasks.__file__), "ui", "app.py")
+    app = os.path.join(os.path.dirname(os.path.dirname(__file__)), "ui", "app.py")
     options = [f"--{name}={value}" for name, value in OPTIONS.items()]
     hosts = [f"--server.allowedHosts={host}" for host in HOSTS]
     command = ["run", app, f"--server.port={port}", *options, *hosts, "--", *page]

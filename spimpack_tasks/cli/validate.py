@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode, count_of
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.prepare import make_draft
 
 if TYPE_CHECKING:
     import argparse

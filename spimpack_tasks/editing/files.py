@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.atomic import replace_together
+from spimpack_tasks.files.input_files import shown
 from spimpack_tasks.files.locks import hold_folders
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.tsv import parse_tsv
-from spimpack_tasks.manifest.load import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

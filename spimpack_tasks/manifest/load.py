@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Place, Problem, Report
+from spimpack_tasks.files.input_files import digest_of, shown
 from spimpack_tasks.files.spreadsheets import is_spreadsheet, read_as_table
 from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_bytes, read_text
 from spimpack_tasks.files.tsv import parse_tsv
@@ -220,36 +220,13 @@ def _read_descriptions(inputs: Inputs, report: Report) -> None:
         inputs.description_of_participants = None
 
 
-def shown(path: str) -> str:
-    """Return a path as messages show it: relative where it lies below the working directory."""
-    try:
-        relative = os.path.relpath(path)
-    except OSError:  # the working directory is gone
-        relative = os.pardir
-    name = path if relative.startswith(os.pardir) else relative
-    # A name that is not UTF-8 can be opened, but not printed.
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def digest_now(path: str) -> str:
-    """Return the digest of a file of the inputs as it is now, as `Inputs.texts` has it."""
-    read = read_bytes if is_spreadsheet(path) else read_text
-    blame, report = Place(path), Report()
-    return _digest(read(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))
-
-
 def _text(inputs: Inputs, path: str, blame: Place, limit: int, report: Report) -> str | None:
     """Return the text at a path as it was edited, or as the disk has it, and note its digest."""
     text = inputs.edited.get(path)
     if text is None:
         text = read_text(path, name=shown(path), blame=blame, limit=limit, report=report)
-    inputs.texts[path] = _digest(text)
+    inputs.texts[path] = digest_of(text)
     return text
-
-
-def _digest(content: str | bytes | None) -> str:
-    data = content.encode() if isinstance(content, str) else content
-    return "" if data is None else blake2b(data, digest_size=16).hexdigest()
 
 
 def _tables(
@@ -307,7 +284,7 @@ def _table(inputs: Inputs, path: str, blame: Place, report: Report) -> Iterator[
     table = None
     if is_spreadsheet(path):
         data = read_bytes(path, name=shown(path), blame=blame, limit=MAX_TABLE_BYTES, report=report)
-        inputs.texts[path] = _digest(data)
+        inputs.texts[path] = digest_of(data)
         if data is not None:
             table = read_as_table(shown(path), data, report)
     else:

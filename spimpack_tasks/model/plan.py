@@ -96,6 +96,7 @@ STEPS = (
         "WritePreviews",
         per_image=True,
         is_slow=True,
+        version=2,  # that of the strips of `qc.pictures`
         option="previews",
         is_further=True,
         remade="is drawn anew",

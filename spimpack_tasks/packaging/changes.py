@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import ConflictError
 from spimpack_tasks.model.plan import ASSET_STEPS, SPECS, Step
-from spimpack_tasks.packaging.draft import make_draft
+from spimpack_tasks.packaging.prepare import make_draft
 from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
 
 if TYPE_CHECKING:

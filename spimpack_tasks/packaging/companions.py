@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.model.plan import Step
-from spimpack_tasks.packaging.previews import is_preview, make_preview
+from spimpack_tasks.packaging.previews import is_preview
+from spimpack_tasks.volumes.formats import load_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 class Maker:
     """How the outputs of one step are made."""
 
-    make: Callable[[str, Output, str], None]
-    """Makes a file: absolute path of the image, output, path that is free."""
+    make: str
+    """`module:function`, imported when the first one is made, of the function that makes a file:
+    absolute path of the image, output, path that is free."""
     matches: Callable[[str, Output, str], bool]
     """Tells whether a path, which exists, is what `make` would make there."""
 
 
-MAKERS = {Step.PREVIEWS: Maker(make_preview, is_preview)}
+MAKERS = {Step.PREVIEWS: Maker("spimpack_tasks.packaging.draw_preview:make_preview", is_preview)}
 
 
 def make_output(backend: Backend, root: str, output: Output, path: str) -> None:
@@ -46,7 +48,7 @@ def make_output(backend: Backend, root: str, output: Output, path: str) -> None:
     elif output.step is Step.COMPANIONS:
         backend.companion_of(output).make(image, output, path)
     else:
-        MAKERS[output.step].make(image, output, path)
+        load_function(MAKERS[output.step].make)(image, output, path)
 
 
 def matches_output(choice: Choice, root: str, output: Output, path: str) -> bool:

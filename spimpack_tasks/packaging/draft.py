@@ -1,60 +1,34 @@
-"""From options to a validated dataset and the identity of its plan, or to the reasons why not.
-
-A draft is a pure function of the manifest, the tables and what `stat` says of the sources. Luigi
-asks for it several times in one run, so the last ones are remembered and used again as long as
-none of these has changed.
-"""
+"""What the inputs of a run come to: problems, or a dataset, its plan, and how the disk stands."""
 
 from __future__ import annotations
 
-import gc
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import (
     ConflictError,
     InputError,
-    Place,
-    Problem,
     Report,
     SpimpackError,
     SupersededError,
 )
-from spimpack_tasks.files.annex import content_command
+from spimpack_tasks.files.input_files import digest_now
 from spimpack_tasks.files.stamps import stamp_source
-from spimpack_tasks.manifest.assets import AssetReader, WrittenLabels
-from spimpack_tasks.manifest.column_descriptions import join_descriptions
-from spimpack_tasks.manifest.headers import Headers
-from spimpack_tasks.manifest.load import NOTHING_EDITED, Inputs, digest_now, load_inputs, shown
-from spimpack_tasks.manifest.photos import PhotoReader
-from spimpack_tasks.manifest.sidecars import SidecarReader, read_defaults
-from spimpack_tasks.model.plan import Dataset, Kind
-from spimpack_tasks.packaging.backends.registry import BACKENDS, find_choice, require_choice
 from spimpack_tasks.packaging.companions import matches_output
+from spimpack_tasks.packaging.conflicts import find_conflicts
 from spimpack_tasks.packaging.disk_space import lack_of_room
-from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
-from spimpack_tasks.packaging.plan import identify, make_plan
-from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
-from spimpack_tasks.packaging.tables import join_tables
+from spimpack_tasks.packaging.plan import make_plan
 from spimpack_tasks.state.store import Store, parts_of
-from spimpack_tasks.state.sweep import Status, Sweep, sweep
+from spimpack_tasks.state.sweep import Sweep, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
     from spimpack_tasks.manifest.further_columns import ColumnUse
-    from spimpack_tasks.manifest.records import Record
-    from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.model.plan import Dataset, Output, Plan
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
-    from spimpack_tasks.state.sweep import Finding
-
-_REMEMBERED = 4
-_drafts: dict[Options, Draft] = {}
 
 
 @dataclass
@@ -120,11 +94,17 @@ class Draft:
         return self._plan
 
     def _make_plan(self, dataset: Dataset) -> Plan:
-        choice = self.choice or require_choice(self.options.backend)
+        choice = self._known_choice()
         paths = self.paths.build(dataset.assets)
         plan = make_plan(dataset, self.plan_id, self.options.output_dir, paths, choice)
         self._refuse_bugs()
         return plan
+
+    def _known_choice(self) -> Choice:
+        """Return the backend, which is known wherever there is a plan."""
+        if self.choice is None:
+            raise self._loss()
+        return self.choice
 
     def _refuse_bugs(self) -> None:
         """Refuse a backend that met a bug of its own.
@@ -170,7 +150,7 @@ class Draft:
 
     def sweep(self) -> Sweep:
         """Compare the disk with the plan."""
-        choice = self.choice or require_choice(self.options.backend)
+        choice = self._known_choice()
         matches = partial(matches_output, choice, self.options.output_dir)
         found = sweep(self.store, self.plan(), matches)
         self._refuse_bugs()
@@ -199,23 +179,17 @@ class Draft:
             conflicts = self._conflicts()
             if conflicts.problems:
                 return ConflictError(conflicts)
-        choice = self.choice or require_choice(self.options.backend)
-        if choice.backend.name not in BACKENDS:
+        choice = self._known_choice()
+        if choice.is_foreign:
             self.plan()  # so that its bugs are known before anything is written
         lack = lack_of_room(dataset, self.plan_id, self.store, choice)
         self._refuse_bugs()
         return InputError(Report([lack])) if lack else None
 
     def _conflicts(self) -> Report:
-        report = Report()
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
         self._before = self.sweep()
-        report.extend(find_own_sources(self.options.output_dir, sources))
-        found = (_conflict(self.options, f, sources) for f in self._before.conflicts)
-        # One folder that cannot be entered is in the way of all that belongs there.
-        report.extend(dict.fromkeys(problem for problem in found if problem))
-        report.extend(find_losses(self.options, self.store, self._before))
-        return report
+        return find_conflicts(self.options, self.store, self._before, sources)
 
     def is_current(self) -> bool:
         """Tell whether the inputs still are what this draft was made from."""
@@ -233,105 +207,6 @@ class Draft:
         return self
 
 
-def make_draft(options: Options) -> Draft:
-    """Return what the inputs come to now; never raises on a user's mistake."""
-    known = _drafts.get(options)
-    # A refused draft is never current: a source that was missing may be there by now.
-    if known is not None and known.is_current():
-        return known.look_afresh()
-    with collecting_rarely():
-        return _remember(_make_draft(options)).look_afresh()
-
-
-@contextmanager
-def collecting_rarely() -> Iterator[None]:
-    """Let Python look for cyclic garbage less often: ten thousand rows make a lot, and no cycle."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-def find_draft(options: Options, plan_id: str) -> Draft:
-    """Return the draft of a known identity, so that an edit during a run does not leak into it.
-
-    Where it is not remembered, because another process made it, the saved plan is taken up; before
-    there is one, the inputs are read again. They may have been edited by then: compare the
-    identity.
-    """
-    known = _drafts.get(options)
-    if known is not None and known.plan_id == plan_id:
-        return known
-    if Store(options.output_dir).has_plan(plan_id):
-        choice = require_choice(options.backend).collecting_bugs()
-        return _remember(Draft(options, plan_id, choice))
-    return make_draft(options)
-
-
-def _remember(draft: Draft) -> Draft:
-    _drafts.pop(draft.options, None)
-    _drafts[draft.options] = draft
-    while len(_drafts) > _REMEMBERED:
-        del _drafts[next(iter(_drafts))]
-    return draft
-
-
-def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> Draft:
-    """Return what the inputs would come to with `edited` texts in their files; nothing is kept.
-
-    Parameters
-    ----------
-    options
-        Of a run that writes nothing.
-    edited
-        Texts by absolute path, that count instead of those on disk.
-    headers
-        The headers read so far; those that are read for this are added.
-    """
-    return _make_draft(options, edited, headers)
-
-
-def _make_draft(
-    options: Options,
-    edited: Mapping[str, str] = NOTHING_EDITED,
-    headers: Headers | None = None,
-) -> Draft:
-    report = Report()
-    line = Place("command line")
-    for key, value in (("--manifest", options.manifest), ("--output-dir", options.output_dir)):
-        if not value and (key == "--manifest" or options.writes):
-            report.add(Problem("option.missing", line, key, "is not given", "give it a path"))
-    if not options.manifest:
-        return Draft(options, refused_id(report), report=report)
-    inputs = load_inputs(options.manifest, report, edited)
-    headers = headers or Headers(Store(options.output_dir))
-    placed = _read_assets(inputs, headers, report, options.roots)
-    inputs.described_participants = join_descriptions(inputs.descriptions, report)
-    found = find_choice(options.backend)
-    choice = found.collecting_bugs() if found else None
-    facts = Facts(options, inputs, _as_packaged(placed, choice), choice)
-    for rule in RULES:
-        report.extend(rule(facts))
-    if choice is not None and choice.bugs is not None:
-        report.extend(choice.bugs.problems())
-    if choice is None or report.errors or (options.strict and report.warnings):
-        return Draft(options, refused_id(report), report=report, texts=inputs.texts)
-    dataset = _dataset(facts)
-    return Draft(
-        options,
-        identify(dataset, options.output_dir, choice.backend),
-        choice,
-        report,
-        dataset,
-        inputs.texts,
-        [use for part in inputs.parts for use in part.columns],
-        inputs.sources,
-        headers.text() if options.writes else "",
-    )
-
-
 def refused_id(report: Report) -> str:
     """Return an identity for a run that is refused; no plan ever has it."""
     return f"refused-{report.identity}"
@@ -340,102 +215,3 @@ def refused_id(report: Report) -> str:
 def is_refused(plan_id: str) -> bool:
     """Tell whether an identity is that of a refused run."""
     return plan_id.startswith("refused-")
-
-
-def _read_assets(
-    inputs: Inputs, headers: Headers, report: Report, roots: tuple[str, ...]
-) -> list[PlacedAsset]:
-    required = inputs.description.get("RequiredMicroscopyFields", [])
-    names = (
-        [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
-    )
-    images: list[PlacedAsset] = []
-    photos: list[PlacedAsset] = []
-    labels = WrittenLabels([r for part in inputs.parts for r in (*part.records, *part.photos)])
-    for part in inputs.parts:
-        defaults = read_defaults(part.document, report)
-        sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
-        reader = AssetReader(part.folder, labels, sidecars, report)
-        reader.roots = roots
-        images += _read_rows(part.records, reader)
-        inputs.sources += reader.looked_for
-    for part in inputs.parts:
-        photo_reader = PhotoReader(part.folder, labels, (i.asset for i in images), report)
-        photo_reader.roots = roots
-        photos += _read_rows(part.photos, photo_reader)
-        inputs.sources += photo_reader.looked_for
-    return [*images, *photos]
-
-
-def _as_packaged(assets: list[PlacedAsset], choice: Choice | None) -> list[PlacedAsset]:
-    """Return the assets with the extensions that a backend gives them."""
-    if choice is None:
-        return assets
-    packaged = []
-    for placed in assets:
-        extension, is_valid = choice.extension_of(placed.asset)
-        if extension != placed.asset.extension:
-            asset = replace(placed.asset, extension=extension, valid_in_bids=is_valid)
-            packaged.append(placed._replace(asset=asset))
-        else:
-            packaged.append(placed)
-    return packaged
-
-
-def _read_rows(
-    records: Iterable[Record], reader: AssetReader | PhotoReader
-) -> Iterator[PlacedAsset]:
-    for record in records:
-        asset = reader.read(record)
-        if asset is not None:
-            yield PlacedAsset(record, asset)
-
-
-def _dataset(facts: Facts) -> Dataset:
-    return Dataset(
-        description=facts.inputs.description,
-        assets=tuple(sorted((placed.asset for placed in facts.assets), key=lambda a: a.key)),
-        participants=join_tables(facts.inputs.participant_tables),
-        backend=facts.options.backend,
-        relative_symlinks=facts.options.relative_symlinks,
-        keep_source_links=facts.options.keep_source_links,
-        previews=facts.options.previews,
-        described_participants=facts.inputs.described_participants,
-    )
-
-
-def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem | None:
-    path = os.path.join(options.output_dir, finding.output.path)
-    place = Place(shown(path))
-    real = os.path.realpath(path)
-    holds_source = not os.path.islink(path) and any(
-        source == real or source.startswith(real + "/") for source in sources
-    )
-    if holds_source:
-        return None  # told of the source
-    if finding.status is Status.BLOCKED:
-        message = "is a link or a file, and a folder of the dataset belongs at its place"
-        folder = Place(shown(_blocked_folder(options.output_dir, finding.output.path)))
-        return Problem("conflict.folder", folder, "", message, "make it a real folder")
-    if options.overwrite:
-        return None
-    if finding.output.kind is not Kind.LINK and (command := content_command(path)):
-        message = "is a link of git-annex, and its content is not here"
-        return Problem("conflict.altered", place, "", message, f"get it with: {command}")
-    if finding.status is Status.ALTERED:
-        message = "was changed since it was written"
-        hint = "move the change into the inputs, or use --overwrite to lose it"
-        return Problem("conflict.altered", place, "", message, hint)
-    message = "is in the way of an output, and was not written by this program"
-    hint = "move it away, choose another --output-dir, or use --overwrite to replace it"
-    return Problem("conflict.foreign", place, "", message, hint)
-
-
-def _blocked_folder(root: str, path: str) -> str:
-    """Return the first of the folders that lead to `path` that cannot be entered."""
-    folder = root
-    for part in path.split("/")[:-1]:
-        folder = os.path.join(folder, part)
-        if os.path.islink(folder) or not os.path.isdir(folder):
-            break
-    return folder

@@ -25,7 +25,6 @@ from spimpack_tasks.model.plan import (
     Step,
     is_wanted,
 )
-from spimpack_tasks.qc.pictures import STRIP_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -146,7 +145,7 @@ def _compose_preview(image: PlannedImage) -> Iterator[Output]:
     code = normalise_orientation(str(asset.sidecar.get("OrientationStringXYZ", "")))
     if code and not asset.is_photo:
         path = image.path.removesuffix(f"_{asset.suffix}{asset.extension}") + PREVIEW
-        made_from = [SPECS[Step.PREVIEWS].version, STRIP_VERSION, asset.stamp, code]
+        made_from = [SPECS[Step.PREVIEWS].version, asset.stamp, code]
         yield _companion(image, Step.PREVIEWS, path, made_from, code)
 
 

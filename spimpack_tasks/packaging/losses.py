@@ -11,9 +11,9 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, count_of
+from spimpack_tasks.files.input_files import shown
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.manifest.load import shown
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.receipts import read_all_receipts
 from spimpack_tasks.state.sweep import Status

@@ -7,9 +7,8 @@ import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Place, Problem, Severity, suggestion
+from spimpack_tasks.errors import Place, Problem, Severity
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
-from spimpack_tasks.packaging.backends.registry import backend_names, find_fault, name_of
 from spimpack_tasks.state.receipts import receipt_names
 from spimpack_tasks.state.store import Store
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Asset
-    from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.rules import Facts
 
 
@@ -31,50 +29,27 @@ _AT_THE_TOP = re.compile(
 )
 """Names at the top of a dataset (BIDS schema 1.0, rules.files.common)."""
 
+PICTURES = ("numpy", "PIL")
+"""The modules that draw previews, of the extra `images`."""
+
 _FOREIGN_HINT = "choose a folder of its own for the dataset, or list them in .bidsignore"
 _STRAY_HINT = "remove them if an earlier run made them, or give them a row"
 _NAMED = 3
 
 
-def options_are_known(facts: Facts) -> Iterator[Problem]:
-    """The command line names a manifest, a known backend, and options that fit it."""
-    options = facts.options
-    line = Place("command line")
-    name = name_of(options.backend)
-    fault = find_fault(name)
-    if fault:
-        hint = "have its package mended (docs/how-to/write-a-backend.md), or choose another backend"
-        yield Problem("backend.broken", line, "--backend", fault, hint)
+def options_fit_the_backend(facts: Facts) -> Iterator[Problem]:
+    """An option has an effect with the backend; what is wrong with its name is told before."""
+    options, choice, line = facts.options, facts.choice, Place("command line")
+    if choice is None:
         return
-    if facts.choice is None:
-        known = backend_names()
-        hint = suggestion(name, known) or f"one of: {', '.join(known)}"
-        message = f"{name!r} is not a backend"
-        yield Problem("option.backend", line, "--backend", message, hint)
-        return
-    yield from _settings_are_known(facts.choice)
-    if options.relative_symlinks and not facts.choice.backend.makes_symlinks:
+    if options.relative_symlinks and not choice.backend.makes_symlinks:
         message = f"has no effect with the backend {options.backend}"
         key, hint = "--relative-symlinks", "leave it out"
         yield Problem("option.relative", line, key, message, hint, Severity.WARNING)
-    if options.keep_source_links and not facts.choice.backend.makes:
+    if options.keep_source_links and not choice.backend.makes:
         message = f"has no effect with the backend {options.backend}, which converts nothing"
         key, hint = "--keep-source-links", "leave it out"
         yield Problem("option.source-links", line, key, message, hint, Severity.WARNING)
-
-
-def _settings_are_known(choice: Choice) -> Iterator[Problem]:
-    name, known = choice.backend.name, choice.backend.settings
-    line, key = Place("command line"), "--backend"
-    for setting, value in choice.settings.items():
-        if setting not in known:
-            hint = suggestion(setting, known) or f"{name} has {', '.join(known) or 'none'}"
-            message = f"{setting!r} is not a setting of {name}"
-            yield Problem("option.setting", line, key, message, hint)
-        elif value not in known[setting]:
-            message = f"{value!r} is nothing that {setting} of {name} can be"
-            hint = f"one of: {', '.join(known[setting])}"
-            yield Problem("option.setting", line, key, message, hint)
 
 
 def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:
@@ -199,6 +174,11 @@ def backend_works_here(facts: Facts) -> Iterator[Problem]:
         message = f"{backend.name} needs {', '.join(missing)}, which is not installed"
         hint = f"install it with: pip install 'spimpack_tasks[{backend.extra}]'"
         yield Problem("backend.extra", Place("command line"), "--backend", message, hint)
+    missing = [name for name in PICTURES if options.previews and find_spec(name) is None]
+    if missing:
+        message = f"needs {', '.join(missing)}, which is not installed"
+        hint = "install it with: pip install 'spimpack_tasks[images]'"
+        yield Problem("backend.extra", Place("command line"), "--previews", message, hint)
     system = file_system_of(directory)
     if system in backend.impossible_on:
         message = f"{options.backend} cannot work on a {system} disk"

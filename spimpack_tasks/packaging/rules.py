@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, suggestion
 from spimpack_tasks.manifest.cells import cell_problem
@@ -21,7 +21,7 @@ from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agr
 from spimpack_tasks.packaging.option_rules import (
     backend_takes_the_formats,
     backend_works_here,
-    options_are_known,
+    options_fit_the_backend,
     output_can_be_made,
     output_holds_nothing_else,
     output_is_apart_from_sources,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.files.tsv import Row, TsvTable
     from spimpack_tasks.manifest.load import Inputs
-    from spimpack_tasks.manifest.records import Record
+    from spimpack_tasks.manifest.read_assets import PlacedAsset
     from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
@@ -44,18 +44,6 @@ _PIECES = ("run", "chunk")
 
 BIDS_VERSIONS = ("1.7.0", "1.8.0", "1.9.0", "1.10.0", "1.10.1", "1.11.0", "1.11.1", "1.11.2")
 """Microscopy came into BIDS with 1.7.0."""
-
-
-class PlacedAsset(NamedTuple):
-    """An asset and the record it came from."""
-
-    record: Record
-    asset: Asset
-
-    @property
-    def path_column(self) -> str:
-        """The column that names the source."""
-        return "photo_path" if self.asset.is_photo else "spim_path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +347,7 @@ RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     assets_are_alike,
     subjects_have_the_same_stains,
     participants_are_known,
-    options_are_known,
+    options_fit_the_backend,
     output_is_apart_from_sources,
     sources_are_apart_from_output,
     output_holds_nothing_else,

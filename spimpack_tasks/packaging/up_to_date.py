@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.input_files import digest_now
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.manifest.load import digest_now
 from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.plan import writer_versions
 from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.qc.slices import View
 
 STRIP_VERSION = 2
-"""To be raised when a strip of the same image comes to look different."""
+"""To be raised when a strip of the same image comes to look different; previews have the same."""
 STRIP_SIDE = 108
 """Pixels of the square around each slice of a strip."""
 _GAP = 14

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.model.entities import PHOTO_SUFFIX
 from spimpack_tasks.model.plan import STEPS, Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
-from spimpack_tasks.packaging.draft import find_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepare import find_draft
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.report.problems import (
     problems_of_disk,

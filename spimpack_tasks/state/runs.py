@@ -21,6 +21,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.regular import open_regular, open_regular_text
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 FOLDER = "runs"
 KEPT = 20
 """So many files of runs are kept."""
-
-_identities: dict[str, str] = {}
-"""By output directory: the run of this process, which its forked workers inherit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +70,12 @@ class Run:
 
 def begin_run(output_dir: str) -> None:
     """Begin a run of this process; nothing is written before a task has ended."""
-    _identities[output_dir] = f"{time.time_ns():020}-{os.getpid()}"
+    SESSION.runs[output_dir] = f"{time.time_ns():020}-{os.getpid()}"
 
 
 def run_path(store: Store) -> str:
     """Return the path of the log of this process's run, empty where it has not begun one."""
-    identity = _identities.get(store.output_dir, "")
+    identity = SESSION.runs.get(store.output_dir, "")
     return store.path(FOLDER, f"{identity}.jsonl") if identity else ""
 
 
@@ -104,7 +102,7 @@ def is_noted(store: Store, reason: str) -> bool:
 def end_run(store: Store, *, is_complete: bool) -> None:
     """Note that the run of this process has ended, if it did anything."""
     path = run_path(store)
-    _identities.pop(store.output_dir, None)
+    SESSION.runs.pop(store.output_dir, None)
     if path and os.path.exists(path):
         with suppress(OSError):
             _append(path, {"ended": time.time(), "complete": is_complete})

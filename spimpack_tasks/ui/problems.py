@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from spimpack_tasks.errors import Place, Severity, count_of
-from spimpack_tasks.manifest.load import shown
+from spimpack_tasks.files.input_files import shown
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.session import jump_to
 

@@ -156,6 +156,8 @@ class Choice:
     """As the user gave it, such as `ome-zarr:codec=blosc`; plans and state hold it."""
     backend: Backend
     settings: Settings
+    is_foreign: bool = False
+    """Whether the backend is of another package."""
     bugs: PlanningBugs | None = None
     """Collects bugs of the backend; without it they are raised as they are."""
 

@@ -1,59 +1,23 @@
-"""Bugs of backends: each image that one hits is told with it, and the traceback is shown once."""
+"""Bugs of backends that are met while a plan is made: each is one problem, with a count."""
 
 from __future__ import annotations
 
 import logging
 import os
 import traceback
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spimpack_tasks.errors import Place, Problem, SpimpackError, count_of
-from spimpack_tasks.state.runs import is_noted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from spimpack_tasks.state.store import Store
+    from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
 BUG = "bug in the backend"
+MEND = "have its package mended (docs/how-to/write-a-backend.md), or choose another backend"
 
-P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class BackendBugError(OSError):
-    """A bug in a backend; like a disk that fails, it stops one image, and not the others."""
-
-
-class BugGuard:
-    """Watches over what a backend does to the images of one task."""
-
-    def __init__(self, backend: str, store: Store) -> None:
-        self.backend = backend
-        self.store = store
-        self.shown: set[str] = set()
-
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return a function of a backend, with a bug raised as an error of its image."""
-
-        @wraps(function)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                return function(*args, **kwargs)
-            except (OSError, SpimpackError):
-                raise
-            except Exception as error:
-                kind = _kind_of(self.backend, error)
-                # A traceback is shown unless this run has shown one of its kind.
-                if kind not in self.shown and not is_noted(self.store, kind):
-                    logger.exception("%s", kind)
-                self.shown.add(kind)
-                raise BackendBugError(_with_message(kind, error)) from error
-
-        return guarded
 
 
 class PlanningBugs:
@@ -74,41 +38,29 @@ class PlanningBugs:
         except (OSError, SpimpackError):
             raise
         except Exception as error:  # it is somebody else's function that is called
-            kind = _kind_of(self.backend, error)
+            kind = kind_of(self.backend, error)
             if kind not in self.hit:
                 logger.exception("%s", kind)
-                self.hit[kind] = (f"{_with_message(kind, error)} (of {key}", set())
+                self.hit[kind] = (f"{with_message(kind, error)} (of {key}", set())
             self.hit[kind][1].add(key)
             return instead
 
     def problems(self) -> Iterator[Problem]:
         """Yield one problem for each kind of bug, with the number of images that it hits."""
-        hint = "have its package mended (docs/how-to/write-a-backend.md), or choose another backend"
         for message, keys in self.hit.values():
             more = f" and {count_of(len(keys) - 1, 'more image')}" if len(keys) > 1 else ""
             place = Place("command line")
-            yield Problem("backend.bug", place, "--backend", f"{message}{more})", hint)
+            yield Problem("backend.bug", place, "--backend", f"{message}{more})", MEND)
 
 
-def _kind_of(backend: str, error: Exception) -> str:
+def kind_of(backend: str, error: Exception) -> str:
+    """Return what bugs of one kind have in common: their class and their line."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     return f"{BUG} {backend}, {type(error).__name__} in {where}"
 
 
-def _with_message(kind: str, error: Exception) -> str:
+def with_message(kind: str, error: Exception) -> str:
+    """Return the kind of a bug with what the error says."""
     said = " ".join(str(error).split())
     return f"{kind}: {said}" if said else kind
-
-
-def count_bugs(failures: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield a line for each failure, a path and its reason; bugs of one kind have one together."""
-    bugs: dict[str, list[tuple[str, str]]] = {}
-    for path, reason in failures:
-        if reason.startswith(BUG):
-            bugs.setdefault(reason.partition(": ")[0], []).append((path, reason))
-        else:
-            yield f"{path}: {reason}"
-    for (path, reason), *more in bugs.values():
-        others = f" and {count_of(len(more), 'more image')}" if more else ""
-        yield f"{path}{others}: {reason}"

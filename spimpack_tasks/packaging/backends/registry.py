@@ -11,7 +11,9 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.errors import Place, Problem, suggestion
 from spimpack_tasks.packaging.backends.base import Choice
+from spimpack_tasks.packaging.backends.bugs import MEND
 from spimpack_tasks.packaging.backends.classes import fault_of_class, record_of
 from spimpack_tasks.packaging.backends.copy import COPY
 from spimpack_tasks.packaging.backends.hardlink import HARDLINK
@@ -21,6 +23,7 @@ from spimpack_tasks.packaging.backends.symlink import SYMLINK
 from spimpack_tasks.packaging.backends.symlink_tree import SYMLINK_TREE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from importlib.metadata import EntryPoint
 
     from spimpack_tasks.packaging.backends.base import Backend
@@ -51,7 +54,40 @@ def find_choice(text: str) -> Choice | None:
     pairs = (part.partition("=") for part in rest.split(",") if part.strip())
     settings = {key.strip(): value.strip() for key, _, value in pairs}
     backend = _find(name)
-    return None if backend is None else Choice(text, backend, settings)
+    if backend is None:
+        return None
+    return Choice(text, backend, settings, is_foreign=name not in BACKENDS)
+
+
+def read_choice(text: str) -> tuple[Choice | None, list[Problem]]:
+    """Return the backend and settings that a text names, and what is wrong with it.
+
+    The choice collects bugs; it is `None` where the backend is unknown or broken.
+    """
+    line, key, name = Place("command line"), "--backend", name_of(text)
+    fault = find_fault(name)
+    if fault:
+        return None, [Problem("backend.broken", line, key, fault, MEND)]
+    choice = find_choice(text)
+    if choice is None:
+        known = backend_names()
+        hint = suggestion(name, known) or f"one of: {', '.join(known)}"
+        return None, [Problem("option.backend", line, key, f"{name!r} is not a backend", hint)]
+    return choice.collecting_bugs(), [*_faults_of_settings(choice)]
+
+
+def _faults_of_settings(choice: Choice) -> Iterator[Problem]:
+    line, key = Place("command line"), "--backend"
+    name, known = choice.backend.name, choice.backend.settings
+    for setting, value in choice.settings.items():
+        if setting not in known:
+            hint = suggestion(setting, known) or f"{name} has {', '.join(known) or 'none'}"
+            message = f"{setting!r} is not a setting of {name}"
+            yield Problem("option.setting", line, key, message, hint)
+        elif value not in known[setting]:
+            message = f"{value!r} is nothing that {setting} of {name} can be"
+            hint = f"one of: {', '.join(known[setting])}"
+            yield Problem("option.setting", line, key, message, hint)
 
 
 def require_choice(text: str) -> Choice:

@@ -5,9 +5,11 @@
         ├ WriteDescription ├ WriteParticipants ├ WriteSamples ├ WriteScans
         ├ WriteReadme ├ WriteBidsIgnore
         ├ WriteSidecars(unit) x at most 64
-        └ LinkAssets(unit)    x at most 64, as the backend's subclass;
+        ├ LinkAssets(unit)    x at most 64, as the backend's subclass;
                               x at most 1,024 where that is one of MakeAssets, whose work is slow
-        └ LinkSources(unit)   x at most 64, with keep_source_links
+        ├ LinkSources(unit)   x at most 64, with keep_source_links
+        ├ WriteCompanions(unit)   x at most 1,024, after the images, if the backend has companions
+        └ WritePreviews(unit)     x at most 1,024, with previews
            all require BuildPaths, which requires ValidateManifest
 
 Every task knows its plan by `plan_id`, which is worked out from the inputs when a task is made

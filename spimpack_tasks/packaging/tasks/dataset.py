@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import luigi
 
-from spimpack_tasks.errors import count_of
+from spimpack_tasks.errors import OutputError, count_of
 from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import STEPS, Step, is_wanted
-from spimpack_tasks.packaging.tasks.checksums import RecordChecksums
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import TASKS, AssetTask
 from spimpack_tasks.packaging.up_to_date import seal_dataset
-from spimpack_tasks.state.checksums import has_lists, write_lists
+from spimpack_tasks.state.checksums import has_lists, record_checksums, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
 from spimpack_tasks.state.staging import forget_unfinished
@@ -60,6 +59,27 @@ class PruneStale(DatasetTask):
 
     def _planned(self) -> set[str]:
         return {o.path for o in self.draft.plan().outputs}
+
+
+class RecordChecksums(AssetTask):
+    """Read each image and record its checksum; what is on record is not read again."""
+
+    step = Step.ASSETS
+    one_task_per_asset = True
+
+    def requires(self) -> list[luigi.Task]:
+        return [*super().requires(), *self.task_of_images()]
+
+    def output(self) -> luigi.Target:
+        return ChecksumsRecorded(self.store, self.plan_id, self.outputs)
+
+    def run(self) -> None:
+        if not self.unit:
+            return
+        with disk_trouble_told():
+            failures = record_checksums(self.store, self.plan_id, self.outputs())
+        if failures:
+            raise OutputError("\n".join(f"{f.path}: {f.reason}" for f in failures))
 
 
 class ChecksumTask(DatasetTask):

@@ -8,7 +8,7 @@ from luigi.configuration import get_config
 
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
 from spimpack_tasks.packaging.backends.base import Backend, missing
-from spimpack_tasks.packaging.backends.bugs import BugGuard
+from spimpack_tasks.packaging.tasks.bug_guard import BugGuard
 from spimpack_tasks.packaging.tasks.writing import LinkAssets, refuse_failures
 from spimpack_tasks.state.resumable import SlowMaker, make_and_publish
 

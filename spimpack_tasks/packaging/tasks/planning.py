@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import fields, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
@@ -16,18 +16,15 @@ from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.manifest.headers import HEADERS_FILE
 from spimpack_tasks.packaging.backends.registry import backend_names, require_choice
 from spimpack_tasks.packaging.companions import matches_output
-from spimpack_tasks.packaging.draft import (
-    find_draft,
-    is_refused,
-    make_draft,
-    refused_id,
-)
+from spimpack_tasks.packaging.draft import is_refused, refused_id
 from spimpack_tasks.packaging.losses import MANIFEST_FILE
 from spimpack_tasks.packaging.options import Options, flag_help
 from spimpack_tasks.packaging.paths import PATHS_FILE
+from spimpack_tasks.packaging.prepare import find_draft, make_draft
 from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.packaging.up_to_date import find_seal
 from spimpack_tasks.state.runs import end_run
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.staging import forget_unfinished
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.targets import CurrentPlan, StateFile
@@ -91,9 +88,6 @@ class DatasetTask(CheckedTask):
     )
 
     was_complete = False
-    _is_being_made: ClassVar[bool] = False
-    _worked_out: ClassVar[dict[Options, str]] = {}
-    """The identity that was worked out last."""
 
     @property
     def retry_count(self) -> int:
@@ -124,19 +118,20 @@ class DatasetTask(CheckedTask):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Luigi asks for the values twice: to look the task up, and to make it. The inputs may have
         # changed in between, but a task must be what it is looked up by.
-        DatasetTask._is_being_made = True
+        SESSION.is_making_task = True
         try:
             super().__init__(*args, **kwargs)
         finally:
-            DatasetTask._is_being_made = False
+            SESSION.is_making_task = False
 
     @classmethod
     def _work_out(cls, options: Options) -> str:
         """Return the identity of the plan of these options."""
-        if not DatasetTask._is_being_made or options not in DatasetTask._worked_out:
+        if not SESSION.is_making_task or options not in SESSION.plan_ids:
             plan_id = (find_seal(options) or _make_sound_draft(options)).plan_id
-            DatasetTask._worked_out = {options: plan_id}
-        return DatasetTask._worked_out[options]
+            SESSION.plan_ids.clear()
+            SESSION.plan_ids[options] = plan_id
+        return SESSION.plan_ids[options]
 
     @property
     def options(self) -> Options:

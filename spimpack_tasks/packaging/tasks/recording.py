@@ -11,34 +11,29 @@ import luigi
 from spimpack_tasks.luigi_log import plain_message
 from spimpack_tasks.packaging.draft import is_refused
 from spimpack_tasks.state.runs import TaskRun, begin_run, note_task
+from spimpack_tasks.state.session import SESSION
 
 if TYPE_CHECKING:
     from spimpack_tasks.packaging.tasks.planning import DatasetTask
-
-_started: dict[str, float] = {}
-"""When a task that this process works at was started."""
-
-_recorded: set[type[luigi.Task]] = set()
 
 
 def record_run(kind: type[DatasetTask], output_dir: str) -> None:
     """Begin a run, of which all tasks of a kind are noted."""
     begin_run(output_dir)
-    if kind not in _recorded:
-        _recorded.add(kind)
-        kind.event_handler(luigi.Event.START)(_note_start)
-        kind.event_handler(luigi.Event.SUCCESS)(_note_end)
-        kind.event_handler(luigi.Event.FAILURE)(_note_end)
+    # Luigi keeps a set of handlers, so the same one again changes nothing.
+    kind.event_handler(luigi.Event.START)(_note_start)
+    kind.event_handler(luigi.Event.SUCCESS)(_note_end)
+    kind.event_handler(luigi.Event.FAILURE)(_note_end)
 
 
 def _note_start(task: DatasetTask) -> None:
-    _started[task.task_id] = time.time()
+    SESSION.task_starts[task.task_id] = time.time()
 
 
 def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:
     now = time.time()
     # A task that finds its requirements undone fails before it is started.
-    started = _started.pop(task.task_id, now)
+    started = SESSION.task_starts.pop(task.task_id, now)
     unit = getattr(task, "unit", "")
     # What refuses the inputs writes nothing, and so has nothing to do with the dataset.
     if is_refused(task.plan_id):

@@ -12,10 +12,10 @@ from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
 from spimpack_tasks.model.plan import Step, bucket_of, unit_of
 from spimpack_tasks.packaging.backends.base import Backend, missing
-from spimpack_tasks.packaging.backends.bugs import BugGuard, count_bugs
 from spimpack_tasks.packaging.backends.classes import record_of
 from spimpack_tasks.packaging.backends.registry import name_of
 from spimpack_tasks.packaging.companions import make_output, matches_output
+from spimpack_tasks.packaging.tasks.bug_guard import BugGuard, count_bugs
 from spimpack_tasks.packaging.tasks.class_methods import ClassMethods
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.state.publish import ImageMaker, publish

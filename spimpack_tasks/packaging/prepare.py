@@ -1,0 +1,164 @@
+"""Makes drafts: reads the inputs, checks them, and works out the identity of their plan.
+
+A draft is a pure function of the manifest, the tables and what `stat` says of the sources. Luigi
+asks for it several times in one run, so the last ones are remembered and used again as long as
+none of these has changed.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import Place, Problem, Report
+from spimpack_tasks.manifest.column_descriptions import join_descriptions
+from spimpack_tasks.manifest.headers import Headers
+from spimpack_tasks.manifest.load import NOTHING_EDITED, load_inputs
+from spimpack_tasks.manifest.read_assets import read_assets
+from spimpack_tasks.model.plan import Dataset
+from spimpack_tasks.packaging.backends.registry import read_choice, require_choice
+from spimpack_tasks.packaging.draft import Draft, refused_id
+from spimpack_tasks.packaging.plan import identify
+from spimpack_tasks.packaging.rules import RULES, Facts
+from spimpack_tasks.packaging.tables import join_tables
+from spimpack_tasks.state.session import SESSION
+from spimpack_tasks.state.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from spimpack_tasks.manifest.read_assets import PlacedAsset
+    from spimpack_tasks.packaging.backends.base import Choice
+    from spimpack_tasks.packaging.options import Options
+
+_REMEMBERED = 4
+
+
+def make_draft(options: Options) -> Draft:
+    """Return what the inputs come to now; never raises on a user's mistake."""
+    known: Draft | None = SESSION.drafts.get(options)
+    # A refused draft is never current: a source that was missing may be there by now.
+    if known is not None and known.is_current():
+        return known.look_afresh()
+    with collecting_rarely():
+        return _remember(_make_draft(options)).look_afresh()
+
+
+@contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """Let Python look for cyclic garbage less often: ten thousand rows make a lot, and no cycle."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def find_draft(options: Options, plan_id: str) -> Draft:
+    """Return the draft of a known identity, so that an edit during a run does not leak into it.
+
+    Where it is not remembered, because another process made it, the saved plan is taken up; before
+    there is one, the inputs are read again. They may have been edited by then: compare the
+    identity.
+    """
+    known: Draft | None = SESSION.drafts.get(options)
+    if known is not None and known.plan_id == plan_id:
+        return known
+    if Store(options.output_dir).has_plan(plan_id):
+        choice = require_choice(options.backend).collecting_bugs()
+        return _remember(Draft(options, plan_id, choice))
+    return make_draft(options)
+
+
+def _remember(draft: Draft) -> Draft:
+    drafts = SESSION.drafts
+    drafts.pop(draft.options, None)
+    drafts[draft.options] = draft
+    while len(drafts) > _REMEMBERED:
+        del drafts[next(iter(drafts))]
+    return draft
+
+
+def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> Draft:
+    """Return what the inputs would come to with `edited` texts in their files; nothing is kept.
+
+    Parameters
+    ----------
+    options
+        Of a run that writes nothing.
+    edited
+        Texts by absolute path, that count instead of those on disk.
+    headers
+        The headers read so far; those that are read for this are added.
+    """
+    return _make_draft(options, edited, headers)
+
+
+def _make_draft(
+    options: Options,
+    edited: Mapping[str, str] = NOTHING_EDITED,
+    headers: Headers | None = None,
+) -> Draft:
+    report = Report()
+    line = Place("command line")
+    for key, value in (("--manifest", options.manifest), ("--output-dir", options.output_dir)):
+        if not value and (key == "--manifest" or options.writes):
+            report.add(Problem("option.missing", line, key, "is not given", "give it a path"))
+    if not options.manifest:
+        return Draft(options, refused_id(report), report=report)
+    inputs = load_inputs(options.manifest, report, edited)
+    headers = headers or Headers(Store(options.output_dir))
+    placed = read_assets(inputs, headers, report, options.roots)
+    inputs.described_participants = join_descriptions(inputs.descriptions, report)
+    choice, problems = read_choice(options.backend)
+    report.extend(problems)
+    facts = Facts(options, inputs, _as_packaged(placed, choice), choice)
+    for rule in RULES:
+        report.extend(rule(facts))
+    if choice is not None and choice.bugs is not None:
+        report.extend(choice.bugs.problems())
+    if choice is None or report.errors or (options.strict and report.warnings):
+        return Draft(options, refused_id(report), report=report, texts=inputs.texts)
+    dataset = _dataset(facts)
+    return Draft(
+        options,
+        identify(dataset, options.output_dir, choice.backend),
+        choice,
+        report,
+        dataset,
+        inputs.texts,
+        [use for part in inputs.parts for use in part.columns],
+        inputs.sources,
+        headers.text() if options.writes else "",
+    )
+
+
+def _as_packaged(assets: list[PlacedAsset], choice: Choice | None) -> list[PlacedAsset]:
+    """Return the assets with the extensions that a backend gives them."""
+    if choice is None:
+        return assets
+    packaged = []
+    for placed in assets:
+        extension, is_valid = choice.extension_of(placed.asset)
+        if extension != placed.asset.extension:
+            asset = replace(placed.asset, extension=extension, valid_in_bids=is_valid)
+            packaged.append(placed._replace(asset=asset))
+        else:
+            packaged.append(placed)
+    return packaged
+
+
+def _dataset(facts: Facts) -> Dataset:
+    return Dataset(
+        description=facts.inputs.description,
+        assets=tuple(sorted((placed.asset for placed in facts.assets), key=lambda a: a.key)),
+        participants=join_tables(facts.inputs.participant_tables),
+        backend=facts.options.backend,
+        relative_symlinks=facts.options.relative_symlinks,
+        keep_source_links=facts.options.keep_source_links,
+        previews=facts.options.previews,
+        described_participants=facts.inputs.described_participants,
+    )
