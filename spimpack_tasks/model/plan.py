@@ -203,6 +203,8 @@ class Output:
     """For sidecars: where the value of a key comes from, if not from the asset's own row."""
     format: str = ""
     """The name of the format of the source, see `volumes.formats`, for what is made."""
+    is_converted: bool = False
+    """For images: whether the voxels are written again, as `target` says, and not linked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from spimpack_tasks.errors import ConflictError
 from spimpack_tasks.model.plan import ASSET_STEPS, SPECS, Step
 from spimpack_tasks.packaging.prepare import make_draft
 from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
-from spimpack_tasks.volumes.conversion import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -188,8 +187,7 @@ def _image_reason(output: Output, receipt: Receipt) -> str:
         return f"source was {receipt.source}"
     if receipt.stamp != output.stamp:
         return "source changed"
-    is_converted = Request.is_text(output.target)
-    return "what is written into it changed" if is_converted else "way of linking changed"
+    return "what is written into it changed" if output.is_converted else "way of linking changed"
 
 
 def _field_reasons(path: str, text: str) -> Iterator[str]:

@@ -102,6 +102,7 @@ def _compose_image(image: PlannedImage) -> Iterator[Output]:
         asset=asset.key,
         dataset_id=asset.dataset_id,
         format=asset.format,
+        is_converted=bool(image.conversion),
     )
 
 

@@ -44,11 +44,14 @@ STATE_DIRECTORY = ".spimpack"
 
 _STEPS = {step.value: step for step in Step}
 
-_NAMES = [field.name for field in fields(Output)]
+_NAMES = [field.name for field in fields(Output) if field.name != "is_converted"]
 _values = attrgetter(*_NAMES)
 _OF_SOURCES = frozenset({Kind.IMAGE.value, Kind.COMPANION.value})
 """Kinds whose outputs carry the format of their source."""
 _SOURCE = _NAMES.index("source") - 3
+_TARGET = _NAMES.index("target") - 3
+"""A saved plan does not say whether an image is converted. The request of one that is begins with a
+brace, which no link of a plan does: it is absolute, or begins with a name or a dot."""
 _FIELDS_BEFORE_FORMAT = _NAMES.index("format") - 3
 """Counted behind path, step and kind."""
 
@@ -78,7 +81,13 @@ class _Part:
 
 def _part_of(data: dict[str, Any]) -> _Part:
     outputs = (
-        Output(path, _STEPS[step], KINDS[kind], *_with_format(kind, rest))
+        Output(  # type: ignore[misc]  # the saved fields end before the last
+            path,
+            _STEPS[step],
+            KINDS[kind],
+            *_with_format(kind, rest),
+            is_converted=kind == Kind.IMAGE and rest[_TARGET].startswith("{"),
+        )
         for path, step, kind, *rest in data["outputs"]
     )
     return _Part(data["backend"], tuple(data.get("parts", ())), tuple(outputs))

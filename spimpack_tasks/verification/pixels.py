@@ -19,7 +19,6 @@ from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.verification.verify import Deviation, Fault, receipts_in_order
 from spimpack_tasks.volumes.compare import can_be_compared, compare_with_source
-from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.convert import count_bytes
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import format_named
@@ -67,7 +66,7 @@ def _images(store: Store) -> Iterator[tuple[Output, bool]]:
     for output in sorted(images, key=lambda output: output.path):
         receipt = receipts.get(output.path)
         if receipt is not None and receipt.fingerprint == output.fingerprint:
-            yield output, Request.is_text(output.target) and can_be_compared(output.path)
+            yield output, output.is_converted and can_be_compared(output.path)
 
 
 def _size(output: Output) -> int:

@@ -45,11 +45,6 @@ class Request:
                 del told[key]  # of most images; their requests are what they always were
         return json.dumps(told, sort_keys=True)
 
-    @staticmethod
-    def is_text(text: str) -> bool:
-        """Tell whether a line is a request, and not a path or a relative link."""
-        return text.startswith("{")
-
     @classmethod
     def from_text(cls, text: str) -> Request:
         """Return the request that a line holds."""

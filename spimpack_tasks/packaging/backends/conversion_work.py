@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.parallel import count_threads
-from spimpack_tasks.packaging.backends.converting import is_conversion
 from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
 from spimpack_tasks.packaging.backends.symlink import is_link, make_link
 from spimpack_tasks.volumes.conversion import Conversion, Request
@@ -32,7 +31,7 @@ def measure(backend: ConvertingBackend, output: Output) -> int:
     OSError
         The source cannot be read.
     """
-    if not is_conversion(output):
+    if not output.is_converted:
         return 0 if output.target else measure_copy(output)
     try:
         return backend.count_bytes(output.source, format_named(output.format))
@@ -42,7 +41,7 @@ def measure(backend: ConvertingBackend, output: Output) -> int:
 
 def resume(backend: ConvertingBackend, output: Output, path: str, advance: Advance) -> None:
     """Convert or copy the source, or resume that; or link it."""
-    if not is_conversion(output):
+    if not output.is_converted:
         if output.target:
             make_link(output, path)
         else:
@@ -58,7 +57,7 @@ def resume(backend: ConvertingBackend, output: Output, path: str, advance: Advan
 
 def matches(backend: ConvertingBackend, output: Output, path: str) -> bool:
     """Tell whether `path` was made from this source as it is, in this way."""
-    if not is_conversion(output):
+    if not output.is_converted:
         return is_link(output, path) if output.target else is_copy_of_source(output, path)
     return backend.is_result(conversion_of(output), path)
 
@@ -77,7 +76,7 @@ def conversion_of(output: Output) -> Conversion:
 
 def reuse_image(output: Output, earlier: str, path: str) -> bool:
     """Take the voxels of an image, and write other metadata: stains, orientation, name."""
-    if not is_conversion(output) or output.format == ZIPPED.name:
+    if not output.is_converted or output.format == ZIPPED.name:
         return False
     return reuse_voxels(conversion_of(output), earlier, path)
 

@@ -13,7 +13,6 @@ from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.backends.symlink import link_text
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.formats import FORMATS, format_named
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Asset, Output
     from spimpack_tasks.packaging.backends.base import Advance, Settings
+    from spimpack_tasks.volumes.conversion import Conversion, Request
     from spimpack_tasks.volumes.formats import Format
 
 _WHICH = MappingProxyType({"convert": ("needed", "all"), "others": ("link", "copy")})
@@ -141,11 +141,6 @@ class ConvertingBackend:
         """Tell whether `path` was made from this source as it is, in this way."""
         is_match: bool = _MATCHES(self, output, path)
         return is_match
-
-
-def is_conversion(output: Output) -> bool:
-    """Tell whether an image is to be converted, and not to be linked."""
-    return Request.is_text(output.target)
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:
