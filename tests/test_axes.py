@@ -28,9 +28,9 @@ from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.volumes import labels, reuse, volume
 from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.imaris import chunks
 from spimpack_tasks.volumes.ome_zarr import stores
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 
 ONE, CHANNELS, TIMES = (1, 1, 9, 20, 17), (1, 2, 9, 20, 17), (2, 1, 9, 20, 17)
 

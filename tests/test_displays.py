@@ -20,7 +20,7 @@ from test_image_rules import problems, workspace_of
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.displays import Display, read_ome_colours, read_omero
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.read_header import read_header
 
 VOXELS = sources.compose_voxels((1, 2, 5, 20, 17))

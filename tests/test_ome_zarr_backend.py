@@ -23,8 +23,8 @@ from spimpack_tasks.packaging import draft
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.verification.verify import verify_fast
+from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.read_header import read_header
 
 KEY = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"

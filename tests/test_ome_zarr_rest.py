@@ -20,8 +20,8 @@ from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.read_header import read_header
 
 VOXELS = sources.compose_voxels((1, 2, 9, 20, 17))

@@ -34,7 +34,7 @@ from spimpack_tasks.files.plane_names import UnclearPlanesError, sort_planes
 from spimpack_tasks.volumes import volume as volumes
 from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.plane_folder import levels as plane_folder
 from spimpack_tasks.volumes.plane_folder.levels import read_plane
 from spimpack_tasks.volumes.volume import open_volume

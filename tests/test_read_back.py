@@ -16,7 +16,7 @@ from ome_zarr_models import open_ome_zarr
 from zarr_readers import READERS
 
 from spimpack_tasks.volumes.conversion import Request
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.formats import NGFF
 
 if TYPE_CHECKING:
     from pathlib import Path

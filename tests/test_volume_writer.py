@@ -16,8 +16,8 @@ from spimpack_tasks.arrays import grid, pyramid
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.volumes.blocks import IncompleteVolumeError
+from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.ome_zarr import writer as ome_zarr_writer
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
 from spimpack_tasks.volumes.tiff.ome_writer import create_ome_tiff
 from spimpack_tasks.volumes.writer import Layout, create_volume

@@ -25,7 +25,7 @@ from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.volumes.conversion import Request
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.formats import NGFF
 
 if TYPE_CHECKING:
     import argparse

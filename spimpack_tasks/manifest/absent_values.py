@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity, count_of
-from spimpack_tasks.manifest.coerce import MISSING
+from spimpack_tasks.model.entities import MISSING
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Place, Report

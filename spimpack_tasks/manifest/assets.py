@@ -15,10 +15,9 @@ from spimpack_tasks.files.near_paths import path_hint
 from spimpack_tasks.files.roots import is_within
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.manifest.cells import CellReader
-from spimpack_tasks.manifest.coerce import MISSING
 from spimpack_tasks.manifest.headers import HeaderFacts
 from spimpack_tasks.manifest.schema_check import shown_value
-from spimpack_tasks.model.entities import ENTITIES, SUFFIX, stem
+from spimpack_tasks.model.entities import ENTITIES, MISSING, SUFFIX, stem
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
 from spimpack_tasks.volumes.errors import SourceRefusedError

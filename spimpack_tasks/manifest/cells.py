@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity
 from spimpack_tasks.manifest.coerce import (
-    MISSING,
     ValueRefusedError,
     check_value,
     coerce_text,
-    near_key,
     refuse_mixed_separators,
 )
+from spimpack_tasks.manifest.near_keys import near_key
 from spimpack_tasks.manifest.schema_check import explain, property_validator, shown_value
+from spimpack_tasks.model.entities import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,12 +11,9 @@ import re
 from functools import cache
 from typing import Any
 
-from spimpack_tasks.errors import suggestion
 from spimpack_tasks.manifest.schema_check import explain, property_validator, shown_value
+from spimpack_tasks.model.entities import MISSING
 from spimpack_tasks.schemas import load_schema
-
-MISSING = "n/a"
-"""How BIDS writes a value that is not known."""
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _MAY_BE_DECIMAL = re.compile(r"[+-]?\d+,\d+")
@@ -150,9 +147,3 @@ def _split(text: str) -> list[str]:
         hint = "put one name between two semicolons"
         raise ValueRefusedError("value.empty", f"{shown_value(text)} has an empty item", hint)
     return parts
-
-
-def near_key(key: str) -> str:
-    """Return `did you mean …?` where a further column looks like a misspelt sidecar key."""
-    known = load_schema("sidecar")["properties"]
-    return "" if key in known else suggestion(key, known)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Place, Problem, suggestion
-from spimpack_tasks.manifest.coerce import MISSING
 from spimpack_tasks.manifest.schema_check import shown_value
+from spimpack_tasks.model.entities import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

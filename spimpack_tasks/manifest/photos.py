@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import suggestion
 from spimpack_tasks.manifest.assets import RowReader
-from spimpack_tasks.manifest.coerce import MISSING
 from spimpack_tasks.manifest.records import CANONICAL, known_columns
 from spimpack_tasks.manifest.schema_check import shown_value
-from spimpack_tasks.model.entities import ENTITIES, PHOTO_SUFFIX, SUFFIX, stem
+from spimpack_tasks.model.entities import ENTITIES, MISSING, PHOTO_SUFFIX, SUFFIX, stem
 from spimpack_tasks.model.plan import Asset
 from spimpack_tasks.volumes.formats import PHOTO_FORMATS
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import Problem, Severity, closest
+from spimpack_tasks.errors import Problem, closest
 from spimpack_tasks.manifest.absent_values import settle_value
-from spimpack_tasks.manifest.coerce import near_key
+from spimpack_tasks.manifest.near_keys import near_key_problems
 from spimpack_tasks.manifest.schema_check import first_sentence
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.header_values import OVERRIDDEN
@@ -273,12 +273,3 @@ def _misspelt(
         yield from near_key_problems(name, place)
     elif not further.is_decided:
         yield from near_key_problems(name, place, "it is not published")
-
-
-def near_key_problems(
-    key: str, place: Place, fate: str = "it is kept as it is"
-) -> Iterator[Problem]:
-    """Yield a warning if a sidecar key looks like a misspelt one; `fate` is what becomes of it."""
-    if near_key(key):
-        message = f"is not a sidecar key that BIDS lists; {fate}"
-        yield Problem("column.unlisted", place, key, message, near_key(key), Severity.WARNING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.manifest.coerce import MISSING
+from spimpack_tasks.model.entities import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

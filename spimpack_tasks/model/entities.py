@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+MISSING = "n/a"
+"""How BIDS writes a value that is not known."""
+
 SUFFIX = "SPIM"
 PHOTO_SUFFIX = "photo"
 OTHER_SUFFIXES = (

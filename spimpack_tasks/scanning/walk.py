@@ -12,12 +12,12 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.files.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.scanning.labels import tokens_of
 from spimpack_tasks.state.store import STATE_DIRECTORY
 from spimpack_tasks.volumes.formats import format_of
 from spimpack_tasks.volumes.ome_zarr.header import looks_like_image
-from spimpack_tasks.volumes.plane_folder.header import looks_like_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,9 @@ ZARR_METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
 
 OUR_DATASET = "holds a dataset that spimpack wrote"
 BARE_ZARR = "is a Zarr store, but no OME-Zarr by its metadata"
+
+
+_looks_like_plane = Deferred("spimpack_tasks.volumes.plane_folder.header:looks_like_plane")
 
 
 class Found(NamedTuple):
@@ -106,7 +109,7 @@ class Walk:
         first, last = min(names), max(names)
         if self.is_fitting(folder + first) or tokens_of(first) != tokens_of(last):
             return False
-        return looks_like_plane(os.path.join(self.root, folder, first))
+        return bool(_looks_like_plane(os.path.join(self.root, folder, first)))
 
     def _look_at(self, folder: str, entry: os.DirEntry[str]) -> Found | None:
         """Return what an entry is, `None` for a folder to enter."""

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
+from spimpack_tasks.volumes.formats import NGFF
 
 if TYPE_CHECKING:
     from spimpack_tasks.volumes.formats import Format

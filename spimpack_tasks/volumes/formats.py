@@ -156,6 +156,9 @@ PLANE_FOLDER = Format(
     levels=Deferred(f"{_HERE}.plane_folder.levels:open_levels"),
 )
 
+NGFF = ("0.5", "0.4")
+"""Versions of OME-Zarr that can be written: in shards, or each chunk an object."""
+
 # Longer endings stand before those that they end with.
 FORMATS = (ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, NIFTI, PLANE_FOLDER)
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from spimpack_tasks.arrays.codecs import CODECS, choose_codec
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.arrays.pyramid import plan_levels
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF, has_bare_blosc, open_store
+from spimpack_tasks.volumes.formats import NGFF
+from spimpack_tasks.volumes.ome_zarr.stores import has_bare_blosc, open_store
 from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
 
 if TYPE_CHECKING:

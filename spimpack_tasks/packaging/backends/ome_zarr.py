@@ -12,9 +12,8 @@ from spimpack_tasks.packaging.backends.converting import (
     spacing_given,
 )
 from spimpack_tasks.volumes.conversion import LIBRARIES, Request
+from spimpack_tasks.volumes.formats import NGFF, ZIPPED, format_named
 from spimpack_tasks.volumes.formats import OME_ZARR as FORMAT
-from spimpack_tasks.volumes.formats import ZIPPED, format_named
-from spimpack_tasks.volumes.ome_zarr.stores import NGFF
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset

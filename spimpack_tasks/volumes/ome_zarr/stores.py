@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.files.places import Parts, Place
     from spimpack_tasks.volumes.spec import VolumeSpec
 
-NGFF = ("0.5", "0.4")
-"""Versions of OME-Zarr that can be written: in shards, or each chunk an object."""
 _NOTES = ".finished"
 """Folder with an empty object for each shard that is on the disk."""
 _LABELS = "labels"
