@@ -14,7 +14,7 @@ from spimpack_tasks.report.page import compose_page
 from spimpack_tasks.report.summary import summarise
 from spimpack_tasks.report.thumbnails import make_thumbnails
 from spimpack_tasks.report.writing import check_place, write_report
-from spimpack_tasks.state.store import recorded_store
+from spimpack_tasks.verification.recorded import recorded_store
 
 if TYPE_CHECKING:
     import argparse

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli.arguments import add_format
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
-from spimpack_tasks.state.store import recorded_store
 from spimpack_tasks.verification.pixels import count_pixels, verify_pixels
+from spimpack_tasks.verification.recorded import recorded_store
 from spimpack_tasks.verification.verify import Fault, verify_fast, verify_full
 
 if TYPE_CHECKING:
