@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import suggestion
-from spimpack_tasks.manifest.assets import RowReader
 from spimpack_tasks.manifest.records import CANONICAL, known_columns
+from spimpack_tasks.manifest.rows import RowReader
 from spimpack_tasks.manifest.schema_check import shown_value
 from spimpack_tasks.model.entities import ENTITIES, MISSING, PHOTO_SUFFIX, SUFFIX, stem
 from spimpack_tasks.model.plan import Asset
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spimpack_tasks.errors import Report
-    from spimpack_tasks.manifest.assets import WrittenLabels
     from spimpack_tasks.manifest.records import Record
+    from spimpack_tasks.manifest.rows import WrittenLabels
 
 _KNOWN_COLUMNS = frozenset([*known_columns("photos"), *CANONICAL.values()])
 _NOT_OF_PHOTOS = [entity.name for entity in ENTITIES if not entity.of_photos]

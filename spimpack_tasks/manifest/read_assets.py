@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from spimpack_tasks.manifest.assets import AssetReader, WrittenLabels
+from spimpack_tasks.manifest.assets import AssetReader
 from spimpack_tasks.manifest.photos import PhotoReader
+from spimpack_tasks.manifest.rows import WrittenLabels
 from spimpack_tasks.manifest.sidecars import SidecarReader, read_defaults
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, suggestion
-from spimpack_tasks.manifest.cells import cell_problem
 from spimpack_tasks.manifest.description_rules import identifiers_are_uris, lists_are_filled_once
+from spimpack_tasks.manifest.rows import cell_problem
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import differ_in_zeros, probable_label, without_zeros
 from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agrees_on_voxels
