@@ -22,7 +22,8 @@ from spimpack_tasks.packaging.disk_space import lack_of_room
 from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
-from spimpack_tasks.state.store import Store, parts_of
+from spimpack_tasks.state.plan_files import parts_of
+from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Sweep, sweep
 
 if TYPE_CHECKING:
