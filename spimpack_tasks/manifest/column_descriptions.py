@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Place, Problem, suggestion
 from spimpack_tasks.manifest.schema_check import shown_value
+from spimpack_tasks.manifest.serialise import WHOLE
 from spimpack_tasks.model.entities import MISSING
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.files.tsv import TsvTable
 
 CODE = "participants.description"
-WHOLE = "Description"
-"""Key that describes the table as a whole."""
 AGE_UNITS = ("year", "month", "week", "day", "hour", "minute", "second")
 
 
@@ -146,24 +145,3 @@ def join_descriptions(all_told: Iterable[Descriptions], report: Report) -> dict[
                 report.add(Problem(CODE, place, column, message, hint))
             files.setdefault(column, told.file)
     return joined
-
-
-def describe_column(column: str, told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """Return what is written of a column: the user's words, and ours where these lack some.
-
-    Parameters
-    ----------
-    column
-        Its name.
-    told
-        What the user says of all columns.
-    known
-        Properties of the schema of the table.
-    """
-    own = told.get(column, {})
-    if "Description" in own:
-        return dict(own)
-    text = known.get(column, {}).get("description")
-    if column == "age" and own.get("Units", "year") != "year":
-        text = "Age of the participant."  # in years would be ours to say, and wrong
-    return {**own, "Description": text or f"{column} of the participant, as given by the authors."}

@@ -1,13 +1,22 @@
-"""Reads the rows of a manifest and its tables: images first, then the photos of their samples."""
+"""Reads the rows of a manifest and its tables: images first, then the photos of their samples.
+
+Facts: BIDS 1.10, microscopy, "Photos of the samples": the suffix `photo`, and `IntendedFor`.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from spimpack_tasks.errors import suggestion
 from spimpack_tasks.manifest.assets import AssetReader
-from spimpack_tasks.manifest.photos import PhotoReader
-from spimpack_tasks.manifest.rows import WrittenLabels
+from spimpack_tasks.manifest.records import CANONICAL, known_columns
+from spimpack_tasks.manifest.rows import RowReader, WrittenLabels
+from spimpack_tasks.manifest.schema_check import shown_value
 from spimpack_tasks.manifest.sidecars import SidecarReader, read_defaults
+from spimpack_tasks.model.entities import ENTITIES, MISSING, PHOTO_SUFFIX, SUFFIX, stem
+from spimpack_tasks.model.plan import Asset
+from spimpack_tasks.volumes.formats import PHOTO_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +25,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.headers import Headers
     from spimpack_tasks.manifest.load import Inputs
     from spimpack_tasks.manifest.records import Record
-    from spimpack_tasks.model.plan import Asset
+
+
+_KNOWN_COLUMNS = frozenset([*known_columns("photos"), *CANONICAL.values()])
+_NOT_OF_PHOTOS = [entity.name for entity in ENTITIES if not entity.of_photos]
 
 
 class PlacedAsset(NamedTuple):
@@ -76,3 +88,72 @@ def _read_rows(
         asset = reader.read(record)
         if asset is not None:
             yield PlacedAsset(record, asset)
+
+
+class PhotoReader(RowReader):
+    """Turns the rows of a photos table into assets."""
+
+    path_column = "photo_path"
+    formats = PHOTO_FORMATS
+
+    def __init__(
+        self, folder: str, labels: WrittenLabels, images: Iterable[Asset], report: Report
+    ) -> None:
+        super().__init__(folder, labels, report)
+        self.images = list(images)
+        self.keys = {image.key for image in self.images}
+
+    def read(self, record: Record) -> Asset | None:
+        """Return the asset of a record, `None` where its entities have an error."""
+        for name in _NOT_OF_PHOTOS:
+            if record.values.get(name) not in {None, "", MISSING}:
+                self.add(record, name, "column.reserved", "is no entity of a photo", "leave it out")
+        entities = self.entities(record)
+        source = self.source(record)
+        sidecar, refused = self.sidecar_columns(record, _KNOWN_COLUMNS)
+        dataset_id = self.group(record)
+        if entities is None:
+            return None
+        entities = {k: v for k, v in entities.items() if k not in _NOT_OF_PHOTOS}
+        return Asset(
+            key=stem(entities, PHOTO_SUFFIX),
+            dataset_id=dataset_id,
+            entities=entities,
+            source=source.path if source else "",
+            stamp=(source.size, source.mtime_ns) if source else (0, 0),
+            extension=source.extension if source else "",
+            valid_in_bids=True,
+            format=source.format.name if source else "",
+            sidecar=dict(sorted((sidecar | dict.fromkeys(refused)).items())),
+            suffix=PHOTO_SUFFIX,
+            intended_for=tuple(self._intended_for(record, entities)),
+        )
+
+    def _intended_for(self, record: Record, entities: dict[str, str]) -> list[str]:
+        """Return the keys of the images that a photo belongs to."""
+        key = "IntendedFor"
+        given = [name for name in self.names(record, key) or [] if name not in {"", MISSING}]
+        if not given:
+            return self._images_of_sample(record, entities)
+        found = [_key_of(name) for name in given]
+        for name, image in zip(given, found, strict=True):
+            if image not in self.keys or not image.startswith(f"sub-{entities['subject']}_"):
+                subject = [k for k in self.keys if k.startswith(f"sub-{entities['subject']}_")]
+                hint = suggestion(image, subject) or "give the file name of an image in the dataset"
+                message = f"{shown_value(name)} is no image of sub-{entities['subject']}"
+                self.add(record, key, "photo.intended-for", message, hint)
+        return found
+
+    def _images_of_sample(self, record: Record, entities: dict[str, str]) -> list[str]:
+        found = [image.key for image in self.images if entities.items() <= image.entities.items()]
+        if not found:
+            message = "there is no image of this sample, so the photo belongs to none"
+            hint = "check the labels, or name the images in a column IntendedFor"
+            self.warn(record, "sample", "photo.no-image", message, hint)
+        return found
+
+
+def _key_of(name: str) -> str:
+    """Return the key of the image that a file name, a path or a BIDS URI names."""
+    file = name.rpartition("/")[2]
+    return re.sub(rf"(_{SUFFIX})\..*", r"\1", file)

@@ -10,6 +10,9 @@ from spimpack_tasks.model.entities import MISSING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+WHOLE = "Description"
+"""Key that describes the table as a whole."""
+
 
 def json_text(data: Any) -> str:
     """Return strict, indented JSON; the order of keys is the caller's."""
@@ -21,3 +24,24 @@ def tsv_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["\t".join(columns)]
     lines.extend("\t".join(cell.strip() or MISSING for cell in row) for row in rows)
     return "\n".join(lines) + "\n"
+
+
+def describe_column(column: str, told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Return what is written of a column: the user's words, and ours where these lack some.
+
+    Parameters
+    ----------
+    column
+        Its name.
+    told
+        What the user says of all columns.
+    known
+        Properties of the schema of the table.
+    """
+    own = told.get(column, {})
+    if "Description" in own:
+        return dict(own)
+    text = known.get(column, {}).get("description")
+    if column == "age" and own.get("Units", "year") != "year":
+        text = "Age of the participant."  # in years would be ours to say, and wrong
+    return {**own, "Description": text or f"{column} of the participant, as given by the authors."}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.manifest.column_descriptions import WHOLE, describe_column
-from spimpack_tasks.manifest.serialise import json_text, tsv_text
+from spimpack_tasks.manifest.serialise import WHOLE, describe_column, json_text, tsv_text
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Table
 from spimpack_tasks.schemas import load_schema
 

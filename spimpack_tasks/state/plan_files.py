@@ -38,6 +38,7 @@ class PlanPart:
 
 
 def part_of(data: dict[str, Any]) -> PlanPart:
+    """Return the part that a file holds."""
     outputs = (
         Output(  # type: ignore[misc]  # the saved fields end before the last
             path,
