@@ -131,12 +131,13 @@ def _make_draft(
     if not options.manifest:
         return Draft(options, refused_id(report), report=report)
     inputs = load_inputs(options.manifest, report, edited)
-    headers = headers or Headers(Store(options.output_dir))
+    store = Store(options.output_dir)
+    headers = headers or Headers(store)
     placed = read_assets(inputs, headers, report, options.roots)
     inputs.described_participants = join_descriptions(inputs.descriptions, report)
     choice, problems = read_choice(options.backend)
     report.extend(problems)
-    facts = Facts(options, inputs, _as_packaged(placed, choice), choice)
+    facts = Facts(options, inputs, _as_packaged(placed, choice), store, choice)
     for rule in RULES:
         report.extend(rule(facts))
     if choice is not None and choice.bugs is not None:

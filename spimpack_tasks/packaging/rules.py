@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.state.store import Store
 
 MAX_NAME_BYTES = 255
 
@@ -52,6 +53,8 @@ class Facts:
     options: Options
     inputs: Inputs
     assets: list[PlacedAsset]
+    store: Store
+    """The state directory of the output."""
     choice: Choice | None
     """The backend, `None` where there is none of that name, or it cannot be used."""
 
