@@ -21,9 +21,8 @@ from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import Problem, SpimpackError
 from spimpack_tasks.files.places import LocalPlace, Place
 from spimpack_tasks.packaging.backends.base import Backend
-from spimpack_tasks.packaging.changes import look
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import look, make_draft
 from spimpack_tasks.pipelines import package as package_dataset
 from spimpack_tasks.verification.pixels import verify_pixels
 from spimpack_tasks.verification.recorded import recorded_store

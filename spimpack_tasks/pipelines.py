@@ -25,6 +25,7 @@ from spimpack_tasks.files.atomic import write_together
 from spimpack_tasks.luigi_run import build_alone
 from spimpack_tasks.manifest.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.model.plan import Step
+from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.changes import (
     SETTLED,
     Verdict,
@@ -136,7 +137,7 @@ def package(
     InputError
         The inputs are refused, or something is in the way; nothing was written.
     """
-    seal = find_seal(options)
+    seal = find_seal(options, find_choice(options.backend))
     if seal is not None and not checksum and not has_lists(Store(options.output_dir)):
         return Outcome.of_nothing(seal.groups)
     draft = _require_draft(options)

@@ -13,7 +13,7 @@ from cases.bad_inputs import CASES
 from workspace import small_workspace
 
 from spimpack_tasks.editing import unsaved as drafts
-from spimpack_tasks.editing.editor import open_desk, start_desk
+from spimpack_tasks.editing.editor import Desk, open_desk, start_desk
 from spimpack_tasks.editing.field_values import (
     columns_of,
     value_as_text,
@@ -366,10 +366,10 @@ def test_a_draft_survives_and_still_knows_what_it_was_made_from(space, desk, tmp
     add_participants(desk, [{"participant_id": "sub-09"}])
     drafts.keep_draft(desk)
     found = drafts.find_draft(str(space.manifest), roots)
-    assert found.files.edited == desk.files.edited
+    assert found.edited == desk.files.edited
     (space.root / "scans.tsv").write_text("somebody else's")
     with pytest.raises(ConflictError):
-        found.save()
+        Desk(str(space.manifest), found).save()
     drafts.drop_draft(str(space.manifest))
     assert drafts.find_draft(str(space.manifest), roots) is None
 
@@ -383,7 +383,7 @@ def test_a_draft_is_kept_beside_what_a_killed_process_left(space, desk, tmp_path
     desk.set_cells({(0, "sample"): "heart"})
     drafts.keep_draft(desk)
     found = drafts.find_draft(str(space.manifest), (str(space.root),))
-    assert found.files.edited == desk.files.edited
+    assert found.edited == desk.files.edited
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}', '{"version": 1}'])

@@ -21,8 +21,7 @@ from spimpack_tasks.packaging.backends.base import Companion
 from spimpack_tasks.packaging.backends.ome_zarr import OME_ZARR
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.backends.symlink import SYMLINK
-from spimpack_tasks.packaging.changes import look
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import look, make_draft
 from spimpack_tasks.qc.pictures import STRIP_VERSION
 from spimpack_tasks.report.facts import gather_facts
 from spimpack_tasks.report.graph import task_graph

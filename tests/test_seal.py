@@ -15,11 +15,17 @@ from spimpack_tasks import PackageDataset, pipelines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date as settled
-from spimpack_tasks.packaging.up_to_date import find_seal
+from spimpack_tasks.packaging.backends.registry import find_choice
+from spimpack_tasks.packaging.up_to_date import find_seal as find_seal_of
 from spimpack_tasks.state.checksums import FILE_LIST
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
 from spimpack_tasks.state.store import Store
+
+
+def find_seal(options):
+    return find_seal_of(options, find_choice(options.backend))
+
 
 ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
 Change = Callable[[Workspace], object]

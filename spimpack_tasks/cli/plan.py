@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Origin
-from spimpack_tasks.packaging.changes import Verdict, count_verdicts, look
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts
+from spimpack_tasks.packaging.prepare import look
 from spimpack_tasks.report.graph import draw_dot, task_graph
 
 if TYPE_CHECKING:

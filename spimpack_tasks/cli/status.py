@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode, count_of
-from spimpack_tasks.packaging.changes import Verdict, count_verdicts, look
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts
+from spimpack_tasks.packaging.prepare import look
 
 if TYPE_CHECKING:
     import argparse

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.editing.mapping import cells_of
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
-from spimpack_tasks.files.input_files import shown
+from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.spreadsheets import is_spreadsheet
 from spimpack_tasks.files.tsv_edit import TsvText
 from spimpack_tasks.files.yaml_edit import set_value
 from spimpack_tasks.files.yaml_marks import load_yaml
-from spimpack_tasks.manifest.assets import SCENE_COLUMN, source_path
 from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import SCANS_KEYS, table_paths
 from spimpack_tasks.manifest.records import CANONICAL
+from spimpack_tasks.manifest.rows import SCENE_COLUMN, source_path
 from spimpack_tasks.manifest.template import compose_manifest, compose_scans_header
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import draft_of

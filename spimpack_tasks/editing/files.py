@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.atomic import replace_together
-from spimpack_tasks.files.input_files import shown
 from spimpack_tasks.files.locks import hold_folders
+from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.tsv import parse_tsv

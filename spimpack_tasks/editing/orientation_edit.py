@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError
-from spimpack_tasks.manifest.cells import split_names
+from spimpack_tasks.manifest.rows import split_names
 from spimpack_tasks.model.orientation import CANONICAL, normalise_orientation
 
 if TYPE_CHECKING:

@@ -13,13 +13,14 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.editing.editor import Desk
 from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.files.atomic import write_at
 from spimpack_tasks.files.roots import check_within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from spimpack_tasks.editing.editor import Desk
 
 VERSION = 1
 
@@ -56,8 +57,8 @@ def keep_draft(desk: Desk) -> None:
             write_at(os.path.join(folder, _name(desk.manifest)), text)
 
 
-def find_draft(manifest: str, roots: tuple[str, ...]) -> Desk | None:
-    """Return a manifest with the edits that were kept of it, `None` where there are none.
+def find_draft(manifest: str, roots: tuple[str, ...]) -> OpenFiles | None:
+    """Return the files of a manifest with the edits that were kept, `None` where there are none.
 
     Raises
     ------
@@ -76,9 +77,9 @@ def find_draft(manifest: str, roots: tuple[str, ...]) -> Desk | None:
         texts: dict[str, str] = data["texts"]
     except (ValueError, KeyError, TypeError):  # it is of another version, or damaged
         return None
-    desk = Desk(manifest, OpenFiles(roots))
-    desk.files.restore(texts, base)
-    return desk
+    files = OpenFiles(roots)
+    files.restore(texts, base)
+    return files
 
 
 def drop_draft(manifest: str) -> None:

@@ -1,4 +1,7 @@
-"""What a path that leads nowhere probably meant: one of Windows, or in another Unicode form."""
+"""How messages show a path, and what one that leads nowhere probably meant.
+
+That is one of Windows, or one in another Unicode form.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,17 @@ from unicodedata import normalize
 
 MOST_NAMES = 100_000
 """A folder with more names is not searched."""
+
+
+def shown(path: str) -> str:
+    """Return a path as messages show it: relative where it lies below the working directory."""
+    try:
+        relative = os.path.relpath(path)
+    except OSError:  # the working directory is gone
+        relative = os.pardir
+    name = path if relative.startswith(os.pardir) else relative
+    # A name that is not UTF-8 can be opened, but not printed.
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def path_hint(path: str, listings: dict[str, dict[str, str]] | None = None) -> str:

@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import suggestion
-from spimpack_tasks.manifest.assets import AssetReader, RowReader, WrittenLabels
+from spimpack_tasks.manifest.assets import AssetReader
 from spimpack_tasks.manifest.records import CANONICAL, known_columns
+from spimpack_tasks.manifest.rows import RowReader, WrittenLabels
 from spimpack_tasks.manifest.schema_check import shown_value
 from spimpack_tasks.manifest.sidecars import SidecarReader, read_defaults
 from spimpack_tasks.model.entities import ENTITIES, MISSING, PHOTO_SUFFIX, SUFFIX, stem

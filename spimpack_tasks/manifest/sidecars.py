@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.errors import Problem, suggestion
 from spimpack_tasks.manifest.absent_values import settle_value
-from spimpack_tasks.manifest.cells import CellReader, sidecar_value
 from spimpack_tasks.manifest.coerce import ValueRefusedError, plain_number
 from spimpack_tasks.manifest.near_keys import near_key, near_key_problems
 from spimpack_tasks.manifest.records import (
@@ -22,6 +21,7 @@ from spimpack_tasks.manifest.records import (
     RESERVED,
     known_columns,
 )
+from spimpack_tasks.manifest.rows import CellReader, sidecar_value
 from spimpack_tasks.manifest.schema_check import shown_value
 from spimpack_tasks.model.entities import MISSING
 from spimpack_tasks.model.header_values import (

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX
+
+if TYPE_CHECKING:
+    from spimpack_tasks.errors import Report
 
 BUCKETS = 64
 """Light steps are split into at most so many tasks: Luigi's scheduler costs O(N^2) in tasks."""
@@ -324,3 +327,13 @@ def unit_of(key: str, count: int, *, is_slow: bool) -> str:
     """
     most, digits = (MOST_SLOW_UNITS, 3) if is_slow else (MOST_UNITS, 2)
     return key if count <= most else bucket_of(key, digits)
+
+
+def refused_id(report: Report) -> str:
+    """Return an identity for a run that is refused; no plan ever has it."""
+    return f"refused-{report.identity}"
+
+
+def is_refused(plan_id: str) -> bool:
+    """Tell whether an identity is that of a refused run."""
+    return plan_id.startswith("refused-")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import ConflictError
 from spimpack_tasks.model.plan import ASSET_STEPS, SPECS, Step
-from spimpack_tasks.packaging.prepare import make_draft
 from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
 
 if TYPE_CHECKING:
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.draft import Draft
-    from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.state.receipts import Receipt
     from spimpack_tasks.state.sweep import Finding, Sweep
 
@@ -83,25 +79,6 @@ SETTLED = frozenset({Verdict.UNCHANGED, Verdict.REMOVED})
 
 # Of two outputs of one asset, the weightier verdict stands for both.
 _WEIGHT = [Verdict.UNCHANGED, Verdict.CHANGED, Verdict.MISSING, Verdict.NEW, Verdict.CONFLICT]
-
-
-def look(options: Options) -> tuple[Draft, list[Change], ConflictError | None]:
-    """Return what the inputs come to, what a run would do, and what stands in its way.
-
-    Raises
-    ------
-    InputError
-        The inputs are refused.
-    """
-    draft = make_draft(options)
-    if draft.dataset is not None:
-        # A run with other inputs may just be forgetting our plan: then it is made anew.
-        with suppress(FileNotFoundError):
-            draft.plan()
-    refusal = draft.refusal()
-    if refusal is not None and not isinstance(refusal, ConflictError):
-        raise refusal
-    return draft, find_changes(draft), refusal
 
 
 def find_changes(draft: Draft, sweep: Sweep | None = None) -> list[Change]:

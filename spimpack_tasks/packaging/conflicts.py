@@ -5,38 +5,34 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Place, Problem, Report
+from spimpack_tasks.errors import Place, Problem
 from spimpack_tasks.files.annex import content_command
-from spimpack_tasks.files.input_files import shown
+from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from spimpack_tasks.packaging.options import Options
-    from spimpack_tasks.state.store import Store
     from spimpack_tasks.state.sweep import Finding, Sweep
 
 
-def find_conflicts(options: Options, store: Store, sweep: Sweep, sources: set[str]) -> Report:
-    """Return what speaks against bringing about a plan.
+def find_conflicts(options: Options, sweep: Sweep, sources: set[str]) -> Iterator[Problem]:
+    """Yield what is in the way of the outputs of a plan, each once.
 
     Parameters
     ----------
-    options, store
+    options
         Of the run.
     sweep
         How the outputs of the plan stand.
     sources
         The paths of all sources.
     """
-    report = Report()
-    report.extend(find_own_sources(options.output_dir, sources))
     found = (_conflict(options, finding, sources) for finding in sweep.conflicts)
     # One folder that cannot be entered is in the way of all that belongs there.
-    report.extend(dict.fromkeys(problem for problem in found if problem))
-    report.extend(find_losses(options, store, sweep))
-    return report
+    yield from dict.fromkeys(problem for problem in found if problem)
 
 
 def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem | None:

@@ -19,9 +19,11 @@ from spimpack_tasks.files.stamps import stamp_source
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
 from spimpack_tasks.packaging.disk_space import lack_of_room
+from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
-from spimpack_tasks.state.store import Store, parts_of
+from spimpack_tasks.state.plan_files import parts_of
+from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Sweep, sweep
 
 if TYPE_CHECKING:
@@ -189,7 +191,10 @@ class Draft:
     def _conflicts(self) -> Report:
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
         self._before = self.sweep()
-        return find_conflicts(self.options, self.store, self._before, sources)
+        report = Report([*find_own_sources(self.options.output_dir, sources)])
+        report.extend(find_conflicts(self.options, self._before, sources))
+        report.extend(find_losses(self.options, self.store, self._before))
+        return report
 
     def is_current(self) -> bool:
         """Tell whether the inputs still are what this draft was made from."""
@@ -205,13 +210,3 @@ class Draft:
         if self.options.output_dir:
             self.current_before = self.store.current_since()
         return self
-
-
-def refused_id(report: Report) -> str:
-    """Return an identity for a run that is refused; no plan ever has it."""
-    return f"refused-{report.identity}"
-
-
-def is_refused(plan_id: str) -> bool:
-    """Tell whether an identity is that of a refused run."""
-    return plan_id.startswith("refused-")

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, count_of
-from spimpack_tasks.files.input_files import shown
+from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Place, Problem, Severity
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.state.receipts import receipt_names
-from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +94,7 @@ def _is_in_place(asset: Asset) -> bool:
 def output_holds_nothing_else(facts: Facts) -> Iterator[Problem]:
     """Before a dataset is on record, its folder holds nothing that no table names."""
     output = facts.options.output_dir
-    if not output or not os.path.isdir(output) or receipt_names(Store(output)):
+    if not output or not os.path.isdir(output) or receipt_names(facts.store):
         return
     keys = {placed.asset.key for placed in facts.assets}
     line, key = Place("command line"), "--output-dir"

@@ -8,18 +8,19 @@ none of these has changed.
 from __future__ import annotations
 
 import gc
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Place, Problem, Report
+from spimpack_tasks.errors import ConflictError, Place, Problem, Report
 from spimpack_tasks.manifest.column_descriptions import join_descriptions
 from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import NOTHING_EDITED, load_inputs
 from spimpack_tasks.manifest.read_assets import read_assets
-from spimpack_tasks.model.plan import Dataset
+from spimpack_tasks.model.plan import Dataset, refused_id
 from spimpack_tasks.packaging.backends.registry import read_choice, require_choice
-from spimpack_tasks.packaging.draft import Draft, refused_id
+from spimpack_tasks.packaging.changes import find_changes
+from spimpack_tasks.packaging.draft import Draft
 from spimpack_tasks.packaging.plan import identify
 from spimpack_tasks.packaging.rules import RULES, Facts
 from spimpack_tasks.packaging.tables import join_tables
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.manifest.read_assets import PlacedAsset
     from spimpack_tasks.packaging.backends.base import Choice
+    from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.packaging.options import Options
 
 _REMEMBERED = 4
@@ -44,6 +46,25 @@ def make_draft(options: Options) -> Draft:
         return known.look_afresh()
     with collecting_rarely():
         return _remember(_make_draft(options)).look_afresh()
+
+
+def look(options: Options) -> tuple[Draft, list[Change], ConflictError | None]:
+    """Return what the inputs come to, what a run would do, and what stands in its way.
+
+    Raises
+    ------
+    InputError
+        The inputs are refused.
+    """
+    draft = make_draft(options)
+    if draft.dataset is not None:
+        # A run with other inputs may just be forgetting our plan: then it is made anew.
+        with suppress(FileNotFoundError):
+            draft.plan()
+    refusal = draft.refusal()
+    if refusal is not None and not isinstance(refusal, ConflictError):
+        raise refusal
+    return draft, find_changes(draft), refusal
 
 
 @contextmanager
@@ -110,12 +131,13 @@ def _make_draft(
     if not options.manifest:
         return Draft(options, refused_id(report), report=report)
     inputs = load_inputs(options.manifest, report, edited)
-    headers = headers or Headers(Store(options.output_dir))
+    store = Store(options.output_dir)
+    headers = headers or Headers(store)
     placed = read_assets(inputs, headers, report, options.roots)
     inputs.described_participants = join_descriptions(inputs.descriptions, report)
     choice, problems = read_choice(options.backend)
     report.extend(problems)
-    facts = Facts(options, inputs, _as_packaged(placed, choice), choice)
+    facts = Facts(options, inputs, _as_packaged(placed, choice), store, choice)
     for rule in RULES:
         report.extend(rule(facts))
     if choice is not None and choice.bugs is not None:

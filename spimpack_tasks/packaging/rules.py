@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, Severity, closest, count_of, suggestion
-from spimpack_tasks.manifest.cells import cell_problem
 from spimpack_tasks.manifest.description_rules import identifiers_are_uris, lists_are_filled_once
+from spimpack_tasks.manifest.rows import cell_problem
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import differ_in_zeros, probable_label, without_zeros
 from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agrees_on_voxels
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.state.store import Store
 
 MAX_NAME_BYTES = 255
 
@@ -52,6 +53,8 @@ class Facts:
     options: Options
     inputs: Inputs
     assets: list[PlacedAsset]
+    store: Store
+    """The state directory of the output."""
     choice: Choice | None
     """The backend, `None` where there is none of that name, or it cannot be used."""
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.input_files import digest_now
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.plan import writer_versions
 from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
 from spimpack_tasks.state.store import Store
@@ -18,10 +17,12 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.options import Options
 
 
-def find_seal(options: Options) -> Seal | None:
-    """Return the seal of the output if neither inputs nor outputs have changed since."""
+def find_seal(options: Options, choice: Choice | None) -> Seal | None:
+    """Return the seal of the output if neither inputs nor outputs have changed since.
+
+    Without a choice, the backend that the options name cannot be used.
+    """
     store = Store(options.output_dir)
-    choice = find_choice(options.backend)
     seal = read_seal(store) if choice is not None else None
     if choice is None or seal is None or seal.request != _request(options, choice):
         return None

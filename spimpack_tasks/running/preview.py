@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import InputError, Report, SpimpackError
-from spimpack_tasks.packaging.changes import Change, Verdict, count_verdicts, images_to_do, look
+from spimpack_tasks.packaging.changes import Change, Verdict, count_verdicts, images_to_do
+from spimpack_tasks.packaging.prepare import look
 from spimpack_tasks.validation.bids_validator import find_validator
 
 if TYPE_CHECKING:

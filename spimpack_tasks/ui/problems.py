@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from spimpack_tasks.errors import Place, Severity, count_of
-from spimpack_tasks.files.input_files import shown
+from spimpack_tasks.files.near_paths import shown
+from spimpack_tasks.ui.jumps import jump_to
 from spimpack_tasks.ui.markdown import plain
-from spimpack_tasks.ui.session import jump_to
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage

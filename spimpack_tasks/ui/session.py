@@ -13,7 +13,7 @@ from spimpack_tasks.editing.unsaved import drop_draft, find_draft, keep_draft
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.ui.markdown import plain
 
-_DESK, _OPENED, _JUMP, _NOTICE, _DIALOG = "desk", "opened", "jump", "notice", "dialog"
+_DESK, _OPENED, _NOTICE, _DIALOG = "desk", "opened", "notice", "dialog"
 _PARAMETER = "manifest"
 
 
@@ -50,7 +50,7 @@ def open_or_restore(manifest: str, roots: tuple[str, ...]) -> Desk:
     if draft is None:
         return open_desk(manifest, roots)
     notify("Edits that were not saved are here again. Discard them on the page Save.")
-    return draft
+    return Desk(manifest, draft)
 
 
 def take_up(desk: Desk) -> None:
@@ -84,21 +84,6 @@ def show_notice() -> None:
     message = st.session_state.pop(_NOTICE, "")
     if message:
         st.info(plain(message), icon=":material/info:")
-
-
-def jump_to(path: str, line: int) -> None:
-    """Note the place that a page is to show next."""
-    st.session_state[_JUMP] = (path, line)
-
-
-def jump_in(path: str) -> int:
-    """Return the line of a file that is to be shown, once; 0 where there is none."""
-    wanted = st.session_state.get(_JUMP)
-    if wanted is None or wanted[0] != path:
-        return 0
-    del st.session_state[_JUMP]
-    line: int = wanted[1]
-    return line
 
 
 def open_dialog(name: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import streamlit as st
 
@@ -14,7 +14,6 @@ from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.ui import session
 from spimpack_tasks.ui.access import stop_strangers
 from spimpack_tasks.ui.markdown import plain
-from spimpack_tasks.ui.views import start
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
@@ -43,6 +42,7 @@ def main() -> None:
     st.set_page_config(page_title="SPIMpack", page_icon=icon, layout="wide")
     stop_strangers()
     desk = session.current_desk(roots, manifest)
+    start: Any = import_module("spimpack_tasks.ui.views.start")
     pages = {
         "start": st.Page(
             partial(start.show_start, roots, desk),

@@ -8,6 +8,7 @@ each.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -45,6 +46,11 @@ def _convert_nothing(_asset: Asset, _settings: Settings) -> dict[str, Any]:
 
 def _size_is_unknown(_asset: Asset, _settings: Settings) -> int:
     return 0
+
+
+def link_text(asset: Asset, relative_to: str | None, _settings: Settings) -> str:
+    """Return the text of the link to an image."""
+    return os.path.relpath(asset.source, relative_to) if relative_to else asset.source
 
 
 def missing(*_: Any) -> NoReturn:

@@ -10,8 +10,7 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
-from spimpack_tasks.packaging.backends.base import Backend
-from spimpack_tasks.packaging.backends.symlink import link_text
+from spimpack_tasks.packaging.backends.base import Backend, link_text
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.formats import FORMATS, format_named
 

@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.files.store_files import StoreFiles
-from spimpack_tasks.packaging.backends.base import Backend
+from spimpack_tasks.packaging.backends.base import Backend, link_text
 
 if TYPE_CHECKING:
-    from spimpack_tasks.model.plan import Asset, Output
-    from spimpack_tasks.packaging.backends.base import Settings
+    from spimpack_tasks.model.plan import Output
 
 NAMES_LOOKED_AT = 10_000
 """Of a source among which there is no link. A store has links in all of its folders, or in none,
 and looking at the names of a million chunks would take longer than all the rest."""
-
-
-def link_text(asset: Asset, relative_to: str | None, _settings: Settings) -> str:
-    """Return the text of the link to an image."""
-    return os.path.relpath(asset.source, relative_to) if relative_to else asset.source
 
 
 def make_link(output: Output, path: str) -> None:

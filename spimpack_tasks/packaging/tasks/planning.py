@@ -14,9 +14,9 @@ from spimpack_tasks.errors import ExitCode, InputError, Report, SupersededError,
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.manifest.headers import HEADERS_FILE
-from spimpack_tasks.packaging.backends.registry import backend_names, require_choice
+from spimpack_tasks.model.plan import is_refused, refused_id
+from spimpack_tasks.packaging.backends.registry import backend_names, find_choice, require_choice
 from spimpack_tasks.packaging.companions import matches_output
-from spimpack_tasks.packaging.draft import is_refused, refused_id
 from spimpack_tasks.packaging.losses import MANIFEST_FILE
 from spimpack_tasks.packaging.options import Options, flag_help
 from spimpack_tasks.packaging.paths import PATHS_FILE
@@ -128,7 +128,9 @@ class DatasetTask(CheckedTask):
     def _work_out(cls, options: Options) -> str:
         """Return the identity of the plan of these options."""
         if not SESSION.is_making_task or options not in SESSION.plan_ids:
-            plan_id = (find_seal(options) or _make_sound_draft(options)).plan_id
+            plan_id = (
+                find_seal(options, find_choice(options.backend)) or _make_sound_draft(options)
+            ).plan_id
             SESSION.plan_ids.clear()
             SESSION.plan_ids[options] = plan_id
         return SESSION.plan_ids[options]

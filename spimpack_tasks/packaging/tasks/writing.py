@@ -18,8 +18,8 @@ from spimpack_tasks.packaging.companions import make_output, matches_output
 from spimpack_tasks.packaging.tasks.bug_guard import BugGuard, count_bugs
 from spimpack_tasks.packaging.tasks.class_methods import ClassMethods
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
+from spimpack_tasks.state.plan_files import DATASET_PART
 from spimpack_tasks.state.publish import ImageMaker, publish
-from spimpack_tasks.state.store import DATASET_PART
 from spimpack_tasks.targets import OutputsOnDisk
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from spimpack_tasks.errors import count_of
 from spimpack_tasks.files.tsv_edit import cells_by_column
 from spimpack_tasks.ui.grid import show_grid
 from spimpack_tasks.ui.import_table import import_rows
+from spimpack_tasks.ui.jumps import jump_in
 from spimpack_tasks.ui.problems import marks_of, show_problems
-from spimpack_tasks.ui.session import close_dialog, is_open, jump_in, open_dialog
+from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import Desk

@@ -9,7 +9,7 @@ import streamlit as st
 
 from spimpack_tasks.editing.participants import participants_of
 from spimpack_tasks.errors import SpimpackError, count_of
-from spimpack_tasks.files.input_files import shown
+from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.problems import show_problems
 from spimpack_tasks.ui.session import notify

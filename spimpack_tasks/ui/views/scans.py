@@ -18,17 +18,18 @@ from spimpack_tasks.editing.inline_rows import move_inline_rows
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.files.roots import is_within
 from spimpack_tasks.files.tsv_edit import cells_by_column
-from spimpack_tasks.manifest.cells import split_names
 from spimpack_tasks.manifest.records import CANONICAL, RESERVED
+from spimpack_tasks.manifest.rows import split_names
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.ui.fields import choice_field, choice_to_confirm, text_field
 from spimpack_tasks.ui.file_browser import IMAGES, browse
 from spimpack_tasks.ui.grid import show_grid
 from spimpack_tasks.ui.import_table import import_rows
+from spimpack_tasks.ui.jumps import jump_in
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.problems import marks_of, show_problems
-from spimpack_tasks.ui.session import close_dialog, is_open, jump_in, open_dialog
+from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import Desk, ScanRow

@@ -1,0 +1,321 @@
+"""Reads what all rows have, and reports what is wrong with a cell where it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.errors import Problem, Severity
+from spimpack_tasks.files.near_paths import path_hint
+from spimpack_tasks.files.roots import is_within
+from spimpack_tasks.manifest.coerce import (
+    ValueRefusedError,
+    check_value,
+    coerce_text,
+    refuse_mixed_separators,
+)
+from spimpack_tasks.manifest.near_keys import near_key
+from spimpack_tasks.manifest.schema_check import explain, property_validator, shown_value
+from spimpack_tasks.model.entities import ENTITIES, MISSING
+from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.examine import Source, examine_source
+from spimpack_tasks.volumes.formats import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spimpack_tasks.errors import Place, Report
+    from spimpack_tasks.manifest.records import Record
+    from spimpack_tasks.model.labels import LabelForm
+    from spimpack_tasks.volumes.formats import Format
+
+
+class CellReader:
+    """What all that read records share."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.told: set[tuple[Place, str]] = set()
+
+    def add(self, record: Record, key: str, code: str, message: str, hint: str = "") -> None:
+        """Report an error in the cell of a record."""
+        self.report.add(Problem(code, record.where(key), key, message, hint))
+
+    def warn(self, record: Record, key: str, code: str, message: str, hint: str = "") -> None:
+        """Report what does not stop a run, unless it is strict."""
+        self.report.add(Problem(code, record.where(key), key, message, hint, Severity.WARNING))
+
+    def add_once(self, record: Record, key: str, code: str, message: str, hint: str) -> None:
+        """Report an absent value; a column that is not there is one mistake, not one a row."""
+        place = record.where(key) if key in record.values else record.where_missing()
+        if (place, key) not in self.told:
+            self.told.add((place, key))
+            self.report.add(Problem(code, place, key, message, hint))
+
+    def text(self, record: Record, key: str) -> str:
+        """Return the text under a column that must hold text, empty where there is none."""
+        value = record.values.get(key)
+        if isinstance(value, str):
+            return value
+        if value is not None:
+            given = record.written(key) or shown_value(value)
+            hint = f"put quotes around it: '{given}'" if record.written(key) else ""
+            self.add(record, key, "value.type", f"must be text, not {given}", hint)
+        return ""
+
+    def is_empty(self, record: Record, key: str, hint: str) -> bool:
+        """Tell whether a required column holds nothing, and report it; a missing one has been."""
+        value = record.values.get(key, MISSING)
+        empty = value is None or (isinstance(value, str) and value.strip() in {"", MISSING})
+        if empty and key in record.values:
+            what = f"is {MISSING}, but needs a value" if value == MISSING else "is empty"
+            self.add(record, key, "value.empty", what, hint)
+        return empty
+
+    def names(self, record: Record, key: str) -> list[str] | None:
+        """Return the names in a list, or between separators; `None` where these are unclear."""
+        value = record.values.get(key)
+        given = value if isinstance(value, list) else [value]
+        if value is not None and not all(isinstance(item, str) for item in given):
+            shown = record.written(key) or shown_value(value)
+            hint = "write names, in quotes where YAML would read a number"
+            self.add(record, key, "value.type", f"must be names, not {shown}", hint)
+            return None
+        if isinstance(value, list):
+            return [name.strip() for name in value]
+        try:
+            refuse_mixed_separators(value or "")
+        except ValueRefusedError as error:
+            self.add(record, key, error.code, error.message, error.hint)
+            return None
+        return list(split_names(value or ""))
+
+    def plain_columns(self, record: Record, columns: Iterable[str]) -> dict[str, str]:
+        """Return the texts of the columns that say something, checked by the schema of scans."""
+        found = {}
+        for key in columns:
+            text = self.text(record, key).strip() if key in record.values else ""
+            if text and text != MISSING:
+                problem = cell_problem("scans", key, text)
+                if problem:
+                    self.add(record, key, *problem)
+                else:
+                    found[key] = text
+        return found
+
+    def sidecar_columns(
+        self, record: Record, known: frozenset[str]
+    ) -> tuple[dict[str, Any], set[str]]:
+        """Return what the columns that are not `known` give a sidecar, and the keys refused."""
+        found: dict[str, Any] = {}
+        refused = set()
+        for key in record.values.keys() - known:
+            try:
+                value = sidecar_value(key, record.values[key], record.written(key))
+            except ValueRefusedError as error:
+                refused.add(key)
+                self.add(record, key, error.code, error.message, error.hint or near_key(key))
+            else:
+                if value is not None:
+                    found[key] = value
+        return found, refused
+
+
+def sidecar_value(key: str, value: Any, written: str) -> Any:
+    """Return the JSON value of a sidecar key, `None` where nothing is said.
+
+    Raises
+    ------
+    ValueRefusedError
+        It is not of the type that BIDS wants for `key`.
+    """
+    if isinstance(value, str):
+        return coerce_text(key, value)
+    return None if value is None else check_value(key, value, written)
+
+
+@cache
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names that stand between semicolons, or commas, whether or not both are there."""
+    return tuple(name.strip() for name in text.replace(",", ";").split(";"))
+
+
+@cache
+def cell_problem(schema: str, column: str, text: str) -> tuple[str, str, str] | None:
+    """Return code, message and hint of what the schema of a table finds wrong with a cell."""
+    for error in property_validator(schema, column).iter_errors(text):
+        return explain(error)
+    return None
+
+
+SCENE_COLUMN = "scene"
+"""Column that names one image of a source that holds several."""
+
+_FORMS = {"label": ("value.label", "letters and digits"), "index": ("value.index", "digits")}
+"""Problem code, and a name for the characters allowed, by the form of an entity."""
+
+
+def source_path(folder: str, text: str) -> str:
+    """Return the absolute path that a cell gives, in a table of a manifest in `folder`."""
+    path = os.path.expanduser(text) if text == "~" or text.startswith("~/") else text
+    return os.path.join(folder, path)
+
+
+class WrittenLabels:
+    """The labels in all tables and inline assets; looked at only if a text is no label."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.records = records
+        self._texts: dict[str, dict[str, dict[str, Place]]] = {}
+
+    def advice(self, name: str, form: LabelForm, text: str) -> str:
+        """Return what to write in place of a text that is no label of the entity `name`."""
+        label, what = probable_label(form, text), _FORMS[form][1]
+        others = self._texts_by_label(name, form).get(label, {}).keys() - {text}
+        if label and not others:
+            return f"write {shown_value(label)}"
+        if label:
+            other = min(others)
+            where = self._texts[name][label][other]
+            same = f"write {shown_value(label)} if it is the same as {shown_value(other)} ({where})"
+            return f"{same}, otherwise another label of {what}"
+        if looks_recast(text):
+            return f"write {what} only; a spreadsheet keeps labels in columns formatted as text"
+        return f"write {what} only"
+
+    def _texts_by_label(self, name: str, form: LabelForm) -> dict[str, dict[str, Place]]:
+        """Return the texts of a column, each with its first place, by the label it is or means."""
+        if name not in self._texts:
+            found: dict[str, dict[str, Place]] = {}
+            prefix = next(short for entity, _, _, short in _ENTITIES if entity == name)
+            for record in self.records:
+                text = record.values.get(name)
+                if isinstance(text, str) and text not in {"", MISSING}:
+                    text = text.removeprefix(prefix)
+                    label = text if is_label(form, text) else probable_label(form, text)
+                    found.setdefault(label, {}).setdefault(text, record.where(name))
+            self._texts[name] = found
+        return self._texts[name]
+
+
+class RowReader(CellReader):
+    """Reads what all rows of one manifest have: entities, and the path of a source."""
+
+    path_column = "spim_path"
+    formats: tuple[Format, ...] = FORMATS
+
+    def __init__(self, folder: str, labels: WrittenLabels, report: Report) -> None:
+        super().__init__(report)
+        self.folder = folder
+        self.roots: tuple[str, ...] = ()
+        """Folders outside of which nothing is looked at; none where there is no such limit."""
+        self.known_directories: dict[str, bool] = {}
+        """Whether a directory lies in the roots."""
+        self.labels = labels
+        self.real_directories: dict[str, str] = {}
+        self.listings: dict[str, dict[str, str]] = {}
+        self.looked_for: list[str] = []
+        """Absolute path of each source and of what else it lies in, links not resolved."""
+
+    def entities(self, record: Record) -> dict[str, str] | None:
+        """Return the labels by entity, `None` where one that is needed cannot be used."""
+        entities, refused = {}, False
+        for name, form, required, prefix in _ENTITIES:
+            if required and self.is_empty(record, name, f"give the {name}"):
+                refused = True
+                continue
+            text = self.text(record, name).removeprefix(prefix)
+            refused = refused or not isinstance(record.values.get(name, ""), str | None)
+            if text and text != MISSING:
+                if not is_label(form, text):
+                    refused = True
+                    code, what = _FORMS[form]
+                    message = f"{shown_value(text)} has other characters than {what}"
+                    self.add(record, name, code, message, self.labels.advice(name, form, text))
+                entities[name] = text
+        return None if refused else entities
+
+    def group(self, record: Record) -> str:
+        """Return the logical group of a row, empty where there is none."""
+        text = self.text(record, "dataset_id")
+        return "" if text == MISSING else text
+
+    def source(self, record: Record) -> Source | None:
+        """Return the source that a row names, `None` where it cannot be packaged."""
+        if self.is_empty(record, self.path_column, "give the path of the image"):
+            return None
+        text = self.text(record, self.path_column)
+        if not text:
+            return None
+        whole = source_path(self.folder, text)
+        if self.roots and not self._is_in_roots(whole):
+            message = f"{whole!r} is outside the folders that may be used here"
+            hint = "start spimpack ui with --root for its folder as well"
+            self.add(record, self.path_column, "source.outside-roots", message, hint)
+            return None
+        try:
+            return self._examine(record, whole)
+        except SourceRefusedError as refused:
+            hint = refused.hint
+            if text != text.strip():
+                hint = "the path begins or ends with a blank; take it out"
+            elif "://" in text:
+                hint = "a URL is not read; give the path of a file on this machine"
+            elif refused.code == "source.missing" and not os.path.lexists(whole):
+                hint = path_hint(whole, self.listings) or hint
+            self.add(record, self.path_column, refused.code, refused.message, hint)
+            return None
+
+    def _examine(self, record: Record, whole: str) -> Source | None:
+        """Return the source at a path, or the image in it that the row names."""
+        scene = self.text(record, SCENE_COLUMN) if self.path_column == "spim_path" else ""
+        if scene in {"", MISSING}:
+            self.looked_for.append(whole)
+            return examine_source(self._real(whole), whole, self.formats)
+        source = examine_source(self._real(whole), whole, self.formats)
+        inner = scene.strip("/").split("/")
+        if not source.format.directory or not source.format.endings:
+            what = f"{whole!r} is {source.format.name}, of which no image can be chosen"
+            self.add(record, SCENE_COLUMN, "source.scene", what, "leave the cell empty")
+        elif not all(inner) or any(part in {".", ".."} or "\0" in part for part in inner):
+            hint = "write the path of its folder in the source, such as 0 or A/1/0"
+            what = f"{shown_value(scene)} names no image in {whole!r}"
+            self.add(record, SCENE_COLUMN, "source.scene", what, hint)
+        else:
+            whole = "/".join([whole.rstrip("/"), *inner])
+            self.looked_for.append(whole)
+            return examine_source(self._real(whole), whole, self.formats)
+        return None
+
+    def _is_in_roots(self, path: str) -> bool:
+        """Tell whether a path lies in the roots, looking at each directory only once."""
+        head, name = os.path.split(path.rstrip("/"))
+        if head not in self.known_directories:
+            self.known_directories[head] = is_within(head, self.roots)
+        is_plain = name not in {"", ".", ".."} and not os.path.islink(path.rstrip("/"))
+        return self.known_directories[head] and (is_plain or is_within(path, self.roots))
+
+    def _real(self, path: str) -> str:
+        """Resolve links as `os.path.realpath` does, but each directory only once."""
+        if "\0" in path:
+            return path  # no file has such a name; examining it says so
+        head, name = os.path.split(path.rstrip("/") or "/")
+        if head not in self.real_directories:
+            self.real_directories[head] = os.path.realpath(head)
+        real = os.path.join(self.real_directories[head], name)
+        if name in {"", ".", ".."} or os.path.islink(real):
+            resolved = os.path.realpath(path)
+            return resolved if os.path.exists(resolved) else real
+        return real
+
+
+_ENTITIES = tuple((e.name, e.form, e.required, f"{e.short}-") for e in ENTITIES)
+
+
+@cache
+def is_label(form: str, text: str) -> bool:
+    """Tell whether a text has nothing but the characters of a label."""
+    return re.fullmatch(f"[{ALLOWED[form]}]+", text) is not None

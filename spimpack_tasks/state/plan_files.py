@@ -1,0 +1,86 @@
+"""The files of a saved plan: one for the dataset, and one for each bucket of assets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Output, Plan, Step, bucket_of
+from spimpack_tasks.volumes.examine import format_of_source
+from spimpack_tasks.volumes.formats import PHOTO_FORMATS, PLANE_FOLDER, format_of
+
+DATASET_PART = "dataset"
+"""The part of a plan that is of no single image; the others are named by their buckets."""
+
+_STEPS = {step.value: step for step in Step}
+
+_NAMES = [field.name for field in fields(Output) if field.name != "is_converted"]
+_values = attrgetter(*_NAMES)
+_OF_SOURCES = frozenset({Kind.IMAGE.value, Kind.COMPANION.value})
+"""Kinds whose outputs carry the format of their source."""
+_SOURCE = _NAMES.index("source") - 3
+_TARGET = _NAMES.index("target") - 3
+"""A saved plan does not say whether an image is converted. The request of one that is begins with a
+brace, which no link of a plan does: it is absolute, or begins with a name or a dot."""
+_FIELDS_BEFORE_FORMAT = _NAMES.index("format") - 3
+"""Counted behind path, step and kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPart:
+    """One file of a saved plan."""
+
+    backend: str
+    parts: tuple[str, ...]
+    """The names of all parts of the plan; nothing in plans of early versions."""
+    outputs: tuple[Output, ...]
+
+
+def part_of(data: dict[str, Any]) -> PlanPart:
+    """Return the part that a file holds."""
+    outputs = (
+        Output(  # type: ignore[misc]  # the saved fields end before the last
+            path,
+            _STEPS[step],
+            KINDS[kind],
+            *_with_format(kind, rest),
+            is_converted=kind == Kind.IMAGE and rest[_TARGET].startswith("{"),
+        )
+        for path, step, kind, *rest in data["outputs"]
+    )
+    return PlanPart(data["backend"], tuple(data.get("parts", ())), tuple(outputs))
+
+
+def _with_format(kind: str, rest: list[Any]) -> list[Any]:
+    """Return the last fields of an output as it was planned.
+
+    The format of most sources is not written, since their names tell it. So a plan is the same file
+    that earlier versions wrote.
+    """
+    is_short = kind in _OF_SOURCES and len(rest) == _FIELDS_BEFORE_FORMAT
+    return [*rest, _format_told(rest[_SOURCE])] if is_short else rest
+
+
+def _format_told(source: str) -> str:
+    """Return the name of the format that a source has by its own name, or by what lies in it.
+
+    A folder that is gone counts as one of planes: nothing can be read in it anyway.
+    """
+    found = format_of_source(source) or format_of(source, PHOTO_FORMATS)
+    return (found or PLANE_FOLDER).name
+
+
+def values_of(output: Output) -> list[Any]:
+    """Return an output as a saved plan holds it; its format only where the source has it not."""
+    *values, form = _values(output)
+    return [*values, form] if form and form != _format_told(output.source) else values
+
+
+def parts_of(plan: Plan) -> dict[str, list[Output]]:
+    """Return the parts in which a plan is saved."""
+    parts: dict[str, list[Output]] = {DATASET_PART: []}
+    for output in plan.outputs:
+        name = bucket_of(output.asset) if output.step in ASSET_STEPS else DATASET_PART
+        parts.setdefault(name, []).append(output)
+    return parts
