@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import fingerprint
+from study import fingerprint
 from workspace import Workspace, small_workspace
 
 import spimpack_tasks
