@@ -212,7 +212,7 @@ def exit_codes_lines() -> Iterator[str]:
     yield "[package in your own flow](../how-to/package-in-your-own-flow.md)."
     yield "`spimpack verify` exits 3 if something differs from the record, and 4 if there is no"
     yield "record, or with `--checksum full` no checksum, to compare with."
-    yield "`spimpack bids-validate` exits 8 if a dataset is not valid BIDS, whichever program made it."
+    yield "`spimpack bids-validate` exits 8 if a dataset from any program is not valid BIDS."
     yield "`spimpack doctor` exits 4 if something necessary is broken."
     yield "`argparse` itself exits 2 where the command line cannot be understood, and an"
     yield "interrupted `spimpack` exits 130."
