@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
+import luigi.worker
 import pytest
 from other_user import OtherUser
 from study import Study
+
+MAY_START = {
+    "test_architecture": "import-linter, and interpreters in which nothing is imported yet",
+    "test_desk": "a child that edits at the same time",
+    "test_readers": "an interpreter in which nothing is imported yet",
+    "test_scan": "one dataset is packaged, to be scanned",
+}
+"""Tests of functions that start a program or Luigi all the same, and what for."""
+
+
+@pytest.fixture(autouse=True)
+def _inner_loop(request, monkeypatch):
+    """Keep tests/unit quick: they start no program, and run nothing by Luigi."""
+    if request.path.parent.name != "unit" or request.path.stem in MAY_START:
+        return
+    start = subprocess.Popen.__init__
+
+    def refuse(self, args=(), *rest, **further):
+        if os.path.basename(next(iter(args), "")) != "uname":  # by `platform`
+            pytest.fail("a test of functions starts a program, or Luigi; move it to tests/run")
+        return start(self, args, *rest, **further)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(luigi.worker.Worker, "run", refuse)
 
 
 @pytest.fixture

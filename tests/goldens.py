@@ -1,8 +1,8 @@
 """Runs commands on made sources, and tells of each file that they left what it is.
 
-A golden of tests/golden/goldens holds the answer for one case of tests/golden_cases.py: a line for
-each path, a digest of all voxels, and the reports in JSON. Write them anew after a change that is
-meant to change bytes, all of them or some, and look at the diff:
+A golden of tests/golden/goldens holds the answer for one case of tests/golden_cases.py:
+a line for each path, a digest of all voxels, and the reports in JSON. Write them anew after a
+change that is meant to change bytes, all of them or some, and look at the diff:
 
     python tests/goldens.py
     python tests/goldens.py symlink convert-ims
