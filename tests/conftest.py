@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,15 +29,19 @@ def _inner_loop(request, monkeypatch):
     """Keep tests/unit quick: they start no program, and run nothing by Luigi."""
     if request.path.parent.name != "unit" or request.path.stem in MAY_START:
         return
-    start = subprocess.Popen.__init__
+    start, ours = subprocess.Popen.__init__, os.path.dirname(sys.executable)
+    refused = "a test of functions starts a program, or Luigi; move it to tests/run"
 
-    def refuse(self, args=(), *rest, **further):
-        if os.path.basename(next(iter(args), "")) != "uname":  # by `platform`
-            pytest.fail("a test of functions starts a program, or Luigi; move it to tests/run")
-        return start(self, args, *rest, **further)
+    def start_others(self, args, *rest, **further):
+        """Start what libraries ask for when they are imported, such as `uname` and `lscpu`."""
+        program = args if isinstance(args, str | bytes | os.PathLike) else args[0]
+        name = os.path.basename(os.fsdecode(program))
+        if name in {"bash", "sh"} or os.path.dirname(os.fsdecode(program)) == ours:
+            pytest.fail(refused)
+        start(self, args, *rest, **further)
 
-    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
-    monkeypatch.setattr(luigi.worker.Worker, "run", refuse)
+    monkeypatch.setattr(subprocess.Popen, "__init__", start_others)
+    monkeypatch.setattr(luigi.worker.Worker, "run", lambda _: pytest.fail(refused))
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ def _normalise(root: Path, name: str) -> tuple[str, bytes | None]:
         head, *tasks = text.splitlines()
         number = sorted(os.listdir(path.parent)).index(path.name) + 1
         return str(Path(name).with_name(f"{{run {number}}}")), "\n".join(
-            [head, *sorted(tasks)]
+            [_normalise_versions(head), *sorted(tasks)]
         ).encode()
     return name, text.encode(errors="surrogateescape")
 
