@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import fingerprint
+from study import fingerprint
 from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.main import main

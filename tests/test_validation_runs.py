@@ -236,7 +236,7 @@ def test_without_verdict_the_command_fails(script, code, said, dataset, stand_in
     assert not (dataset / REPORT).exists()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a26_the_task_fails_where_the_dataset_is_not_valid(dataset, workers):
     task = ["ValidateDataset", "--dataset", dataset, "--workers", workers]
     assert start_luigi(*task).returncode == ExitCode.OK
@@ -371,7 +371,7 @@ def test_a26_a_missing_validator_is_told_before_anything_is_packaged(
     assert not workspace.out.exists()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_packaging_and_validation_by_the_stock_luigi_command(workspace, workers):
     task = ["PackageAndValidate", *inputs_of(workspace), "--workers", workers]
     assert start_luigi(*task).returncode == ExitCode.OK
