@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 STAGES = {
     "importing the program": ["spimpack_tasks.pipelines"],
     "comparing with the seal": ["spimpack_tasks.pipelines:find_seal"],
-    "reading manifest and tables": ["spimpack_tasks.packaging.draft:load_inputs"],
-    "understanding rows": ["spimpack_tasks.packaging.draft:_read_assets"],
+    "reading manifest and tables": ["spimpack_tasks.packaging.prepared_run:load_inputs"],
+    "understanding rows": ["spimpack_tasks.packaging.prepared_run:_read_assets"],
     "reading headers": ["spimpack_tasks.manifest.headers:read_header"],
     "asking pybids for paths": ["spimpack_tasks.packaging.paths:_ask_pybids"],
     "making the plan": [
-        "spimpack_tasks.packaging.draft:make_plan",
-        "spimpack_tasks.packaging.draft:identify",
+        "spimpack_tasks.packaging.prepared_run:make_plan",
+        "spimpack_tasks.packaging.prepared_run:identify",
     ],
     "saving plan and headers": [
         "spimpack_tasks.state.store:Store.make_current",
         "spimpack_tasks.manifest.headers:Headers.text",
     ],
     "comparing the disk with the plan": [
-        "spimpack_tasks.packaging.draft:sweep",
+        "spimpack_tasks.packaging.prepared_run:sweep",
         "spimpack_tasks.targets:are_right",
         "spimpack_tasks.targets:is_whole",
     ],

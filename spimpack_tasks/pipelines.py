@@ -26,28 +26,28 @@ from spimpack_tasks.luigi_run import build_alone
 from spimpack_tasks.manifest.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import (
-    SETTLED,
+    NOT_WRITTEN,
     Verdict,
     count_verdicts,
     find_changes,
     images_to_do,
 )
-from spimpack_tasks.packaging.draft import collecting_rarely, make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepared_run import collecting_rarely, prepare_run
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.recording import record_run
-from spimpack_tasks.packaging.up_to_date import find_seal
-from spimpack_tasks.scanning.folder_scan import Surveyor
+from spimpack_tasks.packaging.up_to_date import find_snapshot
+from spimpack_tasks.scanning.folder_scan import FolderScanner
 from spimpack_tasks.scanning.headers import fill_from_headers
-from spimpack_tasks.scanning.options import understand
+from spimpack_tasks.scanning.options import check_options
 from spimpack_tasks.scanning.tables import (
     PARTICIPANTS,
     PHOTOS,
     REPORT,
     SCANS,
     compose_tables,
-    describe_survey,
+    describe_scan,
 )
 from spimpack_tasks.state.checksums import has_lists, lacks_checksum
 from spimpack_tasks.state.runs import run_path
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
     from spimpack_tasks.scanning.options import ScanOptions
     from spimpack_tasks.validation.report import ValidationReport
 
@@ -99,7 +99,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RemainingWork:
     """What a run has to do, and where to look up how far it is."""
 
     log: str
@@ -116,7 +116,7 @@ def package(
     workers: int = 1,
     *,
     checksum: bool = False,
-    on_begin: Callable[[Work], None] | None = None,
+    on_begin: Callable[[RemainingWork], None] | None = None,
 ) -> Outcome:
     """Run PackageDataset with the local scheduler.
 
@@ -136,29 +136,29 @@ def package(
     InputError
         The inputs are refused, or something is in the way; nothing was written.
     """
-    seal = find_seal(options)
-    if seal is not None and not checksum and not has_lists(Store(options.output_dir)):
-        return Outcome.of_nothing(seal.groups)
-    draft = _require_draft(options)
+    snapshot = find_snapshot(options)
+    if snapshot is not None and not checksum and not has_lists(Store(options.output_dir)):
+        return Outcome.of_nothing(snapshot.groups)
+    prepared = _require_prepared(options)
     _show_messages()
-    unread = _unread(draft) if checksum else set()
+    unread = _unread(prepared) if checksum else set()
     record_run(DatasetTask, options.output_dir)
-    before = _look_before(draft, unread, on_begin)
-    task = PackageDataset(**options.parameters(), checksum=checksum, plan_id=draft.plan_id)
+    before = _look_before(prepared, unread, on_begin)
+    task = PackageDataset(**options.parameters(), checksum=checksum, plan_id=prepared.plan_id)
     build_alone(task, workers)
     code = task.end()
     failed: set[str] = set()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code
-        findings = draft.sweep().findings
-        failed = {f.output.asset for f in findings if f.status is not Status.RIGHT} - {""}
-    still_unread = _unread(draft) if checksum else set()
+        inspections = prepared.sweep().inspections
+        failed = {f.output.asset for f in inspections if f.status is not Status.RIGHT} - {""}
+    still_unread = _unread(prepared) if checksum else set()
     failed |= still_unread
     counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
     return replace(before, exit_code=code, counts=counts)
 
 
-def _require_draft(options: Options) -> Draft:
+def _require_prepared(options: Options) -> PreparedRun:
     """Return what the inputs come to; a saved plan of them that is damaged is forgotten.
 
     Raises
@@ -166,28 +166,28 @@ def _require_draft(options: Options) -> Draft:
     InputError
         The inputs are refused, or something is in the way.
     """
-    draft = make_draft(options)
-    draft.store.forget_damaged_plan(draft.plan_id)
-    refusal = draft.refusal()
+    prepared = prepare_run(options)
+    prepared.store.forget_damaged_plan(prepared.plan_id)
+    refusal = prepared.refusal()
     if refusal is not None:
         raise refusal
-    return draft
+    return prepared
 
 
 def _look_before(
-    draft: Draft, unread: set[str], on_begin: Callable[[Work], None] | None
+    prepared: PreparedRun, unread: set[str], on_begin: Callable[[RemainingWork], None] | None
 ) -> Outcome:
     """Return what a run that goes well comes to, and tell `on_begin` what there is to do."""
     # Of a hundred thousand images the changes are large: they must not outlive this.
-    changes = find_changes(draft)
+    changes = find_changes(prepared)
     if on_begin is not None:
-        on_begin(Work(run_path(draft.store), images_to_do(changes), frozenset(unread)))
+        on_begin(RemainingWork(run_path(prepared.store), images_to_do(changes), frozenset(unread)))
     datasets = Counter(change.dataset_id for change in changes if change.source)
     return Outcome(
         ExitCode.OK,
         count_verdicts(changes),
         dict(sorted(datasets.items())),
-        sum(not change.source and change.verdict not in SETTLED for change in changes),
+        sum(not change.source and change.verdict not in NOT_WRITTEN for change in changes),
     )
 
 
@@ -204,10 +204,10 @@ def validate_packaged(options: Options) -> ValidationReport:
     return report
 
 
-def _unread(draft: Draft) -> set[str]:
+def _unread(prepared: PreparedRun) -> set[str]:
     """Return the images without a checksum of what they are."""
-    images = (output for output in draft.plan().outputs if output.step is Step.ASSETS)
-    return {output.asset for output in lacks_checksum(draft.store, images)}
+    images = (output for output in prepared.plan().outputs if output.step is Step.ASSETS)
+    return {output.asset for output in lacks_checksum(prepared.store, images)}
 
 
 def _show_messages() -> None:
@@ -232,17 +232,17 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
         A manifest or a table is there already. In both cases nothing was written.
     """
     report = Report()
-    request = understand(options, report)
+    request = check_options(options, report)
     if report.errors:
         raise InputError(report)
     report.extend(_conflicts(options.directory))
     if report.errors:
         raise ConflictError(report)
-    survey = Surveyor(request, report).run()
+    result = FolderScanner(request, report).run()
     if report.errors:
         raise InputError(report)
-    fill_from_headers(survey, request, report)
-    files = compose_tables(request, survey)
+    fill_from_headers(result, request, report)
+    files = compose_tables(request, result)
     keys = {f"{name.removesuffix('.tsv')}_tsv" for name in files}
     files["manifest.yml"] = compose_manifest(keys, f"Made by: {options.command()}")
     if not os.path.lexists(os.path.join(request.directory, SCHEMA_FILE)):
@@ -250,7 +250,7 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
     os.makedirs(request.directory, exist_ok=True)
     write_together(request.directory, files)
     wrote = [f"wrote {os.path.join(options.directory, name)}" for name in sorted(files)]
-    return [*wrote, *describe_survey(survey)], report.warnings
+    return [*wrote, *describe_scan(result)], report.warnings
 
 
 def _conflicts(directory: str) -> Iterator[Problem]:

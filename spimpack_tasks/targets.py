@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
-from spimpack_tasks.state.snapshot import read_seal, sealed_outputs, trace_outputs
-from spimpack_tasks.state.staging import idle_places
+from spimpack_tasks.state.snapshot import read_snapshot, snapshot_paths, trace_outputs
+from spimpack_tasks.state.staging import idle_unfinished
 from spimpack_tasks.state.sweep import are_right, is_whole
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class WholeDataset(CurrentPlan):
         """Compare the whole dataset with its seal, or else with the plan."""
         if not super().exists():
             return False
-        seal = read_seal(self.store)
+        seal = read_snapshot(self.store)
         if seal is not None and seal.plan_id == self.plan_id and seal.is_whole(self.store):
             return True
         plan = self.plan()
-        paths = sealed_outputs(self.store, plan)
+        paths = snapshot_paths(self.store, plan)
         trace = trace_outputs(self.store.output_dir, paths)
         if not is_whole(self.store, plan, self.matches):
             return False
@@ -104,7 +104,7 @@ class NothingStale(CurrentPlan):
         """Look for stale receipts and unfinished images."""
         if not super().exists():
             return False
-        return not any(True for _ in chain(idle_places(self.store), self.stale()))
+        return not any(True for _ in chain(idle_unfinished(self.store), self.stale()))
 
 
 class ChecksumsRecorded(CurrentPlan):

@@ -24,7 +24,7 @@ from zarr_readers import READERS, axes_of, five, read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.packaging.draft import _drafts
+from spimpack_tasks.packaging.prepared_run import _prepared_runs
 from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.volumes import labels, reuse, volume
 from spimpack_tasks.volumes.imaris import chunks
@@ -191,7 +191,7 @@ def as_before(monkeypatch: pytest.MonkeyPatch):
             for module in (chunks, volume, reuse, labels):
                 patches.setattr(module, "choose_axes", lambda *_, **__: "tczyx")
             assert space.run(backend=backend).exit_code == ExitCode.OK
-        _drafts.clear()
+        _prepared_runs.clear()
 
     return run
 

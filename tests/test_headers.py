@@ -17,7 +17,7 @@ from spimpack_tasks.demo.images import (
 )
 from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging.draft import _drafts, make_draft
+from spimpack_tasks.packaging.prepared_run import _prepared_runs, prepare_run
 
 IMAGE = DemoImage(("YoPro", "Abeta"), (4, 16, 16), (4.0, 0.3467, 1.8), levels=1)
 WRITERS = {
@@ -65,7 +65,7 @@ def test_a_header_is_read_again_only_when_its_source_changed(
     read = []
     original = headers.read_header
     monkeypatch.setattr(headers, "read_header", lambda *a: (read.append(a[0]), original(*a))[1])
-    _drafts.clear()
+    _prepared_runs.clear()
     workspace.run()
     assert read == []
     coarse = DemoImage(IMAGE.channels, IMAGE.shape_zyx, (8.0, 2.0, 2.0), levels=1)
@@ -90,7 +90,7 @@ def test_a_header_that_cannot_be_read(
     (tmp_path / "raw" / "d.ims").write_bytes(b"\x89HDF\r\n\x1a\n cut off")
     workspace.rows[3] |= given
     workspace.write()
-    report = make_draft(workspace.options()).report
+    report = prepare_run(workspace.options()).report
     (problem,) = (p for p in report.problems if "d.ims" in p.message)
     assert (problem.code, problem.severity) == reported
     assert problem.place.line == 5

@@ -16,8 +16,8 @@ from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, Problem
-from spimpack_tasks.packaging.draft import _drafts, make_draft
 from spimpack_tasks.packaging.image_rules import describe_inconsistency
+from spimpack_tasks.packaging.prepared_run import _prepared_runs, prepare_run
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 
 IMAGE_WARNINGS = {
@@ -60,8 +60,8 @@ def write_two_images(folder: Path) -> None:
 
 def problems(workspace: Workspace, **options: str) -> list[Problem]:
     workspace.write()
-    _drafts.clear()
-    return make_draft(workspace.options(**options)).report.problems
+    _prepared_runs.clear()
+    return prepare_run(workspace.options(**options)).report.problems
 
 
 def made(workspace: Workspace, ending: str) -> Path:
@@ -104,7 +104,7 @@ def test_b2_a_changed_member_is_converted_again(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content.replace(VOXELS[0, 1, 0].tobytes(), VOXELS[0, 1, 0].tobytes()[::-1]))
     os.utime(path, (1, 1))
-    _drafts.clear()
+    _prepared_runs.clear()
     assert workspace.run(backend="ome-zarr").counts["changed"] == 1
     voxels = read_with_zarr(made(workspace, ".ome.zarr"))[0, 1, 0]
     assert voxels.tobytes() == VOXELS[0, 1, 0].tobytes()[::-1]

@@ -15,7 +15,7 @@ from workspace import STATE, Workspace, small_workspace, write_table
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
-from spimpack_tasks.packaging import draft
+from spimpack_tasks.packaging import prepared_run as draft
 
 SUB1, SUB2, SUB3 = (f"sub-0{n}/micr/sub-0{n}_sample-brain_acq-4x_SPIM" for n in (1, 2, 3))
 OWN_CODES = {
@@ -359,7 +359,7 @@ def test_e6_foreign_files_are_told(tmp_path, name, capsys):
     assert main(["package", *inputs]) == ExitCode.OK
     assert (space.out / path).read_text() == "mine"
     capsys.readouterr()
-    draft._drafts.clear()  # as in a process of its own
+    draft._prepared_runs.clear()  # as in a process of its own
     assert main(["validate", *inputs]) == ExitCode.OK
     assert "[output.foreign]" not in capsys.readouterr().out
 

@@ -22,7 +22,7 @@ from workspace import Workspace, leftovers, small_workspace
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging.draft import _drafts, make_draft
+from spimpack_tasks.packaging.prepared_run import _prepared_runs, prepare_run
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.verification.verify import verify_fast, verify_full
@@ -142,9 +142,9 @@ def test_the_size_is_told_by_the_header(tmp_path, monkeypatch, name):
     backend, _ = SOURCES[name]
     for most, ending in ((size, ".ome.tif"), (size - 1, ".ome.btf")):
         monkeypatch.setattr(ome_tiff, "LARGEST_CLASSIC", most)
-        _drafts.clear()
+        _prepared_runs.clear()
         space.write()
-        (asset,) = make_draft(space.options(backend=backend)).dataset.assets
+        (asset,) = prepare_run(space.options(backend=backend)).dataset.assets
         assert asset.extension == ending
 
 
@@ -181,10 +181,10 @@ def test_planning_reads_a_header_once(tmp_path, monkeypatch):
     read = []
     original = headers.read_header
     monkeypatch.setattr(headers, "read_header", lambda *a: (read.append(a[0]), original(*a))[1])
-    _drafts.clear()
+    _prepared_runs.clear()
     workspace.run(backend=f"{BACKEND}:convert=all")
     assert len(read) == len(set(read)) == 3
-    _drafts.clear()
+    _prepared_runs.clear()
     workspace.rows[0]["Species"] = "vole"
     workspace.run(backend=f"{BACKEND}:convert=all")
     assert len(read) == 3
@@ -280,9 +280,9 @@ def test_a_fifth_of_the_source_is_room_that_is_needed(space, monkeypatch, times,
     size = (space.root / "raw/a.ims").stat().st_size
     usage = shutil.disk_usage(space.root)._replace(free=size // times)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    draft = make_draft(space.options(backend=BACKEND))
+    draft = prepare_run(space.options(backend=BACKEND))
     assert (draft.refusal() is None) == fits
-    assert make_draft(space.options(backend="ome-zarr")).refusal() is not None
+    assert prepare_run(space.options(backend="ome-zarr")).refusal() is not None
 
 
 def test_a_damaged_source_leaves_nothing(space, caplog):

@@ -17,7 +17,7 @@ from spimpack_tasks import PackageDataset
 from spimpack_tasks.errors import ConflictError, ExitCode
 from spimpack_tasks.model.plan import SPECS, STEPS, Step
 from spimpack_tasks.packaging import plan as plan_module
-from spimpack_tasks.packaging.draft import _drafts
+from spimpack_tasks.packaging.prepared_run import _prepared_runs
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import LinkAssets
 from spimpack_tasks.state.store import Store
@@ -285,7 +285,7 @@ def test_a_new_writer_version_reruns_its_step(
     monkeypatch.setitem(SPECS, Step.SIDECARS, newer)
     steps = tuple(newer if spec.step is Step.SIDECARS else spec for spec in STEPS)
     monkeypatch.setattr(plan_module, "STEPS", steps)
-    _drafts.clear()
+    _prepared_runs.clear()
     assert not workspace_is_right(workspace)
     assert workspace.run().exit_code == ExitCode.OK
     assert workspace_is_right(workspace)

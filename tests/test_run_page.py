@@ -23,14 +23,14 @@ PATIENCE_S = 120
 def show(manifest: str, root: str) -> None:
     import streamlit as st
 
-    from spimpack_tasks.editing.editor import open_desk
+    from spimpack_tasks.editing.editor import open_manifest
     from spimpack_tasks.ui.views import run
 
     names = ("run", "save", "description", "participants", "scans")
     pages = {name: st.Page(lambda: None, title=name, url_path=name) for name in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
-    desk = st.session_state.setdefault("desk", open_desk(manifest, (root,)))
+    desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
     if st.session_state.get("edit"):
         desk.set_cells({(0, "Species"): "vole"})
     run.show(desk)

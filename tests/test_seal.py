@@ -14,11 +14,16 @@ from workspace import Workspace, small_workspace
 from spimpack_tasks import PackageDataset, pipelines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging import up_to_date as settled
-from spimpack_tasks.packaging.draft import _drafts
-from spimpack_tasks.packaging.up_to_date import find_seal
+from spimpack_tasks.packaging import up_to_date
+from spimpack_tasks.packaging.prepared_run import _prepared_runs
+from spimpack_tasks.packaging.up_to_date import find_snapshot
 from spimpack_tasks.state.checksums import FILE_LIST
-from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
+from spimpack_tasks.state.snapshot import (
+    DatasetSnapshot,
+    read_snapshot,
+    trace_sources,
+    write_snapshot,
+)
 from spimpack_tasks.state.store import Store
 
 ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
@@ -97,32 +102,32 @@ def sealed(tmp_path: Path) -> Workspace:
     workspace.rows[-1]["spim_path"] = "raw/linked.ims"
     workspace.participants.append({"participant_id": "sub-04", "genotype": "wt"})
     assert workspace.run().exit_code == ExitCode.OK
-    assert find_seal(workspace.options()) is not None
+    assert find_snapshot(workspace.options()) is not None
     return workspace
 
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_what_breaks_the_seal(name: str, sealed: Workspace) -> None:
     BREAKS[name](sealed)
-    assert find_seal(sealed.options()) is None
+    assert find_snapshot(sealed.options()) is None
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_a_seal_is_for_one_request(name: str, sealed: Workspace) -> None:
-    assert find_seal(sealed.options(**OPTIONS[name])) is None
+    assert find_snapshot(sealed.options(**OPTIONS[name])) is None
 
 
 def test_other_software_does_not_trust_the_seal(
     sealed: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(headers, "VERSION", headers.VERSION + 1)
-    assert find_seal(sealed.options()) is None
+    assert find_snapshot(sealed.options()) is None
 
 
 def test_a_sealed_dataset_is_not_compared_again(
     sealed: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _drafts.clear()
+    _prepared_runs.clear()
 
     def refuse(*_: object) -> None:
         raise AssertionError
@@ -135,7 +140,7 @@ def test_a_sealed_dataset_is_not_compared_again(
 
 
 def test_luigi_trusts_the_seal(sealed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    _drafts.clear()
+    _prepared_runs.clear()
     luigi.task_register.Register.clear_instance_cache()
     monkeypatch.setattr(
         "spimpack_tasks.packaging.tasks.planning.make_draft", lambda _: pytest.fail("read again")
@@ -156,9 +161,9 @@ def test_strange_names_of_sources(name: str, sealed_at_all: bool, tmp_path: Path
     source = tmp_path / name
     source.touch()
     paths = [str(source)]
-    seal = Seal("plan", [], {}, 1, trace_sources(paths), "", {})
-    write_seal(store, seal, paths, ["output"])
-    found = read_seal(store)
+    seal = DatasetSnapshot("plan", [], {}, 1, trace_sources(paths), "", {})
+    write_snapshot(store, seal, paths, ["output"])
+    found = read_snapshot(store)
     assert (found is not None) == sealed_at_all
     assert found is None or found.has_same_sources(store)
 
@@ -168,20 +173,20 @@ def test_a_broken_seal_is_mended_by_the_next_run(sealed: Workspace) -> None:
     before = sealed.stamps()
     assert sealed.run().counts["unchanged"] == 4
     assert sealed.stamps() == before
-    assert find_seal(sealed.options()) is not None
+    assert find_snapshot(sealed.options()) is not None
 
 
 def test_a_source_that_changes_while_it_is_sealed_is_not_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = small_workspace(tmp_path)
-    trace_sources = settled.trace_sources
+    trace_sources = up_to_date.trace_sources
 
     def touch_then_trace(paths: list[str]) -> str:
         os.utime(tmp_path / "raw/a.ims", ns=(1, 1))
         return trace_sources(paths)
 
-    monkeypatch.setattr(settled, "trace_sources", touch_then_trace)
+    monkeypatch.setattr(up_to_date, "trace_sources", touch_then_trace)
     assert workspace.run().exit_code == ExitCode.OK
     assert not (workspace.out / ".spimpack/seal").exists()
 
@@ -209,6 +214,6 @@ def test_groups_are_shown_in_the_same_way(tmp_path: Path) -> None:
         row["dataset_id"] = group
     first, second = workspace.run(), workspace.run()
     assert first.lines("out")[1:] == second.lines("out")[1:] == ["a: 1 image", "b: 2 images"]
-    seal = find_seal(workspace.options())
+    seal = find_snapshot(workspace.options())
     assert seal is not None
     assert seal.groups == {"a": 1, "b": 2}

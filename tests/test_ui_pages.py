@@ -13,8 +13,8 @@ pytest.importorskip("streamlit", reason="needs the extra ui")
 from streamlit.testing.v1 import AppTest
 
 import spimpack_tasks
-from spimpack_tasks.packaging.draft import make_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepared_run import prepare_run
 
 VIEWS = ("description", "scans", "orientation", "participants", "save")
 APP = os.path.join(os.path.dirname(spimpack_tasks.__file__), "ui", "app.py")
@@ -25,7 +25,7 @@ def show(manifest: str, root: str, name: str) -> None:
 
     import streamlit as st
 
-    from spimpack_tasks.editing.editor import open_desk
+    from spimpack_tasks.editing.editor import open_manifest
     from spimpack_tasks.ui import session
     from spimpack_tasks.ui.shell import show_page
 
@@ -33,7 +33,7 @@ def show(manifest: str, root: str, name: str) -> None:
     pages = {each: st.Page(lambda: None, title=each, url_path=each) for each in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
-    desk = st.session_state.setdefault("desk", open_desk(manifest, (root,)))
+    desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
     if "pick" in st.session_state:
         session.jump_to(*st.session_state.pop("pick"))
     session.show_notice()
@@ -121,7 +121,7 @@ def test_a_page_changes_nothing_by_being_shown(space, name):
 def test_problems_are_those_of_the_command_line(space, name):
     path = space.root / "scans.tsv"
     path.write_text(path.read_text().replace("RPI", "RPX").replace("\t01\t", "\t*_1\t"))
-    lines = make_draft(Options(str(space.manifest), "", writes=False)).report.lines()
+    lines = prepare_run(Options(str(space.manifest), "", writes=False)).report.lines()
     assert len(lines) > 3
     page = open_page(space, name)
     (toggle,) = [each for each in page.toggle if each.label == "As text"]

@@ -21,8 +21,8 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.validation.bids_validator import PROGRAM
 from spimpack_tasks.validation.report import read_report
+from spimpack_tasks.validation.result import Finding, ValidationResult
 from spimpack_tasks.validation.validate import DatasetChangedError, find_report, validate
-from spimpack_tasks.validation.verdict import Finding, Verdict
 
 BIN = Path(sys.executable).parent
 REPORT = ".spimpack/validation.json"
@@ -430,7 +430,7 @@ def finding(code: str, number: int, severity: Severity = Severity.WARNING) -> Fi
 def test_the_page_is_short_and_says_where_the_rest_is():
     findings = [finding("BAD", number, Severity.ERROR) for number in range(30)]
     findings += [finding(f"HINT_{number % 20:02}", number) for number in range(40)]
-    page = Verdict(tuple(findings), "3.0.2", "1.2.7").page()
+    page = ValidationResult(tuple(findings), "3.0.2", "1.2.7").page()
     assert page[0] == (
         "not valid BIDS: 30 errors, 40 warnings (bids-validator 3.0.2, BIDS schema 1.2.7)"
     )
@@ -442,7 +442,7 @@ def test_the_page_is_short_and_says_where_the_rest_is():
 
 
 def test_the_page_of_a_clean_dataset_is_one_line():
-    verdict = Verdict((), "3.0.2", "1.2.7")
+    verdict = ValidationResult((), "3.0.2", "1.2.7")
     assert verdict.page() == ["valid BIDS, 0 warnings (bids-validator 3.0.2, BIDS schema 1.2.7)"]
     assert verdict.is_valid(strict=True)
 

@@ -37,7 +37,7 @@ COMMANDS = (
 """Subcommands in the order of `--help`; each is a module of this package, with `_` for `-`."""
 
 
-class Command(Protocol):
+class CommandModule(Protocol):
     """What the module of a subcommand has."""
 
     HELP: str
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        command: Command = import_module(f"spimpack_tasks.cli.{name.replace('-', '_')}")
+        command: CommandModule = import_module(f"spimpack_tasks.cli.{name.replace('-', '_')}")
         inner = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
         command.add_arguments(inner)
         inner.set_defaults(run=command.run)

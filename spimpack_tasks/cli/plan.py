@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Origin
-from spimpack_tasks.packaging.changes import Verdict, count_verdicts, look
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts, preview_changes
 from spimpack_tasks.report.graph import draw_dot, task_graph
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, and print the changes."""
-    draft, changes, refusal = look(options_of(arguments, writes=False))
+    prepared, changes, refusal = preview_changes(options_of(arguments, writes=False))
     if arguments.dot:
-        print("\n".join(draw_dot(task_graph(draft, draft.sweep()))))
+        print("\n".join(draw_dot(task_graph(prepared, prepared.sweep()))))
     elif arguments.format == "json":
         for change in changes:
             print(json.dumps(change.as_dict(), ensure_ascii=False))
     else:
         *lines, counts = _lines(changes, verbose=arguments.verbose)
-        columns = map(_column_line, draft.columns if arguments.verbose else ())
+        columns = map(_column_line, prepared.columns if arguments.verbose else ())
         print("\n".join([*lines, *columns, counts]))
     if refusal is not None:
         print(refusal, file=sys.stderr)

@@ -15,7 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.state.run_progress import Tally
+from spimpack_tasks.state.run_progress import RunProgress
 from spimpack_tasks.state.runs import read_new_tasks
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from spimpack_tasks.pipelines import Work
+    from spimpack_tasks.pipelines import RemainingWork
 
 INTERVAL_S = 0.5
 CLEAR = b"\r\033[2K"
@@ -42,8 +42,8 @@ class RunLine:
     """The line, from when it is entered until it is left. Without rich there is none."""
 
     def __init__(self) -> None:
-        self._work: Work | None = None
-        self._tally = Tally((), ())
+        self._work: RemainingWork | None = None
+        self._tally = RunProgress((), ())
         self._log_offset = 0
         self._stop = threading.Event()
         self._started = time.monotonic()
@@ -74,11 +74,11 @@ class RunLine:
             _clear_before_messages(-1)
             os.close(self._terminal)
 
-    def begin(self, work: Work) -> None:
+    def begin(self, work: RemainingWork) -> None:
         """Take note of what there is to do."""
         if self._thread is not None:
             _clear_before_messages(self._terminal)
-            self._tally = Tally(work.images, work.unread)
+            self._tally = RunProgress(work.images, work.unread)
             self._work = work
 
     def _draw_until_stopped(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode, count_of
-from spimpack_tasks.packaging.changes import Verdict, count_verdicts, look
+from spimpack_tasks.packaging.changes import Verdict, count_verdicts, preview_changes
 
 if TYPE_CHECKING:
     import argparse
@@ -23,17 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Count the changes, and print the numbers."""
-    draft, changes, refusal = look(options_of(arguments, writes=False))
+    prepared, changes, refusal = preview_changes(options_of(arguments, writes=False))
     counts = count_verdicts(changes)
     stale = counts.pop(str(Verdict.REMOVED))
-    current = draft.store.current_plan_id()
-    is_busy = draft.store.is_busy()
+    current = prepared.store.current_plan_id()
+    is_busy = prepared.store.is_busy()
     if arguments.format == "json":
         standing = {
             "images": counts,
             "stale_files": stale,
             "current_plan": current,
-            "plan": draft.plan_id,
+            "plan": prepared.plan_id,
             "run_going_on": is_busy,
         }
         print(json.dumps(standing))
@@ -42,10 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{count_of(sum(counts.values()), 'image')}: {numbers}; {count_of(stale, 'stale file')}")
     if not current:
         print("current plan: none, nothing has been packaged here")
-    elif current == draft.plan_id:
+    elif current == prepared.plan_id:
         print(f"current plan: {current}, that of these inputs")
     else:
-        print(f"current plan: {current}; these inputs make {draft.plan_id}")
+        print(f"current plan: {current}; these inputs make {prepared.plan_id}")
     print("a run is going on" if is_busy else "no run is going on")
     if refusal is not None:
         errors = count_of(len(refusal.report.errors), "conflict")

@@ -25,8 +25,8 @@ from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import SCANS_KEYS, shown, table_paths
 from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.manifest.template import compose_manifest, compose_scans_header
-from spimpack_tasks.packaging.draft import draft_of
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepared_run import prepare_edited
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.editing.files import FileChange
     from spimpack_tasks.editing.mapping import Merge
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
 
 MOST_UNDONE = 100
 """So many edits can be taken back."""
@@ -54,7 +54,7 @@ class ScanRow:
 
 
 @dataclass(slots=True)
-class Desk:
+class ManifestEditor:
     """One manifest, open for editing."""
 
     manifest: str
@@ -215,10 +215,10 @@ class Desk:
 
     # --- checking and saving
 
-    def check(self) -> Draft:
+    def check(self) -> PreparedRun:
         """Return what the files come to as they have become, with all problems."""
         options = Options(self.manifest, "", roots=self.roots, writes=False)
-        return draft_of(options, self.files.edited, self.headers)
+        return prepare_edited(options, self.files.edited, self.headers)
 
     def changes(self) -> list[FileChange]:
         """Return what saving would do."""
@@ -239,7 +239,7 @@ class Desk:
         return saved
 
 
-def open_desk(manifest: str, roots: tuple[str, ...]) -> Desk:
+def open_manifest(manifest: str, roots: tuple[str, ...]) -> ManifestEditor:
     """Open a manifest that is there.
 
     Raises
@@ -251,12 +251,12 @@ def open_desk(manifest: str, roots: tuple[str, ...]) -> Desk:
     if not os.path.exists(manifest):
         message = f"{shown(manifest)} does not exist; choose another one, or start a new one"
         raise SpimpackError(message)
-    desk = Desk(manifest, OpenFiles(roots))
-    desk.files.text(manifest)
-    return desk
+    editor = ManifestEditor(manifest, OpenFiles(roots))
+    editor.files.text(manifest)
+    return editor
 
 
-def start_desk(manifest: str, roots: tuple[str, ...]) -> Desk:
+def new_manifest(manifest: str, roots: tuple[str, ...]) -> ManifestEditor:
     """Begin a manifest, and a scans table if there is none; nothing is written before it is saved.
 
     Raises
@@ -272,9 +272,9 @@ def start_desk(manifest: str, roots: tuple[str, ...]) -> Desk:
         place, report = Place(shown(manifest)), Report()
         report.add(Problem("conflict.exists", place, "", "is there already", hint))
         raise ConflictError(report)
-    desk = Desk(manifest, OpenFiles(roots))
-    desk.files.edit(manifest, compose_manifest())
-    scans = os.path.join(desk.folder, "scans.tsv")
+    editor = ManifestEditor(manifest, OpenFiles(roots))
+    editor.files.edit(manifest, compose_manifest())
+    scans = os.path.join(editor.folder, "scans.tsv")
     if not os.path.lexists(scans):
-        desk.files.edit(scans, compose_scans_header())
-    return desk
+        editor.files.edit(scans, compose_scans_header())
+    return editor

@@ -13,7 +13,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.editing.editor import Desk
+from spimpack_tasks.editing.editor import ManifestEditor
 from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.files.atomic import write_at
 from spimpack_tasks.files.roots import check_within
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-def drafts_folder(environment: Mapping[str, str] = os.environ) -> str:
+def unsaved_folder(environment: Mapping[str, str] = os.environ) -> str:
     """Return where drafts are kept, as the XDG base directory specification has it."""
     state = environment.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
@@ -36,27 +36,27 @@ def _name(manifest: str) -> str:
     return blake2b(os.path.realpath(manifest).encode(), digest_size=16).hexdigest() + ".json"
 
 
-def keep_draft(desk: Desk) -> None:
+def keep_unsaved(editor: ManifestEditor) -> None:
     """Keep what is edited of a manifest; a disk that does not take it is no reason to stop."""
     base = {
         path: None if data is None else base64.b64encode(data).decode()
-        for path, data in desk.files.base().items()
+        for path, data in editor.files.base().items()
     }
     data = {
         "version": VERSION,
-        "manifest": desk.manifest,
-        "texts": desk.files.edited,
+        "manifest": editor.manifest,
+        "texts": editor.files.edited,
         "base": base,
     }
     text = json.dumps(data, sort_keys=True).encode()
-    folder = drafts_folder()
+    folder = unsaved_folder()
     with suppress(OSError):
-        if _read(desk.manifest) != text:
+        if _read(editor.manifest) != text:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            write_at(os.path.join(folder, _name(desk.manifest)), text)
+            write_at(os.path.join(folder, _name(editor.manifest)), text)
 
 
-def find_draft(manifest: str, roots: tuple[str, ...]) -> Desk | None:
+def find_unsaved(manifest: str, roots: tuple[str, ...]) -> ManifestEditor | None:
     """Return a manifest with the edits that were kept of it, `None` where there are none.
 
     Raises
@@ -76,20 +76,20 @@ def find_draft(manifest: str, roots: tuple[str, ...]) -> Desk | None:
         texts: dict[str, str] = data["texts"]
     except (ValueError, KeyError, TypeError):  # it is of another version, or damaged
         return None
-    desk = Desk(manifest, OpenFiles(roots))
-    desk.files.restore(texts, base)
-    return desk
+    editor = ManifestEditor(manifest, OpenFiles(roots))
+    editor.files.restore(texts, base)
+    return editor
 
 
-def drop_draft(manifest: str) -> None:
+def drop_unsaved(manifest: str) -> None:
     """Forget what was kept of a manifest."""
     with suppress(OSError):
-        os.unlink(os.path.join(drafts_folder(), _name(manifest)))
+        os.unlink(os.path.join(unsaved_folder(), _name(manifest)))
 
 
 def _read(manifest: str) -> bytes:
     try:
-        with open(os.path.join(drafts_folder(), _name(manifest)), "rb") as file:
+        with open(os.path.join(unsaved_folder(), _name(manifest)), "rb") as file:
             return file.read()
     except OSError:
         return b""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class CompanionMaker:
     """How the outputs of one step are made."""
 
     make: Callable[[str, Output, str], None]
@@ -25,7 +25,7 @@ class Maker:
     """Tells whether a path, which exists, is what `make` would make there."""
 
 
-MAKERS = {Step.PREVIEWS: Maker(make_preview, is_preview)}
+MAKERS = {Step.PREVIEWS: CompanionMaker(make_preview, is_preview)}
 
 
 def make_output(backend: Backend, root: str, output: Output, path: str) -> None:

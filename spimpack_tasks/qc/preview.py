@@ -30,7 +30,7 @@ MOST_VALUES = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class PreviewChannel:
     """How one channel is shown."""
 
     name: str
@@ -58,7 +58,7 @@ class Preview:
     voxels: Bytes
     """In the order c, z, y, x."""
     spacing_um_xyz: tuple[float, float, float]
-    channels: tuple[Channel, ...]
+    channels: tuple[PreviewChannel, ...]
 
 
 def compose_preview(volume: SmallVolume, most_values: int = MOST_VALUES) -> Preview:
@@ -75,7 +75,7 @@ def compose_preview(volume: SmallVolume, most_values: int = MOST_VALUES) -> Prev
         high = bright + (bright - low) * _RESERVE
         quantised[number] = _quantise(small[number], low, high)
         colour = choose_colour(volume, number)
-        channels.append(Channel(name, colour, low, high, round(255 / (1 + _RESERVE))))
+        channels.append(PreviewChannel(name, colour, low, high, round(255 / (1 + _RESERVE))))
     return Preview(quantised, spacing, tuple(channels))
 
 

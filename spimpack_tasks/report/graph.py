@@ -14,13 +14,13 @@ from spimpack_tasks.errors import count_of
 from spimpack_tasks.model.plan import SPECS, STEPS, Step, is_wanted, unit_of
 from spimpack_tasks.packaging.backends.registry import require_choice
 from spimpack_tasks.state.checksums import has_lists, lists_are_right
-from spimpack_tasks.state.staging import idle_places
+from spimpack_tasks.state.staging import idle_unfinished
 from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
     from spimpack_tasks.state.sweep import Sweep
 
 MOST_SHOWN = 16
@@ -55,13 +55,13 @@ class Node:
         return "to do" if "" in self.units else f"{self.done:,} of {len(self.units):,} complete"
 
 
-def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
+def task_graph(prepared: PreparedRun, sweep: Sweep) -> tuple[Node, ...]:
     """Return the tasks of a run in the order of their work, given how its outputs stand."""
-    store, plan_id = draft.store, draft.plan_id
+    store, plan_id = prepared.store, prepared.plan_id
     is_current = store.current_plan_id() == plan_id and store.has_plan(plan_id)
-    units = _units(draft, sweep)
+    units = _units(prepared, sweep)
     is_validated = store.has_validated(plan_id)
-    is_stale = bool(sweep.stale) or next(idle_places(store), None) is not None
+    is_stale = bool(sweep.stale) or next(idle_unfinished(store), None) is not None
     nodes = [
         Node("ValidateManifest", {"": is_validated}),
         Node("BuildPaths", {"": is_current}, ("ValidateManifest",)),
@@ -77,10 +77,10 @@ def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
+def _units(prepared: PreparedRun, sweep: Sweep) -> dict[str, dict[str, bool]]:
     """Return for each task that writes whether each of its units is complete."""
-    keys = draft.keys
-    backend = require_choice(draft.options.backend).backend
+    keys = prepared.keys
+    backend = require_choice(prepared.options.backend).backend
     is_slow = {spec.step: spec.is_slow for spec in STEPS} | {Step.ASSETS: backend.is_slow}
 
     def unit_in(step: Step, key: str) -> str:
@@ -89,13 +89,13 @@ def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
     units: dict[str, dict[str, bool]] = {}
     tasks: dict[Step, str] = {}
     for spec in STEPS:
-        if is_wanted(spec, draft.options, backend):
+        if is_wanted(spec, prepared.options, backend):
             name = tasks[spec.step] = backend.task if spec.step is Step.ASSETS else spec.task
             units[name] = {unit_in(spec.step, key): True for key in keys}
-    for finding in sweep.findings:
-        step = finding.output.step
-        is_right = finding.status is Status.RIGHT
-        units[tasks[step]][unit_in(step, finding.output.asset)] &= is_right
+    for inspection in sweep.inspections:
+        step = inspection.output.step
+        is_right = inspection.status is Status.RIGHT
+        units[tasks[step]][unit_in(step, inspection.output.asset)] &= is_right
     return units
 
 

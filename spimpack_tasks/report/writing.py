@@ -57,6 +57,6 @@ def write_report(store: Store, lines: Iterable[str], path: str = "") -> str:
     if path:
         write_page_at(path, lines)
         return path
-    with store.workplace("report") as place:
+    with store.scratch_folder("report") as place:
         write_page(store.root, place.temporary(), PAGE, lines)
     return store.path(PAGE)

@@ -13,14 +13,14 @@ INTERRUPTED = 130
 KILLED = frozenset({128 + 9, 128 + 15})
 
 
-class Ending(NamedTuple):
+class ExitMessage(NamedTuple):
     """How a run ended."""
 
     is_good: bool
-    words: str
+    text: str
 
 
-_WORDS = {
+_TEXTS = {
     ExitCode.BAD_INPUT: "The inputs are refused; nothing was written.",
     ExitCode.CONFLICT: "Something that is not ours stands in the way; nothing was written.",
     ExitCode.FAILED: "Some outputs could not be written; the others are in place.",
@@ -31,15 +31,15 @@ _WORDS = {
 }
 
 
-def ending_of(run: PackagingRun) -> Ending:
+def exit_message(run: PackagingRun) -> ExitMessage:
     """Return how a run ended that has."""
     code = run.exit_code
     if code == ExitCode.OK:
-        return Ending(True, "Every image is in the dataset.")  # noqa: FBT003 - a named tuple
+        return ExitMessage(True, "Every image is in the dataset.")  # noqa: FBT003 - a named tuple
     if run.is_stopping:
-        words = "Stopped. What is done stays; run it again to go on."
+        text = "Stopped. What is done stays; run it again to go on."
     elif code == INTERRUPTED or code in KILLED:
-        words = "It was ended from outside. What is done stays; run it again to go on."
+        text = "It was ended from outside. What is done stays; run it again to go on."
     else:
-        words = _WORDS.get(code, f"It ended with the exit code {code}.")  # type: ignore[call-overload]
-    return Ending(False, words)  # noqa: FBT003 - a named tuple
+        text = _TEXTS.get(code, f"It ended with the exit code {code}.")  # type: ignore[call-overload]
+    return ExitMessage(False, text)  # noqa: FBT003 - a named tuple

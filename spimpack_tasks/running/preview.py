@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import InputError, Report, SpimpackError
-from spimpack_tasks.packaging.changes import Change, Verdict, count_verdicts, images_to_do, look
+from spimpack_tasks.packaging.changes import (
+    Change,
+    Verdict,
+    count_verdicts,
+    images_to_do,
+    preview_changes,
+)
 from spimpack_tasks.validation.bids_validator import find_validator
 
 if TYPE_CHECKING:
@@ -17,7 +23,7 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class RunPreview:
     """What a run would do."""
 
     report: Report
@@ -38,16 +44,16 @@ class Preview:
         return images_to_do(self.changes)
 
 
-def preview(options: Options) -> Preview:
+def preview_run(options: Options) -> RunPreview:
     """Look what a run would do; nothing is written."""
     # Drafts are remembered for a whole process, and tabs are threads of one.
     with _lock:
         try:
-            draft, changes, refusal = look(options)
+            prepared, changes, refusal = preview_changes(options)
         except InputError as error:
-            return Preview(error.report, (), may_run=False)
-    report = refusal.report if refusal else draft.report
-    return Preview(report, tuple(changes), may_run=refusal is None)
+            return RunPreview(error.report, (), may_run=False)
+    report = refusal.report if refusal else prepared.report
+    return RunPreview(report, tuple(changes), may_run=refusal is None)
 
 
 def why_no_validator() -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
 from spimpack_tasks.files.roots import VARIABLE
 from spimpack_tasks.running import supervisor
-from spimpack_tasks.state.run_progress import Tally
+from spimpack_tasks.state.run_progress import RunProgress
 from spimpack_tasks.state.runs import find_log, read_new_tasks
 from spimpack_tasks.state.store import Store
 
@@ -36,7 +36,7 @@ command line, which all users of a machine can see."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StepProgress:
     """How far a run is."""
 
     step: str
@@ -71,7 +71,7 @@ class PackagingRun:
         self.ended = 0.0
         self.exit_code: int | None = None
         self.is_stopping = False
-        self._tally = Tally(images, ())
+        self._progress = RunProgress(images, ())
         self._log, self._log_offset = "", 0
         self._lock = threading.Lock()
         self._out, self._err = _unnamed_file(), _unnamed_file()
@@ -130,7 +130,7 @@ class PackagingRun:
             time.sleep(0.02)
         return self.exit_code
 
-    def standing(self) -> Standing:
+    def progress(self) -> StepProgress:
         """Return how far it is, by its log."""
         with self._lock:
             store = Store(self.request.options.output_dir)
@@ -138,12 +138,12 @@ class PackagingRun:
             if self._log:
                 tasks, self._log_offset = read_new_tasks(self._log, self._log_offset)
                 for task in tasks:
-                    self._tally.add(task)
-            tally = self._tally
-            step = tally.step if self._log else "Checking inputs"
-            if self._log and tally.share >= 1 and self.request.validates:
+                    self._progress.add(task)
+            progress = self._progress
+            step = progress.step if self._log else "Checking inputs"
+            if self._log and progress.share >= 1 and self.request.validates:
                 step = "Finishing and validating"
-            return Standing(step, *tally.counted, tally.share)
+            return StepProgress(step, *progress.counted, progress.share)
 
     def summary(self) -> list[str]:
         """Return what it has printed: its summary, and what the validator says."""

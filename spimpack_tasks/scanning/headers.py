@@ -15,14 +15,14 @@ from spimpack_tasks.volumes.volume import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
-    from spimpack_tasks.scanning.folder_scan import Survey
-    from spimpack_tasks.scanning.options import Request
+    from spimpack_tasks.scanning.folder_scan import ScanResult
+    from spimpack_tasks.scanning.options import ScanRequest
     from spimpack_tasks.volumes.header import Header
 
 PIXEL_COLUMNS = ("PixelSize", "PixelSizeUnits")
 
 
-def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
+def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) -> None:
     """Add to each image what its header says, if the user does not say it.
 
     A header that cannot be read is noted at its image. A library that is not installed is a
@@ -32,13 +32,13 @@ def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
     if ours & set(PIXEL_COLUMNS):
         ours.update(PIXEL_COLUMNS)  # a size means nothing without its own unit
     told: set[str] = set()
-    for image in survey.images:
+    for image in result.images:
         try:
             header = read_header(image.source.path, image.source.format)
         except (SourceRefusedError, MissingExtraError) as error:
             reason = request.without_path(str(error), image.path)
             image.notes.append(f"its header was not read: {reason}")
-            survey.unread_headers += 1
+            result.unread_headers += 1
             if isinstance(error, MissingExtraError) and reason not in told:
                 told.add(reason)
                 where, warning = request.place(image.path), Severity.WARNING

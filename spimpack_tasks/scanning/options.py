@@ -57,7 +57,7 @@ class ScanOptions:
 
 
 @dataclass(slots=True)
-class Request:
+class ScanRequest:
     """What is asked for, understood."""
 
     root: str
@@ -95,9 +95,9 @@ class Request:
         return ""
 
 
-def understand(options: ScanOptions, report: Report) -> Request:
+def check_options(options: ScanOptions, report: Report) -> ScanRequest:
     """Return what the options ask for; what is wrong with them goes to the report."""
-    request = Request(
+    request = ScanRequest(
         root=os.path.abspath(options.root),
         shown_root=options.root,
         directory=os.path.abspath(options.directory),
@@ -127,7 +127,7 @@ def understand(options: ScanOptions, report: Report) -> Request:
     return request
 
 
-def _template_problems(request: Request) -> Iterator[Problem]:
+def _template_problems(request: ScanRequest) -> Iterator[Problem]:
     """Yield the templates that a pattern has no captures for."""
     for template in request.templates.values():
         texts = [pattern.text for pattern in request.patterns]
@@ -147,7 +147,7 @@ def _pattern_problem(key: str, text: str, error: PatternError) -> Problem:
     return Problem("scan.pattern", COMMAND_LINE, key, message, error.hint)
 
 
-def _place_problems(request: Request) -> Iterator[Problem]:
+def _place_problems(request: ScanRequest) -> Iterator[Problem]:
     try:
         special = special_folder(iter(os.listdir(request.shown_root)))
     except OSError as error:
@@ -162,7 +162,7 @@ def _place_problems(request: Request) -> Iterator[Problem]:
         yield Problem("scan.inside", COMMAND_LINE, "DIR", message, hint)
 
 
-def _take_setting(text: str, request: Request) -> Iterator[Problem]:
+def _take_setting(text: str, request: ScanRequest) -> Iterator[Problem]:
     """Add `COLUMN=VALUE` to the settings, or yield what is wrong with it."""
     column, equals, value = (part.strip() for part in text.partition("="))
     entity = ENTITY_BY_NAME.get(column)
@@ -180,7 +180,7 @@ def _take_setting(text: str, request: Request) -> Iterator[Problem]:
         request.settings[name] = value
 
 
-def _setting_refusal(column: str, value: str, request: Request) -> tuple[str, str]:
+def _setting_refusal(column: str, value: str, request: ScanRequest) -> tuple[str, str]:
     """Return why a column cannot be set, and a hint; two empty texts if it can."""
     schemas = map(load_schema, ("scans", "sidecar", "participants"))
     known = [name for schema in schemas for name in schema["properties"]]

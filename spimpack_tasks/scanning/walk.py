@@ -28,7 +28,7 @@ OUR_DATASET = "holds a dataset that spimpack wrote"
 BARE_ZARR = "is a Zarr store, but no OME-Zarr by its metadata"
 
 
-class Found(NamedTuple):
+class FoundPath(NamedTuple):
     """A file, or a folder that was not entered."""
 
     path: str
@@ -54,7 +54,7 @@ class Walk:
         self.links: list[str] = []
         """Links to folders, which come after the folders themselves."""
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[FoundPath]:
         """Yield files and folders, in no order that means anything."""
         pending = [""]
         while pending or self.links:
@@ -64,14 +64,16 @@ class Walk:
             try:
                 entries = self._enter(folder)
             except OSError as error:
-                yield Found(folder, f"cannot be read: {error.strerror}", error.strerror or "")
+                yield FoundPath(folder, f"cannot be read: {error.strerror}", error.strerror or "")
                 continue
             if isinstance(entries, str):
                 is_image = entries == BARE_ZARR and folder and looks_like_image(self._whole(folder))
-                yield Found(folder.removesuffix("/")) if is_image else Found(folder, entries)
+                yield (
+                    FoundPath(folder.removesuffix("/")) if is_image else FoundPath(folder, entries)
+                )
                 continue
             if self._holds_planes(folder, entries):
-                yield Found(folder.removesuffix("/"))
+                yield FoundPath(folder.removesuffix("/"))
                 continue
             for entry in entries:
                 found = self._look_at(folder, entry)
@@ -108,26 +110,26 @@ class Walk:
             return False
         return looks_like_plane(os.path.join(self.root, folder, first))
 
-    def _look_at(self, folder: str, entry: os.DirEntry[str]) -> Found | None:
+    def _look_at(self, folder: str, entry: os.DirEntry[str]) -> FoundPath | None:
         """Return what an entry is, `None` for a folder to enter."""
         path = folder + entry.name
         try:
             is_folder, is_file = entry.is_dir(), entry.is_file()
         except OSError as error:
-            return Found(path, f"cannot be looked at: {error.strerror}")
+            return FoundPath(path, f"cannot be looked at: {error.strerror}")
         slash = "/" if is_folder else ""
         if entry.name.startswith("."):
-            return Found(path + slash, "is hidden")
+            return FoundPath(path + slash, "is hidden")
         glob = self.excluded_by(path)
         if glob:
-            return Found(path + slash, f"is excluded by {glob!r}")
+            return FoundPath(path + slash, f"is excluded by {glob!r}")
         if is_folder:
             form = format_of(entry.name)
-            return Found(path) if form is not None and form.directory else None
+            return FoundPath(path) if form is not None and form.directory else None
         if is_file:
-            return Found(path)
+            return FoundPath(path)
         what = "is a link to nothing" if entry.is_symlink() else "is neither a file nor a folder"
-        return Found(path, what)
+        return FoundPath(path, what)
 
 
 def special_folder(names: Iterator[str]) -> str:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.receipts import Receipts
-    from spimpack_tasks.state.store import Store, Workplace
+    from spimpack_tasks.state.store import ScratchFolder, Store
     from spimpack_tasks.state.sweep import Matches
 
 
@@ -102,21 +102,23 @@ def publish(
     failures: list[Failure] = []
     with store.writing(plan_id):
         for name, part in parts.items():
-            with store.workplace(f"receipts-{name}") as place:
-                failures += _Publisher(place, name, maker, overwrite=overwrite).publish(part)
+            with store.scratch_folder(f"receipts-{name}") as scratch:
+                failures += _Publisher(scratch, name, maker, overwrite=overwrite).publish(part)
     return failures
 
 
 class _Publisher:
     """Works on the outputs of one file of receipts."""
 
-    def __init__(self, place: Workplace, name: str, maker: ImageMaker, *, overwrite: bool) -> None:
-        self.place = place
-        self.root = place.store.output_dir
+    def __init__(
+        self, scratch: ScratchFolder, name: str, maker: ImageMaker, *, overwrite: bool
+    ) -> None:
+        self.scratch = scratch
+        self.root = scratch.store.output_dir
         self.name = name
         self.maker = maker
         self.overwrite = overwrite
-        self.receipts: Receipts = read_receipts(place.store, name)
+        self.receipts: Receipts = read_receipts(scratch.store, name)
         self.failures: list[Failure] = []
 
     def publish(self, outputs: list[Output]) -> list[Failure]:
@@ -124,14 +126,14 @@ class _Publisher:
         staged = [item for item in map(self._stage, outputs) if item]
         if staged:
             if any(map(self._is_unsynced, staged)):
-                sync_disk(self.place.folder)
+                sync_disk(self.scratch.folder)
             for item in staged:
                 self._announce(item)
-            write_receipts(self.place, self.name, self.receipts)
+            write_receipts(self.scratch, self.name, self.receipts)
             for item in staged:
                 self._move(item)
         if self.receipts != before:
-            write_receipts(self.place, self.name, self.receipts)
+            write_receipts(self.scratch, self.name, self.receipts)
         return self.failures
 
     def _stage(self, output: Output) -> _Staged | None:
@@ -150,7 +152,7 @@ class _Publisher:
                 return None
             temporary = self.maker.made.get(output.path)
             if not temporary:
-                temporary = self.place.temporary()
+                temporary = self.scratch.temporary()
                 self._make(output, temporary)
             if output.kind.is_made and stamp_text(output.source) != output.stamp:
                 self.failures.append(Failure(output.path, SOURCE_CHANGED))
@@ -188,7 +190,7 @@ class _Publisher:
     def _move(self, item: _Staged) -> None:
         path = item.output.path
         try:
-            move_into_place(self.root, item.temporary, path, self.place.temporary())
+            move_into_place(self.root, item.temporary, path, self.scratch.temporary())
         except OSError as error:
             self._fail(item.output, error)
         else:
@@ -241,26 +243,26 @@ def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
         Paths that were changed by someone else since; they are left, and are the user's now.
     """
     left = []
-    with store.writing(plan_id), store.workplace("prune") as trash:
+    with store.writing(plan_id), store.scratch_folder("prune") as trash:
         for name in receipt_names(store):
-            with store.workplace(f"receipts-{name}") as place:
+            with store.scratch_folder(f"receipts-{name}") as scratch:
                 receipts = read_receipts(store, name)
                 stale = [path for path in receipts if path not in planned]
-                left += [path for path in stale if not _remove(place, path, receipts[path])]
+                left += [path for path in stale if not _remove(scratch, path, receipts[path])]
                 if stale:
                     kept = {path: r for path, r in receipts.items() if path in planned}
-                    write_receipts(place, name, kept)
+                    write_receipts(scratch, name, kept)
         store.forget_other_plans(plan_id, trash)
     return left
 
 
-def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
+def _remove(scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:
     """Remove one output; tell whether it is gone."""
-    root = place.store.output_dir
+    root = scratch.store.output_dir
     absolute = f"{root}/{path}"
     there = evidence_beside(absolute, receipt)
     if there and receipt.kind is Kind.BLOCK:
-        return _remove_block(place, path, absolute)
+        return _remove_block(scratch, path, absolute)
     if there and is_edited_in_place(absolute, receipt):
         return False
     if there and there not in {receipt.evidence, receipt.next_evidence}:
@@ -268,16 +270,16 @@ def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
         is_text = touched_only and digest(read_file(absolute)) == receipt.sha256
         if not is_text and not holds_record(absolute, there, receipt):
             return False
-    remove(root, path, place.temporary())
+    remove(root, path, scratch.temporary())
     return True
 
 
-def _remove_block(place: Workplace, path: str, absolute: str) -> bool:
+def _remove_block(scratch: ScratchFolder, path: str, absolute: str) -> bool:
     text = read_file(absolute).decode("utf-8", "surrogateescape")
     rest = replace_block(text, "")
     if not rest:
-        remove(place.store.output_dir, path, place.temporary())
+        remove(scratch.store.output_dir, path, scratch.temporary())
     elif find_block(text):
         data = rest.encode("utf-8", "surrogateescape")
-        write_atomically(place.store.output_dir, place.temporary(), path, data)
+        write_atomically(scratch.store.output_dir, scratch.temporary(), path, data)
     return True

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Output
-    from spimpack_tasks.state.store import Store, Workplace
+    from spimpack_tasks.state.store import ScratchFolder, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def read_all_receipts(store: Store) -> dict[str, Receipts]:
     return {name: read_receipts(store, name) for name in receipt_names(store)}
 
 
-def write_receipts(place: Workplace, name: str, receipts: Receipts) -> None:
+def write_receipts(scratch: ScratchFolder, name: str, receipts: Receipts) -> None:
     """Replace one file of receipts, holding its workplace."""
     data = {path: _values(receipt) for path, receipt in sorted(receipts.items())}
-    place.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())
+    scratch.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())

@@ -21,7 +21,7 @@ from spimpack_tasks.files.evidence import is_still
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish, reason_of
 from spimpack_tasks.state.receipts import images_made_from
-from spimpack_tasks.state.staging import hold_place
+from spimpack_tasks.state.staging import hold_unfinished
 from spimpack_tasks.state.sweep import Status, find
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
-class SlowMaker:
+class ResumableMaker:
     """What a slow backend knows of its images."""
 
     matches: Matches
@@ -60,7 +60,7 @@ def make_and_publish(
     store: Store,
     plan_id: str,
     outputs: list[Output],
-    maker: SlowMaker,
+    maker: ResumableMaker,
     *,
     overwrite: bool = False,
 ) -> list[Failure]:
@@ -84,7 +84,9 @@ def make_and_publish(
 class _Work:
     """Makes the images of one unit."""
 
-    def __init__(self, store: Store, plan_id: str, maker: SlowMaker, *, overwrite: bool) -> None:
+    def __init__(
+        self, store: Store, plan_id: str, maker: ResumableMaker, *, overwrite: bool
+    ) -> None:
         self.store = store
         self.plan_id = plan_id
         self.maker = maker
@@ -111,9 +113,9 @@ class _Work:
         wanting = {Status.NEW, Status.MISSING, Status.CHANGED}
         if self.overwrite:
             wanting |= {Status.ALTERED, Status.FOREIGN}
-        for finding in find(self.store, outputs, self.maker.matches):
-            if finding.status in wanting:
-                yield finding.output
+        for inspection in find(self.store, outputs, self.maker.matches):
+            if inspection.status in wanting:
+                yield inspection.output
 
     def _batches(self, outputs: list[Output]) -> Iterator[list[Output]]:
         batch, size = [], 0
@@ -131,7 +133,7 @@ class _Work:
             for output in outputs:
                 if output.path in self.sizes:
                     try:
-                        path = places.enter_context(hold_place(self.store, output))
+                        path = places.enter_context(hold_unfinished(self.store, output))
                         if self._make_one(output, path):
                             made[output.path] = path
                     except OSError as error:

@@ -17,7 +17,7 @@ _NAMES = 3
 """So many units may stand for an image."""
 
 
-class Tally:
+class RunProgress:
     """Counts what of a run's work is done."""
 
     def __init__(self, images: Iterable[str], unread: Iterable[str]) -> None:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Plan
     from spimpack_tasks.state.store import Store
 
-SEAL_FILE = "seal"
+SNAPSHOT_FILE = "seal"
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class DatasetSnapshot:
     """What a dataset was like when it was found right.
 
     The paths that were looked at are not held, but read when they are needed.
@@ -63,27 +63,29 @@ class Seal:
         return trace_outputs(store.output_dir, outputs) == self.output_trace
 
 
-def read_seal(store: Store) -> Seal | None:
+def read_snapshot(store: Store) -> DatasetSnapshot | None:
     """Return the seal of an output, `None` where there is none that can be used."""
     try:
         with _open(store) as file:
-            return Seal(**json.loads(file.readline()))
+            return DatasetSnapshot(**json.loads(file.readline()))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def write_seal(store: Store, seal: Seal, sources: list[str], outputs: list[str]) -> None:
+def write_snapshot(
+    store: Store, snapshot: DatasetSnapshot, sources: list[str], outputs: list[str]
+) -> None:
     """Keep a seal with the paths that it covers, a line for each.
 
     Where that cannot be done, the dataset is as right without.
     """
-    head = json.dumps({field.name: getattr(seal, field.name) for field in fields(seal)})
+    head = json.dumps({field.name: getattr(snapshot, field.name) for field in fields(snapshot)})
     paths = [*sources, *outputs]
     if any("\n" in path for path in paths):
         return
     text = "\n".join([head, *paths, ""])
-    with suppress(OSError), store.workplace("seal") as place:
-        place.write(SEAL_FILE, text.encode("utf-8", "surrogateescape"))
+    with suppress(OSError), store.scratch_folder("seal") as scratch:
+        scratch.write(SNAPSHOT_FILE, text.encode("utf-8", "surrogateescape"))
 
 
 def _paths(store: Store) -> Iterator[str]:
@@ -94,11 +96,11 @@ def _paths(store: Store) -> Iterator[str]:
 
 
 def _open(store: Store) -> TextIO:
-    path = store.path(SEAL_FILE)
+    path = store.path(SNAPSHOT_FILE)
     return open_regular_text(path, errors="surrogateescape", newline="\n")
 
 
-def sealed_outputs(store: Store, plan: Plan) -> list[str]:
+def snapshot_paths(store: Store, plan: Plan) -> list[str]:
     """Return the paths that a seal of a dataset covers."""
     outputs = [output.path for output in plan.outputs]
     receipts = (f"{STATE_DIRECTORY}/receipts/{name}.json" for name in receipt_names(store))

@@ -31,7 +31,7 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
-def hold_place(store: Store, output: Output) -> Iterator[str]:
+def hold_unfinished(store: Store, output: Output) -> Iterator[str]:
     """Hold the place of an image, waiting for whoever does, and yield the image's path in it.
 
     Raises
@@ -83,7 +83,7 @@ def _is_at(descriptor: int, path: str) -> bool:
         return False
 
 
-def idle_places(store: Store) -> Iterator[str]:
+def idle_unfinished(store: Store) -> Iterator[str]:
     """Yield the names of the places in which nobody is at work."""
     with suppress(FileNotFoundError):
         for name in os.listdir(store.path(_FOLDER)):
@@ -110,7 +110,7 @@ def _idle(folder: str) -> Iterator[bool]:
         os.close(lock)
 
 
-def forget_unfinished(store: Store, plan_id: str, wanted: Plan | None = None) -> None:
+def remove_unfinished(store: Store, plan_id: str, wanted: Plan | None = None) -> None:
     """Delete what lies in places where nobody is at work, but what a plan still wants.
 
     Raises
@@ -118,14 +118,14 @@ def forget_unfinished(store: Store, plan_id: str, wanted: Plan | None = None) ->
     SupersededError
         Another plan has become the current one.
     """
-    if next(idle_places(store), None) is None:
+    if next(idle_unfinished(store), None) is None:
         return
     images = (o for o in wanted.outputs if o.kind is Kind.IMAGE) if wanted else ()
     kept = {_name(output) for output in images}
-    with store.writing(plan_id), store.workplace(_FOLDER) as trash:
-        for name in idle_places(store):
+    with store.writing(plan_id), store.scratch_folder(_FOLDER) as trash:
+        for name in idle_unfinished(store):
             if name not in kept:
-                # The place is held until `idle_places` goes on.
+                # The place is held until `idle_unfinished` goes on.
                 temporary = trash.temporary()
                 os.rename(store.path(_FOLDER, name), temporary)
                 discard(temporary)

@@ -182,19 +182,19 @@ class Store:
         return False
 
     @contextmanager
-    def workplace(self, name: str) -> Iterator[Workplace]:
+    def scratch_folder(self, name: str) -> Iterator[ScratchFolder]:
         """Hold a lock, and a folder for temporaries that goes with it.
 
         What a killed process left in the folder is thrown away by the next one that gets the lock.
         """
         with self.lock(name):
-            place = Workplace(self, self.path("tmp", name))
-            place.clear()
-            os.makedirs(place.folder)
+            scratch = ScratchFolder(self, self.path("tmp", name))
+            scratch.clear()
+            os.makedirs(scratch.folder)
             try:
-                yield place
+                yield scratch
             finally:
-                place.clear()
+                scratch.clear()
 
     @contextmanager
     def writing(self, plan_id: str) -> Iterator[None]:
@@ -248,12 +248,12 @@ class Store:
 
         `notes` are texts by file name that planning wants to find again.
         """
-        with self.workplace("writers") as place:
+        with self.scratch_folder("writers") as scratch:
             for name, text in (_FOR_GIT | dict(notes or {})).items():
-                place.write(name, text.encode())
+                scratch.write(name, text.encode())
             if not self.has_plan(plan.plan_id):
-                self._save(plan, place)
-            place.write("current", f"{plan.plan_id}\n".encode())
+                self._save(plan, scratch)
+            scratch.write("current", f"{plan.plan_id}\n".encode())
 
     def has_plan(self, plan_id: str) -> bool:
         """Tell whether a plan has been saved."""
@@ -263,8 +263,8 @@ class Store:
         """Tell whether the report of the validation that led to a plan is kept."""
         return os.path.isfile(self.path("validated", plan_id))
 
-    def _save(self, plan: Plan, place: Workplace) -> None:
-        temporary = place.temporary()
+    def _save(self, plan: Plan, scratch: ScratchFolder) -> None:
+        temporary = scratch.temporary()
         os.mkdir(temporary)
         parts = parts_of(plan)
         names = sorted(parts)
@@ -334,23 +334,23 @@ class Store:
         """Delete a saved plan of which a part is lost or damaged, so that it is saved anew."""
         if not self.has_plan(plan_id) or self.find_plan(plan_id) is not None:
             return
-        with self.workplace("writers") as place:
-            temporary = place.temporary()
+        with self.scratch_folder("writers") as scratch:
+            temporary = scratch.temporary()
             os.rename(self.path("plan", plan_id), temporary)
             discard(temporary)
 
-    def forget_other_plans(self, plan_id: str, place: Workplace) -> None:
+    def forget_other_plans(self, plan_id: str, scratch: ScratchFolder) -> None:
         """Delete the saved plans and reports but those of `plan_id`."""
         for kind in ("plan", "validated"):
             with suppress(FileNotFoundError):
                 for name in os.listdir(self.path(kind)):
                     if name != plan_id:
-                        temporary = place.temporary()
+                        temporary = scratch.temporary()
                         os.rename(self.path(kind, name), temporary)
                         discard(temporary)
 
 
-class Workplace:
+class ScratchFolder:
     """A folder for temporaries that only the holder of its lock uses."""
 
     def __init__(self, store: Store, folder: str) -> None:

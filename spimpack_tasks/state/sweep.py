@@ -57,7 +57,7 @@ CONFLICTS = frozenset({Status.ALTERED, Status.FOREIGN, Status.BLOCKED})
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Inspection:
     """How one output stands."""
 
     output: Output
@@ -178,7 +178,7 @@ def digest(data: bytes) -> str:
 class Sweep:
     """How a whole plan stands."""
 
-    findings: tuple[Finding, ...]
+    inspections: tuple[Inspection, ...]
     stale: tuple[str, ...]
     """Paths that we wrote and that the plan no longer has."""
     unwanted: frozenset[str] = frozenset()
@@ -187,27 +187,27 @@ class Sweep:
     @property
     def is_right(self) -> bool:
         """Whether the disk matches the plan."""
-        right = all(finding.status is Status.RIGHT for finding in self.findings)
+        right = all(inspection.status is Status.RIGHT for inspection in self.inspections)
         return right and not self.stale
 
     @property
-    def conflicts(self) -> list[Finding]:
+    def conflicts(self) -> list[Inspection]:
         """What stands in the way."""
-        return [finding for finding in self.findings if finding.status in CONFLICTS]
+        return [inspection for inspection in self.inspections if inspection.status in CONFLICTS]
 
 
 def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     """Say how every output of a plan stands."""
-    findings: list[Finding] = []
+    inspections: list[Inspection] = []
     stale: list[str] = []
     unwanted: set[str] = set()
     for part in _parts(store, plan.outputs, all_receipts=True):
-        findings.extend(part.findings(matches))
+        inspections.extend(part.inspections(matches))
         left = part.receipts.keys() - part.planned
         stale.extend(left)
         if part.is_further:
             unwanted |= left
-    return Sweep(tuple(findings), tuple(sorted(stale)), frozenset(unwanted))
+    return Sweep(tuple(inspections), tuple(sorted(stale)), frozenset(unwanted))
 
 
 def is_whole(store: Store, plan: Plan, matches: Matches) -> bool:
@@ -223,10 +223,10 @@ def are_right(store: Store, outputs: Iterable[Output], matches: Matches) -> bool
     return all(part.is_right(matches) for part in _parts(store, outputs))
 
 
-def find(store: Store, outputs: Iterable[Output], matches: Matches) -> Iterator[Finding]:
+def find(store: Store, outputs: Iterable[Output], matches: Matches) -> Iterator[Inspection]:
     """Yield how each of some outputs of a plan stands."""
     for part in _parts(store, outputs):
-        yield from part.findings(matches)
+        yield from part.inspections(matches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +255,11 @@ class _Part:
             for output in self.outputs
         )
 
-    def findings(self, matches: Matches) -> Iterator[Finding]:
+    def inspections(self, matches: Matches) -> Iterator[Inspection]:
         """Yield how each output stands."""
         for output in self.outputs:
             if self._is_unchanged(output):
-                yield Finding(output, Status.RIGHT, None)
+                yield Inspection(output, Status.RIGHT, None)
             else:
                 yield self._look(output, matches)
 
@@ -273,7 +273,7 @@ class _Part:
             and is_still(f"{self.store.output_dir}/{output.path}", receipt.evidence)
         )
 
-    def _look(self, output: Output, matches: Matches) -> Finding:
+    def _look(self, output: Output, matches: Matches) -> Inspection:
         root = self.store.output_dir
         receipt = self.receipts.get(output.path)
         status = _inspect_moving(root, output, receipt, matches)
@@ -283,7 +283,7 @@ class _Part:
             status = inspect(root, output, receipt, matches)
         if status is not Status.RIGHT and output.path.rpartition("/")[0] in self.blocked:
             status = Status.BLOCKED
-        return Finding(output, status, None if status is Status.RIGHT else receipt)
+        return Inspection(output, status, None if status is Status.RIGHT else receipt)
 
 
 def _parts(

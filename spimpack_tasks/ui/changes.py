@@ -10,8 +10,8 @@ from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.ui.problems import show_problems
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.editor import Desk
-    from spimpack_tasks.running.preview import Preview
+    from spimpack_tasks.editing.editor import ManifestEditor
+    from spimpack_tasks.running.preview import RunPreview
 
 MOST_SHOWN = 2_000
 _MEANING = {
@@ -24,7 +24,7 @@ _MEANING = {
 }
 
 
-def show_counts(seen: Preview) -> None:
+def show_counts(seen: RunPreview) -> None:
     """Show the number of images, and of files that go, by what would become of them."""
     for name, number in seen.counts().items():
         if number:
@@ -32,17 +32,17 @@ def show_counts(seen: Preview) -> None:
             st.metric(name, f"{number:,}", help=about, border=True, width="content")
 
 
-def show_changes(desk: Desk, seen: Preview) -> None:
+def show_changes(editor: ManifestEditor, seen: RunPreview) -> None:
     """Show what would become of each image and file, and what a run would complain about."""
     if seen.changes and seen.may_run:
         _show_table(seen)
     if seen.report.problems:
-        show_problems(desk, seen.report, 0)
+        show_problems(editor, seen.report, 0)
     if seen.changes and not seen.may_run:
         _show_table(seen)
 
 
-def _show_table(seen: Preview) -> None:
+def _show_table(seen: RunPreview) -> None:
     shown = seen.shown()
     if not shown:
         st.success("Nothing would change: the dataset is as the inputs want it.")

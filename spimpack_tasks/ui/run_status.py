@@ -9,7 +9,7 @@ import streamlit as st
 
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.report.formatting import duration_in_words
-from spimpack_tasks.running.exit_messages import ending_of
+from spimpack_tasks.running.exit_messages import exit_message
 from spimpack_tasks.validation.report import place_for, read_report
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def show_run(run: PackagingRun) -> None:
 def _follow(run: PackagingRun) -> None:
     if not run.is_going_on:
         st.rerun()
-    standing = run.standing()
-    count = f": {standing.done:,} of {count_of(standing.total, 'image')}" if standing.total else ""
+    progress = run.progress()
+    count = f": {progress.done:,} of {count_of(progress.total, 'image')}" if progress.total else ""
     elapsed = duration_in_words(time.time() - run.started)
-    st.progress(min(standing.share, 1.0), f"{standing.step}{count} ({elapsed})")
+    st.progress(min(progress.share, 1.0), f"{progress.step}{count} ({elapsed})")
     if run.is_stopping:
         st.caption("Stopping. What is being made is ended, or gone on with by the next run.")
     else:
@@ -48,15 +48,15 @@ def _follow(run: PackagingRun) -> None:
 
 
 def _show_result(run: PackagingRun) -> None:
-    ending = ending_of(run)
-    words = f"{ending.words} ({duration_in_words(run.ended - run.started)})"
+    message = exit_message(run)
+    text = f"{message.text} ({duration_in_words(run.ended - run.started)})"
     summary = run.summary()
-    if ending.is_good:
-        st.success(words, icon=":material/check_circle:")
+    if message.is_good:
+        st.success(text, icon=":material/check_circle:")
     elif run.is_stopping:
-        st.warning(words, icon=":material/stop_circle:")
+        st.warning(text, icon=":material/stop_circle:")
     else:
-        st.error(words, icon=":material/error:")
+        st.error(text, icon=":material/error:")
     if summary:
         st.code("\n".join(summary), language=None, wrap_lines=True)
     if run.request.validates and run.exit_code in {ExitCode.OK, ExitCode.INVALID}:

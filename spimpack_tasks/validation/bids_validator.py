@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError, Severity, SpimpackError
-from spimpack_tasks.validation.verdict import Finding, Verdict
+from spimpack_tasks.validation.result import Finding, ValidationResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class ValidatorFailedError(SpimpackError):
     """The BIDS validator did not come to a verdict; the message has its command and last words."""
 
 
-def run_bids_validator(dataset: Path) -> Verdict:
+def run_bids_validator(dataset: Path) -> ValidationResult:
     """Return what the official BIDS validator says of the dataset at `dataset`.
 
     Raises
@@ -52,7 +52,7 @@ def run_bids_validator(dataset: Path) -> Verdict:
         findings, schema_version = _parse_answer(json.loads(output.stdout))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValidatorFailedError(_explain(check, output, "did not answer in its JSON")) from error
-    return Verdict(findings, validator_version(program), schema_version)
+    return ValidationResult(findings, validator_version(program), schema_version)
 
 
 def find_validator() -> str:

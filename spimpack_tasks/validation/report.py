@@ -18,7 +18,7 @@ from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import PROGRAM
 from spimpack_tasks.validation.inventory import check_directory
-from spimpack_tasks.validation.verdict import Finding, Verdict
+from spimpack_tasks.validation.result import Finding, ValidationResult
 from spimpack_tasks.version import __version__
 
 REPORT = "validation.json"
@@ -41,7 +41,7 @@ class ValidationReport:
     """Of the dataset, the mode and the validator (see `validation.validate`)."""
     full: bool
     """Whether the validator saw the dataset itself, and not its shadow."""
-    verdict: Verdict
+    verdict: ValidationResult
 
     def text(self) -> str:
         """Return the report as JSON, with one finding a line."""
@@ -94,7 +94,7 @@ class ValidationReport:
             return
         store = Store(dataset)
         store.create()
-        with store.workplace("validation") as place:
+        with store.scratch_folder("validation") as place:
             place.write(REPORT, data)
 
 
@@ -154,7 +154,7 @@ def read_report(path: str) -> ValidationReport | None:
             Finding(**{**finding, "severity": Severity(finding["severity"])})
             for finding in data["findings"]
         )
-        verdict = Verdict(findings, validator["version"], validator["schema"])
+        verdict = ValidationResult(findings, validator["version"], validator["schema"])
         return ValidationReport(data["fingerprint"], data["mode"] == "full", verdict)
     except (ValueError, KeyError, TypeError):
         return None

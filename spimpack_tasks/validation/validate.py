@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.validation.bids_validator import find_validator, validator_version
-from spimpack_tasks.validation.facts import Facts
+from spimpack_tasks.validation.dataset_files import DatasetFiles
 from spimpack_tasks.validation.inventory import take_inventory
 from spimpack_tasks.validation.own_checks import CHECKS
 from spimpack_tasks.validation.report import ValidationReport, place_for, read_report
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.validation.inventory import Entry
-    from spimpack_tasks.validation.verdict import Finding, Verdict
+    from spimpack_tasks.validation.result import Finding, ValidationResult
 
 # What the official validator says of the same place, if it sees it.
 _SAME = {
@@ -62,8 +62,8 @@ def validate(dataset: str, *, full: bool = False) -> ValidationReport:
     """
     fingerprint, entries = _look(dataset, full=full)
     official = check_officially(dataset, entries, full=full)
-    facts = Facts(dataset, entries)
-    own = (finding for check in CHECKS for finding in check(facts))
+    files = DatasetFiles(dataset, entries)
+    own = (finding for check in CHECKS for finding in check(files))
     findings = sorted((*official.findings, *_not_said(own, official)), key=lambda f: f.rank)
     if _look(dataset, full=full)[0] != fingerprint:
         message = f"{dataset} was changed while it was validated; validate it again"
@@ -110,7 +110,7 @@ def _look(dataset: str, *, full: bool) -> tuple[str, tuple[Entry, ...]]:
     return digest.hexdigest(), entries
 
 
-def _not_said(own: Iterator[Finding], official: Verdict) -> Iterator[Finding]:
+def _not_said(own: Iterator[Finding], official: ValidationResult) -> Iterator[Finding]:
     """Yield our own findings but those that the official validator has at the same place."""
     said = {(finding.location.removesuffix("/"), finding.code) for finding in official.findings}
     for finding in own:

@@ -59,7 +59,7 @@ def _read_bidsignore(root: str) -> str:
 
 
 @contextmanager
-def shadow(
+def mirror_dataset(
     root: str, entries: Iterable[Entry], hidden: tuple[HiddenImage, ...] = ()
 ) -> Iterator[str]:
     """Make the shadow of a dataset, yield its path, and remove it in any case.
@@ -76,22 +76,22 @@ def shadow(
     with TemporaryDirectory(prefix="spimpack-") as temporary:
         # A relative link must lead from where the folder really lies.
         folder = os.path.realpath(temporary)
-        skeleton = _Skeleton(root, folder)
+        mirror = _Mirror(root, folder)
         for entry in entries:
-            skeleton.add(entry)
+            mirror.add(entry)
         if hidden:
-            skeleton.show(hidden)
-        yield skeleton.folder
+            mirror.show(hidden)
+        yield mirror.folder
 
 
-class _Skeleton:
+class _Mirror:
     """A shadow in the making."""
 
-    def __init__(self, root: str, workplace: str) -> None:
+    def __init__(self, root: str, scratch_folder: str) -> None:
         self.root = root
-        self.folder = os.path.join(workplace, "dataset")
-        self.store = os.path.join(workplace, "store")
-        self.empty_store = os.path.join(workplace, "empty")
+        self.folder = os.path.join(scratch_folder, "dataset")
+        self.store = os.path.join(scratch_folder, "store")
+        self.empty_store = os.path.join(scratch_folder, "empty")
         for path in (self.folder, self.store, self.empty_store):
             os.mkdir(path)
         with open(os.path.join(self.store, "zarr.json"), "wb") as file:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store
 
 LOG = "verify-pixels"
-MOST_TOLD = 100
+MOST_LISTED = 100
 """So many faults of one image are told, and how many more there are."""
 
 
@@ -98,10 +98,10 @@ def _verify(
             output.source, format_named(output.format), path, on_read
         ):
             count += 1
-            if count <= MOST_TOLD:
+            if count <= MOST_LISTED:
                 yield Deviation(output.path, Fault.PIXELS, detail)
-        if count > MOST_TOLD:
-            more = f"and {count_of(count - MOST_TOLD, 'more fault')}"
+        if count > MOST_LISTED:
+            more = f"and {count_of(count - MOST_LISTED, 'more fault')}"
             yield Deviation(output.path, Fault.PIXELS, more)
         if not count:
             log.note(before)

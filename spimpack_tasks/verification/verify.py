@@ -32,7 +32,7 @@ from spimpack_tasks.state.sweep import digest, read_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spimpack_tasks.state.checksums import Record
+    from spimpack_tasks.state.checksums import ChecksumRecord
     from spimpack_tasks.state.receipts import Receipt, Receipts
     from spimpack_tasks.state.store import Store
 
@@ -139,7 +139,7 @@ def _unopened(absolute: str, path: str) -> Iterator[Deviation]:
             yield _unreadable(path, error)
 
 
-def _recorded_checksum(receipt: Receipt, record: Record | None) -> str:
+def _recorded_checksum(receipt: Receipt, record: ChecksumRecord | None) -> str:
     if receipt.kind.is_hashed:
         return receipt.sha256
     return record.sha256 if record and record.fits(receipt) else ""

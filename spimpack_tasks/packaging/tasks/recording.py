@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.luigi_log import plain_message
-from spimpack_tasks.packaging.draft import is_refused
+from spimpack_tasks.packaging.prepared_run import is_refused
 from spimpack_tasks.state.runs import TaskRun, begin_run, note_task
 
 if TYPE_CHECKING:

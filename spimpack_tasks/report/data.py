@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.model.entities import PHOTO_SUFFIX
 from spimpack_tasks.model.plan import STEPS, Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
-from spimpack_tasks.packaging.draft import find_draft
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepared_run import find_prepared_run
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.report.problems import (
     problems_of_disk,
@@ -44,7 +44,7 @@ SOURCE_FAULTS = (Fault.SOURCE_GONE, Fault.SOURCE_CHANGED)
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ReportedImage:
     """One image, or photo, of the plan."""
 
     path: str
@@ -58,13 +58,13 @@ class Image:
     dataset_id: str
 
     @property
-    def is_well(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether there is nothing to do about it."""
         return self.status == Verdict.UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class Totals:
     """How much there is in a dataset."""
 
     images: int
@@ -78,7 +78,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReportData:
     """All that a report says."""
 
     made: float
@@ -88,8 +88,8 @@ class Facts:
     backend: str
     description: dict[str, Any]
     """Content of dataset_description.json as it is planned."""
-    numbers: Numbers
-    images: tuple[Image, ...]
+    numbers: Totals
+    images: tuple[ReportedImage, ...]
     files: tuple[Change, ...]
     """The other files, and what is to be removed."""
     counts: dict[str, int]
@@ -108,7 +108,7 @@ class Facts:
         return self.tasks[-1].is_complete
 
 
-def gather_facts(store: Store) -> Facts:
+def gather_data(store: Store) -> ReportData:
     """Return what there is to say of a dataset that has a current plan."""
     plan_id = store.current_plan_id()
     plan = store.load_plan(plan_id)
@@ -117,9 +117,9 @@ def gather_facts(store: Store) -> Facts:
     asked: dict[str, Any] = {
         spec.option: True for spec in STEPS if spec.option and spec.step in steps
     }
-    draft = find_draft(replace(Options("", store.output_dir, backend), **asked), plan_id)
-    sweep = draft.sweep()
-    changes = find_changes(draft, sweep)
+    prepared = find_prepared_run(replace(Options("", store.output_dir, backend), **asked), plan_id)
+    sweep = prepared.sweep()
+    changes = find_changes(prepared, sweep)
     deviations = list(verify_fast(store))
     images = _images(store, plan, changes, deviations)
     run = read_last_run(store)
@@ -132,8 +132,8 @@ def gather_facts(store: Store) -> Facts:
     ]
     counts = count_verdicts(changes)
     counts |= {fault: sum(image.status == fault for image in images) for fault in SOURCE_FAULTS}
-    counts[Verdict.UNCHANGED] = sum(image.is_well for image in images)
-    return Facts(
+    counts[Verdict.UNCHANGED] = sum(image.is_unchanged for image in images)
+    return ReportData(
         made=time.time(),
         output_dir=store.output_dir,
         plan_id=plan_id,
@@ -147,7 +147,7 @@ def gather_facts(store: Store) -> Facts:
         validation=validation,
         is_validation_old=_is_old(store, run),
         run=run,
-        tasks=task_graph(draft, sweep),
+        tasks=task_graph(prepared, sweep),
     )
 
 
@@ -159,7 +159,7 @@ def _description(plan: Plan) -> dict[str, Any]:
 
 def _images(
     store: Store, plan: Plan, changes: list[Change], deviations: list[Deviation]
-) -> tuple[Image, ...]:
+) -> tuple[ReportedImage, ...]:
     faults = {d.path: d for d in deviations if d.fault in SOURCE_FAULTS}
     sizes = {path: record.size for path, record in read_all_records(store).items()}
     # The stamp of a directory has the size 0.
@@ -174,7 +174,9 @@ def _images(
         if fault is not None and change.verdict is Verdict.UNCHANGED:
             status, reasons = str(fault.fault), (_EXPLAINED[fault.fault],)
         size = sizes.get(change.path)
-        images.append(Image(change.path, status, reasons, change.source, size, change.dataset_id))
+        images.append(
+            ReportedImage(change.path, status, reasons, change.source, size, change.dataset_id)
+        )
     return tuple(images)
 
 
@@ -184,7 +186,7 @@ _EXPLAINED = {
 }
 
 
-def _count(images: tuple[Image, ...]) -> Numbers:
+def _count(images: tuple[ReportedImage, ...]) -> Totals:
     subjects, sessions, samples = set(), set(), set()
     photos = 0
     for image in images:
@@ -195,7 +197,7 @@ def _count(images: tuple[Image, ...]) -> Numbers:
         if "ses" in labels:
             sessions.add((labels["sub"], labels["ses"]))
         photos += name.endswith(f"_{PHOTO_SUFFIX}")
-    return Numbers(
+    return Totals(
         images=len(images) - photos,
         photos=photos,
         subjects=len(subjects),

@@ -38,7 +38,7 @@ from spimpack_tasks.packaging.disk_space import lack_of_room
 from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import identify, make_plan
-from spimpack_tasks.packaging.rules import RULES, Facts, PlacedAsset
+from spimpack_tasks.packaging.rules import RULES, PlacedAsset, RuleInput
 from spimpack_tasks.packaging.tables import join_tables
 from spimpack_tasks.state.store import Store, parts_of
 from spimpack_tasks.state.sweep import Status, Sweep, sweep
@@ -51,14 +51,14 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
-    from spimpack_tasks.state.sweep import Finding
+    from spimpack_tasks.state.sweep import Inspection
 
 _REMEMBERED = 4
-_drafts: dict[Options, Draft] = {}
+_prepared_runs: dict[Options, PreparedRun] = {}
 
 
 @dataclass
-class Draft:
+class PreparedRun:
     """What the inputs come to."""
 
     options: Options
@@ -225,7 +225,7 @@ class Draft:
             and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 
-    def look_afresh(self) -> Draft:
+    def refresh(self) -> PreparedRun:
         """Note the current plan, and look for conflicts again when next asked."""
         self._refusal, self._looked_for_conflicts, self._before = None, False, None
         if self.options.output_dir:
@@ -233,14 +233,14 @@ class Draft:
         return self
 
 
-def make_draft(options: Options) -> Draft:
+def prepare_run(options: Options) -> PreparedRun:
     """Return what the inputs come to now; never raises on a user's mistake."""
-    known = _drafts.get(options)
+    known = _prepared_runs.get(options)
     # A refused draft is never current: a source that was missing may be there by now.
     if known is not None and known.is_current():
-        return known.look_afresh()
+        return known.refresh()
     with collecting_rarely():
-        return _remember(_make_draft(options)).look_afresh()
+        return _remember(_prepare(options)).refresh()
 
 
 @contextmanager
@@ -254,31 +254,31 @@ def collecting_rarely() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def find_draft(options: Options, plan_id: str) -> Draft:
+def find_prepared_run(options: Options, plan_id: str) -> PreparedRun:
     """Return the draft of a known identity, so that an edit during a run does not leak into it.
 
     Where it is not remembered, because another process made it, the saved plan is taken up; before
     there is one, the inputs are read again. They may have been edited by then: compare the
     identity.
     """
-    known = _drafts.get(options)
+    known = _prepared_runs.get(options)
     if known is not None and known.plan_id == plan_id:
         return known
     if Store(options.output_dir).has_plan(plan_id):
         choice = require_choice(options.backend).collecting_bugs()
-        return _remember(Draft(options, plan_id, choice))
-    return make_draft(options)
+        return _remember(PreparedRun(options, plan_id, choice))
+    return prepare_run(options)
 
 
-def _remember(draft: Draft) -> Draft:
-    _drafts.pop(draft.options, None)
-    _drafts[draft.options] = draft
-    while len(_drafts) > _REMEMBERED:
-        del _drafts[next(iter(_drafts))]
-    return draft
+def _remember(prepared: PreparedRun) -> PreparedRun:
+    _prepared_runs.pop(prepared.options, None)
+    _prepared_runs[prepared.options] = prepared
+    while len(_prepared_runs) > _REMEMBERED:
+        del _prepared_runs[next(iter(_prepared_runs))]
+    return prepared
 
 
-def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> Draft:
+def prepare_edited(options: Options, edited: Mapping[str, str], headers: Headers) -> PreparedRun:
     """Return what the inputs would come to with `edited` texts in their files; nothing is kept.
 
     Parameters
@@ -290,36 +290,36 @@ def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> D
     headers
         The headers read so far; those that are read for this are added.
     """
-    return _make_draft(options, edited, headers)
+    return _prepare(options, edited, headers)
 
 
-def _make_draft(
+def _prepare(
     options: Options,
     edited: Mapping[str, str] = NOTHING_EDITED,
     headers: Headers | None = None,
-) -> Draft:
+) -> PreparedRun:
     report = Report()
     line = Place("command line")
     for key, value in (("--manifest", options.manifest), ("--output-dir", options.output_dir)):
         if not value and (key == "--manifest" or options.writes):
             report.add(Problem("option.missing", line, key, "is not given", "give it a path"))
     if not options.manifest:
-        return Draft(options, refused_id(report), report=report)
+        return PreparedRun(options, refused_id(report), report=report)
     inputs = load_inputs(options.manifest, report, edited)
     headers = headers or Headers(Store(options.output_dir))
     placed = _read_assets(inputs, headers, report, options.roots)
     inputs.described_participants = join_descriptions(inputs.descriptions, report)
     found = find_choice(options.backend)
     choice = found.collecting_bugs() if found else None
-    facts = Facts(options, inputs, _as_packaged(placed, choice), choice)
+    facts = RuleInput(options, inputs, _as_packaged(placed, choice), choice)
     for rule in RULES:
         report.extend(rule(facts))
     if choice is not None and choice.bugs is not None:
         report.extend(choice.bugs.problems())
     if choice is None or report.errors or (options.strict and report.warnings):
-        return Draft(options, refused_id(report), report=report, texts=inputs.texts)
+        return PreparedRun(options, refused_id(report), report=report, texts=inputs.texts)
     dataset = _dataset(facts)
-    return Draft(
+    return PreparedRun(
         options,
         identify(dataset, options.output_dir, choice.backend),
         choice,
@@ -391,7 +391,7 @@ def _read_rows(
             yield PlacedAsset(record, asset)
 
 
-def _dataset(facts: Facts) -> Dataset:
+def _dataset(facts: RuleInput) -> Dataset:
     return Dataset(
         description=facts.inputs.description,
         assets=tuple(sorted((placed.asset for placed in facts.assets), key=lambda a: a.key)),
@@ -404,8 +404,8 @@ def _dataset(facts: Facts) -> Dataset:
     )
 
 
-def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem | None:
-    path = os.path.join(options.output_dir, finding.output.path)
+def _conflict(options: Options, inspection: Inspection, sources: set[str]) -> Problem | None:
+    path = os.path.join(options.output_dir, inspection.output.path)
     place = Place(shown(path))
     real = os.path.realpath(path)
     holds_source = not os.path.islink(path) and any(
@@ -413,16 +413,16 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
     )
     if holds_source:
         return None  # told of the source
-    if finding.status is Status.BLOCKED:
+    if inspection.status is Status.BLOCKED:
         message = "is a link or a file, and a folder of the dataset belongs at its place"
-        folder = Place(shown(_blocked_folder(options.output_dir, finding.output.path)))
+        folder = Place(shown(_blocked_folder(options.output_dir, inspection.output.path)))
         return Problem("conflict.folder", folder, "", message, "make it a real folder")
     if options.overwrite:
         return None
-    if finding.output.kind is not Kind.LINK and (command := content_command(path)):
+    if inspection.output.kind is not Kind.LINK and (command := content_command(path)):
         message = "is a link of git-annex, and its content is not here"
         return Problem("conflict.altered", place, "", message, f"get it with: {command}")
-    if finding.status is Status.ALTERED:
+    if inspection.status is Status.ALTERED:
         message = "was changed since it was written"
         hint = "move the change into the inputs, or use --overwrite to lose it"
         return Problem("conflict.altered", place, "", message, hint)

@@ -29,7 +29,7 @@ class JsonFile:
     """The keys that stand more than once in one object."""
 
 
-class Facts:
+class DatasetFiles:
     """What is known of one dataset. A text that cannot be read counts as empty.
 
     That it cannot be read is for the official validator to say.

@@ -47,7 +47,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ValidationResult:
     """All that was found, and which validator said so."""
 
     findings: tuple[Finding, ...]
