@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     "importing the program": ["spimpack_tasks.pipelines"],
-    "comparing with the seal": ["spimpack_tasks.pipelines:find_seal"],
+    "comparing with the seal": ["spimpack_tasks.pipelines:find_snapshot"],
     "reading manifest and tables": ["spimpack_tasks.packaging.prepared_run:load_inputs"],
     "understanding rows": ["spimpack_tasks.packaging.prepared_run:_read_assets"],
     "reading headers": ["spimpack_tasks.manifest.headers:read_header"],
@@ -50,7 +50,7 @@ STAGES = {
     "writing sidecars, links and receipts": ["spimpack_tasks.packaging.tasks.writing:publish"],
     "removing what is stale": ["spimpack_tasks.packaging.tasks.dataset:prune"],
     "sealing": [
-        "spimpack_tasks.packaging.tasks.dataset:seal_dataset",
+        "spimpack_tasks.packaging.tasks.dataset:take_snapshot",
         "spimpack_tasks.targets:trace_outputs",
     ],
     "scheduling by Luigi": ["luigi:build"],

@@ -203,7 +203,7 @@ def test_a_run_is_found_again_and_stopped(slow: Workspace) -> None:
     assert "run-stop" in keys(again)
     run = RUNS.find(str(output_of(slow)))
     deadline = time.monotonic() + PATIENCE_S
-    while not run.standing().done:
+    while not run.progress().done:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     press(again, "run-stop")

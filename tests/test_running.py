@@ -90,8 +90,8 @@ def test_a_run_packages(tmp_path: Path) -> None:
     assert finish(run) == 0
     assert run.summary() == [f"Packaged {workspace.out}: 3 new"]
     assert exit_message(run) == (True, "Every image is in the dataset.")
-    standing = run.standing()
-    assert (standing.step, standing.done, standing.total, standing.share) == ("Finishing", 3, 3, 1)
+    progress = run.progress()
+    assert (progress.step, progress.done, progress.total, progress.share) == ("Finishing", 3, 3, 1)
     other = small_workspace(tmp_path / "two")
     other.run(relative_symlinks=True)
     again = run_of(workspace, relative_symlinks=True)
@@ -140,25 +140,25 @@ def members(group: int) -> list[int]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_progress_grows(workers: int, tmp_path: Path) -> None:
     _, run = start_slowly(tmp_path, workers)
-    assert run.standing().step in {"Checking inputs", "Planning"}
-    wait_until(lambda: 0 < run.standing().done < 20, run)
-    standing = run.standing()
-    assert standing.step == "Placing images"
-    assert standing.total == 20
-    assert 0 < standing.share < 1
+    assert run.progress().step in {"Checking inputs", "Planning"}
+    wait_until(lambda: 0 < run.progress().done < 20, run)
+    progress = run.progress()
+    assert progress.step == "Placing images"
+    assert progress.total == 20
+    assert 0 < progress.share < 1
     assert finish(run) == 0
-    assert run.standing().share == 1
+    assert run.progress().share == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stopped_run_ends_and_the_next_one_goes_on(workers: int, tmp_path: Path) -> None:
     workspace, run = start_slowly(tmp_path, workers)
-    wait_until(lambda: run.standing().done > 0, run)
+    wait_until(lambda: run.progress().done > 0, run)
     group = run._process
     assert members(group)
     run.stop()
     run.stop()
-    assert run.wait(PATIENCE_S), (run.summary(), run.messages(), run.standing())
+    assert run.wait(PATIENCE_S), (run.summary(), run.messages(), run.progress())
     assert members(group) == []
     assert exit_message(run).text == "Stopped. What is done stays; run it again to go on."
     placed = [path for path, (kind, _) in tree_of(workspace.out).items() if kind == "link"]
@@ -205,7 +205,7 @@ sys.path[:0] = [sys.argv[1]]
 from test_running import start_slowly, wait_until
 from pathlib import Path
 _, run = start_slowly(Path(sys.argv[2]))
-wait_until(lambda: run.standing().done > 0, run)
+wait_until(lambda: run.progress().done > 0, run)
 print(run._process, run._supervisor.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -247,7 +247,7 @@ def test_no_secret_and_no_file_is_left(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("SPIMPACK_UI_TOKEN", "canary-4711")
     workspace, run = start_slowly(tmp_path)
-    wait_until(lambda: run.standing().done > 0, run)
+    wait_until(lambda: run.progress().done > 0, run)
     for member in (run._supervisor.pid, *members(run._process)):
         for name in ("environ", "cmdline"):
             assert b"canary-4711" not in Path(f"/proc/{member}/{name}").read_bytes()

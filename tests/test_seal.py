@@ -132,7 +132,7 @@ def test_a_sealed_dataset_is_not_compared_again(
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(pipelines, "make_draft", refuse)
+    monkeypatch.setattr(pipelines, "prepare_run", refuse)
     before = sealed.stamps()
     outcome = sealed.run()
     assert outcome.lines("out") == ["Nothing to do: 4 unchanged in out"]
@@ -143,7 +143,7 @@ def test_luigi_trusts_the_seal(sealed: Workspace, monkeypatch: pytest.MonkeyPatc
     _prepared_runs.clear()
     luigi.task_register.Register.clear_instance_cache()
     monkeypatch.setattr(
-        "spimpack_tasks.packaging.tasks.planning.make_draft", lambda _: pytest.fail("read again")
+        "spimpack_tasks.packaging.tasks.planning.prepare_run", lambda _: pytest.fail("read again")
     )
     task = PackageDataset(manifest=str(sealed.manifest), output_dir=str(sealed.out))
     assert task.complete()

@@ -43,7 +43,7 @@ class RunLine:
 
     def __init__(self) -> None:
         self._work: RemainingWork | None = None
-        self._tally = RunProgress((), ())
+        self._progress = RunProgress((), ())
         self._log_offset = 0
         self._stop = threading.Event()
         self._started = time.monotonic()
@@ -78,7 +78,7 @@ class RunLine:
         """Take note of what there is to do."""
         if self._thread is not None:
             _clear_before_messages(self._terminal)
-            self._tally = RunProgress(work.images, work.unread)
+            self._progress = RunProgress(work.images, work.unread)
             self._work = work
 
     def _draw_until_stopped(self) -> None:
@@ -94,16 +94,16 @@ class RunLine:
         if self._work is not None:
             tasks, self._log_offset = read_new_tasks(self._work.log, self._log_offset)
             for task in tasks:
-                self._tally.add(task)
+                self._progress.add(task)
 
     def _render(self) -> bytes:
-        columns, tally = self._columns, self._tally
+        columns, progress = self._columns, self._progress
         assert columns is not None  # noqa: S101 - there is no thread without it
-        done, total = tally.counted
+        done, total = progress.counted
         columns.update(
             columns.task_ids[0],
-            completed=tally.share,
-            step=tally.step if self._work else "Checking inputs",
+            completed=progress.share,
+            step=progress.step if self._work else "Checking inputs",
             count=f"{done:,} of {total:,} images" if total else "",
             elapsed=_clock(time.monotonic() - self._started),
         )
