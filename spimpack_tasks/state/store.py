@@ -59,8 +59,8 @@ _FOR_GIT = {
     ".gitignore": "/locks/\n/runs/\n/seal\n/tmp/\n/unfinished/\n/verify\n/verify-pixels\n",
     ".gitattributes": "* annex.largefiles=nothing\n",
 }
-"""Files that are useful on this machine only stay out of git. The others stay out of git-annex, since
-it would lock them."""
+"""Files that are useful on this machine only stay out of git. The others stay out of git-annex,
+which would lock them."""
 
 DATASET_PART = "dataset"
 """The part of a plan about the dataset as a whole; buckets name the other parts."""

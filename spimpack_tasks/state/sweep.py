@@ -1,4 +1,4 @@
-"""Answers one question: does the disk match the plan?
+"""Compares the disk with the plan: the one question behind every run.
 
 `inspect` answers it for one output, with a single `lstat` if nothing has changed. `sweep` answers
 it for a whole plan. Nothing here writes.

@@ -55,7 +55,7 @@ class WriteQcReport(CheckedTask):
         default="", description="Codes to show side by side, such as RPI,LPS."
     )
     run_id: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="What tells this run from others; worked out if not given."
+        default="", description="Identifies this run among others; chosen if not given."
     )
 
     # What is wrong now is wrong a minute later.
