@@ -1,4 +1,4 @@
-"""What a path that leads nowhere probably meant: one of Windows, or in another Unicode form."""
+"""Guesses the intended path of one that does not exist: a Windows path, or another Unicode form."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MOST_NAMES = 100_000
 
 
 def path_hint(path: str, listings: dict[str, dict[str, str]] | None = None) -> str:
-    """Return what to write instead of a path that does not exist, empty where that is not clear.
+    """Return a suggestion for a path that does not exist, empty if there is none.
 
     Parameters
     ----------
     path
         Absolute, or relative to the working directory.
     listings
-        What was listed before, by folder; it grows.
+        Earlier listings by folder; new ones are added.
     """
     if "\\" in path or _DRIVE.search(path):
         return _windows_hint(path)
