@@ -1,4 +1,7 @@
-"""Joins the stages into what a user asks for. Only `joined_tasks` knows several stages besides."""
+"""Use cases that combine stages: package, scan, demo.
+
+Only this module and `joined_tasks` may import more than one stage.
+"""
 
 from __future__ import annotations
 
@@ -67,11 +70,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended."""
+    """Result of a run."""
 
     exit_code: ExitCode
     counts: dict[str, int]
-    """Number of assets by what was done with them, and `failed`."""
+    """Number of assets by verdict, and by `failed`."""
     datasets: dict[str, int]
     """Number of images by dataset_id."""
     other_files: int = 0
@@ -101,7 +104,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RemainingWork:
-    """What a run has to do, and where to look up how far it is."""
+    """Work of a run, and the log that shows its progress."""
 
     log: str
     """Path of the log of the run (see `state.runs`)."""
@@ -124,13 +127,13 @@ def package(
     Parameters
     ----------
     options
-        What to package, where, and how.
+        Options of the run: inputs, output directory, backend.
     workers
         Number of processes.
     checksum
-        Have the images read as well.
+        Whether to read the images for their checksums as well.
     on_begin
-        Told what there is to do, before it is done.
+        Receives the work before it begins.
 
     Raises
     ------
@@ -160,7 +163,7 @@ def package(
 
 
 def _require_prepared(options: Options) -> PreparedRun:
-    """Return what the inputs come to; a saved plan of them that is damaged is forgotten.
+    """Return the checked run, after deleting a damaged saved plan of it.
 
     Raises
     ------
@@ -178,7 +181,7 @@ def _require_prepared(options: Options) -> PreparedRun:
 def _look_before(
     prepared: PreparedRun, unread: set[str], on_begin: Callable[[RemainingWork], None] | None
 ) -> Outcome:
-    """Return what a run that goes well comes to, and tell `on_begin` what there is to do."""
+    """Return the outcome of a successful run, after passing its work to `on_begin`."""
     # Of a hundred thousand images the changes are large: they must not outlive this.
     changes = find_changes(prepared)
     if on_begin is not None:
@@ -193,7 +196,7 @@ def _look_before(
 
 
 def validate_packaged(options: Options) -> ValidationReport:
-    """Return the report on a dataset that was packaged; what is on file is not found out again.
+    """Return the report on a packaged dataset; an up-to-date report on file is used again.
 
     Raises
     ------
@@ -206,13 +209,13 @@ def validate_packaged(options: Options) -> ValidationReport:
 
 
 def _unread(prepared: PreparedRun) -> set[str]:
-    """Return the images without a checksum of what they are."""
+    """Return the images without an up-to-date checksum."""
     images = (output for output in prepared.plan().outputs if output.step is Step.ASSETS)
     return {output.asset for output in lacks_checksum(prepared.store, images)}
 
 
 def _show_messages() -> None:
-    """Show what our tasks say in plain lines."""
+    """Show our tasks' messages as plain lines."""
     ours = logging.getLogger("spimpack_tasks")
     if not ours.handlers:
         ours.addHandler(logging.StreamHandler(sys.stderr))
@@ -223,7 +226,7 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
 
     Returns
     -------
-    What a user reads, and warnings.
+    The summary for the user, and warnings.
 
     Raises
     ------
@@ -263,7 +266,7 @@ def _conflicts(directory: str) -> Iterator[Problem]:
 
 
 def make_demo(directory: Path, backend: str = "symlink") -> Iterator[str]:
-    """Make the demo's inputs, package them, and yield what a user reads on the way.
+    """Make the demo's inputs, package them, and yield messages for the user on the way.
 
     The dataset goes to `bids` in `directory`. Where the demo has been made before, only what is
     missing is made.

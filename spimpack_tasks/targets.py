@@ -58,7 +58,7 @@ class OutputsOnDisk(luigi.Target):
 
 
 class WholeDataset(CurrentPlan):
-    """All outputs of the current plan, and nothing of ours besides."""
+    """All outputs of the current plan, and no stale ones."""
 
     def __init__(
         self,
@@ -91,9 +91,9 @@ class WholeDataset(CurrentPlan):
 
 
 class NothingStale(CurrentPlan):
-    """A dataset that holds nothing of ours that the current plan does not have.
+    """A dataset without stale outputs: it holds nothing of ours that the current plan lacks.
 
-    What is left of an image that was being made counts, unless somebody is at work on it.
+    An unfinished image counts as stale, unless a process is working on it.
     """
 
     def __init__(self, store: Store, plan_id: str, stale: Callable[[], Iterable[str]]) -> None:
@@ -108,7 +108,7 @@ class NothingStale(CurrentPlan):
 
 
 class ChecksumsRecorded(CurrentPlan):
-    """Images of the current plan, each with a checksum of what it is now."""
+    """Images of the current plan, each with an up-to-date checksum."""
 
     def __init__(self, store: Store, plan_id: str, outputs: Callable[[], Iterable[Output]]) -> None:
         super().__init__(store, plan_id)
@@ -120,8 +120,8 @@ class ChecksumsRecorded(CurrentPlan):
 
 
 class ChecksumLists(CurrentPlan):
-    """Lists of checksums that say what is on record."""
+    """Lists of checksums that match the records."""
 
     def exists(self) -> bool:
-        """Compare the lists with what they would be if they were made now."""
+        """Compare the lists with freshly composed ones."""
         return super().exists() and lists_are_right(self.store)

@@ -209,7 +209,7 @@ def test_a_run_is_found_again_and_stopped(slow: Workspace) -> None:
     press(again, "run-stop")
     assert wait(slow)
     page.run()
-    assert "Stopped. What is done stays" in page.warning[0].value
+    assert "Stopped. Finished parts are kept" in page.warning[0].value
     page = press(page, "run-look")
     counts = {metric.label: int(metric.value) for metric in page.metric}
     assert 0 < counts["new"] <= 20

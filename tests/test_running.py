@@ -160,7 +160,7 @@ def test_a_stopped_run_ends_and_the_next_one_goes_on(workers: int, tmp_path: Pat
     run.stop()
     assert run.wait(PATIENCE_S), (run.summary(), run.messages(), run.progress())
     assert members(group) == []
-    assert exit_message(run).text == "Stopped. What is done stays; run it again to go on."
+    assert exit_message(run).text == "Stopped. Finished parts are kept; run it again to resume."
     placed = [path for path, (kind, _) in tree_of(workspace.out).items() if kind == "link"]
     assert 0 < len(placed) < 20
     assert finish(run_of(workspace)) == 0

@@ -14,7 +14,7 @@ from workspace import Workspace, small_workspace
 from spimpack_tasks import PackageDataset, pipelines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging import up_to_date as up_to_date
+from spimpack_tasks.packaging import up_to_date
 from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.up_to_date import find_snapshot as find_seal_of
 from spimpack_tasks.state.checksums import FILE_LIST

@@ -38,7 +38,7 @@ COMMANDS = (
 
 
 class CommandModule(Protocol):
-    """What the module of a subcommand has."""
+    """Contents of the module of a subcommand."""
 
     HELP: str
 
@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `spimpack` and return its exit code."""
-    # What tifffile finds wrong with a file is in our own message.
+    # Our own message reports damage that tifffile finds in a file.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character must not end a run.
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"spimpack: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader, such as head, has had enough; nothing more can be said to it.
+        # The reader, such as head, has closed the pipe; no message can reach it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`spimpack plan`: what a run would do, and why; writes nothing."""
+"""`spimpack plan`: the changes that a run would make, and their reasons; writes nothing."""
 
 from __future__ import annotations
 

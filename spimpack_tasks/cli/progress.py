@@ -1,9 +1,9 @@
-"""One line in the terminal that says how far a run is, and nothing where nobody looks at it.
+"""One line in the terminal that shows the progress of a run; nothing without a terminal.
 
-What is done is read from the log of the run (see `state.runs`), twice a second and from where it
-was read last: workers are processes of their own, and the log is what they have in common. The line
-is drawn by a thread, on a descriptor of its own, so a worker that is forked meanwhile finds no lock
-held that it needs. It ends where it begins, in column 1, and what is logged clears it first.
+The finished work is read from the log of the run (see `state.runs`), twice a second and from the
+last offset: workers are processes of their own, and share only the log. A thread draws the line, on
+a descriptor of its own, so a worker that is forked meanwhile inherits no held lock. The line leaves
+the cursor in column 1, and each log message clears it first.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLEAR = b"\r\033[2K"
 
 
 def shows_lines(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether somebody looks at a terminal that can rewrite a line, and wants to see one."""
+    """Tell whether the output is a terminal that can rewrite a line, and lines are wanted."""
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     plain = environment.get("TERM", "dumb") == "dumb" or bool(environment.get("NO_COLOR"))
     return on_terminal and not plain
@@ -75,7 +75,7 @@ class RunLine:
             os.close(self._terminal)
 
     def begin(self, work: RemainingWork) -> None:
-        """Take note of what there is to do."""
+        """Set the amount of work."""
         if self._thread is not None:
             _clear_before_messages(self._terminal)
             self._progress = RunProgress(work.images, work.unread)
@@ -109,12 +109,12 @@ class RunLine:
         )
         with columns.console.capture() as captured:
             columns.console.print(columns.get_renderable())
-        # The cursor goes back to the start of the line, for whatever is printed next.
+        # The cursor goes back to the start of the line, for the next message.
         return captured.get().split("\n")[0].encode() + b"\r"
 
 
 class ByteLine:
-    """A line that says how much of some bytes is done, and how fast, for whoever looks."""
+    """Line that shows how many bytes are done, and how fast."""
 
     def __init__(self, measure: Callable[[], int | None]) -> None:
         self.measure = measure
@@ -139,7 +139,7 @@ class ByteLine:
             self._bar.stop()
 
     def advance(self, amount: int) -> None:
-        """Take note of what is done."""
+        """Add finished bytes."""
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], amount)
 
@@ -174,7 +174,7 @@ def _make_byte_columns(total: int | None) -> Progress | None:
 
 
 def _make_columns() -> Progress | None:
-    """Return what lays out the line, `None` where rich is not installed."""
+    """Return the columns of the line, `None` where rich is not installed."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn

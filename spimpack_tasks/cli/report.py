@@ -1,4 +1,4 @@
-"""`spimpack report`: what there is to see of a dataset, as one HTML page or as JSON."""
+"""`spimpack report`: a report on a dataset, as one HTML page or as JSON."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show_count(done: int, of: int) -> None:
-    """Show on a terminal how many pictures are made."""
+    """Show the number of finished pictures on a terminal."""
     if sys.stderr.isatty():
         end = "\r\033[K" if done == of else ""
         print(f"\r\033[K{done:,} of {of:,} pictures{end}", end="", file=sys.stderr, flush=True)

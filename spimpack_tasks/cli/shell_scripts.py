@@ -18,12 +18,12 @@ class Argument:
     """One argument of a command."""
 
     spellings: tuple[str, ...]
-    """As it is given, `--backend`; none for an argument that is given by its place."""
+    """Spellings, such as `--backend`; empty for a positional argument."""
     help: str
     values: tuple[str, ...]
-    """What it may be, where that is known."""
+    """The permitted values, if there is a list."""
     takes: str
-    """What follows: `files`, `folders`, `text`, or nothing."""
+    """Kind of value: `files`, `folders`, `text`, or empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ShellCommand:
 
 def read_commands(parser: argparse.ArgumentParser) -> Iterator[ShellCommand]:
     """Yield the subcommands of a parser."""
-    # argparse has no public way to list what it parses.
+    # argparse has no public way to list its arguments.
     for action in parser._actions:  # noqa: SLF001
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for name, inner in action.choices.items():
@@ -192,4 +192,4 @@ def _fish_values(argument: Argument) -> str:
 
 
 SCRIPTS = {"bash": _bash, "zsh": _zsh, "fish": _fish}
-"""What makes the lines of a script, by shell."""
+"""Function that composes the lines of a script, by shell."""

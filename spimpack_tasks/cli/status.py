@@ -1,4 +1,4 @@
-"""`spimpack status`: how a dataset stands, in three lines; writes nothing."""
+"""`spimpack status`: the state of a dataset in three lines; writes nothing."""
 
 from __future__ import annotations
 

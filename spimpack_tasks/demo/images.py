@@ -54,7 +54,7 @@ BLOSC_V3 = {
 
 @dataclass(frozen=True, slots=True)
 class DemoImage:
-    """What a demo image shows, independent of the format it is written in."""
+    """Content of a demo image, independent of its format."""
 
     channels: tuple[str, ...]
     shape_zyx: ShapeZYX
@@ -64,7 +64,7 @@ class DemoImage:
 
 
 class DemoLevel(NamedTuple):
-    """One resolution level: its voxels in order c, z, y, x, and how many full voxels each spans."""
+    """One resolution level: voxels in order c, z, y, x, and the full-size extent of each."""
 
     voxels: Voxels
     factors_zyx: ShapeZYX

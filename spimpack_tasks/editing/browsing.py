@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOST_LOOKED_AT = 20_000
-"""So many names of a folder are looked at; the system gives them in no order."""
+"""Number of names that are read in a folder; the system gives them in no order."""
 MOST_SHOWN = 200
 _TASTED = 50
-"""So many names of an inner folder tell whether it holds the planes of one image."""
+"""Number of names in an inner folder that decide whether it holds the planes of one image."""
 
 
 class ListingKind(StrEnum):
-    """What an entry of a folder is, for somebody who wants to choose one."""
+    """Kind of an entry of a folder, for a user who wants to choose one."""
 
     FOLDER = "folder"
     IMAGE = "image"
@@ -40,7 +40,7 @@ class ListingEntry:
     """One entry of a folder."""
 
     name: str
-    """As it is shown; what cannot be shown stands there as an escape."""
+    """Name for display; characters that cannot be shown are escaped."""
     path: str
     """Absolute, links not resolved."""
     kind: ListingKind
@@ -50,7 +50,7 @@ class ListingEntry:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in a folder."""
+    """Content of a folder."""
 
     folder: str
     """Absolute, links not resolved."""
@@ -60,7 +60,7 @@ class Listing:
     """Folders first, then files and images, each in natural order. A folder that may be an image,
     by the names of the planes in it, is there as both."""
     note: str = ""
-    """Why the folder cannot be read, or that not all of it is shown; else empty."""
+    """Reason why the folder cannot be read, or a note that it is shown in part; else empty."""
 
     def of_kind(self, kind: ListingKind) -> tuple[ListingEntry, ...]:
         """Return the entries of a kind."""
@@ -68,7 +68,7 @@ class Listing:
 
 
 def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
-    """Return what is in the folder at an absolute path.
+    """Return the content of the folder at an absolute path.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
     roots
         Absolute paths of the folders that may be seen.
     contains
-        What the names of entries must contain, letter case aside.
+        A text that the names of entries must contain, ignoring case.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
 
 
 def _read_names(found: Iterable[os.DirEntry[str]], contains: str) -> tuple[list[str], bool]:
-    """Return the names that are not hidden, and whether all were looked at."""
+    """Return the names that are not hidden, and whether all were read."""
     names: list[str] = []
     for number, entry in enumerate(found):
         if number == MOST_LOOKED_AT:
@@ -154,7 +154,7 @@ def _holds_planes(folder: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    """Return a name as text; one that is not UTF-8 gets marks in place of what cannot be read."""
+    """Return a name as text; bytes that are not UTF-8 are replaced by marks."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""Rows for images that a user picks: what their paths and headers tell, as far as it is certain."""
+"""Composes rows for images that a user picks, from their paths and headers, without guessing."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def examine_image(image: str) -> tuple[Header | None, str]:
 
 
 def cells_to_fill(header: Header, cells: Mapping[str, str]) -> dict[str, str]:
-    """Return what a header tells of those cells of a row that are empty."""
+    """Return values from a header for the empty cells of a row."""
     told = header_cells(header)
     return {name: text for name, text in told.items() if text and not cells.get(name, "").strip()}
 
 
 def describe_header(header: Header) -> str:
-    """Return what a header tells, in one line: size in voxels, their distance, the channels."""
+    """Return a one-line summary of a header: size in voxels, their distance, the channels."""
     sizes = dict(zip(header.axes, header.shapes[0], strict=True))
     size = f" {_TIMES} ".join(f"{sizes[axis]:,}" for axis in "xyz" if axis in sizes)
     known = [f"{step:g}" if step is not None else "?" for step in header.pixel_size_um]

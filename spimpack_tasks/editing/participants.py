@@ -1,4 +1,4 @@
-"""The table of participants: what it has, and which subjects of the scans it lacks."""
+"""Edits the table of participants, and finds the subjects that it lacks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def remove_participants(editor: ManifestEditor, numbers: Collection[int]) -> Non
 
 
 def add_merged_participants(editor: ManifestEditor, merge: Merge) -> None:
-    """Take over what an imported table comes to."""
+    """Apply the new and changed rows of an imported table."""
     with editor.editing(editor.participants_table, participants_of(editor)) as table:
         table.set_cells(cells_of(merge))
         table.add_rows(merge.new)

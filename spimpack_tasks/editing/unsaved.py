@@ -1,7 +1,6 @@
-"""Edits that were not saved, kept in the user's state directory, one file for each manifest.
+"""Unsaved edits, kept in the user's state directory in one file for each manifest.
 
-They hold what the files were edited from, so that saving still finds out whether somebody else
-changed them meanwhile.
+They include the original texts, so that saving still detects changes by other programs.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def _name(manifest: str) -> str:
 
 
 def keep_unsaved(editor: ManifestEditor) -> None:
-    """Keep what is edited of a manifest; a disk that does not take it is no reason to stop."""
+    """Keep the unsaved edits of a manifest; a disk that refuses the write is ignored."""
     base = {
         path: None if data is None else base64.b64encode(data).decode()
         for path, data in editor.files.base().items()
@@ -58,7 +57,7 @@ def keep_unsaved(editor: ManifestEditor) -> None:
 
 
 def find_unsaved(manifest: str, roots: tuple[str, ...]) -> OpenFiles | None:
-    """Return the files of a manifest with the edits that were kept, `None` where there are none.
+    """Return the files of a manifest with its unsaved edits, `None` if there are none.
 
     Raises
     ------
@@ -83,7 +82,7 @@ def find_unsaved(manifest: str, roots: tuple[str, ...]) -> OpenFiles | None:
 
 
 def drop_unsaved(manifest: str) -> None:
-    """Forget what was kept of a manifest."""
+    """Delete the unsaved edits of a manifest."""
     with suppress(OSError):
         os.unlink(os.path.join(unsaved_folder(), _name(manifest)))
 

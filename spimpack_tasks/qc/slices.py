@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How slices lie; axes are numbers of the canonical ones, 0 right, 1 anterior, 2 superior."""
+    """Orientation of slices; axes are canonical: 0 right, 1 anterior, 2 superior."""
 
     name: str
     across: int
@@ -81,7 +81,7 @@ def cut_slice(canonical: Any, view: View, position: int | None = None) -> Any:
     canonical
         As `to_canonical` returns it.
     view
-        How the slice lies.
+        Orientation of the slice.
     position
         Its index on the axis that goes through; the middle if not given.
     """

@@ -1,7 +1,7 @@
-"""What a report says, as values: gathered from the state directory and the disk, without inputs.
+"""Gathers the content of a report from the state directory and the disk, without the inputs.
 
-The plan of the last run is what the dataset is held against; an edit of the tables since is not
-known here (`spimpack plan` tells it). No image is read, and nothing is written.
+The dataset is compared with the plan of the last run; `spimpack plan` shows later edits of the
+tables. No image is read, and nothing is written.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ class ReportedImage:
     path: str
     """Relative to the dataset."""
     status: str
-    """A `Verdict`, or a fault of the source where the image itself is as planned."""
+    """A `Verdict`, or a fault of the source if the image itself is as planned."""
     reasons: tuple[str, ...]
     source: str
     size: int | None
-    """Bytes; `None` of a directory that was not read for its checksum."""
+    """Bytes; `None` for a directory that was not read for its checksum."""
     dataset_id: str
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether there is nothing to do about it."""
+        """Whether image and source are as planned."""
         return self.status == Verdict.UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How much there is in a dataset."""
+    """Totals of a dataset."""
 
     images: int
     photos: int
@@ -74,12 +74,12 @@ class Totals:
     samples: int
     source_bytes: int
     unknown_sizes: int
-    """How many sources are directories whose size is not known."""
+    """Number of sources that are directories of unknown size."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """All that a report says."""
+    """Content of a report."""
 
     made: float
     """Seconds since 1970."""
@@ -87,29 +87,29 @@ class ReportData:
     plan_id: str
     backend: str
     description: dict[str, Any]
-    """Content of dataset_description.json as it is planned."""
+    """Planned content of dataset_description.json."""
     numbers: Totals
     images: tuple[ReportedImage, ...]
     files: tuple[Change, ...]
-    """The other files, and what is to be removed."""
+    """The other files, and the files to be removed."""
     counts: dict[str, int]
     """Number of images by their status."""
     problems: tuple[ReportedProblem, ...]
     """Errors first."""
     validation: ValidationReport | None
     is_validation_old: bool
-    """Whether the dataset was written to after it was validated."""
+    """Whether a run has written to the dataset after the validation."""
     run: Run | None
     tasks: tuple[Node, ...]
 
     @property
     def is_complete(self) -> bool:
-        """Whether every output of the plan is in place, and nothing besides."""
+        """Whether every output of the plan is in place, and no stale one."""
         return self.tasks[-1].is_complete
 
 
 def gather_data(store: Store) -> ReportData:
-    """Return what there is to say of a dataset that has a current plan."""
+    """Return the content of the report on a dataset that has a current plan."""
     plan_id = store.current_plan_id()
     plan = store.load_plan(plan_id)
     backend = plan.backend

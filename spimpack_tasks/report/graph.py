@@ -1,8 +1,8 @@
-"""The task graph of a plan, and which of its tasks are complete, told from one look at the disk.
+"""The task graph of a plan, with complete and open tasks, from one inspection of the disk.
 
-It is worked out from what stands on disk for each output, without making Luigi's tasks: with a
-backend that has one task for each image these are thousands, and each would look at the disk again.
-A test compares the graph with that of the tasks.
+It follows from the inspection of each output, without making Luigi's tasks: a backend with one task
+for each image has thousands, and each would inspect the disk again. A test compares the graph with
+that of the tasks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Node:
 
     @property
     def done(self) -> int:
-        """How many units are complete."""
+        """Number of complete units."""
         return sum(self.units.values())
 
     @property
@@ -56,7 +56,7 @@ class Node:
 
 
 def task_graph(prepared: PreparedRun, sweep: Sweep) -> tuple[Node, ...]:
-    """Return the tasks of a run in the order of their work, given how its outputs stand."""
+    """Return the tasks of a run in the order of their work, from the inspection of its outputs."""
     store, plan_id = prepared.store, prepared.plan_id
     is_current = store.current_plan_id() == plan_id and store.has_plan(plan_id)
     units = _units(prepared, sweep)
@@ -100,7 +100,7 @@ def _units(prepared: PreparedRun, sweep: Sweep) -> dict[str, dict[str, bool]]:
 
 
 def draw_dot(nodes: tuple[Node, ...]) -> Iterator[str]:
-    """Yield the lines of a graph for Graphviz; an arrow leads from what comes first."""
+    """Yield the lines of a graph for Graphviz; an arrow leads from a task to the ones after it."""
     yield "digraph tasks {"
     yield "  rankdir=LR"
     yield '  node [shape=box, style="rounded,filled", fontname="Helvetica,sans-serif"]'

@@ -1,4 +1,4 @@
-"""Composes the report as one HTML page that needs nothing besides itself: no script, no network.
+"""Composes the report as one self-contained HTML page, without scripts or network.
 
 The style is for a screen, a phone and paper, light or dark.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.report.thumbnails import Thumbnail
 
 GENERATOR = '<meta name="generator" content="spimpack_tasks report'
-"""By this a page is known to be ours; it stands in the first lines."""
+"""Mark in the first lines of a page that identifies it as ours."""
 
 _SECTIONS = {
     "Dataset": sections.dataset,

@@ -1,4 +1,4 @@
-"""The sections of the page. Whatever comes from a user or a disk goes through `safe`.
+"""The sections of the page. Every text from a user or a disk goes through `safe`.
 
 No state is told by its colour alone.
 """
@@ -86,7 +86,7 @@ def _card(pairs: dict[str, object]) -> Iterator[str]:
 
 
 def problems(gathered: ReportData) -> Iterator[str]:
-    """Yield what is wrong, with what is alike in one row."""
+    """Yield the problems, with similar ones in one row."""
     if gathered.validation is None:
         yield '<p class="quiet">The BIDS validator has not been asked: spimpack bids-validate</p>'
     elif gathered.is_validation_old:
@@ -113,7 +113,7 @@ def problems(gathered: ReportData) -> Iterator[str]:
 
 
 def _listed(group: list[ReportedProblem]) -> str:
-    """Return what a group is about: the keys, or the one message."""
+    """Return the keys of a group of problems, or its one message."""
     keys = sorted({problem.key for problem in group} - {""})
     told = ", ".join(keys)
     if len(keys) < 2:
@@ -122,7 +122,7 @@ def _listed(group: list[ReportedProblem]) -> str:
 
 
 def last_run(gathered: ReportData) -> Iterator[str]:
-    """Yield what the last run did, and the picture of its tasks."""
+    """Yield the steps of the last run, and the picture of its tasks."""
     run = gathered.run
     if run is None:
         yield '<p class="quiet">No run is on record.</p>'

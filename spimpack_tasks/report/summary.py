@@ -1,4 +1,4 @@
-"""Sums up facts: problems that are alike, what a run did of each step, and all of it for JSON."""
+"""Summarises the data of a report: groups of problems, steps of a run, and all of it as JSON."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StepTimes:
-    """What a run did of one step."""
+    """Tasks of a run in one step, and their times."""
 
     task: str
     tasks: int = 0
-    """How many tasks of the step were worked at."""
+    """Number of the step's tasks that ran."""
     images: int = 0
     seconds: float = 0
     """Sum over all tasks."""
@@ -40,7 +40,7 @@ def group_problems(problems: Iterable[ReportedProblem]) -> list[list[ReportedPro
 
 
 def summarise_steps(nodes: Iterable[Node], run: Run | None) -> list[StepTimes]:
-    """Return what a run did of each step of a graph."""
+    """Return the tasks of a run, and their times, for each step of a graph."""
     steps = {node.name: StepTimes(node.name) for node in nodes}
     for task in run.tasks if run is not None else ():
         # Checksums and validation may have been asked for as well: they are no part of the graph.

@@ -56,12 +56,12 @@ def make_thumbnails(
     store, facts
         Of the dataset.
     on_made
-        Told how many are made, of how many.
+        Receives the number of finished pictures, and of all.
 
     Raises
     ------
     MissingExtraError
-        Pictures cannot be made here at all.
+        The library that draws pictures is not installed.
     """
     load_library("PIL.Image")
     plan = store.load_plan(gathered.plan_id)

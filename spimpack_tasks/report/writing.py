@@ -18,7 +18,7 @@ PAGE = "report.html"
 
 
 class PlaceRefusedError(SpimpackError):
-    """There cannot be a report at a place; the message says why, and what to do."""
+    """The report cannot be written to a path; the message names the reason and a remedy."""
 
     exit_code = ExitCode.BAD_INPUT
 

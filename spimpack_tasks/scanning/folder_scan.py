@@ -1,8 +1,7 @@
-"""The survey of a folder tree: which images are in it, and what their paths say of them.
+"""Scans a folder tree for images, and reads labels from their paths.
 
-Everything that is wrong is collected. What does not keep an image from being packaged is a note on
-it and not a mistake. Headers are not read here: whoever gets a pattern wrong need not wait for
-them.
+All problems are collected. An oddity that does not prevent packaging becomes a note on the image.
+Headers are not read here, so a user with a wrong pattern does not wait for them.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.examine import Source
 
 UNFIT = "fits no pattern"
-"""What is said of an image where there are patterns for others only."""
+"""Reason for skipping an image that no pattern fits."""
 
 MOST_FOLDERS = 5
 
@@ -47,14 +46,14 @@ class SkippedPath:
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image to list: its path below the scanned folder, and what is known of it so far."""
+    """An image to list: its path below the scanned folder, and the cells of its row so far."""
 
     path: str
     source: Source
     cells: dict[str, str]
     """By column of the scans table."""
     notes: list[str] = field(default_factory=list)
-    """What its user should know."""
+    """Remarks for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +76,12 @@ class ScanResult:
 
     @property
     def images(self) -> list[FoundImage]:
-        """What the scans table lists."""
+        """Images of the scans table."""
         return [one for one in self.found if isinstance(one, FoundImage)]
 
     @property
     def photos(self) -> list[FoundPhoto]:
-        """What the photos table lists."""
+        """Photos of the photos table."""
         return [one for one in self.found if isinstance(one, FoundPhoto)]
 
     @property
@@ -92,7 +91,7 @@ class ScanResult:
 
 
 def _why_ignored(path: str, whole: str, kind: str) -> str:
-    """Return why a file is no image, as far as its name tells, empty where it may be one."""
+    """Return why a file is not an image by its name; empty if it may be one."""
     if kind != PHOTO_SUFFIX and format_of_source(whole) is None:
         return "is of no known format"
     if not fits_cell(path):
@@ -118,7 +117,7 @@ class FolderScanner:
         """By label of a subject: words around it, each with the first folder of these words."""
 
     def run(self) -> ScanResult:
-        """Look at everything, and return the survey; what is wrong goes to the report."""
+        """Scan the whole tree, and return the result; problems go to the report."""
         walk = Walk(self.request.root, self.request.excluded_by, self.request.fits_pattern)
         for found in sorted(walk, key=lambda found: natural(found.path)):
             if found.error:
@@ -165,9 +164,9 @@ class FolderScanner:
         return FoundPhoto(path, {name: cells[name] for name in names if cells.get(name)}, notes)
 
     def _read_path(self, path: str, *, is_photo: bool) -> tuple[dict[str, str] | None, list[str]]:
-        """Return the texts of entities and notes; `None` where no pattern fits.
+        """Return the texts of entities, and notes; `None` if no pattern fits.
 
-        A photo that no pattern fits gets what names in the way of BIDS tell.
+        A photo that no pattern fits gets the labels that BIDS-like names in its path give.
         """
         if not self.request.patterns:
             return tokens_of(path)
@@ -190,7 +189,7 @@ class FolderScanner:
             self.surroundings.setdefault(label, {}).setdefault(words, shown)
 
     def _check_surroundings(self) -> None:
-        """Folders of different names that give one subject may be of several; told once."""
+        """Report once if folders of different names give the same subject."""
         doubtful = {label: names for label, names in self.surroundings.items() if len(names) > 1}
         for label, names in doubtful.items():
             shown = list(names.values())
@@ -257,7 +256,7 @@ class FolderScanner:
             self.report.add(Problem("scan.no-image", place, "", message, hint))
 
     def _check_names(self) -> None:
-        """Two images cannot have one name in the dataset; told once for each name."""
+        """Report each name in the dataset that two images would share."""
         paths: dict[str, list[str]] = {}
         for image in self.result.images:
             if all(image.cells.get(name) for name in REQUIRED):

@@ -1,4 +1,4 @@
-"""What the headers of images say, as cells of the scans table. Nothing is made up."""
+"""Fills cells of the scans table from the headers of images. Nothing is invented."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PIXEL_COLUMNS = ("PixelSize", "PixelSizeUnits")
 
 
 def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) -> None:
-    """Add to each image what its header says, if the user does not say it.
+    """Fill the cells of each image from its header, unless the user has set them.
 
-    A header that cannot be read is noted at its image. A library that is not installed is a
-    warning besides, told once.
+    An unreadable header becomes a note on its image. A missing library is also a warning, given
+    once.
     """
     ours = set(request.settings)
     if ours & set(PIXEL_COLUMNS):
@@ -81,7 +81,7 @@ def decimal_text(number: float) -> str:
 
 
 def _staining(names: tuple[str, ...]) -> str:
-    """Return the channels' names; nothing unless each has one that can stand in a list."""
+    """Return the names of the channels; empty unless each has one that fits into a list."""
     text = ";".join(names)
     can_be_read_back = [name.strip() for name in re.split("[;,]", text)] == list(names)
     return text if all(names) and can_be_read_back and fits_cell(text) else ""

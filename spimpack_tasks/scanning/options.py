@@ -1,4 +1,4 @@
-"""What the user of a scan asks for, understood and checked before anything is looked at."""
+"""Options of a scan, parsed and checked before the tree is walked."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ COMMAND_LINE = Place("command line")
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
-    """What is asked for, as the command line has it."""
+    """Options of a scan, as given on the command line."""
 
     root: str
     """The folder to look through."""
     directory: str
-    """Where manifest and tables are to be written."""
+    """Directory for manifest and tables."""
     patterns: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class ScanOptions:
 
 @dataclass(slots=True)
 class ScanRequest:
-    """What is asked for, understood."""
+    """Parsed options of a scan."""
 
     root: str
     """Absolute."""
@@ -70,7 +70,7 @@ class ScanRequest:
     templates: dict[str, Template] = field(default_factory=dict)
     """By the entity that they make the label of."""
     globs: list[tuple[str, re.Pattern[str]]] = field(default_factory=list)
-    """Texts and expressions of what is left out."""
+    """Texts and regular expressions of excluded paths."""
     settings: dict[str, str] = field(default_factory=dict)
     """Values by canonical column name, for all rows."""
 
@@ -79,7 +79,7 @@ class ScanRequest:
         return Place(os.path.join(self.shown_root, path))
 
     def without_path(self, message: str, path: str) -> str:
-        """Return what is said of a source without its path, for use beside that path."""
+        """Return a message about a source without its path, for display beside that path."""
         return message.removeprefix(f"{os.path.join(self.root, path)!r} ")
 
     def fits_pattern(self, path: str) -> bool:
@@ -96,7 +96,7 @@ class ScanRequest:
 
 
 def check_options(options: ScanOptions, report: Report) -> ScanRequest:
-    """Return what the options ask for; what is wrong with them goes to the report."""
+    """Return the parsed options; problems go to the report."""
     request = ScanRequest(
         root=os.path.abspath(options.root),
         shown_root=options.root,
@@ -163,7 +163,7 @@ def _place_problems(request: ScanRequest) -> Iterator[Problem]:
 
 
 def _take_setting(text: str, request: ScanRequest) -> Iterator[Problem]:
-    """Add `COLUMN=VALUE` to the settings, or yield what is wrong with it."""
+    """Add `COLUMN=VALUE` to the settings, or yield its problems."""
     column, equals, value = (part.strip() for part in text.partition("="))
     entity = ENTITY_BY_NAME.get(column)
     name = entity.name if entity is not None else column

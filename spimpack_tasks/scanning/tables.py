@@ -1,4 +1,4 @@
-"""Composes what a scan leaves to its user: tables, a report, and what is still to be filled in."""
+"""Composes the results of a scan: tables, a report, and a list of cells to fill in."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _compose_report(result: ScanResult) -> str:
 
 
 def describe_scan(result: ScanResult) -> Iterator[str]:
-    """Yield what a user reads: how much was found, and last what the table still lacks."""
+    """Yield the summary for the user: the number of images, and the cells that are still empty."""
     images, unread = result.images, result.unread_headers
     headers = f" ({count_of(unread, 'header')} not read)" if unread else ""
     used = count_of(len(images), "image")

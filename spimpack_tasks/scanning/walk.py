@@ -1,9 +1,8 @@
-"""Walks a folder tree and says of every file whether it may be an image, and if not, why.
+"""Walks a folder tree and yields every file that may be an image, and the reason for all others.
 
-Nothing is opened but folders, and one file of a folder that may hold the planes of one image. A
-folder that is passed over is told once, for all that is in it; a folder with the name of an
-OME-Zarr, or of planes, counts as a file. Memory holds the folders that were entered and the names
-along one path.
+Only folders are opened, and one file of a folder that may hold the planes of one image. A skipped
+folder is yielded once, without its content. A folder with the name of an OME-Zarr, or with planes,
+counts as a file. Memory holds the entered folders and the names along one path.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ class FoundPath(NamedTuple):
     path: str
     """Relative to the scanned folder; that of a folder ends with a slash."""
     ignored: str = ""
-    """Why it is no image; empty where it may be one."""
+    """Reason why it is not an image; empty if it may be one."""
     error: str = ""
-    """What the system says of a folder that cannot be read."""
+    """System error for a folder that cannot be read."""
 
 
 class Walk:
@@ -86,7 +85,7 @@ class Walk:
                     (self.links if entry.is_symlink() else pending).append(f"{folder}{entry.name}/")
 
     def _enter(self, folder: str) -> list[os.DirEntry[str]] | str:
-        """Return what is in a folder, or why it is passed over."""
+        """Return the entries of a folder, or the reason for skipping it."""
         path = os.path.join(self.root, folder)
         status = os.stat(path)
         first = self.entered.setdefault((status.st_dev, status.st_ino), folder)
@@ -114,7 +113,7 @@ class Walk:
         return bool(_looks_like_plane(os.path.join(self.root, folder, first)))
 
     def _look_at(self, folder: str, entry: os.DirEntry[str]) -> FoundPath | None:
-        """Return what an entry is, `None` for a folder to enter."""
+        """Return an entry with the reason for skipping it, `None` for a folder to enter."""
         path = folder + entry.name
         try:
             is_folder, is_file = entry.is_dir(), entry.is_file()

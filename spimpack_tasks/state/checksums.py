@@ -1,13 +1,13 @@
-"""Checksums of images: what was read, of what, and the lists that `sha256sum -c` takes.
+"""Checksums of images, with evidence of the content read, and lists for `sha256sum -c`.
 
-    checksums/<bucket>.json       the checksum of each image, with evidence of what was read
-    checksums/partial/<digest>    what is known of an image that is being read
+    checksums/<bucket>.json       the checksum of each image, with evidence of the content read
+    checksums/partial/<digest>    digests so far of an image that is being read
     SHA256SUMS                    a line for each text and each image that is a file
     SHA256SUMS.trees              a line for each image that is a directory (see `files.digests`)
 
-A checksum counts as long as receipt and plan say of the image what they said when it was read.
-Texts have theirs in their receipts. Reading takes hours where images are large, so it is done only
-when asked for, and no lock that somebody waits for is held meanwhile.
+A checksum is valid as long as receipt and plan of the image are the same as at the reading. Texts
+have theirs in their receipts. Reading large images takes hours, so it is done only on request, and
+meanwhile no lock is held that another process waits for.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ _CHANGED = "changed while its checksum was made; run it again"
 
 @dataclass(frozen=True, slots=True)
 class ChecksumRecord:
-    """The checksum of an image, and of what it was made."""
+    """Checksum of an image, and evidence of its source."""
 
     is_tree: bool
     sha256: str
     size: int
     """Bytes of content."""
     evidence: str
-    """The image's evidence in its receipt; of a link, whatever its text, the source instead."""
+    """Evidence in the image's receipt; for a link, the path of the source instead of its text."""
     stamp: str
     """Size and modification time of the source."""
 
     def fits(self, receipt: Receipt) -> bool:
-        """Tell whether this is the checksum of what a receipt speaks of."""
+        """Tell whether this is the checksum of the image that a receipt describes."""
         return (self.evidence, self.stamp) == (_evidence(receipt), receipt.stamp)
 
 
@@ -98,7 +98,7 @@ def _buckets(store: Store) -> list[str]:
 
 
 def lacks_checksum(store: Store, outputs: Iterable[Output]) -> list[Output]:
-    """Return the images that have no checksum of what they are now."""
+    """Return the images without an up-to-date checksum."""
     lacking = []
     receipts: dict[str, Receipts] = {}
     records: dict[str, ChecksumRecords] = {}
@@ -181,7 +181,7 @@ def has_lists(store: Store) -> bool:
 
 
 def lists_are_right(store: Store) -> bool:
-    """Tell whether the lists say what is on record."""
+    """Tell whether the lists match the records."""
     return all(_read(store.path(name)) == text for name, text in _compose_lists(store).items())
 
 
@@ -194,7 +194,7 @@ def _read(path: str) -> bytes:
 
 
 def _compose_lists(store: Store) -> dict[str, bytes]:
-    """Return the text of each list. What the user may edit is in none."""
+    """Return the text of each list. Files that the user may edit are in none."""
     records = read_all_records(store)
     files: dict[str, str] = {}
     trees: dict[str, str] = {}

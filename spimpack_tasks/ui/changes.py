@@ -1,4 +1,4 @@
-"""What a run would do, as numbers and a table."""
+"""Shows the changes that a run would make, as numbers and a table."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MEANING = {
     Verdict.CHANGED: "in the dataset, and to become another",
     Verdict.MISSING: "was written, and is gone",
     Verdict.UNCHANGED: "stays as it is",
-    Verdict.CONFLICT: "somebody else's work is in the way",
+    Verdict.CONFLICT: "a file that is not ours is in the way",
     Verdict.REMOVED: "no longer in the tables, and goes",
 }
 
 
 def show_counts(seen: RunPreview) -> None:
-    """Show the number of images, and of files that go, by what would become of them."""
+    """Show the number of images, and of files to be removed, by verdict."""
     for name, number in seen.counts().items():
         if number:
             about = _MEANING[Verdict(name)]
@@ -33,7 +33,7 @@ def show_counts(seen: RunPreview) -> None:
 
 
 def show_changes(editor: ManifestEditor, seen: RunPreview) -> None:
-    """Show what would become of each image and file, and what a run would complain about."""
+    """Show the verdict on each image and file, and the problems of the run."""
     if seen.changes and seen.may_run:
         _show_table(seen)
     if seen.report.problems:

@@ -29,7 +29,7 @@ _ICONS = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be chosen."""
+    """Kind of entries that the user may choose."""
 
     kind: ListingKind
     several: bool = False
@@ -44,16 +44,16 @@ FOLDER = Wanted(ListingKind.FOLDER)
 
 
 def browse(key: str, roots: Sequence[str], wanted: Wanted, start: str = "") -> list[str]:
-    """Show a folder, and return the absolute paths that were chosen just now, mostly none.
+    """Show a folder, and return the absolute paths that were just chosen, usually none.
 
     Parameters
     ----------
     key
-        Tells this browser from others.
+        Identifies this browser on the page.
     roots
         Absolute paths of the folders that may be seen.
     wanted
-        What is to be chosen.
+        Kind of entries to choose.
     start
         Absolute path of the folder that is shown first, or of something in it.
     """
@@ -114,7 +114,7 @@ def _go_to(key: str, roots: Sequence[str]) -> None:
     typed = os.path.expanduser(st.session_state[f"{key}-part"].strip())
     if not typed.startswith("/"):
         return
-    # What lies outside is not looked at; to list it is refused, in words.
+    # A path outside the roots is not examined; listing it is refused with a message.
     is_file = is_within(typed, roots) and (os.path.isfile(typed) or format_of(typed) is not None)
     _enter(key, os.path.dirname(typed) if is_file else typed)
 
@@ -148,7 +148,7 @@ def _show_folders(key: str, listing: Listing) -> None:
 
 
 def _show_entries(key: str, entries: Sequence[ListingEntry], *, several: bool) -> list[str]:
-    """Show what can be chosen, and return the paths that are."""
+    """Show the entries to choose from, and return the chosen paths."""
     chosen = []
     for entry in entries:
         label = plain(entry.name)

@@ -1,4 +1,4 @@
-"""The problems of what is open, as `spimpack validate` prints them, and the way to each."""
+"""Shows the problems of the open manifest, as `spimpack validate` does, and links to each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run goes, while it does, and what came of it."""
+"""Shows the progress of a run, and its result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_FINDINGS = 500
 
 
 def show_run(run: PackagingRun) -> None:
-    """Show a run that goes on, once a second, or one that has ended."""
+    """Show a run: its progress once a second, or its result."""
     if run.is_going_on:
         _follow(run)
     else:
@@ -37,7 +37,7 @@ def _follow(run: PackagingRun) -> None:
     elapsed = duration_in_words(time.time() - run.started)
     st.progress(min(progress.share, 1.0), f"{progress.step}{count} ({elapsed})")
     if run.is_stopping:
-        st.caption("Stopping. What is being made is ended, or gone on with by the next run.")
+        st.caption("Stopping. Unfinished images are resumed by the next run.")
     else:
         st.button("Stop", icon=":material/stop:", key="run-stop", on_click=run.stop)
     st.caption(
@@ -67,7 +67,7 @@ def _show_result(run: PackagingRun) -> None:
 
 
 def _show_verdict(run: PackagingRun) -> None:
-    """Show what the official validator, and our own checks, have found."""
+    """Show the findings of the official validator and of our own checks."""
     report = read_report(place_for(run.request.options.output_dir))
     if report is None:
         return

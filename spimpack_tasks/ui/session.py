@@ -1,7 +1,7 @@
-"""What one browser tab has open.
+"""State of one browser tab.
 
-The manifest stands in the address of the page, and edits that are not saved are kept on disk, so
-that reloading the page loses nothing.
+The address of the page names the manifest, and unsaved edits are kept on disk, so reloading the
+page loses nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PARAMETER = "manifest"
 
 
 def current_editor(roots: tuple[str, ...], manifest: str = "") -> ManifestEditor | None:
-    """Return what is open: in this tab, by the page's address, or by the command line."""
+    """Return the open manifest: of this tab, the page's address, or the command line."""
     editor: ManifestEditor | None = st.session_state.get(_EDITOR)
     if editor is not None:
         st.query_params[_PARAMETER] = editor.manifest
@@ -61,7 +61,7 @@ def take_up(editor: ManifestEditor) -> None:
 
 
 def close() -> None:
-    """Close what is open; edits that are not saved stay kept."""
+    """Close the manifest; unsaved edits stay on disk."""
     st.session_state.pop(_EDITOR, None)
     st.query_params.clear()
 

@@ -1,4 +1,4 @@
-"""The web pages as a whole: what is open, the menu, and the page that was chosen."""
+"""Frame of the web pages: the open manifest, the menu, and the chosen page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGES = ("description", "scans", "orientation", "participants", "save", "run")
 
 
 class PageModule(Protocol):
-    """What the module of a page has."""
+    """Contents of the module of a page."""
 
     TITLE: str
     ICON: str
@@ -91,7 +91,7 @@ def _arguments() -> tuple[tuple[str, ...], str]:
 
 
 def show_page(page: PageModule, editor: ManifestEditor) -> None:
-    """Show a page; what the user, or the disk, is to blame for is said in words."""
+    """Show a page; errors of the user or the disk appear as messages."""
     try:
         page.show(editor)
     except (SpimpackError, OSError) as error:

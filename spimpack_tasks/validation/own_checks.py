@@ -1,8 +1,8 @@
-"""Checks what the official validator cannot see, or does not look at.
+"""Checks that the official validator does not make.
 
-A check is a function of the facts that yields findings; `CHECKS` lists them. An error is what BIDS
-demands, or what makes the dataset say something that is not so; all else is a warning. What each
-code means stands in docs/reference/validation.md.
+A check is a function that takes the files of a dataset and yields findings; `CHECKS` lists them. An
+error breaks a rule of BIDS, or makes the dataset state something false; all else is a warning.
+docs/reference/validation.md explains each code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks the pixel size in sidecars against what the images themselves say."""
+"""Compares the pixel size in sidecars with the headers of the images."""
 
 from __future__ import annotations
 

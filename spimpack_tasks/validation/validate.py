@@ -1,9 +1,9 @@
-"""Validates a dataset: the official validator, then what it cannot see.
+"""Validates a dataset: runs the official validator, then our own checks.
 
-A report belongs to a dataset as long as the fingerprint is that of the dataset: every path with
-its kind, its link, and the size and time of what is behind it. Of an OME-Zarr the folder and its
-metadata count, not the chunks; the state directory does not count. Our version, the validator's
-and the mode are in the fingerprint too, so another program looks again.
+A report is up to date as long as it has the fingerprint of the dataset. The fingerprint covers
+every path with its kind, its link, and size and time of the link's target; of an OME-Zarr the
+folder and its metadata, not the chunks; not the state directory. It also covers our version, the
+validator's and the mode, so another version validates again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.validation.inventory import Entry
     from spimpack_tasks.validation.result import Finding, ValidationResult
 
-# What the official validator says of the same place, if it sees it.
+# Codes of the official validator for the same fault at the same place, if it sees the fault.
 _SAME = {
     "SPIMPACK_CASE_COLLISION": {"CASE_COLLISION"},
     "SPIMPACK_LINK_BROKEN": {"SYMLINK_BROKEN", "SYMLINK_CYCLE"},
@@ -35,19 +35,19 @@ _SAME = {
 
 
 class DatasetChangedError(SpimpackError):
-    """Something changed the dataset while it was looked at."""
+    """The dataset changed during the validation."""
 
 
 def validate(dataset: str, *, full: bool = False) -> ValidationReport:
-    """Return what is to be said of a dataset; nothing is written.
+    """Return the report on a dataset; nothing is written.
 
     Parameters
     ----------
     dataset
-        Absolute path; it may be any dataset, also one that was not made by this program.
+        Absolute path of any dataset, also one that another program made.
     full
-        Let the official validator see the dataset itself and not its shadow, which takes time and
-        memory for every chunk.
+        Whether the official validator sees the dataset itself and not its mirror, which takes time
+        and memory for every chunk.
 
     Raises
     ------
@@ -56,9 +56,9 @@ def validate(dataset: str, *, full: bool = False) -> ValidationReport:
     MissingExtraError
         The official validator is not installed.
     ValidatorFailedError
-        It did not come to a verdict.
+        The official validator failed.
     DatasetChangedError
-        The dataset did not keep still.
+        The dataset changed during the validation.
     """
     fingerprint, entries = _look(dataset, full=full)
     official = check_officially(dataset, entries, full=full)
@@ -72,7 +72,7 @@ def validate(dataset: str, *, full: bool = False) -> ValidationReport:
 
 
 def take_fingerprint(dataset: str, *, full: bool = False) -> str:
-    """Return what a report on the dataset must have, to be about the dataset as it is now.
+    """Return the fingerprint that an up-to-date report on the dataset must have.
 
     Raises
     ------
@@ -81,13 +81,13 @@ def take_fingerprint(dataset: str, *, full: bool = False) -> str:
     MissingExtraError
         The official validator is not installed.
     ValidatorFailedError
-        It does not tell its version.
+        It does not report its version.
     """
     return _look(dataset, full=full)[0]
 
 
 def find_report(dataset: str, *, full: bool = False, path: str = "") -> ValidationReport | None:
-    """Return the report on the dataset as it is now, `None` where it has to be validated.
+    """Return the up-to-date report on the dataset, `None` if it has to be validated.
 
     Raises
     ------

@@ -45,23 +45,23 @@ _WITHOUT_IMAGE = frozenset({"dataset_description.json"})
 def check_officially(
     root: str, entries: tuple[Entry, ...], *, full: bool = False
 ) -> ValidationResult:
-    """Return what the official validator says of a dataset and of its hidden sidecars.
+    """Return the official validator's result on a dataset and its hidden sidecars.
 
     Parameters
     ----------
     root
         Absolute path of the dataset.
     entries
-        What it holds.
+        Its entries.
     full
-        Let the validator see the dataset itself, with all chunks.
+        Whether the validator sees the dataset itself, with all chunks.
 
     Raises
     ------
     MissingExtraError
         The validator is not installed.
     ValidatorFailedError
-        It did not come to a verdict.
+        The official validator failed.
     """
     hidden = find_hidden(root, entries)
     if full:
@@ -82,7 +82,7 @@ def check_officially(
 
 
 def may_inherit(entries: Iterable[Entry], hidden: tuple[HiddenImage, ...]) -> bool:
-    """Tell whether there is a sidecar that is not that of one image, or table, beside it."""
+    """Tell whether there is a sidecar without an image or table of the same name beside it."""
     own = {image.sidecar for image in hidden} | _WITHOUT_IMAGE
     files = [e.path for e in entries if e.kind in {EntryKind.FILE, EntryKind.STORE}]
     stems = {_stem(path) for path in files if not path.endswith(".json")}
@@ -100,7 +100,7 @@ def _about_others(verdict: ValidationResult, hidden: tuple[HiddenImage, ...]) ->
 
 
 def _about_hidden(verdict: ValidationResult, hidden: tuple[HiddenImage, ...]) -> Iterator[Finding]:
-    """Yield what is said of the content of hidden sidecars, under the names that the user knows."""
+    """Yield the findings on the content of hidden sidecars, under their names in the dataset."""
     known = {image.sidecar: image.sidecar for image in hidden}
     known |= {image.stub: image.image for image in hidden}
     for finding in verdict.findings:

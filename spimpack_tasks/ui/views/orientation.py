@@ -1,4 +1,4 @@
-"""The page that shows an image as its orientation says, and writes back what looks right."""
+"""Page that shows an image in its orientation, and saves the orientation that looks right."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _SIDE, _LETTER = 420, 26
 _COLUMNS = 4
 _MOST_VALUES = 2_000_000
 _MOST_IMAGES = 4
-"""So many are kept by the server, for all who look."""
+"""Number of images that the server keeps, for all tabs."""
 
 
 def show(editor: ManifestEditor) -> None:
-    """Show the slices of one row's image, and what is to be written into the row."""
+    """Show the slices of one row's image, and the cells to write into the row."""
     rows = editor.rows
     if not rows:
         st.info("The table has no row yet. Add one on the page Scans.")
@@ -79,7 +79,7 @@ def _row_name(rows: list[ScanRow], number: int) -> str:
 
 @st.cache_resource(max_entries=_MOST_IMAGES, show_spinner="Reading a small level of the image")
 def _read(path: str, name: str, stamp: str) -> tuple[SmallVolume, Preview]:  # noqa: ARG001 - in the key
-    """Read an image, unless it was read as it is now; only the header of the volume is kept."""
+    """Read an image unless it is unchanged since; only the header of the volume is kept."""
     volume = read_volume(path, name)
     return replace(volume, voxels=volume.voxels[:, :1, :1, :1].copy()), compose_preview(
         volume, _MOST_VALUES
@@ -87,7 +87,7 @@ def _read(path: str, name: str, stamp: str) -> tuple[SmallVolume, Preview]:  # n
 
 
 def _choose_code(row: ScanRow, number: int, volume: SmallVolume) -> str:
-    """Show the choice of the code, and what it means."""
+    """Show the choice of the code, and its meaning."""
     key = f"orient-code-{number}"
     if key not in st.session_state:
         st.session_state[key] = first_code(row.cells, volume.header)
@@ -132,7 +132,7 @@ def _axis_letters(view: View) -> set[str]:
 
 
 def _show_channels(preview: Preview, number: int) -> tuple[PreviewChannel, ...]:
-    """Show what can be changed of the channels, and return them as they are to be seen."""
+    """Show the settings of the channels, and return the channels with them."""
     columns = st.columns(_COLUMNS)
     channels = []
     for index, channel in enumerate(preview.channels):
@@ -167,7 +167,7 @@ def _show_channel(channel: PreviewChannel, key: str) -> PreviewChannel:
 def _show_verdict(
     editor: ManifestEditor, row: ScanRow, number: int, volume: SmallVolume, code: str
 ) -> None:
-    """Show what would be written into the row, and the button that does it."""
+    """Show the cells to write into the row, and the button for it."""
     with st.container(border=True):
         stains = []
         first = first_stains(row.cells, volume.header)

@@ -34,7 +34,7 @@ ICON = ":material/group:"
 
 
 def show(editor: ManifestEditor) -> None:
-    """Show the grid, what can be done with its rows, and the problems."""
+    """Show the grid, the buttons for its rows, and the problems."""
     report = editor.check().report
     table = participants_of(editor)
     rows = table.table.rows

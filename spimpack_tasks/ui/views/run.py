@@ -1,4 +1,4 @@
-"""The page that shows what a run would do, runs it, and shows what came of it."""
+"""Page that previews a run, starts it, and shows its result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KEPT, _PREVIEW, _DIALOG = "run-kept", "run-preview", "run-output"
 
 
 def show(editor: ManifestEditor) -> None:
-    """Show what a run is to do, what it would change, and how it goes."""
+    """Show the options of a run, its preview, and its progress."""
     request = _ask(editor)
     if request is None:
         return
@@ -66,14 +66,14 @@ def show(editor: ManifestEditor) -> None:
 
 
 def _stamps(editor: ManifestEditor) -> list[str]:
-    """Return what tells whether the inputs have been saved anew."""
+    """Return the stamps of the inputs, which change when they are saved."""
     return [
         stamp_text(p) for p in (editor.manifest, *editor.scans_tables, editor.participants_table)
     ]
 
 
 def _offer(editor: ManifestEditor, request: RunRequest, seen: RunPreview) -> None:
-    """Show what a run would do, and the button that has it done."""
+    """Show the preview of a run, and the button that starts it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         show_counts(seen)
         label = "Run" if seen.shown() else "Run all the same"
@@ -82,7 +82,7 @@ def _offer(editor: ManifestEditor, request: RunRequest, seen: RunPreview) -> Non
         )
     if is_wanted:
         del st.session_state[_PREVIEW]
-        # Another tab may have been faster; then its run is what there is to see.
+        # Another tab may have been faster; then its run is shown.
         with suppress(RunningError):
             RUNS.start(request, seen.images())
         st.rerun()
@@ -90,7 +90,7 @@ def _offer(editor: ManifestEditor, request: RunRequest, seen: RunPreview) -> Non
 
 
 def _ask(editor: ManifestEditor) -> RunRequest | None:
-    """Show the fields, and return what they ask for, `None` where that cannot be done."""
+    """Show the fields, and return their request, `None` if it cannot be run."""
     _restore(editor)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -142,7 +142,7 @@ def _show_switches() -> None:
 
 
 def _request(editor: ManifestEditor) -> RunRequest:
-    """Return what the fields ask for.
+    """Return the request in the fields.
 
     Raises
     ------
@@ -168,13 +168,13 @@ def _request(editor: ManifestEditor) -> RunRequest:
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(request.line(), language="bash", wrap_lines=True)
         st.caption(
-            "For runs of many hours: what is started there goes on when this page's server ends."
+            "For runs of many hours: a run started there continues when this page's server ends."
         )
     return request
 
 
 def _restore(editor: ManifestEditor) -> None:
-    """Give the fields what they held: on this page before, or for the last run of the manifest."""
+    """Restore the fields: from this page before, or from the last run of the manifest."""
     kept = st.session_state.get(_KEPT, {})
     if kept.get("manifest") != editor.manifest:
         kept = _first(editor)
@@ -197,7 +197,7 @@ def _keep(editor: ManifestEditor) -> None:
 
 
 def _first(editor: ManifestEditor) -> dict[str, object]:
-    """Return what the fields hold at first."""
+    """Return the initial content of the fields."""
     run = RUNS.find_last(editor.manifest)
     output = os.path.join(editor.folder, "bids")
     request = (

@@ -1,4 +1,4 @@
-"""The page that shows what saving would change, saves, and shows the files as they would be."""
+"""Page that previews the changes of saving, saves, and shows the resulting files."""
 
 from __future__ import annotations
 

@@ -38,11 +38,11 @@ TITLE = "Scans"
 ICON = ":material/table_rows:"
 
 COMMON_STAINS = ("Abeta", "ChAT", "CD31", "Iba1", "NeuN", "VACht", "YoPro", "autofluorescence")
-"""Offered besides the stains that the table has; any other can be typed."""
+"""Offered in addition to the table's stains; any other can be typed."""
 
 
 def show(editor: ManifestEditor) -> None:
-    """Show the grid, what can be done with its rows, the form of one row, and the problems."""
+    """Show the grid, the buttons for its rows, the form of one row, and the problems."""
     report = editor.check().report
     path, table, rows = editor.scans_tables[0], editor.scans.table, editor.rows
     _show_other_tables(editor)
@@ -136,7 +136,7 @@ def _show_form(editor: ManifestEditor, rows: list[ScanRow], number: int) -> None
 
 
 def _show_header(editor: ManifestEditor, row: ScanRow, number: int) -> int:
-    """Show what the image says of itself, and return how many channels it has."""
+    """Show a summary of the image's header, and return its number of channels."""
     if not row.source:
         return 0
     header, trouble = None, "lies outside the folders that may be seen; name them with --root"
