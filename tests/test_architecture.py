@@ -12,6 +12,7 @@ from pathlib import Path
 
 import luigi
 import pytest
+from import_graph import find_circles, longest_chain, read_graph, read_layers
 
 import spimpack_tasks
 from spimpack_tasks.packaging.backends.registry import BACKENDS
@@ -54,6 +55,33 @@ def test_imports_follow_the_layers():
         [lint_imports, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+MOST_IMPORTS_IN_A_CHAIN = 12
+
+
+def test_chains_of_imports_are_short():
+    chain = longest_chain(read_graph())
+    assert len(chain) <= MOST_IMPORTS_IN_A_CHAIN, chain
+
+
+@pytest.mark.parametrize("with_texts", [False, True], ids=["in the code", "named by texts as well"])
+def test_imports_go_round_in_no_circle(with_texts):
+    assert find_circles(read_graph(with_texts=with_texts)) == []
+
+
+def test_modules_that_texts_name_lie_in_no_higher_layer():
+    """import-linter does not see what a registry names by a text, such as `module:function`."""
+    layers = read_layers()
+    graph, seen = read_graph(with_texts=True), read_graph()
+    named = [(a, b) for a, others in graph.items() for b in others - seen[a]]
+    assert named
+    upwards = [(a, b) for a, b in named if layers[child_of(b)] > layers[child_of(a)]]
+    assert not upwards
+
+
+def child_of(module):
+    return module.split(".")[1]
 
 
 @each_module

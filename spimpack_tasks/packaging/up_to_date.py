@@ -58,4 +58,4 @@ def seal_dataset(draft: Draft, outputs: list[str], trace: str) -> None:
 
 
 def _request(options: Options, choice: Choice) -> list[Any]:
-    return [options.as_json(), headers.VERSION, writer_versions(choice.backend)]
+    return [options.as_json(), headers.VERSION, writer_versions(options, choice.backend)]
