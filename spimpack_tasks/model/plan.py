@@ -57,6 +57,8 @@ class StepSpec:
     """Raise it when the step writes other bytes from the same inputs: its outputs are redone."""
     option: str = ""
     """The name of the option that asks for it; nothing where no option does."""
+    is_later: bool = False
+    """Whether it came after the first steps, so that only plans with it hold its version."""
     needs: str = ""
     """Attribute that a backend must have for this step; empty if every backend supports it."""
     counts: str = ""
@@ -90,6 +92,7 @@ STEPS = (
         "WriteCompanions",
         per_image=True,
         is_slow=True,
+        is_later=True,
         needs="companions",
         is_further=True,
         remade="is made anew",
@@ -101,6 +104,7 @@ STEPS = (
         is_slow=True,
         version=2,  # that of the strips of `qc.pictures`
         option="previews",
+        is_later=True,
         is_further=True,
         remade="is drawn anew",
     ),

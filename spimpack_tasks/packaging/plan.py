@@ -7,7 +7,7 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.plan import SPECS, STEPS, Dataset, Kind, Output, Plan, Step
+from spimpack_tasks.model.plan import SPECS, STEPS, Dataset, Kind, Output, Plan, Step, is_wanted
 from spimpack_tasks.packaging.bidsignore import compose_bidsignore
 from spimpack_tasks.packaging.description import (
     compose_changes,
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.packaging.backends.base import Backend, Choice
-
-_LATER = frozenset({Step.COMPANIONS, Step.PREVIEWS})
-"""Steps whose versions are part of an identity only where they are wanted."""
+    from spimpack_tasks.packaging.options import Options
 
 
 def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
@@ -43,7 +41,7 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
     """
     is_placed = dataset.relative_symlinks or dataset.keep_source_links
     head = [
-        [dataset.backend, *writer_versions(backend)],
+        [dataset.backend, *writer_versions(dataset, backend)],
         os.path.realpath(output_dir) if is_placed else "",
         dataset.keep_source_links,
         dataset.description,
@@ -52,7 +50,6 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
         else [],
     ]
     head += [dataset.described_participants] if dataset.described_participants else []
-    head += [["previews", SPECS[Step.PREVIEWS].version]] if dataset.previews else []
     digest = blake2b(json.dumps(head).encode(), digest_size=8)
     for a in dataset.assets:
         values = (
@@ -67,10 +64,13 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
     return digest.hexdigest()
 
 
-def writer_versions(backend: Backend) -> list[str | int]:
+def writer_versions(options: Options | Dataset, backend: Backend) -> list[str | int]:
     """Return the versions of all that decides what is made of the same inputs; JSON-ready."""
-    steps = [spec.version for spec in STEPS if spec.step not in _LATER]
-    return [__version__, *steps, backend.version]
+    always = [spec.version for spec in STEPS if not spec.is_later]
+    asked = [s for s in STEPS if s.is_later and is_wanted(s, options, backend)]
+    further = [f"{spec.step} {spec.version}" for spec in asked]
+    further += [f"{companion.ending} {companion.version}" for companion in backend.companions]
+    return [__version__, *always, backend.version, *further]
 
 
 def make_plan(

@@ -67,4 +67,4 @@ def take_snapshot(prepared: PreparedRun, outputs: list[str], trace: str) -> None
 
 
 def _request(options: Options, choice: Choice) -> list[Any]:
-    return [options.as_json(), headers.VERSION, writer_versions(choice.backend)]
+    return [options.as_json(), headers.VERSION, writer_versions(options, choice.backend)]

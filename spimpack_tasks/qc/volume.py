@@ -95,15 +95,17 @@ def read_volume(path: str, name: str = "", form: Format | None = None) -> SmallV
     name
         The name whose ending tells the format, if it is not that of `path`.
     form
-        The format, if the caller knows it.
+        The format, if the caller knows it; the source is examined all the same.
 
     Raises
     ------
     SpimpackError
         The source is missing, damaged, or of no known format, or a library is not installed.
     """
+    if form is not None:
+        name = f"image{next(iter(form.endings), '')}"
     try:
-        return _read(path, form or examine_source(path, name).format)
+        return _read(path, examine_source(path, name).format)
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
         raise SourceUnreadableError(f"{error.message}{hint}") from error

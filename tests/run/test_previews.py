@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,6 +18,7 @@ from spimpack_tasks import LinkAssets, MakeAssets
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ConflictError, ExitCode, InputError
 from spimpack_tasks.model.plan import SPECS, Output, Step
+from spimpack_tasks.packaging import plan
 from spimpack_tasks.packaging.backends.base import Companion
 from spimpack_tasks.packaging.backends.ome_zarr import OME_ZARR
 from spimpack_tasks.packaging.backends.registry import BACKENDS
@@ -25,6 +27,7 @@ from spimpack_tasks.packaging.prepare import look, make_draft
 from spimpack_tasks.qc.pictures import STRIP_VERSION
 from spimpack_tasks.report.data import gather_data
 from spimpack_tasks.report.graph import task_graph
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.verification.verify import verify_fast, verify_full
@@ -67,6 +70,19 @@ def test_equal_input_gives_equal_bytes(space: Workspace) -> None:
     shutil.rmtree(space.out)
     space.run(previews=True, workers=2)
     assert previews_of(space) == first
+
+
+def test_a_new_version_of_the_step_draws_anew(space: Workspace, monkeypatch) -> None:
+    space.run(previews=True)
+    before = space.stamps()
+    newer = replace(SPECS[Step.PREVIEWS], version=99)
+    monkeypatch.setitem(SPECS, Step.PREVIEWS, newer)
+    steps = tuple(newer if spec.step is Step.PREVIEWS else spec for spec in plan.STEPS)
+    monkeypatch.setattr(plan, "STEPS", steps)
+    SESSION.reset()
+    assert space.run(previews=True).counts["changed"] == 3
+    now = space.stamps()
+    assert {path for path in now if now[path] != before[path]} == PREVIEWS
 
 
 def test_a_strip_that_looks_different_is_drawn_anew() -> None:
@@ -195,8 +211,8 @@ def test_others_take_no_picture_for_an_image(space: Workspace) -> None:
     assert len(bids.BIDSLayout(space.out, validate=False).get(suffix="SPIM")) == 6  # and sidecars
     indexed = bids2table.index_dataset(space.out).to_pylist()
     assert sum(row["suffix"] == "SPIM" and row["ext"] != ".json" for row in indexed) == 3
-    plan = Store(str(space.out)).load_plan(Store(str(space.out)).current_plan_id())
-    assert plan.asset_count == 3
+    store = Store(str(space.out))
+    assert store.load_plan(store.current_plan_id()).asset_count == 3
 
 
 def test_the_report_and_the_graph_know_the_step(space: Workspace) -> None:
@@ -287,6 +303,29 @@ def test_a_backend_has_companions(space: Workspace, summed: str, workers: int) -
     shutil.rmtree(space.out / ".spimpack")
     assert space.run(workers, backend=summed).lines("out")[0].startswith("Nothing to do")
     assert space.stamps() == before
+
+
+@pytest.mark.parametrize("endings", [(".json",), ("sha256",), (".a/b",), (".a", ".a")], ids=str)
+def test_an_ending_that_cannot_be_is_refused(endings: tuple[str, ...]) -> None:
+    companions = tuple(replace(SUM, ending=ending) for ending in endings)
+    with pytest.raises(ValueError, match="companion"):
+        replace(SUMMED, companions=companions)
+
+
+def test_a_new_version_of_a_companion_is_made_anew(space, summed, monkeypatch) -> None:
+    space.run(backend=summed)
+    before = space.stamps()
+
+    def write_other(*arguments: Any) -> None:
+        Path(arguments[-1]).write_text("other")
+
+    other = replace(SUM, make=write_other, matches=lambda *_: False, version=2)
+    monkeypatch.setitem(BACKENDS, summed, replace(BACKENDS[summed], companions=(other,)))
+    SESSION.reset()
+    assert space.run(backend=summed).counts["changed"] == 3
+    now = space.stamps()
+    changed = {path for path in now if now[path] != before[path]}
+    assert changed == {f"{stem}_SPIM.sha256" for stem in STEMS}
 
 
 def test_a_companion_follows_its_image(space: Workspace, summed: str) -> None:

@@ -66,9 +66,9 @@ def kept(workspace):
 def count_reads(monkeypatch):
     read = []
 
-    def reading(path, name=""):
-        read.append(os.path.basename(name))
-        return read_volume(path, name)
+    def reading(path, name="", form=None):
+        read.append(os.path.basename(path))
+        return read_volume(path, name, form)
 
     monkeypatch.setattr(thumbnails, "read_volume", reading)
     return read

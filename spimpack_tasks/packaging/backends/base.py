@@ -132,10 +132,16 @@ class Backend:
     """The modules that are there when the extra is installed."""
 
     def __post_init__(self) -> None:
-        """Refuse a record that does not say how an image is made."""
+        """Refuse a record that does not say how an image is made, or has companions in its way."""
         if self.make is None and self.resume is None:
             message = f"the backend {self.name!r} has neither make nor resume"
             raise ValueError(message)
+        endings = [companion.ending for companion in self.companions]
+        for ending in endings:
+            is_usable = ending.startswith(".") and "/" not in ending and ending != ".json"
+            if not is_usable or endings.count(ending) > 1:
+                message = f"the backend {self.name!r} has a companion that cannot end in {ending!r}"
+                raise ValueError(message)
 
     @property
     def is_slow(self) -> bool:
