@@ -174,7 +174,15 @@ def test_a_damaged_image_leaves_no_target(source, tmp_path, capsys):
     assert not (tmp_path / "x.ome.zarr").exists()
 
 
-@pytest.mark.parametrize(("ngff", "files"), [("0.5", 1), ("0.5", 17), ("0.5", 60), ("0.4", 2000)])
+@pytest.mark.parametrize(
+    ("ngff", "files"),
+    [
+        ("0.5", 17),
+        pytest.param("0.5", 1, marks=pytest.mark.slow),
+        pytest.param("0.5", 60, marks=pytest.mark.slow),
+        pytest.param("0.4", 2000, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_conversion_goes_on(tmp_path, ngff, files):
     source, target = tmp_path / "a.ims", tmp_path / "x.ome.zarr"
     write_variant(source, MANY if ngff == "0.5" else FILES)

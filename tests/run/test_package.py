@@ -319,6 +319,7 @@ def test_at_most_64_tasks_for_a_light_step(tmp_path: Path) -> None:
     assert len(list(workspace.out.rglob("*_SPIM.ims"))) == 200
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_end_as_one_of_them(tmp_path: Path) -> None:
     """Two manifests, one output: the tree is exactly one of the two, without a traceback."""
     first = small_workspace(tmp_path / "first")

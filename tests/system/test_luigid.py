@@ -47,7 +47,7 @@ def run(workspace: Workspace, luigid: Cluster, *further: str) -> int:
     return code
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_edits_are_seen_although_the_scheduler_remembers(
     luigid: Cluster, workers: str, tmp_path: Path
 ) -> None:
