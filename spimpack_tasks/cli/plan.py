@@ -78,9 +78,9 @@ def _lines(changes: list[Change], *, verbose: bool) -> list[str]:
 
 
 def _automatic_lines(change: Change) -> Iterator[str]:
-    for key, told in change.automatic().items():
-        value = json.dumps(told["value"], ensure_ascii=False)
-        yield f"{key}: {value}, {_ORIGINS[told['origin']]}"
+    for key, automatic in change.automatic().items():
+        value = json.dumps(automatic["value"], ensure_ascii=False)
+        yield f"{key}: {value}, {_ORIGINS[automatic['origin']]}"
 
 
 _ORIGINS = {

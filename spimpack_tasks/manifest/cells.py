@@ -28,7 +28,7 @@ class CellReader:
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self.told: set[tuple[Place, str]] = set()
+        self.reported: set[tuple[Place, str]] = set()
 
     def add(self, record: Record, key: str, code: str, message: str, hint: str = "") -> None:
         """Report an error in the cell of a record."""
@@ -41,8 +41,8 @@ class CellReader:
     def add_once(self, record: Record, key: str, code: str, message: str, hint: str) -> None:
         """Report an absent value; a column that is not there is one mistake, not one a row."""
         place = record.where(key) if key in record.values else record.where_missing()
-        if (place, key) not in self.told:
-            self.told.add((place, key))
+        if (place, key) not in self.reported:
+            self.reported.add((place, key))
             self.report.add(Problem(code, place, key, message, hint))
 
     def text(self, record: Record, key: str) -> str:

@@ -83,13 +83,15 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"it has {constant}, which JSON does not hold")
 
 
-def description_problems(told: Descriptions, table: TsvTable | None) -> Iterator[Problem]:
+def description_problems(descriptions: Descriptions, table: TsvTable | None) -> Iterator[Problem]:
     """Yield what is wrong with descriptions beside the table that they belong to."""
     if table is None:
         hint = "name the table with participants_tsv, or move the file away"
-        yield Problem(CODE, Place(told.file), "", "describes a table that is not there", hint)
+        yield Problem(
+            CODE, Place(descriptions.file), "", "describes a table that is not there", hint
+        )
         return
-    for column, described in told.columns.items():
+    for column, described in descriptions.columns.items():
         if column == WHOLE and column not in table.columns and isinstance(described, str):
             continue
         message, hint = "", ""
@@ -102,9 +104,9 @@ def description_problems(told: Descriptions, table: TsvTable | None) -> Iterator
         elif column == "age":
             message, hint = _age_fault(described)
         if message:
-            yield Problem(CODE, told.place(column), column, message, hint)
+            yield Problem(CODE, descriptions.place(column), column, message, hint)
         else:
-            yield from _level_problems(told, column, table)
+            yield from _level_problems(descriptions, column, table)
 
 
 def _age_fault(described: dict[str, Any]) -> tuple[str, str]:
@@ -123,32 +125,34 @@ def _age_fault(described: dict[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
-def _level_problems(told: Descriptions, column: str, table: TsvTable) -> Iterator[Problem]:
-    levels = told.levels(column)
+def _level_problems(descriptions: Descriptions, column: str, table: TsvTable) -> Iterator[Problem]:
+    levels = descriptions.levels(column)
     index = table.columns.index(column)
     for row in table.rows if levels else ():
         text = row.cells[index].strip()
         if text not in {"", MISSING, *levels}:
-            message = f"{shown_value(text)} is not among the Levels of {told.file}"
+            message = f"{shown_value(text)} is not among the Levels of {descriptions.file}"
             hint = suggestion(text, levels) or f"one of: {', '.join(levels)}"
             yield Problem("value.choice", table.place(row, index), column, message, hint)
 
 
-def join_descriptions(all_told: Iterable[Descriptions], report: Report) -> dict[str, Any]:
+def join_descriptions(all_descriptions: Iterable[Descriptions], report: Report) -> dict[str, Any]:
     """Return what several files say together; two that differ on a column go to `report`."""
     joined: dict[str, Any] = {}
     files: dict[str, str] = {}
-    for told in all_told:
-        for column, described in told.columns.items():
+    for descriptions in all_descriptions:
+        for column, described in descriptions.columns.items():
             if joined.setdefault(column, described) != described:
                 message = f"is described otherwise in {files[column]}"
-                place, hint = told.place(column), "write the same in both"
+                place, hint = descriptions.place(column), "write the same in both"
                 report.add(Problem(CODE, place, column, message, hint))
-            files.setdefault(column, told.file)
+            files.setdefault(column, descriptions.file)
     return joined
 
 
-def describe_column(column: str, told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+def describe_column(
+    column: str, descriptions: dict[str, Any], known: dict[str, Any]
+) -> dict[str, Any]:
     """Return what is written of a column: the user's words, and ours where these lack some.
 
     Parameters
@@ -160,7 +164,7 @@ def describe_column(column: str, told: dict[str, Any], known: dict[str, Any]) ->
     known
         Properties of the schema of the table.
     """
-    own = told.get(column, {})
+    own = descriptions.get(column, {})
     if "Description" in own:
         return dict(own)
     text = known.get(column, {}).get("description")

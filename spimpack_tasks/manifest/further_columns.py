@@ -60,7 +60,7 @@ class FurtherColumns:
             self.uses.append(ColumnUse(file, published, tuple(working)))
             self._places.append(names[working[0]] if working else Place(file))
 
-    def problems(self, document: Document, told: Iterable[Problem]) -> Iterator[Problem]:
+    def problems(self, document: Document, reported: Iterable[Problem]) -> Iterator[Problem]:
         """Yield what the user should know of the columns, once all tables were read.
 
         A column that is `told` to be misspelt is not told again.
@@ -72,8 +72,8 @@ class FurtherColumns:
                 message = f"{name!r} is no further column of a table of this manifest"
                 hint = suggestion(name, known) or "leave it out"
                 yield Problem("column.undeclared", place, key, message, hint, Severity.WARNING)
-        codes = {problem.code for problem in told}
-        misspelt = {problem.key for problem in told if problem.code in _MISSPELT}
+        codes = {problem.code for problem in reported}
+        misspelt = {problem.key for problem in reported if problem.code in _MISSPELT}
         if self.is_decided or "column.missing" in codes:
             return
         for use, place in zip(self.uses, self._places, strict=True):

@@ -52,7 +52,7 @@ class HeaderFacts:
     """Number of planes, and their sizes along y and x; nothing where it is not known."""
     itemsize: int = 0
     """Bytes of a voxel, 0 where it is not known."""
-    trouble: str = ""
+    failure: str = ""
     """Why the header cannot be read, empty if it can."""
     missing_library: bool = False
     """Whether that is because an optional library is not installed."""
@@ -136,9 +136,9 @@ def _read_facts(source: Source) -> HeaderFacts:
         return facts_of(read_header(source.path, source.format))
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
-        return HeaderFacts(trouble=f"{error.message}{hint}")
+        return HeaderFacts(failure=f"{error.message}{hint}")
     except MissingExtraError as error:
-        return HeaderFacts(trouble=str(error), missing_library=True)
+        return HeaderFacts(failure=str(error), missing_library=True)
 
 
 def facts_of(header: Header) -> HeaderFacts:

@@ -95,7 +95,7 @@ class Inputs:
     def descriptions(self) -> list[Descriptions]:
         """The descriptions of participants of all parts."""
         parts = (part.description_of_participants for part in self.parts)
-        return [told for told in parts if told is not None]
+        return [descriptions for descriptions in parts if descriptions is not None]
 
     @property
     def folder(self) -> str:
@@ -212,10 +212,10 @@ def _read_descriptions(inputs: Inputs, report: Report) -> None:
     before = len(report.problems)
     for path, place in _named_files(inputs, ("participants_json",), "participants.json", report):
         text = _text(inputs, path, place, MAX_MANIFEST_BYTES, report)
-        told = None if text is None else parse_descriptions(text, shown(path), report)
-        if told is not None:
-            report.extend(description_problems(told, inputs.participants))
-            inputs.description_of_participants = told
+        descriptions = None if text is None else parse_descriptions(text, shown(path), report)
+        if descriptions is not None:
+            report.extend(description_problems(descriptions, inputs.participants))
+            inputs.description_of_participants = descriptions
     if len(report.problems) > before:
         inputs.description_of_participants = None
 

@@ -75,12 +75,12 @@ def _is_date_time(text: object) -> bool:
 
 def schema_problems(document: Document, schema: dict[str, Any]) -> Iterator[Problem]:
     """Yield what the schema finds wrong with a document."""
-    told = set()
+    reported = set()
     for error in make_validator(schema).iter_errors(document.data):
         for problem in _translate(error, document):
             # A text may break several rules at once; one message for one mistake.
-            if (problem.place, problem.key) not in told:
-                told.add((problem.place, problem.key))
+            if (problem.place, problem.key) not in reported:
+                reported.add((problem.place, problem.key))
                 yield problem
 
 

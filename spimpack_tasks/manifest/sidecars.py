@@ -146,21 +146,21 @@ class SidecarReader(CellReader):
         self, record: Record, keys: _Keys, facts: HeaderFacts, source: Source
     ) -> None:
         key = "spim_path"
-        if facts.trouble and source.format.needs_header:
-            self.add(record, key, "source.content", facts.trouble)
+        if facts.failure and source.format.needs_header:
+            self.add(record, key, "source.content", facts.failure)
             return
         if self._needs_header(keys):
             return
         if facts.doubts and not keys.has("PixelSize"):
             message = f"does not tell the size of its voxels: {'; '.join(facts.doubts)}"
             self.warn(record, key, "source.voxel-size", message, "give PixelSize and its units")
-        if not facts.trouble:
+        if not facts.failure:
             return
-        message = f"the header was not compared with the table: {facts.trouble}"
+        message = f"the header was not compared with the table: {facts.failure}"
         if not facts.missing_library:
             self.warn(record, key, "source.header", message)
-        elif (record.where_missing(), facts.trouble) not in self.told:
-            self.told.add((record.where_missing(), facts.trouble))
+        elif (record.where_missing(), facts.failure) not in self.reported:
+            self.reported.add((record.where_missing(), facts.failure))
             self.warn(record, key, "source.header", message)
 
     def _check_pixel_size(self, record: Record, keys: _Keys, source: Source | None) -> None:
@@ -170,12 +170,12 @@ class SidecarReader(CellReader):
         facts = self.headers.facts(source)
         keys.refused |= {"PixelSize", "PixelSizeUnits"} - keys.values.keys()
         hint = "give PixelSize and PixelSizeUnits in columns, such as 1.8;1.8;4 and um"
-        if facts.trouble:
-            message = f"is not given, and cannot be read: {facts.trouble}"
+        if facts.failure:
+            message = f"is not given, and cannot be read: {facts.failure}"
         else:
             known = zip("xyz", facts.pixel_size_um, strict=False)
-            told = " and ".join(axis for axis, size in known if size is not None)
-            only = f", which tells {told} only" if told else ""
+            reported = " and ".join(axis for axis, size in known if size is not None)
+            only = f", which tells {reported} only" if reported else ""
             message = f"is neither given nor in the header of {source.path!r}{only}"
             if facts.doubts:
                 message += f", because of {'; '.join(facts.doubts)}"
@@ -193,8 +193,8 @@ class SidecarReader(CellReader):
         for key in COMPARED:
             if key in found and key not in overridden:
                 unit = f" {keys.values['PixelSizeUnits']}" if key == "PixelSize" else ""
-                told = json.dumps(found[key]) + (" um" if key == "PixelSize" else "")
-                message = f"is {json.dumps(keys.values[key])}{unit}, but the image says {told}"
+                reported = json.dumps(found[key]) + (" um" if key == "PixelSize" else "")
+                message = f"is {json.dumps(keys.values[key])}{unit}, but the image says {reported}"
                 hint = f"correct it, or write {key} into a column override_header to insist"
                 place = key if key in record.values else "spim_path"
                 self.report.add(
@@ -277,9 +277,9 @@ def _contradictions(
     if size and unit and sizes_differ(size, unit, facts.pixel_size_um):
         yield "PixelSize", [n if n is None else plain_number(n) for n in facts.pixel_size_um]
     for key in COMPARED[1:]:
-        told = facts.instrument.get(key)
-        if key in values and isinstance(told, float | int) and differ(values[key], told):
-            yield key, plain_number(told)
+        reported = facts.instrument.get(key)
+        if key in values and isinstance(reported, float | int) and differ(values[key], reported):
+            yield key, plain_number(reported)
 
 
 def _fill_from_header(keys: _Keys, facts: HeaderFacts) -> None:

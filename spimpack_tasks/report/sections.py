@@ -115,10 +115,10 @@ def problems(gathered: ReportData) -> Iterator[str]:
 def _listed(group: list[ReportedProblem]) -> str:
     """Return the keys of a group of problems, or its one message."""
     keys = sorted({problem.key for problem in group} - {""})
-    told = ", ".join(keys)
+    text = ", ".join(keys)
     if len(keys) < 2:
-        told = ": ".join(filter(None, [told, group[0].message]))
-    return textwrap.shorten(told, MESSAGE_WIDTH, placeholder=" ...")
+        text = ": ".join(filter(None, [text, group[0].message]))
+    return textwrap.shorten(text, MESSAGE_WIDTH, placeholder=" ...")
 
 
 def last_run(gathered: ReportData) -> Iterator[str]:
@@ -204,5 +204,5 @@ def _image_row(image: ReportedImage, folder: str, *, has_groups: bool) -> str:
 
 def _status(status: str, reasons: tuple[str, ...]) -> str:
     kind, mark = _MARKS[status]
-    told = "".join(f"<small>{safe(reason)}</small>" for reason in reasons)
-    return f"<td class={kind}>{mark} {status}{told}"
+    text = "".join(f"<small>{safe(reason)}</small>" for reason in reasons)
+    return f"<td class={kind}>{mark} {status}{text}"

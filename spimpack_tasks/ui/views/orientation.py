@@ -187,9 +187,9 @@ def _show_verdict(
                 st.error(plain(str(error)), icon=":material/error:")
                 return
             editor.set_cells({(number, column): text for column, text in cells.items()})
-            told = ", ".join(f"{column} is {text}" for column, text in cells.items())
+            listed = ", ".join(f"{column} is {text}" for column, text in cells.items())
             then = "as it was" if editor.is_saved else "to be saved on the page Save"
-            notify(f"Row {number + 1}: {told}; {then}.")
+            notify(f"Row {number + 1}: {listed}; {then}.")
             st.rerun()
 
 
