@@ -1,7 +1,7 @@
-"""Understands records: from the text of one row to one validated asset.
+"""Converts records: from the text of one row to one validated asset.
 
-Everything that can be said by looking at a single row is said here; what concerns several rows,
-or the output, is in `packaging.rules`, and what goes into the sidecar in `manifest.sidecars`.
+This module makes all checks that need a single row only. `packaging.rules` checks several rows and
+the output, and `manifest.sidecars` composes the sidecar.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def source_path(folder: str, text: str) -> str:
 
 
 class WrittenLabels:
-    """The labels in all tables and inline assets; looked at only if a text is no label."""
+    """The labels in all tables and inline assets; used only if a text is not a label."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self.records = records
         self._texts: dict[str, dict[str, dict[str, Place]]] = {}
 
     def advice(self, name: str, form: LabelForm, text: str) -> str:
-        """Return what to write in place of a text that is no label of the entity `name`."""
+        """Return a suggestion for a text that is not a label of the entity `name`."""
         label, what = probable_label(form, text), _FORMS[form][1]
         others = self._texts_by_label(name, form).get(label, {}).keys() - {text}
         if label and not others:
@@ -87,7 +87,7 @@ class WrittenLabels:
 
 
 class RowReader(CellReader):
-    """Reads what all rows of one manifest have: entities, and the path of a source."""
+    """Reads the columns that all rows of one manifest share: entities, and the path of a source."""
 
     path_column = "spim_path"
     formats: tuple[Format, ...] = FORMATS
@@ -96,14 +96,14 @@ class RowReader(CellReader):
         super().__init__(report)
         self.folder = folder
         self.roots: tuple[str, ...] = ()
-        """Folders outside of which nothing is looked at; none where there is no such limit."""
+        """Folders outside of which no path is examined; empty for no such limit."""
         self.known_directories: dict[str, bool] = {}
         """Whether a directory lies in the roots."""
         self.labels = labels
         self.real_directories: dict[str, str] = {}
         self.listings: dict[str, dict[str, str]] = {}
         self.looked_for: list[str] = []
-        """Absolute path of each source and of what else it lies in, links not resolved."""
+        """Absolute path of each source and of its further files, links not resolved."""
 
     def entities(self, record: Record) -> dict[str, str] | None:
         """Return the labels by entity, `None` where one that is needed cannot be used."""
@@ -176,7 +176,7 @@ class RowReader(CellReader):
         return None
 
     def _is_in_roots(self, path: str) -> bool:
-        """Tell whether a path lies in the roots, looking at each directory only once."""
+        """Tell whether a path lies in the roots, examining each directory only once."""
         head, name = os.path.split(path.rstrip("/"))
         if head not in self.known_directories:
             self.known_directories[head] = is_within(head, self.roots)

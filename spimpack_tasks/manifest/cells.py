@@ -1,4 +1,4 @@
-"""Reads the cells of a record, and reports what is wrong with one where it stands."""
+"""Reads the cells of a record, and reports problems with the place of the cell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class CellReader:
-    """What all that read records share."""
+    """Base of the classes that read records."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -35,7 +35,7 @@ class CellReader:
         self.report.add(Problem(code, record.where(key), key, message, hint))
 
     def warn(self, record: Record, key: str, code: str, message: str, hint: str = "") -> None:
-        """Report what does not stop a run, unless it is strict."""
+        """Report a problem that stops a strict run only."""
         self.report.add(Problem(code, record.where(key), key, message, hint, Severity.WARNING))
 
     def add_once(self, record: Record, key: str, code: str, message: str, hint: str) -> None:
@@ -99,7 +99,7 @@ class CellReader:
     def sidecar_columns(
         self, record: Record, known: frozenset[str]
     ) -> tuple[dict[str, Any], set[str]]:
-        """Return what the columns that are not `known` give a sidecar, and the keys refused."""
+        """Return the sidecar values from columns that are not `known`, and the refused keys."""
         found: dict[str, Any] = {}
         refused = set()
         for key in record.values.keys() - known:
@@ -115,12 +115,12 @@ class CellReader:
 
 
 def sidecar_value(key: str, value: Any, written: str) -> Any:
-    """Return the JSON value of a sidecar key, `None` where nothing is said.
+    """Return the JSON value of a sidecar key, `None` if the cell gives none.
 
     Raises
     ------
     ValueRefusedError
-        It is not of the type that BIDS wants for `key`.
+        It does not have the type that BIDS requires for `key`.
     """
     if isinstance(value, str):
         return coerce_text(key, value)
@@ -129,13 +129,13 @@ def sidecar_value(key: str, value: Any, written: str) -> Any:
 
 @cache
 def split_names(text: str) -> tuple[str, ...]:
-    """Return the names that stand between semicolons, or commas, whether or not both are there."""
+    """Return the names in a list separated by semicolons, commas or both."""
     return tuple(name.strip() for name in text.replace(",", ";").split(";"))
 
 
 @cache
 def cell_problem(schema: str, column: str, text: str) -> tuple[str, str, str] | None:
-    """Return code, message and hint of what the schema of a table finds wrong with a cell."""
+    """Return code, message and hint for a cell that the schema of its table refuses."""
     for error in property_validator(schema, column).iter_errors(text):
         return explain(error)
     return None

@@ -16,7 +16,7 @@ from spimpack_tasks.manifest.schema_check import explain, property_validator, sh
 from spimpack_tasks.schemas import load_schema
 
 MISSING = "n/a"
-"""How BIDS writes a value that is not known."""
+"""BIDS's word for an unknown value."""
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _MAY_BE_DECIMAL = re.compile(r"[+-]?\d+,\d+")
@@ -116,7 +116,7 @@ def _array(key: str, text: str, items: dict[str, Any]) -> list[Any]:
 
 
 def refuse_mixed_separators(text: str, hint: str = "") -> None:
-    """Refuse a list in which commas and semicolons both stand: one of them is no separator.
+    """Refuse a list with both commas and semicolons: only one of them can be the separator.
 
     Raises
     ------

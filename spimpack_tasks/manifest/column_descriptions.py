@@ -1,8 +1,8 @@
-"""The user's own `participants.json`: read, compared with the table, and kept as it is.
+"""The user's own `participants.json`: read, compared with the table, and kept unchanged.
 
-What it says of a column goes before what we would say. What contradicts the table, or itself, is
-refused. Facts: BIDS 1.10, tabular files, and participants file: the age is in years unless
-`Units` says otherwise, and `Levels` lists the values that a column may have.
+Its description of a column takes precedence over ours. A description that contradicts the table, or
+another one, is refused. Facts: BIDS 1.10, tabular files, and participants file: the age is in years
+unless `Units` names another unit, and `Levels` lists the permitted values of a column.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ AGE_UNITS = ("year", "month", "week", "day", "hour", "minute", "second")
 
 @dataclass(frozen=True, slots=True)
 class Descriptions:
-    """What a JSON file says of the columns of a table."""
+    """Descriptions of a table's columns in a JSON file."""
 
     file: str
     text: str = field(repr=False)
     columns: dict[str, Any]
 
     def place(self, key: str) -> Place:
-        """Return where a key stands, the file where it is not found."""
+        """Return the place of a key, or of the file if the key is not found."""
         match = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self.text)
         if match is None:
             return Place(self.file)
@@ -46,14 +46,14 @@ class Descriptions:
         return Place(self.file, before.count("\n") + 1, match.start() - before.rfind("\n"))
 
     def levels(self, column: str) -> dict[str, Any]:
-        """Return the values that a column may have, none where that is not said."""
+        """Return the permitted values of a column, empty if they are not listed."""
         described = self.columns.get(column)
         levels = described.get("Levels") if isinstance(described, dict) else None
         return levels if isinstance(levels, dict) else {}
 
 
 def parse_descriptions(text: str, file: str, report: Report) -> Descriptions | None:
-    """Return what a file says, `None` where it is no JSON object; problems go to `report`."""
+    """Return the descriptions in a file, `None` if it is not a JSON object; fill `report`."""
     hint = 'write an object: a key for each column, with an object such as {"Description": ...}'
     try:
         data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
@@ -84,7 +84,7 @@ def _refuse(constant: str) -> None:
 
 
 def description_problems(descriptions: Descriptions, table: TsvTable | None) -> Iterator[Problem]:
-    """Yield what is wrong with descriptions beside the table that they belong to."""
+    """Yield the problems of descriptions, compared with their table."""
     if table is None:
         hint = "name the table with participants_tsv, or move the file away"
         yield Problem(
@@ -110,7 +110,7 @@ def description_problems(descriptions: Descriptions, table: TsvTable | None) -> 
 
 
 def _age_fault(described: dict[str, Any]) -> tuple[str, str]:
-    """Return what is wrong with the unit of the age, and a hint; two empty texts if nothing is."""
+    """Return the fault in the unit of the age, and a hint; two empty texts if it is right."""
     unit = described.get("Units", "year")
     if unit not in AGE_UNITS:
         hint = suggestion(str(unit), AGE_UNITS) or f"one of: {', '.join(AGE_UNITS)}"
@@ -137,7 +137,7 @@ def _level_problems(descriptions: Descriptions, column: str, table: TsvTable) ->
 
 
 def join_descriptions(all_descriptions: Iterable[Descriptions], report: Report) -> dict[str, Any]:
-    """Return what several files say together; two that differ on a column go to `report`."""
+    """Return the descriptions of several files; `report` receives contradictions between them."""
     joined: dict[str, Any] = {}
     files: dict[str, str] = {}
     for descriptions in all_descriptions:
@@ -153,14 +153,14 @@ def join_descriptions(all_descriptions: Iterable[Descriptions], report: Report) 
 def describe_column(
     column: str, descriptions: dict[str, Any], known: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return what is written of a column: the user's words, and ours where these lack some.
+    """Return the description to write for a column: the user's keys, completed by ours.
 
     Parameters
     ----------
     column
         Its name.
     told
-        What the user says of all columns.
+        The user's descriptions of all columns.
     known
         Properties of the schema of the table.
     """

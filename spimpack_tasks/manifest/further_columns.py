@@ -22,7 +22,7 @@ KEY = "sidecar_columns"
 
 @dataclass(frozen=True, slots=True)
 class ColumnUse:
-    """What becomes of the further columns of one table, or of the inline assets."""
+    """Use of the further columns of one table, or of the inline assets."""
 
     file: str
     published: tuple[str, ...]
@@ -31,7 +31,7 @@ class ColumnUse:
 
 @dataclass(slots=True)
 class FurtherColumns:
-    """What becomes of the further columns of one manifest."""
+    """Use of the further columns of one manifest."""
 
     is_decided: bool
     """Whether the manifest says which working columns are published."""
@@ -42,7 +42,7 @@ class FurtherColumns:
 
     @classmethod
     def of(cls, document: Document) -> FurtherColumns:
-        """Return what a manifest says, no table having been read."""
+        """Return the rules of a manifest, before a table is read."""
         data = document.data if isinstance(document.data, dict) else {}
         given = data.get(KEY)
         names = given if isinstance(given, list) else []
@@ -61,9 +61,9 @@ class FurtherColumns:
             self._places.append(names[working[0]] if working else Place(file))
 
     def problems(self, document: Document, reported: Iterable[Problem]) -> Iterator[Problem]:
-        """Yield what the user should know of the columns, once all tables were read.
+        """Yield warnings about the columns, after all tables were read.
 
-        A column that is `told` to be misspelt is not told again.
+        A column that `reported` calls misspelt gets no second warning.
         """
         known = {name for use in self.uses for name in (*use.published, *use.working)}
         for index, name in enumerate(document.data[KEY] if self.declared else ()):

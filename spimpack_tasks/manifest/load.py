@@ -1,7 +1,7 @@
 """Reads a manifest and its tables into one value, collecting all problems on the way.
 
-Tables stand beside the manifest or below its folder. What was read is remembered by content, so
-that a later look can tell whether anything changed.
+Tables lie beside the manifest or below its folder. Digests of all texts are kept, so a later check
+can detect changes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Inputs:
     participants: TsvTable | None = None
     description_of_participants: Descriptions | None = None
     described_participants: dict[str, Any] = field(default_factory=dict)
-    """What the descriptions of all parts say of columns."""
+    """The descriptions of columns in all parts."""
     texts: dict[str, str] = field(default_factory=dict)
     """Digest of each file that was looked for, empty where there is none that can be read."""
     sources: list[str] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Inputs:
     tables: list[str] = field(default_factory=list)
     """The scans tables that were read, as messages name them."""
     columns: list[ColumnUse] = field(default_factory=list)
-    """What becomes of the further columns of each table."""
+    """The use of the further columns of each table."""
     lost_rows: bool = False
     """Whether rows may be missing for a reason that has been reported."""
     edited: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -104,7 +104,7 @@ class Inputs:
 
     @property
     def is_raw(self) -> bool:
-        """Whether the dataset is of images as they were recorded."""
+        """Whether the dataset holds raw recordings."""
         return self.description.get("DatasetType") != "derivative"
 
     @property
@@ -120,8 +120,8 @@ def load_inputs(
 ) -> Inputs:
     """Read the manifest at an absolute path, and the tables it names or finds beside it.
 
-    `edited` has texts that count instead of those on disk, by absolute path. Manifests that it
-    includes are read as well.
+    `edited` has texts that replace those on disk, by absolute path. Included manifests are read as
+    well.
     """
     inputs = _load_one(manifest, report, edited)
     data = inputs.document.data
@@ -221,7 +221,7 @@ def _read_descriptions(inputs: Inputs, report: Report) -> None:
 
 
 def shown(path: str) -> str:
-    """Return a path as messages show it: relative where it lies below the working directory."""
+    """Return a path for messages: relative if it lies below the working directory."""
     try:
         relative = os.path.relpath(path)
     except OSError:  # the working directory is gone
@@ -232,7 +232,7 @@ def shown(path: str) -> str:
 
 
 def digest_now(path: str) -> str:
-    """Return the digest of a file of the inputs as it is now, as `Inputs.texts` has it."""
+    """Return the present digest of an input file, in the form of `Inputs.texts`."""
     read = read_bytes if is_spreadsheet(path) else read_text
     blame, report = Place(path), Report()
     return _digest(read(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))

@@ -1,8 +1,8 @@
-"""What goes into the sidecar of an image: its row first, then the manifest, then its header.
+"""Composes the sidecar of an image: from its row first, then the manifest, then its header.
 
 A number that contradicts the header is an error, since one of the two is wrong, and nobody would
-see it later. Who knows better names the key in the column `override_header`; the header's value is
-then recorded in the sidecar, under `OverriddenHeaderValues`.
+notice later. A user who knows better names the key in the column `override_header`; the sidecar
+then records the header's value under `OverriddenHeaderValues`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Keys:
 
     values: dict[str, Any]
     refused: set[str]
-    """Keys whose value has an error that was told."""
+    """Keys whose value has a reported error."""
     origins: dict[str, str] = field(default_factory=dict)
 
     def has(self, key: str) -> bool:
@@ -73,7 +73,7 @@ def read_defaults(document: Document, report: Report) -> dict[str, Any]:
     """Return the manifest's `sidecar_defaults` as JSON values; problems go to `report`."""
     data = document.data if isinstance(document.data, dict) else {}
     given = data.get("sidecar_defaults")
-    if not isinstance(given, dict):  # told by the schema, if there is anything
+    if not isinstance(given, dict):  # the schema reports any other value
         return {}
     values: dict[str, Any] = {}
     for key, raw in given.items():
@@ -117,7 +117,7 @@ class SidecarReader(CellReader):
         self.is_raw = is_raw
 
     def read(self, record: Record, source: Source | None) -> Sidecar:
-        """Return the sidecar of a row; what has an error is `None` in it."""
+        """Return the sidecar of a row; a wrong value is `None` in it."""
         keys = _Keys(*self.sidecar_columns(record, _KNOWN_COLUMNS))
         if record.values.get("metadata") is not None:
             message = f"must be a mapping, not {shown_value(record.values['metadata'])}"
@@ -227,7 +227,7 @@ class SidecarReader(CellReader):
         return names
 
     def _check_required(self, record: Record, given: set[str]) -> None:
-        """Report keys that the manifest or another key asks for, each once where it would stand."""
+        """Report missing keys that the manifest or another key requires, each at its place."""
         dependent = load_schema("sidecar")["dependentRequired"]
         for key in given & dependent.keys():
             for other in dependent[key]:
@@ -272,7 +272,7 @@ class SidecarReader(CellReader):
 def _contradictions(
     values: dict[str, Any], facts: HeaderFacts
 ) -> Iterable[tuple[str, float | str | list[float | None]]]:
-    """Yield the keys of which the header says something else, with what it says."""
+    """Yield the keys whose value differs from the header's, with the latter."""
     size, unit = values.get("PixelSize"), values.get("PixelSizeUnits")
     if size and unit and sizes_differ(size, unit, facts.pixel_size_um):
         yield "PixelSize", [n if n is None else plain_number(n) for n in facts.pixel_size_um]

@@ -112,7 +112,7 @@ def _show_columns(editor: ManifestEditor) -> None:
     )
     required = load_schema("scans")["required"]
     removable = [name for name in present if CANONICAL.get(name, name) not in required]
-    label, button = "Remove a column", "Remove it, and what stands in it"
+    label, button = "Remove a column", "Remove it with its cells"
     choice_to_confirm(label, "column-gone", removable, button, editor.remove_column)
 
 
