@@ -102,7 +102,7 @@ def test_c7_a_disk_that_fails_just_now_is_tried_again(tmp_path, monkeypatch, cap
     monkeypatch.setattr(alone, "convert_to_ome_zarr", fail)
     arguments = ["convert", str(tmp_path / "a.ome.zarr"), str(tmp_path / "t.ome.zarr")]
     assert main(arguments) == ExitCode.FAILED
-    assert "run it again: what is done is kept" in capsys.readouterr().err
+    assert "run the command again to resume: finished parts are kept" in capsys.readouterr().err
 
 
 def change_a_chunk(source: Path) -> None:

@@ -105,7 +105,7 @@ def recorded_store(dataset: str) -> Store:
     if not store.current_plan_id():
         message = (
             f"{dataset} holds no record of a run (no {STATE_DIRECTORY}), so there is nothing to "
-            "compare it with; package it again, and what is right is kept"
+            "compare it with; package it again, and unchanged outputs are kept"
         )
         raise SpimpackError(message)
     return store

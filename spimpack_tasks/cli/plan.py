@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.further_columns import ColumnUse
     from spimpack_tasks.packaging.changes import Change
 
-HELP = "show what a run would do, and why, without writing anything"
+HELP = "show the changes that a run would make, and why, without writing anything"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dot",
         action="store_true",
-        help="print the task graph for Graphviz, with what is complete, and not the changes",
+        help="print the task graph for Graphviz, with complete tasks, instead of the changes",
     )
     parser.add_argument(
         "--verbose",

@@ -12,7 +12,7 @@ from spimpack_tasks.packaging.changes import Verdict, count_verdicts, preview_ch
 if TYPE_CHECKING:
     import argparse
 
-HELP = "show in short what a run would do, and whether one is going on"
+HELP = "show the state of a dataset in short, and whether a run is in progress"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

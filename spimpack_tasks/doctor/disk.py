@@ -1,4 +1,4 @@
-"""Checks a disk by doing on it what a run does, in a temporary folder that is removed again."""
+"""Checks a disk with the operations of a run, in a temporary folder that is removed again."""
 
 from __future__ import annotations
 

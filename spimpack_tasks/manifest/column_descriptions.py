@@ -159,7 +159,7 @@ def describe_column(
     ----------
     column
         Its name.
-    told
+    descriptions
         The user's descriptions of all columns.
     known
         Properties of the schema of the table.

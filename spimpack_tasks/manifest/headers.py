@@ -53,7 +53,7 @@ class HeaderFacts:
     itemsize: int = 0
     """Bytes of a voxel, 0 if unknown."""
     failure: str = ""
-    """Why the header cannot be read, empty if it can."""
+    """Reason why the header cannot be read, empty if it can."""
     missing_library: bool = False
     """Whether the reason is an optional library that is not installed."""
     doubts: tuple[str, ...] = ()

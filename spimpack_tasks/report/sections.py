@@ -1,6 +1,6 @@
 """The sections of the page. Every text from a user or a disk goes through `safe`.
 
-No state is told by its colour alone.
+No state is shown by colour alone.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def last_run(gathered: ReportData) -> Iterator[str]:
     yield '<div class="scroll" tabindex="0" role="region" aria-label="Picture of the tasks">'
     yield from draw_svg(gathered.tasks)
     yield "</div>"
-    yield '<div class="scroll"><table><caption>Steps, and what the last run did of them; the time'
+    yield '<div class="scroll"><table><caption>Steps, and their work in the last run; the time'
     yield " is the sum over all workers</caption><thead><tr>"
     for title in ("Step", "State"):
         yield f'<th scope="col">{title}'

@@ -65,7 +65,7 @@ def show(editor: ManifestEditor) -> None:
         _show_views(preview, code, number)
     _show_verdict(editor, row, number, volume, code)
     _show_candidates(preview, code, number)
-    with st.expander("What was read"):
+    with st.expander("Image details"):
         st.text("\n".join(volume.lines()))
         if not volume.is_spacing_known:
             st.caption("The size of a voxel is not known, so the proportions may be wrong.")
