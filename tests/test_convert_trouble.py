@@ -265,7 +265,7 @@ def test_f15_lack_of_room_is_told_in_fitting_units(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(room.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 700))
     assert main(["convert", str(tmp_path / "a.ims"), str(tmp_path / "t.ome.zarr")]) == 4
     said = capsys.readouterr().err
-    assert "and the disk has 700 B; free some and run it again" in said
+    assert "and the disk has 700 B; free some and run the command again" in said
     assert "0.0" not in said
 
 
