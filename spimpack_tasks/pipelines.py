@@ -268,8 +268,8 @@ def _conflicts(directory: str) -> Iterator[Problem]:
 def make_demo(directory: Path, backend: str = "symlink") -> Iterator[str]:
     """Make the demo's inputs, package them, and yield messages for the user on the way.
 
-    The dataset goes to `bids` in `directory`. Where the demo has been made before, only what is
-    missing is made.
+    The dataset goes to `bids` in `directory`. If the demo exists already, only missing parts are
+    made.
 
     Raises
     ------

@@ -20,7 +20,7 @@ HELP = "print a script that lets bash, zsh or fish complete command lines"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("shell", choices=tuple(SCRIPTS), help="for which shell")
+    parser.add_argument("shell", choices=tuple(SCRIPTS), help="name of the shell")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HELP = "convert one image to OME-Zarr or OME-TIFF"
 
 
-_AGAIN = "run it again: what is done is kept"
+_AGAIN = "run the command again to resume: finished parts are kept"
 _REMEDIES = {
     errno.ENOSPC: f"; free some and {_AGAIN}",
     errno.EDQUOT: f"; free some and {_AGAIN}",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.doctor.answer import Answer
 
-HELP = "check what is installed, the scheduler, and what a disk can do"
+HELP = "check the installed software, the scheduler, and the abilities of a disk"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

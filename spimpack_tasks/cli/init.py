@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scan",
         metavar="ROOT",
-        help="list the images below this folder in the table, with what their headers say",
+        help="list the images below this folder in the table, with values from their headers",
     )
     parser.add_argument(
         "--pattern",
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="COLUMN=VALUE",
-        help="give a column one value in all rows, whatever headers say, such as sample=brain",
+        help="give a column one value in all rows, in place of headers, such as sample=brain",
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.further_columns import ColumnUse
     from spimpack_tasks.packaging.changes import Change
 
-HELP = "show what a run would do, and why, without writing anything"
+HELP = "show the changes that a run would make, and why, without writing anything"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dot",
         action="store_true",
-        help="print the task graph for Graphviz, with what is complete, and not the changes",
+        help="print the task graph for Graphviz, with complete tasks, instead of the changes",
     )
     parser.add_argument(
         "--verbose",
@@ -79,9 +79,9 @@ def _lines(changes: list[Change], *, verbose: bool) -> list[str]:
 
 
 def _automatic_lines(change: Change) -> Iterator[str]:
-    for key, told in change.automatic().items():
-        value = json.dumps(told["value"], ensure_ascii=False)
-        yield f"{key}: {value}, {_ORIGINS[told['origin']]}"
+    for key, automatic in change.automatic().items():
+        value = json.dumps(automatic["value"], ensure_ascii=False)
+        yield f"{key}: {value}, {_ORIGINS[automatic['origin']]}"
 
 
 _ORIGINS = {

@@ -52,7 +52,7 @@ class RunLine:
         self._columns: Progress | None = None
 
     def __enter__(self) -> Self:
-        """Begin to show the line, if somebody looks at it."""
+        """Start the line, if the output is a terminal."""
         if shows_lines():
             self._columns = _make_columns()
         if self._columns is not None:
@@ -121,7 +121,7 @@ class ByteLine:
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
-        """Begin to show the line, if somebody looks at it."""
+        """Start the line, if the output is a terminal."""
         if shows_lines():
             self._bar = _make_byte_columns(self.measure())
         if self._bar is not None:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace FILE whatever it is; an earlier report is replaced anyway",
+        help="replace any FILE; an earlier report is replaced anyway",
     )
     parser.add_argument(
         "--thumbnails",

@@ -13,7 +13,7 @@ from spimpack_tasks.packaging.prepare import look
 if TYPE_CHECKING:
     import argparse
 
-HELP = "show in short what a run would do, and whether one is going on"
+HELP = "show the state of a dataset in short, and whether a run is in progress"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

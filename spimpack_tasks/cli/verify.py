@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NOTES = {Fault.UNRECORDED: "without checksum", Fault.AS_IT_IS: "not converted"}
 """Notes that are counted apart from deviations."""
 
-HELP = "prove a dataset against what was recorded, without its manifest"
+HELP = "compare a dataset with its records, without its manifest"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--auto-contrast",
         action="store_true",
-        help="compute the contrast, also where the image tells one",
+        help="compute the contrast, even if the image has one",
     )
     parser.add_argument(
         "--base-url",

@@ -1,4 +1,4 @@
-"""Checks a disk by doing on it what a run does, in a temporary folder that is removed again."""
+"""Checks a disk with the operations of a run, in a temporary folder that is removed again."""
 
 from __future__ import annotations
 
@@ -150,5 +150,5 @@ def check_open_files() -> Iterator[Answer]:
 
 def _check_space(check: str, folder: str) -> Answer:
     free = shutil.disk_usage(folder).free
-    told = f"{free / 1e9:,.1f} GB free in {folder}"
-    return ok(check, told) if free >= LEAST_FREE else problem(check, f"{told}; make room")
+    text = f"{free / 1e9:,.1f} GB free in {folder}"
+    return ok(check, text) if free >= LEAST_FREE else problem(check, f"{text}; make room")

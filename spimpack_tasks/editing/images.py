@@ -39,8 +39,12 @@ def row_for(image: str, folder: str) -> dict[str, str]:
     texts, _ = tokens_of(path)
     labels = {entity: as_label(entity, text) for entity, text in texts.items()}
     header, _ = examine_image(image)
-    told = header_cells(header) if header is not None else {}
-    return {"spim_path": path, **labels, **{name: text for name, text in told.items() if text}}
+    header_values = header_cells(header) if header is not None else {}
+    return {
+        "spim_path": path,
+        **labels,
+        **{name: text for name, text in header_values.items() if text},
+    }
 
 
 def examine_image(image: str) -> tuple[Header | None, str]:
@@ -56,8 +60,12 @@ def examine_image(image: str) -> tuple[Header | None, str]:
 
 def cells_to_fill(header: Header, cells: Mapping[str, str]) -> dict[str, str]:
     """Return values from a header for the empty cells of a row."""
-    told = header_cells(header)
-    return {name: text for name, text in told.items() if text and not cells.get(name, "").strip()}
+    header_values = header_cells(header)
+    return {
+        name: text
+        for name, text in header_values.items()
+        if text and not cells.get(name, "").strip()
+    }
 
 
 def describe_header(header: Header) -> str:

@@ -34,8 +34,8 @@ def annexed_size(path: str) -> int | None:
     Returns `None` for a path that is not annexed, or whose key has no size.
     """
     text = _annexed(path)
-    told = _KEY_SIZE.match(text.rpartition("/")[2]) if text else None
-    return int(told[1]) if told else None
+    match = _KEY_SIZE.match(text.rpartition("/")[2]) if text else None
+    return int(match[1]) if match else None
 
 
 def _annexed(path: str) -> str | None:

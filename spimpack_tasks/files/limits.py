@@ -48,10 +48,10 @@ def allowed(limit: int) -> int:
     LimitFactorError
         The user's factor is no number from 1 on.
     """
-    told = os.environ.get(VARIABLE, "1")
-    factor = float(told) if told.replace(".", "", 1).isdecimal() else 0
+    given = os.environ.get(VARIABLE, "1")
+    factor = float(given) if given.replace(".", "", 1).isdecimal() else 0
     if not factor >= 1:
-        raise LimitFactorError(f"{VARIABLE} is {told!r}; write a number from 1 on, such as 10")
+        raise LimitFactorError(f"{VARIABLE} is {given!r}; write a number from 1 on, such as 10")
     return int(limit * min(factor, 2**20))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 VARIABLE = "SPIMPACK_ALLOW_EXTERNAL"
-REMEDY = f"put what it leads to in its place, or name its folder in {VARIABLE}"
+REMEDY = f"put its target in its place, or name its folder in {VARIABLE}"
 
 
 def is_allowed(path: str) -> bool:

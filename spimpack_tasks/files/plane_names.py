@@ -69,8 +69,8 @@ def stamp_planes(path: str) -> tuple[int, int] | None:
         for name in names:
             status = os.stat(f"{path}/{name}")
             total += status.st_size
-            told = f"{name}\0{status.st_size} {status.st_mtime_ns}\0"
-            digest.update(told.encode("utf-8", "surrogateescape"))
+            line = f"{name}\0{status.st_size} {status.st_mtime_ns}\0"
+            digest.update(line.encode("utf-8", "surrogateescape"))
     except (OSError, ValueError):
         return None
     return (total, int.from_bytes(digest.digest(), "big")) if names else None

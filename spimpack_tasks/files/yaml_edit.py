@@ -119,7 +119,7 @@ def _end(text: str, key: Any, value: Any, region_end: int) -> int:
     if end <= leaf.end_mark.index <= region_end:
         # A block of lines ends where the next thing begins.
         end = max(end, len(text[: leaf.end_mark.index].rstrip()))
-    # What an alias stands for lies elsewhere, so the lines themselves are looked at.
+    # The value of an alias lies elsewhere, so the lines themselves are examined.
     last = end
     for line in re.finditer(r"[^\r\n]+", text[end:region_end]):
         content = re.sub(r"(^|\s)#.*", "", line.group()).rstrip()

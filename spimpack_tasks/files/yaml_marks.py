@@ -104,7 +104,7 @@ def _count_opened(text: str) -> int:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
             count += isinstance(token, opening)
     except yaml.YAMLError:
-        pass  # the caller reports what is wrong
+        pass  # the caller reports the problem
     return count
 
 

@@ -1,8 +1,8 @@
-"""What programs write where a value is absent, which BIDS writes as `n/a`.
+"""Replaces other programs' words for absent values by `n/a`, the word of BIDS.
 
-Statistics programs and spreadsheets put words such as `NaN` into empty cells. Taken as they are,
-they would be published, or become the label of a session. So the words that pandas reads as absent,
-and the errors of formulas, count as `n/a`. `none` in small letters stays: it may be a treatment.
+Statistics programs and spreadsheets put words such as `NaN` into empty cells. Unchanged, they would
+be published, or become the label of a session. So the words that pandas reads as absent, and the
+errors of formulas, count as `n/a`. Lower-case `none` stays: it may be a treatment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ABSENT = frozenset(
 
 
 def settle_table(table: TsvTable, report: Report) -> TsvTable:
-    """Return a table with `n/a` for such words; each column that has some is told once."""
+    """Return a table with `n/a` for such words; each column that has some is reported once."""
     rows = []
     found: dict[int, Counter[str]] = {}
     first: dict[int, Place] = {}

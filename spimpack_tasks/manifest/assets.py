@@ -1,7 +1,7 @@
-"""Understands records: from the text of one row to one validated asset.
+"""Converts records: from the text of one row to one validated asset.
 
-Everything that can be said by looking at a single row is said here; what concerns several rows,
-or the output, is in `packaging.rules`, and what goes into the sidecar in `manifest.sidecars`.
+This module makes all checks that need a single row only. `packaging.rules` checks several rows and
+the output, and `manifest.sidecars` composes the sidecar.
 """
 
 from __future__ import annotations

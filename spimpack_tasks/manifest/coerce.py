@@ -113,7 +113,7 @@ def _array(key: str, text: str, items: dict[str, Any]) -> list[Any]:
 
 
 def refuse_mixed_separators(text: str, hint: str = "") -> None:
-    """Refuse a list in which commas and semicolons both stand: one of them is no separator.
+    """Refuse a list with both commas and semicolons: only one of them can be the separator.
 
     Raises
     ------

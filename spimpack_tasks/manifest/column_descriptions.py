@@ -1,8 +1,8 @@
-"""The user's own `participants.json`: read, compared with the table, and kept as it is.
+"""The user's own `participants.json`: read, compared with the table, and kept unchanged.
 
-What it says of a column goes before what we would say. What contradicts the table, or itself, is
-refused. Facts: BIDS 1.10, tabular files, and participants file: the age is in years unless
-`Units` says otherwise, and `Levels` lists the values that a column may have.
+Its description of a column takes precedence over ours. A description that contradicts the table, or
+another one, is refused. Facts: BIDS 1.10, tabular files, and participants file: the age is in years
+unless `Units` names another unit, and `Levels` lists the permitted values of a column.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ AGE_UNITS = ("year", "month", "week", "day", "hour", "minute", "second")
 
 @dataclass(frozen=True, slots=True)
 class Descriptions:
-    """What a JSON file says of the columns of a table."""
+    """Descriptions of a table's columns in a JSON file."""
 
     file: str
     text: str = field(repr=False)
     columns: dict[str, Any]
 
     def place(self, key: str) -> Place:
-        """Return where a key stands, the file where it is not found."""
+        """Return the place of a key, or of the file if the key is not found."""
         match = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self.text)
         if match is None:
             return Place(self.file)
@@ -45,14 +45,14 @@ class Descriptions:
         return Place(self.file, before.count("\n") + 1, match.start() - before.rfind("\n"))
 
     def levels(self, column: str) -> dict[str, Any]:
-        """Return the values that a column may have, none where that is not said."""
+        """Return the permitted values of a column, empty if they are not listed."""
         described = self.columns.get(column)
         levels = described.get("Levels") if isinstance(described, dict) else None
         return levels if isinstance(levels, dict) else {}
 
 
 def parse_descriptions(text: str, file: str, report: Report) -> Descriptions | None:
-    """Return what a file says, `None` where it is no JSON object; problems go to `report`."""
+    """Return the descriptions in a file, `None` if it is not a JSON object; fill `report`."""
     hint = 'write an object: a key for each column, with an object such as {"Description": ...}'
     try:
         data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
@@ -82,13 +82,15 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"it has {constant}, which JSON does not hold")
 
 
-def description_problems(told: Descriptions, table: TsvTable | None) -> Iterator[Problem]:
-    """Yield what is wrong with descriptions beside the table that they belong to."""
+def description_problems(descriptions: Descriptions, table: TsvTable | None) -> Iterator[Problem]:
+    """Yield the problems of descriptions, compared with their table."""
     if table is None:
         hint = "name the table with participants_tsv, or move the file away"
-        yield Problem(CODE, Place(told.file), "", "describes a table that is not there", hint)
+        yield Problem(
+            CODE, Place(descriptions.file), "", "describes a table that is not there", hint
+        )
         return
-    for column, described in told.columns.items():
+    for column, described in descriptions.columns.items():
         if column == WHOLE and column not in table.columns and isinstance(described, str):
             continue
         message, hint = "", ""
@@ -101,13 +103,13 @@ def description_problems(told: Descriptions, table: TsvTable | None) -> Iterator
         elif column == "age":
             message, hint = _age_fault(described)
         if message:
-            yield Problem(CODE, told.place(column), column, message, hint)
+            yield Problem(CODE, descriptions.place(column), column, message, hint)
         else:
-            yield from _level_problems(told, column, table)
+            yield from _level_problems(descriptions, column, table)
 
 
 def _age_fault(described: dict[str, Any]) -> tuple[str, str]:
-    """Return what is wrong with the unit of the age, and a hint; two empty texts if nothing is."""
+    """Return the fault in the unit of the age, and a hint; two empty texts if it is right."""
     unit = described.get("Units", "year")
     if unit not in AGE_UNITS:
         hint = suggestion(str(unit), AGE_UNITS) or f"one of: {', '.join(AGE_UNITS)}"
@@ -122,26 +124,26 @@ def _age_fault(described: dict[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
-def _level_problems(told: Descriptions, column: str, table: TsvTable) -> Iterator[Problem]:
-    levels = told.levels(column)
+def _level_problems(descriptions: Descriptions, column: str, table: TsvTable) -> Iterator[Problem]:
+    levels = descriptions.levels(column)
     index = table.columns.index(column)
     for row in table.rows if levels else ():
         text = row.cells[index].strip()
         if text not in {"", MISSING, *levels}:
-            message = f"{shown_value(text)} is not among the Levels of {told.file}"
+            message = f"{shown_value(text)} is not among the Levels of {descriptions.file}"
             hint = suggestion(text, levels) or f"one of: {', '.join(levels)}"
             yield Problem("value.choice", table.place(row, index), column, message, hint)
 
 
-def join_descriptions(all_told: Iterable[Descriptions], report: Report) -> dict[str, Any]:
-    """Return what several files say together; two that differ on a column go to `report`."""
+def join_descriptions(all_descriptions: Iterable[Descriptions], report: Report) -> dict[str, Any]:
+    """Return the descriptions of several files; `report` receives contradictions between them."""
     joined: dict[str, Any] = {}
     files: dict[str, str] = {}
-    for told in all_told:
-        for column, described in told.columns.items():
+    for descriptions in all_descriptions:
+        for column, described in descriptions.columns.items():
             if joined.setdefault(column, described) != described:
                 message = f"is described otherwise in {files[column]}"
-                place, hint = told.place(column), "write the same in both"
+                place, hint = descriptions.place(column), "write the same in both"
                 report.add(Problem(CODE, place, column, message, hint))
-            files.setdefault(column, told.file)
+            files.setdefault(column, descriptions.file)
     return joined

@@ -1,4 +1,4 @@
-"""Rules on what the manifest says of the dataset as a whole, besides the schema's.
+"""Rules on the dataset's description in the manifest, in addition to the schema.
 
 Facts: BIDS 1.10, dataset_description.json: a DOI should be a URI, and bare ones are deprecated.
 """
@@ -27,7 +27,7 @@ _DOI_IN_TEXT = re.compile(rf"(?:(?i:doi)\s*[:.]?\s*|(?:dx\.)?doi\.org/)?({_BARE_
 
 
 def identifiers_are_uris(facts: RuleInput) -> Iterator[Problem]:
-    """A DOI, or the address of code, is a URI, so that somebody can follow it."""
+    """A DOI, or the address of code, is a URI, so that a reader can follow it."""
     for path, value in _identifiers(facts.inputs.description):
         text = value.strip() if isinstance(value, str) else ""
         if not isinstance(value, str) or _URI.fullmatch(value):

@@ -22,7 +22,7 @@ KEY = "sidecar_columns"
 
 @dataclass(frozen=True, slots=True)
 class ColumnUse:
-    """What becomes of the further columns of one table, or of the inline assets."""
+    """Use of the further columns of one table, or of the inline assets."""
 
     file: str
     published: tuple[str, ...]
@@ -31,7 +31,7 @@ class ColumnUse:
 
 @dataclass(slots=True)
 class FurtherColumns:
-    """What becomes of the further columns of one manifest."""
+    """Use of the further columns of one manifest."""
 
     is_decided: bool
     """Whether the manifest says which working columns are published."""
@@ -42,7 +42,7 @@ class FurtherColumns:
 
     @classmethod
     def of(cls, document: Document) -> FurtherColumns:
-        """Return what a manifest says, no table having been read."""
+        """Return the rules of a manifest, before a table is read."""
         data = document.data if isinstance(document.data, dict) else {}
         given = data.get(KEY)
         names = given if isinstance(given, list) else []
@@ -60,10 +60,10 @@ class FurtherColumns:
             self.uses.append(ColumnUse(file, published, tuple(working)))
             self._places.append(names[working[0]] if working else Place(file))
 
-    def problems(self, document: Document, told: Iterable[Problem]) -> Iterator[Problem]:
-        """Yield what the user should know of the columns, once all tables were read.
+    def problems(self, document: Document, reported: Iterable[Problem]) -> Iterator[Problem]:
+        """Yield warnings about the columns, after all tables were read.
 
-        A column that is `told` to be misspelt is not told again.
+        A column that `reported` calls misspelt gets no second warning.
         """
         known = {name for use in self.uses for name in (*use.published, *use.working)}
         for index, name in enumerate(document.data[KEY] if self.declared else ()):
@@ -72,8 +72,8 @@ class FurtherColumns:
                 message = f"{name!r} is no further column of a table of this manifest"
                 hint = suggestion(name, known) or "leave it out"
                 yield Problem("column.undeclared", place, key, message, hint, Severity.WARNING)
-        codes = {problem.code for problem in told}
-        misspelt = {problem.key for problem in told if problem.code in _MISSPELT}
+        codes = {problem.code for problem in reported}
+        misspelt = {problem.key for problem in reported if problem.code in _MISSPELT}
         if self.is_decided or "column.missing" in codes:
             return
         for use, place in zip(self.uses, self._places, strict=True):

@@ -1,7 +1,7 @@
-"""What the images themselves say that a sidecar can hold, or that a table can be held against.
+"""Values from the images' headers, for sidecars and for comparison with the tables.
 
-Reading a header takes milliseconds, which add up for thousands of images. What was learned is kept
-in the state directory, and used again as long as the source has the same size and time.
+Reading a header takes milliseconds, which add up for thousands of images. The values are kept in
+the state directory, and used again as long as the source has the same size and time.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ _WRITERS = re.compile(
     r"|ome-types|libtiff|imagemagick|matlab|python)",
     re.IGNORECASE,
 )
-"""Software that converts or analyses images. It names itself where the software of the microscope
-would stand, which is what BIDS means by SoftwareVersions."""
+"""Software that converts or analyses images. It writes its own name in place of the microscope's
+software, but BIDS's SoftwareVersions means the latter."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
-    """What is used of a header."""
+    """Values of a header that this package uses."""
 
     pixel_size_um: tuple[float | None, ...] = ()
-    """Along x, y and z, or x and y where the image has no depth; `None` where it is not known."""
+    """Along x, y and z, or x and y if the image has no depth; `None` for an unknown size."""
     channel_count: int | None = None
-    """`None` where the file does not tell channels from other pages."""
+    """`None` if the file does not distinguish channels from other pages."""
     orientation_xyz: str | None = None
     instrument: dict[str, str | float] = field(default_factory=dict)
     """Sidecar keys of BIDS."""
     shape_nyx: tuple[int, ...] = ()
-    """Number of planes, and their sizes along y and x; nothing where it is not known."""
+    """Number of planes, and their sizes along y and x; empty if unknown."""
     itemsize: int = 0
-    """Bytes of a voxel, 0 where it is not known."""
-    trouble: str = ""
-    """Why the header cannot be read, empty if it can."""
+    """Bytes of a voxel, 0 if unknown."""
+    failure: str = ""
+    """Reason why the header cannot be read, empty if it can."""
     missing_library: bool = False
-    """Whether that is because an optional library is not installed."""
+    """Whether the reason is an optional library that is not installed."""
     doubts: tuple[str, ...] = ()
-    """What the image says of its voxel size that cannot be."""
+    """Impossible values of the voxel size in the image."""
     other_files: tuple[str, ...] = ()
-    """Absolute paths of the files that the image needs besides its source."""
+    """Absolute paths of further files that the image needs."""
     left_out: tuple[str, ...] = ()
-    """What else the source holds that the image is not."""
+    """Further content of the source that is left out."""
     extras: tuple[str, ...] = ()
-    """What else belongs to the image that OME-Zarr alone holds."""
+    """Further content of the image that only OME-Zarr can hold."""
     display_doubts: tuple[str, ...] = ()
-    """What the image says of colours and windows that cannot be."""
+    """Wrong colours and windows in the image."""
     ome_sizes: dict[str, str] | None = None
     """Attributes of OME-XML that the official validator compares with the sidecar."""
 
@@ -84,7 +84,7 @@ class Headers:
         """Stamp and facts of each source that was asked for, by its key."""
 
     def facts(self, source: Source) -> HeaderFacts:
-        """Return what is known of a source; whether anything is missing then is not said here."""
+        """Return the header values of a source; the caller checks for missing ones."""
         stamp = write_stamp(source.size, source.mtime_ns)
         key = _key_of(source)
         known = self._facts.get(key)
@@ -107,11 +107,11 @@ class Headers:
     def _load(self) -> dict[str, list[Any]]:
         try:
             return read_json(self.store.path(HEADERS_FILE), _entries_of, {})
-        except OSError:  # what cannot be looked up is read again
+        except OSError:  # headers that cannot be looked up are read again
             return {}
 
     def text(self) -> str:
-        """Return what is to be kept, as JSON; empty if there is nothing.
+        """Return the values to keep, as JSON; empty if there are none.
 
         A library that is missing now may be installed by the next run.
         """
@@ -147,13 +147,13 @@ def _read_facts(source: Source) -> HeaderFacts:
         return facts_of(read_header(source.path, source.format))
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
-        return HeaderFacts(trouble=f"{error.message}{hint}")
+        return HeaderFacts(failure=f"{error.message}{hint}")
     except MissingExtraError as error:
-        return HeaderFacts(trouble=str(error), missing_library=True)
+        return HeaderFacts(failure=str(error), missing_library=True)
 
 
 def facts_of(header: Header) -> HeaderFacts:
-    """Return what is used of a header."""
+    """Return the values of a header that this package uses."""
     instrument = dict(header.instrument)
     if _WRITERS.match(str(instrument.get("SoftwareVersions", ""))):
         del instrument["SoftwareVersions"]

@@ -1,7 +1,7 @@
 """Reads a manifest and its tables into one value, collecting all problems on the way.
 
-Tables stand beside the manifest or below its folder. What was read is remembered by content, so
-that a later look can tell whether anything changed.
+Tables lie beside the manifest or below its folder. Digests of all texts are kept, so a later check
+can detect changes.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Inputs:
     participants: TsvTable | None = None
     description_of_participants: Descriptions | None = None
     described_participants: dict[str, Any] = field(default_factory=dict)
-    """What the descriptions of all parts say of columns."""
+    """The descriptions of columns in all parts."""
     texts: dict[str, str] = field(default_factory=dict)
     """Digest of each file that was looked for, empty where there is none that can be read."""
     sources: list[str] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Inputs:
     tables: list[str] = field(default_factory=list)
     """The scans tables that were read, as messages name them."""
     columns: list[ColumnUse] = field(default_factory=list)
-    """What becomes of the further columns of each table."""
+    """The use of the further columns of each table."""
     lost_rows: bool = False
     """Whether rows may be missing for a reason that has been reported."""
     edited: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -96,7 +96,7 @@ class Inputs:
     def descriptions(self) -> list[Descriptions]:
         """The descriptions of participants of all parts."""
         parts = (part.description_of_participants for part in self.parts)
-        return [told for told in parts if told is not None]
+        return [descriptions for descriptions in parts if descriptions is not None]
 
     @property
     def folder(self) -> str:
@@ -105,7 +105,7 @@ class Inputs:
 
     @property
     def is_raw(self) -> bool:
-        """Whether the dataset is of images as they were recorded."""
+        """Whether the dataset holds raw recordings."""
         return self.description.get("DatasetType") != "derivative"
 
     @property
@@ -121,8 +121,8 @@ def load_inputs(
 ) -> Inputs:
     """Read the manifest at an absolute path, and the tables it names or finds beside it.
 
-    `edited` has texts that count instead of those on disk, by absolute path. Manifests that it
-    includes are read as well.
+    `edited` has texts that replace those on disk, by absolute path. Included manifests are read as
+    well.
     """
     inputs = _load_one(manifest, report, edited)
     data = inputs.document.data
@@ -213,10 +213,10 @@ def _read_descriptions(inputs: Inputs, report: Report) -> None:
     before = len(report.problems)
     for path, place in _named_files(inputs, ("participants_json",), "participants.json", report):
         text = _text(inputs, path, place, MAX_MANIFEST_BYTES, report)
-        told = None if text is None else parse_descriptions(text, shown(path), report)
-        if told is not None:
-            report.extend(description_problems(told, inputs.participants))
-            inputs.description_of_participants = told
+        descriptions = None if text is None else parse_descriptions(text, shown(path), report)
+        if descriptions is not None:
+            report.extend(description_problems(descriptions, inputs.participants))
+            inputs.description_of_participants = descriptions
     if len(report.problems) > before:
         inputs.description_of_participants = None
 

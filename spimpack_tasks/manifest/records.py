@@ -1,6 +1,6 @@
 """The rows a user wrote, from a table or inline, under canonical column names.
 
-A record is still text (or YAML values); what it means is decided in `manifest.assets`.
+A record is still text (or YAML values); `manifest.assets` interprets it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ OWN_COLUMN = {
     "OrientationStringXYZ": "orientation_string_xyz",
     "SampleStaining": "sample_staining",
 }
-"""Sidecar keys that are given by a column of another name, so that nothing is said twice."""
+"""Sidecar keys that come from a column of another name, so that no value is given twice."""
 
 RESERVED = {
     "metadata": "it is for inline assets only; give each sidecar key its own column",
     OVERRIDDEN: "name the keys to insist on in the column override_header",
     **{key: f"give it in the column {column}" for key, column in OWN_COLUMN.items()},
 }
-"""What not to name a column, with the advice."""
+"""Names that a column must not have, with the advice."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Record(ABC):
 
     @abstractmethod
     def where(self, name: str) -> Place:
-        """Return where the value of a column stands."""
+        """Return the place of the value of a column."""
 
     @abstractmethod
     def where_missing(self) -> Place:
@@ -73,7 +73,7 @@ class TableRecord(Record):
     index_of: dict[str, int]
 
     def where(self, name: str) -> Place:
-        """Return where the cell stands, or the row if there is no such column."""
+        """Return the place of the cell, or of the row if there is no such column."""
         return self.table.place(self.row, self.index_of.get(name, 0))
 
     def where_missing(self) -> Place:
@@ -91,7 +91,7 @@ class InlineRecord(Record):
     """Path of each value below `path`, which is not its name: long, short, or in `metadata`."""
 
     def where(self, name: str) -> Place:
-        """Return where the value stands, or the asset if there is no such key."""
+        """Return the place of the value, or of the asset if there is no such key."""
         return self.document.place((*self.path, *self.paths.get(name, ())))
 
     def where_missing(self) -> Place:
@@ -105,7 +105,7 @@ class InlineRecord(Record):
 
 @cache
 def known_columns(schema: str = "scans") -> tuple[str, ...]:
-    """Return the columns of a table that mean something besides a sidecar key."""
+    """Return the columns of a table that are not mere sidecar keys."""
     return tuple(load_schema(schema)["properties"])
 
 
@@ -117,11 +117,11 @@ def table_records(
     Parameters
     ----------
     table
-        As it was read.
+        The table as read.
     further
-        Tells which further columns are published, and notes those of this table.
+        Decides which further columns are published, and records those of this table.
     report
-        Gets what is wrong.
+        Receives problems.
     schema
         Name of the schema that lists its columns.
     """
@@ -239,7 +239,7 @@ def _column_problems(
     described = load_schema(schema)["properties"]
     given = [name for name in names if name]
     missing = [name for name in load_schema(schema)["required"] if name not in given]
-    # What entities an asset may have is for its reader to say.
+    # The reader of the assets decides which entities they may have.
     unknown = [name for name in given if name not in {*described, *CANONICAL.values()}]
     renamed = set()
     for name in missing:

@@ -1,4 +1,4 @@
-"""Reads what all rows have, and reports what is wrong with a cell where it stands."""
+"""Reads the cells that all rows have, and reports problems with the place of the cell."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ if TYPE_CHECKING:
 
 
 class CellReader:
-    """What all that read records share."""
+    """Base of the classes that read records."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self.told: set[tuple[Place, str]] = set()
+        self.reported: set[tuple[Place, str]] = set()
 
     def add(self, record: Record, key: str, code: str, message: str, hint: str = "") -> None:
         """Report an error in the cell of a record."""
         self.report.add(Problem(code, record.where(key), key, message, hint))
 
     def warn(self, record: Record, key: str, code: str, message: str, hint: str = "") -> None:
-        """Report what does not stop a run, unless it is strict."""
+        """Report a problem that stops a strict run only."""
         self.report.add(Problem(code, record.where(key), key, message, hint, Severity.WARNING))
 
     def add_once(self, record: Record, key: str, code: str, message: str, hint: str) -> None:
         """Report an absent value; a column that is not there is one mistake, not one a row."""
         place = record.where(key) if key in record.values else record.where_missing()
-        if (place, key) not in self.told:
-            self.told.add((place, key))
+        if (place, key) not in self.reported:
+            self.reported.add((place, key))
             self.report.add(Problem(code, place, key, message, hint))
 
     def text(self, record: Record, key: str) -> str:
@@ -109,7 +109,7 @@ class CellReader:
     def sidecar_columns(
         self, record: Record, known: frozenset[str]
     ) -> tuple[dict[str, Any], set[str]]:
-        """Return what the columns that are not `known` give a sidecar, and the keys refused."""
+        """Return the sidecar values from columns that are not `known`, and the refused keys."""
         found: dict[str, Any] = {}
         refused = set()
         for key in record.values.keys() - known:

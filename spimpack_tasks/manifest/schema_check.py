@@ -1,4 +1,4 @@
-"""Checks data against a JSON Schema and says what is wrong in the user's words."""
+"""Checks data against a JSON Schema and reports problems in the user's words."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def _is_date_time(text: object) -> bool:
 
 
 def schema_problems(document: Document, schema: dict[str, Any]) -> Iterator[Problem]:
-    """Yield what the schema finds wrong with a document."""
-    told = set()
+    """Yield the problems that the schema finds in a document."""
+    reported = set()
     for error in make_validator(schema).iter_errors(document.data):
         for problem in _translate(error, document):
             # A text may break several rules at once; one message for one mistake.
-            if (problem.place, problem.key) not in told:
-                told.add((problem.place, problem.key))
+            if (problem.place, problem.key) not in reported:
+                reported.add((problem.place, problem.key))
                 yield problem
 
 
@@ -127,9 +127,9 @@ def explain(error: ValidationError, written: str = "") -> tuple[str, str, str]:
     Parameters
     ----------
     error
-        What the validator found.
+        Error of the validator.
     written
-        How the user wrote the value, where that is not how Python shows it.
+        The user's spelling of the value, if it differs from Python's.
     """
     value: Any = error.instance
     wanted: Any = error.validator_value
@@ -187,7 +187,7 @@ def unlisted_key_problems(document: Document, schema: dict[str, Any]) -> Iterato
     given = data if isinstance(data, dict) else {}
     missing = set(described["required"]) - given.keys()
     for name in given:
-        # What stands for a missing key was told with that, with the advice to rename it.
+        # The problem of the missing key already advises to rename this one.
         if name not in properties and closest(name, properties) not in missing:
             path = ("dataset_description", name)
             place, key = document.key_place(path), dotted(path)

@@ -1,8 +1,8 @@
-"""What goes into the sidecar of an image: its row first, then the manifest, then its header.
+"""Composes the sidecar of an image: from its row first, then the manifest, then its header.
 
 A number that contradicts the header is an error, since one of the two is wrong, and nobody would
-see it later. Who knows better names the key in the column `override_header`; the header's value is
-then recorded in the sidecar, under `OverriddenHeaderValues`.
+notice later. A user who knows better names the key in the column `override_header`; the sidecar
+then records the header's value under `OverriddenHeaderValues`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Keys:
 
     values: dict[str, Any]
     refused: set[str]
-    """Keys whose value has an error that was told."""
+    """Keys whose value has a reported error."""
     origins: dict[str, str] = field(default_factory=dict)
 
     def has(self, key: str) -> bool:
@@ -74,7 +74,7 @@ def read_defaults(document: Document, report: Report) -> dict[str, Any]:
     """Return the manifest's `sidecar_defaults` as JSON values; problems go to `report`."""
     data = document.data if isinstance(document.data, dict) else {}
     given = data.get("sidecar_defaults")
-    if not isinstance(given, dict):  # told by the schema, if there is anything
+    if not isinstance(given, dict):  # the schema reports any other value
         return {}
     values: dict[str, Any] = {}
     for key, raw in given.items():
@@ -118,7 +118,7 @@ class SidecarReader(CellReader):
         self.is_raw = is_raw
 
     def read(self, record: Record, source: Source | None) -> Sidecar:
-        """Return the sidecar of a row; what has an error is `None` in it."""
+        """Return the sidecar of a row; a wrong value is `None` in it."""
         keys = _Keys(*self.sidecar_columns(record, _KNOWN_COLUMNS))
         if record.values.get("metadata") is not None:
             message = f"must be a mapping, not {shown_value(record.values['metadata'])}"
@@ -147,21 +147,21 @@ class SidecarReader(CellReader):
         self, record: Record, keys: _Keys, facts: HeaderFacts, source: Source
     ) -> None:
         key = "spim_path"
-        if facts.trouble and source.format.needs_header:
-            self.add(record, key, "source.content", facts.trouble)
+        if facts.failure and source.format.needs_header:
+            self.add(record, key, "source.content", facts.failure)
             return
         if self._needs_header(keys):
             return
         if facts.doubts and not keys.has("PixelSize"):
             message = f"does not tell the size of its voxels: {'; '.join(facts.doubts)}"
             self.warn(record, key, "source.voxel-size", message, "give PixelSize and its units")
-        if not facts.trouble:
+        if not facts.failure:
             return
-        message = f"the header was not compared with the table: {facts.trouble}"
+        message = f"the header was not compared with the table: {facts.failure}"
         if not facts.missing_library:
             self.warn(record, key, "source.header", message)
-        elif (record.where_missing(), facts.trouble) not in self.told:
-            self.told.add((record.where_missing(), facts.trouble))
+        elif (record.where_missing(), facts.failure) not in self.reported:
+            self.reported.add((record.where_missing(), facts.failure))
             self.warn(record, key, "source.header", message)
 
     def _check_pixel_size(self, record: Record, keys: _Keys, source: Source | None) -> None:
@@ -171,12 +171,12 @@ class SidecarReader(CellReader):
         facts = self.headers.facts(source)
         keys.refused |= {"PixelSize", "PixelSizeUnits"} - keys.values.keys()
         hint = "give PixelSize and PixelSizeUnits in columns, such as 1.8;1.8;4 and um"
-        if facts.trouble:
-            message = f"is not given, and cannot be read: {facts.trouble}"
+        if facts.failure:
+            message = f"is not given, and cannot be read: {facts.failure}"
         else:
             known = zip("xyz", facts.pixel_size_um, strict=False)
-            told = " and ".join(axis for axis, size in known if size is not None)
-            only = f", which tells {told} only" if told else ""
+            reported = " and ".join(axis for axis, size in known if size is not None)
+            only = f", which tells {reported} only" if reported else ""
             message = f"is neither given nor in the header of {source.path!r}{only}"
             if facts.doubts:
                 message += f", because of {'; '.join(facts.doubts)}"
@@ -194,8 +194,8 @@ class SidecarReader(CellReader):
         for key in COMPARED:
             if key in found and key not in overridden:
                 unit = f" {keys.values['PixelSizeUnits']}" if key == "PixelSize" else ""
-                told = json.dumps(found[key]) + (" um" if key == "PixelSize" else "")
-                message = f"is {json.dumps(keys.values[key])}{unit}, but the image says {told}"
+                reported = json.dumps(found[key]) + (" um" if key == "PixelSize" else "")
+                message = f"is {json.dumps(keys.values[key])}{unit}, but the image says {reported}"
                 hint = f"correct it, or write {key} into a column override_header to insist"
                 place = key if key in record.values else "spim_path"
                 self.report.add(
@@ -228,7 +228,7 @@ class SidecarReader(CellReader):
         return names
 
     def _check_required(self, record: Record, given: set[str]) -> None:
-        """Report keys that the manifest or another key asks for, each once where it would stand."""
+        """Report missing keys that the manifest or another key requires, each at its place."""
         dependent = load_schema("sidecar")["dependentRequired"]
         for key in given & dependent.keys():
             for other in dependent[key]:
@@ -273,14 +273,14 @@ class SidecarReader(CellReader):
 def _contradictions(
     values: dict[str, Any], facts: HeaderFacts
 ) -> Iterable[tuple[str, float | str | list[float | None]]]:
-    """Yield the keys of which the header says something else, with what it says."""
+    """Yield the keys whose value differs from the header's, with the latter."""
     size, unit = values.get("PixelSize"), values.get("PixelSizeUnits")
     if size and unit and sizes_differ(size, unit, facts.pixel_size_um):
         yield "PixelSize", [n if n is None else plain_number(n) for n in facts.pixel_size_um]
     for key in COMPARED[1:]:
-        told = facts.instrument.get(key)
-        if key in values and isinstance(told, float | int) and differ(values[key], told):
-            yield key, plain_number(told)
+        reported = facts.instrument.get(key)
+        if key in values and isinstance(reported, float | int) and differ(values[key], reported):
+            yield key, plain_number(reported)
 
 
 def _fill_from_header(keys: _Keys, facts: HeaderFacts) -> None:

@@ -38,7 +38,7 @@ def template_files() -> dict[str, str]:
 
 
 def compose_schema() -> str:
-    """Return the schema of the manifest, which an editor reads beside it."""
+    """Return the schema of the manifest, which a text editor reads beside it."""
     return json.dumps(load_schema("manifest"), indent=2, ensure_ascii=False) + "\n"
 
 

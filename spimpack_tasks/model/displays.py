@@ -111,12 +111,12 @@ def read_omero(omero: object, count: int) -> Displays:
 
 
 def _read_omero_channel(displays: Displays, name: str, channel: object) -> Display:
-    told: dict[str, Any] = channel if isinstance(channel, dict) else {}
-    colour = told.get("color")
+    display: dict[str, Any] = channel if isinstance(channel, dict) else {}
+    colour = display.get("color")
     match = _HEXADECIMAL.fullmatch(colour) if isinstance(colour, str) else None
     if colour is not None and not match:
         displays.doubt(f"{name}, color", colour, "is not six hexadecimal digits")
-    window = told.get("window")
+    window = display.get("window")
     if window is not None and not isinstance(window, dict):
         displays.doubt(f"{name}, window", window, "is no JSON object")
     ends: dict[str, Any] = window if isinstance(window, dict) else {}
@@ -124,7 +124,7 @@ def _read_omero_channel(displays: Displays, name: str, channel: object) -> Displ
         colour=match[1].upper() if match else "",
         window=displays.range_of(f"{name}, window", [ends.get("start"), ends.get("end")]),
         limits=displays.range_of(f"{name}, limits", [ends.get("min"), ends.get("max")]),
-        is_active=told.get("active") is not False,
+        is_active=display.get("active") is not False,
     )
 
 

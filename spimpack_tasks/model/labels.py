@@ -75,12 +75,12 @@ def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int
         Other entities than the subject are compared within a subject.
     """
     firsts: dict[tuple[str, str, str], tuple[str, int]] = {}
-    told = set()
+    reported = set()
     for number, given in enumerate(labels):
         subject = without_zeros(given.get("subject", ""))
         for name, label in given.items():
             key = ("" if name == "subject" else subject, name, without_zeros(label))
             other, first = firsts.setdefault(key, (label, number))
-            if other != label and (key, label) not in told:
-                told.add((key, label))
+            if other != label and (key, label) not in reported:
+                reported.add((key, label))
                 yield name, first, number

@@ -121,7 +121,7 @@ def _head(page: QcPage, script: str) -> Iterator[str]:
     volume = page.volume
     name = safe(os.path.basename(volume.source))
     known = volume.header.orientation_xyz
-    told = f"says {known}" if known else "says nothing of its orientation"
+    stated = f"says {known}" if known else "says nothing of its orientation"
     yield f"""\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -136,7 +136,7 @@ style-src 'unsafe-inline'; script-src 'sha256-{digest}'">
 <body class="still"><header>
 <p class="quiet">Check of the orientation</p>
 <h1>{name}</h1>
-<p class="quiet">{"<br>".join(safe(line) for line in volume.lines())}<br>The header {told}.</p>"""
+<p class="quiet">{"<br>".join(safe(line) for line in volume.lines())}<br>The header {stated}.</p>"""
     if not volume.is_spacing_known:
         yield "<p>The size of a voxel is not known, so the proportions may be wrong.</p>"
     yield "<noscript><p>Without scripts only the middle slices are shown.</p></noscript>"
@@ -181,15 +181,15 @@ def _views(preview: Preview, code: str, side: int, of: str = "") -> Iterator[str
             f'src="data:image/png;base64,{picture}">'
             f'<b class="r">{view.right}</b><b class="b">{view.bottom}</b>'
             f"<figcaption><strong>{view.name.capitalize()}, {_SEEN_FROM[view.name]}</strong>"
-            f'<span class="axes">{_axes_told(code, view)}</span></figcaption></figure>'
+            f'<span class="axes">{_describe_axes(code, view)}</span></figcaption></figure>'
         )
     yield "</div>"
 
 
-def _axes_told(code: str, view: View) -> str:
+def _describe_axes(code: str, view: View) -> str:
     across, up = (place_axes(code)[axis] for axis in (view.across, view.up))
-    told = ["xyz"[p.axis] + (" reversed" if p.is_reversed else "") for p in (across, up)]
-    return f"across: {told[0]}; up: {told[1]}"
+    stated = ["xyz"[p.axis] + (" reversed" if p.is_reversed else "") for p in (across, up)]
+    return f"across: {stated[0]}; up: {stated[1]}"
 
 
 def _channels(preview: Preview) -> Iterator[str]:

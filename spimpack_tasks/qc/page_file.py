@@ -77,7 +77,7 @@ def is_right(source: str, path: str, codes: tuple[str, ...]) -> bool:
     OSError
         It cannot be read.
     """
-    if not stamp_text(source) or _told(path) != made_from(source, codes):
+    if not stamp_text(source) or _recorded_in(path) != made_from(source, codes):
         return False
     with open_regular(path) as file:
         file.seek(max(0, os.path.getsize(path) - len(_END)))
@@ -116,13 +116,13 @@ def check_default_place(source: str, path: str) -> None:
     QcRefusedError
         There is one.
     """
-    told = _told(path)
-    if told and told.rpartition(" ")[0] != printable(source):
+    recorded = _recorded_in(path)
+    if recorded and recorded.rpartition(" ")[0] != printable(source):
         message = f"{path} is the page of another image of that name; choose a file with --output"
         raise QcRefusedError(message)
 
 
-def _told(path: str) -> str:
+def _recorded_in(path: str) -> str:
     found = _MADE_FROM.search(read_head(path))
     return unescape(found[1]) if found else ""
 

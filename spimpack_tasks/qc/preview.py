@@ -86,9 +86,9 @@ def choose_colour(volume: SmallVolume, number: int) -> str:
     Black is passed over, in which nothing would be seen.
     """
     displays = volume.header.displays
-    told = displays[number].colour if displays else ""
-    if told.strip("0"):
-        return f"#{told.lower()}"
+    colour = displays[number].colour if displays else ""
+    if colour.strip("0"):
+        return f"#{colour.lower()}"
     return GREY if len(volume.voxels) == 1 else COLOURS[number % len(COLOURS)]
 
 

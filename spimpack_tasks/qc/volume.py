@@ -178,7 +178,7 @@ class _Run:
 def _runs(level: Level, steps: tuple[int, int, int]) -> list[list[_Run]]:
     """Return for each axis the runs in the blocks that hold a wanted position."""
     is_whole = _fits(level, (1, 1, 1))
-    # What is small is read in one go.
+    # Small volumes are read at once.
     stored = level.shape[2:] if is_whole else level.chunk[2:]
     inner = zip(level.shape[2:], steps, stored, strict=True)
     return [

@@ -45,8 +45,8 @@ def _name(thumbnail: Thumbnail) -> str:
 
 def _figure(thumbnail: Thumbnail) -> str:
     name = _name(thumbnail)
-    if thumbnail.trouble:
-        shown = f'<p class="bad">✗ {safe(thumbnail.trouble)}</p>'
+    if thumbnail.failure:
+        shown = f'<p class="bad">✗ {safe(thumbnail.failure)}</p>'
     else:
         data = b64encode(thumbnail.jpeg).decode()
         shown = (

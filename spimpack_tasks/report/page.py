@@ -86,12 +86,12 @@ as of <time datetime="{time_as_iso(gathered.made)}">{time_in_words(gathered.made
 def _verdict(gathered: ReportData) -> str:
     amiss = sum(not image.is_unchanged for image in gathered.images)
     errors = sum(problem.severity is Severity.ERROR for problem in gathered.problems)
-    told = f"; {count_of(errors, 'error')}" if errors else ""
+    suffix = f"; {count_of(errors, 'error')}" if errors else ""
     if not gathered.is_complete:
         images = count_of(len(gathered.images), "image")
-        return f"Not complete: {amiss:,} of {images} need attention{told}"
+        return f"Not complete: {amiss:,} of {images} need attention{suffix}"
     sources = f", but {count_of(amiss, 'source')} changed or gone since" if amiss else ""
-    return f"Complete: every output is in place{sources}{told}"
+    return f"Complete: every output is in place{sources}{suffix}"
 
 
 def _foot(gathered: ReportData) -> Iterator[str]:

@@ -33,7 +33,7 @@ class ReportedProblem:
     """One of the names above."""
     severity: Severity
     code: str
-    """What problems are put together by."""
+    """The key by which problems are grouped."""
     key: str
     """Which key or column it is about; empty where the code says all."""
     place: str

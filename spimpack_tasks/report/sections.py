@@ -1,6 +1,6 @@
 """The sections of the page. Every text from a user or a disk goes through `safe`.
 
-No state is told by its colour alone.
+No state is shown by colour alone.
 """
 
 from __future__ import annotations
@@ -115,10 +115,10 @@ def problems(gathered: ReportData) -> Iterator[str]:
 def _listed(group: list[ReportedProblem]) -> str:
     """Return the keys of a group of problems, or its one message."""
     keys = sorted({problem.key for problem in group} - {""})
-    told = ", ".join(keys)
+    text = ", ".join(keys)
     if len(keys) < 2:
-        told = ": ".join(filter(None, [told, group[0].message]))
-    return textwrap.shorten(told, MESSAGE_WIDTH, placeholder=" ...")
+        text = ": ".join(filter(None, [text, group[0].message]))
+    return textwrap.shorten(text, MESSAGE_WIDTH, placeholder=" ...")
 
 
 def last_run(gathered: ReportData) -> Iterator[str]:
@@ -135,7 +135,7 @@ def last_run(gathered: ReportData) -> Iterator[str]:
     yield '<div class="scroll" tabindex="0" role="region" aria-label="Picture of the tasks">'
     yield from draw_svg(gathered.tasks)
     yield "</div>"
-    yield '<div class="scroll"><table><caption>Steps, and what the last run did of them; the time'
+    yield '<div class="scroll"><table><caption>Steps, and their work in the last run; the time'
     yield " is the sum over all workers</caption><thead><tr>"
     for title in ("Step", "State"):
         yield f'<th scope="col">{title}'
@@ -204,5 +204,5 @@ def _image_row(image: ReportedImage, folder: str, *, has_groups: bool) -> str:
 
 def _status(status: str, reasons: tuple[str, ...]) -> str:
     kind, mark = _MARKS[status]
-    told = "".join(f"<small>{safe(reason)}</small>" for reason in reasons)
-    return f"<td class={kind}>{mark} {status}{told}"
+    text = "".join(f"<small>{safe(reason)}</small>" for reason in reasons)
+    return f"<td class={kind}>{mark} {status}{text}"

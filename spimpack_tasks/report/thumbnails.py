@@ -43,7 +43,7 @@ class Thumbnail:
     code: str
     """The orientation that its row gives it."""
     jpeg: bytes
-    trouble: str
+    failure: str
 
 
 def make_thumbnails(
@@ -94,8 +94,8 @@ def _orientations(plan: Plan) -> dict[str, str]:
     codes = {}
     for output in plan.outputs:
         if output.step is Step.SIDECARS and not output.asset.endswith(PHOTO_SUFFIX):
-            told = json.loads(output.text).get("OrientationStringXYZ", "")
-            code = normalise_orientation(told) if isinstance(told, str) else None
+            code = json.loads(output.text).get("OrientationStringXYZ", "")
+            code = normalise_orientation(code) if isinstance(code, str) else None
             if code:
                 codes[_key(output.path)] = code
     return codes

@@ -81,23 +81,29 @@ class PackagingRun:
         threading.Thread(target=self._wait, daemon=True).start()
 
     def _start(self, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-        told, tell = os.pipe()
+        reading_end, writing_end = os.pipe()
         kept = {name: text for name, text in environment.items() if name != TOKEN_VARIABLE}
         roots = self.request.options.roots
         kept |= {VARIABLE: os.pathsep.join(roots)} if roots else {}
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell, and arguments that were checked
-                [sys.executable, "-I", supervisor.__file__, str(tell), *self.request.command()],
+                [
+                    sys.executable,
+                    "-I",
+                    supervisor.__file__,
+                    str(writing_end),
+                    *self.request.command(),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=self._out,
                 stderr=self._err,
-                pass_fds=(tell,),
+                pass_fds=(writing_end,),
                 start_new_session=True,
                 env=kept | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
             )
         finally:
-            os.close(tell)
-        with open(told, "rb") as file:
+            os.close(writing_end)
+        with open(reading_end, "rb") as file:
             number = file.read()
         return process, int(number or -1)
 

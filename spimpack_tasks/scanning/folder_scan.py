@@ -112,7 +112,7 @@ class FolderScanner:
         self.matched: set[str] = set()
         """Texts of the patterns that found an image."""
         self.unclear: set[str] = set()
-        """Texts of the patterns of which two readings were told."""
+        """Texts of the patterns whose two readings were reported."""
         self.surroundings: dict[str, dict[str, str]] = {}
         """By label of a subject: words around it, each with the first folder of these words."""
 

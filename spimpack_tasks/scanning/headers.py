@@ -31,7 +31,7 @@ def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) 
     ours = set(request.settings)
     if ours & set(PIXEL_COLUMNS):
         ours.update(PIXEL_COLUMNS)  # a size means nothing without its own unit
-    told: set[str] = set()
+    reported: set[str] = set()
     for image in result.images:
         try:
             header = read_header(image.source.path, image.source.format)
@@ -39,8 +39,8 @@ def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) 
             reason = request.without_path(str(error), image.path)
             image.notes.append(f"its header was not read: {reason}")
             result.unread_headers += 1
-            if isinstance(error, MissingExtraError) and reason not in told:
-                told.add(reason)
+            if isinstance(error, MissingExtraError) and reason not in reported:
+                reported.add(reason)
                 where, warning = request.place(image.path), Severity.WARNING
                 report.add(Problem("scan.extra", where, "", reason, "", warning))
         else:

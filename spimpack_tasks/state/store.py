@@ -244,7 +244,7 @@ class Store:
         if plan is None:
             message = (
                 f"the record of the dataset ({self.root}) is damaged; package the dataset again, "
-                "and what is right is kept"
+                "and unchanged outputs are kept"
             )
             raise SpimpackError(message)
         return plan

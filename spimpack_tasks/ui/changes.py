@@ -60,4 +60,6 @@ def _show_table(seen: RunPreview) -> None:
         column_config={"": st.column_config.TextColumn(width="small")},
     )
     more = f", and {len(shown) - MOST_SHOWN:,} more" if len(shown) > MOST_SHOWN else ""
-    st.caption(f"Images, then other files, then what is removed{more}. Counted above are images.")
+    st.caption(
+        f"Images, then other files, then removed files{more}. The numbers above count images."
+    )

@@ -84,7 +84,7 @@ def _choose_columns(table: str, sheet: Sheet, columns: Sequence[str]) -> dict[st
     """Return our column for each column of a sheet, as the user has chosen."""
     suggested = suggest_mapping(sheet.columns, table, columns)
     known = [*dict.fromkeys([KEYS[table], *columns, *load_schema(table)["properties"]])]
-    st.caption("What the columns become:")
+    st.caption("Our column for each of these:")
     mapping = {}
     grid = st.columns(4)
     for position, column in enumerate(sheet.columns):

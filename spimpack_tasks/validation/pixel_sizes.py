@@ -24,7 +24,7 @@ _WITH_CONTENT = frozenset({EntryKind.FILE, EntryKind.STORE})
 
 
 def check_pixel_sizes(files: DatasetFiles) -> Iterator[Finding]:
-    """PixelSize in the sidecar of an image is what the header of the image says."""
+    """PixelSize in the sidecar of an image agrees with the header of the image."""
     unread: Counter[str] = Counter()
     for image in files.images:
         form = format_of(image.name)

@@ -102,8 +102,8 @@ class ValidationResult:
         for code, findings in sorted(groups.items())[:most]:
             first = findings[0]
             what = first.sub_code if len(findings) == 1 else _list_parts(findings)
-            told = what or textwrap.shorten(first.message, GROUP_WIDTH, placeholder=" ...")
-            yield printable(f"warning: {len(findings):,} x {code}: {told}")
+            message = what or textwrap.shorten(first.message, GROUP_WIDTH, placeholder=" ...")
+            yield printable(f"warning: {len(findings):,} x {code}: {message}")
         if len(groups) > most:
             yield f"... and warnings of {count_of(len(groups) - most, 'more code')}"
 

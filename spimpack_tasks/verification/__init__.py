@@ -1,1 +1,1 @@
-"""Proof that a dataset holds what was written, and that conversions kept every voxel."""
+"""Verification that a dataset is as recorded, and that conversions kept every voxel."""

@@ -72,7 +72,7 @@ def _images(store: Store) -> Iterator[tuple[Output, bool]]:
 def _size(output: Output) -> int:
     try:
         return count_bytes(output.source, format_named(output.format))
-    except (OSError, HeaderError):  # to be told when it is compared
+    except (OSError, HeaderError):  # reported by the comparison
         return 0
 
 
@@ -80,7 +80,7 @@ def _verify(
     root: str, output: Output, log: _EqualImages, on_read: Callable[[int], None]
 ) -> Iterator[Deviation]:
     path = f"{root}/{output.path}"
-    if not os.path.lexists(path):  # it has been told that it is missing
+    if not os.path.lexists(path):  # reported as missing already
         return
     now = stamp_text(output.source)
     if now != output.stamp:

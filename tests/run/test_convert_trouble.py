@@ -102,7 +102,7 @@ def test_c7_a_disk_that_fails_just_now_is_tried_again(tmp_path, monkeypatch, cap
     monkeypatch.setattr(alone, "convert_to_ome_zarr", fail)
     arguments = ["convert", str(tmp_path / "a.ome.zarr"), str(tmp_path / "t.ome.zarr")]
     assert main(arguments) == ExitCode.FAILED
-    assert "run it again: what is done is kept" in capsys.readouterr().err
+    assert "run the command again to resume: finished parts are kept" in capsys.readouterr().err
 
 
 def change_a_chunk(source: Path) -> None:
@@ -265,7 +265,7 @@ def test_f15_lack_of_room_is_told_in_fitting_units(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(room.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 700))
     assert main(["convert", str(tmp_path / "a.ims"), str(tmp_path / "t.ome.zarr")]) == 4
     said = capsys.readouterr().err
-    assert "and the disk has 700 B; free some and run it again" in said
+    assert "and the disk has 700 B; free some and run the command again" in said
     assert "0.0" not in said
 
 

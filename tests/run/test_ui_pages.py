@@ -212,7 +212,7 @@ def test_columns_come_and_go(space):
     press(page, "Add")
     assert "Magnification" in rows_of(page)[0]
     page.selectbox(key="column-gone").set_value("Species").run()
-    press(page, "Remove it, and what stands in it")
+    press(page, "Remove it with its cells")
     assert "Species" not in rows_of(page)[0]
 
 

@@ -65,7 +65,7 @@ def show(editor: ManifestEditor) -> None:
         _show_views(preview, code, number)
     _show_verdict(editor, row, number, volume, code)
     _show_candidates(preview, code, number)
-    with st.expander("What was read"):
+    with st.expander("Image details"):
         st.text("\n".join(volume.lines()))
         if not volume.is_spacing_known:
             st.caption("The size of a voxel is not known, so the proportions may be wrong.")
@@ -187,9 +187,9 @@ def _show_verdict(
                 st.error(plain(str(error)), icon=":material/error:")
                 return
             editor.set_cells({(number, column): text for column, text in cells.items()})
-            told = ", ".join(f"{column} is {text}" for column, text in cells.items())
+            listed = ", ".join(f"{column} is {text}" for column, text in cells.items())
             then = "as it was" if editor.is_saved else "to be saved on the page Save"
-            notify(f"Row {number + 1}: {told}; {then}.")
+            notify(f"Row {number + 1}: {listed}; {then}.")
             st.rerun()
 
 

@@ -43,7 +43,7 @@ def show(editor: ManifestEditor) -> None:
     may_look = editor.is_saved
     if not may_look:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.warning("A run takes what is saved. Save your edits first.")
+            st.warning("A run uses the saved files. Save your edits first.")
             st.page_link(
                 st.session_state["pages"]["save"], label="Go to Save", icon=":material/save:"
             )
@@ -125,7 +125,7 @@ def _show_switches() -> None:
         st.toggle("Relative links", key="run-relative", disabled=not backend.makes_symlinks)
         st.toggle("Links to originals", key="run-sources", disabled=not backend.makes)
         st.toggle("Validate afterwards", key="run-validates", disabled=bool(missing))
-        overwrites = st.toggle("Overwrite what stands in the way", key="run-overwrite")
+        overwrites = st.toggle("Overwrite files in the way", key="run-overwrite")
         replaces = st.toggle("Remove other images", key="run-replace")
     if missing:
         st.caption(plain(missing))

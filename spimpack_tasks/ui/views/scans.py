@@ -113,7 +113,7 @@ def _show_columns(editor: ManifestEditor) -> None:
     )
     required = load_schema("scans")["required"]
     removable = [name for name in present if CANONICAL.get(name, name) not in required]
-    label, button = "Remove a column", "Remove it, and what stands in it"
+    label, button = "Remove a column", "Remove it with its cells"
     choice_to_confirm(label, "column-gone", removable, button, editor.remove_column)
 
 
@@ -139,11 +139,11 @@ def _show_header(editor: ManifestEditor, row: ScanRow, number: int) -> int:
     """Show a summary of the image's header, and return its number of channels."""
     if not row.source:
         return 0
-    header, trouble = None, "lies outside the folders that may be seen; name them with --root"
+    header, failure = None, "lies outside the folders that may be seen; name them with --root"
     if is_within(row.source, editor.roots):
-        header, trouble = examine_image(row.source)
+        header, failure = examine_image(row.source)
     if header is None:
-        st.caption(f":material/warning: {plain(trouble)}")
+        st.caption(f":material/warning: {plain(failure)}")
         return 0
     fill = cells_to_fill(header, row.cells)
     with st.container(horizontal=True, vertical_alignment="center"):
