@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 STAGES = {
     "importing the program": ["spimpack_tasks.pipelines"],
-    "comparing with the seal": ["spimpack_tasks.pipelines:find_seal"],
+    "comparing with the seal": ["spimpack_tasks.pipelines:find_snapshot"],
     "reading manifest and tables": ["spimpack_tasks.packaging.prepare:load_inputs"],
     "understanding rows": ["spimpack_tasks.packaging.prepare:read_assets"],
     "reading headers": ["spimpack_tasks.manifest.headers:read_header"],
     "asking pybids for paths": ["spimpack_tasks.packaging.paths:_ask_pybids"],
     "making the plan": [
-        "spimpack_tasks.packaging.draft:make_plan",
+        "spimpack_tasks.packaging.prepared_run:make_plan",
         "spimpack_tasks.packaging.prepare:identify",
     ],
     "saving plan and headers": [
@@ -42,7 +42,7 @@ STAGES = {
         "spimpack_tasks.manifest.headers:Headers.text",
     ],
     "comparing the disk with the plan": [
-        "spimpack_tasks.packaging.draft:sweep",
+        "spimpack_tasks.packaging.prepared_run:sweep",
         "spimpack_tasks.targets:are_right",
         "spimpack_tasks.targets:is_whole",
     ],
@@ -50,7 +50,7 @@ STAGES = {
     "writing sidecars, links and receipts": ["spimpack_tasks.packaging.tasks.writing:publish"],
     "removing what is stale": ["spimpack_tasks.packaging.tasks.dataset:prune"],
     "sealing": [
-        "spimpack_tasks.packaging.tasks.dataset:seal_dataset",
+        "spimpack_tasks.packaging.tasks.dataset:take_snapshot",
         "spimpack_tasks.targets:trace_outputs",
     ],
     "scheduling by Luigi": ["luigi:build"],

@@ -104,9 +104,9 @@ def sidecar_lines() -> Iterator[str]:
     schema = load_schema("sidecar")
     yield from ("# The sidecar", "", schema["description"], "")
     yield "Give a key as a column of the scans table of the same name, or inline under `metadata`;"
-    yield "one that all images share, under `sidecar_defaults` in the manifest. What neither says"
-    yield "is taken from the image itself, if its [header](headers.md) tells it. A list is written"
-    yield "with semicolons: `1.8;1.8;4`."
+    yield "one that all images share, under `sidecar_defaults` in the manifest. Further values come"
+    yield "from the [header](headers.md) of the image. A list is written with semicolons:"
+    yield "`1.8;1.8;4`."
     yield ""
     yield from _properties(schema, "Key")
     for key, others in schema.get("dependentRequired", {}).items():
@@ -115,7 +115,7 @@ def sidecar_lines() -> Iterator[str]:
 
 def formats_lines() -> Iterator[str]:
     """Yield the page on source formats."""
-    yield from ("# Source formats", "", "Told by name and kind of file.", "")
+    yield from ("# Source formats", "", "Recognised by name and kind of file.", "")
     rows = (
         (
             f.name,
@@ -129,8 +129,9 @@ def formats_lines() -> Iterator[str]:
     )
     yield from _table(("Format", "Endings", "Is a", "Becomes", "Known to BIDS"), rows)
     yield ""
-    yield "An OME-TIFF in BigTIFF becomes `.ome.btf`. What BIDS does not know is packaged, and"
-    yield "listed in `.bidsignore` together with its sidecar, so that validators pass over it."
+    yield "An OME-TIFF in BigTIFF becomes `.ome.btf`. Images in formats that BIDS does not know"
+    yield "are packaged, and listed in `.bidsignore` together with their sidecars, so that"
+    yield "validators ignore them."
     yield ""
     yield "A folder of any other name is an OME-Zarr if it holds `zarr.json`, `.zattrs` or"
     yield "`.zgroup`. Of one that holds several images (bioformats2raw, a plate), the column"
@@ -204,15 +205,15 @@ def exit_codes_lines() -> Iterator[str]:
     yield from ("# Exit codes", "", doc, "")
     yield from exit_code_table()
     yield ""
-    yield "`luigi` has one code for all failed tasks, and counts what another process did as not"
+    yield "`luigi` has one code for all failed tasks, and counts the work of another process as not"
     yield "done. So the codes that your own configuration leaves open under `[retcode]` are decided"
-    yield "by what has become of the dataset when the run has ended; the highest code that applies"
-    yield "counts. Where tasks of others are in the run as well, see"
+    yield "by the state of the dataset at the end of the run; the highest code that applies"
+    yield "counts. For runs with tasks of other packages, see"
     yield "[package in your own flow](../how-to/package-in-your-own-flow.md)."
-    yield "`spimpack verify` exits 3 where something is not as recorded, and 4 where there is no"
+    yield "`spimpack verify` exits 3 if something differs from the record, and 4 if there is no"
     yield "record, or with `--checksum full` no checksum, to compare with."
-    yield "`spimpack bids-validate` exits 8 where a dataset is not valid, whoever made it."
-    yield "`spimpack doctor` exits 4 where something is broken that is needed."
+    yield "`spimpack bids-validate` exits 8 if a dataset from any program is not valid BIDS."
+    yield "`spimpack doctor` exits 4 if something necessary is broken."
     yield "`argparse` itself exits 2 where the command line cannot be understood, and an"
     yield "interrupted `spimpack` exits 130."
 

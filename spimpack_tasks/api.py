@@ -24,8 +24,8 @@ from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import look, make_draft
 from spimpack_tasks.pipelines import package as package_dataset
-from spimpack_tasks.state.store import recorded_store
 from spimpack_tasks.verification.pixels import verify_pixels
+from spimpack_tasks.verification.recorded import recorded_store
 from spimpack_tasks.verification.verify import verify_fast, verify_full
 from spimpack_tasks.volumes import copy
 from spimpack_tasks.volumes import read_header as headers

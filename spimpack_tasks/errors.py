@@ -1,9 +1,9 @@
-"""What can be wrong, and how it is said.
+"""Problems, reports, errors and their exit codes.
 
-A mistake of the user's is a `Problem`: a value with a stable code, a place and a hint. Problems
-are collected into a `Report`, and a run that cannot go on raises once, with the whole report,
-one of the few `SpimpackError` classes below. Each class knows its exit code. Bugs are not dressed
-up: they stay ordinary exceptions.
+A mistake of the user's is a `Problem`: a value with a stable code, a place and a hint. A `Report`
+collects problems. A run that cannot continue raises one of the few `SpimpackError` classes below,
+once and with the whole report. Each class knows its exit code. Bugs are not dressed up: they stay
+ordinary exceptions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2
     """The command line, the manifest, a table or a source is wrong; nothing was written."""
     CONFLICT = 3
-    """Something that is not ours stands where an output belongs; nothing was written."""
+    """A foreign file occupies the path of an output; nothing was written."""
     FAILED = 4
     """Some outputs could not be written (full disk, unreadable source); the others are in place."""
     INTERNAL = 5
@@ -40,7 +40,7 @@ class ExitCode(IntEnum):
 
 
 class Severity(StrEnum):
-    """How much a problem weighs."""
+    """Severity of a problem: an error stops a run, a warning does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -54,13 +54,13 @@ class Place(NamedTuple):
     column: int = 0
 
     def __str__(self) -> str:
-        """Render as `file:line:column`, leaving out what is not known."""
+        """Render as `file:line:column`, without the parts that are unknown."""
         return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, where it is, and what to write instead."""
+    """One mistake, its place, and a hint that names the remedy."""
 
     code: str
     place: Place
@@ -133,14 +133,14 @@ class Report:
 
 
 def printable(text: str) -> str:
-    """Return a text with what a terminal would obey, or not show, written as an escape."""
+    """Return a text whose control and invisible characters are written as escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def closest(name: str, known: Iterable[object], cutoff: float = 0.7) -> str:
-    """Return the known name that `name` is likely to stand for, letter case aside, or nothing."""
+    """Return the known name that is closest to `name`, ignoring case; empty if none is close."""
     lower = {str(candidate).lower(): str(candidate) for candidate in known}
     near = get_close_matches(name.lower(), lower, n=1, cutoff=cutoff)
     return lower[near[0]] if near else ""
@@ -202,7 +202,7 @@ class SupersededError(SpimpackError):
 
 
 class InvalidDatasetError(SpimpackError):
-    """The dataset is there, but is not valid BIDS; the message has what was found."""
+    """The dataset exists, but is not valid BIDS; the message lists the findings."""
 
     exit_code = ExitCode.INVALID
 

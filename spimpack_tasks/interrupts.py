@@ -1,4 +1,4 @@
-"""Ctrl-C, told in one line, without the tracebacks of all the processes of a run."""
+"""Ctrl-C as a one-line message, without the tracebacks of all the processes of a run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ INTERRUPTED = "interrupted; run it again to go on"
 
 
 def end_workers_quietly() -> Any:
-    """Let Ctrl-C end the processes that this one forks from now on without a word.
+    """Make Ctrl-C end the processes that this one forks from now on without any output.
 
     Returns
     -------
-    What was done at Ctrl-C before, `None` where nothing was changed.
+    The previous signal handler, `None` where nothing was changed.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

@@ -16,7 +16,7 @@ class PackageAndValidate(ChecksumTask):
     """Package the images of a manifest into a BIDS dataset, then validate the dataset."""
 
     run_id: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="What tells this run from others; worked out if not given."
+        default="", description="Identifies this run among others; chosen if not given."
     )
 
     retry_count = ValidateDataset.retry_count
@@ -49,7 +49,7 @@ class PackageAndValidate(ChecksumTask):
         return packaging
 
     def validation(self) -> ValidateDataset:
-        """Return the task that validates the dataset as it is now."""
+        """Return the task that validates the dataset in its present state."""
         return ValidateDataset(dataset=self.output_dir, strict=self.strict)
 
     def verdict(self) -> ExitCode | None:

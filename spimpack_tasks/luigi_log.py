@@ -1,7 +1,7 @@
-"""What Luigi logs, made readable: a user's mistake as its message, and no password of a scheduler.
+"""Makes Luigi's log readable: prints a user's mistake as its message, and hides passwords.
 
-Errors of other people's tasks are shown as Luigi shows them, and so is the course of a run that is
-not of this package's tasks alone.
+Errors of other packages' tasks are shown as Luigi shows them. So is the log of a run that also
+contains such tasks.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from luigi.worker import TaskException
 from spimpack_tasks.errors import MissingExtraError, SpimpackError
 
 OVERTAKEN = "superseded: another run is at work on this output; run it again when that has ended"
-"""For a task of ours that finds undone what was done before."""
+"""For one of our tasks that finds its requirements incomplete again."""
 
-# What Luigi says where something that was done before is undone by the time it is needed.
+# Luigi's message for a requirement that was complete and no longer is when it is needed.
 _UNDONE = (
     "Unfulfilled depend",
     "Task finished running, but complete() is still returning false",
 )
 
-# What Luigi says, with a traceback, each time that it asks a scheduler in vain.
+# Luigi's message, with a traceback, for each scheduler request without an answer.
 _NO_ANSWER = "Failed connecting to remote scheduler"
 
-# What Luigi says of every single task.
+# Luigi's messages about each single task.
 _PER_TASK = (
     "Informed scheduler",
     "[pid %s] Worker %s running",
@@ -44,7 +44,7 @@ _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 
 @dataclass(slots=True)
 class Extent:
-    """How much of a log to change."""
+    """Rules for changing a log."""
 
     own_run: bool = False
     """Whether the run is of this package's tasks alone."""
@@ -53,7 +53,7 @@ class Extent:
 
 
 class ReadableLog(logging.Filter):
-    """Shows a user's mistake as its message, and leaves out what is said of every single task."""
+    """Filter that shows a user's mistake as its message and drops the lines about single tasks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def _is_ours(error: BaseException, record: logging.LogRecord) -> bool:
 
 
 def plain_message(error: BaseException | None) -> str | None:
-    """Return what a user needs to know of an error, `None` for a bug."""
+    """Return the message of an error for the user, `None` for a bug."""
     if isinstance(error, SpimpackError):
         return str(error)
     if isinstance(error, AssertionError) and "requests-unixsocket" in str(error):

@@ -1,10 +1,10 @@
-"""How this package's tasks behave in a run of Luigi: their own, or somebody else's.
+"""Integrates this package's tasks into a Luigi run, our own or another package's.
 
-Importing the package changes nothing of Luigi. The first task of ours that is made in a run of the
-`luigi` command joins it: the exit code then tells more exactly what became of our datasets. What
-else Luigi leaves open (level of the log, folder of its lock) is chosen only where the command names
-a task of ours, in the arguments of that command. `luigi.configuration` is never written to, and
-nothing that the user sets is changed.
+Importing the package changes nothing in Luigi. The first of our tasks that a run of the `luigi`
+command creates joins the run: the exit code then reports the result of our datasets more exactly.
+Options that the user left open (level of the log, folder of the lock) are chosen only where the
+command names one of our tasks, and only in the arguments of that command. Nothing is written to
+`luigi.configuration`, and no setting of the user's is changed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _TASKS_BEHIND = {
     "scheduling_error": "scheduling_error",
     "task_failed": "failed",
 }
-"""By exit code, the set of Luigi's summary for which it stands."""
+"""Set of Luigi's summary by the exit code that reports it."""
 
 OBEYED_OPTIONS = frozenset(
     {f"rpc_{name}" for name in ("connect_timeout", "log_retries", "retry_attempts", "retry_wait")}
@@ -91,7 +91,7 @@ class CheckedTask(luigi.Task):
 
 
 class ExactCodes(luigi.retcodes.retcode):
-    """Luigi's exit codes, made more exact by what has become of our tasks' outputs.
+    """Luigi's exit codes, refined by the state of our tasks' outputs.
 
     Luigi knows one code for all failed tasks, and a worker that shares a run with others counts
     the tasks it did not do itself as not done. It asks for the codes when the run has ended, and
@@ -106,10 +106,10 @@ class ExactCodes(luigi.retcodes.retcode):
     own_run = False
     """Whether the run is of this package's tasks alone."""
     at_end: ClassVar[list[Callable[[], ExitCode | None]]] = []
-    """What to do when the run has ended, once for each dataset or page; returns its verdict."""
+    """Functions to call once for each dataset or page after the run; each returns an exit code."""
     verdicts: ClassVar[list[ExitCode | None]] = []
     said = False
-    """Whether the user was told why tasks were not run."""
+    """Whether the log has explained why tasks were not run."""
 
     def __getattribute__(self, name: str) -> Any:
         """Return the exact code in place of one that the user has not chosen."""
@@ -128,7 +128,7 @@ class ExactCodes(luigi.retcodes.retcode):
         if root not in sets["completed"] | sets["already_done"]:
             # Luigi asks for this code where no other one speaks of the root.
             tasks = tasks | {root}
-        # What was not run because of what failed has no code of its own.
+        # Tasks that were not run because a requirement failed have no code of their own.
         reasons = (getattr(self, n) for n, s in _TASKS_BEHIND.items() if n != name and sets[s])
         known = max(reasons, default=0)
         code = max((_code_of(task, name, known or CODES[name]) for task in tasks), default=known)
@@ -141,7 +141,7 @@ class ExactCodes(luigi.retcodes.retcode):
 def _left_to_others() -> str:
     """Return why a scheduler may keep work from us, and for how long."""
     silent = float(_configured("scheduler", "worker_disconnect_delay") or 60)
-    # Unless it is told otherwise, luigid looks for dead workers once a minute.
+    # By default luigid looks for dead workers once a minute.
     looks = 0 if _configured("scheduler", "prune_on_get_work") else 60
     return (
         "not all was run: luigid leaves it to another worker. If that one has died, luigid knows "
@@ -151,9 +151,9 @@ def _left_to_others() -> str:
 
 
 def _find_call() -> FrameType | None:
-    """Return the call of the `luigi` command's function that goes on, if one does.
+    """Return the stack frame of the running `luigi` command, if there is one.
 
-    It alone has the exit codes, and the tasks by what became of them; it hands them to nobody.
+    Only this frame holds the exit codes and the tasks by their result; Luigi passes them nowhere.
     """
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  # there is no other way to them
     while frame is not None and frame.f_code is not luigi.retcodes.run_with_retcodes.__code__:
@@ -169,7 +169,7 @@ def _code_of(task: luigi.Task, name: str, code: int) -> int:
         verdict = task.verdict()
     except OSError:
         verdict = None
-    # A `run` or `on_success` of somebody else's does more than we can look at.
+    # Another package's `run` or `on_success` may do more than we can check.
     work = (type(task).run, type(task).on_success)
     is_checked = name != "task_failed" or all(map(_is_of_ours, work))
     return int(code if verdict is None or (verdict is ExitCode.OK and not is_checked) else verdict)
@@ -184,12 +184,12 @@ def _code_without_summary(name: str, verdicts: Iterable[ExitCode | None]) -> int
 
 
 def _is_of_ours(thing: Any) -> bool:
-    """Tell whether a class or function stands in this package."""
+    """Tell whether a class or function is defined in this package."""
     return str(getattr(thing, "__module__", "")).partition(".")[0] == __package__
 
 
 def join_run() -> None:
-    """Take part in the run of the `luigi` command that goes on, if one does."""
+    """Join the running `luigi` command, if there is one."""
     parser = CmdlineParser.get_instance()
     if parser is None:
         make_log_readable(Extent(tracebacks=_configured("core", "log_level") == "DEBUG"))
@@ -218,7 +218,7 @@ def join_run() -> None:
 
 
 def is_own_run() -> bool:
-    """Tell whether the command that goes on names a task of this package."""
+    """Tell whether the running command names a task of this package."""
     parser = CmdlineParser.get_instance()
     if parser is None:
         return False
@@ -233,7 +233,7 @@ def at_end_of_run(end: Callable[[], ExitCode | None]) -> None:
 
 
 def _choose_what_is_open(arguments: Any) -> None:
-    """Choose what the user leaves open for a run of our tasks, as if on the command line."""
+    """Set the options that the user left open for a run of our tasks, as if on the command line."""
     _obey_options()
     options = {
         ("core", "log_level"): "INFO",
@@ -263,7 +263,7 @@ class LightWorkers:
     def create_worker(
         self, scheduler: Scheduler, worker_processes: int, *, assistant: bool = False
     ) -> Worker:
-        """Return a worker that leaves it to the tasks to look at what came before."""
+        """Return a worker that does not check requirements again; our tasks check their own."""
         return Worker(
             scheduler=scheduler,
             worker_processes=worker_processes,
@@ -273,7 +273,7 @@ class LightWorkers:
 
 
 def build_alone(task: CheckedTask, workers: int) -> None:
-    """Run a task of ours, and what it requires, with a scheduler of its own."""
+    """Run one of our tasks, and its requirements, with a scheduler of its own."""
     _obey_options()
     with quiet_workers():
         luigi.build(
@@ -307,7 +307,7 @@ def _is_chosen(section: str, name: str, arguments: Any) -> bool:
 
 
 def _configured(section: str, name: str) -> str | None:
-    """Return what the user's configuration says of an option."""
+    """Return the value of an option in the user's configuration."""
     config = luigi.configuration.get_config()
     spellings = (name, name.replace("_", "-"))
     found = next((each for each in spellings if config.has_option(section, each)), None)

@@ -1,4 +1,4 @@
-"""What our tasks share with Luigi: paths as parameters, trouble with the disk, and progress."""
+"""Parts that all our Luigi tasks share: path parameters, disk errors, and progress."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AbsolutePath(luigi.Parameter):
 
 @contextmanager
 def disk_trouble_told() -> Iterator[None]:
-    """Tell of a full, failing or read-only disk in one line."""
+    """Turn the error of a full, failing or read-only disk into a one-line message."""
     try:
         yield
     except OSError as error:
@@ -36,9 +36,9 @@ def disk_trouble_told() -> Iterator[None]:
 
 
 def progress_of(task: luigi.Task) -> Progress:
-    """Return the progress of a task that runs, as its scheduler shows it.
+    """Return the progress of a running task, which its scheduler shows.
 
-    A scheduler that is away is told no more: the work must not wait for it.
+    A scheduler that does not answer gets no further reports: the work must not wait for it.
     """
 
     def tell(percentage: int, message: str) -> bool:

@@ -1,4 +1,7 @@
-"""Joins the stages into what a user asks for. Only `joined_tasks` knows several stages besides."""
+"""Use cases that combine stages: package, scan, demo.
+
+Only this module and `joined_tasks` may import more than one stage.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from spimpack_tasks.manifest.template import SCHEMA_FILE, compose_manifest, comp
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.changes import (
-    SETTLED,
+    NOT_WRITTEN,
     Verdict,
     count_verdicts,
     find_changes,
@@ -38,17 +41,17 @@ from spimpack_tasks.packaging.prepare import collecting_rarely, make_draft
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.recording import record_run
-from spimpack_tasks.packaging.up_to_date import find_seal
-from spimpack_tasks.scanning.folder_scan import Surveyor
+from spimpack_tasks.packaging.up_to_date import find_snapshot
+from spimpack_tasks.scanning.folder_scan import FolderScanner
 from spimpack_tasks.scanning.headers import fill_from_headers
-from spimpack_tasks.scanning.options import understand
+from spimpack_tasks.scanning.options import check_options
 from spimpack_tasks.scanning.tables import (
     PARTICIPANTS,
     PHOTOS,
     REPORT,
     SCANS,
     compose_tables,
-    describe_survey,
+    describe_scan,
 )
 from spimpack_tasks.state.checksums import has_lists, lacks_checksum
 from spimpack_tasks.state.runs import run_path
@@ -60,18 +63,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
     from spimpack_tasks.scanning.options import ScanOptions
     from spimpack_tasks.validation.report import ValidationReport
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended."""
+    """Result of a run."""
 
     exit_code: ExitCode
     counts: dict[str, int]
-    """Number of assets by what was done with them, and `failed`."""
+    """Number of assets by verdict, and by `failed`."""
     datasets: dict[str, int]
     """Number of images by dataset_id."""
     other_files: int = 0
@@ -100,8 +103,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What a run has to do, and where to look up how far it is."""
+class RemainingWork:
+    """Work of a run, and the log that shows its progress."""
 
     log: str
     """Path of the log of the run (see `state.runs`)."""
@@ -117,83 +120,83 @@ def package(
     workers: int = 1,
     *,
     checksum: bool = False,
-    on_begin: Callable[[Work], None] | None = None,
+    on_begin: Callable[[RemainingWork], None] | None = None,
 ) -> Outcome:
     """Run PackageDataset with the local scheduler.
 
     Parameters
     ----------
     options
-        What to package, where, and how.
+        Options of the run: inputs, output directory, backend.
     workers
         Number of processes.
     checksum
-        Have the images read as well.
+        Whether to read the images for their checksums as well.
     on_begin
-        Told what there is to do, before it is done.
+        Receives the work before it begins.
 
     Raises
     ------
     InputError
         The inputs are refused, or something is in the way; nothing was written.
     """
-    seal = find_seal(options, find_choice(options.backend))
-    if seal is not None and not checksum and not has_lists(Store(options.output_dir)):
-        return Outcome.of_nothing(seal.groups)
-    draft = _require_draft(options)
+    snapshot = find_snapshot(options, find_choice(options.backend))
+    if snapshot is not None and not checksum and not has_lists(Store(options.output_dir)):
+        return Outcome.of_nothing(snapshot.groups)
+    prepared = _require_prepared(options)
     _show_messages()
-    unread = _unread(draft) if checksum else set()
+    unread = _unread(prepared) if checksum else set()
     record_run(DatasetTask, options.output_dir)
-    before = _look_before(draft, unread, on_begin)
-    task = PackageDataset(**options.parameters(), checksum=checksum, plan_id=draft.plan_id)
+    before = _look_before(prepared, unread, on_begin)
+    task = PackageDataset(**options.parameters(), checksum=checksum, plan_id=prepared.plan_id)
     build_alone(task, workers)
     code = task.end()
     failed: set[str] = set()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code
-        findings = draft.sweep().findings
-        failed = {f.output.asset for f in findings if f.status is not Status.RIGHT} - {""}
-    still_unread = _unread(draft) if checksum else set()
+        inspections = prepared.sweep().inspections
+        failed = {f.output.asset for f in inspections if f.status is not Status.RIGHT} - {""}
+    still_unread = _unread(prepared) if checksum else set()
     failed |= still_unread
     counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
     return replace(before, exit_code=code, counts=counts)
 
 
-def _require_draft(options: Options) -> Draft:
-    """Return what the inputs come to; a saved plan of them that is damaged is forgotten.
+def _require_prepared(options: Options) -> PreparedRun:
+    """Return the checked run, after deleting a damaged saved plan of it.
 
     Raises
     ------
     InputError
         The inputs are refused, or something is in the way.
     """
-    draft = make_draft(options)
-    draft.store.forget_damaged_plan(draft.plan_id)
-    refusal = draft.refusal()
+    prepared = make_draft(options)
+    prepared.store.forget_damaged_plan(prepared.plan_id)
+    refusal = prepared.refusal()
     if refusal is not None:
         raise refusal
-    return draft
+    return prepared
 
 
 def _look_before(
-    draft: Draft, unread: set[str], on_begin: Callable[[Work], None] | None
+    prepared: PreparedRun, unread: set[str], on_begin: Callable[[RemainingWork], None] | None
 ) -> Outcome:
-    """Return what a run that goes well comes to, and tell `on_begin` what there is to do."""
+    """Return the outcome of a successful run, after passing its work to `on_begin`."""
     # Of a hundred thousand images the changes are large: they must not outlive this.
-    changes = find_changes(draft)
+    changes = find_changes(prepared)
     if on_begin is not None:
-        on_begin(Work(run_path(draft.store), images_to_do(changes), frozenset(unread)))
+        on_begin(RemainingWork(run_path(prepared.store), images_to_do(changes), frozenset(unread)))
     datasets = Counter(change.dataset_id for change in changes if change.source)
     return Outcome(
         ExitCode.OK,
         count_verdicts(changes),
         dict(sorted(datasets.items())),
-        sum(not change.source and change.verdict not in SETTLED for change in changes),
+        sum(not change.source and change.verdict not in NOT_WRITTEN for change in changes),
     )
 
 
 def validate_packaged(options: Options) -> ValidationReport:
-    """Return the report on a dataset that was packaged; what is on file is not found out again.
+    """Return the report on a packaged dataset; an up-to-date report on file is used again.
 
     Raises
     ------
@@ -205,14 +208,14 @@ def validate_packaged(options: Options) -> ValidationReport:
     return report
 
 
-def _unread(draft: Draft) -> set[str]:
-    """Return the images without a checksum of what they are."""
-    images = (output for output in draft.plan().outputs if output.step is Step.ASSETS)
-    return {output.asset for output in lacks_checksum(draft.store, images)}
+def _unread(prepared: PreparedRun) -> set[str]:
+    """Return the images without an up-to-date checksum."""
+    images = (output for output in prepared.plan().outputs if output.step is Step.ASSETS)
+    return {output.asset for output in lacks_checksum(prepared.store, images)}
 
 
 def _show_messages() -> None:
-    """Show what our tasks say in plain lines."""
+    """Show our tasks' messages as plain lines."""
     ours = logging.getLogger("spimpack_tasks")
     if not ours.handlers:
         ours.addHandler(logging.StreamHandler(sys.stderr))
@@ -223,7 +226,7 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
 
     Returns
     -------
-    What a user reads, and warnings.
+    The summary for the user, and warnings.
 
     Raises
     ------
@@ -233,17 +236,17 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
         A manifest or a table is there already. In both cases nothing was written.
     """
     report = Report()
-    request = understand(options, report)
+    request = check_options(options, report)
     if report.errors:
         raise InputError(report)
     report.extend(_conflicts(options.directory))
     if report.errors:
         raise ConflictError(report)
-    survey = Surveyor(request, report).run()
+    result = FolderScanner(request, report).run()
     if report.errors:
         raise InputError(report)
-    fill_from_headers(survey, request, report)
-    files = compose_tables(request, survey)
+    fill_from_headers(result, request, report)
+    files = compose_tables(request, result)
     keys = {f"{name.removesuffix('.tsv')}_tsv" for name in files}
     files["manifest.yml"] = compose_manifest(keys, f"Made by: {options.command()}")
     if not os.path.lexists(os.path.join(request.directory, SCHEMA_FILE)):
@@ -251,7 +254,7 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
     os.makedirs(request.directory, exist_ok=True)
     write_together(request.directory, files)
     wrote = [f"wrote {os.path.join(options.directory, name)}" for name in sorted(files)]
-    return [*wrote, *describe_survey(survey)], report.warnings
+    return [*wrote, *describe_scan(result)], report.warnings
 
 
 def _conflicts(directory: str) -> Iterator[Problem]:
@@ -263,7 +266,7 @@ def _conflicts(directory: str) -> Iterator[Problem]:
 
 
 def make_demo(directory: Path, backend: str = "symlink") -> Iterator[str]:
-    """Make the demo's inputs, package them, and yield what a user reads on the way.
+    """Make the demo's inputs, package them, and yield messages for the user on the way.
 
     The dataset goes to `bids` in `directory`. Where the demo has been made before, only what is
     missing is made.

@@ -1,7 +1,7 @@
-"""How far a long piece of work has come, told to whoever watches, but not more often than is read.
+"""Reports the progress of long work to a listener, at a limited rate.
 
-Whoever works says at every step how far it is; that costs next to nothing. What is short is not
-told of at all. This does not know who watches: the scheduler's page, a terminal, nobody.
+The worker reports every step, which costs next to nothing. The listener hears at most one report
+in `INTERVAL_S`, and none of short work. The listener may be the scheduler's page or a terminal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ requests, so this is one request a second."""
 
 
 class Progress:
-    """Tells how far one piece of work has come, at most once in `INTERVAL_S`.
+    """Forwards the progress of one piece of work, at most once in `INTERVAL_S`.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Progress:
         self._due = clock() + INTERVAL_S
 
     def reach(self, done: int, total: int, unit: str) -> None:
-        """Say that `done` of `total` things have been done; `unit` is what they are called."""
+        """Report that `done` of `total` items are done; `unit` is the name of an item."""
         if self._clock() < self._due:
             return
         wants_more = self._tell(

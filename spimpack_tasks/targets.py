@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
-from spimpack_tasks.state.snapshot import read_seal, sealed_outputs, trace_outputs
-from spimpack_tasks.state.staging import idle_places
+from spimpack_tasks.state.snapshot import read_snapshot, snapshot_paths, trace_outputs
+from spimpack_tasks.state.staging import idle_unfinished
 from spimpack_tasks.state.sweep import are_right, is_whole
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class OutputsOnDisk(luigi.Target):
 
 
 class WholeDataset(CurrentPlan):
-    """All outputs of the current plan, and nothing of ours besides."""
+    """All outputs of the current plan, and no stale ones."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class WholeDataset(CurrentPlan):
         """Compare the whole dataset with its seal, or else with the plan."""
         if not super().exists():
             return False
-        seal = read_seal(self.store)
+        seal = read_snapshot(self.store)
         if seal is not None and seal.plan_id == self.plan_id and seal.is_whole(self.store):
             return True
         plan = self.plan()
-        paths = sealed_outputs(self.store, plan)
+        paths = snapshot_paths(self.store, plan)
         trace = trace_outputs(self.store.output_dir, paths)
         if not is_whole(self.store, plan, self.matches):
             return False
@@ -91,9 +91,9 @@ class WholeDataset(CurrentPlan):
 
 
 class NothingStale(CurrentPlan):
-    """A dataset that holds nothing of ours that the current plan does not have.
+    """A dataset without stale outputs: it holds nothing of ours that the current plan lacks.
 
-    What is left of an image that was being made counts, unless somebody is at work on it.
+    An unfinished image counts as stale, unless a process is working on it.
     """
 
     def __init__(self, store: Store, plan_id: str, stale: Callable[[], Iterable[str]]) -> None:
@@ -104,11 +104,11 @@ class NothingStale(CurrentPlan):
         """Look for stale receipts and unfinished images."""
         if not super().exists():
             return False
-        return not any(True for _ in chain(idle_places(self.store), self.stale()))
+        return not any(True for _ in chain(idle_unfinished(self.store), self.stale()))
 
 
 class ChecksumsRecorded(CurrentPlan):
-    """Images of the current plan, each with a checksum of what it is now."""
+    """Images of the current plan, each with an up-to-date checksum."""
 
     def __init__(self, store: Store, plan_id: str, outputs: Callable[[], Iterable[Output]]) -> None:
         super().__init__(store, plan_id)
@@ -120,8 +120,8 @@ class ChecksumsRecorded(CurrentPlan):
 
 
 class ChecksumLists(CurrentPlan):
-    """Lists of checksums that say what is on record."""
+    """Lists of checksums that match the records."""
 
     def exists(self) -> bool:
-        """Compare the lists with what they would be if they were made now."""
+        """Compare the lists with freshly composed ones."""
         return super().exists() and lists_are_right(self.store)

@@ -1,8 +1,8 @@
 """Runs commands on made sources, and tells of each file that they left what it is.
 
-A golden of tests/golden/goldens holds the answer for one case of tests/golden_cases.py: a line for
-each path, a digest of all voxels, and the reports in JSON. Write them anew after a change that is
-meant to change bytes, all of them or some, and look at the diff:
+A golden of tests/golden/goldens holds the answer for one case of tests/golden_cases.py:
+a line for each path, a digest of all voxels, and the reports in JSON. Write them anew after a
+change that is meant to change bytes, all of them or some, and look at the diff:
 
     python tests/goldens.py
     python tests/goldens.py symlink convert-ims
@@ -188,7 +188,7 @@ def _normalise(root: Path, name: str) -> tuple[str, bytes | None]:
         head, *tasks = text.splitlines()
         number = sorted(os.listdir(path.parent)).index(path.name) + 1
         return str(Path(name).with_name(f"{{run {number}}}")), "\n".join(
-            [head, *sorted(tasks)]
+            [_normalise_versions(head), *sorted(tasks)]
         ).encode()
     return name, text.encode(errors="surrogateescape")
 

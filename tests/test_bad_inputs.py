@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from cases.bad_inputs import BY_COMMAND, CASES, CONFLICTS
-from conftest import fingerprint
+from study import fingerprint
 
 from spimpack_tasks.errors import ConflictError, ExitCode, InputError
 from spimpack_tasks.packaging.prepare import make_draft

@@ -13,7 +13,7 @@ from spimpack_tasks.validation.bids_validator import (
     ValidatorFailedError,
     run_bids_validator,
 )
-from spimpack_tasks.validation.verdict import Finding, Verdict
+from spimpack_tasks.validation.result import Finding, ValidationResult
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_page_leaves_out_errors_past_the_limit():
     findings = [Finding("BAD", "", Severity.ERROR, "a.tsv", message, line) for line in range(1, 4)]
     findings.append(Finding("NONE", "", Severity.ERROR, "", ""))
     findings.append(Finding("HINT", "key", Severity.WARNING, "a.json", "could be better"))
-    verdict = Verdict(tuple(findings), "3.0.2", "1.2.7")
+    verdict = ValidationResult(tuple(findings), "3.0.2", "1.2.7")
     head = "bids-validator 3.0.2 (BIDS schema 1.2.7): 4 errors, 1 warning"
     errors = [f"a.tsv:{line}: is wrong in many words [BAD]" for line in range(1, 4)]
     assert verdict.lines() == [head, *errors, "dataset [NONE]"]
@@ -131,7 +131,7 @@ def test_validator_on_the_path_is_used_when_none_is_beside_python(
     program = install(f"test \"$1\" = --version && echo v 9.9.9 || echo '{json.dumps(answer)}'")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "elsewhere" / "python"))
     monkeypatch.setenv("PATH", str(program.parent))
-    assert run_bids_validator(dataset) == Verdict((), "9.9.9", "1.2.7")
+    assert run_bids_validator(dataset) == ValidationResult((), "9.9.9", "1.2.7")
 
 
 def test_the_version_is_the_validators_own_in_a_git_checkout(monkeypatch, dataset):

@@ -9,7 +9,7 @@ import pytest
 from tiny_images import write_tiny_image
 
 from spimpack_tasks.editing import browsing
-from spimpack_tasks.editing.browsing import Kind, list_folder
+from spimpack_tasks.editing.browsing import ListingKind, list_folder
 from spimpack_tasks.files.roots import OutsideRootsError, is_within
 
 
@@ -54,7 +54,7 @@ def test_a_folder_is_listed(root: Path) -> None:
         ("out-to-nothing", "refused", outside),
         ("pipe", "refused", "is no regular file"),
     ]
-    assert [entry.name for entry in listing.of_kind(Kind.IMAGE)] == ["a.ome.zarr", "b.ims"]
+    assert [entry.name for entry in listing.of_kind(ListingKind.IMAGE)] == ["a.ome.zarr", "b.ims"]
     assert listing.note == ""
 
 
@@ -73,7 +73,7 @@ def test_a_folder_of_planes_can_be_entered_and_chosen(root: Path) -> None:
         ("planes", "folder", ""),
         ("planes", "image", "folder of planes"),
     ]
-    (image,) = list_folder(str(root / "all"), [str(root)]).of_kind(Kind.IMAGE)
+    (image,) = list_folder(str(root / "all"), [str(root)]).of_kind(ListingKind.IMAGE)
     assert image.path == str(root / "all" / "planes")
 
 

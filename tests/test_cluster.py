@@ -101,6 +101,7 @@ def test_an_assistant_dies_and_the_others_do_its_work(
     check(before)
 
 
+@pytest.mark.slow
 def test_the_process_of_one_task_dies_and_the_task_is_done_again(
     gate: Gate, start: Any, check: Any
 ) -> None:
@@ -112,6 +113,7 @@ def test_the_process_of_one_task_dies_and_the_task_is_done_again(
     check({})
 
 
+@pytest.mark.slow
 def test_the_worker_that_began_the_run_dies_and_the_next_run_ends_it(
     workspace: Workspace, gate: Gate, start: Any, check: Any
 ) -> None:
@@ -127,6 +129,7 @@ def test_the_worker_that_began_the_run_dies_and_the_next_run_ends_it(
     check(before)
 
 
+@pytest.mark.slow
 def test_f14_a_run_beside_a_dead_worker_says_how_long(tmp_path: Path, gate: Gate) -> None:
     """With Luigi's own settings: a minute of silence, and luigid looks once a minute."""
     workspace = images_for(tmp_path / "one", 1)
@@ -142,6 +145,7 @@ def test_f14_a_run_beside_a_dead_worker_says_how_long(tmp_path: Path, gate: Gate
         assert end(cluster.start("package", *package)) == ExitCode.OK
 
 
+@pytest.mark.slow
 def test_luigid_is_stopped_and_started_and_the_run_goes_on(
     cluster: Cluster, workspace: Workspace, gate: Gate, start: Any, check: Any
 ) -> None:
@@ -197,6 +201,7 @@ def test_luigid_dies_and_a_run_without_it_does_the_rest(
     check(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaves", ["main", "assistant"])
 def test_a_worker_that_is_phased_out_finishes_what_it_is_at(
     workspace: Workspace, gate: Gate, start: Any, check: Any, leaves: str

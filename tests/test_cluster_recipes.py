@@ -125,6 +125,7 @@ def listens(address: str, port: int) -> bool:
         return probe.connect_ex((address, port)) == 0
 
 
+@pytest.mark.slow
 def test_luigid_recipe_shares_the_work_and_listens_on_loopback_only(recipe: Recipe) -> None:
     process = recipe.start(WORKFLOWS / "luigid.sh")
     recipe.wait_for_workers(3)
@@ -141,10 +142,8 @@ def test_luigid_recipe_shares_the_work_and_listens_on_loopback_only(recipe: Reci
 LUIGID, SSH = (WORKFLOWS / "luigid.sh",), (WORKFLOWS / "ssh-hosts.sh", "node-1 node-2")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [pytest.param(LUIGID, id="luigid"), pytest.param(SSH, id="ssh", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [LUIGID, SSH], ids=["luigid", "ssh"])
 def test_a_recipe_that_is_stopped_leaves_nothing_running(
     recipe: Recipe, command: tuple[Path | str, ...]
 ) -> None:
@@ -157,6 +156,7 @@ def test_a_recipe_that_is_stopped_leaves_nothing_running(
     assert not [path for path in recipe.temporaries.iterdir() if list(path.iterdir())]
 
 
+@pytest.mark.slow
 def test_ssh_recipe_shares_the_work_over_a_private_socket(recipe: Recipe) -> None:
     process = recipe.start(WORKFLOWS / "ssh-hosts.sh", "node-1 unreachable node-2")
     recipe.wait_for_workers(3)

@@ -11,10 +11,11 @@ from spimpack_tasks.arrays.codecs import (
     Blosc,
     DamagedChunkError,
     Gzip,
-    choose_codec,
     inflate,
 )
-from spimpack_tasks.volumes.conversion import Job, Request
+from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.volumes.spec import VolumeSpec
+from spimpack_tasks.volumes.writer import Layout, create_volume
 
 RAMP = np.arange(20_000, dtype="uint16").tobytes()
 NOISE = np.random.default_rng(1).bytes(20_000)
@@ -112,6 +113,9 @@ def test_an_image_that_was_begun_keeps_its_codec(name, tmp_path):
         path = tmp_path / "0" / "c" / "0" / "0"
         path.parent.mkdir(parents=True)
         path.write_bytes(shard)
-    job = Job("a", str(tmp_path), Request(codec="blosc"))
-    assert choose_codec(job, 2) == Blosc(2, has_checksum=has_checksum)
-    assert choose_codec(Job("a", str(tmp_path), Request()), 2) == Gzip()
+    place = LocalPlace(str(tmp_path))
+    spec = VolumeSpec((1, 1, 8, 8, 8), np.dtype("uint16"))
+    with create_volume(place, spec, Layout(codec="blosc")) as writer:
+        assert writer.codec == Blosc(2, has_checksum=has_checksum)
+    with create_volume(place, spec) as writer:
+        assert writer.codec == Gzip()

@@ -107,7 +107,7 @@ def test_an_exit_code_of_the_user_stands(example):
     assert run(package_dataset("no.yml"), example, check=False, **environment).returncode == 42
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["2", pytest.param("1", marks=pytest.mark.slow)])
 def test_local_workflow(example, workers):
     command = [WORKFLOWS / "local.sh", "manifest.yml", "bids", workers, "--relative-symlinks"]
     assert "\nPackaged bids: 5 new\n" in run(command, example).stdout
@@ -125,6 +125,7 @@ def test_local_workflow_stops_at_bad_input(example):
     assert not (example / "bids").exists()
 
 
+@pytest.mark.slow
 def test_scan_workflow_waits_until_the_gaps_are_filled(tmp_path):
     place_tree(tmp_path, ["1/4x.ome.zarr", "2/4x.ome.zarr"])
     pattern = "{subject}/{acquisition}.ome.zarr"

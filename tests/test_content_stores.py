@@ -29,7 +29,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest.headers import HEADERS_FILE
 from spimpack_tasks.model.plan import Step
-from spimpack_tasks.report.facts import gather_facts
+from spimpack_tasks.report.data import gather_data
 from spimpack_tasks.report.thumbnails import make_thumbnails
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.verification.pixels import verify_pixels
@@ -174,7 +174,7 @@ def test_w1_headers_are_read(pair) -> None:
 def test_w1_thumbnails_are_drawn(pair) -> None:
     _, stored, _ = pair
     store = Store(str(stored.out))
-    shown = list(make_thumbnails(store, gather_facts(store)))
+    shown = list(make_thumbnails(store, gather_data(store)))
     assert len(shown) == len(stored.rows)
     assert [each.trouble for each in shown if each.trouble] == []
 

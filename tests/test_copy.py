@@ -24,7 +24,7 @@ from spimpack_tasks.files.copying import copy_file, copy_tree
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind, Output, Plan, Step
 from spimpack_tasks.packaging.backends.copy import COPY
-from spimpack_tasks.state.staging import forget_unfinished, hold_place, idle_places
+from spimpack_tasks.state.staging import hold_unfinished, idle_unfinished, remove_unfinished
 from spimpack_tasks.state.store import Store
 
 STEP = 2**20
@@ -394,17 +394,17 @@ def test_what_somebody_works_on_stays(tmp_path: Path) -> None:
     store.make_current(plan)
     places = {}
     for output in (idle, wanted):
-        with hold_place(store, output) as path:
+        with hold_unfinished(store, output) as path:
             Path(path).write_bytes(b"half")
         places[output.path] = Path(path)
-    with hold_place(store, busy) as path:
+    with hold_unfinished(store, busy) as path:
         Path(path).write_bytes(b"half")
-        forget_unfinished(store, "plan", wanted=plan)
+        remove_unfinished(store, "plan", wanted=plan)
         assert Path(path).exists()
         assert places["wanted"].exists()
         assert not places["idle"].parent.exists()
-        assert [*idle_places(store)] == [places["wanted"].parent.name]
-    forget_unfinished(store, "plan")
+        assert [*idle_unfinished(store)] == [places["wanted"].parent.name]
+    remove_unfinished(store, "plan")
     assert not list((tmp_path / "out" / ".spimpack").glob("unfinished/*"))
 
 
@@ -419,7 +419,7 @@ def test_each_waits_for_the_place_that_another_takes_away(tmp_path: Path) -> Non
 
     def come_and_go() -> int:
         for _ in range(200):
-            with hold_place(store, output) as path:
+            with hold_unfinished(store, output) as path:
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL))
                 os.unlink(path)
         return 0

@@ -180,7 +180,14 @@ def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points:
     raise AssertionError
 
 
-@pytest.mark.parametrize("mode", ["killed", "torn", "disk trouble"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "torn",
+        pytest.param("killed", marks=pytest.mark.slow),
+        pytest.param("disk trouble", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     ("scenario", "backend"),
     [

@@ -13,7 +13,7 @@ from cases.bad_inputs import CASES
 from workspace import small_workspace
 
 from spimpack_tasks.editing import unsaved as drafts
-from spimpack_tasks.editing.editor import Desk, open_desk, start_desk
+from spimpack_tasks.editing.editor import ManifestEditor, new_manifest, open_manifest
 from spimpack_tasks.editing.field_values import (
     columns_of,
     value_as_text,
@@ -24,8 +24,8 @@ from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.editing.images import (
     cells_to_fill,
     copied_row,
-    header_in_words,
-    look_at,
+    describe_header,
+    examine_image,
     row_for,
 )
 from spimpack_tasks.editing.inline_rows import move_inline_rows
@@ -40,7 +40,7 @@ from spimpack_tasks.editing.participants import (
 from spimpack_tasks.errors import ConflictError, ExitCode, SpimpackError
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import make_draft
-from spimpack_tasks.running.preview import preview
+from spimpack_tasks.running.preview import preview_run
 from spimpack_tasks.running.process import PackagingRun
 from spimpack_tasks.running.request import RunRequest
 from spimpack_tasks.schemas import load_schema
@@ -67,7 +67,7 @@ def space(tmp_path):
 
 @pytest.fixture
 def desk(space):
-    return open_desk(str(space.manifest), (str(space.root),))
+    return open_manifest(str(space.manifest), (str(space.root),))
 
 
 def lines_of(manifest) -> list[str]:
@@ -129,7 +129,7 @@ def test_saving_keeps_the_form_of_a_file(space, form):
         "no last line end": data.rstrip(b"\n"),
     }[form]
     path.write_bytes(data)
-    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk = open_manifest(str(space.manifest), (str(space.root),))
     desk.set_cells({(0, "sample"): "liver"})
     desk.save()
     assert path.read_bytes() == data.replace(b"brain", b"liver", 1)
@@ -141,7 +141,7 @@ def test_saving_keeps_permissions_and_links(space):
     path.rename(real)
     real.chmod(0o640)
     path.symlink_to("real.tsv")
-    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk = open_manifest(str(space.manifest), (str(space.root),))
     desk.set_cells({(0, "sample"): "liver"})
     desk.save()
     assert path.is_symlink()
@@ -211,11 +211,11 @@ OUTSIDE = {
 
 
 @pytest.mark.parametrize("way", OUTSIDE)
-@pytest.mark.parametrize("make", [open_desk, start_desk])
+@pytest.mark.parametrize("make", [open_manifest, new_manifest])
 def test_nothing_outside_the_roots_is_opened_or_begun(space, way, make):
     for name in ("other", "study-2"):
         (space.root.parent / name).mkdir()
-        if make is open_desk:
+        if make is open_manifest:
             (space.root.parent / name / "manifest.yml").write_text(MANIFEST)
     (space.root / "link").symlink_to(space.root.parent / "other")
     with pytest.raises(SpimpackError, match="outside the folders"):
@@ -251,13 +251,13 @@ def test_f12_of_a_source_outside_the_roots_nothing_is_told(tmp_path, way):
     path = given if isinstance(given, str) else given(space.root)
     space.rows[0] |= {"spim_path": path, "PixelSize": "", "PixelSizeUnits": ""}
     space.write()
-    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk = open_manifest(str(space.manifest), (str(space.root),))
     told = [p for p in desk.check().report.sorted() if p.place.line == 2]
     assert {p.code for p in told} == {"source.outside-roots"}
     whole = os.path.join(space.root, os.path.expanduser(path))
     assert [p.message for p in told] == [f"{whole!r} is outside the folders that may be used here"]
     options = Options(str(space.manifest), str(space.out), roots=(str(space.root),))
-    assert "source.outside-roots" in {p.code for p in preview(options).report.errors}
+    assert "source.outside-roots" in {p.code for p in preview_run(options).report.errors}
 
 
 def test_f12_a_run_that_a_page_starts_has_the_same_roots(tmp_path):
@@ -279,7 +279,7 @@ def test_f12_inside_the_roots_nothing_changes(tmp_path):
     space = small_workspace(tmp_path)
     space.write()
     for roots in [(str(tmp_path),), (str(tmp_path.parent), "/nowhere")]:
-        desk = open_desk(str(space.manifest), roots)
+        desk = open_manifest(str(space.manifest), roots)
         assert desk.check().report.errors == []
 
 
@@ -292,7 +292,7 @@ def test_a_table_outside_the_roots_is_neither_read_nor_written(space, way):
     else:
         name = "../scans.tsv" if way.startswith("dots") else str(outside)
         space.manifest.write_text(MANIFEST.replace("scans.tsv", name))
-    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk = open_manifest(str(space.manifest), (str(space.root),))
     before = outside.read_bytes()
     for do in (lambda: desk.rows, lambda: desk.set_cells({(0, "sample"): "liver"})):
         with pytest.raises(SpimpackError, match="outside the folders"):
@@ -332,7 +332,7 @@ def test_what_cannot_be_opened_says_why(space, what):
     spoil, message = UNREADABLE[what]
     spoil(space.manifest)
     with pytest.raises(SpimpackError, match=message):
-        open_desk(str(space.manifest), (str(space.root),))
+        open_manifest(str(space.manifest), (str(space.root),))
 
 
 def test_a_table_that_is_none_is_not_written_over(space, desk):
@@ -361,41 +361,41 @@ def test_undo_goes_back_edit_by_edit(desk):
 def test_a_draft_survives_and_still_knows_what_it_was_made_from(space, desk, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     roots = (str(space.root),)
-    assert drafts.find_draft(str(space.manifest), roots) is None
+    assert drafts.find_unsaved(str(space.manifest), roots) is None
     desk.set_cells({(0, "sample"): "liver"})
     add_participants(desk, [{"participant_id": "sub-09"}])
-    drafts.keep_draft(desk)
-    found = drafts.find_draft(str(space.manifest), roots)
+    drafts.keep_unsaved(desk)
+    found = drafts.find_unsaved(str(space.manifest), roots)
     assert found.edited == desk.files.edited
     (space.root / "scans.tsv").write_text("somebody else's")
     with pytest.raises(ConflictError):
-        Desk(str(space.manifest), found).save()
-    drafts.drop_draft(str(space.manifest))
-    assert drafts.find_draft(str(space.manifest), roots) is None
+        ManifestEditor(str(space.manifest), found).save()
+    drafts.drop_unsaved(str(space.manifest))
+    assert drafts.find_unsaved(str(space.manifest), roots) is None
 
 
 def test_a_draft_is_kept_beside_what_a_killed_process_left(space, desk, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     desk.set_cells({(0, "sample"): "liver"})
-    drafts.keep_draft(desk)
+    drafts.keep_unsaved(desk)
     (kept,) = (tmp_path / "state/spimpack/drafts").iterdir()
     kept.with_name(f".{kept.name}.{os.getpid()}").write_text("half")
     desk.set_cells({(0, "sample"): "heart"})
-    drafts.keep_draft(desk)
-    found = drafts.find_draft(str(space.manifest), (str(space.root),))
+    drafts.keep_unsaved(desk)
+    found = drafts.find_unsaved(str(space.manifest), (str(space.root),))
     assert found.edited == desk.files.edited
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}', '{"version": 1}'])
 def test_a_broken_draft_is_none(space, tmp_path, monkeypatch, text):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk = open_manifest(str(space.manifest), (str(space.root),))
     desk.set_cells({(0, "sample"): "liver"})
-    drafts.keep_draft(desk)
+    drafts.keep_unsaved(desk)
     (kept,) = (tmp_path / "state/spimpack/drafts").iterdir()
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     kept.write_text(text)
-    assert drafts.find_draft(str(space.manifest), (str(space.root),)) is None
+    assert drafts.find_unsaved(str(space.manifest), (str(space.root),)) is None
 
 
 # --- checking
@@ -415,7 +415,7 @@ def test_edits_are_checked_as_the_command_line_checks_files(case, study):
         if text is not None:
             path.write_bytes(good[path])
     try:
-        desk = open_desk(str(manifest), ("/",))
+        desk = open_manifest(str(manifest), ("/",))
     except SpimpackError:
         assert case.place.startswith("manifest.yml") or case.id == "option-manifest"
         return  # what cannot be opened cannot be edited
@@ -443,7 +443,7 @@ def _typed(path, before) -> str | None:
 def test_rows_go_by_canonical_names(space):
     path = space.root / "scans.tsv"
     path.write_text(path.read_text().replace("subject", "sub", 1))
-    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk = open_manifest(str(space.manifest), (str(space.root),))
     assert [row.cells["subject"] for row in desk.rows] == ["01", "02", "03"]
     assert desk.rows[0].source == str(space.root / "raw/a.ims")
     desk.set_cells({(0, "subject"): "07", (1, "session"): "a"})
@@ -470,18 +470,18 @@ def test_a_row_for_an_image_has_what_is_certain(space):
 
 
 def test_what_a_header_tells_fills_empty_cells_only(space):
-    header, trouble = look_at(str(space.root / "raw/b.ome.zarr"))
+    header, trouble = examine_image(str(space.root / "raw/b.ome.zarr"))
     assert not trouble
     told = cells_to_fill(header, {"PixelSizeUnits": "mm", "PixelSize": " "})
     assert "PixelSize" in told
     assert "PixelSizeUnits" not in told
-    assert "voxels" in header_in_words(header)
+    assert "voxels" in describe_header(header)
 
 
 @pytest.mark.parametrize("name", ["none.ims", "no-image.txt"])
 def test_an_image_that_cannot_be_read_says_why(space, name):
     (space.root / "no-image.txt").write_text("")
-    header, trouble = look_at(str(space.root / name))
+    header, trouble = examine_image(str(space.root / name))
     assert header is None
     assert trouble
     assert row_for(str(space.root / name), str(space.root)) == {"spim_path": name}
@@ -511,7 +511,7 @@ datasets:
     )
     (space.root / "scans.tsv").unlink()
     (space.root / "participants.tsv").unlink()
-    desk = open_desk(str(space.manifest), (str(space.root),))
+    desk = open_manifest(str(space.manifest), (str(space.root),))
     before = desk.check()
     move_inline_rows(desk)
     after = desk.check()
@@ -526,17 +526,17 @@ datasets:
 
 def test_a_new_manifest_is_written_when_it_is_saved(tmp_path):
     (tmp_path / "scans.tsv").write_text("subject\tsample\n01\tbrain\n")
-    desk = start_desk(str(tmp_path / "new.yml"), (str(tmp_path),))
+    desk = new_manifest(str(tmp_path / "new.yml"), (str(tmp_path),))
     assert [row.cells["sample"] for row in desk.rows] == ["brain"]
     assert os.listdir(tmp_path) == ["scans.tsv"]
     desk.save()
     assert sorted(os.listdir(tmp_path)) == ["new.yml", "scans.tsv"]
     with pytest.raises(ConflictError, match="is there already"):
-        start_desk(str(tmp_path / "new.yml"), (str(tmp_path),))
+        new_manifest(str(tmp_path / "new.yml"), (str(tmp_path),))
 
 
 def test_a_new_manifest_begins_a_scans_table(tmp_path):
-    desk = start_desk(str(tmp_path / "manifest.yml"), (str(tmp_path),))
+    desk = new_manifest(str(tmp_path / "manifest.yml"), (str(tmp_path),))
     assert desk.rows == []
     desk.save()
     assert (tmp_path / "scans.tsv").read_text().startswith("subject\t")

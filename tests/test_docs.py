@@ -67,13 +67,19 @@ def test_backends_can_be_changed_as_described(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["fill-the-sidecars", "derivatives-and-photos", "package-in-your-own-flow"]
+    "name",
+    [
+        "fill-the-sidecars",
+        "derivatives-and-photos",
+        pytest.param("package-in-your-own-flow", marks=pytest.mark.slow),
+    ],
 )
 def test_the_page_does_what_it_says(name, tmp_path):
     place_example(tmp_path)
     compare(DOCS / "how-to" / f"{name}.md", tmp_path)
 
 
+@pytest.mark.slow
 def test_luigid_can_be_used_as_described(tmp_path):
     """As it stands there, but on a port that nobody has."""
     place_example(tmp_path)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import luigi.configuration
 import pytest
-from conftest import fingerprint
+from study import fingerprint
 from workspace import small_workspace
 
 from spimpack_tasks.cli.main import main

@@ -8,9 +8,9 @@ from itertools import permutations, product
 from pathlib import Path
 
 import pytest
-from conftest import MANIFEST, SCANS
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from study import MANIFEST, SCANS
 from tiny_images import write_silent_image
 
 from spimpack_tasks.cli.main import main

@@ -127,13 +127,18 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
     where = {"manifest": str(workspace.manifest), "output_dir": str(workspace.out)}
     found: dict[str, luigi.Task] = {}
     for backend in BACKENDS:
-        choices = {"backend": backend, "checksum": True, "keep_source_links": True}
+        choices = {
+            "backend": backend,
+            "checksum": True,
+            "keep_source_links": True,
+            "previews": True,
+        }
         tasks_below(PackageDataset(**where, **choices), found)
     tasks_below(PackageAndValidate(**where), found)
     tasks_below(PackageAndValidate(**where).validation(), found)
     source, page = str(workspace.root / "raw" / "a.ims"), str(tmp_path / "page.html")
     tasks_below(spimpack_tasks.WriteQcReport(source=source, page=page), found)
-    for base in (LinkAssets, MakeAssets):
+    for base in (LinkAssets, MakeAssets, spimpack_tasks.WriteCompanions):
         tasks_below(base(**where), found)
     wanted = [
         (task.task_module, task.task_family, task.to_str_params(), task.task_id)

@@ -19,7 +19,7 @@ from zarr_readers import read_with_zarr
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
-from spimpack_tasks.packaging import draft
+from spimpack_tasks.packaging import prepared_run as draft
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.verification.verify import verify_fast

@@ -25,7 +25,7 @@ from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.backends.symlink import SYMLINK
 from spimpack_tasks.packaging.prepare import look, make_draft
 from spimpack_tasks.qc.pictures import STRIP_VERSION
-from spimpack_tasks.report.facts import gather_facts
+from spimpack_tasks.report.data import gather_data
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
@@ -224,7 +224,7 @@ def test_the_report_and_the_graph_know_the_step(space: Workspace) -> None:
     states, _ = real_graph(space, previews=True)
     assert {node.name: node.units for node in nodes} == states
     assert list(states["WritePreviews"].values()).count(False) == 1
-    tasks = {node.name: node for node in gather_facts(Store(str(space.out))).tasks}
+    tasks = {node.name: node for node in gather_data(Store(str(space.out))).tasks}
     assert tasks["WritePreviews"].done == 2
 
 

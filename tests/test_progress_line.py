@@ -17,7 +17,7 @@ from workspace import Workspace, small_workspace
 from spimpack_tasks.cli.progress import shows_lines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import bucket_of
-from spimpack_tasks.state.run_progress import Tally
+from spimpack_tasks.state.run_progress import RunProgress
 from spimpack_tasks.state.runs import TaskRun
 
 SPIMPACK = Path(sys.executable).with_name("spimpack")
@@ -148,7 +148,7 @@ def done(task: str, unit: str, error: str = "") -> TaskRun:
 
 def test_units_are_counted_once_and_by_what_was_to_be_done() -> None:
     keys = [f"sub-{n:02}_sample-brain_SPIM" for n in range(10)]
-    tally = Tally(keys[:4], keys[:2])
+    tally = RunProgress(keys[:4], keys[:2])
     assert (tally.step, tally.counted, tally.share) == ("Planning", (0, 4), 0)
     tally.add(done("BuildPaths", ""))
     tally.add(done("WriteSidecars", keys[0]))
@@ -166,7 +166,7 @@ def test_units_are_counted_once_and_by_what_was_to_be_done() -> None:
 @pytest.mark.parametrize("digits", [2, 3], ids=["light step", "slow step"])
 def test_a_bucket_stands_for_its_images(digits: int) -> None:
     keys = [f"sub-{n:03}_sample-brain_SPIM" for n in range(200)]
-    tally = Tally(keys, ())
+    tally = RunProgress(keys, ())
     for bucket in sorted({bucket_of(key) for key in keys}):
         tally.add(done("WriteSidecars", bucket))
     for bucket in sorted({bucket_of(key, digits) for key in keys}):

@@ -7,7 +7,7 @@ from test_qc_orientation import CODES, preview_of
 
 from spimpack_tasks.files.pages import write_page_at
 from spimpack_tasks.qc.page import QcPage, compose_page
-from spimpack_tasks.qc.preview import COLOURS, Channel, Preview
+from spimpack_tasks.qc.preview import COLOURS, Preview, PreviewChannel
 from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, to_canonical
 from spimpack_tasks.qc.volume import SmallVolume
 from spimpack_tasks.volumes.header import Header
@@ -39,7 +39,7 @@ def test_the_script_draws_what_python_draws_for_all_48_codes(pages, tmp_path):
     stored = "LSA"
     phantom = preview_of(stored)
     voxels = np.concatenate([phantom.voxels, phantom.voxels[:, ::-1] // 2])
-    channels = tuple(Channel(f"{n}", COLOURS[n], 0, 255, 200) for n in range(2))
+    channels = tuple(PreviewChannel(f"{n}", COLOURS[n], 0, 255, 200) for n in range(2))
     preview = Preview(voxels, phantom.spacing_um_xyz, channels)
     header = Header(("c", "z", "y", "x"), (voxels.shape,), "uint8")
     given = {"is_spacing_known": True, "level": 0, "level_count": 1, "bytes_read": 0}

@@ -18,7 +18,7 @@ from spimpack_tasks.model.orientation import (
     place_axes,
 )
 from spimpack_tasks.qc.pictures import STRIP_SIDE, draw_slice, draw_strip, pixel_size
-from spimpack_tasks.qc.preview import Channel, Preview
+from spimpack_tasks.qc.preview import Preview, PreviewChannel
 from spimpack_tasks.qc.slices import VIEWS, cut_slice, size_um, to_canonical
 from spimpack_tasks.qc.volume import read_volume
 
@@ -48,7 +48,7 @@ def turn(array_ras, code):
 def preview_of(code):
     stored = turn(make_phantom(), code)
     spacing = tuple(SPACING_RAS["RLAPSI".index(letter) // 2] for letter in code)
-    channel = Channel("one", "#ffffff", 0, 255, 255)
+    channel = PreviewChannel("one", "#ffffff", 0, 255, 255)
     return Preview(stored.transpose(2, 1, 0)[None], spacing, (channel,))
 
 

@@ -56,7 +56,9 @@ def write_imagej(path, _, unit="um", **options):
 
 
 def write_plain(path, _, **options):
-    given = {"resolution": (1e4 / 0.3467, 1e4 / 2.6), "resolutionunit": "CENTIMETER"} | options
+    # As fractions: of numbers with a point, versions of tifffile make different ones.
+    resolution = ((100_000_000, 3467), (100_000, 26))
+    given = {"resolution": resolution, "resolutionunit": "CENTIMETER"} | options
     pixels = np.zeros((5, 8, 9), "float32")
     tifffile.imwrite(path, pixels, photometric="minisblack", metadata=None, **given)
 

@@ -35,7 +35,7 @@ RECEIPTS = {
 def store(tmp_path: Path) -> Store:
     store = Store(str(tmp_path))
     store.create()
-    with store.workplace("receipts") as place:
+    with store.scratch_folder("receipts") as place:
         for name, receipts in RECEIPTS.items():
             write_receipts(place, name, receipts)
     return store

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import fingerprint
+from study import fingerprint
 from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, size_in_words
 from spimpack_tasks.files.pages import safe
-from spimpack_tasks.report.facts import Facts, gather_facts
+from spimpack_tasks.report.data import ReportData, gather_data
 from spimpack_tasks.report.formatting import duration_in_words
 from spimpack_tasks.report.page import compose_page
 from spimpack_tasks.report.summary import summarise
@@ -67,8 +67,8 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def facts_of(workspace: Workspace) -> Facts:
-    return gather_facts(Store(str(workspace.out)))
+def facts_of(workspace: Workspace) -> ReportData:
+    return gather_data(Store(str(workspace.out)))
 
 
 def page_of(workspace: Workspace) -> Page:

@@ -23,14 +23,14 @@ PATIENCE_S = 120
 def show(manifest: str, root: str) -> None:
     import streamlit as st
 
-    from spimpack_tasks.editing.editor import open_desk
+    from spimpack_tasks.editing.editor import open_manifest
     from spimpack_tasks.ui.views import run
 
     names = ("run", "save", "description", "participants", "scans")
     pages = {name: st.Page(lambda: None, title=name, url_path=name) for name in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
-    desk = st.session_state.setdefault("desk", open_desk(manifest, (root,)))
+    desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
     if st.session_state.get("edit"):
         desk.set_cells({(0, "Species"): "vole"})
     run.show(desk)
@@ -203,13 +203,13 @@ def test_a_run_is_found_again_and_stopped(slow: Workspace) -> None:
     assert "run-stop" in keys(again)
     run = RUNS.find(str(output_of(slow)))
     deadline = time.monotonic() + PATIENCE_S
-    while not run.standing().done:
+    while not run.progress().done:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     press(again, "run-stop")
     assert wait(slow)
     page.run()
-    assert "Stopped. What is done stays" in page.warning[0].value
+    assert "Stopped. Finished parts are kept" in page.warning[0].value
     page = press(page, "run-look")
     counts = {metric.label: int(metric.value) for metric in page.metric}
     assert 0 < counts["new"] <= 20

@@ -18,8 +18,8 @@ from spimpack_tasks.cli.main import build_parser
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.running import process, supervisor
-from spimpack_tasks.running.exit_messages import ending_of
-from spimpack_tasks.running.preview import preview, why_no_validator
+from spimpack_tasks.running.exit_messages import exit_message
+from spimpack_tasks.running.preview import preview_run, why_no_validator
 from spimpack_tasks.running.process import PackagingRun, RunningError, Runs
 from spimpack_tasks.running.request import RunRequest
 
@@ -80,7 +80,7 @@ def finish(run: PackagingRun) -> int | None:
 
 def run_of(workspace: Workspace, **changes: object) -> PackagingRun:
     workspace.write()
-    images = preview(workspace.options(**changes)).images()
+    images = preview_run(workspace.options(**changes)).images()
     return PackagingRun(RunRequest(workspace.options(**changes)), images)
 
 
@@ -89,9 +89,9 @@ def test_a_run_packages(tmp_path: Path) -> None:
     run = run_of(workspace)
     assert finish(run) == 0
     assert run.summary() == [f"Packaged {workspace.out}: 3 new"]
-    assert ending_of(run) == (True, "Every image is in the dataset.")
-    standing = run.standing()
-    assert (standing.step, standing.done, standing.total, standing.share) == ("Finishing", 3, 3, 1)
+    assert exit_message(run) == (True, "Every image is in the dataset.")
+    progress = run.progress()
+    assert (progress.step, progress.done, progress.total, progress.share) == ("Finishing", 3, 3, 1)
     other = small_workspace(tmp_path / "two")
     other.run(relative_symlinks=True)
     again = run_of(workspace, relative_symlinks=True)
@@ -104,14 +104,14 @@ def test_a_run_tells_why_it_is_refused(tmp_path: Path) -> None:
     workspace.rows[0]["subject"] = "0-1"
     run = run_of(workspace)
     assert finish(run) == ExitCode.BAD_INPUT
-    assert not ending_of(run).is_good
+    assert not exit_message(run).is_good
     assert any("[value.label]" in line for line in run.messages())
     assert not workspace.out.exists()
 
 
 def start_slowly(root: Path, workers: int = 1) -> tuple[Workspace, PackagingRun]:
     workspace = slow_workspace(root)
-    images = preview(workspace.options()).images()
+    images = preview_run(workspace.options()).images()
     return workspace, PackagingRun(SlowRequest(workspace.options(), workers), images)
 
 
@@ -140,27 +140,27 @@ def members(group: int) -> list[int]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_progress_grows(workers: int, tmp_path: Path) -> None:
     _, run = start_slowly(tmp_path, workers)
-    assert run.standing().step in {"Checking inputs", "Planning"}
-    wait_until(lambda: 0 < run.standing().done < 20, run)
-    standing = run.standing()
-    assert standing.step == "Placing images"
-    assert standing.total == 20
-    assert 0 < standing.share < 1
+    assert run.progress().step in {"Checking inputs", "Planning"}
+    wait_until(lambda: 0 < run.progress().done < 20, run)
+    progress = run.progress()
+    assert progress.step == "Placing images"
+    assert progress.total == 20
+    assert 0 < progress.share < 1
     assert finish(run) == 0
-    assert run.standing().share == 1
+    assert run.progress().share == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stopped_run_ends_and_the_next_one_goes_on(workers: int, tmp_path: Path) -> None:
     workspace, run = start_slowly(tmp_path, workers)
-    wait_until(lambda: run.standing().done > 0, run)
+    wait_until(lambda: run.progress().done > 0, run)
     group = run._process
     assert members(group)
     run.stop()
     run.stop()
-    assert run.wait(PATIENCE_S), (run.summary(), run.messages(), run.standing())
+    assert run.wait(PATIENCE_S), (run.summary(), run.messages(), run.progress())
     assert members(group) == []
-    assert ending_of(run).words == "Stopped. What is done stays; run it again to go on."
+    assert exit_message(run).text == "Stopped. Finished parts are kept; run it again to resume."
     placed = [path for path, (kind, _) in tree_of(workspace.out).items() if kind == "link"]
     assert 0 < len(placed) < 20
     assert finish(run_of(workspace)) == 0
@@ -205,7 +205,7 @@ sys.path[:0] = [sys.argv[1]]
 from test_running import start_slowly, wait_until
 from pathlib import Path
 _, run = start_slowly(Path(sys.argv[2]))
-wait_until(lambda: run.standing().done > 0, run)
+wait_until(lambda: run.progress().done > 0, run)
 print(run._process, run._supervisor.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -247,7 +247,7 @@ def test_no_secret_and_no_file_is_left(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("SPIMPACK_UI_TOKEN", "canary-4711")
     workspace, run = start_slowly(tmp_path)
-    wait_until(lambda: run.standing().done > 0, run)
+    wait_until(lambda: run.progress().done > 0, run)
     for member in (run._supervisor.pid, *members(run._process)):
         for name in ("environ", "cmdline"):
             assert b"canary-4711" not in Path(f"/proc/{member}/{name}").read_bytes()
@@ -284,34 +284,34 @@ def test_a_missing_validator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_preview_tells_all_that_would_change(tmp_path: Path) -> None:
     workspace = small_workspace(tmp_path)
     workspace.write()
-    first = preview(workspace.options())
+    first = preview_run(workspace.options())
     assert first.may_run
     assert first.counts()["new"] == len(first.images()) == 3
     assert not workspace.out.exists()
     workspace.run()
-    assert preview(workspace.options()).shown() == []
+    assert preview_run(workspace.options()).shown() == []
     workspace.rows[0]["Species"] = "rat"
     workspace.rows.pop()
     workspace.write()
-    second = preview(workspace.options())
+    second = preview_run(workspace.options())
     verdicts = {change.path.split("/")[0]: str(change.verdict) for change in second.shown()}
     assert verdicts["sub-01"] == "changed"
     assert verdicts["sub-03"] == "removed"
     assert 'Species: "mouse" -> "rat"' in second.shown()[0].reasons
     sidecar = next((workspace.out / "sub-01").rglob("*.json"))
     sidecar.write_text("{}")
-    third = preview(workspace.options())
+    third = preview_run(workspace.options())
     assert not third.may_run
     assert [problem.code for problem in third.report.errors] == ["conflict.altered"]
     assert third.counts()["conflict"] == 1
-    assert preview(workspace.options(overwrite=True)).may_run
+    assert preview_run(workspace.options(overwrite=True)).may_run
 
 
 def test_a_preview_of_refused_inputs_is_what_validation_says(tmp_path: Path) -> None:
     workspace = small_workspace(tmp_path)
     workspace.rows[0]["subject"] = "0-1"
     workspace.write()
-    refused = preview(workspace.options())
+    refused = preview_run(workspace.options())
     assert not refused.may_run
     assert "value.label" in {problem.code for problem in refused.report.errors}
     assert refused.changes == ()

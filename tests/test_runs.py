@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import fingerprint
+from study import fingerprint
 from workspace import Workspace, change_backend, small_workspace
 
 from spimpack_tasks.errors import ExitCode

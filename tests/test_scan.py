@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cases.bad_scans import CASES, CONFLICTS
-from conftest import fingerprint
+from study import fingerprint
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.demo.images import (

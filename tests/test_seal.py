@@ -14,12 +14,17 @@ from workspace import Workspace, small_workspace
 from spimpack_tasks import PackageDataset, pipelines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging import up_to_date as settled
+from spimpack_tasks.packaging import up_to_date
 from spimpack_tasks.packaging.backends.registry import find_choice
-from spimpack_tasks.packaging.up_to_date import find_seal as find_seal_of
+from spimpack_tasks.packaging.up_to_date import find_snapshot as find_seal_of
 from spimpack_tasks.state.checksums import FILE_LIST
 from spimpack_tasks.state.session import SESSION
-from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
+from spimpack_tasks.state.snapshot import (
+    DatasetSnapshot,
+    read_snapshot,
+    trace_sources,
+    write_snapshot,
+)
 from spimpack_tasks.state.store import Store
 
 
@@ -133,7 +138,7 @@ def test_a_sealed_dataset_is_not_compared_again(
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(pipelines, "make_draft", refuse)
+    monkeypatch.setattr(pipelines, "prepare_run", refuse)
     before = sealed.stamps()
     outcome = sealed.run()
     assert outcome.lines("out") == ["Nothing to do: 4 unchanged in out"]
@@ -144,7 +149,7 @@ def test_luigi_trusts_the_seal(sealed: Workspace, monkeypatch: pytest.MonkeyPatc
     SESSION.reset()
     luigi.task_register.Register.clear_instance_cache()
     monkeypatch.setattr(
-        "spimpack_tasks.packaging.tasks.planning.make_draft", lambda _: pytest.fail("read again")
+        "spimpack_tasks.packaging.tasks.planning.prepare_run", lambda _: pytest.fail("read again")
     )
     task = PackageDataset(manifest=str(sealed.manifest), output_dir=str(sealed.out))
     assert task.complete()
@@ -162,9 +167,9 @@ def test_strange_names_of_sources(name: str, sealed_at_all: bool, tmp_path: Path
     source = tmp_path / name
     source.touch()
     paths = [str(source)]
-    seal = Seal("plan", [], {}, 1, trace_sources(paths), "", {})
-    write_seal(store, seal, paths, ["output"])
-    found = read_seal(store)
+    seal = DatasetSnapshot("plan", [], {}, 1, trace_sources(paths), "", {})
+    write_snapshot(store, seal, paths, ["output"])
+    found = read_snapshot(store)
     assert (found is not None) == sealed_at_all
     assert found is None or found.has_same_sources(store)
 
@@ -181,13 +186,13 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = small_workspace(tmp_path)
-    trace_sources = settled.trace_sources
+    trace_sources = up_to_date.trace_sources
 
     def touch_then_trace(paths: list[str]) -> str:
         os.utime(tmp_path / "raw/a.ims", ns=(1, 1))
         return trace_sources(paths)
 
-    monkeypatch.setattr(settled, "trace_sources", touch_then_trace)
+    monkeypatch.setattr(up_to_date, "trace_sources", touch_then_trace)
     assert workspace.run().exit_code == ExitCode.OK
     assert not (workspace.out / ".spimpack/seal").exists()
 

@@ -7,7 +7,7 @@ from unicodedata import normalize
 import pytest
 from spreadsheets import workbook
 
-from spimpack_tasks.editing.editor import Desk
+from spimpack_tasks.editing.editor import ManifestEditor
 from spimpack_tasks.editing.files import OpenFiles
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files import spreadsheets
@@ -114,7 +114,7 @@ def test_d7_a_table_that_is_not_named_is_hinted_at(study):
 def test_d7_the_pages_edit_no_spreadsheet(study):
     convert(study, "scans", "book.xlsx")
     root = os.path.realpath(study.folder)
-    desk = Desk(os.path.join(root, "manifest.yml"), OpenFiles((root,)))
+    desk = ManifestEditor(os.path.join(root, "manifest.yml"), OpenFiles((root,)))
     assert not desk.check().report.errors
     with pytest.raises(SpimpackError, match="save it as tsv"):
         _ = desk.rows

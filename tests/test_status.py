@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import fingerprint
+from study import fingerprint
 from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.main import main
@@ -107,8 +107,8 @@ def arguments_as_they_are(workspace: Workspace) -> list[str]:
     return ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("backend", ["symlink", "copy"])
+@pytest.mark.parametrize("workers", ["2", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["symlink", pytest.param("copy", marks=pytest.mark.slow)])
 def test_plan_and_status_work_while_a_run_is_going_on(
     backend: str, workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

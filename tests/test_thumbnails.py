@@ -19,7 +19,7 @@ from spimpack_tasks.qc.pictures import STRIP_SIZE, draw_strip
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.report import thumbnails
-from spimpack_tasks.report.facts import gather_facts
+from spimpack_tasks.report.data import gather_data
 from spimpack_tasks.report.gallery import ON_A_PAGE
 from spimpack_tasks.report.page import compose_page
 from spimpack_tasks.report.thumbnails import Thumbnail, make_thumbnails
@@ -134,7 +134,7 @@ def test_an_image_that_cannot_be_read_is_told_in_its_place(workspace):
 
 
 def test_photos_have_no_slices(workspace):
-    facts = gather_facts(Store(str(workspace.out)))
+    facts = gather_data(Store(str(workspace.out)))
     photo = replace(facts.images[0], path="sub-0/micr/sub-0_sample-brain_photo.jpg")
     facts = replace(facts, images=(*facts.images, photo))
     made = list(make_thumbnails(Store(str(workspace.out)), facts))
@@ -150,7 +150,7 @@ def test_a_missing_library_ends_it_in_one_line(workspace, monkeypatch, capsys):
 
 def test_thousands_of_pictures_are_paged_and_written_in_little_memory(workspace):
     store = Store(str(workspace.out))
-    facts = gather_facts(store)
+    facts = gather_data(store)
     count, size = 5000, 6000
     image = facts.images[0]
     made = (

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from spimpack_tasks.demo.images import DemoImage, write_imaris, write_ome_zarr
-from spimpack_tasks.editing.editor import open_desk
+from spimpack_tasks.editing.editor import open_manifest
 from spimpack_tasks.editing.orientation_edit import (
     StainRefusedError,
     cells_for,
@@ -49,7 +49,7 @@ def desk(tmp_path):
     write_ome_zarr(tmp_path / "b.ome.zarr", IMAGE, ngff="0.4")
     (tmp_path / "scans.tsv").write_text(TABLE)
     (tmp_path / "manifest.yml").write_text("scans_tsv: scans.tsv\n")
-    return open_desk(str(tmp_path / "manifest.yml"), (str(tmp_path),))
+    return open_manifest(str(tmp_path / "manifest.yml"), (str(tmp_path),))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_what_looks_right_is_written_into_the_row(page, desk):
     cells = desk.rows[0].cells
     assert (cells["orientation_string_xyz"], cells["sample_staining"]) == ("LAS", "autof;Iba1")
     assert "orientation_string_xyz is LAS" in page.info[0].value.replace("\\", "")
-    assert desk.rows[1:] == open_desk(desk.manifest, desk.roots).rows[1:]
+    assert desk.rows[1:] == open_manifest(desk.manifest, desk.roots).rows[1:]
     desk.undo()
     assert desk.is_saved
 

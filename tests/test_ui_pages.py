@@ -25,7 +25,7 @@ def show(manifest: str, root: str, name: str) -> None:
 
     import streamlit as st
 
-    from spimpack_tasks.editing.editor import open_desk
+    from spimpack_tasks.editing.editor import open_manifest
     from spimpack_tasks.ui import session
     from spimpack_tasks.ui.shell import show_page
 
@@ -33,7 +33,7 @@ def show(manifest: str, root: str, name: str) -> None:
     pages = {each: st.Page(lambda: None, title=each, url_path=each) for each in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
-    desk = st.session_state.setdefault("desk", open_desk(manifest, (root,)))
+    desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
     if "pick" in st.session_state:
         session.jump_to(*st.session_state.pop("pick"))
     session.show_notice()

@@ -28,11 +28,11 @@ import spimpack_tasks
 from spimpack_tasks.demo.images import DemoImage, write_imaris, write_ome_tiff, write_ome_zarr
 from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.validation.bids_validator import PROGRAM
-from spimpack_tasks.validation.facts import Facts
+from spimpack_tasks.validation.dataset_files import DatasetFiles
 from spimpack_tasks.validation.inventory import EntryKind, take_inventory
 from spimpack_tasks.validation.own_checks import CHECKS
 from spimpack_tasks.validation.validate import validate
-from spimpack_tasks.validation.validator_mirror import find_hidden, shadow
+from spimpack_tasks.validation.validator_mirror import find_hidden, mirror_dataset
 from spimpack_tasks.validation.validator_runs import check_officially, may_inherit
 
 ROOT = Path(__file__).parent.parent
@@ -137,7 +137,7 @@ def test_the_shadow_gets_every_verdict_of_the_dataset(case, dataset, baseline):
 
 
 def check_ourselves(root: Path):
-    facts = Facts(str(root), take_inventory(str(root)))
+    facts = DatasetFiles(str(root), take_inventory(str(root)))
     return [finding for check in CHECKS for finding in check(facts)]
 
 
@@ -208,7 +208,7 @@ def test_the_shadow_is_not_in_the_dataset_and_does_not_stay(dataset, tmp_path, m
     entries = take_inventory(str(dataset))
     before = sorted(dataset.rglob("*"))
     hidden = find_hidden(str(dataset), entries)
-    with suppress(InterruptedError), shadow(str(dataset), entries, hidden) as folder:
+    with suppress(InterruptedError), mirror_dataset(str(dataset), entries, hidden) as folder:
         assert not Path(folder).is_relative_to(dataset)
         stub = Path(folder, IMS.replace(".ims", ".ome.zarr"))
         assert (stub / "zarr.json").read_bytes() == b"{}"
@@ -228,7 +228,7 @@ def test_a27_no_chunk_is_looked_at(dataset):
     entries = take_inventory(str(dataset))
     inside = [entry.path for entry in entries if entry.path.startswith(f"{ZARR}/")]
     assert inside == []
-    with shadow(str(dataset), entries) as folder:
+    with mirror_dataset(str(dataset), entries) as folder:
         assert os.listdir(Path(folder, ZARR)) == ["zarr.json"]
 
 

@@ -21,8 +21,8 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.validation.bids_validator import PROGRAM
 from spimpack_tasks.validation.report import read_report
+from spimpack_tasks.validation.result import Finding, ValidationResult
 from spimpack_tasks.validation.validate import DatasetChangedError, find_report, validate
-from spimpack_tasks.validation.verdict import Finding, Verdict
 
 BIN = Path(sys.executable).parent
 REPORT = ".spimpack/validation.json"
@@ -236,7 +236,7 @@ def test_without_verdict_the_command_fails(script, code, said, dataset, stand_in
     assert not (dataset / REPORT).exists()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a26_the_task_fails_where_the_dataset_is_not_valid(dataset, workers):
     task = ["ValidateDataset", "--dataset", dataset, "--workers", workers]
     assert start_luigi(*task).returncode == ExitCode.OK
@@ -371,7 +371,7 @@ def test_a26_a_missing_validator_is_told_before_anything_is_packaged(
     assert not workspace.out.exists()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_packaging_and_validation_by_the_stock_luigi_command(workspace, workers):
     task = ["PackageAndValidate", *inputs_of(workspace), "--workers", workers]
     assert start_luigi(*task).returncode == ExitCode.OK
@@ -430,7 +430,7 @@ def finding(code: str, number: int, severity: Severity = Severity.WARNING) -> Fi
 def test_the_page_is_short_and_says_where_the_rest_is():
     findings = [finding("BAD", number, Severity.ERROR) for number in range(30)]
     findings += [finding(f"HINT_{number % 20:02}", number) for number in range(40)]
-    page = Verdict(tuple(findings), "3.0.2", "1.2.7").page()
+    page = ValidationResult(tuple(findings), "3.0.2", "1.2.7").page()
     assert page[0] == (
         "not valid BIDS: 30 errors, 40 warnings (bids-validator 3.0.2, BIDS schema 1.2.7)"
     )
@@ -442,7 +442,7 @@ def test_the_page_is_short_and_says_where_the_rest_is():
 
 
 def test_the_page_of_a_clean_dataset_is_one_line():
-    verdict = Verdict((), "3.0.2", "1.2.7")
+    verdict = ValidationResult((), "3.0.2", "1.2.7")
     assert verdict.page() == ["valid BIDS, 0 warnings (bids-validator 3.0.2, BIDS schema 1.2.7)"]
     assert verdict.is_valid(strict=True)
 

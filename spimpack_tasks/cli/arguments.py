@@ -15,7 +15,7 @@ class BackendOption(argparse.Action):
 
     @property
     def help(self) -> str:
-        """What `--help` says; finding the backends takes time, so it is not done before."""
+        """Help text. Finding the backends takes time, so it is composed only when it is read."""
         return (
             f"how images get into the dataset: {', '.join(backend_names())} (default: symlink); "
             "settings stand behind, as in ome-zarr:codec=blosc"
@@ -23,7 +23,7 @@ class BackendOption(argparse.Action):
 
     @help.setter  # noqa: A003  # argparse has the name
     def help(self, text: str | None) -> None:
-        """Take what argparse sets, which is nothing."""
+        """Ignore the value that argparse sets."""
 
     def __call__(
         self,
@@ -38,7 +38,7 @@ class BackendOption(argparse.Action):
 
 
 def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
-    """Add the manifest, the output directory and what concerns both."""
+    """Add the manifest, the output directory and the options that concern both."""
     parser.add_argument("--manifest", required=True, metavar="FILE", help="YAML manifest")
     parser.add_argument(
         "--output-dir",

@@ -1,4 +1,4 @@
-"""`spimpack bids-validate`: what the official BIDS validator, and we, say of a dataset."""
+"""`spimpack bids-validate`: findings of the official BIDS validator, and of our own checks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Validate, keep the report, and print what was found."""
+    """Validate, save the report, and print the findings."""
     dataset = os.path.abspath(os.path.expanduser(arguments.dataset))
     path = os.path.abspath(os.path.expanduser(arguments.report)) if arguments.report else ""
     if path:

@@ -1,7 +1,7 @@
 """`spimpack completion`: a static script that lets a shell complete command lines.
 
-The script is made from the parser when it is asked for, and knows all commands and options; a shell
-that completes by it does not start this program.
+The script is made from the parser on demand, and knows all commands and options. A shell completes
+lines without starting this program.
 """
 
 from __future__ import annotations

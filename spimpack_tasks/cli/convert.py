@@ -42,7 +42,7 @@ _REMEDIES = {
     errno.EACCES: "; choose a target in a folder that you may write to",
     errno.EPERM: "; choose a target in a folder that you may write to",
 }
-"""What to do, by number of the error."""
+"""Remedy by number of the error."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pixel-size",
         default="",
         metavar="X;Y;Z",
-        help="distance of voxels in micrometres, as in 1.8;1.8;4 (default: what the source says)",
+        help="distance of voxels in micrometres, as in 1.8;1.8;4 (default: as in the source)",
     )
     parser.add_argument(
         "--verify",
@@ -155,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _verify(source: str, target: str) -> ExitCode:
-    """Compare an image with its source, and say what differs."""
+    """Compare an image with its source, and print the differences."""
     count = 0
     try:
         line = ProgressLine(measure_file(source, target) or 0)

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the demo, and print what happens."""
+    """Make the demo, and print its messages."""
     for line in make_demo(Path(arguments.directory), arguments.backend):
         print(line, flush=True)
     return ExitCode.OK

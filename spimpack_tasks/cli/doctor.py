@@ -1,4 +1,4 @@
-"""`spimpack doctor`: whether this machine, and a disk, have what is needed."""
+"""`spimpack doctor`: checks of this machine, and of a disk."""
 
 from __future__ import annotations
 

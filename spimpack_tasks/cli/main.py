@@ -37,8 +37,8 @@ COMMANDS = (
 """Subcommands in the order of `--help`; each is a module of this package, with `_` for `-`."""
 
 
-class Command(Protocol):
-    """What the module of a subcommand has."""
+class CommandModule(Protocol):
+    """Contents of the module of a subcommand."""
 
     HELP: str
 
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        command: Command = import_module(f"spimpack_tasks.cli.{name.replace('-', '_')}")
+        command: CommandModule = import_module(f"spimpack_tasks.cli.{name.replace('-', '_')}")
         inner = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
         command.add_arguments(inner)
         inner.set_defaults(run=command.run)
@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `spimpack` and return its exit code."""
-    # What tifffile finds wrong with a file is in our own message.
+    # Our own message reports damage that tifffile finds in a file.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character must not end a run.
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"spimpack: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader, such as head, has had enough; nothing more can be said to it.
+        # The reader, such as head, has closed the pipe; no message can reach it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`spimpack plan`: what a run would do, and why; writes nothing."""
+"""`spimpack plan`: the changes that a run would make, and their reasons; writes nothing."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, and print the changes."""
-    draft, changes, refusal = look(options_of(arguments, writes=False))
+    prepared, changes, refusal = look(options_of(arguments, writes=False))
     if arguments.dot:
-        print("\n".join(draw_dot(task_graph(draft, draft.sweep()))))
+        print("\n".join(draw_dot(task_graph(prepared, prepared.sweep()))))
     elif arguments.format == "json":
         for change in changes:
             print(json.dumps(change.as_dict(), ensure_ascii=False))
     else:
         *lines, counts = _lines(changes, verbose=arguments.verbose)
-        columns = map(_column_line, draft.columns if arguments.verbose else ())
+        columns = map(_column_line, prepared.columns if arguments.verbose else ())
         print("\n".join([*lines, *columns, counts]))
     if refusal is not None:
         print(refusal, file=sys.stderr)

@@ -1,9 +1,9 @@
-"""One line in the terminal that says how far a run is, and nothing where nobody looks at it.
+"""One line in the terminal that shows the progress of a run; nothing without a terminal.
 
-What is done is read from the log of the run (see `state.runs`), twice a second and from where it
-was read last: workers are processes of their own, and the log is what they have in common. The line
-is drawn by a thread, on a descriptor of its own, so a worker that is forked meanwhile finds no lock
-held that it needs. It ends where it begins, in column 1, and what is logged clears it first.
+The finished work is read from the log of the run (see `state.runs`), twice a second and from the
+last offset: workers are processes of their own, and share only the log. A thread draws the line, on
+a descriptor of its own, so a worker that is forked meanwhile inherits no held lock. The line leaves
+the cursor in column 1, and each log message clears it first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.state.run_progress import Tally
+from spimpack_tasks.state.run_progress import RunProgress
 from spimpack_tasks.state.runs import read_new_tasks
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from spimpack_tasks.pipelines import Work
+    from spimpack_tasks.pipelines import RemainingWork
 
 INTERVAL_S = 0.5
 CLEAR = b"\r\033[2K"
 
 
 def shows_lines(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether somebody looks at a terminal that can rewrite a line, and wants to see one."""
+    """Tell whether the output is a terminal that can rewrite a line, and lines are wanted."""
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     plain = environment.get("TERM", "dumb") == "dumb" or bool(environment.get("NO_COLOR"))
     return on_terminal and not plain
@@ -42,8 +42,8 @@ class RunLine:
     """The line, from when it is entered until it is left. Without rich there is none."""
 
     def __init__(self) -> None:
-        self._work: Work | None = None
-        self._tally = Tally((), ())
+        self._work: RemainingWork | None = None
+        self._progress = RunProgress((), ())
         self._log_offset = 0
         self._stop = threading.Event()
         self._started = time.monotonic()
@@ -74,11 +74,11 @@ class RunLine:
             _clear_before_messages(-1)
             os.close(self._terminal)
 
-    def begin(self, work: Work) -> None:
-        """Take note of what there is to do."""
+    def begin(self, work: RemainingWork) -> None:
+        """Set the amount of work."""
         if self._thread is not None:
             _clear_before_messages(self._terminal)
-            self._tally = Tally(work.images, work.unread)
+            self._progress = RunProgress(work.images, work.unread)
             self._work = work
 
     def _draw_until_stopped(self) -> None:
@@ -94,27 +94,27 @@ class RunLine:
         if self._work is not None:
             tasks, self._log_offset = read_new_tasks(self._work.log, self._log_offset)
             for task in tasks:
-                self._tally.add(task)
+                self._progress.add(task)
 
     def _render(self) -> bytes:
-        columns, tally = self._columns, self._tally
+        columns, progress = self._columns, self._progress
         assert columns is not None  # noqa: S101 - there is no thread without it
-        done, total = tally.counted
+        done, total = progress.counted
         columns.update(
             columns.task_ids[0],
-            completed=tally.share,
-            step=tally.step if self._work else "Checking inputs",
+            completed=progress.share,
+            step=progress.step if self._work else "Checking inputs",
             count=f"{done:,} of {total:,} images" if total else "",
             elapsed=_clock(time.monotonic() - self._started),
         )
         with columns.console.capture() as captured:
             columns.console.print(columns.get_renderable())
-        # The cursor goes back to the start of the line, for whatever is printed next.
+        # The cursor goes back to the start of the line, for the next message.
         return captured.get().split("\n")[0].encode() + b"\r"
 
 
 class ByteLine:
-    """A line that says how much of some bytes is done, and how fast, for whoever looks."""
+    """Line that shows how many bytes are done, and how fast."""
 
     def __init__(self, measure: Callable[[], int | None]) -> None:
         self.measure = measure
@@ -139,7 +139,7 @@ class ByteLine:
             self._bar.stop()
 
     def advance(self, amount: int) -> None:
-        """Take note of what is done."""
+        """Add finished bytes."""
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], amount)
 
@@ -174,7 +174,7 @@ def _make_byte_columns(total: int | None) -> Progress | None:
 
 
 def _make_columns() -> Progress | None:
-    """Return what lays out the line, `None` where rich is not installed."""
+    """Return the columns of the line, `None` where rich is not installed."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the page, and print what was read."""
+    """Write the page, and print a summary of the image."""
     source = os.path.abspath(os.path.expanduser(arguments.source))
     codes = parse_codes(arguments.orientations)
     if arguments.output:

@@ -1,4 +1,4 @@
-"""`spimpack report`: what there is to see of a dataset, as one HTML page or as JSON."""
+"""`spimpack report`: a report on a dataset, as one HTML page or as JSON."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.report.facts import gather_facts
+from spimpack_tasks.report.data import gather_data
 from spimpack_tasks.report.page import compose_page
 from spimpack_tasks.report.summary import summarise
 from spimpack_tasks.report.thumbnails import make_thumbnails
 from spimpack_tasks.report.writing import check_place, write_report
-from spimpack_tasks.state.store import recorded_store
+from spimpack_tasks.verification.recorded import recorded_store
 
 if TYPE_CHECKING:
     import argparse
@@ -48,19 +48,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Gather the facts, and write or print them."""
     store = recorded_store(arguments.dataset)
     if arguments.format == "json":
-        print(json.dumps(summarise(gather_facts(store)), indent=1))
+        print(json.dumps(summarise(gather_data(store)), indent=1))
         return ExitCode.OK
     path = os.path.abspath(os.path.expanduser(arguments.file)) if arguments.file else ""
     if path:
         check_place(store, path, overwrite=arguments.overwrite)
-    facts = gather_facts(store)
-    thumbnails = make_thumbnails(store, facts, _show_count) if arguments.thumbnails else None
-    print(f"wrote {write_report(store, compose_page(facts, thumbnails), path)}")
+    gathered = gather_data(store)
+    thumbnails = make_thumbnails(store, gathered, _show_count) if arguments.thumbnails else None
+    print(f"wrote {write_report(store, compose_page(gathered, thumbnails), path)}")
     return ExitCode.OK
 
 
 def _show_count(done: int, of: int) -> None:
-    """Show on a terminal how many pictures are made."""
+    """Show the number of finished pictures on a terminal."""
     if sys.stderr.isatty():
         end = "\r\033[K" if done == of else ""
         print(f"\r\033[K{done:,} of {of:,} pictures{end}", end="", file=sys.stderr, flush=True)

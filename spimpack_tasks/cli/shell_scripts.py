@@ -18,16 +18,16 @@ class Argument:
     """One argument of a command."""
 
     spellings: tuple[str, ...]
-    """As it is given, `--backend`; none for an argument that is given by its place."""
+    """Spellings, such as `--backend`; empty for a positional argument."""
     help: str
     values: tuple[str, ...]
-    """What it may be, where that is known."""
+    """The permitted values, if there is a list."""
     takes: str
-    """What follows: `files`, `folders`, `text`, or nothing."""
+    """Kind of value: `files`, `folders`, `text`, or empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ShellCommand:
     """One subcommand."""
 
     name: str
@@ -45,14 +45,14 @@ class Command:
         return next((a for a in self.arguments if not a.spellings), None)
 
 
-def read_commands(parser: argparse.ArgumentParser) -> Iterator[Command]:
+def read_commands(parser: argparse.ArgumentParser) -> Iterator[ShellCommand]:
     """Yield the subcommands of a parser."""
-    # argparse has no public way to list what it parses.
+    # argparse has no public way to list its arguments.
     for action in parser._actions:  # noqa: SLF001
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for name, inner in action.choices.items():
                 arguments = tuple(map(_argument, inner._actions))  # noqa: SLF001
-                yield Command(name, inner.description or "", arguments)
+                yield ShellCommand(name, inner.description or "", arguments)
 
 
 def _argument(action: argparse.Action) -> Argument:
@@ -71,7 +71,7 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w .,/-]", "", text)
 
 
-def _bash(commands: list[Command]) -> Iterator[str]:
+def _bash(commands: list[ShellCommand]) -> Iterator[str]:
     yield "# bash completion of spimpack; made by: spimpack completion bash"
     yield "_spimpack() {"
     yield "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}"
@@ -115,7 +115,7 @@ def _bash_values(argument: Argument) -> str:
 _GLOBAL = ("--help", "--version")
 
 
-def _zsh(commands: list[Command]) -> Iterator[str]:
+def _zsh(commands: list[ShellCommand]) -> Iterator[str]:
     yield "#compdef spimpack"
     yield "# zsh completion of spimpack; made by: spimpack completion zsh"
     yield "_spimpack() {"
@@ -160,7 +160,7 @@ def _specs(argument: Argument) -> Iterator[str]:
 _ZSH = {"files": "_files", "folders": "_files -/", "text": " ", "": ""}
 
 
-def _fish(commands: list[Command]) -> Iterator[str]:
+def _fish(commands: list[ShellCommand]) -> Iterator[str]:
     yield "# fish completion of spimpack; made by: spimpack completion fish"
     yield "complete -c spimpack -f"
     none = "__fish_use_subcommand"
@@ -192,4 +192,4 @@ def _fish_values(argument: Argument) -> str:
 
 
 SCRIPTS = {"bash": _bash, "zsh": _zsh, "fish": _fish}
-"""What makes the lines of a script, by shell."""
+"""Function that composes the lines of a script, by shell."""

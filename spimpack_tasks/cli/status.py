@@ -1,4 +1,4 @@
-"""`spimpack status`: how a dataset stands, in three lines; writes nothing."""
+"""`spimpack status`: the state of a dataset in three lines; writes nothing."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Count the changes, and print the numbers."""
-    draft, changes, refusal = look(options_of(arguments, writes=False))
+    prepared, changes, refusal = look(options_of(arguments, writes=False))
     counts = count_verdicts(changes)
     stale = counts.pop(str(Verdict.REMOVED))
-    current = draft.store.current_plan_id()
-    is_busy = draft.store.is_busy()
+    current = prepared.store.current_plan_id()
+    is_busy = prepared.store.is_busy()
     if arguments.format == "json":
         standing = {
             "images": counts,
             "stale_files": stale,
             "current_plan": current,
-            "plan": draft.plan_id,
+            "plan": prepared.plan_id,
             "run_going_on": is_busy,
         }
         print(json.dumps(standing))
@@ -43,10 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{count_of(sum(counts.values()), 'image')}: {numbers}; {count_of(stale, 'stale file')}")
     if not current:
         print("current plan: none, nothing has been packaged here")
-    elif current == draft.plan_id:
+    elif current == prepared.plan_id:
         print(f"current plan: {current}, that of these inputs")
     else:
-        print(f"current plan: {current}; these inputs make {draft.plan_id}")
+        print(f"current plan: {current}; these inputs make {prepared.plan_id}")
     print("a run is going on" if is_busy else "no run is going on")
     if refusal is not None:
         errors = count_of(len(refusal.report.errors), "conflict")

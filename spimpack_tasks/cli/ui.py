@@ -1,4 +1,4 @@
-"""`spimpack ui`: the web pages, served to this machine alone, to whoever has the token."""
+"""`spimpack ui`: serves the web pages to this machine alone; a browser needs the token."""
 
 from __future__ import annotations
 
@@ -142,9 +142,7 @@ def _announce(url: str, port: int, opens: bool) -> None:  # noqa: FBT001 - of a 
     while not _answers(port):
         time.sleep(0.1)
     print(f"The pages are at {url}", flush=True)
-    print(
-        f"They show and write what lies below the roots. Ctrl+C ends them.\n{_from_elsewhere(port)}"
-    )
+    print(f"They show and write files below the roots. Ctrl+C ends them.\n{_from_elsewhere(port)}")
     sys.stdout.flush()
     if opens:
         webbrowser.open(url)

@@ -23,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, and print the problems."""
-    draft = make_draft(options_of(arguments))
-    refusal = draft.refusal()
-    report = refusal.report if refusal else draft.report
+    prepared = make_draft(options_of(arguments))
+    refusal = prepared.refusal()
+    report = refusal.report if refusal else prepared.report
     if arguments.format == "json":
         for problem in report.sorted():
             print(json.dumps(problem.as_dict(), ensure_ascii=False))
     else:
-        found = f"{count_of(len(draft.keys), 'image')}: " if refusal is None else ""
+        found = f"{count_of(len(prepared.keys), 'image')}: " if refusal is None else ""
         *problems, count = report.lines()
         print("\n".join([*problems, found + count]))
     return refusal.exit_code if refusal else ExitCode.OK

@@ -1,4 +1,4 @@
-"""`spimpack verify`: prove a dataset against what was recorded when it was written."""
+"""`spimpack verify`: compares a dataset with the records made when it was written."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli.arguments import add_format
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
-from spimpack_tasks.state.store import recorded_store
 from spimpack_tasks.verification.pixels import count_pixels, verify_pixels
+from spimpack_tasks.verification.recorded import recorded_store
 from spimpack_tasks.verification.verify import Fault, verify_fast, verify_full
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.verification.verify import Deviation
 
 _NOTES = {Fault.UNRECORDED: "without checksum", Fault.AS_IT_IS: "not converted"}
-"""What is counted beside deviations."""
+"""Notes that are counted apart from deviations."""
 
 HELP = "prove a dataset against what was recorded, without its manifest"
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify, and print what deviates."""
+    """Verify, and print the deviations."""
     store = recorded_store(arguments.dataset)
     deviations = 0
     others: Counter[Fault] = Counter()
@@ -86,7 +86,7 @@ def _find(store: Store, *, full: bool, pixels: bool) -> Iterator[Deviation]:
 def _shown(
     total: int, verify: Callable[[Callable[[int], None]], Iterator[Deviation]]
 ) -> Iterator[Deviation]:
-    """Yield what is found, with a line below it that says how much has been read."""
+    """Yield the deviations, with a line below them that shows how much has been read."""
     line = ProgressLine(total)
     for deviation in verify(line.advance):
         line.clear()

@@ -54,7 +54,7 @@ BLOSC_V3 = {
 
 @dataclass(frozen=True, slots=True)
 class DemoImage:
-    """What a demo image shows, independent of the format it is written in."""
+    """Content of a demo image, independent of its format."""
 
     channels: tuple[str, ...]
     shape_zyx: ShapeZYX
@@ -63,8 +63,8 @@ class DemoImage:
     """Resolution levels, the full one included; an OME-TIFF holds the full one only."""
 
 
-class Level(NamedTuple):
-    """One resolution level: its voxels in order c, z, y, x, and how many full voxels each spans."""
+class DemoLevel(NamedTuple):
+    """One resolution level: voxels in order c, z, y, x, and the full-size extent of each."""
 
     voxels: Voxels
     factors_zyx: ShapeZYX
@@ -100,13 +100,13 @@ def compose_voxels(image: DemoImage) -> Voxels:
     return np.stack(channels)
 
 
-def compose_pyramid(image: DemoImage) -> list[Level]:
+def compose_pyramid(image: DemoImage) -> list[DemoLevel]:
     """Return the image at all its resolutions, each the mean of the one before, rounded down.
 
     An axis is halved unless it is already short beside the other two; the last of an odd number
     is dropped. This is the pyramid of Imaris (`GetOptimalImagePyramid` of ImarisWriter).
     """
-    pyramid = [Level(compose_voxels(image), (1, 1, 1))]
+    pyramid = [DemoLevel(compose_voxels(image), (1, 1, 1))]
     while len(pyramid) < image.levels:
         voxels, factors = pyramid[-1]
         sizes = voxels.shape[1:]
@@ -116,7 +116,7 @@ def compose_pyramid(image: DemoImage) -> list[Level]:
         blocks = whole.reshape(len(voxels), z, step[0], y, step[1], x, step[2])
         mean = blocks.sum(axis=(2, 4, 6), dtype="uint32") // math.prod(step)
         halved = (factors[0] * step[0], factors[1] * step[1], factors[2] * step[2])
-        pyramid.append(Level(mean.astype("uint16"), halved))
+        pyramid.append(DemoLevel(mean.astype("uint16"), halved))
     return pyramid
 
 
@@ -194,7 +194,7 @@ def _fill_store(
         array[:] = level.voxels
 
 
-def _compose_multiscale(image: DemoImage, pyramid: list[Level]) -> dict[str, Any]:
+def _compose_multiscale(image: DemoImage, pyramid: list[DemoLevel]) -> dict[str, Any]:
     """Describe the levels: a voxel's place is its centre, and the first full voxel is at 0."""
     datasets = []
     for number, level in enumerate(pyramid):

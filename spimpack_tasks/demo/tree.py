@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def draw_tree(root: Path) -> list[str]:
-    """Return the lines of a tree; what begins with a dot is left out but `.bidsignore`."""
+    """Return the lines of a tree, without names that begin with a dot, except `.bidsignore`."""
     return [f"{root.name}/", *_draw(root, "")]
 
 

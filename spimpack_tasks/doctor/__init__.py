@@ -1,1 +1,1 @@
-"""Whether a machine has what is needed: checks that change nothing, and clean up after them."""
+"""Checks of a machine, which change nothing and clean up after themselves."""

@@ -1,4 +1,4 @@
-"""What a check of a machine answers."""
+"""Answers of the checks of a machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spimpack_tasks.errors import printable
 
 
 class State(StrEnum):
-    """How much an answer weighs."""
+    """Severity of an answer."""
 
     OK = "ok"
     NOTE = "note"
@@ -20,11 +20,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one check found."""
+    """Answer of one check."""
 
     state: State
     check: str
-    """What was looked at."""
+    """Name of the check."""
     message: str
 
     def __str__(self) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.backends.base import Backend
 
 LEAST_FREE = 100 * 2**20
-"""Bytes that metadata, and what is on its way, should find free."""
+"""Free bytes that metadata and temporary files should find."""
 LEAST_FILES = 256
 
 
@@ -104,7 +104,7 @@ _WAYS: tuple[
     ("hard link", os.link, _about_hard_links),
     ("reflink", _reflink, _about_reflinks),
 )
-"""What a backend makes of a file, and what is said of the backends where it works, or does not."""
+"""Operation of a backend on a file, with the answers if it works and if it does not."""
 
 
 def _try(make: Callable[[str, str], None], source: str, path: str) -> str:
@@ -139,7 +139,7 @@ def check_temporary() -> Iterator[Answer]:
 
 
 def check_open_files() -> Iterator[Answer]:
-    """Yield how many files a process may have open."""
+    """Yield the number of files that a process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < LEAST_FILES:
         yield note("open files", f"at most {soft:,}; raise it with: ulimit -n 1024")

@@ -1,4 +1,4 @@
-"""Checks what is installed, from what the package itself says it needs; nothing is imported."""
+"""Checks the installed software against the package's own requirements; nothing is imported."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ EXTRAS = {
     "ui": "the web pages: ui",
     "view": "napari: view",
 }
-"""Extras for users, and what each is for."""
+"""Extras for users, and the purpose of each."""
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*extra == ['\"]([^'\"]+)['\"])?")
 
 
 def check_versions() -> Iterator[Answer]:
-    """Yield the versions of Python, of this program, and of what it cannot do without."""
+    """Yield the versions of Python, of this program, and of its required libraries."""
     yield ok("python", platform.python_version())
     yield ok(PACKAGE, __version__)
     for name in _requirements().get("", []):
@@ -51,7 +51,7 @@ def check_versions() -> Iterator[Answer]:
 
 
 def check_extras() -> Iterator[Answer]:
-    """Yield for each extra whether all of it is installed, and what it is for."""
+    """Yield for each extra its purpose, and whether all of it is installed."""
     required = _requirements()
     for extra, purpose in EXTRAS.items():
         missing = [name for name in required.get(extra, []) if not _version(name)]
@@ -74,7 +74,7 @@ def check_validator() -> Iterator[Answer]:
 
 
 def _requirements() -> dict[str, list[str]]:
-    """Return what the package requires by extra, ``""`` for always."""
+    """Return the requirements of the package by extra, ``""`` for always."""
     by_extra: dict[str, list[str]] = {}
     for requirement in requires(PACKAGE) or []:
         match = _REQUIREMENT.match(requirement)

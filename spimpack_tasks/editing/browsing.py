@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOST_LOOKED_AT = 20_000
-"""So many names of a folder are looked at; the system gives them in no order."""
+"""Number of names that are read in a folder; the system gives them in no order."""
 MOST_SHOWN = 200
 _TASTED = 50
-"""So many names of an inner folder tell whether it holds the planes of one image."""
+"""Number of names in an inner folder that decide whether it holds the planes of one image."""
 
 
-class Kind(StrEnum):
-    """What an entry of a folder is, for somebody who wants to choose one."""
+class ListingKind(StrEnum):
+    """Kind of an entry of a folder, for a user who wants to choose one."""
 
     FOLDER = "folder"
     IMAGE = "image"
@@ -36,39 +36,39 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListingEntry:
     """One entry of a folder."""
 
     name: str
-    """As it is shown; what cannot be shown stands there as an escape."""
+    """Name for display; characters that cannot be shown are escaped."""
     path: str
     """Absolute, links not resolved."""
-    kind: Kind
+    kind: ListingKind
     detail: str
     """The format of an image, and why something cannot be chosen; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in a folder."""
+    """Content of a folder."""
 
     folder: str
     """Absolute, links not resolved."""
     parents: tuple[str, ...]
     """The folders from the root down to this one, both included."""
-    entries: tuple[Entry, ...]
+    entries: tuple[ListingEntry, ...]
     """Folders first, then files and images, each in natural order. A folder that may be an image,
     by the names of the planes in it, is there as both."""
     note: str = ""
-    """Why the folder cannot be read, or that not all of it is shown; else empty."""
+    """Reason why the folder cannot be read, or a note that it is shown in part; else empty."""
 
-    def of_kind(self, kind: Kind) -> tuple[Entry, ...]:
+    def of_kind(self, kind: ListingKind) -> tuple[ListingEntry, ...]:
         """Return the entries of a kind."""
         return tuple(entry for entry in self.entries if entry.kind is kind)
 
 
 def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
-    """Return what is in the folder at an absolute path.
+    """Return the content of the folder at an absolute path.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
     roots
         Absolute paths of the folders that may be seen.
     contains
-        What the names of entries must contain, letter case aside.
+        A text that the names of entries must contain, ignoring case.
 
     Raises
     ------
@@ -94,16 +94,16 @@ def list_folder(path: str, roots: Sequence[str], contains: str = "") -> Listing:
     names.sort(key=lambda name: natural(_shown(name)))
     entries = [_examine(folder, name, roots) for name in names[:MOST_SHOWN]]
     entries += [
-        replace(entry, kind=Kind.IMAGE, detail="folder of planes")
+        replace(entry, kind=ListingKind.IMAGE, detail="folder of planes")
         for entry in entries
-        if entry.kind is Kind.FOLDER and _holds_planes(entry.path)
+        if entry.kind is ListingKind.FOLDER and _holds_planes(entry.path)
     ]
-    entries.sort(key=lambda entry: (entry.kind is not Kind.FOLDER, natural(entry.name)))
+    entries.sort(key=lambda entry: (entry.kind is not ListingKind.FOLDER, natural(entry.name)))
     return Listing(folder, parents, tuple(entries), _note(len(names), is_all=is_all))
 
 
 def _read_names(found: Iterable[os.DirEntry[str]], contains: str) -> tuple[list[str], bool]:
-    """Return the names that are not hidden, and whether all were looked at."""
+    """Return the names that are not hidden, and whether all were read."""
     names: list[str] = []
     for number, entry in enumerate(found):
         if number == MOST_LOOKED_AT:
@@ -113,29 +113,33 @@ def _read_names(found: Iterable[os.DirEntry[str]], contains: str) -> tuple[list[
     return names, True
 
 
-def _examine(folder: str, name: str, roots: Sequence[str]) -> Entry:
+def _examine(folder: str, name: str, roots: Sequence[str]) -> ListingEntry:
     path = os.path.join(folder, name)
     kind, detail = _kind(path, name, roots)
     if not fits_cell(name):
-        kind, detail = Kind.REFUSED, "its name fits into no table; rename it"
-    return Entry(printable(_shown(name)), path, kind, detail)
+        kind, detail = ListingKind.REFUSED, "its name fits into no table; rename it"
+    return ListingEntry(printable(_shown(name)), path, kind, detail)
 
 
-def _kind(path: str, name: str, roots: Sequence[str]) -> tuple[Kind, str]:
+def _kind(path: str, name: str, roots: Sequence[str]) -> tuple[ListingKind, str]:
     if os.path.islink(path):
         if not is_within(path, roots):
-            return Kind.REFUSED, "leads out of the folders that may be seen"
+            return ListingKind.REFUSED, "leads out of the folders that may be seen"
         if not os.path.exists(path):
-            return Kind.REFUSED, "leads to nothing"
+            return ListingKind.REFUSED, "leads to nothing"
     form = format_of(name)
     is_folder = os.path.isdir(path)
     if form is not None and form.directory == is_folder:
-        return Kind.IMAGE, form.name
+        return ListingKind.IMAGE, form.name
     if is_folder:
         inner = format_of_source(path) if form is None else None
         is_zarr = inner is not None and bool(inner.endings)
-        return (Kind.IMAGE, inner.name) if inner and is_zarr else (Kind.FOLDER, "")
-    return (Kind.FILE, "") if os.path.isfile(path) else (Kind.REFUSED, "is no regular file")
+        return (ListingKind.IMAGE, inner.name) if inner and is_zarr else (ListingKind.FOLDER, "")
+    return (
+        (ListingKind.FILE, "")
+        if os.path.isfile(path)
+        else (ListingKind.REFUSED, "is no regular file")
+    )
 
 
 def _holds_planes(folder: str) -> bool:
@@ -150,7 +154,7 @@ def _holds_planes(folder: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    """Return a name as text; one that is not UTF-8 gets marks in place of what cannot be read."""
+    """Return a name as text; bytes that are not UTF-8 are replaced by marks."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

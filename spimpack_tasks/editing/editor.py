@@ -1,8 +1,8 @@
 """A manifest that is open for editing, with its tables.
 
-The state is the texts of the files, and every edit goes from texts to texts: what is checked is
-what would be saved, by the very function that `spimpack validate` calls, and what was not edited
-is saved as it was, byte by byte.
+The state is the texts of the files, and every edit maps texts to texts. So the texts to be saved
+are the ones that are checked, by the function that `spimpack validate` calls too, and lines without
+an edit keep every byte.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.editing.files import FileChange
     from spimpack_tasks.editing.mapping import Merge
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
 
 MOST_UNDONE = 100
-"""So many edits can be taken back."""
+"""Number of edits that can be undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ class ScanRow:
     source: str
     """Absolute path of the image, links not resolved; empty where the row names none."""
     line: int
-    """Where the row stands in its file, from 1."""
+    """Line of the row in its file, from 1."""
 
 
 @dataclass(slots=True)
-class Desk:
+class ManifestEditor:
     """One manifest, open for editing."""
 
     manifest: str
@@ -76,13 +76,13 @@ class Desk:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the manifest holds; empty where it is not valid."""
+        """The content of the manifest; empty if it is not valid."""
         data = load_yaml(self.files.text(self.manifest), "", Report()).data
         return data if isinstance(data, dict) else {}
 
     @property
     def is_saved(self) -> bool:
-        """Whether the disk has all of it."""
+        """Whether all edits are saved."""
         return not self.files.edited
 
     # --- the tables
@@ -180,7 +180,7 @@ class Desk:
             table.add_rows(renamed, after)
 
     def take_over(self, merge: Merge) -> None:
-        """Take over what an imported table of images comes to, in one edit."""
+        """Apply the new and changed rows of an imported table, in one edit."""
         with self.editing_scans() as table:
             table.set_cells(cells_of(merge))
             table.add_rows(merge.new)
@@ -196,13 +196,13 @@ class Desk:
             table.add_columns([name.strip()])
 
     def remove_column(self, name: str) -> None:
-        """Take a column out of the scans table, with what stands in it."""
+        """Remove a column from the scans table, with its cells."""
         with self.editing_scans() as table:
             table.remove_column(name)
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is an edit to take back."""
+        """Whether there is an edit to undo."""
         return bool(self._past)
 
     def undo(self) -> None:
@@ -216,56 +216,57 @@ class Desk:
 
     # --- checking and saving
 
-    def check(self) -> Draft:
-        """Return what the files come to as they have become, with all problems."""
+    def check(self) -> PreparedRun:
+        """Return the prepared run of the edited files, with all problems."""
         options = Options(self.manifest, "", roots=self.roots, writes=False)
         return draft_of(options, self.files.edited, self.headers)
 
     def changes(self) -> list[FileChange]:
-        """Return what saving would do."""
+        """Return the changes that saving would make."""
         return self.files.changes()
 
     def save(self) -> list[str]:
-        """Write what was edited, and return the paths.
+        """Write the edited files, and return their paths.
 
         Raises
         ------
         SpimpackError
-            A file was changed by somebody else, or lies outside the roots. Nothing was written.
+            Another program has changed a file, or a file lies outside the roots. Nothing was
+            written.
         OSError
-            The disk does not take it.
+            The disk refuses the write.
         """
         saved = self.files.save()
         self._past = []
         return saved
 
 
-def open_desk(manifest: str, roots: tuple[str, ...]) -> Desk:
-    """Open a manifest that is there.
+def open_manifest(manifest: str, roots: tuple[str, ...]) -> ManifestEditor:
+    """Open an existing manifest.
 
     Raises
     ------
     SpimpackError
-        It lies outside the roots, is not there, or is not a text file.
+        It lies outside the roots, does not exist, or is not a text file.
     """
     check_within(manifest, roots)
     if not os.path.exists(manifest):
         message = f"{shown(manifest)} does not exist; choose another one, or start a new one"
         raise SpimpackError(message)
-    desk = Desk(manifest, OpenFiles(roots))
-    desk.files.text(manifest)
-    return desk
+    editor = ManifestEditor(manifest, OpenFiles(roots))
+    editor.files.text(manifest)
+    return editor
 
 
-def start_desk(manifest: str, roots: tuple[str, ...]) -> Desk:
+def new_manifest(manifest: str, roots: tuple[str, ...]) -> ManifestEditor:
     """Begin a manifest, and a scans table if there is none; nothing is written before it is saved.
 
     Raises
     ------
     ConflictError
-        There is something at the place of the manifest.
+        The path of the manifest is occupied.
     SpimpackError
-        The place lies outside the roots.
+        The path lies outside the roots.
     """
     check_within(manifest, roots)
     if os.path.lexists(manifest):
@@ -273,9 +274,9 @@ def start_desk(manifest: str, roots: tuple[str, ...]) -> Desk:
         place, report = Place(shown(manifest)), Report()
         report.add(Problem("conflict.exists", place, "", "is there already", hint))
         raise ConflictError(report)
-    desk = Desk(manifest, OpenFiles(roots))
-    desk.files.edit(manifest, compose_manifest())
-    scans = os.path.join(desk.folder, "scans.tsv")
+    editor = ManifestEditor(manifest, OpenFiles(roots))
+    editor.files.edit(manifest, compose_manifest())
+    scans = os.path.join(editor.folder, "scans.tsv")
     if not os.path.lexists(scans):
-        desk.files.edit(scans, compose_scans_header())
-    return desk
+        editor.files.edit(scans, compose_scans_header())
+    return editor

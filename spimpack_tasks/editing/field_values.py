@@ -1,4 +1,4 @@
-"""What a field of a form shows of a value of dataset_description, and what is typed into it.
+"""Converts values of dataset_description to the text of a form's fields, and back.
 
 Lists of texts are edited as lines, lists of mappings as rows of texts, and the rest as JSON.
 """
@@ -34,12 +34,12 @@ def value_as_text(schema: dict[str, Any], value: Any) -> str:
 
 
 def value_from_text(schema: dict[str, Any], text: str) -> Any:
-    """Return the value that the text of a field stands for, `None` where it is empty.
+    """Return the value of the text in a field, `None` if it is empty.
 
     Raises
     ------
     SpimpackError
-        A value that is no list of texts is not written as JSON.
+        The value is not a list of texts, and its text is not JSON.
     """
     if not text.strip():
         return None

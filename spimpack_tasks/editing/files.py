@@ -1,8 +1,7 @@
-"""The files of an open manifest: what stands on disk, what has become of it, and saving.
+"""Files of an open manifest: their texts on disk, their edited texts, and saving.
 
-A file that is not edited is read again whenever it is asked for, so that what others change shows.
-A file that is edited keeps what it was edited from: where the disk has something else by now,
-saving is refused.
+A file without edits is read again for each request, so other programs' changes show. A file with
+edits remembers the text that it was edited from: if the disk holds another one, saving is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What saving would do to one file."""
+    """Change that saving would make to one file."""
 
     path: str
     is_new: bool
@@ -54,12 +53,12 @@ class OpenFiles:
     def __init__(self, roots: tuple[str, ...]) -> None:
         self.roots = roots
         self.edited: dict[str, str] = {}
-        """The texts that are not what the disk had, by absolute path."""
+        """Edited texts by absolute path."""
         self._from: dict[str, bytes | None] = {}
-        """What each edited file was edited from; `None` where there was no file."""
+        """Original content of each edited file; `None` if there was no file."""
 
     def text(self, path: str) -> str:
-        """Return the text of a file as it has become, empty where there is none.
+        """Return the edited text of a file, or its text on disk; empty if there is no file.
 
         Raises
         ------
@@ -86,11 +85,11 @@ class OpenFiles:
             self.forget(path)
 
     def forget(self, path: str) -> None:
-        """Give up what was edited in one file."""
+        """Discard the edits of one file."""
         del self.edited[path], self._from[path]
 
     def changes(self) -> list[FileChange]:
-        """Return what saving would do, file by file."""
+        """Return the changes that saving would make, file by file."""
         return [self._change(path) for path in sorted(self.edited)]
 
     def _change(self, path: str) -> FileChange:
@@ -105,25 +104,25 @@ class OpenFiles:
         return FileChange(path, before is None, added, removed, "\n".join(lines), cells)
 
     def save(self) -> list[str]:
-        """Write what was edited, and return the paths.
+        """Write the edited files, and return their paths.
 
-        Nothing is written unless all can be. The permissions of a file stay as they are, and a link
-        stays a link.
+        Nothing is written unless every file can be written. A file keeps its permissions, and a
+        link stays a link.
 
         Raises
         ------
         ConflictError
-            A file is not what it was when it was edited first.
+            A file has changed on disk since its first edit.
         OutsideRootsError
-            A file lies outside the roots, by way of a link as well.
+            A file lies outside the roots, possibly through a link.
         OSError
-            The disk does not take it.
+            The disk refuses the write.
         """
         places = {path: os.path.realpath(path) for path in sorted(self.edited)}
         for path, place in places.items():
             check_within(path, self.roots)
             check_within(place, self.roots)
-        # Of two savers the second must see what the first has written.
+        # The second of two savers must see the files of the first one.
         with hold_folders({os.path.dirname(place) for place in places.values()}):
             report = Report()
             report.extend(self._conflicts())
@@ -148,21 +147,21 @@ class OpenFiles:
                 yield Problem("conflict.edited", Place(shown(path)), "", message, hint)
 
     def base(self) -> dict[str, bytes | None]:
-        """Return what each edited file was edited from."""
+        """Return the original text of each edited file."""
         return dict(self._from)
 
     def restore(self, texts: dict[str, str], base: dict[str, bytes | None]) -> None:
-        """Take up edits that were kept elsewhere, with what they were made from."""
+        """Restore edits that were kept elsewhere, with their original texts."""
         self.edited, self._from = dict(texts), dict(base)
 
 
 def read_bytes(path: str) -> bytes | None:
-    """Return the content of a regular file, `None` where there is nothing.
+    """Return the content of a regular file, `None` if the path is free.
 
     Raises
     ------
     SpimpackError
-        There is something else, or it cannot be read.
+        The path is not a regular file, or the file cannot be read.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -191,7 +190,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _cell_changes(old: list[str], new: list[str]) -> Iterator[str]:
-    """Yield what becomes of each cell, where no row and no column came or went."""
+    """Yield each changed cell, provided that no row or column was added or removed."""
     before, after = (parse_tsv("\n".join(lines), "", Report()) for lines in (old, new))
     if before is None or after is None or before.columns != after.columns or len(old) != len(new):
         return

@@ -1,4 +1,4 @@
-"""Rows for images that a user picks: what their paths and headers tell, as far as it is certain."""
+"""Composes rows for images that a user picks, from their paths and headers, without guessing."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def row_for(image: str, folder: str) -> dict[str, str]:
     path = os.path.relpath(image, folder) if below else image
     texts, _ = tokens_of(path)
     labels = {entity: as_label(entity, text) for entity, text in texts.items()}
-    header, _ = look_at(image)
+    header, _ = examine_image(image)
     told = header_cells(header) if header is not None else {}
     return {"spim_path": path, **labels, **{name: text for name, text in told.items() if text}}
 
 
-def look_at(image: str) -> tuple[Header | None, str]:
+def examine_image(image: str) -> tuple[Header | None, str]:
     """Return the header of an image, or why it cannot be had."""
     try:
         source = examine_source(os.path.realpath(image), image)
@@ -55,13 +55,13 @@ def look_at(image: str) -> tuple[Header | None, str]:
 
 
 def cells_to_fill(header: Header, cells: Mapping[str, str]) -> dict[str, str]:
-    """Return what a header tells of those cells of a row that are empty."""
+    """Return values from a header for the empty cells of a row."""
     told = header_cells(header)
     return {name: text for name, text in told.items() if text and not cells.get(name, "").strip()}
 
 
-def header_in_words(header: Header) -> str:
-    """Return what a header tells, in one line: size in voxels, their distance, the channels."""
+def describe_header(header: Header) -> str:
+    """Return a one-line summary of a header: size in voxels, their distance, the channels."""
     sizes = dict(zip(header.axes, header.shapes[0], strict=True))
     size = f" {_TIMES} ".join(f"{sizes[axis]:,}" for axis in "xyz" if axis in sizes)
     known = [f"{step:g}" if step is not None else "?" for step in header.pixel_size_um]

@@ -10,13 +10,13 @@ from spimpack_tasks.manifest.load import load_inputs
 from spimpack_tasks.manifest.records import InlineRecord
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.editor import Desk
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.editing.editor import ManifestEditor
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
 
 
-def inline_rows(desk: Desk) -> list[dict[str, str]]:
+def inline_rows(editor: ManifestEditor) -> list[dict[str, str]]:
     """Return the images that the manifest holds itself, as rows of a table."""
-    inputs = load_inputs(desk.manifest, Report(), desk.files.edited)
+    inputs = load_inputs(editor.manifest, Report(), editor.files.edited)
     return [
         {name: _cell(value, record.written(name)) for name, value in record.values.items()}
         for record in inputs.records
@@ -24,7 +24,7 @@ def inline_rows(desk: Desk) -> list[dict[str, str]]:
     ]
 
 
-def move_inline_rows(desk: Desk) -> None:
+def move_inline_rows(editor: ManifestEditor) -> None:
     """Move the images of the manifest into the scans table.
 
     Raises
@@ -32,19 +32,19 @@ def move_inline_rows(desk: Desk) -> None:
     SpimpackError
         A table cannot say the same of them. Nothing was changed then.
     """
-    before = _assets(desk.check())
-    rows = inline_rows(desk)
-    desk.add_rows(rows)
-    desk.set_value(("datasets",), None)
-    if before and _assets(desk.check()) != before:
-        desk.undo()
-        desk.undo()
+    before = _assets(editor.check())
+    rows = inline_rows(editor)
+    editor.add_rows(rows)
+    editor.set_value(("datasets",), None)
+    if before and _assets(editor.check()) != before:
+        editor.undo()
+        editor.undo()
         images = count_of(len(rows), "image")
         message = f"a table cannot say the same of the {images}; edit them in the manifest"
         raise SpimpackError(message)
 
 
-def _assets(draft: Draft) -> Any:
+def _assets(draft: PreparedRun) -> Any:
     return draft.dataset.assets if draft.dataset is not None else ()
 
 

@@ -1,6 +1,6 @@
-"""Brings the columns of an imported table to those of ours, and its rows to ours.
+"""Maps the columns of an imported table to ours, and merges its rows with ours.
 
-What is imported is added, or changes cells; an empty cell changes nothing, and no row is removed.
+An imported row is added or changes cells. An empty cell changes nothing, and no row is removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.files.spreadsheets import Sheet
 
 KEYS = {"participants": "participant_id", "scans": "spim_path"}
-"""By table: the column that tells which row is meant."""
+"""Column that identifies a row, by table."""
 
 _SUBJECT = "subject|sub|subjectid|animal|animalid|mouse|mouseid|rat|ratid|participant|id"
 _ALSO = {
@@ -45,7 +45,7 @@ _ALSO = {
         "sample_staining": "staining|stains|channels",
     },
 }
-"""By table and column: what else it is called; letter case and all but letters and digits aside."""
+"""Other names of columns, by table and column; only letters and digits count, in any case."""
 
 
 def suggest_mapping(
@@ -88,7 +88,7 @@ def _plain(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """What an imported table comes to, beside the rows that are there."""
+    """Result of comparing an imported table with the present rows."""
 
     new: tuple[dict[str, str], ...]
     """Rows to be added, by column."""
@@ -110,18 +110,18 @@ def merge_rows(
     present: Sequence[Mapping[str, str]],
     report: Report,
 ) -> Merge:
-    """Return which rows of a sheet are new, which change cells, and which are there already.
+    """Sort the rows of a sheet into new rows, rows that change cells, and rows already present.
 
     Parameters
     ----------
     sheet, mapping
-        What was read, and the column of ours for each of its columns; none for one left out.
+        The sheet, and our column for each of its columns; empty for one that is left out.
     table
         `participants` or `scans`.
     present
-        The rows that are there, by column.
+        The present rows, by column.
     report
-        Gets what is wrong; a row without a key, or with that of an earlier row, is left out.
+        Receives problems; a row without a key, or with that of an earlier row, is left out.
     """
     key, name = KEYS[table], sheet.file
     targets = {column: target for column, target in mapping.items() if target}
@@ -152,7 +152,7 @@ def merge_rows(
 
 
 def _are_clear(targets: Mapping[str, str], key: str, name: str, report: Report) -> bool:
-    """Tell whether a mapping says what is wanted; if not, `report` gets why."""
+    """Tell whether a mapping is unambiguous; if not, `report` receives the reason."""
     twice = [target for target, number in Counter(targets.values()).items() if number > 1]
     for target in twice:
         message, hint = "is chosen for two columns", "leave one of them out"

@@ -1,4 +1,4 @@
-"""What the check of an orientation begins with, and what it writes into the row of an image."""
+"""Reads the initial orientation and stains from the row of an image, and composes new cells."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def first_stains(cells: Mapping[str, str], header: Header) -> list[str]:
 
 
 def cells_for(code: str, stains: Sequence[str]) -> dict[str, str]:
-    """Return the cells that an image gets when it looks right.
+    """Return the cells for the orientation and stains that the user confirms.
 
-    Stains that are all empty leave the cell as it is.
+    If all stains are empty, their cell stays unchanged.
 
     Raises
     ------
     StainRefusedError
-        A stain holds a sign that separates stains, or one before the last is empty.
+        A stain contains a separator, or a stain before the last one is empty.
     """
     names = [name.strip() for name in stains]
     while names and not names[-1]:

@@ -1,4 +1,4 @@
-"""The table of participants: what it has, and which subjects of the scans it lacks."""
+"""Edits the table of participants, and finds the subjects that it lacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spimpack_tasks.scanning.walk import natural
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from spimpack_tasks.editing.editor import Desk, ScanRow
+    from spimpack_tasks.editing.editor import ManifestEditor, ScanRow
     from spimpack_tasks.editing.mapping import Merge
     from spimpack_tasks.files.tsv_edit import TsvText
 
@@ -19,9 +19,9 @@ COLUMNS = (ID, "species", "strain", "age", "sex")
 """Columns of a table that is begun here."""
 
 
-def participants_of(desk: Desk) -> TsvText:
+def participants_of(editor: ManifestEditor) -> TsvText:
     """Return the table of participants of a manifest, with a header where there is none yet."""
-    return desk.table(desk.participants_table, COLUMNS)
+    return editor.table(editor.participants_table, COLUMNS)
 
 
 def missing_subjects(rows: Iterable[ScanRow], table: TsvText) -> list[str]:
@@ -45,27 +45,27 @@ def unused_participants(rows: Iterable[ScanRow], table: TsvText) -> list[int]:
     return [n for n, row in enumerate(table.table.rows) if _label(row.cells[index]) not in labels]
 
 
-def add_participants(desk: Desk, rows: Iterable[Mapping[str, str]]) -> None:
+def add_participants(editor: ManifestEditor, rows: Iterable[Mapping[str, str]]) -> None:
     """Add rows to the table of participants."""
-    with desk.editing(desk.participants_table, participants_of(desk)) as table:
+    with editor.editing(editor.participants_table, participants_of(editor)) as table:
         table.add_rows(rows)
 
 
-def set_participant_cells(desk: Desk, cells: Mapping[tuple[int, str], str]) -> None:
+def set_participant_cells(editor: ManifestEditor, cells: Mapping[tuple[int, str], str]) -> None:
     """Put texts into cells of the table of participants."""
-    with desk.editing(desk.participants_table, participants_of(desk)) as table:
+    with editor.editing(editor.participants_table, participants_of(editor)) as table:
         table.set_cells(cells)
 
 
-def remove_participants(desk: Desk, numbers: Collection[int]) -> None:
+def remove_participants(editor: ManifestEditor, numbers: Collection[int]) -> None:
     """Take rows out of the table of participants."""
-    with desk.editing(desk.participants_table, participants_of(desk)) as table:
+    with editor.editing(editor.participants_table, participants_of(editor)) as table:
         table.remove_rows(numbers)
 
 
-def take_over(desk: Desk, merge: Merge) -> None:
-    """Take over what an imported table comes to."""
-    with desk.editing(desk.participants_table, participants_of(desk)) as table:
+def add_merged_participants(editor: ManifestEditor, merge: Merge) -> None:
+    """Apply the new and changed rows of an imported table."""
+    with editor.editing(editor.participants_table, participants_of(editor)) as table:
         table.set_cells(cells_of(merge))
         table.add_rows(merge.new)
 

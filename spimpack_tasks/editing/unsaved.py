@@ -1,7 +1,6 @@
-"""Edits that were not saved, kept in the user's state directory, one file for each manifest.
+"""Unsaved edits, kept in the user's state directory in one file for each manifest.
 
-They hold what the files were edited from, so that saving still finds out whether somebody else
-changed them meanwhile.
+They include the original texts, so that saving still detects changes by other programs.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from spimpack_tasks.files.roots import check_within
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spimpack_tasks.editing.editor import Desk
+    from spimpack_tasks.editing.editor import ManifestEditor
 
 VERSION = 1
 
 
-def drafts_folder(environment: Mapping[str, str] = os.environ) -> str:
+def unsaved_folder(environment: Mapping[str, str] = os.environ) -> str:
     """Return where drafts are kept, as the XDG base directory specification has it."""
     state = environment.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
@@ -37,28 +36,28 @@ def _name(manifest: str) -> str:
     return blake2b(os.path.realpath(manifest).encode(), digest_size=16).hexdigest() + ".json"
 
 
-def keep_draft(desk: Desk) -> None:
-    """Keep what is edited of a manifest; a disk that does not take it is no reason to stop."""
+def keep_unsaved(editor: ManifestEditor) -> None:
+    """Keep the unsaved edits of a manifest; a disk that refuses the write is ignored."""
     base = {
         path: None if data is None else base64.b64encode(data).decode()
-        for path, data in desk.files.base().items()
+        for path, data in editor.files.base().items()
     }
     data = {
         "version": VERSION,
-        "manifest": desk.manifest,
-        "texts": desk.files.edited,
+        "manifest": editor.manifest,
+        "texts": editor.files.edited,
         "base": base,
     }
     text = json.dumps(data, sort_keys=True).encode()
-    folder = drafts_folder()
+    folder = unsaved_folder()
     with suppress(OSError):
-        if _read(desk.manifest) != text:
+        if _read(editor.manifest) != text:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            write_at(os.path.join(folder, _name(desk.manifest)), text)
+            write_at(os.path.join(folder, _name(editor.manifest)), text)
 
 
-def find_draft(manifest: str, roots: tuple[str, ...]) -> OpenFiles | None:
-    """Return the files of a manifest with the edits that were kept, `None` where there are none.
+def find_unsaved(manifest: str, roots: tuple[str, ...]) -> OpenFiles | None:
+    """Return the files of a manifest with its unsaved edits, `None` if there are none.
 
     Raises
     ------
@@ -82,15 +81,15 @@ def find_draft(manifest: str, roots: tuple[str, ...]) -> OpenFiles | None:
     return files
 
 
-def drop_draft(manifest: str) -> None:
-    """Forget what was kept of a manifest."""
+def drop_unsaved(manifest: str) -> None:
+    """Delete the unsaved edits of a manifest."""
     with suppress(OSError):
-        os.unlink(os.path.join(drafts_folder(), _name(manifest)))
+        os.unlink(os.path.join(unsaved_folder(), _name(manifest)))
 
 
 def _read(manifest: str) -> bytes:
     try:
-        with open(os.path.join(drafts_folder(), _name(manifest)), "rb") as file:
+        with open(os.path.join(unsaved_folder(), _name(manifest)), "rb") as file:
             return file.read()
     except OSError:
         return b""

@@ -1,9 +1,9 @@
-"""Knows files that git-annex (and so DataLad) or Git LFS keeps elsewhere.
+"""Recognises files whose content git-annex (and so DataLad) or Git LFS keeps elsewhere.
 
-A locked file of git-annex is a relative link into `.git/annex/objects` of its own repository, and
-the name it leads to, the key, tells the size of the content (git-annex, "key format"). An unlocked
-one whose content is not here, and any such file of Git LFS, is a short text: the pointer
-(git-annex, "pointer file"; Git LFS, "spec").
+A locked file of git-annex is a relative link into `.git/annex/objects` of its own repository. The
+name of the target, the key, contains the size of the content (git-annex, "key format"). An unlocked
+file without its content, and any such file of Git LFS, is a short text: the pointer (git-annex,
+"pointer file"; Git LFS, "spec").
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ANNEX_POINTER = b"/annex/objects/"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 POINTERS = (_ANNEX_POINTER, _LFS_POINTER)
-"""What a file begins with that stands for content which is not here."""
+"""First bytes of pointer files, whose content is elsewhere."""
 LONGEST_POINTER = 32 * 2**10
 """Bytes; git-annex never writes a longer one, and those of Git LFS are below 1,024."""
 
@@ -29,9 +29,9 @@ def is_annexed(path: str) -> bool:
 
 
 def annexed_size(path: str) -> int | None:
-    """Return the bytes of content that an annexed path stands for, here or not.
+    """Return the size in bytes of an annexed path's content, whether it is present or not.
 
-    `None` stands for a path that is not annexed, or whose key tells no size.
+    Returns `None` for a path that is not annexed, or whose key has no size.
     """
     text = _annexed(path)
     told = _KEY_SIZE.match(text.rpartition("/")[2]) if text else None
@@ -53,7 +53,7 @@ def _annexed(path: str) -> str | None:
 
 
 def content_command(path: str, beginning: bytes = b"") -> str:
-    """Return the command that fetches what a path stands for, empty where none is known.
+    """Return the command that fetches the content of a path, empty if none is known.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Puts things into a directory tree so that each appears whole or not at all.
+"""Puts files and folders into a directory tree so that each appears whole or not at all.
 
 Everything is made under a temporary name in a folder of the tree that only we use, and renamed to
-its place. Folders are entered one by one without following links, so a link that somebody puts in
-the way never leads a write out of the tree.
+its final path. Folders are entered one by one without following links. So a link in a path, even
+one that another user puts there meanwhile, never leads a write out of the tree.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PART = ".part"
 """End of the temporary name of a file that is written beside its place."""
 
-# What rename says when a directory stands in the way of a file, or a full one of anything.
+# Errors of rename when a directory occupies the path of a file, or a full one any path.
 _IN_THE_WAY = {errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 
 
@@ -66,10 +66,10 @@ def write_new(path: str, data: bytes) -> None:
 
 
 class Durability(Enum):
-    """How sure it is that a file is whole, once it has its name."""
+    """Guarantee that a file is complete once it has its final name."""
 
     PLAIN = "plain"
-    """Not at all: it has its name from the start, and something else tells that it is whole."""
+    """None: the file has its name from the start, and completeness is recorded elsewhere."""
     WHOLE = "whole"
     """Whole unless the machine loses power: it is written aside and renamed."""
     SAFE = "safe"
@@ -98,7 +98,7 @@ def replacing(path: str, durability: Durability) -> Iterator[WrittenAside]:
     Raises
     ------
     OSError
-        The disk does not take the file; nothing of it is left.
+        The disk refuses the file; nothing of it is left.
     """
     is_aside = durability is not Durability.PLAIN
     aside = f"{path}{PART}" if is_aside else path
@@ -124,7 +124,7 @@ def replacing(path: str, durability: Durability) -> Iterator[WrittenAside]:
 
 
 def name_aside(path: str) -> str:
-    """Return a name beside a path under which nothing else is written, by whatever process."""
+    """Return a temporary name beside a path that no other process uses."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}.{token_hex(4)}")
 
@@ -253,7 +253,7 @@ def remove(root: str, path: str, temporary: str) -> None:
 
 
 def discard(path: str) -> None:
-    """Delete a temporary of ours, whatever it is; a link is deleted, not followed."""
+    """Delete a temporary file, link or folder of ours; a link is not followed."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:
@@ -261,7 +261,7 @@ def discard(path: str) -> None:
 
 
 def sync_disk(root: str) -> None:
-    """Wait until what was written below `root` is on the disk (syncfs of Linux, else sync).
+    """Wait until all writes below `root` are on the disk (syncfs of Linux, else sync).
 
     One call for many files: syncing each of 1,000 small files takes seconds.
     """

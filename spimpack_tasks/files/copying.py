@@ -1,14 +1,14 @@
-"""Copies files and trees, so that a copy that is cut short goes on where it was.
+"""Copies files and trees, and resumes interrupted copies.
 
-What counts as copied is on the disk, whatever happens next. Of a file, that is all but the last
-step: each step is synced before the next one begins. Of a tree, it is each file that has the time
-of its source: files get it in batches, when their data have been synced. So neither a kill nor a
-power cut leaves something that only looks copied.
+Data that count as copied are on the disk. Of a file, that is all but the last step: each step is
+synced before the next one begins. Of a tree, it is each file that has the time of its source: files
+get it in batches, after their data have been synced. So neither a kill nor a power cut leaves a
+file that only looks copied.
 
 Where the disk can share data between files (btrfs, XFS), nothing is copied at all. Elsewhere the
 kernel copies, or the server of a network disk; memory does not grow with the size of a file.
 
-Whether a half-made copy is one of the same source is for the caller to know.
+The caller has to ensure that an unfinished copy is of the same source.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Advance = Callable[[int], None]
-    """Told the number of bytes after each piece that is there."""
+    """Receives the number of bytes after each piece."""
 
 STEP = 256 * 2**20
-"""Bytes after which data are synced: at most so many are copied once more after a kill."""
+"""Bytes after which data are synced, and the most that is copied again after a kill."""
 _BATCH = 1000
 """Files after which a tree is synced, if there have not been enough bytes."""
 _PIECE = 16 * 2**20
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 _CHANGED = "its source changed while it was copied; run it again"
 
-# What copy_file_range(2) says where it cannot work, but sendfile(2) can.
+# Errors of copy_file_range(2) where sendfile(2) works.
 _NOT_HERE = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 
 
@@ -47,7 +47,7 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy_file(source: str, path: str, advance: Advance) -> None:
-    """Copy a file with its times, or go on with a copy of it.
+    """Copy a file with its times, or resume a copy of it.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def copy_file(source: str, path: str, advance: Advance) -> None:
 
 
 def copy_tree(source: str, path: str, advance: Advance) -> None:
-    """Copy a tree, its files with their times, or go on with a copy of it.
+    """Copy a tree, its files with their times, or resume a copy of it.
 
     Raises
     ------
@@ -106,7 +106,7 @@ class _Settling:
             self.advance(os.stat(path).st_size)
             return
         with open_regular(source) as file, _opened(path, _WRITE) as writer:
-            # Who has begun the file may have read another version of it.
+            # The process that began the file may have read another version of it.
             status = _copy(file.fileno(), writer, 0, self.advance)
         self.times[path] = (status.st_atime_ns, status.st_mtime_ns)
         self.size += status.st_size
@@ -114,7 +114,7 @@ class _Settling:
             self.settle()
 
     def settle(self) -> None:
-        """Sync what was copied, then give it its times."""
+        """Sync the copied files, then set their times."""
         if self.times:
             sync_disk(self.root)
         for path, times in self.times.items():
@@ -140,7 +140,7 @@ def _sure_length(length: int, whole: int) -> int:
 
 
 def _copy(reader: int, writer: int, start: int, advance: Advance) -> os.stat_result:
-    """Copy a file from `start` on, and return what the file is, having made sure that it stays so.
+    """Copy a file from `start` on, and return its status after checking that it did not change.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def _copy(reader: int, writer: int, start: int, advance: Advance) -> os.stat_res
     start
         Bytes that are kept of the copy.
     advance
-        Told of these, and of each piece that follows.
+        Receives this number, and that of each piece that follows.
     """
     before = os.fstat(reader)
     os.ftruncate(writer, start)

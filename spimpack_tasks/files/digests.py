@@ -1,4 +1,4 @@
-r"""SHA-256 of files and of directory trees, in little memory, and able to go on after a break.
+r"""SHA-256 of files and directory trees, in little memory, resumable after an interruption.
 
 The checksum of a tree is the SHA-256 of the list that `sha256sum` prints of its files: a line
 `<sha256>  <path>` for each, paths relative to the tree and sorted by their bytes. Links are
@@ -28,7 +28,7 @@ _PIECE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a file or a tree holds."""
+    """Checksum of a file or a tree."""
 
     is_tree: bool
     sha256: str
@@ -47,20 +47,20 @@ class _Entry:
 
 
 class DigestLog:
-    """Remembers the digest of each file as soon as it is known, for a run that is cut short.
+    """Log of the digest of each file, so that an interrupted run can resume.
 
-    A log is a file with a line for each file read. Whoever opens it again asks for the files in
-    the same order, so it is read along and never as a whole. A line counts as long as size, times
-    and inode of its file are what they were; what is not found is read and appended. Lines that
-    are torn, or out of order, cost no more than reading a file once more.
+    A log is a file with a line for each file read. The next run asks for the files in the same
+    order, so the log is read in step and never as a whole. A line counts as long as size, times and
+    inode of its file are unchanged; a file without a line is read and appended. Lines that are torn
+    or out of order cost no more than reading a file once more.
 
     Parameters
     ----------
     path
-        Where the log is kept; `None` to remember nothing. Its folder must exist. A log that
-        cannot be written is done without.
+        Path of the log, `None` for no log. Its folder must exist. If the log cannot be written,
+        the work goes on without it.
     on_read
-        Told the number of bytes after each piece that was read, and of each file passed over.
+        Receives the number of bytes after each piece that was read, and of each file skipped.
     """
 
     def __init__(self, path: str | None, on_read: Callable[[int], None] | None = None) -> None:
@@ -99,7 +99,7 @@ class DigestLog:
                 os.unlink(self.path)
 
     def checksum(self, path: str, name: str) -> Checksum:
-        """Return what a file or directory holds; `name` stands for it in the log.
+        """Return the checksum of a file or directory; `name` identifies it in the log.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class DigestLog:
         return digest, status.st_size
 
     def _look_up(self, name: str) -> _Entry | None:
-        """Read the log up to a name; a name that comes before what is next is not in it."""
+        """Read the log up to a name; a name that sorts before the next line is not in it."""
         wanted = os.fsencode(name)
         while self._next and os.fsencode(self._next.name) < wanted:
             self._next = next(self._old, None)

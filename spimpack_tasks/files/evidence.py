@@ -1,4 +1,4 @@
-"""Tells whether a path still is what it was, by what `lstat` says of it."""
+"""Detects changes of a path by `lstat` alone."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _LINK = "link "
 
 
 def evidence_of(path: str) -> str:
-    """Return what identifies the thing at `path` without reading it, empty where there is none.
+    """Return the evidence of a file, link or directory without reading it; empty if none exists.
 
     A link is known by its text, a file by size and modification time, a directory by inode and
-    modification time. Renaming changes none of these, so what was said of a temporary holds for
-    the file it becomes.
+    modification time. Renaming changes none of these, so the evidence of a temporary file stays
+    valid for the final one.
     """
     try:
         status = os.lstat(path)

@@ -1,4 +1,4 @@
-"""Which file system a directory lies on, without writing to it."""
+"""Finds the file system of a directory, without writing to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
-"""How blanks, tabs, line ends and backslashes are written in proc(5)'s mountinfo."""
+"""Escapes of blanks, tabs, line ends and backslashes in proc(5)'s mountinfo."""
 
 NO_LINKS = frozenset({"vfat", "msdos", "exfat", "fuseblk.exfat"})
 """File systems that know neither symbolic nor hard links."""
@@ -29,7 +29,7 @@ def device_of(path: str) -> int | None:
 
 
 def file_system_of(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
-    """Return the type of the file system that holds `path`, empty where it cannot be told.
+    """Return the type of the file system that holds `path`, empty if it is unknown.
 
     The format of `mountinfo` is that of proc(5): the mount point is field 5, the type follows the
     separator `-`.

@@ -1,9 +1,9 @@
-"""How much a file may ask for: what is larger than real images need is refused before it is taken.
+"""Limits on the memory that a file may demand; a larger demand is refused before it is met.
 
-A few bytes can unpack to gigabytes, and a header can name any size. So what is decoded at once, and
-what is read of metadata, has a limit that real files keep far below. Who has a sound file beyond
-one raises all of them together: `SPIMPACK_LIMIT_FACTOR=4` allows four times as much. It is no key
-of a manifest, since a manifest may come from the same hands as the images.
+A few bytes can unpack to gigabytes, and a header can name any size. So decoded blocks and metadata
+have limits, which real files stay far below. A user with a sound file beyond a limit raises all of
+them together: `SPIMPACK_LIMIT_FACTOR=4` allows four times as much. It is not a key of the manifest,
+since a manifest may come from the same source as the images.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def as_size(count: int) -> str:
 
 
 def memory_at_most() -> int:
-    """Return how many bytes of memory this process could ever have: of machine, group and limit."""
+    """Return the bytes of memory that machine, control group and limits allow this process."""
     known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def hold_folders(folders: Iterable[str]) -> Iterator[None]:
-    """Hold the locks of folders, for whoever else asks for them; no file is made.
+    """Hold locks on folders themselves, without making a file.
 
-    Some network disks lock no folders. There the work is done without.
+    Some network disks cannot lock folders. There the work goes on without a lock.
     """
     with ExitStack() as held:
         for folder in sorted(folders):

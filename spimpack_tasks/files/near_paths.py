@@ -1,6 +1,6 @@
-"""How messages show a path, and what one that leads nowhere probably meant.
+"""Paths in messages: how they are shown, and a guess of the path that was meant.
 
-That is one of Windows, or one in another Unicode form.
+The guess for a path that does not exist is one of Windows, or one in another Unicode form.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def shown(path: str) -> str:
 
 
 def path_hint(path: str, listings: dict[str, dict[str, str]] | None = None) -> str:
-    """Return what to write instead of a path that does not exist, empty where that is not clear.
+    """Return a suggestion for a path that does not exist, empty if there is none.
 
     Parameters
     ----------
     path
         Absolute, or relative to the working directory.
     listings
-        What was listed before, by folder; it grows.
+        Earlier listings by folder; new ones are added.
     """
     if "\\" in path or _DRIVE.search(path):
         return _windows_hint(path)

@@ -1,9 +1,9 @@
-"""What lies outside of a source, and whether an image may be read from there.
+"""Decides whether an image may be read from outside its source.
 
-A link in an image could lead to any file that the user can read, and its bytes would land in what
-is made of the image. So what leads out of a source is refused, unless whoever runs the program
-says that images may be read from there: `SPIMPACK_ALLOW_EXTERNAL` names folders, with `:` between
-them. It is no key of a manifest, since a manifest may come from the same hands as the images.
+A link in an image could lead to any file that the user can read, and the output would contain its
+bytes. So a link out of a source is refused, unless the user allows its target:
+`SPIMPACK_ALLOW_EXTERNAL` names folders, with `:` between them. It is not a key of the manifest,
+since a manifest may come from the same source as the images.
 """
 
 from __future__ import annotations

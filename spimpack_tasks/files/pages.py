@@ -1,4 +1,4 @@
-"""HTML pages of ours: text that is safe in them, and how one is known again and replaced."""
+"""HTML pages of ours: escapes their text, recognises them, and replaces them."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Which file of a folder is which plane, by its name, and how such a folder is known again.
+"""Orders the files of a folder into planes by their names, and stamps such a folder.
 
-Names are told apart by their numbers alone. If one of the numbers counts, it counts planes; if
-several do, the letters before them must say what they count: `Z`, `C` or `ch`, `T`. A number that
-is missing is an error, unless the numbers are no count but an order, as times are:
-`scan_20240101120000.tif`. That they are if even the smallest has 8 digits or more. No file is
-opened here.
+Names may differ in their numbers only. If one number varies, it counts planes. If several do, the
+letters before each must name its axis: `Z`, `C` or `ch`, `T`. A missing number is an error, unless
+the numbers are times, as in `scan_20240101120000.tif`: then they only give an order. Numbers are
+times if even the smallest has 8 digits or more. No file is opened here.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _COUNTED = {
     "c": re.compile(r"(?:.*[^a-z])?(?:c|ch|chan|channel)[ _-]*", re.DOTALL),
     "z": re.compile(r"(?:.*[^a-z])?(?:z|slice|plane)[ _-]*", re.DOTALL),
 }
-"""What stands before a number that counts time points, channels or planes."""
+"""Letters before a number that counts time points, channels or planes."""
 
 
 class UnclearPlanesError(Exception):
-    """Names do not make one image; the arguments are what a folder does wrong, and a hint."""
+    """The names do not make one image; the arguments are the fault of the folder, and a hint."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
@@ -59,10 +58,10 @@ def is_plane(name: str) -> bool:
 
 
 def stamp_planes(path: str) -> tuple[int, int] | None:
-    """Return what tells a folder of planes from what it was before, `None` where there is none.
+    """Return a stamp of a folder of planes, `None` if it holds none.
 
-    That is the number of bytes of all planes, and in place of a time a number that stands for
-    name, size and modification time of each: a plane that is exchanged may be as old as another.
+    The stamp is the number of bytes of all planes, and in place of a time a number that depends on
+    name, size and modification time of each: an exchanged plane may be as old as another one.
     """
     total, digest = 0, blake2b(digest_size=7)
     try:
@@ -168,7 +167,7 @@ def _counted(numbers: list[int]) -> range | list[int]:
 
 
 def _length(numbers: range | list[int]) -> int:
-    """Return how many there are; `len` does not know large numbers."""
+    """Return the length of a range; `len` fails for large ones."""
     return numbers.stop - numbers.start if isinstance(numbers, range) else len(numbers)
 
 

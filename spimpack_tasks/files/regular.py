@@ -1,6 +1,6 @@
-"""Opens files for reading that are files: at a pipe or a device one could wait for ever.
+"""Opens regular files for reading, and refuses others: reading a pipe or a device may never end.
 
-Opening some devices has effects of its own, so what is none is not even opened.
+Opening some devices has side effects, so a path that is not a regular file is not even opened.
 """
 
 from __future__ import annotations

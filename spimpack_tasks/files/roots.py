@@ -1,7 +1,7 @@
-"""The folders that may be seen and written to, and what lies below them.
+"""Roots: the folders that may be seen and written to, and checks of paths below them.
 
-No step of a path may leave the roots, not even by a link that leads back. What lies outside is
-refused in the same words whether it is there or not, and is not looked at.
+No step of a path may leave the roots, not even through a link that leads back. A path outside is
+refused with the same message whether it exists or not, and is not examined.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def check_within(path: str, roots: Sequence[str]) -> str:
 
 
 def is_within(path: str, roots: Sequence[str]) -> bool:
-    """Tell whether an absolute path, be there something or not, lies in one of the roots.
+    """Tell whether an absolute path, existing or not, lies in one of the roots.
 
     Links are followed, and each step on the way must lie within as well.
     """
@@ -55,7 +55,7 @@ def is_within(path: str, roots: Sequence[str]) -> bool:
 
 
 def root_of(path: str, roots: Sequence[str]) -> str | None:
-    """Return the root that an absolute path lies in; only what lies within is looked at."""
+    """Return the root of an absolute path; only paths within the roots are examined."""
     if not _is_plain(path):
         return None
     path = normal(path)

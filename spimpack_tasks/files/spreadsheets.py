@@ -60,18 +60,18 @@ class _Line(NamedTuple):
 
 
 def read_sheet(name: str, data: bytes, report: Report, sheet: str = "") -> Sheet | None:
-    """Return a table, `None` where the file is refused; what is wrong goes to `report`.
+    """Return a table, `None` if the file is refused; problems go to `report`.
 
     Parameters
     ----------
     name
-        Of the file; its ending tells what the file is.
+        Of the file; its ending determines the format.
     data
         Content of the file.
     report
-        Gets what is wrong. Rows of a wrong length are reported and left out.
+        Receives problems. Rows of a wrong length are reported and left out.
     sheet
-        Which sheet of a workbook; if empty, the first one that holds something.
+        Sheet of a workbook; if empty, the first one that is not empty.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _decode(name: str, data: bytes, report: Report) -> str | None:
 
 
 def _separator(name: str, text: str, ending: str, report: Report) -> str:
-    """Return what stands between the cells of the first line, or nothing where that is not clear.
+    """Return the separator of the cells in the first line, empty if it is ambiguous.
 
     A table of one column has none, and is read with commas.
     """
@@ -193,7 +193,7 @@ def _one_line(text: str) -> str:
 
 
 def _make_sheet(name: str, lines: Sequence[_Line], report: Report) -> Sheet | None:
-    """Return lines as a table, the first one being the header; what is wrong goes to `report`."""
+    """Return lines as a table, the first one being the header; problems go to `report`."""
     if not lines:
         problem = Problem("table.empty", Place(name), "", "has no header", "name the columns")
         report.add(problem)

@@ -12,11 +12,11 @@ ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
 def stamp_source(path: str) -> tuple[int, int] | None:
-    """Return size in bytes and modification time in nanoseconds, `None` where nothing is there.
+    """Return size in bytes and modification time in nanoseconds, `None` if nothing exists.
 
-    The metadata of an OME-Zarr stand for the store, which may hold a million chunks: it has the
-    size 0, and the later of the times of its folder and its metadata. A folder of planes has what
-    `stamp_planes` says.
+    The metadata of an OME-Zarr represent the store, which may hold a million chunks: it has the
+    size 0, and the latest time of its folder and its metadata. A folder of planes has the stamp of
+    `stamp_planes`.
     """
     try:
         status = os.stat(path)

@@ -1,4 +1,4 @@
-"""Opens files of a folder that is one image, such as an OME-Zarr, and says why one cannot be.
+"""Opens files of a folder that is one image, such as an OME-Zarr, and explains failures.
 
 A chunk without a file is a chunk of zeros. A file that is there but cannot be opened is damage, and
 must not be taken for zeros: a link whose content was not fetched, a folder or a pipe in its place.
@@ -11,7 +11,7 @@ Stores may be put together of links. A link is followed
   from where it may lead on by the same rules;
 - to where the user allows it, see `outside`.
 
-Any other link leads to something that is no part of the image, and is refused.
+Any other link leads to a file that is not part of the image, and is refused.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FETCH = "get its content, such as by `datalad get` or `git lfs pull`"
 
 
 class StoreFiles:
-    """The files of a store. What is known of its folders is remembered."""
+    """Files of a store, with remembered results for its folders."""
 
     def __init__(self, root: str, most_links: int = MOST_LINKS) -> None:
         self.root = os.path.realpath(root)
@@ -75,7 +75,7 @@ class StoreFiles:
         Raises
         ------
         OSError
-            As of `open`; `NotADirectoryError` where a file stands in the place of its folder.
+            As for `open`; `NotADirectoryError` if a file occupies the path of its folder.
         """
         return self._enter(os.path.dirname(name)) and self._look(name, is_folder=False)
 
@@ -85,13 +85,12 @@ class StoreFiles:
         Parameters
         ----------
         most_without_links
-            How many names to look at in a store that proves to have no links among them; all,
-            unless given.
+            Number of names after which the check ends if no link was among them; all by default.
 
         Raises
         ------
         OSError
-            As of `open`, for the first that cannot.
+            As for `open`, for the first file that cannot be opened.
         """
         has_links = False
         for seen, (name, entry) in enumerate(self._walk(), start=1):
@@ -139,7 +138,7 @@ class StoreFiles:
         return True
 
     def _follow(self, path: str, name: str, *, is_folder: bool) -> os.stat_result:
-        """Return what a link leads to."""
+        """Return the target of a link."""
         target = os.readlink(path)
         shown = repr(target if len(target) <= _SHOWN else f"{target[:_SHOWN]}…")
         try:
@@ -171,7 +170,7 @@ class StoreFiles:
         return self._others[root].has(name)
 
     def _check_content(self, name: str, file: BinaryIO) -> None:
-        """Refuse a file that only stands for what was not fetched."""
+        """Refuse a pointer file, whose content was not fetched."""
         if os.fstat(file.fileno()).st_size > LONGEST_POINTER:
             return
         start = file.read(max(map(len, POINTERS)))
@@ -192,7 +191,7 @@ def _folder_of(root: str) -> str:
 
 
 def _annex_of(root: str) -> str:
-    """Return where git-annex keeps content in the repository that a store lies in, if it does."""
+    """Return git-annex's folder of content in the repository of a store, if there is one."""
     folder = root
     while not os.path.lexists(f"{folder}/.git"):
         if folder == "/":

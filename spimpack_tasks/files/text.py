@@ -47,7 +47,7 @@ def read_text(path: str, *, name: str, blame: Place, limit: int, report: Report)
         line = raw.count(b"\n", 0, error.start) + 1
         message = f"is {'UTF-16 text, not UTF-8' if raw[:2] in _UTF_16 else 'not UTF-8 text'}"
     else:
-        # UTF-16 without a byte order mark passes for UTF-8, with a NUL beside each letter.
+        # UTF-16 without a byte order mark is valid UTF-8, with a NUL beside each letter.
         nul = text.find("\0")
         if nul < 0:
             return text
@@ -58,7 +58,7 @@ def read_text(path: str, *, name: str, blame: Place, limit: int, report: Report)
 
 
 def read_bytes(path: str, *, name: str, blame: Place, limit: int, report: Report) -> bytes | None:
-    """Return the content of a file; the parameters, and what is refused, are as for a text."""
+    """Return the content of a file; parameters and refusals are as for a text."""
     problem = _why_unreadable(path, limit)
     if not problem:
         try:

@@ -62,7 +62,7 @@ def same_tree(source: str, other: str, same_file: Callable[[str, str], bool]) ->
 
 
 def drop_strays(source: str, other: str) -> None:
-    """Remove from a tree of ours what is not in `source`, or is another kind of thing there."""
+    """Remove entries of our tree that `source` lacks, or that have another kind there."""
     for folder, _, names in os.walk(other, topdown=False):
         inside = source + folder[len(other) :]
         for name in names:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its cells in header order, its line number, and the line as it stands.
+    """One row: its cells in header order, its line number, and its unchanged line.
 
-    Of a spreadsheet there is no line.
+    A row of a spreadsheet has no line.
     """
 
     line: int
@@ -36,7 +36,7 @@ class Row:
         """Return the character column, from 1, at which cell `index` starts, 0 if not known."""
         if not self.raw:
             return 0  # the table is of a spreadsheet
-        # A tab inside quotes is possible but rare; the column is for finding one's way.
+        # A tab inside quotes is possible but rare; the column is only a help for the reader.
         return len("\t".join(self.raw.split("\t")[:index])) + (2 if index else 1)
 
 
@@ -48,7 +48,7 @@ class TsvTable:
     header: Row
     rows: tuple[Row, ...]
     is_whole: bool = True
-    """Whether no row was left out for a mistake that has been reported."""
+    """Whether no row was left out because of a reported mistake."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ class TsvTable:
         return tuple(name.strip() for name in self.header.cells)
 
     def place(self, row: Row, index: int = 0) -> Place:
-        """Return where cell `index` of `row` stands."""
+        """Return the place of cell `index` of `row`."""
         return Place(self.file, row.line, row.column(index))
 
 

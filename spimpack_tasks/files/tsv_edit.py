@@ -1,7 +1,8 @@
-"""Edits of a tab-separated table that leave every other byte of it as it is.
+"""Edits a tab-separated table, and leaves every other byte unchanged.
 
-Rows count from 0 as `parse_tsv` yields them: blank lines, and rows that it refuses, stay where they
-are and have no number. A cell that holds a line end is put on one line, for a table cannot hold it.
+Rows count from 0 as `parse_tsv` yields them: blank lines, and rows that it refuses, keep their
+position and have no number. A cell with a line end is joined to one line, since a table cannot
+hold it.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class TsvText:
 
     @property
     def table(self) -> TsvTable:
-        """What the text holds."""
+        """The parsed table."""
         assert self._table is not None  # noqa: S101 - a table without header is given one
         return self._table
 
@@ -111,7 +112,7 @@ class TsvText:
             self._parse()
 
     def remove_column(self, name: str) -> None:
-        """Take a column out, with all that stands in it."""
+        """Remove a column with its cells."""
         index = self.table.columns.index(name)
         for row in (self.table.header, *self.table.rows):
             pieces = _pieces(row)

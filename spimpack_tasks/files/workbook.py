@@ -19,7 +19,7 @@ MAX_ROWS = 100_000
 
 
 def main() -> int:
-    """Print names of sheets, rows as text and the number of the first row, or what is wrong."""
+    """Print names of sheets, rows as text and the number of the first row, or the error."""
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -48,7 +48,7 @@ def _read(book: Any, name: str) -> dict[str, Any]:
 
 
 def cell_text(value: object) -> str:
-    """Return what a person sees in a cell of a workbook."""
+    """Return the text of a workbook's cell as a person sees it."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):

@@ -1,8 +1,8 @@
-"""Edits of a YAML document that leave every other line of it as it is, comments included.
+"""Edits a YAML document, and leaves every other line unchanged, comments included.
 
-A value is replaced where it stands. What is written in braces is written anew as a whole, and a
-commented line of the same key, as `spimpack init` leaves them, gives way to a key that is added.
-After each edit the text is read again: it must hold just what was asked for.
+A value is replaced in its place. A value in braces is written anew as a whole. A new key replaces
+the commented line of the same key, such as `spimpack init` writes. After each edit the text is
+parsed again, and must hold exactly the requested values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class EditRefusedError(SpimpackError):
-    """A document is written in a way that cannot be edited here; the message says what to do."""
+    """The form of a document prevents the edit; the message names a remedy."""
 
 
 def set_value(text: str, path: Sequence[str], value: Any) -> str:
@@ -99,9 +99,9 @@ class _Entry:
     key: Any
     value: Any
     end: int
-    """Where the value ends, without comments and blank lines behind it."""
+    """End of the value, without comments and blank lines after it."""
     region_end: int
-    """Where the next key begins, of this mapping or one around it."""
+    """Start of the next key in this mapping or an enclosing one."""
 
 
 def _find(text: str, mapping: Any, name: str, end: int) -> _Entry | None:
@@ -129,7 +129,7 @@ def _end(text: str, key: Any, value: Any, region_end: int) -> int:
 
 
 def _last_leaf(node: Any) -> Any:
-    """Return what ends a value: a scalar, or something in braces or brackets."""
+    """Return the event that ends a value: a scalar, or a closing brace or bracket."""
     import yaml
 
     while not isinstance(node, yaml.ScalarNode) and not node.flow_style and node.value:

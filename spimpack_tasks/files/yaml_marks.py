@@ -2,11 +2,11 @@
 
 The loader works on the parser's events, so all limits hold before anything is built: no tags, a
 bounded depth, and a bounded size after aliases are expanded (an alias bomb is a few lines long).
-It goes on after a problem where it can, so that a user sees all of them at once. Dates stay text,
-and of a number, a truth value or a null it is known how the user wrote it: `01` is read as 1.
-Merge keys (`<<: *defaults`) are followed.
+If possible it continues after a problem, so that a user sees all of them at once. Dates stay text.
+Numbers, truth values and nulls keep their spelling: `01` is read as 1. Merge keys
+(`<<: *defaults`) are followed.
 
-It does not know what a manifest is.
+This module knows nothing about manifests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Path = tuple["str | int", ...]
 MAX_DEPTH = 50
 MAX_VALUES = 2_000_000
 MAX_ALIASED_VALUES = 100_000
-"""What aliases stand for, added up. They cost nothing to write, but every reader walks them all."""
+"""Limit on the sum of all aliased values: an alias is short, but a reader visits each value."""
 
 _TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 _TAG = "tag:yaml.org,2002:"
@@ -36,7 +36,7 @@ _KEPT_AS_TEXT = {_TAG + "timestamp", _TAG + "value"}
 
 @dataclass(slots=True)
 class Document:
-    """The data of one YAML document, and where each part of it stands."""
+    """Data of one YAML document, and the place of each part."""
 
     file: str
     data: Any = None
@@ -45,11 +45,11 @@ class Document:
     _written: dict[Path, str] = field(default_factory=dict)
 
     def place(self, path: Path) -> Place:
-        """Return where the value at `path` stands, or the nearest parent that stands somewhere."""
+        """Return the place of the value at `path`, or of its nearest parent that has one."""
         return self._nearest(path, self._values)
 
     def key_place(self, path: Path) -> Place:
-        """Return where the key at `path` stands; an item of a list stands for itself."""
+        """Return the place of the key at `path`; an item of a list is its own key."""
         if path and isinstance(path[-1], int):
             return self.place(path)
         return self._nearest(path, self._keys)
@@ -109,7 +109,7 @@ def _count_opened(text: str) -> int:
 
 
 def _character_problem(text: str, file: str, error: Any) -> Problem:
-    """Say which character YAML does not allow; the C parser counts bytes, so it is looked up."""
+    """Report the character that YAML does not allow; the C parser counts bytes, so we search it."""
     index = next((i for i, char in enumerate(text) if ord(char) == error.character), 0)
     line = text.count("\n", 0, index) + 1
     column = index - text.rfind("\n", 0, index)
@@ -139,7 +139,7 @@ class _Builder:
         self.count = 0
         self.aliased = 0
         self.parsed = 0
-        """The characters of the text that the events so far stand for."""
+        """Number of characters of the text that the events so far cover."""
 
     def follow(self, events: Iterator[Any]) -> Iterator[Any]:
         for event in events:

@@ -14,7 +14,7 @@ from spimpack_tasks.manifest.schema_check import dotted, shown_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.packaging.rules import Facts
+    from spimpack_tasks.packaging.rules import RuleInput
 
 _ROOT = "dataset_description"
 _LISTS = (
@@ -26,7 +26,7 @@ _URI = re.compile(rf"(?i:doi):{_BARE_DOI}|(?!(?i:doi):)[A-Za-z][A-Za-z0-9+.-]*:[
 _DOI_IN_TEXT = re.compile(rf"(?:(?i:doi)\s*[:.]?\s*|(?:dx\.)?doi\.org/)?({_BARE_DOI})")
 
 
-def identifiers_are_uris(facts: Facts) -> Iterator[Problem]:
+def identifiers_are_uris(facts: RuleInput) -> Iterator[Problem]:
     """A DOI, or the address of code, is a URI, so that somebody can follow it."""
     for path, value in _identifiers(facts.inputs.description):
         text = value.strip() if isinstance(value, str) else ""
@@ -54,7 +54,7 @@ def _identifiers(description: dict[str, Any]) -> Iterator[tuple[tuple[str | int,
                 yield (name, index, key), item[key]
 
 
-def lists_are_filled_once(facts: Facts) -> Iterator[Problem]:
+def lists_are_filled_once(facts: RuleInput) -> Iterator[Problem]:
     """Each author is listed once, and so are keywords, grants and the like."""
     description, document = facts.inputs.description, facts.inputs.document
     for name in _LISTS:

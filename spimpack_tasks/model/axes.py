@@ -1,7 +1,7 @@
-"""Which axes an image has that is made: those of its source, or all five where that is asked for.
+"""Chooses the axes of a converted image: those of its source, or all five on request.
 
 Within this package all images have five axes. An axis of one time point or channel that the source
-has not is left out where files are named and metadata are written, so no voxel lies elsewhere.
+lacks is left out of file names and metadata, so the order of the voxels stays the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ALL_AXES = "tczyx"
 CHOICES = ("source", ALL_AXES)
-"""What can be asked for; the first is the default."""
+"""The choices; the first is the default."""
 PLANES = "folder of planes"
 _SPACE = "zyx"
 

@@ -1,6 +1,6 @@
-"""How channels are shown by what a file says: colours, and the values between which they are shown.
+"""Display settings of channels in a file: colours, and the window of values.
 
-What a file says wrongly counts as not said, and is told in one line. Facts: NGFF 0.4 and 0.5
+A wrong setting counts as absent, and is reported in one line. Facts: NGFF 0.4 and 0.5
 (omero), the OME schema 2016-06 (`Color`: red, green, blue and opacity in a signed number), the
 Imaris file format (`Color`, `ColorRange`), NIfTI-1 (`cal_min`, `cal_max`), ImageJ's `TiffEncoder`.
 """
@@ -28,7 +28,7 @@ _MOST_DOUBTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """How a channel is shown by its file."""
+    """Display settings of one channel."""
 
     colour: str = ""
     """Six hexadecimal digits in upper case; empty where the file has none."""
@@ -37,11 +37,11 @@ class Display:
     limits: Range | None = None
     """The values between which a viewer lets the window be moved."""
     is_active: bool = True
-    """Whether the channel is shown at first."""
+    """Whether the channel is visible initially."""
 
 
 class Displays:
-    """Collects how channels are shown, and what is said of it that cannot be."""
+    """Collector of display settings, and of wrong ones."""
 
     def __init__(self) -> None:
         self.found: list[Display] = []
@@ -60,7 +60,7 @@ class Displays:
         return (*self._doubts[:_MOST_DOUBTS], *others)
 
     def doubt(self, name: str, value: object, why: str) -> None:
-        """Keep what is wrong with a value."""
+        """Record a fault of a value."""
         shown = repr(value)
         shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
         self._doubts.append(f"{name}: {shown} {why}")
@@ -96,7 +96,7 @@ def _number(value: object) -> float | None:
 
 
 def read_omero(omero: object, count: int) -> Displays:
-    """Return how the channels of an OME-Zarr are shown, which are so many."""
+    """Return the display settings of an OME-Zarr for a given number of channels."""
     displays = Displays()
     channels = omero.get("channels") if isinstance(omero, dict) else None
     if not isinstance(channels, list):
@@ -157,14 +157,14 @@ def read_imaris_channel(displays: Displays, number: int, colour: str, shown: str
 
 
 def read_window(name: str, ends: Sequence[object], count: int) -> Displays:
-    """Return displays of so many channels that have one window, and no colours.
+    """Return displays of channels that share one window, and have no colours.
 
     Parameters
     ----------
     name
-        What the file calls the window.
+        Name of the window in the file.
     ends
-        Its two ends, `None` where the file has none.
+        Its two ends, `None` if the file has none.
     count
         Number of channels.
     """

@@ -34,7 +34,7 @@ class Entity:
     derivative: bool = False
     """Whether only images of derivative datasets have it."""
     of_photos: bool = False
-    """Whether photos of samples have it, too."""
+    """Whether photos of samples have it too."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ ENTITIES = (
     Entity("desc", "desc", derivative=True),
 )
 
-# What pybids fills in; brackets mark what may be absent.
+# Template for pybids; brackets mark optional parts.
 PATH_PATTERN = (
     "sub-{subject}/[ses-{session}/]"
     + DATATYPE
@@ -77,7 +77,7 @@ def stem(entities: dict[str, str], suffix: str = SUFFIX) -> str:
     entities
         Values by canonical entity name; absent and empty ones are left out.
     suffix
-        What the file is.
+        BIDS suffix, such as `SPIM`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How the numbers of a sidecar are held against those that an image tells of itself.
+"""Compares sidecar values (pixel size, NA, magnification) with the header of an image.
 
 Facts: BIDS 1.10, `PixelSize` ([X, Y] or [X, Y, Z]) and `PixelSizeUnits` (mm, um or nm).
 """
@@ -15,7 +15,7 @@ COMPARED = ("PixelSize", "NumericalAperture", "Magnification")
 """Keys of which sidecar and image must say the same."""
 
 OVERRIDDEN = "OverriddenHeaderValues"
-"""Sidecar key that holds what the image says, where the authors insist on something else."""
+"""Sidecar key for the header's values where the authors override them."""
 
 TOLERANCE = 0.001
 """Relative difference that rounding explains; more is a contradiction."""
@@ -37,7 +37,7 @@ def differ(one: float, other: float) -> bool:
 
 
 def sizes_differ(given: Sequence[float], unit: str, known_um: Sequence[float | None]) -> bool:
-    """Tell whether a pixel size contradicts what an image says of itself.
+    """Tell whether a pixel size contradicts the header of an image.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def sizes_differ(given: Sequence[float], unit: str, known_um: Sequence[float | N
     unit
         PixelSizeUnits.
     known_um
-        What the image says in micrometres, along x and y, and z if it has depth; `None` where it
-        says nothing.
+        Size from the header in micrometres, along x and y, and z if it has depth; `None` where the
+        header has none.
     """
     if len(known_um) > len(given):
         return True

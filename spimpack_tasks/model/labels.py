@@ -1,7 +1,7 @@
-"""What a text that is no BIDS label was probably meant to be.
+"""Guesses the intended label of a text that is not a BIDS label.
 
 Spreadsheets write numbers and dates in their own way: a label `1` comes back as `1.0`, `1-5` as
-`5-Jan`. Signs that carry a meaning are never just taken out: `1.5` is not 15.
+`5-Jan`. Characters with a meaning are never just removed: `1.5` is not 15.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def probable_label(form: LabelForm, text: str) -> str:
 
 
 def looks_recast(text: str) -> bool:
-    """Tell whether a text looks like what a spreadsheet makes of a label: a number or a date."""
+    """Tell whether a text looks like a label that a spreadsheet turned into a number or a date."""
     text = text.strip()
     return bool(_WHOLE.fullmatch(text) or _DAY.fullmatch(text) or _MEANING.search(text))
 

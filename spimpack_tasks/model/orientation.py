@@ -29,7 +29,7 @@ SIDES = {
     "S": "superior",
     "I": "inferior",
 }
-"""What the letters stand for."""
+"""Meaning of the letters."""
 OPPOSITES = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
 CANONICAL = "RAS"
 """The orientation in which images are compared: x to the right, y to the front, z upwards."""

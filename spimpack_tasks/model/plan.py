@@ -1,8 +1,8 @@
 """The plan: every output of a run, as values.
 
-A plan is a pure function of the inputs. What is done afterwards only asks whether the disk matches
-it. Its identity is the digest of its content, so equal inputs give the same plan in every process
-and on every machine, and row order does not matter.
+A plan is a pure function of the inputs. All later steps only compare the disk with it. Its identity
+is the digest of its content, so equal inputs give the same plan in every process and on every
+machine, in any order of the rows.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
 
 BUCKETS = 64
-"""Light steps are split into at most so many tasks: Luigi's scheduler costs O(N^2) in tasks."""
+"""Most tasks of a light step: the cost of Luigi's scheduler grows with their square."""
 SLOW_BUCKETS = 16 * BUCKETS
 """So are steps whose work is slow, so that many workers can share it."""
 
 MOST_UNITS, MOST_SLOW_UNITS = BUCKETS, SLOW_BUCKETS
-"""Up to so many assets, each is a task of its own."""
+"""Most assets that each have a task of their own."""
 
 
 class Step(StrEnum):
-    """The steps that write outputs; `STEPS` says what each is."""
+    """The steps that write outputs; `STEPS` describes each."""
 
     DESCRIPTION = "description"
     PARTICIPANTS = "participants"
@@ -52,7 +52,7 @@ class StepSpec:
     """The name of its task class; images have that of their backend."""
     per_image: bool = False
     is_slow: bool = False
-    """Whether an image is a task of its own until there are too many."""
+    """Whether each image has a task of its own, up to a limit."""
     version: int = 1
     """Raise it when the step writes other bytes from the same inputs: its outputs are redone."""
     option: str = ""
@@ -60,13 +60,13 @@ class StepSpec:
     is_later: bool = False
     """Whether it came after the first steps, so that only plans with it hold its version."""
     needs: str = ""
-    """The name of what a backend must have for it; nothing where it goes with every backend."""
+    """Attribute that a backend must have for this step; empty if every backend supports it."""
     counts: str = ""
-    """What the progress of a run counts when one of its tasks has ended."""
+    """Counter of a run's progress that one of its tasks increases when it ends."""
     is_further: bool = False
-    """Whether it adds something to an image, so that a new one is a change of the image."""
+    """Whether it adds a file beside an image, so that a new one is a change of the image."""
     remade: str = ""
-    """What `plan` says of an output that is made from other inputs."""
+    """Reason that `plan` gives for an output with changed inputs."""
 
 
 STEPS = (
@@ -120,9 +120,9 @@ def is_wanted(spec: StepSpec, options: object, backend: object) -> bool:
     spec
         The step.
     options
-        What has the attribute that `StepSpec.option` names.
+        Options with the attribute that `StepSpec.option` names.
     backend
-        What has the attribute that `StepSpec.needs` names.
+        Backend with the attribute that `StepSpec.needs` names.
     """
     is_asked = not spec.option or bool(getattr(options, spec.option))
     return is_asked and (not spec.needs or bool(getattr(backend, spec.needs)))
@@ -132,7 +132,7 @@ SPECS = {spec.step: spec for spec in STEPS}
 ASSET_STEPS = tuple(spec.step for spec in STEPS if spec.per_image)
 
 SOURCE_FOLDER = "sourcedata"
-"""Where BIDS has what a dataset was made from."""
+"""BIDS folder for the originals of a dataset."""
 
 
 SAMPLE_COLUMNS = ("sample_type", "pathology", "derived_from")
@@ -142,18 +142,18 @@ SCAN_COLUMNS = ("acq_time",)
 
 
 class Origin(StrEnum):
-    """Where a value comes from that its row does not give."""
+    """Origin of a value that its row does not give."""
 
     HEADER = "header"
     """The image's own header."""
     DEFAULTS = "sidecar_defaults"
     """The manifest's values for all images."""
     BACKEND = "backend"
-    """What the backend does with the image."""
+    """The backend's way of storing the image."""
 
 
 class Kind(StrEnum):
-    """Who owns the content of an output, and so what counts as being right."""
+    """Kind of an output: the owner of its content, and so the test of whether it is right."""
 
     TEXT = "text"
     """A file that is ours as a whole."""
@@ -170,12 +170,12 @@ class Kind(StrEnum):
 
     @property
     def is_made(self) -> bool:
-        """Whether it is made from a source, and not composed in the plan."""
+        """Whether the output is made from a source, and not composed in the plan."""
         return self in {Kind.IMAGE, Kind.COMPANION}
 
     @property
     def is_hashed(self) -> bool:
-        """Whether it is a small file of ours as a whole, of which the record has a digest."""
+        """Whether the output is a small file of ours as a whole, with a digest on record."""
         return self in {Kind.TEXT, Kind.COMPANION}
 
 
@@ -185,7 +185,7 @@ KINDS = {kind.value: kind for kind in Kind}
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One path of the dataset and what belongs there."""
+    """One path of the dataset, and its planned content."""
 
     path: str
     """Relative to the dataset, with forward slashes."""
@@ -201,7 +201,7 @@ class Output:
     stamp: str = ""
     """Size in bytes and modification time in nanoseconds of the source, for images and links."""
     target: str = ""
-    """What making needs to know besides the source, such as a link's text, for what is made."""
+    """Further input of making, such as a link's text, for outputs made from a source."""
     asset: str = ""
     """The asset's identity (its BIDS file name without extension), for sidecars and images."""
     dataset_id: str = ""
@@ -209,14 +209,14 @@ class Output:
     origins: dict[str, str] = field(default_factory=dict)
     """For sidecars: where the value of a key comes from, if not from the asset's own row."""
     format: str = ""
-    """The name of the format of the source, see `volumes.formats`, for what is made."""
+    """Name of the source's format (`volumes.formats`), for outputs made from a source."""
     is_converted: bool = False
     """For images: whether the voxels are written again, as `target` says, and not linked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One validated row: a source image and all that is said of it."""
+    """One validated row: a source image and its metadata."""
 
     key: str
     dataset_id: str
@@ -235,24 +235,24 @@ class Asset:
     scan: dict[str, str] = field(default_factory=dict)
     """Columns for scans.tsv: acq_time."""
     origins: dict[str, str] = field(default_factory=dict)
-    """Where the value of a sidecar key comes from, if not from the row; see `Origin`."""
+    """Origin of the values of sidecar keys that the row does not give."""
     suffix: str = SUFFIX
     intended_for: tuple[str, ...] = ()
     """Of a photo: the keys of the images of its sample."""
     source_extension: str = ""
-    """What `extension` would be were the image not converted."""
+    """Extension of the image if it is not converted."""
     shape_nyx: tuple[int, ...] = ()
     """Number of planes, and their sizes along y and x; nothing where the header does not tell."""
     itemsize: int = 0
     """Bytes of a voxel, 0 where the header does not tell."""
     other_files: tuple[tuple[str, str], ...] = ()
-    """Absolute path, and size and time, of each file that the image lies in besides its source."""
+    """Absolute path, and size and time, of each further file of the image."""
     left_out: tuple[str, ...] = ()
-    """What else the source holds that the image is not, such as a second image."""
+    """Further content of the source that is left out, such as a second image."""
     extras: tuple[str, ...] = ()
-    """What else belongs to the image that OME-Zarr alone holds, such as labels."""
+    """Further content of the image that only OME-Zarr can hold, such as labels."""
     display_doubts: tuple[str, ...] = ()
-    """What the source says of colours and windows that cannot be."""
+    """Wrong colours and windows in the source."""
     ome_sizes: dict[str, str] | None = None
     """Attributes of OME-XML that the official validator compares with the sidecar."""
 
@@ -283,13 +283,13 @@ class Dataset:
     keep_source_links: bool = False
     """Whether the originals of converted images are linked."""
     described_participants: dict[str, Any] = field(default_factory=dict)
-    """What the user says of the columns of the participants."""
+    """The user's descriptions of the participants' columns."""
     previews: bool = False
-    """Whether a picture is drawn beside each image."""
+    """Whether each image gets a picture beside it."""
 
     @property
     def is_raw(self) -> bool:
-        """Whether the images are as they were recorded, and not made from others."""
+        """Whether the images are raw recordings, and not derived from others."""
         return bool(self.description["DatasetType"] != "derivative")
 
 
@@ -303,13 +303,13 @@ class Plan:
 
     @property
     def asset_count(self) -> int:
-        """How many images the plan holds."""
+        """Number of images in the plan."""
         return sum(output.step is Step.ASSETS for output in self.outputs)
 
 
 @cache
 def bucket_of(key: str, digits: int = 2) -> str:
-    """Return the hex digits of the bucket an asset belongs to, whatever its row number.
+    """Return the hex digits of the bucket of an asset, which do not depend on its row number.
 
     Two digits name one of `BUCKETS`; a third divides each of them by 16, to `SLOW_BUCKETS`.
     """

@@ -20,7 +20,7 @@ _PREFIXES = {
     "h hecto": 2, "k kilo": 3, "M mega": 6, "G giga": 9, "T tera": 12, "P peta": 15, "E exa": 18,
     "Z zetta": 21, "Y yotta": 24,
 }  # fmt: skip
-"""Power of ten by symbol and name; small ones stand first, since they are meant in other case."""
+"""Power of ten by symbol and name; small ones come first, for symbols in the wrong case."""
 _INCH = Decimal(25400)
 _METRE = Decimal(10) ** 6
 EXACT = Context(prec=60)
@@ -51,11 +51,11 @@ def _list_units() -> dict[str, Decimal]:
 
 UM_PER_UNIT: dict[str, Decimal] = _list_units()
 """Micrometres in one unit, by its name: the symbols of OME's `UnitsLength`, NGFF's and UDUNITS-2's
-names, and what ImageJ and Imaris write. Symbols differ in case, such as mm and Mm."""
+names, and those of ImageJ and Imaris. Case matters in symbols: mm is not Mm."""
 _BY_LOWER_CASE = {name.lower(): name for name in reversed(UM_PER_UNIT)}
 
 NO_UNITS = frozenset({"", "pixel", "pixels", "px", "reference frame", "unknown"})
-"""What stands where a unit belongs, but is no length."""
+"""Texts in place of a unit that are not lengths."""
 
 _LONGEST = 64
 _POSITIVE = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*[xX\u00d7]?\s*\Z")
@@ -66,26 +66,26 @@ _SMALLEST_UM, _LARGEST_UM = Decimal("1e-9"), Decimal("1e12")
 
 
 class QuantityError(ValueError):
-    """A text is not the quantity it should be; the message says what it is."""
+    """A text is not the expected quantity; the message quotes it."""
 
 
 class Doubts:
-    """What a file says of its voxel size that cannot be, so that the size is unknown."""
+    """Impossible values of the voxel size in a file, which leave the size unknown."""
 
     def __init__(self) -> None:
         self._told: list[str] = []
 
     def ask(self, name: str, read: Callable[..., float | None], *arguments: object) -> float | None:
-        """Return what a function reads, or nothing, and keep why.
+        """Return the result of a function, or `None` and record the reason.
 
         Parameters
         ----------
         name
-            What the file calls the value.
+            Name of the value in the file.
         read
-            Raises `QuantityError`.
+            Function that may raise `QuantityError`.
         arguments
-            Those of `read`.
+            Arguments of `read`.
         """
         try:
             return read(*arguments)
@@ -95,7 +95,7 @@ class Doubts:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What cannot be, one text for each value."""
+        """One message for each impossible value."""
         return tuple(self._told)
 
 
@@ -135,7 +135,7 @@ def parse_length(value: object) -> Decimal:
 
 @lru_cache(64)
 def unit_in_um(unit: str) -> Decimal | None:
-    """Return how many micrometres a unit of length has, `None` for what is no length.
+    """Return the length of a unit in micrometres, `None` for a unit that is not a length.
 
     Raises
     ------
@@ -181,9 +181,9 @@ def checked_um(number: Decimal) -> float:
 def extent_per_voxel(low: str, high: str, count: int) -> Decimal:
     """Return (high - low) / count, to the digits that the texts allow.
 
-    Imaris keeps extents, not voxel sizes, with few digits and from single precision. The quotient
-    is given as it is where it is short; else as the shortest number that the texts are compatible
-    with: 234.369 over 676 voxels is 0.3467, not 0.3466997.
+    Imaris keeps extents, not voxel sizes, with few digits and from single precision. A short
+    quotient is returned unchanged; else the shortest number that is compatible with the texts:
+    234.369 over 676 voxels is 0.3467, not 0.3466997.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def extent_per_voxel(low: str, high: str, count: int) -> Decimal:
 def shortest(number: Decimal, tolerance: Decimal) -> Decimal:
     """Return the decimal number with the fewest digits that is within a tolerance of another.
 
-    A number of up to ten digits is left as it is: it is no result of rounding.
+    A number of up to ten digits is left unchanged: it is not a result of rounding.
     """
     tolerance = min(tolerance, EXACT.multiply(number, _WIDEST))
     if len(number.normalize(EXACT).as_tuple().digits) > 10:
@@ -213,9 +213,9 @@ def shortest(number: Decimal, tolerance: Decimal) -> Decimal:
 
 
 def _half_a_digit(number: Decimal) -> Decimal:
-    """Return how far the value may be from the text: half of the last digit, or of the sixth.
+    """Return the largest error of the text: half of the last digit, or of the sixth.
 
-    A text of fewer digits is taken for one whose zeros were left out, as C++ streams do.
+    A text of fewer digits counts as one whose zeros were left out, as C++ streams do.
     """
     if not number:
         return Decimal(0)
@@ -232,7 +232,7 @@ def positive_number(text: str) -> float | None:
 
 
 def iso_time(text: str) -> str | None:
-    """Return a point in time as ISO 8601, `None` where a text is none.
+    """Return a point in time as ISO 8601, `None` if a text is not one.
 
     The first second of 1970 stands for a clock that was never set.
     """

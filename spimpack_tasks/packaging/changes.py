@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.model.plan import Output
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
     from spimpack_tasks.state.receipts import Receipt
-    from spimpack_tasks.state.sweep import Finding, Sweep
+    from spimpack_tasks.state.sweep import Inspection, Sweep
 
 
 class Verdict(StrEnum):
@@ -74,14 +74,14 @@ _VERDICTS = {
     Status.BLOCKED: Verdict.CONFLICT,
 }
 
-SETTLED = frozenset({Verdict.UNCHANGED, Verdict.REMOVED})
+NOT_WRITTEN = frozenset({Verdict.UNCHANGED, Verdict.REMOVED})
 """Verdicts on what a run would not write."""
 
 # Of two outputs of one asset, the weightier verdict stands for both.
 _WEIGHT = [Verdict.UNCHANGED, Verdict.CHANGED, Verdict.MISSING, Verdict.NEW, Verdict.CONFLICT]
 
 
-def find_changes(draft: Draft, sweep: Sweep | None = None) -> list[Change]:
+def find_changes(prepared: PreparedRun, sweep: Sweep | None = None) -> list[Change]:
     """Return what a run would do: assets first, then other files, then what would be removed.
 
     Parameters
@@ -91,16 +91,16 @@ def find_changes(draft: Draft, sweep: Sweep | None = None) -> list[Change]:
     sweep
         How the outputs stand, if that is known; else they are looked at.
     """
-    sweep = draft.before() if sweep is None else sweep
-    assets: dict[str, list[Finding]] = {}
+    sweep = prepared.before() if sweep is None else sweep
+    assets: dict[str, list[Inspection]] = {}
     others = []
-    for finding in sweep.findings:
-        if finding.output.step in ASSET_STEPS:
-            assets.setdefault(finding.output.asset, []).append(finding)
+    for inspection in sweep.inspections:
+        if inspection.output.step in ASSET_STEPS:
+            assets.setdefault(inspection.output.asset, []).append(inspection)
         else:
-            others.append(finding)
-    root = draft.options.output_dir
-    changes = [_asset_change(root, findings) for _, findings in sorted(assets.items())]
+            others.append(inspection)
+    root = prepared.options.output_dir
+    changes = [_asset_change(root, inspections) for _, inspections in sorted(assets.items())]
     changes += [Change(f.output.path, _verdict(f), tuple(_reasons(root, f))) for f in others]
     for path in sweep.stale:
         why = "no longer wanted" if path in sweep.unwanted else "no longer in the tables"
@@ -108,34 +108,34 @@ def find_changes(draft: Draft, sweep: Sweep | None = None) -> list[Change]:
     return changes
 
 
-def _verdict(finding: Finding) -> Verdict:
+def _verdict(inspection: Inspection) -> Verdict:
     # What comes to an image that is there makes no new image.
-    if SPECS[finding.output.step].is_further and finding.status is Status.NEW:
+    if SPECS[inspection.output.step].is_further and inspection.status is Status.NEW:
         return Verdict.CHANGED
     # Made from other inputs, although what comes out of them is on disk already.
-    if finding.status is Status.EQUAL and _is_made_from_others(finding):
+    if inspection.status is Status.EQUAL and _is_made_from_others(inspection):
         return Verdict.CHANGED
-    return _VERDICTS[finding.status]
+    return _VERDICTS[inspection.status]
 
 
-def _is_made_from_others(finding: Finding) -> bool:
+def _is_made_from_others(inspection: Inspection) -> bool:
     """Tell whether an output was made from other inputs, and not just copied or moved since."""
-    receipt = finding.receipt
-    return bool(receipt and receipt.fingerprint != finding.output.fingerprint)
+    receipt = inspection.receipt
+    return bool(receipt and receipt.fingerprint != inspection.output.fingerprint)
 
 
-def _asset_change(root: str, findings: list[Finding]) -> Change:
-    image = next(f.output for f in findings if f.output.step is Step.ASSETS)
-    sidecar = next(f.output for f in findings if f.output.step is Step.SIDECARS)
-    verdict = max((_verdict(f) for f in findings), key=_WEIGHT.index)
-    reasons = tuple(reason for finding in findings for reason in _reasons(root, finding))
+def _asset_change(root: str, inspections: list[Inspection]) -> Change:
+    image = next(f.output for f in inspections if f.output.step is Step.ASSETS)
+    sidecar = next(f.output for f in inspections if f.output.step is Step.SIDECARS)
+    verdict = max((_verdict(f) for f in inspections), key=_WEIGHT.index)
+    reasons = tuple(reason for inspection in inspections for reason in _reasons(root, inspection))
     if verdict is Verdict.NEW:
         reasons = ()
     return Change(image.path, verdict, reasons, image.source, image.dataset_id, sidecar)
 
 
-def _reasons(root: str, finding: Finding) -> Iterator[str]:
-    output, status, receipt = finding.output, finding.status, finding.receipt
+def _reasons(root: str, inspection: Inspection) -> Iterator[str]:
+    output, status, receipt = inspection.output, inspection.status, inspection.receipt
     name = output.path.rpartition("/")[2]
     if status is Status.MISSING:
         yield f"{name} is gone"
@@ -149,13 +149,13 @@ def _reasons(root: str, finding: Finding) -> Iterator[str]:
         yield f"{output.path} {remade}"
     elif status is Status.CHANGED and output.step is Step.SIDECARS:
         yield from _field_reasons(os.path.join(root, output.path), output.text)
-    elif output.step is Step.ASSETS and receipt and _is_remade(finding):
+    elif output.step is Step.ASSETS and receipt and _is_remade(inspection):
         yield _image_reason(output, receipt)
 
 
-def _is_remade(finding: Finding) -> bool:
-    is_equal = finding.status is Status.EQUAL and _is_made_from_others(finding)
-    return finding.status is Status.CHANGED or is_equal
+def _is_remade(inspection: Inspection) -> bool:
+    is_equal = inspection.status is Status.EQUAL and _is_made_from_others(inspection)
+    return inspection.status is Status.CHANGED or is_equal
 
 
 def _image_reason(output: Output, receipt: Receipt) -> str:
@@ -180,7 +180,7 @@ def _field_reasons(path: str, text: str) -> Iterator[str]:
 
 def images_to_do(changes: Iterable[Change]) -> frozenset[str]:
     """Return the keys of the images that a run would work at."""
-    return frozenset(c.sidecar.asset for c in changes if c.sidecar and c.verdict not in SETTLED)
+    return frozenset(c.sidecar.asset for c in changes if c.sidecar and c.verdict not in NOT_WRITTEN)
 
 
 def count_verdicts(changes: list[Change]) -> dict[str, int]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class CompanionMaker:
     """How the outputs of one step are made."""
 
     make: Callable[[str, Output, str], None]
@@ -27,7 +27,9 @@ class Maker:
 
 
 MAKERS = {
-    Step.PREVIEWS: Maker(Deferred("spimpack_tasks.packaging.draw_preview:make_preview"), is_preview)
+    Step.PREVIEWS: CompanionMaker(
+        Deferred("spimpack_tasks.packaging.draw_preview:make_preview"), is_preview
+    )
 }
 
 

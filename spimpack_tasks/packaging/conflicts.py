@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.packaging.options import Options
-    from spimpack_tasks.state.sweep import Finding, Sweep
+    from spimpack_tasks.state.sweep import Inspection, Sweep
 
 
 def find_conflicts(options: Options, sweep: Sweep, sources: set[str]) -> Iterator[Problem]:
@@ -30,13 +30,13 @@ def find_conflicts(options: Options, sweep: Sweep, sources: set[str]) -> Iterato
     sources
         The paths of all sources.
     """
-    found = (_conflict(options, finding, sources) for finding in sweep.conflicts)
+    found = (_conflict(options, inspection, sources) for inspection in sweep.conflicts)
     # One folder that cannot be entered is in the way of all that belongs there.
     yield from dict.fromkeys(problem for problem in found if problem)
 
 
-def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem | None:
-    path = os.path.join(options.output_dir, finding.output.path)
+def _conflict(options: Options, inspection: Inspection, sources: set[str]) -> Problem | None:
+    path = os.path.join(options.output_dir, inspection.output.path)
     place = Place(shown(path))
     real = os.path.realpath(path)
     holds_source = not os.path.islink(path) and any(
@@ -44,16 +44,16 @@ def _conflict(options: Options, finding: Finding, sources: set[str]) -> Problem 
     )
     if holds_source:
         return None  # told of the source
-    if finding.status is Status.BLOCKED:
+    if inspection.status is Status.BLOCKED:
         message = "is a link or a file, and a folder of the dataset belongs at its place"
-        folder = Place(shown(_blocked_folder(options.output_dir, finding.output.path)))
+        folder = Place(shown(_blocked_folder(options.output_dir, inspection.output.path)))
         return Problem("conflict.folder", folder, "", message, "make it a real folder")
     if options.overwrite:
         return None
-    if finding.output.kind is not Kind.LINK and (command := content_command(path)):
+    if inspection.output.kind is not Kind.LINK and (command := content_command(path)):
         message = "is a link of git-annex, and its content is not here"
         return Problem("conflict.altered", place, "", message, f"get it with: {command}")
-    if finding.status is Status.ALTERED:
+    if inspection.status is Status.ALTERED:
         message = "was changed since it was written"
         hint = "move the change into the inputs, or use --overwrite to lose it"
         return Problem("conflict.altered", place, "", message, hint)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from spimpack_tasks.model.plan import Asset
-    from spimpack_tasks.packaging.rules import Facts
+    from spimpack_tasks.packaging.rules import RuleInput
 
 _MOST_NAMED = 3
 _CONVERT = "--backend ome-zarr:convert=all or ome-tiff:convert=all"
@@ -25,7 +25,7 @@ _TOLERANCE = 0.001
 """Of the unit of the sidecar, as BIDS 1.10 has it in the check `PixelSizeInconsistent`."""
 
 
-def images_are_whole(facts: Facts) -> Iterator[Problem]:
+def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
     """A link or copy is one file; a conversion is one image."""
     for placed in facts.images:
         asset = placed.asset
@@ -49,7 +49,7 @@ def images_are_whole(facts: Facts) -> Iterator[Problem]:
             yield Problem("source.display", place, key, message, hint, Severity.WARNING)
 
 
-def validator_agrees_on_voxels(facts: Facts) -> Iterator[Problem]:
+def validator_agrees_on_voxels(facts: RuleInput) -> Iterator[Problem]:
     """The official validator compares PixelSize with what it sees of OME-XML, and no more."""
     for placed in facts.images:
         asset = placed.asset
@@ -99,11 +99,11 @@ def describe_inconsistency(size: Sequence[float], unit: str, ome_sizes: Mapping[
     return ""
 
 
-def _is_converted(facts: Facts, asset: Asset) -> bool:
+def _is_converted(facts: RuleInput, asset: Asset) -> bool:
     return _describe_conversion(facts, asset) != {}
 
 
-def _describe_conversion(facts: Facts, asset: Asset) -> dict[str, Any] | None:
+def _describe_conversion(facts: RuleInput, asset: Asset) -> dict[str, Any] | None:
     """Return what the sidecar says of the conversion of an image, nothing if it is none.
 
     It is `None` where there is no such backend, which another rule tells.

@@ -86,12 +86,12 @@ def _removed_images(store: Store, sweep: Sweep) -> Receipts:
 def _exchanged_images(sweep: Sweep) -> Receipts:
     """Return the receipts of the images that would be replaced by those of another source."""
     return {
-        finding.output.path: finding.receipt
-        for finding in sweep.findings
-        if finding.receipt is not None
-        and finding.status is Status.CHANGED
-        and finding.output.kind is Kind.IMAGE
-        and finding.receipt.source != finding.output.source
+        inspection.output.path: inspection.receipt
+        for inspection in sweep.inspections
+        if inspection.receipt is not None
+        and inspection.status is Status.CHANGED
+        and inspection.output.kind is Kind.IMAGE
+        and inspection.receipt.source != inspection.output.source
     }
 
 

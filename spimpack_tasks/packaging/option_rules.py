@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Asset
-    from spimpack_tasks.packaging.rules import Facts
+    from spimpack_tasks.packaging.rules import RuleInput
 
 
 _ROOM_FOR_SOURCES = ("sourcedata/", "derivatives/")
@@ -36,7 +36,7 @@ _STRAY_HINT = "remove them if an earlier run made them, or give them a row"
 _NAMED = 3
 
 
-def options_fit_the_backend(facts: Facts) -> Iterator[Problem]:
+def options_fit_the_backend(facts: RuleInput) -> Iterator[Problem]:
     """An option has an effect with the backend; what is wrong with its name is told before."""
     options, choice, line = facts.options, facts.choice, Place("command line")
     if choice is None:
@@ -51,7 +51,7 @@ def options_fit_the_backend(facts: Facts) -> Iterator[Problem]:
         yield Problem("option.source-links", line, key, message, hint, Severity.WARNING)
 
 
-def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:
+def output_is_apart_from_sources(facts: RuleInput) -> Iterator[Problem]:
     """The output must not be a source, nor lie inside one."""
     if not facts.options.output_dir:
         return
@@ -65,7 +65,7 @@ def output_is_apart_from_sources(facts: Facts) -> Iterator[Problem]:
             yield Problem("output.in-source", place, placed.path_column, message, hint)
 
 
-def sources_are_apart_from_output(facts: Facts) -> Iterator[Problem]:
+def sources_are_apart_from_output(facts: RuleInput) -> Iterator[Problem]:
     """Whoever publishes the dataset publishes all that lies in its folder."""
     if not facts.options.output_dir:
         return
@@ -91,7 +91,7 @@ def _is_in_place(asset: Asset) -> bool:
     return os.path.basename(asset.source).partition(".")[0] == asset.key
 
 
-def output_holds_nothing_else(facts: Facts) -> Iterator[Problem]:
+def output_holds_nothing_else(facts: RuleInput) -> Iterator[Problem]:
     """Before a dataset is on record, its folder holds nothing that no table names."""
     output = facts.options.output_dir
     if not output or not os.path.isdir(output) or receipt_names(facts.store):
@@ -132,7 +132,7 @@ def _strays(output: str, keys: set[str]) -> Iterator[str]:
             yield path
 
 
-def output_can_be_made(facts: Facts) -> Iterator[Problem]:
+def output_can_be_made(facts: RuleInput) -> Iterator[Problem]:
     """The output is a directory, there or to be made, in which we may write."""
     output = facts.options.output_dir
     if not output or not facts.options.writes:
@@ -149,7 +149,7 @@ def output_can_be_made(facts: Facts) -> Iterator[Problem]:
         yield Problem("output.unwritable", line, key, message, hint)
 
 
-def backend_takes_the_formats(facts: Facts) -> Iterator[Problem]:
+def backend_takes_the_formats(facts: RuleInput) -> Iterator[Problem]:
     """What has no place in a dataset needs a backend that makes something else of it."""
     if facts.choice is None:
         return
@@ -161,7 +161,7 @@ def backend_takes_the_formats(facts: Facts) -> Iterator[Problem]:
             yield Problem("backend.format", placed.record.where(key), key, message, hint)
 
 
-def backend_works_here(facts: Facts) -> Iterator[Problem]:
+def backend_works_here(facts: RuleInput) -> Iterator[Problem]:
     """The backend suits the file systems of output and sources."""
     options = facts.options
     directory = nearest_directory(options.output_dir) if options.output_dir else None

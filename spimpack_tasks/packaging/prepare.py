@@ -20,9 +20,9 @@ from spimpack_tasks.manifest.read_assets import read_assets
 from spimpack_tasks.model.plan import Dataset, refused_id
 from spimpack_tasks.packaging.backends.registry import read_choice, require_choice
 from spimpack_tasks.packaging.changes import find_changes
-from spimpack_tasks.packaging.draft import Draft
 from spimpack_tasks.packaging.plan import identify
-from spimpack_tasks.packaging.rules import RULES, Facts
+from spimpack_tasks.packaging.prepared_run import PreparedRun
+from spimpack_tasks.packaging.rules import RULES, RuleInput
 from spimpack_tasks.packaging.tables import join_tables
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 _REMEMBERED = 4
 
 
-def make_draft(options: Options) -> Draft:
+def make_draft(options: Options) -> PreparedRun:
     """Return what the inputs come to now; never raises on a user's mistake."""
-    known: Draft | None = SESSION.drafts.get(options)
+    known: PreparedRun | None = SESSION.drafts.get(options)
     # A refused draft is never current: a source that was missing may be there by now.
     if known is not None and known.is_current():
-        return known.look_afresh()
+        return known.refresh()
     with collecting_rarely():
-        return _remember(_make_draft(options)).look_afresh()
+        return _remember(_make_draft(options)).refresh()
 
 
-def look(options: Options) -> tuple[Draft, list[Change], ConflictError | None]:
+def look(options: Options) -> tuple[PreparedRun, list[Change], ConflictError | None]:
     """Return what the inputs come to, what a run would do, and what stands in its way.
 
     Raises
@@ -56,15 +56,15 @@ def look(options: Options) -> tuple[Draft, list[Change], ConflictError | None]:
     InputError
         The inputs are refused.
     """
-    draft = make_draft(options)
-    if draft.dataset is not None:
+    prepared = make_draft(options)
+    if prepared.dataset is not None:
         # A run with other inputs may just be forgetting our plan: then it is made anew.
         with suppress(FileNotFoundError):
-            draft.plan()
-    refusal = draft.refusal()
+            prepared.plan()
+    refusal = prepared.refusal()
     if refusal is not None and not isinstance(refusal, ConflictError):
         raise refusal
-    return draft, find_changes(draft), refusal
+    return prepared, find_changes(prepared), refusal
 
 
 @contextmanager
@@ -78,32 +78,32 @@ def collecting_rarely() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def find_draft(options: Options, plan_id: str) -> Draft:
+def find_draft(options: Options, plan_id: str) -> PreparedRun:
     """Return the draft of a known identity, so that an edit during a run does not leak into it.
 
     Where it is not remembered, because another process made it, the saved plan is taken up; before
     there is one, the inputs are read again. They may have been edited by then: compare the
     identity.
     """
-    known: Draft | None = SESSION.drafts.get(options)
+    known: PreparedRun | None = SESSION.drafts.get(options)
     if known is not None and known.plan_id == plan_id:
         return known
     if Store(options.output_dir).has_plan(plan_id):
         choice = require_choice(options.backend).collecting_bugs()
-        return _remember(Draft(options, plan_id, choice))
+        return _remember(PreparedRun(options, plan_id, choice))
     return make_draft(options)
 
 
-def _remember(draft: Draft) -> Draft:
+def _remember(prepared: PreparedRun) -> PreparedRun:
     drafts = SESSION.drafts
-    drafts.pop(draft.options, None)
-    drafts[draft.options] = draft
+    drafts.pop(prepared.options, None)
+    drafts[prepared.options] = prepared
     while len(drafts) > _REMEMBERED:
         del drafts[next(iter(drafts))]
-    return draft
+    return prepared
 
 
-def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> Draft:
+def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> PreparedRun:
     """Return what the inputs would come to with `edited` texts in their files; nothing is kept.
 
     Parameters
@@ -122,14 +122,14 @@ def _make_draft(
     options: Options,
     edited: Mapping[str, str] = NOTHING_EDITED,
     headers: Headers | None = None,
-) -> Draft:
+) -> PreparedRun:
     report = Report()
     line = Place("command line")
     for key, value in (("--manifest", options.manifest), ("--output-dir", options.output_dir)):
         if not value and (key == "--manifest" or options.writes):
             report.add(Problem("option.missing", line, key, "is not given", "give it a path"))
     if not options.manifest:
-        return Draft(options, refused_id(report), report=report)
+        return PreparedRun(options, refused_id(report), report=report)
     inputs = load_inputs(options.manifest, report, edited)
     store = Store(options.output_dir)
     headers = headers or Headers(store)
@@ -137,15 +137,15 @@ def _make_draft(
     inputs.described_participants = join_descriptions(inputs.descriptions, report)
     choice, problems = read_choice(options.backend)
     report.extend(problems)
-    facts = Facts(options, inputs, _as_packaged(placed, choice), store, choice)
+    facts = RuleInput(options, inputs, _as_packaged(placed, choice), store, choice)
     for rule in RULES:
         report.extend(rule(facts))
     if choice is not None and choice.bugs is not None:
         report.extend(choice.bugs.problems())
     if choice is None or report.errors or (options.strict and report.warnings):
-        return Draft(options, refused_id(report), report=report, texts=inputs.texts)
+        return PreparedRun(options, refused_id(report), report=report, texts=inputs.texts)
     dataset = _dataset(facts)
-    return Draft(
+    return PreparedRun(
         options,
         identify(dataset, options.output_dir, choice.backend),
         choice,
@@ -173,7 +173,7 @@ def _as_packaged(assets: list[PlacedAsset], choice: Choice | None) -> list[Place
     return packaged
 
 
-def _dataset(facts: Facts) -> Dataset:
+def _dataset(facts: RuleInput) -> Dataset:
     return Dataset(
         description=facts.inputs.description,
         assets=tuple(sorted((placed.asset for placed in facts.assets), key=lambda a: a.key)),

@@ -47,7 +47,7 @@ BIDS_VERSIONS = ("1.7.0", "1.8.0", "1.9.0", "1.10.0", "1.10.1", "1.11.0", "1.11.
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RuleInput:
     """Everything the rules may look at."""
 
     options: Options
@@ -64,7 +64,7 @@ class Facts:
         return [placed for placed in self.assets if not placed.asset.is_photo]
 
 
-def needs_assets(facts: Facts) -> Iterator[Problem]:
+def needs_assets(facts: RuleInput) -> Iterator[Problem]:
     """A dataset without images is a mistake, such as a table that is not named."""
     inputs = facts.inputs
     data = inputs.document.data
@@ -85,7 +85,7 @@ def needs_assets(facts: Facts) -> Iterator[Problem]:
     yield Problem("assets.none", place, key, "there is no image to package", hint)
 
 
-def one_row_per_path(facts: Facts) -> Iterator[Problem]:
+def one_row_per_path(facts: RuleInput) -> Iterator[Problem]:
     """Two rows must not make one BIDS path, whatever their extension or letter case."""
     seen: dict[str, PlacedAsset] = {}
     for placed in facts.assets:
@@ -104,7 +104,7 @@ def one_row_per_path(facts: Facts) -> Iterator[Problem]:
         yield Problem(code, place, "subject", message, hint)
 
 
-def subjects_differ_in_more_than_case(facts: Facts) -> Iterator[Problem]:
+def subjects_differ_in_more_than_case(facts: RuleInput) -> Iterator[Problem]:
     """`sub-aB` and `sub-AB` are one folder on many disks."""
     seen: dict[str, PlacedAsset] = {}
     told = set()
@@ -121,7 +121,7 @@ def subjects_differ_in_more_than_case(facts: Facts) -> Iterator[Problem]:
             yield Problem("path.case", place, "subject", message, hint)
 
 
-def labels_differ_in_more_than_zeros(facts: Facts) -> Iterator[Problem]:
+def labels_differ_in_more_than_zeros(facts: RuleInput) -> Iterator[Problem]:
     """`sub-1` and `sub-01` are two subjects, and one animal more often than not."""
     assets = facts.assets
     for name, first, number in differ_in_zeros(placed.asset.entities for placed in assets):
@@ -132,7 +132,7 @@ def labels_differ_in_more_than_zeros(facts: Facts) -> Iterator[Problem]:
         yield Problem("path.zeros", place, name, message, hint, Severity.WARNING)
 
 
-def names_fit_the_disk(facts: Facts) -> Iterator[Problem]:
+def names_fit_the_disk(facts: RuleInput) -> Iterator[Problem]:
     """File systems hold names of up to 255 bytes."""
     for record, asset in facts.assets:
         longest = len(asset.key) + max(len(asset.extension), len(".json"))
@@ -142,7 +142,7 @@ def names_fit_the_disk(facts: Facts) -> Iterator[Problem]:
             yield Problem("path.too-long", place, "subject", message, "shorten the labels")
 
 
-def samples_agree(facts: Facts) -> Iterator[Problem]:
+def samples_agree(facts: RuleInput) -> Iterator[Problem]:
     """What is said of one sample must be the same in all its rows."""
     seen: dict[tuple[str, str, str], PlacedAsset] = {}
     for placed in facts.assets:
@@ -157,7 +157,7 @@ def samples_agree(facts: Facts) -> Iterator[Problem]:
                 yield Problem("sample.contradiction", place, column, message, hint)
 
 
-def entities_fit_the_dataset_type(facts: Facts) -> Iterator[Problem]:
+def entities_fit_the_dataset_type(facts: RuleInput) -> Iterator[Problem]:
     """`space` and `desc` tell processed images from raw ones; a space needs a reference."""
     names = [entity.name for entity in ENTITIES if entity.derivative]
     for record, asset in facts.assets:
@@ -172,7 +172,7 @@ def entities_fit_the_dataset_type(facts: Facts) -> Iterator[Problem]:
             yield Problem("sidecar.incomplete", record.where("space"), key, message, hint)
 
 
-def derivatives_tell_their_origin(facts: Facts) -> Iterator[Problem]:
+def derivatives_tell_their_origin(facts: RuleInput) -> Iterator[Problem]:
     """BIDS recommends to say what a derivative was made from, and how."""
     if facts.inputs.is_raw:
         return
@@ -191,7 +191,7 @@ def derivatives_tell_their_origin(facts: Facts) -> Iterator[Problem]:
         yield Problem("sidecar.no-description", place, key, message, hint, warning)
 
 
-def bids_version_is_known(facts: Facts) -> Iterator[Problem]:
+def bids_version_is_known(facts: RuleInput) -> Iterator[Problem]:
     """A version that BIDS does not know is written, but validators complain."""
     version = facts.inputs.description.get("BIDSVersion")
     well_formed = isinstance(version, str) and re.fullmatch(r"[0-9.]+", version)
@@ -203,7 +203,7 @@ def bids_version_is_known(facts: Facts) -> Iterator[Problem]:
         yield Problem("description.version", place, key, message, hint, Severity.WARNING)
 
 
-def assets_are_alike(facts: Facts) -> Iterator[Problem]:
+def assets_are_alike(facts: RuleInput) -> Iterator[Problem]:
     """BIDS allows mixtures in one sample that snakebids workflows such as SPIMquant stop at."""
     for code, column, what, trait in _TRAITS:
         firsts: dict[str, PlacedAsset] = {}
@@ -225,7 +225,7 @@ def _pieces(asset: Asset) -> str:
     return "_".join(given) or "without run and chunk"
 
 
-def subjects_have_the_same_stains(facts: Facts) -> Iterator[Problem]:
+def subjects_have_the_same_stains(facts: RuleInput) -> Iterator[Problem]:
     """SPIMquant wants the same stains of every subject."""
     stains: dict[str, set[str]] = {}
     where: dict[str, PlacedAsset] = {}
@@ -246,7 +246,7 @@ def subjects_have_the_same_stains(facts: Facts) -> Iterator[Problem]:
             return
 
 
-def participants_are_known(facts: Facts) -> Iterator[Problem]:
+def participants_are_known(facts: RuleInput) -> Iterator[Problem]:
     """The participants tables, where there are any, list each subject once."""
     tables = facts.inputs.participant_tables
     seen: dict[str, tuple[TsvTable, Row]] = {}
@@ -334,7 +334,7 @@ _TRAITS: tuple[tuple[str, str, str, Callable[[Asset], str]], ...] = (
 )
 """Problem code, column, verb, and what should be the same for all images of a sample."""
 
-RULES: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
+RULES: tuple[Callable[[RuleInput], Iterator[Problem]], ...] = (
     needs_assets,
     one_row_per_path,
     subjects_differ_in_more_than_case,

@@ -8,29 +8,38 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.files.input_files import digest_now
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging.plan import writer_versions
-from spimpack_tasks.state.snapshot import Seal, read_seal, trace_sources, write_seal
+from spimpack_tasks.state.snapshot import (
+    DatasetSnapshot,
+    read_snapshot,
+    trace_sources,
+    write_snapshot,
+)
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
     from spimpack_tasks.packaging.backends.base import Choice
-    from spimpack_tasks.packaging.draft import Draft
     from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
 
 
-def find_seal(options: Options, choice: Choice | None) -> Seal | None:
+def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | None:
     """Return the seal of the output if neither inputs nor outputs have changed since.
 
     Without a choice, the backend that the options name cannot be used.
     """
     store = Store(options.output_dir)
-    seal = read_seal(store) if choice is not None else None
-    if choice is None or seal is None or seal.request != _request(options, choice):
+    snapshot = read_snapshot(store) if choice is not None else None
+    if choice is None or snapshot is None or snapshot.request != _request(options, choice):
         return None
-    same_texts = all(digest_now(path) == digest for path, digest in seal.texts.items())
-    return seal if same_texts and seal.has_same_sources(store) and seal.is_whole(store) else None
+    same_texts = all(digest_now(path) == digest for path, digest in snapshot.texts.items())
+    return (
+        snapshot
+        if same_texts and snapshot.has_same_sources(store) and snapshot.is_whole(store)
+        else None
+    )
 
 
-def seal_dataset(draft: Draft, outputs: list[str], trace: str) -> None:
+def take_snapshot(prepared: PreparedRun, outputs: list[str], trace: str) -> None:
     """Seal a dataset that was found right, if this process has read the inputs.
 
     Parameters
@@ -40,21 +49,21 @@ def seal_dataset(draft: Draft, outputs: list[str], trace: str) -> None:
     outputs, trace
         What is sealed, and what it was like before it was found right.
     """
-    if draft.dataset is None or draft.choice is None:
+    if prepared.dataset is None or prepared.choice is None:
         return
     # What changed while we were at work must not be taken for what the plan was made from.
-    source_trace = trace_sources(draft.sources)
-    if draft.is_current():
-        seal = Seal(
-            plan_id=draft.plan_id,
-            request=_request(draft.options, draft.choice),
-            texts=draft.texts,
-            source_count=len(draft.sources),
+    source_trace = trace_sources(prepared.sources)
+    if prepared.is_current():
+        snapshot = DatasetSnapshot(
+            plan_id=prepared.plan_id,
+            request=_request(prepared.options, prepared.choice),
+            texts=prepared.texts,
+            source_count=len(prepared.sources),
             source_trace=source_trace,
             output_trace=trace,
-            groups=dict(Counter(asset.dataset_id for asset in draft.dataset.assets)),
+            groups=dict(Counter(asset.dataset_id for asset in prepared.dataset.assets)),
         )
-        write_seal(draft.store, seal, draft.sources, outputs)
+        write_snapshot(prepared.store, snapshot, prepared.sources, outputs)
 
 
 def _request(options: Options, choice: Choice) -> list[Any]:

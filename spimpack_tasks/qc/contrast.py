@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 def choose_contrast(
     volume: SmallVolume, number: int, *, is_auto: bool = False
 ) -> tuple[float, float]:
-    """Return two values that differ: black, and full colour.
+    """Return the contrast window: the value shown as black, and a different one in full colour.
 
     Parameters
     ----------
     volume
-        What was read of the image.
+        The volume that was read from the image.
     number
         Of the channel.
     is_auto
-        Whether to compute them in any case.
+        Whether to compute them even if the image has a window.
     """
     displays = volume.header.displays
     window = displays[number].window if displays else None

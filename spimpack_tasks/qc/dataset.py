@@ -1,4 +1,4 @@
-"""Which BIDS dataset a path lies in."""
+"""Finds the BIDS dataset that contains a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What napari is told of an image: lazy levels, size of voxels, names, colours, contrast."""
+"""Shows an image in napari: lazy levels, voxel size, names, colours, contrast."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def add_layers(
     viewer
         Has napari's `add_image`.
     volume
-        What was read of the image; of it come names, colours and contrast.
+        The small volume of the image, from which names, colours and contrast come.
     levels
         Of the image, open as long as the viewer is.
     is_auto_contrast

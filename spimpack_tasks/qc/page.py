@@ -1,7 +1,7 @@
-"""Composes one HTML page on one image, which needs nothing besides itself, and no network.
+"""Composes one self-contained HTML page on one image, which needs no network.
 
-A small volume is in the page, and its script turns, cuts and colours it. Without scripts the
-middle slices of each candidate are seen. The content policy lets no other script run, and loads
+The page contains a small volume, and its script turns, cuts and colours it. Without scripts it
+shows the middle slices of each candidate. The content policy permits no other script, and loads
 nothing.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.qc.volume import SmallVolume
 
 GENERATOR = '<meta name="generator" content="spimpack_tasks qc'
-"""By this a page is known to be ours; it stands in the first lines."""
+"""Mark in the first lines of a page that identifies it as ours."""
 COLUMN = "orientation_string_xyz"
 SOME_CODES = ("RAS", "LAS", "RPS", "LPS", "RAI", "LAI", "RPI", "LPI")
 """Shown where a header has no orientation: x, y and z as they are, each in both directions."""
@@ -59,14 +59,14 @@ _LETTER_HELP = {
 
 @dataclass(frozen=True, slots=True)
 class QcPage:
-    """What a page is made from."""
+    """Content of a page."""
 
     volume: SmallVolume
     preview: Preview
     codes: tuple[str, ...]
     """Candidates, the first of which is shown large."""
     made_from: str
-    """What tells whether the page is still right."""
+    """Identity of source and options, which tells whether the page is up to date."""
 
 
 def candidates_for(volume: SmallVolume, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def _resource(name: str) -> str:
 
 
 def _facts(page: QcPage) -> str:
-    """Return what the script needs to know, as JSON that cannot end its element."""
+    """Return the data for the script, as JSON that cannot end its HTML element."""
     facts = {
         "shape": page.preview.voxels.shape,
         "spacing": page.preview.spacing_um_xyz,

@@ -1,7 +1,7 @@
-"""Makes the page of a source where the user wants it, and over nothing but an earlier one.
+"""Writes the page of a source to a path, and replaces nothing but an earlier page.
 
-A page tells what it was made from, so that one can know without reading the image whether it is
-still right: size and time of the source, the candidates, and our version.
+A page records the size and time of its source, the candidates, and our version. So a page can be
+checked without reading the image.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _END = b"</body></html>\n"
 
 
 class QcRefusedError(SpimpackError):
-    """There cannot be a page as it is wanted; the message says why, and what to do."""
+    """The page cannot be made; the message names the reason and a remedy."""
 
     exit_code = ExitCode.BAD_INPUT
 
@@ -59,18 +59,18 @@ def parse_codes(text: str) -> tuple[str, ...]:
 
 
 def default_place(source: str) -> str:
-    """Return where the page of a source goes: never beside the source, which may be raw data."""
+    """Return the path of the page of a source: never beside the source, which may be raw data."""
     return os.path.abspath(os.path.join(FOLDER, f"{os.path.basename(source)}.html"))
 
 
 def made_from(source: str, codes: tuple[str, ...]) -> str:
-    """Return what tells apart two pages that differ, as JSON."""
+    """Return the identity of a page as JSON: two different pages never share it."""
     data = json.dumps([source, stamp_text(source), codes, __version__])
     return f"{printable(source)} {blake2b(data.encode(), digest_size=12).hexdigest()}"
 
 
 def is_right(source: str, path: str, codes: tuple[str, ...]) -> bool:
-    """Tell whether there is a whole page that was made from the source as it is.
+    """Tell whether there is a complete page of the present source.
 
     Raises
     ------
@@ -128,14 +128,14 @@ def _told(path: str) -> str:
 
 
 def make_page(source: str, path: str, codes: tuple[str, ...] = ()) -> SmallVolume:
-    """Read a source, write its page, and return what was read.
+    """Read a source, write its page, and return the volume.
 
     Parameters
     ----------
     source, path
         Absolute paths of the image and of the page.
     codes
-        Candidates; if none are given, that of the header, and some more.
+        Candidates; by default that of the header, and some more.
 
     Raises
     ------

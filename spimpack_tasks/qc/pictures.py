@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.qc.slices import View
 
 STRIP_VERSION = 2
-"""To be raised when a strip of the same image comes to look different; previews have the same."""
+"""Raised when a strip of the same image looks different from before; previews have it, too."""
 STRIP_SIDE = 108
 """Pixels of the square around each slice of a strip."""
 _GAP = 14
@@ -85,7 +85,7 @@ def frame_slice(picture: Any, view: View, side: int, letter: int = _LETTER) -> A
     picture
         As `draw_slice` returns it for `side`.
     view
-        How the slice lies.
+        Orientation of the slice.
     side
         Pixels of the square without the letters.
     letter

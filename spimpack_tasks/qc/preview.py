@@ -1,4 +1,4 @@
-"""A volume in 8 bits, with a colour and a contrast for each channel: what pictures are made of."""
+"""A volume in 8 bits, with a colour and a contrast for each channel: the source of pictures."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 
 GREY = "#ffffff"
 COLOURS = ("#00ff00", "#ff00ff", "#00ffff", "#ffff00", "#ff6060", "#6080ff", "#ffa000", "#ffffff")
-"""Of the channels in turn; the first two add up to white, and are told apart by everybody."""
+"""Colours of the channels in order; the first two add up to white, and colour-blind people can
+distinguish them."""
 DARK_PERCENT, BRIGHT_PERCENT = 1.0, 99.5
 """Percentiles of a volume between which a channel goes from black to its colour."""
 _RESERVE = 0.5
-"""How much of that range is kept above it, so that what is bright can be looked into."""
+"""Share of that range that is added above it, so that bright regions keep their detail."""
 _MOST_COUNTED = 2_000_000
 MOST_VALUES = 6_000_000
-"""Voxels of all channels; what comes of them fits into a page of 10 MB."""
+"""Number of voxels of all channels; they fit into a page of 10 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
-    """How one channel is shown."""
+class PreviewChannel:
+    """Name, colour and contrast of one channel."""
 
     name: str
     colour: str
@@ -58,13 +59,13 @@ class Preview:
     voxels: Bytes
     """In the order c, z, y, x."""
     spacing_um_xyz: tuple[float, float, float]
-    channels: tuple[Channel, ...]
+    channels: tuple[PreviewChannel, ...]
 
 
 def compose_preview(volume: SmallVolume, most_values: int = MOST_VALUES) -> Preview:
-    """Return a volume in 8 bits, with at most so many values; the contrast is that of the volume.
+    """Return a volume in 8 bits with at most a given number of values, and its contrast.
 
-    Values that are no numbers are black.
+    NaN becomes black.
     """
     numpy = load_library("numpy")
     small, spacing = _shrink(volume, most_values)
@@ -75,7 +76,7 @@ def compose_preview(volume: SmallVolume, most_values: int = MOST_VALUES) -> Prev
         high = bright + (bright - low) * _RESERVE
         quantised[number] = _quantise(small[number], low, high)
         colour = choose_colour(volume, number)
-        channels.append(Channel(name, colour, low, high, round(255 / (1 + _RESERVE))))
+        channels.append(PreviewChannel(name, colour, low, high, round(255 / (1 + _RESERVE))))
     return Preview(quantised, spacing, tuple(channels))
 
 

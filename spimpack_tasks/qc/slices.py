@@ -15,12 +15,12 @@ from spimpack_tasks.volumes.header import load_library
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spimpack_tasks.qc.preview import Bytes, Channel, Preview
+    from spimpack_tasks.qc.preview import Bytes, Preview, PreviewChannel
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How slices lie; axes are numbers of the canonical ones, 0 right, 1 anterior, 2 superior."""
+    """Orientation of slices; axes are canonical: 0 right, 1 anterior, 2 superior."""
 
     name: str
     across: int
@@ -81,7 +81,7 @@ def cut_slice(canonical: Any, view: View, position: int | None = None) -> Any:
     canonical
         As `to_canonical` returns it.
     view
-        How the slice lies.
+        Orientation of the slice.
     position
         Its index on the axis that goes through; the middle if not given.
     """
@@ -92,7 +92,7 @@ def cut_slice(canonical: Any, view: View, position: int | None = None) -> Any:
     return plane.transpose(0, 2, 1)[:, ::-1, :]
 
 
-def add_colours(planes: Bytes, channels: Sequence[Channel]) -> Bytes:
+def add_colours(planes: Bytes, channels: Sequence[PreviewChannel]) -> Bytes:
     """Return red, green and blue of a slice; the colours of channels add up."""
     numpy = load_library("numpy")
     total = numpy.zeros((*planes.shape[1:], 3), numpy.float32)

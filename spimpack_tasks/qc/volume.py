@@ -37,7 +37,7 @@ MOST_CHANNELS = 8
 
 
 class SourceUnreadableError(SpimpackError):
-    """There is nothing to be shown of a source; the message says why."""
+    """A source cannot be shown; the message names the reason."""
 
     exit_code = ExitCode.BAD_INPUT
 
@@ -57,7 +57,7 @@ class SmallVolume:
     """0 is the full resolution."""
     level_count: int
     steps_zyx: tuple[int, int, int]
-    """Sampling stride of the level: one voxel in so many was taken."""
+    """Sampling stride of the level along z, y and x."""
     bytes_read: int
     """Of voxels, as they are in memory."""
 
@@ -69,7 +69,7 @@ class SmallVolume:
         return tuple(name or f"channel {n}" for n, name in enumerate(names, start=1))
 
     def lines(self) -> list[str]:
-        """Return what was read, for people."""
+        """Return a description of the volume for users."""
         shape = " x ".join(map(str, self.header.shapes[0]))
         axes = ", ".join(self.header.axes)
         channels, *sizes = self.voxels.shape
@@ -93,7 +93,7 @@ def read_volume(path: str, name: str = "", form: Format | None = None) -> SmallV
     path
         The file or directory.
     name
-        The name that tells the format, if it is not that of `path`.
+        The name whose ending tells the format, if it is not that of `path`.
     form
         The format, if it is known; the source is looked at all the same.
 

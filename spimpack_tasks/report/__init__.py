@@ -1,1 +1,1 @@
-"""What there is to see of a dataset: facts, a page, a picture of the tasks. Changes nothing."""
+"""Report on a dataset: its data, an HTML page, and a picture of the tasks. Changes nothing."""

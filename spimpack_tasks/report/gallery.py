@@ -1,4 +1,4 @@
-"""The section of thumbnails, in closed pages of a hundred: a browser decodes what is opened."""
+"""The section of thumbnails, in closed groups of a hundred: a browser decodes only open ones."""
 
 from __future__ import annotations
 

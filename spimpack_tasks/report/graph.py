@@ -1,8 +1,8 @@
-"""The task graph of a plan, and which of its tasks are complete, told from one look at the disk.
+"""The task graph of a plan, with complete and open tasks, from one inspection of the disk.
 
-It is worked out from what stands on disk for each output, without making Luigi's tasks: with a
-backend that has one task for each image these are thousands, and each would look at the disk again.
-A test compares the graph with that of the tasks.
+It follows from the inspection of each output, without making Luigi's tasks: a backend with one task
+for each image has thousands, and each would inspect the disk again. A test compares the graph with
+that of the tasks.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from spimpack_tasks.errors import count_of
 from spimpack_tasks.model.plan import SPECS, STEPS, Step, is_wanted, unit_of
 from spimpack_tasks.packaging.backends.registry import require_choice
 from spimpack_tasks.state.checksums import has_lists, lists_are_right
-from spimpack_tasks.state.staging import idle_places
+from spimpack_tasks.state.staging import idle_unfinished
 from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
     from spimpack_tasks.state.sweep import Sweep
 
 MOST_SHOWN = 16
@@ -39,7 +39,7 @@ class Node:
 
     @property
     def done(self) -> int:
-        """How many units are complete."""
+        """Number of complete units."""
         return sum(self.units.values())
 
     @property
@@ -55,13 +55,13 @@ class Node:
         return "to do" if "" in self.units else f"{self.done:,} of {len(self.units):,} complete"
 
 
-def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
-    """Return the tasks of a run in the order of their work, given how its outputs stand."""
-    store, plan_id = draft.store, draft.plan_id
+def task_graph(prepared: PreparedRun, sweep: Sweep) -> tuple[Node, ...]:
+    """Return the tasks of a run in the order of their work, from the inspection of its outputs."""
+    store, plan_id = prepared.store, prepared.plan_id
     is_current = store.current_plan_id() == plan_id and store.has_plan(plan_id)
-    units = _units(draft, sweep)
+    units = _units(prepared, sweep)
     is_validated = store.has_validated(plan_id)
-    is_stale = bool(sweep.stale) or next(idle_places(store), None) is not None
+    is_stale = bool(sweep.stale) or next(idle_unfinished(store), None) is not None
     nodes = [
         Node("ValidateManifest", {"": is_validated}),
         Node("BuildPaths", {"": is_current}, ("ValidateManifest",)),
@@ -77,10 +77,10 @@ def task_graph(draft: Draft, sweep: Sweep) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
+def _units(prepared: PreparedRun, sweep: Sweep) -> dict[str, dict[str, bool]]:
     """Return for each task that writes whether each of its units is complete."""
-    keys = draft.keys
-    backend = require_choice(draft.options.backend).backend
+    keys = prepared.keys
+    backend = require_choice(prepared.options.backend).backend
     is_slow = {spec.step: spec.is_slow for spec in STEPS} | {Step.ASSETS: backend.is_slow}
 
     def unit_in(step: Step, key: str) -> str:
@@ -89,18 +89,18 @@ def _units(draft: Draft, sweep: Sweep) -> dict[str, dict[str, bool]]:
     units: dict[str, dict[str, bool]] = {}
     tasks: dict[Step, str] = {}
     for spec in STEPS:
-        if is_wanted(spec, draft.options, backend):
+        if is_wanted(spec, prepared.options, backend):
             name = tasks[spec.step] = backend.task if spec.step is Step.ASSETS else spec.task
             units[name] = {unit_in(spec.step, key): True for key in keys}
-    for finding in sweep.findings:
-        step = finding.output.step
-        is_right = finding.status is Status.RIGHT
-        units[tasks[step]][unit_in(step, finding.output.asset)] &= is_right
+    for inspection in sweep.inspections:
+        step = inspection.output.step
+        is_right = inspection.status is Status.RIGHT
+        units[tasks[step]][unit_in(step, inspection.output.asset)] &= is_right
     return units
 
 
 def draw_dot(nodes: tuple[Node, ...]) -> Iterator[str]:
-    """Yield the lines of a graph for Graphviz; an arrow leads from what comes first."""
+    """Yield the lines of a graph for Graphviz; an arrow leads from a task to the ones after it."""
     yield "digraph tasks {"
     yield "  rankdir=LR"
     yield '  node [shape=box, style="rounded,filled", fontname="Helvetica,sans-serif"]'

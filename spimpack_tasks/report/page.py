@@ -1,4 +1,4 @@
-"""Composes the report as one HTML page that needs nothing besides itself: no script, no network.
+"""Composes the report as one self-contained HTML page, without scripts or network.
 
 The style is for a screen, a phone and paper, light or dark.
 """
@@ -18,11 +18,11 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.report.facts import Facts
+    from spimpack_tasks.report.data import ReportData
     from spimpack_tasks.report.thumbnails import Thumbnail
 
 GENERATOR = '<meta name="generator" content="spimpack_tasks report'
-"""By this a page is known to be ours; it stands in the first lines."""
+"""Mark in the first lines of a page that identifies it as ours."""
 
 _SECTIONS = {
     "Dataset": sections.dataset,
@@ -33,12 +33,14 @@ _SECTIONS = {
 }
 
 
-def compose_page(facts: Facts, thumbnails: Iterator[Thumbnail] | None = None) -> Iterator[str]:
+def compose_page(
+    gathered: ReportData, thumbnails: Iterator[Thumbnail] | None = None
+) -> Iterator[str]:
     """Yield the lines of the page; thumbnails are taken one by one, while it is written."""
-    contents = {title: compose(facts) for title, compose in _SECTIONS.items()}
+    contents = {title: compose(gathered) for title, compose in _SECTIONS.items()}
     if thumbnails is not None:
         contents["Pictures"] = pictures(thumbnails)
-    yield from _head(facts, list(contents))
+    yield from _head(gathered, list(contents))
     yield "<main>"
     for title, lines in contents.items():
         anchor = _anchor(title)
@@ -47,18 +49,18 @@ def compose_page(facts: Facts, thumbnails: Iterator[Thumbnail] | None = None) ->
         yield from lines
         yield "</section>"
     yield "</main>"
-    yield from _foot(facts)
+    yield from _foot(gathered)
 
 
 def _anchor(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
-def _head(facts: Facts, titles: list[str]) -> Iterator[str]:
+def _head(gathered: ReportData, titles: list[str]) -> Iterator[str]:
     style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-    name = safe(facts.description["Name"])
-    numbers = facts.numbers
-    kind, mark = ("good", "✓") if facts.is_complete else ("bad", "✗")
+    name = safe(gathered.description["Name"])
+    numbers = gathered.numbers
+    kind, mark = ("good", "✓") if gathered.is_complete else ("bad", "✗")
     yield f"""\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -73,27 +75,27 @@ style-src 'unsafe-inline'">
 <p class="quiet">Report on a BIDS dataset</p>
 <h1>{name}</h1>
 <p class="quiet">{count_of(numbers.images, "image")} of {count_of(numbers.subjects, "subject")},
-as of <time datetime="{time_as_iso(facts.made)}">{time_in_words(facts.made)}</time></p>
-<p class="verdict {kind}">{mark} {_verdict(facts)}</p>
+as of <time datetime="{time_as_iso(gathered.made)}">{time_in_words(gathered.made)}</time></p>
+<p class="verdict {kind}">{mark} {_verdict(gathered)}</p>
 <nav aria-label="Sections"><ul>"""
     for title in titles:
         yield f'<li><a href="#{_anchor(title)}">{title}</a></li>'
     yield "</ul></nav></header>"
 
 
-def _verdict(facts: Facts) -> str:
-    amiss = sum(not image.is_well for image in facts.images)
-    errors = sum(problem.severity is Severity.ERROR for problem in facts.problems)
+def _verdict(gathered: ReportData) -> str:
+    amiss = sum(not image.is_unchanged for image in gathered.images)
+    errors = sum(problem.severity is Severity.ERROR for problem in gathered.problems)
     told = f"; {count_of(errors, 'error')}" if errors else ""
-    if not facts.is_complete:
-        images = count_of(len(facts.images), "image")
+    if not gathered.is_complete:
+        images = count_of(len(gathered.images), "image")
         return f"Not complete: {amiss:,} of {images} need attention{told}"
     sources = f", but {count_of(amiss, 'source')} changed or gone since" if amiss else ""
     return f"Complete: every output is in place{sources}{told}"
 
 
-def _foot(facts: Facts) -> Iterator[str]:
+def _foot(gathered: ReportData) -> Iterator[str]:
     yield f"<footer><p>Made by spimpack_tasks {__version__} from"
-    yield f"<code>{safe(facts.output_dir)}</code>. The same as JSON:"
+    yield f"<code>{safe(gathered.output_dir)}</code>. The same as JSON:"
     yield "<code>spimpack report --format json</code></p></footer>"
     yield "</body></html>"

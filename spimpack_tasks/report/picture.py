@@ -16,7 +16,7 @@ MARGIN = 2
 
 
 def draw_svg(nodes: tuple[Node, ...]) -> Iterator[str]:
-    """Yield the parts of the picture; colours are those of the page, states stand in words too."""
+    """Yield the parts of the picture, in the colours of the page; words name the states too."""
     columns = _columns(nodes)
     places = dict(_places(columns))
     width = 2 * MARGIN + len(columns) * BOX[0] + (len(columns) - 1) * GAP[0]
@@ -36,7 +36,7 @@ def draw_svg(nodes: tuple[Node, ...]) -> Iterator[str]:
 
 
 def _columns(nodes: tuple[Node, ...]) -> list[list[Node]]:
-    """Return the nodes by how many come one after the other before them."""
+    """Return the nodes by the length of the longest chain of nodes before them."""
     depth: dict[str, int] = {}
     columns: list[list[Node]] = []
     for node in nodes:

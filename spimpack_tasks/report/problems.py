@@ -1,4 +1,4 @@
-"""Gathers what is wrong with a dataset, whoever found it, and puts what is alike together."""
+"""Collects the problems of a dataset from runs, disk, validator and inputs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ReportedProblem:
 
 
 def problems_of_run(run: Run | None) -> Iterator[ReportedProblem]:
-    """Yield what failed in a run."""
+    """Yield the failures of a run."""
     for failure in run.failures if run is not None else ():
         place = " ".join(filter(None, [failure.task, failure.unit]))
         for reason in failure.error.splitlines():
@@ -57,7 +57,7 @@ def problems_of_run(run: Run | None) -> Iterator[ReportedProblem]:
 def problems_of_disk(
     changes: list[Change], deviations: list[Deviation]
 ) -> Iterator[ReportedProblem]:
-    """Yield what stands in the way, what is not ours, and what has become of the sources."""
+    """Yield conflicts, files that are not ours, and changed or missing sources."""
     for change in changes:
         if change.verdict is Verdict.CONFLICT:
             message = "; ".join(change.reasons)
@@ -69,7 +69,7 @@ def problems_of_disk(
             yield ReportedProblem(DISK, severity, code, "", deviation.path, message)
 
 
-# What else is not as recorded is the verdict on an image, or on a file.
+# All other deviations appear as the verdict on an image or a file.
 _SEVERITIES = {
     Fault.SOURCE_GONE: Severity.ERROR,
     Fault.SOURCE_CHANGED: Severity.WARNING,
@@ -79,7 +79,7 @@ _SEVERITIES = {
 
 
 def problems_of_validator(validation: ValidationReport | None) -> Iterator[ReportedProblem]:
-    """Yield what was found in the dataset when it was last validated."""
+    """Yield the findings of the last validation."""
     for finding in validation.verdict.findings if validation is not None else ():
         place = ":".join(filter(None, [finding.location or "dataset", str(finding.line or "")]))
         message = " ".join(finding.message.split())

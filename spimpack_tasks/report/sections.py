@@ -1,4 +1,4 @@
-"""The sections of the page. Whatever comes from a user or a disk goes through `safe`.
+"""The sections of the page. Every text from a user or a disk goes through `safe`.
 
 No state is told by its colour alone.
 """
@@ -20,11 +20,11 @@ from spimpack_tasks.verification.verify import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.report.facts import Facts, Image
+    from spimpack_tasks.report.data import ReportData, ReportedImage
     from spimpack_tasks.report.problems import ReportedProblem
 
 PLACES_SHOWN = 3
-TOLD_WIDTH = 240
+MESSAGE_WIDTH = 240
 
 _MARKS: dict[str, tuple[str, str]] = {
     Verdict.UNCHANGED: ("good", "✓"),
@@ -40,9 +40,9 @@ _MARKS: dict[str, tuple[str, str]] = {
 _SEVERITIES = {Severity.ERROR: ("bad", "✗"), Severity.WARNING: ("warn", "!")}
 
 
-def dataset(facts: Facts) -> Iterator[str]:
+def dataset(gathered: ReportData) -> Iterator[str]:
     """Yield the numbers, and the card."""
-    numbers = facts.numbers
+    numbers = gathered.numbers
     size = size_in_words(numbers.source_bytes) if numbers.source_bytes else "unknown"
     yield '<dl class="numbers">'
     for title, value in (
@@ -62,7 +62,7 @@ def dataset(facts: Facts) -> Iterator[str]:
             " no chunk is looked at. Packaging with <code>--checksum</code> reads and counts"
             " them.</p>"
         )
-    description = facts.description
+    description = gathered.description
     yield from _card(
         {
             "Authors": ", ".join(map(str, description.get("Authors", []))),
@@ -70,9 +70,9 @@ def dataset(facts: Facts) -> Iterator[str]:
             "Type": description.get("DatasetType", ""),
             "DOI": description.get("DatasetDOI", ""),
             "BIDS version": description.get("BIDSVersion", ""),
-            "How images are held": facts.backend,
-            "Plan": facts.plan_id,
-            "Directory": facts.output_dir,
+            "How images are held": gathered.backend,
+            "Plan": gathered.plan_id,
+            "Directory": gathered.output_dir,
         }
     )
 
@@ -85,13 +85,13 @@ def _card(pairs: dict[str, object]) -> Iterator[str]:
     yield "</dl>"
 
 
-def problems(facts: Facts) -> Iterator[str]:
-    """Yield what is wrong, with what is alike in one row."""
-    if facts.validation is None:
+def problems(gathered: ReportData) -> Iterator[str]:
+    """Yield the problems, with similar ones in one row."""
+    if gathered.validation is None:
         yield '<p class="quiet">The BIDS validator has not been asked: spimpack bids-validate</p>'
-    elif facts.is_validation_old:
+    elif gathered.is_validation_old:
         yield '<p class="warn">! The dataset was written to after it was last validated.</p>'
-    groups = group_problems(facts.problems)
+    groups = group_problems(gathered.problems)
     if not groups:
         yield '<p><span class="good">✓</span> No problem is known.</p>'
         return
@@ -106,24 +106,24 @@ def problems(facts: Facts) -> Iterator[str]:
         more = f"<small>and {left:,} more places</small>" if left > 0 else ""
         yield (
             f'<tr><td class="{kind}">{mark} {first.severity}'
-            f'<th scope="row">{safe(first.code)}<small>{safe(_told(group))}</small>'
+            f'<th scope="row">{safe(first.code)}<small>{safe(_listed(group))}</small>'
             f"<td>{len(group):,} ×{shown}{more}<td>{first.found_by}</tr>"  # noqa: RUF001
         )
     yield "</tbody></table>"
 
 
-def _told(group: list[ReportedProblem]) -> str:
-    """Return what a group is about: the keys, or the one message."""
+def _listed(group: list[ReportedProblem]) -> str:
+    """Return the keys of a group of problems, or its one message."""
     keys = sorted({problem.key for problem in group} - {""})
     told = ", ".join(keys)
     if len(keys) < 2:
         told = ": ".join(filter(None, [told, group[0].message]))
-    return textwrap.shorten(told, TOLD_WIDTH, placeholder=" ...")
+    return textwrap.shorten(told, MESSAGE_WIDTH, placeholder=" ...")
 
 
-def last_run(facts: Facts) -> Iterator[str]:
-    """Yield what the last run did, and the picture of its tasks."""
-    run = facts.run
+def last_run(gathered: ReportData) -> Iterator[str]:
+    """Yield the steps of the last run, and the picture of its tasks."""
+    run = gathered.run
     if run is None:
         yield '<p class="quiet">No run is on record.</p>'
     else:
@@ -133,7 +133,7 @@ def last_run(facts: Facts) -> Iterator[str]:
             f"{duration_in_words(run.ended - run.started)}{processes}; {run_state(run)}.</p>"
         )
     yield '<div class="scroll" tabindex="0" role="region" aria-label="Picture of the tasks">'
-    yield from draw_svg(facts.tasks)
+    yield from draw_svg(gathered.tasks)
     yield "</div>"
     yield '<div class="scroll"><table><caption>Steps, and what the last run did of them; the time'
     yield " is the sum over all workers</caption><thead><tr>"
@@ -142,7 +142,7 @@ def last_run(facts: Facts) -> Iterator[str]:
     for title in ("Images", "Time", "Longest"):
         yield f'<th scope="col" class="n">{title}'
     yield "</tr></thead><tbody>"
-    for node, step in zip(facts.tasks, summarise_steps(facts.tasks, run), strict=True):
+    for node, step in zip(gathered.tasks, summarise_steps(gathered.tasks, run), strict=True):
         mark = '<span class="good">✓</span>' if node.is_complete else '<span class="warn">○</span>'
         yield f'<tr><th scope="row">{node.name}<td>{mark} {node.state}'
         yield f'<td class="n">{step.images:,}' if step.images else "<td>"
@@ -152,13 +152,13 @@ def last_run(facts: Facts) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
-def versions(facts: Facts) -> Iterator[str]:
+def versions(gathered: ReportData) -> Iterator[str]:
     """Yield by which programs it was done."""
     pairs: dict[str, object] = {}
-    if facts.run is not None:
-        pairs |= facts.run.versions
-    if facts.validation is not None:
-        verdict = facts.validation.verdict
+    if gathered.run is not None:
+        pairs |= gathered.run.versions
+    if gathered.validation is not None:
+        verdict = gathered.validation.verdict
         pairs["bids-validator"] = verdict.validator_version
         pairs["BIDS schema"] = verdict.schema_version
     yield from _card({safe(name): value for name, value in pairs.items()})
@@ -166,21 +166,21 @@ def versions(facts: Facts) -> Iterator[str]:
         yield '<p class="quiet">No run is on record.</p>'
 
 
-def images(facts: Facts) -> Iterator[str]:
+def images(gathered: ReportData) -> Iterator[str]:
     """Yield the table of all images, and of other files that are not as planned."""
-    counts = ", ".join(f"{number:,} {status}" for status, number in facts.counts.items())
-    folders = {os.path.dirname(image.source) for image in facts.images}
+    counts = ", ".join(f"{number:,} {status}" for status, number in gathered.counts.items())
+    folders = {os.path.dirname(image.source) for image in gathered.images}
     folder = os.path.commonpath(folders) if folders else ""
-    has_groups = any(image.dataset_id for image in facts.images)
+    has_groups = any(image.dataset_id for image in gathered.images)
     yield f'<table class="stack"><caption>{counts}. What needs attention comes first. Sources are'
     yield f" below {safe(folder)}</caption><thead><tr>"
     titles = ("Image", "Status", "Source", *(("Group",) if has_groups else ()))
     for title in titles:
         yield f'<th scope="col">{title}'
     yield '<th scope="col" class="n">Size</tr></thead><tbody>'
-    for image in sorted(facts.images, key=lambda image: image.is_well):
+    for image in sorted(gathered.images, key=lambda image: image.is_unchanged):
         yield _image_row(image, folder, has_groups=has_groups)
-    for change in facts.files:
+    for change in gathered.files:
         if change.verdict is not Verdict.UNCHANGED:
             group = "<td>" if has_groups else ""
             status = _status(change.verdict, change.reasons)
@@ -190,7 +190,7 @@ def images(facts: Facts) -> Iterator[str]:
     yield "<code>spimpack view IMAGE --neuroglancer</code> prints a state for Neuroglancer.</p>"
 
 
-def _image_row(image: Image, folder: str, *, has_groups: bool) -> str:
+def _image_row(image: ReportedImage, folder: str, *, has_groups: bool) -> str:
     # End tags of cells may be left out in HTML; with 10,000 images they are a fifth of the page.
     name = image.path.rpartition("/")[2]
     source = image.source[len(folder) :].lstrip("/")

@@ -1,4 +1,4 @@
-"""Sums up facts: problems that are alike, what a run did of each step, and all of it for JSON."""
+"""Summarises the data of a report: groups of problems, steps of a run, and all of it as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spimpack_tasks.report.facts import Facts
+    from spimpack_tasks.report.data import ReportData
     from spimpack_tasks.report.graph import Node
     from spimpack_tasks.report.problems import ReportedProblem
     from spimpack_tasks.state.runs import Run
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StepTimes:
-    """What a run did of one step."""
+    """Tasks of a run in one step, and their times."""
 
     task: str
     tasks: int = 0
-    """How many tasks of the step were worked at."""
+    """Number of the step's tasks that ran."""
     images: int = 0
     seconds: float = 0
     """Sum over all tasks."""
@@ -40,7 +40,7 @@ def group_problems(problems: Iterable[ReportedProblem]) -> list[list[ReportedPro
 
 
 def summarise_steps(nodes: Iterable[Node], run: Run | None) -> list[StepTimes]:
-    """Return what a run did of each step of a graph."""
+    """Return the tasks of a run, and their times, for each step of a graph."""
     steps = {node.name: StepTimes(node.name) for node in nodes}
     for task in run.tasks if run is not None else ():
         # Checksums and validation may have been asked for as well: they are no part of the graph.
@@ -61,29 +61,29 @@ def run_state(run: Run) -> str:
     return "it completed the dataset" if run.is_complete else "it did not complete the dataset"
 
 
-def summarise(facts: Facts) -> dict[str, Any]:
+def summarise(gathered: ReportData) -> dict[str, Any]:
     """Return the facts as a JSON-ready mapping; the schema `report` describes its keys."""
     return {
         "about": "report on a packaged BIDS dataset",
         "spimpack_tasks": __version__,
-        "made": time_as_iso(facts.made),
-        "directory": facts.output_dir,
-        "plan": facts.plan_id,
-        "backend": facts.backend,
-        "complete": facts.is_complete,
-        "description": facts.description,
-        "numbers": asdict(facts.numbers),
-        "counts": facts.counts,
-        "problems": [problem.as_dict() for problem in facts.problems],
-        "validation": _validation(facts),
-        "run": _run(facts),
+        "made": time_as_iso(gathered.made),
+        "directory": gathered.output_dir,
+        "plan": gathered.plan_id,
+        "backend": gathered.backend,
+        "complete": gathered.is_complete,
+        "description": gathered.description,
+        "numbers": asdict(gathered.numbers),
+        "counts": gathered.counts,
+        "problems": [problem.as_dict() for problem in gathered.problems],
+        "validation": _validation(gathered),
+        "run": _run(gathered),
         "steps": [
             {"task": node.name, "units": len(node.units), "complete": node.done}
-            for node in facts.tasks
+            for node in gathered.tasks
         ],
         "files": [
             {"path": c.path, "status": str(c.verdict), "reasons": list(c.reasons)}
-            for c in facts.files
+            for c in gathered.files
         ],
         "images": [
             {
@@ -94,30 +94,30 @@ def summarise(facts: Facts) -> dict[str, Any]:
                 "bytes": image.size,
                 "dataset_id": image.dataset_id,
             }
-            for image in facts.images
+            for image in gathered.images
         ],
     }
 
 
-def _validation(facts: Facts) -> dict[str, Any] | None:
-    if facts.validation is None:
+def _validation(gathered: ReportData) -> dict[str, Any] | None:
+    if gathered.validation is None:
         return None
-    verdict = facts.validation.verdict
+    verdict = gathered.validation.verdict
     return {
         "valid": verdict.is_valid(),
         "errors": len(verdict.errors),
         "warnings": len(verdict.warnings),
         "validator": verdict.validator_version,
         "schema": verdict.schema_version,
-        "outdated": facts.is_validation_old,
+        "outdated": gathered.is_validation_old,
     }
 
 
-def _run(facts: Facts) -> dict[str, Any] | None:
-    run = facts.run
+def _run(gathered: ReportData) -> dict[str, Any] | None:
+    run = gathered.run
     if run is None:
         return None
-    steps = summarise_steps(facts.tasks, run)
+    steps = summarise_steps(gathered.tasks, run)
     return {
         "plan": run.plan_id,
         "started": time_as_iso(run.started),

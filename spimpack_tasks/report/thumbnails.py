@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.model.plan import Plan
-    from spimpack_tasks.report.facts import Facts, Image
-    from spimpack_tasks.state.store import Store, Workplace
+    from spimpack_tasks.report.data import ReportData, ReportedImage
+    from spimpack_tasks.state.store import ScratchFolder, Store
 
 FOLDER = "thumbnails"
 
@@ -39,7 +39,7 @@ FOLDER = "thumbnails"
 class Thumbnail:
     """The three middle slices of one image, or why there are none."""
 
-    image: Image
+    image: ReportedImage
     code: str
     """The orientation that its row gives it."""
     jpeg: bytes
@@ -47,7 +47,7 @@ class Thumbnail:
 
 
 def make_thumbnails(
-    store: Store, facts: Facts, on_made: Callable[[int, int], None] | None = None
+    store: Store, gathered: ReportData, on_made: Callable[[int, int], None] | None = None
 ) -> Iterator[Thumbnail]:
     """Yield the pictures of all images but photos, in the order of the plan.
 
@@ -56,19 +56,19 @@ def make_thumbnails(
     store, facts
         Of the dataset.
     on_made
-        Told how many are made, of how many.
+        Receives the number of finished pictures, and of all.
 
     Raises
     ------
     MissingExtraError
-        Pictures cannot be made here at all.
+        The library that draws pictures is not installed.
     """
     load_library("PIL.Image")
-    plan = store.load_plan(facts.plan_id)
+    plan = store.load_plan(gathered.plan_id)
     codes, formats = _orientations(plan), _formats(plan)
-    images = [image for image in facts.images if _key(image.path) in codes]
+    images = [image for image in gathered.images if _key(image.path) in codes]
     kept = set()
-    with store.workplace(FOLDER) as place:
+    with store.scratch_folder(FOLDER) as place:
         for number, image in enumerate(images, start=1):
             code = codes[_key(image.path)]
             name = _name(image.source, code)
@@ -106,7 +106,9 @@ def _name(source: str, code: str) -> str:
     return f"{blake2b(data.encode(), digest_size=16).hexdigest()}.jpg"
 
 
-def _find(place: Workplace, image: Image, source_format: str, code: str, name: str) -> Thumbnail:
+def _find(
+    place: ScratchFolder, image: ReportedImage, source_format: str, code: str, name: str
+) -> Thumbnail:
     """Return the picture that is kept, or a new one."""
     with suppress(FileNotFoundError), open_regular(place.store.path(FOLDER, name)) as file:
         return Thumbnail(image, code, file.read(), "")

@@ -18,7 +18,7 @@ PAGE = "report.html"
 
 
 class PlaceRefusedError(SpimpackError):
-    """There cannot be a report at a place; the message says why, and what to do."""
+    """The report cannot be written to a path; the message names the reason and a remedy."""
 
     exit_code = ExitCode.BAD_INPUT
 
@@ -57,6 +57,6 @@ def write_report(store: Store, lines: Iterable[str], path: str = "") -> str:
     if path:
         write_page_at(path, lines)
         return path
-    with store.workplace("report") as place:
+    with store.scratch_folder("report") as place:
         write_page(store.root, place.temporary(), PAGE, lines)
     return store.path(PAGE)

@@ -1,4 +1,4 @@
-"""What the end of a run means, in words."""
+"""Exit codes of a run in words."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ INTERRUPTED = 130
 KILLED = frozenset({128 + 9, 128 + 15})
 
 
-class Ending(NamedTuple):
-    """How a run ended."""
+class ExitMessage(NamedTuple):
+    """Message on the result of a run, and whether it succeeded."""
 
     is_good: bool
-    words: str
+    text: str
 
 
-_WORDS = {
+_TEXTS = {
     ExitCode.BAD_INPUT: "The inputs are refused; nothing was written.",
-    ExitCode.CONFLICT: "Something that is not ours stands in the way; nothing was written.",
+    ExitCode.CONFLICT: "A file that this program did not write is in the way; nothing was written.",
     ExitCode.FAILED: "Some outputs could not be written; the others are in place.",
     ExitCode.INTERNAL: "The program failed. Please report it, with the messages below.",
-    ExitCode.NOT_RUN: "The run was not let through. Run it again.",
+    ExitCode.NOT_RUN: "The scheduler did not run the tasks. Run it again.",
     ExitCode.SUPERSEDED: "Another run with other inputs took over.",
     ExitCode.INVALID: "The dataset was written, but is not valid BIDS.",
 }
 
 
-def ending_of(run: PackagingRun) -> Ending:
-    """Return how a run ended that has."""
+def exit_message(run: PackagingRun) -> ExitMessage:
+    """Return the message on a run that has ended."""
     code = run.exit_code
     if code == ExitCode.OK:
-        return Ending(True, "Every image is in the dataset.")  # noqa: FBT003 - a named tuple
+        return ExitMessage(True, "Every image is in the dataset.")  # noqa: FBT003 - a named tuple
     if run.is_stopping:
-        words = "Stopped. What is done stays; run it again to go on."
+        text = "Stopped. Finished parts are kept; run it again to resume."
     elif code == INTERRUPTED or code in KILLED:
-        words = "It was ended from outside. What is done stays; run it again to go on."
+        text = "The run was killed from outside. Finished parts are kept; run it again to resume."
     else:
-        words = _WORDS.get(code, f"It ended with the exit code {code}.")  # type: ignore[call-overload]
-    return Ending(False, words)  # noqa: FBT003 - a named tuple
+        text = _TEXTS.get(code, f"The run ended with exit code {code}.")  # type: ignore[call-overload]
+    return ExitMessage(False, text)  # noqa: FBT003 - a named tuple

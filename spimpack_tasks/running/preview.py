@@ -1,4 +1,4 @@
-"""What a run would do, or why it would refuse to, before it is started."""
+"""Preview of a run: the changes that it would make, or the reasons for a refusal."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """What a run would do."""
+class RunPreview:
+    """Changes that a run would make, and its problems."""
 
     report: Report
-    """Why it would refuse to, or warnings."""
+    """Reasons for a refusal, or warnings."""
     changes: tuple[Change, ...]
     may_run: bool
 
     def counts(self) -> dict[str, int]:
-        """Return how many images, and files that would be removed, there are of each verdict."""
+        """Return the number of images, and of files that would be removed, by verdict."""
         return count_verdicts(list(self.changes))
 
     def shown(self) -> list[Change]:
-        """Return what would not stay as it is."""
+        """Return the changes, without unchanged images and files."""
         return [change for change in self.changes if change.verdict is not Verdict.UNCHANGED]
 
     def images(self) -> frozenset[str]:
-        """Return the images that a run would work at."""
+        """Return the images that a run would make."""
         return images_to_do(self.changes)
 
 
-def preview(options: Options) -> Preview:
-    """Look what a run would do; nothing is written."""
-    # Drafts are remembered for a whole process, and tabs are threads of one.
+def preview_run(options: Options) -> RunPreview:
+    """Return the changes that a run would make; nothing is written."""
+    # Prepared runs are remembered for a whole process, and tabs are threads of one.
     with _lock:
         try:
-            draft, changes, refusal = look(options)
+            prepared, changes, refusal = look(options)
         except InputError as error:
-            return Preview(error.report, (), may_run=False)
-    report = refusal.report if refusal else draft.report
-    return Preview(report, tuple(changes), may_run=refusal is None)
+            return RunPreview(error.report, (), may_run=False)
+    report = refusal.report if refusal else prepared.report
+    return RunPreview(report, tuple(changes), may_run=refusal is None)
 
 
 def why_no_validator() -> str:
-    """Return why the official validator cannot be asked, empty where it can."""
+    """Return why the official validator cannot be run, empty if it can."""
     try:
         find_validator()
     except SpimpackError as error:

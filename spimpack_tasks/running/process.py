@@ -1,9 +1,9 @@
-"""A run of `spimpack package` in a process of its own: started, watched, stopped.
+"""Starts, watches and stops `spimpack package` in a process of its own.
 
-Runs belong to this process, and are found again by their output: a page may be reloaded, and
-another tab sees the same run. When this process ends, in whichever way, `running.supervisor` stops
-its runs as a user would: nobody could watch or stop them any more, and the next run resumes them.
-Output goes to files without a name, so nothing is left behind.
+Runs belong to this process and are found by their output, so a reloaded page or another tab shows
+the same run. However this process ends, `running.supervisor` stops its runs as Ctrl+C would: nobody
+could watch or stop them any more, and the next run resumes them. Their output goes to files without
+a name, so nothing is left behind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
 from spimpack_tasks.files.roots import VARIABLE
 from spimpack_tasks.running import supervisor
-from spimpack_tasks.state.run_progress import Tally
+from spimpack_tasks.state.run_progress import RunProgress
 from spimpack_tasks.state.runs import find_log, read_new_tasks
 from spimpack_tasks.state.store import Store
 
@@ -36,8 +36,8 @@ command line, which all users of a machine can see."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a run is."""
+class StepProgress:
+    """Progress of a run in its present step."""
 
     step: str
     done: int
@@ -48,16 +48,16 @@ class Standing:
 
 
 class PackagingRun:
-    """One run, from when it is started.
+    """One run, started by the constructor.
 
     Parameters
     ----------
     request
-        What is asked for.
+        Options of the run.
     images
-        The images that are not as planned, which will be counted.
+        The images that the run has to make, for counting.
     environment
-        That of the process.
+        Environment variables of the process.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class PackagingRun:
         self.ended = 0.0
         self.exit_code: int | None = None
         self.is_stopping = False
-        self._tally = Tally(images, ())
+        self._progress = RunProgress(images, ())
         self._log, self._log_offset = "", 0
         self._lock = threading.Lock()
         self._out, self._err = _unnamed_file(), _unnamed_file()
@@ -113,11 +113,11 @@ class PackagingRun:
 
     @property
     def is_going_on(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the run has not ended."""
         return self.exit_code is None
 
     def stop(self) -> None:
-        """Have it stopped; it ends within seconds, and is not waited for."""
+        """Stop the run, without waiting; it ends within seconds."""
         with self._lock:
             if not self.is_stopping and self.is_going_on and self._supervisor.stdin is not None:
                 self.is_stopping = True
@@ -130,28 +130,28 @@ class PackagingRun:
             time.sleep(0.02)
         return self.exit_code
 
-    def standing(self) -> Standing:
-        """Return how far it is, by its log."""
+    def progress(self) -> StepProgress:
+        """Return the progress of the run, read from its log."""
         with self._lock:
             store = Store(self.request.options.output_dir)
             self._log = self._log or find_log(store, self._process)
             if self._log:
                 tasks, self._log_offset = read_new_tasks(self._log, self._log_offset)
                 for task in tasks:
-                    self._tally.add(task)
-            tally = self._tally
-            step = tally.step if self._log else "Checking inputs"
-            if self._log and tally.share >= 1 and self.request.validates:
+                    self._progress.add(task)
+            progress = self._progress
+            step = progress.step if self._log else "Checking inputs"
+            if self._log and progress.share >= 1 and self.request.validates:
                 step = "Finishing and validating"
-            return Standing(step, *tally.counted, tally.share)
+            return StepProgress(step, *progress.counted, progress.share)
 
     def summary(self) -> list[str]:
-        """Return what it has printed: its summary, and what the validator says."""
+        """Return the lines on standard output: the summary, and the validator's findings."""
         with self._lock:
             return _tail(self._out) if self.is_going_on else self._printed
 
     def messages(self) -> list[str]:
-        """Return what it has said on the way, and why it failed."""
+        """Return the lines on standard error: messages, and the cause of a failure."""
         with self._lock:
             return _tail(self._err) if self.is_going_on else self._said
 
@@ -201,7 +201,7 @@ RUNS = Runs()
 
 
 def _unnamed_file() -> BinaryIO:
-    """Return a file without a name; what is written to it is appended."""
+    """Return a file without a name, open for appending."""
     descriptor, path = tempfile.mkstemp(prefix="spimpack-")
     os.unlink(path)
     return os.fdopen(descriptor, "a+b", buffering=0)

@@ -1,4 +1,4 @@
-"""What a page asks for when it runs `spimpack package`, and the command line of it."""
+"""Request of a page to run `spimpack package`, and its command line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A run that is asked for."""
+    """Request for a run."""
 
     options: Options
     workers: int = 1
     validates: bool = False
-    """Whether the official BIDS validator is asked about the dataset afterwards."""
+    """Whether the official BIDS validator checks the dataset afterwards."""
 
     def arguments(self) -> list[str]:
         """Return the arguments of `spimpack`."""
@@ -34,10 +34,10 @@ class RunRequest:
         ]
 
     def command(self) -> list[str]:
-        """Return the command that a process is started with; no shell reads it."""
+        """Return the command of the process; no shell reads it."""
         # Without -P, Python would look for modules in the working directory first.
         return [sys.executable, "-P", "-m", "spimpack_tasks.cli.main", *self.arguments()]
 
     def line(self) -> str:
-        """Return the command as somebody would type it."""
+        """Return the command as a user would type it."""
         return shlex.join(["spimpack", *self.arguments()])

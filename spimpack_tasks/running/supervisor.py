@@ -1,10 +1,10 @@
 """Supervises a command, as a program of its own: `python supervisor.py DESCRIPTOR COMMAND ...`.
 
-The command runs in a process group of its own, and is stopped when standard input ends: because
-whoever started it lets go, or because that process is gone, in whatever way. Stopping begins with
-what Ctrl+C sends, so that the command can end as it likes; what does not end is killed, with all
-that it started. The number of its process is written to the descriptor, and its exit code becomes
-that of the supervisor. Nothing of this package is imported here: it takes no memory to speak of.
+The command runs in a process group of its own. It is stopped when standard input ends: the parent
+process has closed it, or has died. Stopping begins with the signal of Ctrl+C, so that the command
+can end in its own way. A command that does not end is killed, with all its children. The process id
+is written to the descriptor, and the exit code becomes that of the supervisor. This module imports
+nothing of the package, so it takes hardly any memory.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import threading
 from contextlib import suppress
 
 STEPS = (
-    # Python loses one that comes while it forks a worker, or runs what an object has to do last.
+    # Python loses a signal that arrives while it forks a worker or runs a finaliser.
     (signal.SIGINT, 1.0),
     (signal.SIGINT, 4.0),
     (signal.SIGINT, 10.0),
     (signal.SIGTERM, 5.0),
     (signal.SIGKILL, None),
 )
-"""What is sent to all processes of the command, and how many seconds it then has to end."""
+"""Signals to all processes of the command, each with the seconds to wait for its end."""
 
 
 def main(descriptor: int, command: list[str]) -> int:
@@ -43,7 +43,7 @@ def main(descriptor: int, command: list[str]) -> int:
             os.killpg(process.pid, step)
             if select.select([ended], (), (), seconds)[0]:
                 break
-    # As long as nobody has asked for its exit code, its number cannot be that of another group.
+    # Until its exit code is read, its number cannot belong to another process group.
     with suppress(PermissionError, ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()

@@ -1,8 +1,7 @@
-"""The survey of a folder tree: which images are in it, and what their paths say of them.
+"""Scans a folder tree for images, and reads labels from their paths.
 
-Everything that is wrong is collected. What does not keep an image from being packaged is a note on
-it and not a mistake. Headers are not read here: whoever gets a pattern wrong need not wait for
-them.
+All problems are collected. An oddity that does not prevent packaging becomes a note on the image.
+Headers are not read here, so a user with a wrong pattern does not wait for them.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from spimpack_tasks.volumes.formats import FORMATS, PHOTO_FORMATS
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
-    from spimpack_tasks.scanning.options import Request
+    from spimpack_tasks.scanning.options import ScanRequest
     from spimpack_tasks.scanning.patterns import Pattern
     from spimpack_tasks.volumes.examine import Source
 
 UNFIT = "fits no pattern"
-"""What is said of an image where there are patterns for others only."""
+"""Reason for skipping an image that no pattern fits."""
 
 MOST_FOLDERS = 5
 
@@ -38,7 +37,7 @@ REQUIRED = [entity.name for entity in ENTITIES if entity.required]
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class SkippedPath:
     """A file that is no image of the dataset, or a folder that was not entered."""
 
     path: str
@@ -46,19 +45,19 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """An image to list: its path below the scanned folder, and what is known of it so far."""
+class FoundImage:
+    """An image to list: its path below the scanned folder, and the cells of its row so far."""
 
     path: str
     source: Source
     cells: dict[str, str]
     """By column of the scans table."""
     notes: list[str] = field(default_factory=list)
-    """What its user should know."""
+    """Remarks for the user."""
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class FoundPhoto:
     """A photo of a sample to list: its path below the scanned folder, and its labels."""
 
     path: str
@@ -68,31 +67,31 @@ class Photo:
 
 
 @dataclass(slots=True)
-class Survey:
+class ScanResult:
     """All that was found, in natural order."""
 
-    found: list[Image | Photo | Passed] = field(default_factory=list)
+    found: list[FoundImage | FoundPhoto | SkippedPath] = field(default_factory=list)
     unread_headers: int = 0
     """Number of images whose header could not be read."""
 
     @property
-    def images(self) -> list[Image]:
-        """What the scans table lists."""
-        return [one for one in self.found if isinstance(one, Image)]
+    def images(self) -> list[FoundImage]:
+        """Images of the scans table."""
+        return [one for one in self.found if isinstance(one, FoundImage)]
 
     @property
-    def photos(self) -> list[Photo]:
-        """What the photos table lists."""
-        return [one for one in self.found if isinstance(one, Photo)]
+    def photos(self) -> list[FoundPhoto]:
+        """Photos of the photos table."""
+        return [one for one in self.found if isinstance(one, FoundPhoto)]
 
     @property
-    def passed(self) -> list[Passed]:
+    def skipped(self) -> list[SkippedPath]:
         """Everything else."""
-        return [one for one in self.found if isinstance(one, Passed)]
+        return [one for one in self.found if isinstance(one, SkippedPath)]
 
 
 def _why_ignored(path: str, whole: str, kind: str) -> str:
-    """Return why a file is no image, as far as its name tells, empty where it may be one."""
+    """Return why a file is not an image by its name; empty if it may be one."""
     if kind != PHOTO_SUFFIX and format_of_source(whole) is None:
         return "is of no known format"
     if not fits_cell(path):
@@ -102,13 +101,13 @@ def _why_ignored(path: str, whole: str, kind: str) -> str:
     return ""
 
 
-class Surveyor:
+class FolderScanner:
     """Makes the survey of one request."""
 
-    def __init__(self, request: Request, report: Report) -> None:
+    def __init__(self, request: ScanRequest, report: Report) -> None:
         self.request = request
         self.report = report
-        self.survey = Survey()
+        self.result = ScanResult()
         self.labels = Labels(report)
         self.matched: set[str] = set()
         """Texts of the patterns that found an image."""
@@ -117,8 +116,8 @@ class Surveyor:
         self.surroundings: dict[str, dict[str, str]] = {}
         """By label of a subject: words around it, each with the first folder of these words."""
 
-    def run(self) -> Survey:
-        """Look at everything, and return the survey; what is wrong goes to the report."""
+    def run(self) -> ScanResult:
+        """Scan the whole tree, and return the result; problems go to the report."""
         walk = Walk(self.request.root, self.request.excluded_by, self.request.fits_pattern)
         for found in sorted(walk, key=lambda found: natural(found.path)):
             if found.error:
@@ -127,12 +126,12 @@ class Surveyor:
                 self.report.add(Problem("scan.unreadable", where, "", message, "", warning))
             reason = found.ignored or self._take(found.path)
             if reason:
-                self.survey.found.append(Passed(found.path, reason))
+                self.result.found.append(SkippedPath(found.path, reason))
         self._check_patterns()
         self._check_names()
         self._check_surroundings()
         self._check_zeros()
-        return self.survey
+        return self.result
 
     def _take(self, path: str) -> str:
         """Add an image to the survey, or return why a file is none."""
@@ -150,24 +149,24 @@ class Surveyor:
         except SourceRefusedError as refused:
             return self.request.without_path(refused.message, path)
         if kind == PHOTO_SUFFIX:
-            self.survey.found.append(self._photo(path, texts, notes))
+            self.result.found.append(self._photo(path, texts, notes))
             return ""
-        image = Image(path, source, self._entities(path, texts, notes), notes)
+        image = FoundImage(path, source, self._entities(path, texts, notes), notes)
         image.cells.update(self.request.settings)
-        self.survey.found.append(image)
+        self.result.found.append(image)
         return ""
 
-    def _photo(self, path: str, texts: dict[str, str], notes: list[str]) -> Photo:
+    def _photo(self, path: str, texts: dict[str, str], notes: list[str]) -> FoundPhoto:
         """Return a photo with the labels that photos have."""
         cells = self._entities(path, texts, notes) | self.request.settings
         names = [entity.name for entity in ENTITIES if entity.of_photos]
         notes.insert(0, "as a photo of a sample")
-        return Photo(path, {name: cells[name] for name in names if cells.get(name)}, notes)
+        return FoundPhoto(path, {name: cells[name] for name in names if cells.get(name)}, notes)
 
     def _read_path(self, path: str, *, is_photo: bool) -> tuple[dict[str, str] | None, list[str]]:
-        """Return the texts of entities and notes; `None` where no pattern fits.
+        """Return the texts of entities, and notes; `None` if no pattern fits.
 
-        A photo that no pattern fits gets what names in the way of BIDS tell.
+        A photo that no pattern fits gets the labels that BIDS-like names in its path give.
         """
         if not self.request.patterns:
             return tokens_of(path)
@@ -190,7 +189,7 @@ class Surveyor:
             self.surroundings.setdefault(label, {}).setdefault(words, shown)
 
     def _check_surroundings(self) -> None:
-        """Folders of different names that give one subject may be of several; told once."""
+        """Report once if folders of different names give the same subject."""
         doubtful = {label: names for label, names in self.surroundings.items() if len(names) > 1}
         for label, names in doubtful.items():
             shown = list(names.values())
@@ -206,7 +205,7 @@ class Surveyor:
 
     def _check_zeros(self) -> None:
         """Labels that differ in leading zeros are seldom meant as two."""
-        images = self.survey.images
+        images = self.result.images
         names = {entity.name for entity in ENTITIES}
         labels = [{n: c for n, c in i.cells.items() if n in names and c} for i in images]
         for name, first, number in differ_in_zeros(labels):
@@ -239,8 +238,8 @@ class Surveyor:
 
     def _check_patterns(self) -> None:
         """A pattern that finds no image is a mistake, and so is a folder without one."""
-        paths = [image.path for image in self.survey.images]
-        paths += [passed.path for passed in self.survey.passed if passed.reason == UNFIT]
+        paths = [image.path for image in self.result.images]
+        paths += [skipped.path for skipped in self.result.skipped if skipped.reason == UNFIT]
         example = f"{paths[0]!r} is an image here" if paths else ""
         for pattern in self.request.patterns if paths else ():
             if pattern.text not in self.matched:
@@ -249,7 +248,7 @@ class Surveyor:
                 problem = Problem("scan.no-match", COMMAND_LINE, "--pattern", message, example)
                 self.report.add(problem)
         if not paths:
-            others = count_of(len(self.survey.passed), "other path")
+            others = count_of(len(self.result.skipped), "other path")
             endings = (ending for form in FORMATS for ending in form.endings)
             hint = f"known endings are {', '.join(endings)}"
             message = f"no image is below it; {others} found"
@@ -257,9 +256,9 @@ class Surveyor:
             self.report.add(Problem("scan.no-image", place, "", message, hint))
 
     def _check_names(self) -> None:
-        """Two images cannot have one name in the dataset; told once for each name."""
+        """Report each name in the dataset that two images would share."""
         paths: dict[str, list[str]] = {}
-        for image in self.survey.images:
+        for image in self.result.images:
             if all(image.cells.get(name) for name in REQUIRED):
                 paths.setdefault(stem(image.cells), []).append(image.path)
         for name, (first, *others) in paths.items():

@@ -1,4 +1,4 @@
-"""What the headers of images say, as cells of the scans table. Nothing is made up."""
+"""Fills cells of the scans table from the headers of images. Nothing is invented."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
-    from spimpack_tasks.scanning.folder_scan import Survey
-    from spimpack_tasks.scanning.options import Request
+    from spimpack_tasks.scanning.folder_scan import ScanResult
+    from spimpack_tasks.scanning.options import ScanRequest
     from spimpack_tasks.volumes.header import Header
 
 PIXEL_COLUMNS = ("PixelSize", "PixelSizeUnits")
 
 
-def fill_from_headers(survey: Survey, request: Request, report: Report) -> None:
-    """Add to each image what its header says, if the user does not say it.
+def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) -> None:
+    """Fill the cells of each image from its header, unless the user has set them.
 
-    A header that cannot be read is noted at its image. A library that is not installed is a
-    warning besides, told once.
+    An unreadable header becomes a note on its image. A missing library is also a warning, given
+    once.
     """
     ours = set(request.settings)
     if ours & set(PIXEL_COLUMNS):
         ours.update(PIXEL_COLUMNS)  # a size means nothing without its own unit
     told: set[str] = set()
-    for image in survey.images:
+    for image in result.images:
         try:
             header = read_header(image.source.path, image.source.format)
         except (SourceRefusedError, MissingExtraError) as error:
             reason = request.without_path(str(error), image.path)
             image.notes.append(f"its header was not read: {reason}")
-            survey.unread_headers += 1
+            result.unread_headers += 1
             if isinstance(error, MissingExtraError) and reason not in told:
                 told.add(reason)
                 where, warning = request.place(image.path), Severity.WARNING
@@ -81,7 +81,7 @@ def decimal_text(number: float) -> str:
 
 
 def _staining(names: tuple[str, ...]) -> str:
-    """Return the channels' names; nothing unless each has one that can stand in a list."""
+    """Return the names of the channels; empty unless each has one that fits into a list."""
     text = ";".join(names)
     can_be_read_back = [name.strip() for name in re.split("[;,]", text)] == list(names)
     return text if all(names) and can_be_read_back and fits_cell(text) else ""

@@ -1,4 +1,4 @@
-"""Labels: what a text from a path is as a BIDS label, and which labels a path names by itself.
+"""Converts texts from paths to BIDS labels, and finds labels in BIDS-like names.
 
 A label holds letters and digits only, so a text such as `mouse 01-a` becomes `mouse01a`. Two texts
 that would become one label are two things for their owner, and an error here.
@@ -24,10 +24,10 @@ _TOKEN = re.compile(r"([a-z]+)-(.+)", re.DOTALL)
 
 
 def as_label(entity: str, text: str) -> str:
-    """Return the label that a text becomes, empty where it cannot be one.
+    """Return the label of a text, empty if it cannot become one.
 
-    The entity's short name in front and accents are taken off, and what is neither letter nor digit
-    is left out. The text of an index must be digits as it is: `1.5` is not 15.
+    The entity's short name in front and accents are removed, and so are all characters other than
+    letters and digits. The text of an index must consist of digits: `1.5` is not 15.
     """
     text = text.removeprefix(f"{ENTITY_BY_NAME[entity].short}-")
     if ENTITY_BY_NAME[entity].form == "index":
@@ -36,17 +36,17 @@ def as_label(entity: str, text: str) -> str:
 
 
 def wanted_form(entity: str) -> tuple[str, str]:
-    """Return the problem code for a text that is no label of an entity, and what it should hold."""
+    """Return the problem code for a text that is not a label of an entity, and the right form."""
     if ENTITY_BY_NAME[entity].form == "index":
         return "value.index", "digits only"
     return "value.label", "letters A to Z or digits"
 
 
 def tokens_of(path: str) -> tuple[dict[str, str], list[str]]:
-    """Return the texts that names on a path give in the way of BIDS, and what was left open.
+    """Return the texts that BIDS-like names on a path give, and notes on ambiguous ones.
 
-    A token such as `sub-01` counts where it is a whole name, or stands between underscores. An
-    entity that is named in two ways, or in none that makes a label, is left open.
+    A token such as `sub-01` counts if it is a whole name, or is separated by underscores. An entity
+    with two different texts, or with a text that makes no label, is left out.
     """
     texts: dict[str, list[str]] = {}
     for name, text in _tokens(path):
@@ -68,8 +68,8 @@ def tokens_of(path: str) -> tuple[dict[str, str], list[str]]:
 def suffix_of(name: str) -> str:
     """Return the BIDS suffix of a file's name if it is that of a photo or another microscope.
 
-    A photo is told by the suffix alone. Other suffixes, which may be mere words, need a name with
-    an entity in the way of BIDS.
+    The suffix alone identifies a photo. Other suffixes, which may be ordinary words, count only in
+    a name with a BIDS entity.
     """
     start, _, rest = name.rpartition("_")
     suffix = rest.partition(".")[0]
@@ -104,7 +104,7 @@ class Labels:
         self._told: set[tuple[str, str]] = set()
 
     def give(self, entity: str, text: str, where: Place) -> str:
-        """Return the label for a text; what is wrong with it is reported once for each text."""
+        """Return the label for a text; a problem is reported once for each text."""
         label = as_label(entity, text)
         first = self._text_of.setdefault((entity, label), text)
         if (label and first == text) or (entity, text) in self._told:

@@ -1,4 +1,4 @@
-"""What the user of a scan asks for, understood and checked before anything is looked at."""
+"""Options of a scan, parsed and checked before the tree is walked."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ COMMAND_LINE = Place("command line")
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
-    """What is asked for, as the command line has it."""
+    """Options of a scan, as given on the command line."""
 
     root: str
     """The folder to look through."""
     directory: str
-    """Where manifest and tables are to be written."""
+    """Directory for manifest and tables."""
     patterns: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -57,8 +57,8 @@ class ScanOptions:
 
 
 @dataclass(slots=True)
-class Request:
-    """What is asked for, understood."""
+class ScanRequest:
+    """Parsed options of a scan."""
 
     root: str
     """Absolute."""
@@ -70,7 +70,7 @@ class Request:
     templates: dict[str, Template] = field(default_factory=dict)
     """By the entity that they make the label of."""
     globs: list[tuple[str, re.Pattern[str]]] = field(default_factory=list)
-    """Texts and expressions of what is left out."""
+    """Texts and regular expressions of excluded paths."""
     settings: dict[str, str] = field(default_factory=dict)
     """Values by canonical column name, for all rows."""
 
@@ -79,7 +79,7 @@ class Request:
         return Place(os.path.join(self.shown_root, path))
 
     def without_path(self, message: str, path: str) -> str:
-        """Return what is said of a source without its path, for use beside that path."""
+        """Return a message about a source without its path, for display beside that path."""
         return message.removeprefix(f"{os.path.join(self.root, path)!r} ")
 
     def fits_pattern(self, path: str) -> bool:
@@ -95,9 +95,9 @@ class Request:
         return ""
 
 
-def understand(options: ScanOptions, report: Report) -> Request:
-    """Return what the options ask for; what is wrong with them goes to the report."""
-    request = Request(
+def check_options(options: ScanOptions, report: Report) -> ScanRequest:
+    """Return the parsed options; problems go to the report."""
+    request = ScanRequest(
         root=os.path.abspath(options.root),
         shown_root=options.root,
         directory=os.path.abspath(options.directory),
@@ -127,7 +127,7 @@ def understand(options: ScanOptions, report: Report) -> Request:
     return request
 
 
-def _template_problems(request: Request) -> Iterator[Problem]:
+def _template_problems(request: ScanRequest) -> Iterator[Problem]:
     """Yield the templates that a pattern has no captures for."""
     for template in request.templates.values():
         texts = [pattern.text for pattern in request.patterns]
@@ -147,7 +147,7 @@ def _pattern_problem(key: str, text: str, error: PatternError) -> Problem:
     return Problem("scan.pattern", COMMAND_LINE, key, message, error.hint)
 
 
-def _place_problems(request: Request) -> Iterator[Problem]:
+def _place_problems(request: ScanRequest) -> Iterator[Problem]:
     try:
         special = special_folder(iter(os.listdir(request.shown_root)))
     except OSError as error:
@@ -162,8 +162,8 @@ def _place_problems(request: Request) -> Iterator[Problem]:
         yield Problem("scan.inside", COMMAND_LINE, "DIR", message, hint)
 
 
-def _take_setting(text: str, request: Request) -> Iterator[Problem]:
-    """Add `COLUMN=VALUE` to the settings, or yield what is wrong with it."""
+def _take_setting(text: str, request: ScanRequest) -> Iterator[Problem]:
+    """Add `COLUMN=VALUE` to the settings, or yield its problems."""
     column, equals, value = (part.strip() for part in text.partition("="))
     entity = ENTITY_BY_NAME.get(column)
     name = entity.name if entity is not None else column
@@ -180,7 +180,7 @@ def _take_setting(text: str, request: Request) -> Iterator[Problem]:
         request.settings[name] = value
 
 
-def _setting_refusal(column: str, value: str, request: Request) -> tuple[str, str]:
+def _setting_refusal(column: str, value: str, request: ScanRequest) -> tuple[str, str]:
     """Return why a column cannot be set, and a hint; two empty texts if it can."""
     schemas = map(load_schema, ("scans", "sidecar", "participants"))
     known = [name for schema in schemas for name in schema["properties"]]

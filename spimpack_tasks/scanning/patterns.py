@@ -1,11 +1,11 @@
-"""Patterns: which paths are images of the dataset, and which part of a path is which label.
+"""Patterns that select the images of a dataset, and capture labels from their paths.
 
 A pattern is a path relative to the scanned folder, read name by name. `*` stands for any text
 within a name, `**` as a whole name for any number of folders, and `{session}` for the text that
-becomes the label of the session; `{session:TP[0-9]+}` holds that text, as a whole, to a regular
-expression. A name fits as a whole or not at all. What separates a capture
-from the next `*` or capture cannot be part of the capture, and a path that can still be read in
-two ways is told, not guessed.
+becomes the label of the session. `{session:TP[0-9]+}` also requires that the whole text matches a
+regular expression. A name fits as a whole or not at all. The text between a capture and the next
+`*` or capture cannot be part of the capture. A path that still has two readings is reported, not
+guessed.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ class PatternError(ValueError):
 
 
 class _Part(NamedTuple):
-    """A piece of a name: text that stands for itself, `*`, or a capture."""
+    """A piece of a name: literal text, `*`, or a capture."""
 
     text: str
     entity: str = ""
     form: re.Pattern[str] | None = None
-    """What the captured text must be."""
+    """Regular expression that the captured text must match."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it stands for other text than its own."""
+        """Whether the piece is not literal."""
         return bool(self.entity) or self.text == "*"
 
     def __str__(self) -> str:
-        """Return what the user wrote."""
+        """Return the piece as the user wrote it."""
         return self.text
 
 
@@ -66,10 +66,10 @@ class Pattern:
     entities: frozenset[str]
     """Names of the entities that it captures, and of further parts of labels."""
     shortest: re.Pattern[str]
-    """Gives as little as possible to what comes first."""
+    """Expression in which earlier captures take as little text as possible."""
     longest: re.Pattern[str]
     forms: tuple[tuple[str, re.Pattern[str]], ...]
-    """What the text of an entity must be, where that is said."""
+    """Regular expression for the text of an entity, if the pattern gives one."""
 
     def readings(self, path: str) -> list[dict[str, str]]:
         """Return the texts captured from a path by entity: none, one, or two that differ."""
@@ -87,10 +87,10 @@ class Pattern:
 
 
 def surroundings(pattern: Pattern, path: str) -> tuple[str, str]:
-    """Return the folder or file in which the subject stands, and its words without the labels.
+    """Return the folder or file whose name holds the subject, and the words around the label.
 
-    Both are empty where the pattern captures no subject. Digits and signs in the words, and upper
-    case, are left out: `Mouse 04` and `mouse-4` are alike, `brain4` is something else.
+    Both are empty if the pattern captures no subject. Digits, punctuation and upper case in the
+    words are ignored: `Mouse 04` and `mouse-4` are alike, `brain4` is different.
     """
     match = pattern.shortest.fullmatch(path) if "subject" in pattern.entities else None
     if match is None:
@@ -155,7 +155,7 @@ def _split(text: str) -> list[str]:
         if name in {"", ".", ".."}:
             hint = "write names of folders and files, with one slash between two"
             raise PatternError(f"has {name!r} for a name", hint)
-    # What a pattern names is an image, so folders at its end mean any image in them.
+    # A pattern selects images, so folders at its end mean any image in them.
     return [*names, "*"] if names[-1] == FOLDERS else names
 
 
@@ -198,7 +198,7 @@ def _read_form(text: str) -> re.Pattern[str] | None:
 def _compile(names: list[list[_Part]], lazy: str) -> re.Pattern[str]:
     """Return the expression for whole paths.
 
-    A name without parts is any number of folders; `lazy` is what makes a repetition take little.
+    A name without parts is any number of folders; `lazy` is the suffix of lazy repetitions.
     """
     seen: set[str] = set()
     pieces: list[str] = []
@@ -225,7 +225,7 @@ def _name_pieces(parts: list[_Part], seen: set[str], lazy: str) -> Iterator[str]
 
 
 def _separators(parts: list[_Part], position: int) -> Iterator[str]:
-    """Yield the texts between a capture and what else is open in its name."""
+    """Yield the texts between a capture and the next open piece of its name."""
     if position >= 2:
         yield re.escape(parts[position - 1].text)
     if position + 2 < len(parts):

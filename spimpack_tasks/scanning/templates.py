@@ -13,7 +13,7 @@ _HINT = "write it like subject='{cohort}{number:02}', with captures of --pattern
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What the label of an entity is made of."""
+    """Template that makes the label of an entity."""
 
     text: str
     entity: str
@@ -33,7 +33,7 @@ class Template:
 
 
 def _padded(text: str, width: int) -> str:
-    """Return a number with zeros in front; other text as it is."""
+    """Return a number with leading zeros; other text unchanged."""
     return text.lstrip("0").zfill(width) if width and text.isdecimal() else text
 
 

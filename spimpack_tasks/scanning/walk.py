@@ -1,9 +1,8 @@
-"""Walks a folder tree and says of every file whether it may be an image, and if not, why.
+"""Walks a folder tree and yields every file that may be an image, and the reason for all others.
 
-Nothing is opened but folders, and one file of a folder that may hold the planes of one image. A
-folder that is passed over is told once, for all that is in it; a folder with the name of an
-OME-Zarr, or of planes, counts as a file. Memory holds the folders that were entered and the names
-along one path.
+Only folders are opened, and one file of a folder that may hold the planes of one image. A skipped
+folder is yielded once, without its content. A folder with the name of an OME-Zarr, or with planes,
+counts as a file. Memory holds the entered folders and the names along one path.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ BARE_ZARR = "is a Zarr store, but no OME-Zarr by its metadata"
 _looks_like_plane = Deferred("spimpack_tasks.volumes.plane_folder.header:looks_like_plane")
 
 
-class Found(NamedTuple):
+class FoundPath(NamedTuple):
     """A file, or a folder that was not entered."""
 
     path: str
     """Relative to the scanned folder; that of a folder ends with a slash."""
     ignored: str = ""
-    """Why it is no image; empty where it may be one."""
+    """Reason why it is not an image; empty if it may be one."""
     error: str = ""
-    """What the system says of a folder that cannot be read."""
+    """System error for a folder that cannot be read."""
 
 
 class Walk:
@@ -57,7 +56,7 @@ class Walk:
         self.links: list[str] = []
         """Links to folders, which come after the folders themselves."""
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[FoundPath]:
         """Yield files and folders, in no order that means anything."""
         pending = [""]
         while pending or self.links:
@@ -67,14 +66,16 @@ class Walk:
             try:
                 entries = self._enter(folder)
             except OSError as error:
-                yield Found(folder, f"cannot be read: {error.strerror}", error.strerror or "")
+                yield FoundPath(folder, f"cannot be read: {error.strerror}", error.strerror or "")
                 continue
             if isinstance(entries, str):
                 is_image = entries == BARE_ZARR and folder and looks_like_image(self._whole(folder))
-                yield Found(folder.removesuffix("/")) if is_image else Found(folder, entries)
+                yield (
+                    FoundPath(folder.removesuffix("/")) if is_image else FoundPath(folder, entries)
+                )
                 continue
             if self._holds_planes(folder, entries):
-                yield Found(folder.removesuffix("/"))
+                yield FoundPath(folder.removesuffix("/"))
                 continue
             for entry in entries:
                 found = self._look_at(folder, entry)
@@ -84,7 +85,7 @@ class Walk:
                     (self.links if entry.is_symlink() else pending).append(f"{folder}{entry.name}/")
 
     def _enter(self, folder: str) -> list[os.DirEntry[str]] | str:
-        """Return what is in a folder, or why it is passed over."""
+        """Return the entries of a folder, or the reason for skipping it."""
         path = os.path.join(self.root, folder)
         status = os.stat(path)
         first = self.entered.setdefault((status.st_dev, status.st_ino), folder)
@@ -111,26 +112,26 @@ class Walk:
             return False
         return bool(_looks_like_plane(os.path.join(self.root, folder, first)))
 
-    def _look_at(self, folder: str, entry: os.DirEntry[str]) -> Found | None:
-        """Return what an entry is, `None` for a folder to enter."""
+    def _look_at(self, folder: str, entry: os.DirEntry[str]) -> FoundPath | None:
+        """Return an entry with the reason for skipping it, `None` for a folder to enter."""
         path = folder + entry.name
         try:
             is_folder, is_file = entry.is_dir(), entry.is_file()
         except OSError as error:
-            return Found(path, f"cannot be looked at: {error.strerror}")
+            return FoundPath(path, f"cannot be looked at: {error.strerror}")
         slash = "/" if is_folder else ""
         if entry.name.startswith("."):
-            return Found(path + slash, "is hidden")
+            return FoundPath(path + slash, "is hidden")
         glob = self.excluded_by(path)
         if glob:
-            return Found(path + slash, f"is excluded by {glob!r}")
+            return FoundPath(path + slash, f"is excluded by {glob!r}")
         if is_folder:
             form = format_of(entry.name)
-            return Found(path) if form is not None and form.directory else None
+            return FoundPath(path) if form is not None and form.directory else None
         if is_file:
-            return Found(path)
+            return FoundPath(path)
         what = "is a link to nothing" if entry.is_symlink() else "is neither a file nor a folder"
-        return Found(path, what)
+        return FoundPath(path, what)
 
 
 def special_folder(names: Iterator[str]) -> str:

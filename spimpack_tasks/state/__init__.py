@@ -1,1 +1,1 @@
-"""What the output directory knows of itself: plans, receipts, locks, and what is right on disk."""
+"""State of an output directory: plans, receipts, locks, and the comparison with the disk."""

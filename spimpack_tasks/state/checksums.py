@@ -1,13 +1,13 @@
-"""Checksums of images: what was read, of what, and the lists that `sha256sum -c` takes.
+"""Checksums of images, with evidence of the content read, and lists for `sha256sum -c`.
 
-    checksums/<bucket>.json       the checksum of each image, with evidence of what was read
-    checksums/partial/<digest>    what is known of an image that is being read
+    checksums/<bucket>.json       the checksum of each image, with evidence of the content read
+    checksums/partial/<digest>    digests so far of an image that is being read
     SHA256SUMS                    a line for each text and each image that is a file
     SHA256SUMS.trees              a line for each image that is a directory (see `files.digests`)
 
-A checksum counts as long as receipt and plan say of the image what they said when it was read.
-Texts have theirs in their receipts. Reading takes hours where images are large, so it is done only
-when asked for, and no lock that somebody waits for is held meanwhile.
+A checksum is valid as long as receipt and plan of the image are the same as at the reading. Texts
+have theirs in their receipts. Reading large images takes hours, so it is done only on request, and
+meanwhile no lock is held that another process waits for.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ _CHANGED = "changed while its checksum was made; run it again"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """The checksum of an image, and of what it was made."""
+class ChecksumRecord:
+    """Checksum of an image, and evidence of its source."""
 
     is_tree: bool
     sha256: str
     size: int
     """Bytes of content."""
     evidence: str
-    """The image's evidence in its receipt; of a link, whatever its text, the source instead."""
+    """Evidence in the image's receipt; for a link, the path of the source instead of its text."""
     stamp: str
     """Size and modification time of the source."""
 
     def fits(self, receipt: Receipt) -> bool:
-        """Tell whether this is the checksum of what a receipt speaks of."""
+        """Tell whether this is the checksum of the image that a receipt describes."""
         return (self.evidence, self.stamp) == (_evidence(receipt), receipt.stamp)
 
 
@@ -67,22 +67,22 @@ def _evidence(receipt: Receipt) -> str:
     return f"link to {receipt.source}" if is_link else receipt.evidence
 
 
-_values = attrgetter(*(field.name for field in fields(Record)))
+_values = attrgetter(*(field.name for field in fields(ChecksumRecord)))
 
-Records = dict[str, Record]
+ChecksumRecords = dict[str, ChecksumRecord]
 """Records by the image's path."""
 
 
-def read_records(store: Store, bucket: str) -> Records:
+def read_records(store: Store, bucket: str) -> ChecksumRecords:
     """Return the checksums of the images of one bucket of assets."""
     return read_json(store.path(_FOLDER, f"{bucket}.json"), _records_of, {})
 
 
-def _records_of(data: dict[str, list[Any]]) -> Records:
-    return {path: Record(*values) for path, values in data.items()}
+def _records_of(data: dict[str, list[Any]]) -> ChecksumRecords:
+    return {path: ChecksumRecord(*values) for path, values in data.items()}
 
 
-def read_all_records(store: Store) -> Records:
+def read_all_records(store: Store) -> ChecksumRecords:
     """Return the checksums of all images."""
     return {
         path: r for bucket in _buckets(store) for path, r in read_records(store, bucket).items()
@@ -98,10 +98,10 @@ def _buckets(store: Store) -> list[str]:
 
 
 def lacks_checksum(store: Store, outputs: Iterable[Output]) -> list[Output]:
-    """Return the images that have no checksum of what they are now."""
+    """Return the images without an up-to-date checksum."""
     lacking = []
     receipts: dict[str, Receipts] = {}
-    records: dict[str, Records] = {}
+    records: dict[str, ChecksumRecords] = {}
     for output in outputs:
         name, bucket = receipts_name(output), bucket_of(output.asset)
         if name not in receipts:
@@ -147,7 +147,7 @@ def _record(store: Store, plan_id: str, output: Output) -> bool:
     with DigestLog(_partial(store, output.path)) as log:
         checksum = log.checksum(path, output.path)
         bucket = bucket_of(output.asset)
-        with store.writing(plan_id), store.workplace(f"checksums-{bucket}") as place:
+        with store.writing(plan_id), store.scratch_folder(f"checksums-{bucket}") as place:
             if not receipt or evidence_of(path) != receipt.evidence:
                 return False
             if stamp_text(output.source) != output.stamp:
@@ -159,8 +159,8 @@ def _record(store: Store, plan_id: str, output: Output) -> bool:
     return True
 
 
-def _make_record(checksum: Checksum, receipt: Receipt) -> Record:
-    return Record(
+def _make_record(checksum: Checksum, receipt: Receipt) -> ChecksumRecord:
+    return ChecksumRecord(
         checksum.is_tree, checksum.sha256, checksum.size, _evidence(receipt), receipt.stamp
     )
 
@@ -170,7 +170,7 @@ def _partial(store: Store, path: str) -> str:
     return store.path(_FOLDER, _PARTIAL, name)
 
 
-def _dump(records: Records) -> bytes:
+def _dump(records: ChecksumRecords) -> bytes:
     data = {path: _values(record) for path, record in sorted(records.items())}
     return json.dumps(data, ensure_ascii=False).encode()
 
@@ -181,7 +181,7 @@ def has_lists(store: Store) -> bool:
 
 
 def lists_are_right(store: Store) -> bool:
-    """Tell whether the lists say what is on record."""
+    """Tell whether the lists match the records."""
     return all(_read(store.path(name)) == text for name, text in _compose_lists(store).items())
 
 
@@ -194,7 +194,7 @@ def _read(path: str) -> bytes:
 
 
 def _compose_lists(store: Store) -> dict[str, bytes]:
-    """Return the text of each list. What the user may edit is in none."""
+    """Return the text of each list. Files that the user may edit are in none."""
     records = read_all_records(store)
     files: dict[str, str] = {}
     trees: dict[str, str] = {}
@@ -222,13 +222,13 @@ def write_lists(store: Store, plan_id: str) -> None:
     with store.writing(plan_id):
         kept = {path for part in read_all_receipts(store).values() for path in part}
         for bucket in _buckets(store):
-            with store.workplace(f"checksums-{bucket}") as place:
+            with store.scratch_folder(f"checksums-{bucket}") as place:
                 records = read_records(store, bucket)
                 if not records.keys() <= kept:
                     rest = {path: record for path, record in records.items() if path in kept}
                     place.write(f"{_FOLDER}/{bucket}.json", _dump(rest))
         _forget_partial(store, kept)
-        with store.workplace("checksum-lists") as place:
+        with store.scratch_folder("checksum-lists") as place:
             for name, text in _compose_lists(store).items():
                 place.write(name, text)
 

@@ -1,8 +1,8 @@
-"""Tells whether an output holds what was recorded where its inode or its time is another.
+"""Compares an output with its record by content, where its inode or time has changed.
 
 Datasets are copied, moved to other disks, cloned and saved by DataLad. None of these changes the
-content, but inodes, times and links change. So the content decides: of a directory its names,
-sizes, links and metadata; of an image that is a copy, its bytes beside those of the source.
+content, but inodes, times and links change. So the content decides: for a directory its names,
+sizes, links and metadata; for a copied image its bytes, compared with those of the source.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def evidence_beside(path: str, receipt: Receipt | None) -> str:
 
 
 def content_of(path: str) -> str:
-    """Return a digest of what a directory holds, empty where `path` is none.
+    """Return a digest of the content of a directory, empty where `path` is none.
 
     It covers the name of each file, its size or the text of its link, and the bytes of Zarr
     metadata. Chunks are not read: there may be a million of them.
@@ -74,7 +74,7 @@ def times_of(path: str) -> str:
 
 
 def _time_of(path: str) -> int:
-    """Return the time of a file, or of what a link of git-annex leads to; 0 of other links."""
+    """Return the time of a file, or of the target of a git-annex link; 0 for other links."""
     if os.path.islink(path) and not (is_annexed(path) and os.path.exists(path)):
         return 0
     return os.stat(path).st_mtime_ns
@@ -100,7 +100,7 @@ def _shares_files(path: str, source: str) -> bool:
 
 
 def _lines(root: str) -> Iterator[bytes]:
-    """Yield what is said of each file, in the order of their paths."""
+    """Yield a line about each file, in the order of their paths."""
     for name in files_below(root, follow_links=False):
         yield _line(f"{root}/{name}", name)
 
@@ -119,16 +119,16 @@ def _line(path: str, name: str) -> bytes:
 
 
 def holds_record(path: str, there: str, receipt: Receipt) -> bool:
-    """Tell whether an image holds what its receipt says, whatever its inode and time.
+    """Tell whether an image has the recorded content, ignoring its inode and time.
 
     Parameters
     ----------
     path
         Of the image.
     there
-        Its evidence, which is not that of the receipt.
+        Its present evidence, which differs from the receipt's.
     receipt
-        What was recorded.
+        The record.
     """
     if receipt.kind is not Kind.IMAGE or not receipt.is_data:
         return False

@@ -1,7 +1,7 @@
-"""Brings outputs about, safely: make aside, note what is coming, rename, note what is there.
+"""Publishes outputs safely: make aside, announce in the receipt, rename, record.
 
-A run that is killed anywhere leaves under final names only whole things, old or new, and a record
-that tells the next run which of them are ours.
+A run may be killed at any point. Final names then hold only complete outputs, old or new, and the
+receipts tell the next run which of them are ours.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.receipts import Receipts
-    from spimpack_tasks.state.store import Store, Workplace
+    from spimpack_tasks.state.store import ScratchFolder, Store
     from spimpack_tasks.state.sweep import Matches
 
 
@@ -51,14 +51,14 @@ SOURCE_CHANGED = "its source changed while it was packaged; run it again"
 
 @dataclass(frozen=True, slots=True)
 class ImageMaker:
-    """What a backend knows of its images."""
+    """Functions of a backend that makes an image in a moment."""
 
     matches: Matches
     """Tells whether the image at a path is as planned."""
     make: Callable[[Output, str], None]
     """Makes the image of an output at a path that is free."""
     made: Mapping[str, str] = field(default_factory=dict)
-    """Where an image is, synced, that was made before; by the path of the output."""
+    """Temporary path of each image that is made and synced already, by the path of its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def publish(
     *,
     overwrite: bool = False,
 ) -> list[Failure]:
-    """Bring outputs of the current plan about; what is right already is not touched.
+    """Publish outputs of the current plan; outputs that are right already are not touched.
 
     Returns
     -------
@@ -102,36 +102,42 @@ def publish(
     failures: list[Failure] = []
     with store.writing(plan_id):
         for name, part in parts.items():
-            with store.workplace(f"receipts-{name}") as place:
-                failures += _Publisher(place, name, maker, overwrite=overwrite).publish(part)
+            with store.scratch_folder(f"receipts-{name}") as scratch:
+                failures += _Publisher(scratch, name, maker, overwrite=overwrite).publish(part)
     return failures
 
 
 class _Publisher:
     """Works on the outputs of one file of receipts."""
 
-    def __init__(self, place: Workplace, name: str, maker: ImageMaker, *, overwrite: bool) -> None:
-        self.place = place
-        self.root = place.store.output_dir
+    def __init__(
+        self, scratch: ScratchFolder, name: str, maker: ImageMaker, *, overwrite: bool
+    ) -> None:
+        self.scratch = scratch
+        self.root = scratch.store.output_dir
         self.name = name
         self.maker = maker
         self.overwrite = overwrite
-        self.receipts: Receipts = read_receipts(place.store, name)
+        self.receipts: Receipts = read_receipts(scratch.store, name)
         self.failures: list[Failure] = []
 
     def publish(self, outputs: list[Output]) -> list[Failure]:
         before = dict(self.receipts)
         staged = [item for item in map(self._stage, outputs) if item]
         if staged:
+            # The data must be on the disk before a final name leads to it: after a power cut, a
+            # rename may have survived where the data of the file have not.
             if any(map(self._is_unsynced, staged)):
-                sync_disk(self.place.folder)
+                sync_disk(self.scratch.folder)
             for item in staged:
                 self._announce(item)
-            write_receipts(self.place, self.name, self.receipts)
+            # The announcement is on record before the first rename. If we are killed between the
+            # rename and the last record, the next run recognises the new output as ours.
+            write_receipts(self.scratch, self.name, self.receipts)
             for item in staged:
                 self._move(item)
         if self.receipts != before:
-            write_receipts(self.place, self.name, self.receipts)
+            write_receipts(self.scratch, self.name, self.receipts)
         return self.failures
 
     def _stage(self, output: Output) -> _Staged | None:
@@ -150,8 +156,9 @@ class _Publisher:
                 return None
             temporary = self.maker.made.get(output.path)
             if not temporary:
-                temporary = self.place.temporary()
+                temporary = self.scratch.temporary()
                 self._make(output, temporary)
+            # Checked after making: an image of half old and half new bytes must not be published.
             if output.kind.is_made and stamp_text(output.source) != output.stamp:
                 self.failures.append(Failure(output.path, SOURCE_CHANGED))
                 return None
@@ -178,8 +185,9 @@ class _Publisher:
         return not is_link and item.output.path not in self.maker.made
 
     def _announce(self, item: _Staged) -> None:
-        """Note what is about to come, so that a run that is killed now is understood later."""
+        """Record the coming output beside the present one, in case this run is killed now."""
         path, coming = item.output.path, item.receipt
+        # The old receipt stays valid: until the rename, the old output is still in place.
         old = self.receipts.get(path) or replace(coming, fingerprint="", evidence="", sha256="")
         self.receipts[path] = replace(
             old, next_fingerprint=coming.fingerprint, next_evidence=coming.evidence
@@ -188,14 +196,14 @@ class _Publisher:
     def _move(self, item: _Staged) -> None:
         path = item.output.path
         try:
-            move_into_place(self.root, item.temporary, path, self.place.temporary())
+            move_into_place(self.root, item.temporary, path, self.scratch.temporary())
         except OSError as error:
             self._fail(item.output, error)
         else:
             self.receipts[path] = item.receipt
 
     def _adopt(self, output: Output, receipt: Receipt | None) -> Receipt:
-        """Return the receipt of an output that is right, but not on record as it is."""
+        """Return the receipt of an output that is right, but has no matching record."""
         path = f"{self.root}/{output.path}"
         adopted = self._receipt(output, path)
         if output.kind is Kind.BLOCK:
@@ -225,7 +233,7 @@ class _Publisher:
 
 
 def reason_of(output: Output, error: OSError) -> str:
-    """Return why an output could not be made; a file inside of its source is named."""
+    """Return why an output could not be made, with the name of the file inside its source."""
     reason = error.strerror or str(error)
     name = str(error.filename or "")
     inside = output.source and name.startswith(f"{output.source}/")
@@ -233,34 +241,35 @@ def reason_of(output: Output, error: OSError) -> str:
 
 
 def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
-    """Remove what we wrote and the plan no longer has, with the folders that this empties.
+    """Remove our outputs that the plan no longer has, and the folders that this empties.
 
     Returns
     -------
     list of str
-        Paths that were changed by someone else since; they are left, and are the user's now.
+        Paths that someone else has changed since; they stay, and belong to the user now.
     """
     left = []
-    with store.writing(plan_id), store.workplace("prune") as trash:
+    with store.writing(plan_id), store.scratch_folder("prune") as trash:
         for name in receipt_names(store):
-            with store.workplace(f"receipts-{name}") as place:
+            with store.scratch_folder(f"receipts-{name}") as scratch:
                 receipts = read_receipts(store, name)
                 stale = [path for path in receipts if path not in planned]
-                left += [path for path in stale if not _remove(place, path, receipts[path])]
+                left += [path for path in stale if not _remove(scratch, path, receipts[path])]
                 if stale:
                     kept = {path: r for path, r in receipts.items() if path in planned}
-                    write_receipts(place, name, kept)
+                    write_receipts(scratch, name, kept)
         store.forget_other_plans(plan_id, trash)
     return left
 
 
-def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
+def _remove(scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:
     """Remove one output; tell whether it is gone."""
-    root = place.store.output_dir
+    root = scratch.store.output_dir
     absolute = f"{root}/{path}"
     there = evidence_beside(absolute, receipt)
+    # Nothing is deleted unless evidence, digest or content proves that it is still ours.
     if there and receipt.kind is Kind.BLOCK:
-        return _remove_block(place, path, absolute)
+        return _remove_block(scratch, path, absolute)
     if there and is_edited_in_place(absolute, receipt):
         return False
     if there and there not in {receipt.evidence, receipt.next_evidence}:
@@ -268,16 +277,16 @@ def _remove(place: Workplace, path: str, receipt: Receipt) -> bool:
         is_text = touched_only and digest(read_file(absolute)) == receipt.sha256
         if not is_text and not holds_record(absolute, there, receipt):
             return False
-    remove(root, path, place.temporary())
+    remove(root, path, scratch.temporary())
     return True
 
 
-def _remove_block(place: Workplace, path: str, absolute: str) -> bool:
+def _remove_block(scratch: ScratchFolder, path: str, absolute: str) -> bool:
     text = read_file(absolute).decode("utf-8", "surrogateescape")
     rest = replace_block(text, "")
     if not rest:
-        remove(place.store.output_dir, path, place.temporary())
+        remove(scratch.store.output_dir, path, scratch.temporary())
     elif find_block(text):
         data = rest.encode("utf-8", "surrogateescape")
-        write_atomically(place.store.output_dir, place.temporary(), path, data)
+        write_atomically(scratch.store.output_dir, scratch.temporary(), path, data)
     return True

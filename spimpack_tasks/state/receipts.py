@@ -1,9 +1,9 @@
-"""Receipts: for each output what we wrote, and from what.
+"""Receipts: a record of each output that we wrote, and of its source.
 
-They answer two questions that the disk alone cannot: is this file ours, and was it made from what
-the plan says now? Receipts lie in one small file for each step and bucket, so that a run reads and
-writes little. Before an output is moved to its place, its receipt says what is about to come
-(`next_evidence`); a run that is killed in between is understood by the one that follows.
+They answer two questions that the disk alone cannot: is this file ours, and was it made from the
+source and the settings of the present plan? Each step and bucket has one small file of receipts, so
+a run reads and writes little. Before an output is moved to its place, its receipt announces it
+(`next_evidence`). So the next run understands one that was killed in between.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Output
-    from spimpack_tasks.state.store import Store, Workplace
+    from spimpack_tasks.state.store import ScratchFolder, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What we know of one output that we wrote."""
+    """Record of one output that we wrote."""
 
     kind: Kind
     fingerprint: str
     evidence: str
-    """What `files.evidence` said of it, or the digest of the block for `Kind.BLOCK`."""
+    """Evidence from `files.evidence`, or the digest of the block for `Kind.BLOCK`."""
     sha256: str = ""
     """Digest of the content, for text."""
     source: str = ""
@@ -43,14 +43,14 @@ class Receipt:
     next_fingerprint: str = ""
     next_evidence: str = ""
     content: str = ""
-    """What `state.content` says of a directory; empty for files, and in early receipts."""
+    """Digest of a directory's content (`state.content`); empty for files and in early receipts."""
 
     times: str = ""
-    """What `state.content` says of the times of the files of a directory."""
+    """Digest of the times of a directory's files (`state.content`)."""
 
     @property
     def is_data(self) -> bool:
-        """Tell whether there is more than a link."""
+        """Whether the output is more than a link."""
         return not self.evidence.startswith("link")
 
 
@@ -81,12 +81,12 @@ def _file(store: Store, name: str) -> str:
 
 
 def images_made_from(store: Store, source: str, stamp: str) -> Iterator[tuple[str, Receipt]]:
-    """Yield path and receipt of each image on record that was made of a source as it is."""
+    """Yield path and receipt of each recorded image that was made from this state of a source."""
     mark = json.dumps(source, ensure_ascii=False).encode()
     for name in receipt_names(store):
         if name.startswith(Step.ASSETS):
             with suppress(FileNotFoundError), open_regular(_file(store, name)) as file:
-                if mark in file.read():  # sixty times as fast as to decode what is in there
+                if mark in file.read():  # sixty times as fast as decoding the receipts
                     for path, receipt in read_receipts(store, name).items():
                         if (receipt.source, receipt.stamp) == (source, stamp):
                             yield path, receipt
@@ -111,7 +111,7 @@ def read_all_receipts(store: Store) -> dict[str, Receipts]:
     return {name: read_receipts(store, name) for name in receipt_names(store)}
 
 
-def write_receipts(place: Workplace, name: str, receipts: Receipts) -> None:
-    """Replace one file of receipts, holding its workplace."""
+def write_receipts(scratch: ScratchFolder, name: str, receipts: Receipts) -> None:
+    """Replace one file of receipts; the caller holds its lock."""
     data = {path: _values(receipt) for path, receipt in sorted(receipts.items())}
-    place.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())
+    scratch.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())

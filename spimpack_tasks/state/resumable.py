@@ -1,9 +1,9 @@
-"""Brings images about that take long to make, side by side with other workers.
+"""Makes images that take long, side by side with other workers, and resumes interrupted ones.
 
-An image is made in a place of its own (see `state.staging`), and only that is locked meanwhile;
-then it is published, as what is made in a moment is (see `state.publish`). Whether its plan is
-still current is looked at all the time: who works for another one stops soon, and leaves what was
-made to whoever wants it.
+An image is made in a working folder of its own (see `state.staging`), the only one that is locked
+meanwhile. Then it is published like any other image (see `state.publish`). The current plan is
+checked all the time: a worker for another plan stops soon, and leaves its unfinished image to the
+next run that needs it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spimpack_tasks.files.evidence import is_still
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish, reason_of
 from spimpack_tasks.state.receipts import images_made_from
-from spimpack_tasks.state.staging import hold_place
+from spimpack_tasks.state.staging import hold_unfinished
 from spimpack_tasks.state.sweep import Status, find
 
 if TYPE_CHECKING:
@@ -34,37 +34,37 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
-"""Time between two looks at the current plan."""
+"""Time between two checks of the current plan."""
 _TOGETHER = 64 * 2**20
-"""Small images are synced and published together, as soon as there is so much of them."""
+"""Bytes of small images that are synced and published together."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
-class SlowMaker:
-    """What a slow backend knows of its images."""
+class ResumableMaker:
+    """Functions of a backend that makes its images over hours and can resume."""
 
     matches: Matches
     """Tells whether the image at a path is as planned."""
     measure: Callable[[Output], int]
-    """Returns how much there is to do, in bytes or whatever `resume` tells."""
+    """Returns the amount of work, in bytes or in the unit that `resume` reports."""
     resume: Callable[[Output, str, Callable[[int], None]], None]
-    """Makes an image, or goes on with what is at the path, and tells how much is there."""
+    """Makes an image, or resumes the one at the path, and reports each amount that is done."""
     tell: Callable[[int, int], None]
-    """Told how much is there, and how much there will be."""
+    """Receives the amount that is done, and the total."""
     take_over: Callable[[Output, str, str], bool] | None = None
-    """Makes an image of one that is in place and was made from the same source, if it can."""
+    """Makes an image from an earlier one of the same source; returns whether it could."""
 
 
 def make_and_publish(
     store: Store,
     plan_id: str,
     outputs: list[Output],
-    maker: SlowMaker,
+    maker: ResumableMaker,
     *,
     overwrite: bool = False,
 ) -> list[Failure]:
-    """Bring images of the current plan about; what is right already is not touched.
+    """Make and publish images of the current plan; images that are right already are not touched.
 
     Returns
     -------
@@ -84,7 +84,9 @@ def make_and_publish(
 class _Work:
     """Makes the images of one unit."""
 
-    def __init__(self, store: Store, plan_id: str, maker: SlowMaker, *, overwrite: bool) -> None:
+    def __init__(
+        self, store: Store, plan_id: str, maker: ResumableMaker, *, overwrite: bool
+    ) -> None:
         self.store = store
         self.plan_id = plan_id
         self.maker = maker
@@ -94,7 +96,7 @@ class _Work:
         self.next_look = time.monotonic() + _LOOK_S
 
     def run(self, outputs: list[Output]) -> list[Failure]:
-        """Make what is to be made, and publish all."""
+        """Make the missing images, and publish all."""
         failures = []
         for output in self._wanting(outputs):
             try:
@@ -107,13 +109,13 @@ class _Work:
         return failures
 
     def _wanting(self, outputs: list[Output]) -> Iterator[Output]:
-        """Yield the outputs that are to be made; of the others `publish` knows what to say."""
+        """Yield the outputs to make; `publish` handles the others."""
         wanting = {Status.NEW, Status.MISSING, Status.CHANGED}
         if self.overwrite:
             wanting |= {Status.ALTERED, Status.FOREIGN}
-        for finding in find(self.store, outputs, self.maker.matches):
-            if finding.status in wanting:
-                yield finding.output
+        for inspection in find(self.store, outputs, self.maker.matches):
+            if inspection.status in wanting:
+                yield inspection.output
 
     def _batches(self, outputs: list[Output]) -> Iterator[list[Output]]:
         batch, size = [], 0
@@ -125,13 +127,13 @@ class _Work:
                 batch, size = [], 0
 
     def _make(self, outputs: list[Output]) -> list[Failure]:
-        """Make images and publish them together, holding the place of each."""
+        """Make images and publish them together, holding the working folder of each."""
         made, failures = {}, []
         with ExitStack() as places:
             for output in outputs:
                 if output.path in self.sizes:
                     try:
-                        path = places.enter_context(hold_place(self.store, output))
+                        path = places.enter_context(hold_unfinished(self.store, output))
                         if self._make_one(output, path):
                             made[output.path] = path
                     except OSError as error:
@@ -145,7 +147,7 @@ class _Work:
         return failures
 
     def _make_one(self, output: Output, path: str) -> bool:
-        """Make an image, unless another process did so while we waited for its place."""
+        """Make an image, unless another process has made it while we waited for its folder."""
         if not any(self._wanting([output])):
             return False
         if stamp_text(output.source) != output.stamp:
@@ -153,17 +155,17 @@ class _Work:
         if self._take_over(output, path):
             return True
         if os.path.lexists(path):
-            logger.info("%s: goes on where an earlier run was", output.path)
+            logger.info("%s: resumes where an earlier run stopped", output.path)
         try:
             self.maker.resume(output, path, self._advance)
         except OSError as error:
             if error.errno in _FULL and os.path.lexists(path):
-                discard(path)  # others may still find room
+                discard(path)  # smaller images may still fit
             raise
         return True
 
     def _take_over(self, output: Output, path: str) -> bool:
-        """Make an image of one that is in place, made of the same source for another plan."""
+        """Make an image from one in place that was made from the same source for another plan."""
         if self.maker.take_over is None:
             return False
         for name, receipt in images_made_from(self.store, output.source, output.stamp):
@@ -184,7 +186,7 @@ class _Work:
 
 
 def _refuse(output: Output, path: str) -> None:
-    """Stand in for a maker where an image went away after we had found it in place."""
+    """Fail in place of a maker: an image that was in place has vanished since."""
     del path
     raise OSError(errno.ESTALE, "it vanished just now; run it again", output.path)
 

@@ -1,4 +1,4 @@
-"""How far a run is, by what its log tells (see `state.runs`)."""
+"""Progress of a run, counted from its log (see `state.runs`)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _COUNTS = {spec.task: spec.counts for spec in STEPS} | {"RecordChecksums": "read"}
 _NAMES = 3
-"""So many units may stand for an image."""
+"""Number of unit names that may stand for one image: its own, and those of two buckets."""
 
 
-class Tally:
-    """Counts what of a run's work is done."""
+class RunProgress:
+    """Counter of the finished work of a run."""
 
     def __init__(self, images: Iterable[str], unread: Iterable[str]) -> None:
         self._images = _by_unit(images)
@@ -44,14 +44,14 @@ class Tally:
 
     @property
     def step(self) -> str:
-        """What is being done now."""
+        """The present step, in words."""
         if self.placed < self.image_count:
             return "Placing images" if self.sidecars or self.placed else "Planning"
         return "Reading images" if self.read < self.unread_count else "Finishing"
 
     @property
     def counted(self) -> tuple[int, int]:
-        """How many images are done, of how many, in the step that is being done now."""
+        """Number of images that are done, and of all, in the present step."""
         if self.step == "Reading images":
             return self.read, self.unread_count
         return self.placed, self.image_count

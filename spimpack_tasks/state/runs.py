@@ -1,12 +1,12 @@
-"""What runs did: which task was worked at, when, how long, and why it failed.
+"""Logs of runs: each task, when it ran, how long, and why it failed.
 
     runs/<start>-<process>.jsonl     one file for each process that runs Luigi, its workers included
 
-The first process to work writes a line about the run, each task that ends adds a line, and the end
-of the run a last one; a run that was killed has no such line. A run with nothing to do leaves no
-file, and the oldest files go. Lines are only ever appended, in one write each, so whoever reads
-meanwhile sees whole lines. Nothing is decided by what stands here, and times stand nowhere else:
-where a line cannot be written, the run goes on without.
+The first process writes a line about the run, each task adds a line when it ends, and the end of
+the run adds the last one; a killed run lacks it. A run with nothing to do leaves no file, and the
+oldest files are removed. Lines are only appended, in one write each, so a reader sees whole lines
+at any time. No decision depends on a log, and times are recorded nowhere else: if a line cannot be
+written, the run continues without it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = "runs"
 KEPT = 20
-"""So many files of runs are kept."""
+"""Number of files that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class TaskRun:
     task: str
     unit: str
     images: int
-    """How many images the task was about; 0 where it is about the dataset as a whole."""
+    """Number of the task's images; 0 for a task on the dataset as a whole."""
     started: float
     ended: float
     error: str = ""
@@ -55,9 +55,9 @@ class Run:
     started: float
     ended: float
     is_complete: bool | None
-    """Whether the dataset was complete at the end; `None` of a run that goes on, or was killed."""
+    """Whether the dataset was complete at the end; `None` before, and for a killed run."""
     processes: int
-    """How many processes ran Luigi, workers of theirs not counted."""
+    """Number of processes that ran Luigi, without their workers."""
     versions: dict[str, str]
     tasks: tuple[TaskRun, ...]
 
@@ -137,14 +137,14 @@ def _append(path: str, line: dict[str, Any]) -> None:
 
 
 def read_tasks(lines: Iterable[str]) -> Iterator[TaskRun]:
-    """Yield the tasks that lines of a log tell of; what is no whole line is passed over."""
+    """Yield the tasks in lines of a log; incomplete lines are skipped."""
     return (TaskRun(**data) for data in _parse(lines) if "task" in data)
 
 
 def read_new_tasks(path: str, offset: int) -> tuple[list[TaskRun], int]:
-    """Return the tasks that a log tells of behind an offset, and the offset behind these.
+    """Return the tasks that a log lists after an offset, and the offset after these.
 
-    A log that is not there yet tells of none.
+    A log that does not exist yet lists none.
     """
     try:
         with open_regular(path) as file:

@@ -1,11 +1,11 @@
-"""Places for images that take long to make; what is in one survives whoever works in it.
+"""Working folders for slow images. Their content survives a killed process.
 
     unfinished/<digest>/lock      held by the process that makes the image
     unfinished/<digest>/<inode>   the image so far
 
-The digest is that of the image's path, its fingerprint and its source, the inode that of the
-source. So what was begun from something else is not gone on with, and another run that wants the
-same goes on with it. Whoever leaves a place in which there is no image takes it away.
+The digest covers the image's path, its fingerprint and its source; the inode is that of the source.
+So the next run that needs the same image resumes it, and an image begun from another source is
+never resumed. A process that leaves a folder without an image removes the folder.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
-def hold_place(store: Store, output: Output) -> Iterator[str]:
-    """Hold the place of an image, waiting for whoever does, and yield the image's path in it.
+def hold_unfinished(store: Store, output: Output) -> Iterator[str]:
+    """Lock the working folder of an image, waiting for its turn, and yield the image's path in it.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def hold_place(store: Store, output: Output) -> Iterator[str]:
     finally:
         if os.listdir(folder) == [_LOCK]:
             os.unlink(os.path.join(folder, _LOCK))
-            with suppress(OSError):  # somebody else has just come
+            with suppress(OSError):  # another process has just entered
                 os.rmdir(folder)
         os.close(lock)
 
@@ -62,15 +62,17 @@ def _name(output: Output) -> str:
 
 
 def _take_lock(folder: str) -> int:
-    """Make a place if need be, and return the descriptor of its lock, which is held."""
+    """Make a folder if need be, and return the descriptor of its lock, which is held."""
     path = os.path.join(folder, _LOCK)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     while True:
         with suppress(FileExistsError):
             os.mkdir(folder)
-        with suppress(FileNotFoundError):  # the place was taken away, now or while we waited
+        with suppress(FileNotFoundError):  # the folder was removed, now or while we waited
             lock = os.open(path, _FLAGS | os.O_CREAT, 0o666)
             fcntl.flock(lock, fcntl.LOCK_EX)
+            # The previous holder may have removed the folder, and a third process may have made a
+            # new one. A lock counts only if its file still is the one at the path.
             if _is_at(lock, path):
                 return lock
             os.close(lock)
@@ -83,8 +85,8 @@ def _is_at(descriptor: int, path: str) -> bool:
         return False
 
 
-def idle_places(store: Store) -> Iterator[str]:
-    """Yield the names of the places in which nobody is at work."""
+def idle_unfinished(store: Store) -> Iterator[str]:
+    """Yield the names of the working folders that no process holds."""
     with suppress(FileNotFoundError):
         for name in os.listdir(store.path(_FOLDER)):
             with _idle(store.path(_FOLDER, name)) as is_idle:
@@ -94,7 +96,7 @@ def idle_places(store: Store) -> Iterator[str]:
 
 @contextmanager
 def _idle(folder: str) -> Iterator[bool]:
-    """Hold a place if nobody does, and tell whether that is so."""
+    """Lock a folder that no process holds, and yield whether that succeeded."""
     try:
         lock = os.open(os.path.join(folder, _LOCK), _FLAGS)
     except FileNotFoundError:
@@ -110,22 +112,22 @@ def _idle(folder: str) -> Iterator[bool]:
         os.close(lock)
 
 
-def forget_unfinished(store: Store, plan_id: str, wanted: Plan | None = None) -> None:
-    """Delete what lies in places where nobody is at work, but what a plan still wants.
+def remove_unfinished(store: Store, plan_id: str, wanted: Plan | None = None) -> None:
+    """Delete unfinished images that no process works on, except those that a plan still needs.
 
     Raises
     ------
     SupersededError
         Another plan has become the current one.
     """
-    if next(idle_places(store), None) is None:
+    if next(idle_unfinished(store), None) is None:
         return
     images = (o for o in wanted.outputs if o.kind is Kind.IMAGE) if wanted else ()
     kept = {_name(output) for output in images}
-    with store.writing(plan_id), store.workplace(_FOLDER) as trash:
-        for name in idle_places(store):
+    with store.writing(plan_id), store.scratch_folder(_FOLDER) as trash:
+        for name in idle_unfinished(store):
             if name not in kept:
-                # The place is held until `idle_places` goes on.
+                # The generator holds the lock of the folder until the next iteration.
                 temporary = trash.temporary()
                 os.rename(store.path(_FOLDER, name), temporary)
                 discard(temporary)

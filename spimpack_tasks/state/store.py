@@ -1,20 +1,20 @@
-"""The state directory `<output>/.spimpack/`: where things lie in it, its locks and its plans.
+"""The state directory `<output>/.spimpack/`: its layout, its locks and its plans.
 
     current            identity of the plan that writers may work for
     plan/<id>/         a plan: dataset.json, and one file for each bucket of assets
     validated/<id>     the report of the validation that led to a plan
-    headers.json       what was read in the sources' headers (see `manifest.headers`)
-    .gitignore, .gitattributes   what git and git-annex need to know of all this
-    receipts/          what we wrote, from what (see `state.receipts`)
-    checksums/         of images, where they were asked for (see `state.checksums`)
+    headers.json       values from the sources' headers (see `manifest.headers`)
+    .gitignore, .gitattributes   rules for git and git-annex
+    receipts/          records of our outputs and their sources (see `state.receipts`)
+    checksums/         of images, on request (see `state.checksums`)
     thumbnails/        pictures of the images (see `report.thumbnails`)
-    runs/              what runs did, and when (see `state.runs`)
+    runs/              logs of runs (see `state.runs`)
     locks/             locks that the kernel frees when a process dies
-    tmp/<lock>/        things on the way to their place, by whoever holds the lock
-    unfinished/        images that take long to make (see `state.staging`)
+    tmp/<lock>/        temporary files of the process that holds the lock
+    unfinished/        slow images before they are complete (see `state.staging`)
 
-BIDS validators, pybids and DANDI pass over names that begin with a dot. Losing the directory costs
-one rerun that rewrites nothing.
+BIDS validators, pybids and DANDI ignore names that begin with a dot. If the directory is lost, one
+rerun restores it and rewrites no output.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _FOR_GIT = {
     ".gitignore": "/locks/\n/runs/\n/seal\n/tmp/\n/unfinished/\n/verify\n/verify-pixels\n",
     ".gitattributes": "* annex.largefiles=nothing\n",
 }
-"""What is of use on this machine only stays out of git, and the rest out of git-annex, which would
-lock it."""
+"""Files that are useful on this machine only stay out of git. The others stay out of git-annex,
+which would lock them."""
 
 
 class Store:
-    """The state directory of one output directory; making one touches nothing."""
+    """State directory of one output directory; the constructor touches nothing."""
 
     def __init__(self, output_dir: str) -> None:
         self.output_dir = output_dir
@@ -86,12 +86,12 @@ class Store:
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            os.unlink(self.path("locks", name))  # git-annex has put a link there
+            os.unlink(self.path("locks", name))  # git-annex has replaced the file by a link
         self.create()
         return os.open(self.path("locks", name), flags, 0o666)
 
     def is_busy(self) -> bool:
-        """Tell whether a process holds a lock just now; nothing is written, nobody is kept."""
+        """Tell whether a process holds a lock just now, without writing or delaying anybody."""
         with suppress(FileNotFoundError):
             return any(self._is_held(name) for name in os.listdir(self.path("locks")))
         return False
@@ -100,12 +100,12 @@ class Store:
         try:
             descriptor = os.open(self.path("locks", name), _LOOK)
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link or a socket, nobody's lock
+            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link or a socket is no lock
                 return False
             raise
         try:
-            # A shared lock would not meet the shared ones of writers. On NFS, an exclusive one
-            # needs a file that is open for writing (EBADF): there one cannot tell.
+            # A shared lock would not conflict with the shared ones of writers. On NFS, an exclusive
+            # one needs a file that is open for writing (EBADF): the answer is unknown there.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -116,26 +116,26 @@ class Store:
         return False
 
     @contextmanager
-    def workplace(self, name: str) -> Iterator[Workplace]:
-        """Hold a lock, and a folder for temporaries that goes with it.
+    def scratch_folder(self, name: str) -> Iterator[ScratchFolder]:
+        """Hold a lock, and yield the folder for temporary files that belongs to it.
 
-        What a killed process left in the folder is thrown away by the next one that gets the lock.
+        The next process that gets the lock deletes files that a killed one has left in the folder.
         """
         with self.lock(name):
-            place = Workplace(self, self.path("tmp", name))
-            place.clear()
-            os.makedirs(place.folder)
+            scratch = ScratchFolder(self, self.path("tmp", name))
+            scratch.clear()
+            os.makedirs(scratch.folder)
             try:
-                yield place
+                yield scratch
             finally:
-                place.clear()
+                scratch.clear()
 
     @contextmanager
     def writing(self, plan_id: str) -> Iterator[None]:
         """Hold the right to write outputs of a plan.
 
-        Writers of one plan work side by side; another plan waits until they have finished, and
-        from then on they are refused, so the tree never ends as a mixture of two plans.
+        Writers of one plan work side by side. Another plan waits until they have finished; from
+        then on they are refused. So the tree never ends as a mixture of two plans.
 
         Raises
         ------
@@ -143,11 +143,12 @@ class Store:
             Another run has made its plan the current one.
         """
         with self.lock("writers", shared=True):
+            # Under the lock, which `make_current` needs for itself: so the plan stays current.
             self.require_current(plan_id)
             yield
 
     def require_current(self, plan_id: str) -> None:
-        """Do nothing where a plan is the current one.
+        """Raise unless a plan is the current one.
 
         Raises
         ------
@@ -167,9 +168,9 @@ class Store:
             return ""
 
     def current_since(self) -> str:
-        """Return what tells when a plan was last made the current one, empty if none ever was.
+        """Return a mark of the last change of the current plan, empty if there was none.
 
-        It differs also where a plan became the current one again, after another had been.
+        The mark also changes when an earlier plan becomes the current one again.
         """
         try:
             status = os.stat(self.path("current"))
@@ -178,16 +179,16 @@ class Store:
         return f"{status.st_ino} {status.st_mtime_ns}"
 
     def make_current(self, plan: Plan, notes: Mapping[str, str] | None = None) -> None:
-        """Save a plan and make it the current one, when no writer of another plan is at work.
+        """Save a plan and make it the current one, as soon as no process writes for another plan.
 
-        `notes` are texts by file name that planning wants to find again.
+        `notes` are texts by file name that the next planning reads again.
         """
-        with self.workplace("writers") as place:
+        with self.scratch_folder("writers") as scratch:
             for name, text in (_FOR_GIT | dict(notes or {})).items():
-                place.write(name, text.encode())
+                scratch.write(name, text.encode())
             if not self.has_plan(plan.plan_id):
-                self._save(plan, place)
-            place.write("current", f"{plan.plan_id}\n".encode())
+                self._save(plan, scratch)
+            scratch.write("current", f"{plan.plan_id}\n".encode())
 
     def has_plan(self, plan_id: str) -> bool:
         """Tell whether a plan has been saved."""
@@ -197,8 +198,8 @@ class Store:
         """Tell whether the report of the validation that led to a plan is kept."""
         return os.path.isfile(self.path("validated", plan_id))
 
-    def _save(self, plan: Plan, place: Workplace) -> None:
-        temporary = place.temporary()
+    def _save(self, plan: Plan, scratch: ScratchFolder) -> None:
+        temporary = scratch.temporary()
         os.mkdir(temporary)
         parts = parts_of(plan)
         names = sorted(parts)
@@ -214,7 +215,7 @@ class Store:
         os.rename(temporary, self.path("plan", plan.plan_id))
 
     def find_plan(self, plan_id: str) -> Plan | None:
-        """Return a saved plan, `None` where there is none or a part of it is lost or damaged."""
+        """Return a saved plan, `None` if there is none or a part of it is lost or damaged."""
         first = self._read_part(plan_id, DATASET_PART)
         if first is None:
             return None
@@ -249,9 +250,9 @@ class Store:
         return plan
 
     def find_part(self, plan_id: str, name: str) -> Plan | None:
-        """Return a part of a saved plan, without outputs where the plan has no such part.
+        """Return a part of a saved plan, without outputs if the plan has no such part.
 
-        `None` stands for a part that is lost or damaged.
+        Returns `None` if the part is lost or damaged.
         """
         part = self._read_part(plan_id, name)
         if part is None:
@@ -265,27 +266,27 @@ class Store:
         return read_json(self.path("plan", plan_id, f"{name}.json"), part_of, None)
 
     def forget_damaged_plan(self, plan_id: str) -> None:
-        """Delete a saved plan of which a part is lost or damaged, so that it is saved anew."""
+        """Delete a saved plan if a part of it is lost or damaged, so that it is saved anew."""
         if not self.has_plan(plan_id) or self.find_plan(plan_id) is not None:
             return
-        with self.workplace("writers") as place:
-            temporary = place.temporary()
+        with self.scratch_folder("writers") as scratch:
+            temporary = scratch.temporary()
             os.rename(self.path("plan", plan_id), temporary)
             discard(temporary)
 
-    def forget_other_plans(self, plan_id: str, place: Workplace) -> None:
-        """Delete the saved plans and reports but those of `plan_id`."""
+    def forget_other_plans(self, plan_id: str, scratch: ScratchFolder) -> None:
+        """Delete all saved plans and reports except those of `plan_id`."""
         for kind in ("plan", "validated"):
             with suppress(FileNotFoundError):
                 for name in os.listdir(self.path(kind)):
                     if name != plan_id:
-                        temporary = place.temporary()
+                        temporary = scratch.temporary()
                         os.rename(self.path(kind, name), temporary)
                         discard(temporary)
 
 
-class Workplace:
-    """A folder for temporaries that only the holder of its lock uses."""
+class ScratchFolder:
+    """Folder for temporary files that only the holder of its lock uses."""
 
     def __init__(self, store: Store, folder: str) -> None:
         self.store = store
@@ -301,27 +302,6 @@ class Workplace:
         write_atomically(self.store.root, self.temporary(), path, data)
 
     def clear(self) -> None:
-        """Throw away the folder with all that is in it."""
+        """Delete the folder with its content."""
         with suppress(FileNotFoundError):
             discard(self.folder)
-
-
-def recorded_store(dataset: str) -> Store:
-    """Return the state directory of a dataset that was packaged.
-
-    Raises
-    ------
-    SpimpackError
-        Nothing is on record.
-    """
-    store = Store(os.path.abspath(os.path.expanduser(dataset)))
-    if not os.path.isdir(store.output_dir):
-        message = f"{dataset} is not a directory; give the path of the dataset"
-        raise SpimpackError(message)
-    if not store.current_plan_id():
-        message = (
-            f"{dataset} holds no record of a run (no {STATE_DIRECTORY}), so there is nothing to "
-            "compare it with; package it again, and what is right is kept"
-        )
-        raise SpimpackError(message)
-    return store

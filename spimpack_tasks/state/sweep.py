@@ -1,7 +1,7 @@
-"""Answers the one question: does the disk match the plan.
+"""Compares the disk with the plan: the one question behind every run.
 
-`inspect` answers it for one output, by one `lstat` where nothing has changed. `sweep` does so for
-a whole plan. Nothing here writes.
+`inspect` answers it for one output, with a single `lstat` if nothing has changed. `sweep` answers
+it for a whole plan. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -27,58 +27,60 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store
 
     Matches = Callable[[Output, str], bool]
-    """Tells whether an image at an absolute path is what its backend would make there."""
+    """Tells whether an image at an absolute path equals the one that its backend would make."""
 
 README_NAMES = ("README.md", "README", "README.rst", "README.txt")
 
 
 class Status(StrEnum):
-    """How one output stands."""
+    """Result of comparing one output with the plan and its receipt."""
 
     RIGHT = "unchanged"
     """On disk as planned, and on record."""
     EQUAL = "equal"
-    """On disk as planned, but not on record: nothing to write, only to note."""
+    """On disk as planned, but not on record: only the receipt has to be written."""
     NEW = "new"
     """Not on disk, and never written."""
     CHANGED = "changed"
-    """On disk as we wrote it, but the plan wants something else by now."""
+    """On disk as we wrote it, but the plan has changed."""
     MISSING = "missing"
     """Written by us, but no longer on disk."""
     ALTERED = "altered"
     """Written by us, and changed by someone else since."""
     FOREIGN = "foreign"
-    """Something that we did not write stands in the way."""
+    """A file, link or folder that we did not write occupies the path."""
     BLOCKED = "blocked"
-    """A link or a file stands where a folder must be; nothing is written through it."""
+    """A link or a file occupies the path of a folder; nothing is written through it."""
 
 
 CONFLICTS = frozenset({Status.ALTERED, Status.FOREIGN, Status.BLOCKED})
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """How one output stands."""
+class Inspection:
+    """An output with its status and receipt."""
 
     output: Output
     status: Status
     receipt: Receipt | None
-    """What we know of it, unless it is right."""
+    """Its record, if any; `None` if the output is right."""
 
 
 def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches) -> Status:
-    """Say how one output stands."""
+    """Return the status of one output."""
     path = f"{root}/{output.path}"
     there = evidence_beside(path, receipt)
     if output.kind is Kind.BLOCK:
         return _inspect_block(path, there, output, receipt)
     if not there:
         return _inspect_nothing(root, output, receipt)
+    # A run was killed between the rename and the record: the announced output is in place.
     if receipt and there == receipt.next_evidence != receipt.evidence:
         equal = receipt.next_fingerprint == output.fingerprint
         return Status.EQUAL if equal else Status.CHANGED
     if receipt and (there == receipt.evidence or holds_record(path, there, receipt)):
         return _inspect_ours(output, path, there, receipt, matches)
+    # A rerun after the state directory was lost ends here: the output is recognised by its content.
     if not _is_known_to_differ(receipt, output, path, there) and _is_as_planned(
         output, path, there, matches
     ):
@@ -89,7 +91,7 @@ def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches
 def _inspect_ours(
     output: Output, path: str, there: str, receipt: Receipt, matches: Matches
 ) -> Status:
-    """What we wrote is there, if not in the very same place."""
+    """Return the status of an output that still has the recorded content."""
     if receipt.fingerprint != output.fingerprint:
         if is_edited_in_place(path, receipt):
             return Status.ALTERED
@@ -98,9 +100,10 @@ def _inspect_ours(
 
 
 def _is_known_to_differ(receipt: Receipt | None, output: Output, path: str, there: str) -> bool:
-    """Tell whether the record decides that an image is not what was written.
+    """Tell whether the record alone proves that an image differs from the one we wrote.
 
-    A backend knows an image that it made by a mark in it, which says nothing of the rest.
+    A backend recognises its own image by a mark in the metadata, which proves nothing about the
+    voxels. So the record decides first.
     """
     if receipt and receipt.kind is Kind.COMPANION and there.startswith("file"):
         return digest(read_file(path)) != receipt.sha256
@@ -117,7 +120,7 @@ def _inspect_nothing(root: str, output: Output, receipt: Receipt | None) -> Stat
 
 
 def _inspect_other(path: str, there: str, output: Output, receipt: Receipt | None) -> Status:
-    """Something else than what we wrote, and than what is planned, is there."""
+    """Return the status of a path that holds neither the recorded nor the planned output."""
     if output.kind is Kind.SEED:
         return Status.RIGHT
     if receipt and _is_ours(receipt, path, there):
@@ -126,7 +129,7 @@ def _inspect_other(path: str, there: str, output: Output, receipt: Receipt | Non
 
 
 def _changed(output: Output, path: str, receipt: Receipt, matches: Matches) -> Status:
-    """What an output is made from has changed; what comes out of it need not have."""
+    """Return the status after a change of the inputs; the output may still come out the same."""
     if output.kind.is_made:
         equal = matches(output, path)
     else:
@@ -156,7 +159,7 @@ def _is_as_planned(output: Output, path: str, there: str, matches: Matches) -> b
 
 
 def _is_ours(receipt: Receipt, path: str, there: str) -> bool:
-    """A text that was only touched, or cut to nothing, holds nothing of the user's."""
+    """Tell whether a text holds nothing of the user's: its content is ours, or it is empty."""
     if not receipt.kind.is_hashed or not there.startswith("file"):
         return False
     data = read_file(path)
@@ -176,42 +179,42 @@ def digest(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How a whole plan stands."""
+    """Result of comparing a whole plan with the disk."""
 
-    findings: tuple[Finding, ...]
+    inspections: tuple[Inspection, ...]
     stale: tuple[str, ...]
     """Paths that we wrote and that the plan no longer has."""
     unwanted: frozenset[str] = frozenset()
-    """Those of them that lie beside images which the plan may still have."""
+    """Stale files that lie beside an image, such as a preview, while the image may stay."""
 
     @property
     def is_right(self) -> bool:
         """Whether the disk matches the plan."""
-        right = all(finding.status is Status.RIGHT for finding in self.findings)
+        right = all(inspection.status is Status.RIGHT for inspection in self.inspections)
         return right and not self.stale
 
     @property
-    def conflicts(self) -> list[Finding]:
-        """What stands in the way."""
-        return [finding for finding in self.findings if finding.status in CONFLICTS]
+    def conflicts(self) -> list[Inspection]:
+        """The outputs whose paths are occupied or were changed by someone else."""
+        return [inspection for inspection in self.inspections if inspection.status in CONFLICTS]
 
 
 def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
-    """Say how every output of a plan stands."""
-    findings: list[Finding] = []
+    """Compare every output of a plan with the disk."""
+    inspections: list[Inspection] = []
     stale: list[str] = []
     unwanted: set[str] = set()
     for part in _parts(store, plan.outputs, all_receipts=True):
-        findings.extend(part.findings(matches))
+        inspections.extend(part.inspections(matches))
         left = part.receipts.keys() - part.planned
         stale.extend(left)
         if part.is_further:
             unwanted |= left
-    return Sweep(tuple(findings), tuple(sorted(stale)), frozenset(unwanted))
+    return Sweep(tuple(inspections), tuple(sorted(stale)), frozenset(unwanted))
 
 
 def is_whole(store: Store, plan: Plan, matches: Matches) -> bool:
-    """Tell whether the disk matches a plan; the first thing that does not is enough."""
+    """Tell whether the disk matches a plan, stopping at the first difference."""
     return all(
         part.is_right(matches) and part.receipts.keys() <= part.planned
         for part in _parts(store, plan.outputs, all_receipts=True)
@@ -223,15 +226,15 @@ def are_right(store: Store, outputs: Iterable[Output], matches: Matches) -> bool
     return all(part.is_right(matches) for part in _parts(store, outputs))
 
 
-def find(store: Store, outputs: Iterable[Output], matches: Matches) -> Iterator[Finding]:
-    """Yield how each of some outputs of a plan stands."""
+def find(store: Store, outputs: Iterable[Output], matches: Matches) -> Iterator[Inspection]:
+    """Yield the inspection of each of some outputs of a plan."""
     for part in _parts(store, outputs):
-        yield from part.findings(matches)
+        yield from part.inspections(matches)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Outputs that share a file of receipts. Held one at a time, so that memory stays small."""
+    """Outputs that share a file of receipts. One part at a time is held, so memory stays small."""
 
     store: Store
     name: str
@@ -245,7 +248,7 @@ class _Part:
 
     @property
     def is_further(self) -> bool:
-        """Whether its outputs are no images, but something beside them."""
+        """Whether its outputs are files beside images, such as previews."""
         step = self.name.partition("-")[0]
         return any(spec.is_further for spec in STEPS if spec.step.value == step)
 
@@ -255,16 +258,16 @@ class _Part:
             for output in self.outputs
         )
 
-    def findings(self, matches: Matches) -> Iterator[Finding]:
-        """Yield how each output stands."""
+    def inspections(self, matches: Matches) -> Iterator[Inspection]:
+        """Yield the inspection of each output."""
         for output in self.outputs:
             if self._is_unchanged(output):
-                yield Finding(output, Status.RIGHT, None)
+                yield Inspection(output, Status.RIGHT, None)
             else:
                 yield self._look(output, matches)
 
     def _is_unchanged(self, output: Output) -> bool:
-        """Tell whether an output is right at first sight."""
+        """Tell whether an output is right by a single `lstat`: the path that most outputs take."""
         receipt = self.receipts.get(output.path)
         return (
             receipt is not None
@@ -273,17 +276,17 @@ class _Part:
             and is_still(f"{self.store.output_dir}/{output.path}", receipt.evidence)
         )
 
-    def _look(self, output: Output, matches: Matches) -> Finding:
+    def _look(self, output: Output, matches: Matches) -> Inspection:
         root = self.store.output_dir
         receipt = self.receipts.get(output.path)
         status = _inspect_moving(root, output, receipt, matches)
         if status is None or status in CONFLICTS:
-            # A run that is at work may have written it after the receipts were read.
+            # A running process may have written it after the receipts were read.
             receipt = read_receipts(self.store, self.name).get(output.path)
             status = inspect(root, output, receipt, matches)
         if status is not Status.RIGHT and output.path.rpartition("/")[0] in self.blocked:
             status = Status.BLOCKED
-        return Finding(output, status, None if status is Status.RIGHT else receipt)
+        return Inspection(output, status, None if status is Status.RIGHT else receipt)
 
 
 def _parts(
@@ -303,7 +306,7 @@ def _parts(
 def _inspect_moving(
     root: str, output: Output, receipt: Receipt | None, matches: Matches
 ) -> Status | None:
-    """Say how an output stands, `None` where it went away while it was looked at."""
+    """Return the status of an output, `None` if it vanished during the inspection."""
     try:
         return inspect(root, output, receipt, matches)
     except FileNotFoundError:
@@ -311,7 +314,7 @@ def _inspect_moving(
 
 
 class _BlockedFolders:
-    """Folders that we cannot enter, because a link or a file stands in their way."""
+    """Set of folders that cannot be entered, because a link or a file occupies their path."""
 
     def __init__(self, root: str) -> None:
         self.root = root

@@ -1,8 +1,8 @@
-"""Who may see the pages: whoever has the token that `spimpack ui` made, from this machine.
+"""Access to the pages: from this machine only, with the token that `spimpack ui` made.
 
-Everybody who is logged in on a machine can reach its loopback, and a page of another site can have
-a browser ask for it under a name of its own. Neither knows the token. Where Streamlit was started
-by hand there is none; then the pages are shown to this machine alone, under its own names.
+Every user of a machine can reach its loopback, and a page of another site can make a browser
+request it under another host name. Neither knows the token. If Streamlit was started by hand, there
+is no token; then the pages are shown to this machine alone, under its own names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OWN_NAMES = frozenset({"", "localhost", "127.0.0.1", "[::1]"})
 
 
 def stop_strangers() -> None:
-    """Show nothing but a refusal to whoever may not see the pages."""
+    """Show only a refusal to visitors who may not see the pages."""
     token = os.environ.get(TOKEN_VARIABLE, "")
     if not (_has_token(token) if token else _is_local()):
         st.error("This address is not complete. Use the one that spimpack ui has printed.")

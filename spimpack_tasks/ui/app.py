@@ -1,6 +1,6 @@
-"""What Streamlit runs for each look at a page: `spimpack ui` has it run, or `streamlit run` does.
+"""Script that Streamlit runs for each view of a page, under `spimpack ui` or `streamlit run`.
 
-Arguments stand behind `--`: `--root DIR` for each folder that may be seen, and `--manifest FILE`.
+Arguments follow `--`: `--root DIR` for each folder that may be seen, and `--manifest FILE`.
 """
 
 from spimpack_tasks.ui.shell import main

@@ -1,4 +1,4 @@
-"""What a run would do, as numbers and a table."""
+"""Shows the changes that a run would make, as numbers and a table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.ui.problems import show_problems
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.editor import Desk
-    from spimpack_tasks.running.preview import Preview
+    from spimpack_tasks.editing.editor import ManifestEditor
+    from spimpack_tasks.running.preview import RunPreview
 
 MOST_SHOWN = 2_000
 _MEANING = {
@@ -19,30 +19,30 @@ _MEANING = {
     Verdict.CHANGED: "in the dataset, and to become another",
     Verdict.MISSING: "was written, and is gone",
     Verdict.UNCHANGED: "stays as it is",
-    Verdict.CONFLICT: "somebody else's work is in the way",
+    Verdict.CONFLICT: "a file that is not ours is in the way",
     Verdict.REMOVED: "no longer in the tables, and goes",
 }
 
 
-def show_counts(seen: Preview) -> None:
-    """Show the number of images, and of files that go, by what would become of them."""
+def show_counts(seen: RunPreview) -> None:
+    """Show the number of images, and of files to be removed, by verdict."""
     for name, number in seen.counts().items():
         if number:
             about = _MEANING[Verdict(name)]
             st.metric(name, f"{number:,}", help=about, border=True, width="content")
 
 
-def show_changes(desk: Desk, seen: Preview) -> None:
-    """Show what would become of each image and file, and what a run would complain about."""
+def show_changes(editor: ManifestEditor, seen: RunPreview) -> None:
+    """Show the verdict on each image and file, and the problems of the run."""
     if seen.changes and seen.may_run:
         _show_table(seen)
     if seen.report.problems:
-        show_problems(desk, seen.report, 0)
+        show_problems(editor, seen.report, 0)
     if seen.changes and not seen.may_run:
         _show_table(seen)
 
 
-def _show_table(seen: Preview) -> None:
+def _show_table(seen: RunPreview) -> None:
     shown = seen.shown()
     if not shown:
         st.success("Nothing would change: the dataset is as the inputs want it.")

@@ -1,7 +1,7 @@
-"""Fields that show a value of the open manifest, and hand on what is typed into them.
+"""Fields that show a value of the open manifest, and pass typed values on.
 
-Streamlit keeps what a field holds under its key. Before a field is drawn its key is given the value
-as it is now, so that a field never shows what is no longer so, after undoing for example.
+Streamlit keeps the content of a field under its key. Before a field is drawn, its key gets the
+present value, so a field never shows an outdated one, after undoing for example.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _bind(key: str, value: Any) -> None:
 
 
 def _hand_on(key: str, change: Callable[[Any], None]) -> None:
-    """Hand on what a field holds now; where that is refused, say so."""
+    """Pass the content of a field on, and show a notice if it is refused."""
     try:
         change(st.session_state[key])
     except SpimpackError as error:
@@ -31,7 +31,7 @@ def _hand_on(key: str, change: Callable[[Any], None]) -> None:
 
 
 def _hand_on_once(key: str, change: Callable[[Any], None]) -> None:
-    """Hand on what a field holds now, and empty it."""
+    """Pass the content of a field on, and empty the field."""
     _hand_on(key, change)
     st.session_state[key] = None
 
@@ -78,7 +78,7 @@ def choice_to_confirm(
     change: Callable[[str], None],
     **looks: Any,
 ) -> None:
-    """Show a choice with a button; what is chosen is handed on when the button is pressed."""
+    """Show a choice with a button; pressing the button passes the choice on."""
     chosen = st.selectbox(label, options, index=None, key=key, **looks)
     st.button(
         button, key=f"{key}-done", disabled=not chosen, on_click=_hand_on_once, args=(key, change)

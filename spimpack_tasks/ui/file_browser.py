@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.editing.browsing import Kind, list_folder
+from spimpack_tasks.editing.browsing import ListingKind, list_folder
 from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.files.roots import is_within
 from spimpack_tasks.ui.markdown import plain
@@ -17,43 +17,43 @@ from spimpack_tasks.volumes.formats import format_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spimpack_tasks.editing.browsing import Entry, Listing
+    from spimpack_tasks.editing.browsing import Listing, ListingEntry
 
 _ICONS = {
-    Kind.FOLDER: ":material/folder:",
-    Kind.IMAGE: ":material/deployed_code:",
-    Kind.FILE: ":material/draft:",
-    Kind.REFUSED: ":material/block:",
+    ListingKind.FOLDER: ":material/folder:",
+    ListingKind.IMAGE: ":material/deployed_code:",
+    ListingKind.FILE: ":material/draft:",
+    ListingKind.REFUSED: ":material/block:",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be chosen."""
+    """Kind of entries that the user may choose."""
 
-    kind: Kind
+    kind: ListingKind
     several: bool = False
     endings: tuple[str, ...] = ()
     """Those of the files that are offered; all if empty."""
 
 
-IMAGE = Wanted(Kind.IMAGE)
-IMAGES = Wanted(Kind.IMAGE, several=True)
-MANIFEST = Wanted(Kind.FILE, endings=(".yml", ".yaml"))
-FOLDER = Wanted(Kind.FOLDER)
+IMAGE = Wanted(ListingKind.IMAGE)
+IMAGES = Wanted(ListingKind.IMAGE, several=True)
+MANIFEST = Wanted(ListingKind.FILE, endings=(".yml", ".yaml"))
+FOLDER = Wanted(ListingKind.FOLDER)
 
 
 def browse(key: str, roots: Sequence[str], wanted: Wanted, start: str = "") -> list[str]:
-    """Show a folder, and return the absolute paths that were chosen just now, mostly none.
+    """Show a folder, and return the absolute paths that were just chosen, usually none.
 
     Parameters
     ----------
     key
-        Tells this browser from others.
+        Identifies this browser on the page.
     roots
         Absolute paths of the folders that may be seen.
     wanted
-        What is to be chosen.
+        Kind of entries to choose.
     start
         Absolute path of the folder that is shown first, or of something in it.
     """
@@ -99,7 +99,7 @@ def _folder(key: str, roots: Sequence[str], start: str) -> str:
     return known
 
 
-def _offered(listing: Listing, wanted: Wanted) -> list[Entry]:
+def _offered(listing: Listing, wanted: Wanted) -> list[ListingEntry]:
     entries = listing.of_kind(wanted.kind)
     return [e for e in entries if e.name.lower().endswith(wanted.endings or "")]
 
@@ -114,7 +114,7 @@ def _go_to(key: str, roots: Sequence[str]) -> None:
     typed = os.path.expanduser(st.session_state[f"{key}-part"].strip())
     if not typed.startswith("/"):
         return
-    # What lies outside is not looked at; to list it is refused, in words.
+    # A path outside the roots is not examined; listing it is refused with a message.
     is_file = is_within(typed, roots) and (os.path.isfile(typed) or format_of(typed) is not None)
     _enter(key, os.path.dirname(typed) if is_file else typed)
 
@@ -136,19 +136,19 @@ def _show_way(key: str, listing: Listing, roots: Sequence[str]) -> None:
 
 
 def _show_folders(key: str, listing: Listing) -> None:
-    for entry in listing.of_kind(Kind.FOLDER):
+    for entry in listing.of_kind(ListingKind.FOLDER):
         st.button(
             plain(entry.name),
             key=f"{key}-enter-{entry.path}",
-            icon=_ICONS[Kind.FOLDER],
+            icon=_ICONS[ListingKind.FOLDER],
             type="tertiary",
             on_click=_enter,
             args=(key, entry.path),
         )
 
 
-def _show_entries(key: str, entries: Sequence[Entry], *, several: bool) -> list[str]:
-    """Show what can be chosen, and return the paths that are."""
+def _show_entries(key: str, entries: Sequence[ListingEntry], *, several: bool) -> list[str]:
+    """Show the entries to choose from, and return the chosen paths."""
     chosen = []
     for entry in entries:
         label = plain(entry.name)
@@ -164,17 +164,17 @@ def _show_entries(key: str, entries: Sequence[Entry], *, several: bool) -> list[
 
 def _show_rest(listing: Listing, *, anything: bool) -> None:
     """Show why entries cannot be chosen, and why there is little to see."""
-    for entry in listing.of_kind(Kind.REFUSED):
-        st.caption(f"{_ICONS[Kind.REFUSED]} {plain(entry.name)}: {plain(entry.detail)}")
+    for entry in listing.of_kind(ListingKind.REFUSED):
+        st.caption(f"{_ICONS[ListingKind.REFUSED]} {plain(entry.name)}: {plain(entry.detail)}")
     if listing.note:
         st.caption(f":material/info: This folder {plain(listing.note)}.")
-    elif not anything and not listing.of_kind(Kind.FOLDER):
+    elif not anything and not listing.of_kind(ListingKind.FOLDER):
         st.caption("There is nothing to choose in this folder.")
 
 
-def _confirmed(key: str, entries: Sequence[Entry], chosen: list[str]) -> list[str]:
+def _confirmed(key: str, entries: Sequence[ListingEntry], chosen: list[str]) -> list[str]:
     """Show the buttons below several choices, and return these when they are confirmed."""
-    what = "image" if not entries or entries[0].kind is Kind.IMAGE else "file"
+    what = "image" if not entries or entries[0].kind is ListingKind.IMAGE else "file"
     with st.container(horizontal=True):
         label = f"Choose {count_of(len(chosen), what)}"
         is_confirmed = st.button(label, key=f"{key}-done", type="primary", disabled=not chosen)
@@ -184,10 +184,10 @@ def _confirmed(key: str, entries: Sequence[Entry], chosen: list[str]) -> list[st
     return chosen if is_confirmed else []
 
 
-def _pick_all(key: str, entries: Sequence[Entry]) -> None:
+def _pick_all(key: str, entries: Sequence[ListingEntry]) -> None:
     for entry in entries:
         st.session_state[_pick_key(key, entry)] = True
 
 
-def _pick_key(key: str, entry: Entry) -> str:
+def _pick_key(key: str, entry: ListingEntry) -> str:
     return f"{key}-pick-{entry.path}"

@@ -1,9 +1,8 @@
-"""A table in which cells are edited in place, rows are picked, and marks stand beside them.
+"""Table with cells to edit in place, rows to pick, and marks beside the rows.
 
-The browser's grid keeps the edits itself, as differences from the rows that it was given. Those
-rows are never replaced by edited ones, or every second edit would be lost; what was typed is handed
-on instead. Only when the table has become something else, because it was edited elsewhere, the
-grid is begun anew.
+The browser's grid keeps the edits itself, as differences from its first rows. Those rows are never
+replaced by edited ones, or every second edit would be lost; typed values are passed on instead. The
+grid starts anew only when the table has been edited elsewhere.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ MOST_ROWS_SHOWN = 14
 
 @dataclass
 class _Grid:
-    """What the browser was given."""
+    """Content that the browser was given."""
 
     number: int = 0
     columns: tuple[str, ...] = ()
@@ -50,15 +49,15 @@ def show_grid(
     Parameters
     ----------
     name
-        Tells this grid from others, and names the schema that describes its columns.
+        Identifies this grid, and names the schema that describes its columns.
     table
-        What it is to show.
+        The table to show.
     marks
         A sign beside some rows, by number.
     change
-        Takes the cells that were edited, by number of the row and name of the column.
+        Takes the edited cells, by number of the row and name of the column.
     pick
-        The rows to be picked from now on, whatever was picked before.
+        The rows to be picked from now on, in place of earlier ones.
     """
     names = (PICK, MARK, *table.columns)
     if len(set(names)) < len(names) or "" in names:
@@ -90,7 +89,7 @@ def show_grid(
 
 
 def _frame(grid: _Grid, marks: Mapping[int, str]) -> Any:
-    """Return what the browser is given: ticks, signs, and the cells."""
+    """Return the content for the browser: ticks, signs, and the cells."""
     import pandas as pd
 
     numbers = range(len(grid.rows))

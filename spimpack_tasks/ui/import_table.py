@@ -1,4 +1,4 @@
-"""Import of a spreadsheet: upload, choice of columns, what it comes to, and taking it over."""
+"""Import of a spreadsheet: upload, choice of columns, preview, and confirmation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_PROBLEMS = 10
 def import_rows(
     table: str, columns: Sequence[str], rows: Sequence[Mapping[str, str]]
 ) -> Merge | None:
-    """Show an import, and return what is to be taken over, once, when it is confirmed.
+    """Show an import, and return the rows to merge, once, when the user confirms.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def import_rows(
 
 
 def _choose_sheet(table: str, name: str, data: bytes, report: Report) -> Sheet | None:
-    """Return what was uploaded; of a workbook with several sheets, the one that is chosen."""
+    """Return the uploaded table, the chosen sheet of a workbook."""
     key = f"import-{table}-sheet"
     sheet = read_sheet(name, data, report)
     if sheet is None or len(sheet.all_sheets) < 2:
@@ -81,7 +81,7 @@ def _choose_sheet(table: str, name: str, data: bytes, report: Report) -> Sheet |
 
 
 def _choose_columns(table: str, sheet: Sheet, columns: Sequence[str]) -> dict[str, str]:
-    """Return the column of ours for each column of a sheet, as it is chosen."""
+    """Return our column for each column of a sheet, as the user has chosen."""
     suggested = suggest_mapping(sheet.columns, table, columns)
     known = [*dict.fromkeys([KEYS[table], *columns, *load_schema(table)["properties"]])]
     st.caption("What the columns become:")

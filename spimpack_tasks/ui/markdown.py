@@ -6,5 +6,5 @@ import re
 
 
 def plain(text: str) -> str:
-    """Return a text so that Markdown, with Streamlit's own additions, shows it as it is."""
+    """Escape a text so that Streamlit's Markdown shows it literally."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", text)

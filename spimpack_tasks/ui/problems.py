@@ -1,4 +1,4 @@
-"""The problems of what is open, as `spimpack validate` prints them, and the way to each."""
+"""Shows the problems of the open manifest, as `spimpack validate` does, and links to each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spimpack_tasks.ui.markdown import plain
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
-    from spimpack_tasks.editing.editor import Desk
+    from spimpack_tasks.editing.editor import ManifestEditor
     from spimpack_tasks.errors import Problem, Report
 
 MOST_BUTTONS = 20
@@ -33,7 +33,7 @@ def marks_of(report: Report, path: str) -> dict[int, str]:
     return marks
 
 
-def show_problems(desk: Desk, report: Report, images: int) -> None:
+def show_problems(editor: ManifestEditor, report: Report, images: int) -> None:
     """Show all problems; the button of each leads to its place."""
     problems = report.sorted()
     if not problems:
@@ -44,34 +44,34 @@ def show_problems(desk: Desk, report: Report, images: int) -> None:
     counts += [count_of(warnings, "warning")] if warnings else []
     with st.expander(f"**{', '.join(counts)}**", expanded=True, icon=":material/rule:"):
         for number, problem in enumerate(problems[:MOST_BUTTONS]):
-            _show_problem(desk, problem, number)
+            _show_problem(editor, problem, number)
         if len(problems) > MOST_BUTTONS:
             st.caption(f"and {len(problems) - MOST_BUTTONS:,} more: see the text below")
         if st.toggle("As text", key="problems-as-text"):
             st.code("\n".join(report.lines()), language=None, wrap_lines=True)
 
 
-def _show_problem(desk: Desk, problem: Problem, number: int) -> None:
+def _show_problem(editor: ManifestEditor, problem: Problem, number: int) -> None:
     is_error = problem.severity is Severity.ERROR
     icon = ":material/error:" if is_error else ":material/warning:"
     place = problem.place
-    path = next((p for p in _pages(desk) if shown(p) == place.file), "")
+    path = next((p for p in _pages(editor) if shown(p) == place.file), "")
     name = Place(os.path.basename(place.file), *place[1:])
     left, right = st.columns([2, 7], vertical_alignment="center")
     with left:
         key, label = f"problem-{number}", plain(str(name))
         if st.button(label, key=key, icon=icon, width="stretch", disabled=not path):
             jump_to(path, place.line)
-            st.switch_page(_pages(desk)[path])
+            st.switch_page(_pages(editor)[path])
     with right:
         st.markdown(plain(str(problem).removeprefix(f"{place}: ")))
 
 
-def _pages(desk: Desk) -> dict[str, StreamlitPage]:
+def _pages(editor: ManifestEditor) -> dict[str, StreamlitPage]:
     """Return the page on which each file is edited."""
     pages = st.session_state["pages"]
     return {
-        desk.manifest: pages["description"],
-        desk.participants_table: pages["participants"],
-        **dict.fromkeys(desk.scans_tables, pages["scans"]),
+        editor.manifest: pages["description"],
+        editor.participants_table: pages["participants"],
+        **dict.fromkeys(editor.scans_tables, pages["scans"]),
     }

@@ -1,4 +1,4 @@
-"""How a run goes, while it does, and what came of it."""
+"""Shows the progress of a run, and its result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.report.formatting import duration_in_words
-from spimpack_tasks.running.exit_messages import ending_of
+from spimpack_tasks.running.exit_messages import exit_message
 from spimpack_tasks.validation.report import place_for, read_report
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MOST_FINDINGS = 500
 
 
 def show_run(run: PackagingRun) -> None:
-    """Show a run that goes on, once a second, or one that has ended."""
+    """Show a run: its progress once a second, or its result."""
     if run.is_going_on:
         _follow(run)
     else:
@@ -32,12 +32,12 @@ def show_run(run: PackagingRun) -> None:
 def _follow(run: PackagingRun) -> None:
     if not run.is_going_on:
         st.rerun()
-    standing = run.standing()
-    count = f": {standing.done:,} of {count_of(standing.total, 'image')}" if standing.total else ""
+    progress = run.progress()
+    count = f": {progress.done:,} of {count_of(progress.total, 'image')}" if progress.total else ""
     elapsed = duration_in_words(time.time() - run.started)
-    st.progress(min(standing.share, 1.0), f"{standing.step}{count} ({elapsed})")
+    st.progress(min(progress.share, 1.0), f"{progress.step}{count} ({elapsed})")
     if run.is_stopping:
-        st.caption("Stopping. What is being made is ended, or gone on with by the next run.")
+        st.caption("Stopping. Unfinished images are resumed by the next run.")
     else:
         st.button("Stop", icon=":material/stop:", key="run-stop", on_click=run.stop)
     st.caption(
@@ -48,15 +48,15 @@ def _follow(run: PackagingRun) -> None:
 
 
 def _show_result(run: PackagingRun) -> None:
-    ending = ending_of(run)
-    words = f"{ending.words} ({duration_in_words(run.ended - run.started)})"
+    message = exit_message(run)
+    text = f"{message.text} ({duration_in_words(run.ended - run.started)})"
     summary = run.summary()
-    if ending.is_good:
-        st.success(words, icon=":material/check_circle:")
+    if message.is_good:
+        st.success(text, icon=":material/check_circle:")
     elif run.is_stopping:
-        st.warning(words, icon=":material/stop_circle:")
+        st.warning(text, icon=":material/stop_circle:")
     else:
-        st.error(words, icon=":material/error:")
+        st.error(text, icon=":material/error:")
     if summary:
         st.code("\n".join(summary), language=None, wrap_lines=True)
     if run.request.validates and run.exit_code in {ExitCode.OK, ExitCode.INVALID}:
@@ -67,7 +67,7 @@ def _show_result(run: PackagingRun) -> None:
 
 
 def _show_verdict(run: PackagingRun) -> None:
-    """Show what the official validator, and our own checks, have found."""
+    """Show the findings of the official validator and of our own checks."""
     report = read_report(place_for(run.request.options.output_dir))
     if report is None:
         return

@@ -1,28 +1,28 @@
-"""What one browser tab has open.
+"""State of one browser tab.
 
-The manifest stands in the address of the page, and edits that are not saved are kept on disk, so
-that reloading the page loses nothing.
+The address of the page names the manifest, and unsaved edits are kept on disk, so reloading the
+page loses nothing.
 """
 
 from __future__ import annotations
 
 import streamlit as st
 
-from spimpack_tasks.editing.editor import Desk, open_desk
-from spimpack_tasks.editing.unsaved import drop_draft, find_draft, keep_draft
+from spimpack_tasks.editing.editor import ManifestEditor, open_manifest
+from spimpack_tasks.editing.unsaved import drop_unsaved, find_unsaved, keep_unsaved
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.ui.markdown import plain
 
-_DESK, _OPENED, _NOTICE, _DIALOG = "desk", "opened", "notice", "dialog"
+_EDITOR, _OPENED, _NOTICE, _DIALOG = "desk", "opened", "notice", "dialog"
 _PARAMETER = "manifest"
 
 
-def current_desk(roots: tuple[str, ...], manifest: str = "") -> Desk | None:
-    """Return what is open: in this tab, by the page's address, or by the command line."""
-    desk: Desk | None = st.session_state.get(_DESK)
-    if desk is not None:
-        st.query_params[_PARAMETER] = desk.manifest
-        return desk
+def current_editor(roots: tuple[str, ...], manifest: str = "") -> ManifestEditor | None:
+    """Return the open manifest: of this tab, the page's address, or the command line."""
+    editor: ManifestEditor | None = st.session_state.get(_EDITOR)
+    if editor is not None:
+        st.query_params[_PARAMETER] = editor.manifest
+        return editor
     named = st.query_params.get(_PARAMETER, manifest)
     if named:
         try:
@@ -30,7 +30,7 @@ def current_desk(roots: tuple[str, ...], manifest: str = "") -> Desk | None:
         except (SpimpackError, OSError) as error:
             st.query_params.clear()
             st.error(plain(str(error)), icon=":material/error:")
-    return st.session_state.get(_DESK)
+    return st.session_state.get(_EDITOR)
 
 
 def was_just_opened() -> bool:
@@ -38,7 +38,7 @@ def was_just_opened() -> bool:
     return bool(st.session_state.pop(_OPENED, False))
 
 
-def open_or_restore(manifest: str, roots: tuple[str, ...]) -> Desk:
+def open_or_restore(manifest: str, roots: tuple[str, ...]) -> ManifestEditor:
     """Open a manifest with the edits of it that were kept.
 
     Raises
@@ -46,32 +46,32 @@ def open_or_restore(manifest: str, roots: tuple[str, ...]) -> Desk:
     SpimpackError
         It cannot be opened.
     """
-    draft = find_draft(manifest, roots)
-    if draft is None:
-        return open_desk(manifest, roots)
+    unsaved = find_unsaved(manifest, roots)
+    if unsaved is None:
+        return open_manifest(manifest, roots)
     notify("Edits that were not saved are here again. Discard them on the page Save.")
-    return Desk(manifest, draft)
+    return ManifestEditor(manifest, unsaved)
 
 
-def take_up(desk: Desk) -> None:
+def take_up(editor: ManifestEditor) -> None:
     """Make a manifest the one that is open in this tab."""
-    st.session_state[_DESK] = desk
+    st.session_state[_EDITOR] = editor
     st.session_state[_OPENED] = True
-    st.query_params[_PARAMETER] = desk.manifest
+    st.query_params[_PARAMETER] = editor.manifest
 
 
 def close() -> None:
-    """Close what is open; edits that are not saved stay kept."""
-    st.session_state.pop(_DESK, None)
+    """Close the manifest; unsaved edits stay on disk."""
+    st.session_state.pop(_EDITOR, None)
     st.query_params.clear()
 
 
-def keep(desk: Desk) -> None:
+def keep(editor: ManifestEditor) -> None:
     """Keep the edits that are not saved, for the next time this manifest is opened."""
-    if desk.is_saved:
-        drop_draft(desk.manifest)
+    if editor.is_saved:
+        drop_unsaved(editor.manifest)
     else:
-        keep_draft(desk)
+        keep_unsaved(editor)
 
 
 def notify(message: str) -> None:

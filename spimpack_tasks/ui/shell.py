@@ -1,4 +1,4 @@
-"""The web pages as a whole: what is open, the menu, and the page that was chosen."""
+"""Frame of the web pages: the open manifest, the menu, and the chosen page."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from spimpack_tasks.ui.markdown import plain
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
-    from spimpack_tasks.editing.editor import Desk
+    from spimpack_tasks.editing.editor import ManifestEditor
 
 PAGES = ("description", "scans", "orientation", "participants", "save", "run")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""
 
 
-class Page(Protocol):
-    """What the module of a page has."""
+class PageModule(Protocol):
+    """Contents of the module of a page."""
 
     TITLE: str
     ICON: str
 
-    def show(self, desk: Desk) -> None:
+    def show(self, editor: ManifestEditor) -> None:
         """Show the page of an open manifest."""
 
 
@@ -41,38 +41,38 @@ def main() -> None:
     icon = os.path.join(os.path.dirname(__file__), "icon.svg")
     st.set_page_config(page_title="SPIMpack", page_icon=icon, layout="wide")
     stop_strangers()
-    desk = session.current_desk(roots, manifest)
+    editor = session.current_editor(roots, manifest)
     start: Any = import_module("spimpack_tasks.ui.views.start")
     pages = {
         "start": st.Page(
-            partial(start.show_start, roots, desk),
+            partial(start.show_start, roots, editor),
             title=start.TITLE,
             icon=start.ICON,
             default=True,
         )
     }
-    if desk is not None:
-        pages |= _pages_of(desk)
+    if editor is not None:
+        pages |= _pages_of(editor)
     st.session_state["pages"] = pages
     chosen = st.navigation(list(pages.values()))
-    if desk is not None and session.was_just_opened() and chosen is pages["start"]:
+    if editor is not None and session.was_just_opened() and chosen is pages["start"]:
         st.switch_page(pages["scans"])
-    if desk is not None:
-        _show_sidebar(desk)
+    if editor is not None:
+        _show_sidebar(editor)
     st.title(chosen.title)
     session.show_notice()
     chosen.run()
-    if desk is not None:
-        session.keep(desk)
+    if editor is not None:
+        session.keep(editor)
 
 
-def _pages_of(desk: Desk) -> dict[str, StreamlitPage]:
+def _pages_of(editor: ManifestEditor) -> dict[str, StreamlitPage]:
     """Return the pages that show an open manifest, by the name of their module."""
     pages = {}
     for name in PAGES:
-        page: Page = import_module(f"spimpack_tasks.ui.views.{name}")
+        page: PageModule = import_module(f"spimpack_tasks.ui.views.{name}")
         pages[name] = st.Page(
-            partial(show_page, page, desk),
+            partial(show_page, page, editor),
             title=page.TITLE,
             icon=page.ICON,
             url_path=name,
@@ -90,10 +90,10 @@ def _arguments() -> tuple[tuple[str, ...], str]:
     return roots, manifest
 
 
-def show_page(page: Page, desk: Desk) -> None:
-    """Show a page; what the user, or the disk, is to blame for is said in words."""
+def show_page(page: PageModule, editor: ManifestEditor) -> None:
+    """Show a page; errors of the user or the disk appear as messages."""
     try:
-        page.show(desk)
+        page.show(editor)
     except (SpimpackError, OSError) as error:
         st.error(plain(str(error)), icon=":material/error:")
 
@@ -103,15 +103,15 @@ def _page(name: str) -> StreamlitPage:
     return page
 
 
-def _show_sidebar(desk: Desk) -> None:
+def _show_sidebar(editor: ManifestEditor) -> None:
     with st.sidebar:
-        st.markdown(f"**{plain(os.path.basename(desk.manifest))}**")
-        st.caption(plain(desk.folder))
-        if desk.is_saved:
+        st.markdown(f"**{plain(os.path.basename(editor.manifest))}**")
+        st.caption(plain(editor.folder))
+        if editor.is_saved:
             st.caption(":material/check: saved")
         else:
-            files = count_of(len(desk.files.edited), "file")
+            files = count_of(len(editor.files.edited), "file")
             st.page_link(_page("save"), label=f"{files} not saved", icon=":material/edit:")
-        if st.button("Undo", icon=":material/undo:", disabled=not desk.can_undo, width="stretch"):
-            desk.undo()
+        if st.button("Undo", icon=":material/undo:", disabled=not editor.can_undo, width="stretch"):
+            editor.undo()
             st.rerun()

@@ -1,1 +1,1 @@
-"""What others say of the dataset that was written: the official BIDS validator."""
+"""Validation of datasets by the official BIDS validator and by checks of our own."""

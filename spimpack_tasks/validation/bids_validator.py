@@ -1,8 +1,8 @@
-"""Run the official BIDS validator on a dataset and say what it found.
+"""Runs the official BIDS validator on a dataset and returns its findings.
 
 The validator is `bids-validator-deno`, a program with its own BIDS schema inside; it needs neither
-the network nor a home directory. Rules that it does
-not have stand in `validation.own_checks`; none of its own is silenced.
+the network nor a home directory. `validation.own_checks` adds rules that it lacks. None of its own
+findings is silenced.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError, Severity, SpimpackError
-from spimpack_tasks.validation.verdict import Finding, Verdict
+from spimpack_tasks.validation.result import Finding, ValidationResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,23 +26,23 @@ PROGRAM = "bids-validator-deno"
 # participants.tsv is reported not to match the subjects.
 OPTIONS = ("--format", "json", "--max-rows", "-1")
 EXIT_CODES = (0, 16)
-"""What the validator exits with after a whole check: 0 without errors, 16 with some."""
+"""Exit codes of the validator after a whole check: 0 without errors, 16 with some."""
 STDERR_LINES = 8
 
 
 class ValidatorFailedError(SpimpackError):
-    """The BIDS validator did not come to a verdict; the message has its command and last words."""
+    """The BIDS validator failed; the message has its command and last output."""
 
 
-def run_bids_validator(dataset: Path) -> Verdict:
-    """Return what the official BIDS validator says of the dataset at `dataset`.
+def run_bids_validator(dataset: Path) -> ValidationResult:
+    """Return the result of the official BIDS validator for a dataset.
 
     Raises
     ------
     MissingExtraError
         The validator is not installed.
     ValidatorFailedError
-        It could not be run, crashed, or answered something else than its JSON.
+        It could not be run, crashed, or printed something other than its JSON.
     """
     program = find_validator()
     # An absolute path cannot be taken for an option.
@@ -52,7 +52,7 @@ def run_bids_validator(dataset: Path) -> Verdict:
         findings, schema_version = _parse_answer(json.loads(output.stdout))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValidatorFailedError(_explain(check, output, "did not answer in its JSON")) from error
-    return Verdict(findings, validator_version(program), schema_version)
+    return ValidationResult(findings, validator_version(program), schema_version)
 
 
 def find_validator() -> str:
@@ -74,7 +74,7 @@ def find_validator() -> str:
 
 @cache
 def validator_version(program: str) -> str:
-    """Return what the validator at a path says is its version.
+    """Return the version that the validator at a path reports.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def _explain(command: list[str], output: subprocess.CompletedProcess[bytes], wha
 
 
 def _parse_answer(answer: dict[str, Any]) -> tuple[tuple[Finding, ...], str]:
-    """Return the findings and the schema's version; what has severity `ignore` is no finding."""
+    """Return the findings and the schema's version; severity `ignore` is left out."""
     issues = answer["issues"]
     explanations = issues["codeMessages"]
     findings = tuple(

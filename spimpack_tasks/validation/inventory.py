@@ -1,7 +1,8 @@
-"""What a dataset holds, with every OME-Zarr as one thing: its chunks are never walked.
+"""Inventory of a dataset, with every OME-Zarr as one entry: its chunks are never walked.
 
-Names that begin with a dot are left out, as the official validator does, but for `.bidsignore`.
-`sourcedata`, `derivatives` and `code` are not entered: what lies there is no part of the dataset.
+Names that begin with a dot are left out, except `.bidsignore`; the official validator does the
+same. `sourcedata`, `derivatives` and `code` are not entered: their content is not part of the
+dataset.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class NoDatasetError(SpimpackError):
 
 
 class EntryKind(StrEnum):
-    """What stands at a path, links followed."""
+    """Kind of an entry, with links followed."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -67,7 +68,7 @@ class Entry:
 
 
 def check_directory(root: str) -> None:
-    """Refuse what is no directory.
+    """Raise unless a path is a directory.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Checks the pixel size in sidecars against what the images themselves say."""
+"""Compares the pixel size in sidecars with the headers of the images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import MissingExtraError, Severity, count_of
 from spimpack_tasks.model.header_values import LENGTH_UNITS, OVERRIDDEN, convert_length, differ
 from spimpack_tasks.validation.inventory import EntryKind, stem_of_image
-from spimpack_tasks.validation.verdict import Finding
+from spimpack_tasks.validation.result import Finding
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import format_of
 from spimpack_tasks.volumes.read_header import read_header
@@ -17,24 +17,24 @@ from spimpack_tasks.volumes.read_header import read_header
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from spimpack_tasks.validation.facts import Facts
+    from spimpack_tasks.validation.dataset_files import DatasetFiles
     from spimpack_tasks.volumes.header import Header
 
 _WITH_CONTENT = frozenset({EntryKind.FILE, EntryKind.STORE})
 
 
-def check_pixel_sizes(facts: Facts) -> Iterator[Finding]:
+def check_pixel_sizes(files: DatasetFiles) -> Iterator[Finding]:
     """PixelSize in the sidecar of an image is what the header of the image says."""
     unread: Counter[str] = Counter()
-    for image in facts.images:
+    for image in files.images:
         form = format_of(image.name)
         if form is None or image.kind not in _WITH_CONTENT:
             continue
         sidecar = f"{stem_of_image(image.path)}.json"
-        stated = stated_size_um(facts.read_json(sidecar).values)
+        stated = stated_size_um(files.read_json(sidecar).values)
         if not stated:
             continue
-        path = facts.path(image.path)
+        path = files.path(image.path)
         try:
             header = read_header(path, form)
         except MissingExtraError as error:

@@ -1,7 +1,8 @@
-"""The report of a validation as a JSON file: what was found, by which validator, in which mode.
+"""Report of a validation as a JSON file: the findings, the validator and the mode.
 
-It lies in the state directory of the dataset, or where the user wants it; a dataset that is not
-ours gets no file of ours. It holds no time, so equal datasets have equal reports.
+It is written to the state directory of the dataset, or to a path that the user gives; a dataset
+without a state directory gets no file of ours. It holds no time, so equal datasets have equal
+reports.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import PROGRAM
 from spimpack_tasks.validation.inventory import check_directory
-from spimpack_tasks.validation.verdict import Finding, Verdict
+from spimpack_tasks.validation.result import Finding, ValidationResult
 from spimpack_tasks.version import __version__
 
 REPORT = "validation.json"
@@ -28,20 +29,20 @@ _values = attrgetter(*_FIELDS)
 
 
 class ReportRefusedError(SpimpackError):
-    """There is no place for the report; the message says why, and what to do."""
+    """The report cannot be written to a path; the message names the reason and a remedy."""
 
     exit_code = ExitCode.BAD_INPUT
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """What was found in a dataset, and which state of which dataset it is about."""
+    """Result of a validation, and the fingerprint of the dataset's state."""
 
     fingerprint: str
     """Of the dataset, the mode and the validator (see `validation.validate`)."""
     full: bool
-    """Whether the validator saw the dataset itself, and not its shadow."""
-    verdict: Verdict
+    """Whether the validator saw the dataset itself, and not its mirror (`shadow` in the file)."""
+    verdict: ValidationResult
 
     def text(self) -> str:
         """Return the report as JSON, with one finding a line."""
@@ -78,7 +79,7 @@ class ValidationReport:
     def write(self, dataset: str, path: str = "") -> None:
         """Write the report to `path`, or to the state directory of the dataset; see `place_for`.
 
-        A report that says the same already is left as it is.
+        An equal report that exists already is not touched.
 
         Raises
         ------
@@ -94,19 +95,19 @@ class ValidationReport:
             return
         store = Store(dataset)
         store.create()
-        with store.workplace("validation") as place:
+        with store.scratch_folder("validation") as place:
             place.write(REPORT, data)
 
 
 def place_for(dataset: str, path: str = "") -> str:
-    """Return where the report of a dataset lies: at `path`, or in its state directory.
+    """Return the path of the report of a dataset: `path`, or one in its state directory.
 
     Parameters
     ----------
     dataset
         Absolute path of the dataset.
     path
-        Absolute path that the user wants it at, empty for none.
+        Absolute path that the user gave, empty for none.
 
     Returns
     -------
@@ -154,7 +155,7 @@ def read_report(path: str) -> ValidationReport | None:
             Finding(**{**finding, "severity": Severity(finding["severity"])})
             for finding in data["findings"]
         )
-        verdict = Verdict(findings, validator["version"], validator["schema"])
+        verdict = ValidationResult(findings, validator["version"], validator["schema"])
         return ValidationReport(data["fingerprint"], data["mode"] == "full", verdict)
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,9 +1,9 @@
-"""Validates a dataset: the official validator, then what it cannot see.
+"""Validates a dataset: runs the official validator, then our own checks.
 
-A report belongs to a dataset as long as the fingerprint is that of the dataset: every path with
-its kind, its link, and the size and time of what is behind it. Of an OME-Zarr the folder and its
-metadata count, not the chunks; the state directory does not count. Our version, the validator's
-and the mode are in the fingerprint too, so another program looks again.
+A report is up to date as long as it has the fingerprint of the dataset. The fingerprint covers
+every path with its kind, its link, and size and time of the link's target; of an OME-Zarr the
+folder and its metadata, not the chunks; not the state directory. It also covers our version, the
+validator's and the mode, so another version validates again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.validation.bids_validator import find_validator, validator_version
-from spimpack_tasks.validation.facts import Facts
+from spimpack_tasks.validation.dataset_files import DatasetFiles
 from spimpack_tasks.validation.inventory import take_inventory
 from spimpack_tasks.validation.own_checks import CHECKS
 from spimpack_tasks.validation.report import ValidationReport, place_for, read_report
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.validation.inventory import Entry
-    from spimpack_tasks.validation.verdict import Finding, Verdict
+    from spimpack_tasks.validation.result import Finding, ValidationResult
 
-# What the official validator says of the same place, if it sees it.
+# Codes of the official validator for the same fault at the same place, if it sees the fault.
 _SAME = {
     "SPIMPACK_CASE_COLLISION": {"CASE_COLLISION"},
     "SPIMPACK_LINK_BROKEN": {"SYMLINK_BROKEN", "SYMLINK_CYCLE"},
@@ -35,19 +35,19 @@ _SAME = {
 
 
 class DatasetChangedError(SpimpackError):
-    """Something changed the dataset while it was looked at."""
+    """The dataset changed during the validation."""
 
 
 def validate(dataset: str, *, full: bool = False) -> ValidationReport:
-    """Return what is to be said of a dataset; nothing is written.
+    """Return the report on a dataset; nothing is written.
 
     Parameters
     ----------
     dataset
-        Absolute path; it may be any dataset, also one that was not made by this program.
+        Absolute path of any dataset, also one that another program made.
     full
-        Let the official validator see the dataset itself and not its shadow, which takes time and
-        memory for every chunk.
+        Whether the official validator sees the dataset itself and not its mirror, which takes time
+        and memory for every chunk.
 
     Raises
     ------
@@ -56,14 +56,14 @@ def validate(dataset: str, *, full: bool = False) -> ValidationReport:
     MissingExtraError
         The official validator is not installed.
     ValidatorFailedError
-        It did not come to a verdict.
+        The official validator failed.
     DatasetChangedError
-        The dataset did not keep still.
+        The dataset changed during the validation.
     """
     fingerprint, entries = _look(dataset, full=full)
     official = check_officially(dataset, entries, full=full)
-    facts = Facts(dataset, entries)
-    own = (finding for check in CHECKS for finding in check(facts))
+    files = DatasetFiles(dataset, entries)
+    own = (finding for check in CHECKS for finding in check(files))
     findings = sorted((*official.findings, *_not_said(own, official)), key=lambda f: f.rank)
     if _look(dataset, full=full)[0] != fingerprint:
         message = f"{dataset} was changed while it was validated; validate it again"
@@ -72,7 +72,7 @@ def validate(dataset: str, *, full: bool = False) -> ValidationReport:
 
 
 def take_fingerprint(dataset: str, *, full: bool = False) -> str:
-    """Return what a report on the dataset must have, to be about the dataset as it is now.
+    """Return the fingerprint that an up-to-date report on the dataset must have.
 
     Raises
     ------
@@ -81,13 +81,13 @@ def take_fingerprint(dataset: str, *, full: bool = False) -> str:
     MissingExtraError
         The official validator is not installed.
     ValidatorFailedError
-        It does not tell its version.
+        It does not report its version.
     """
     return _look(dataset, full=full)[0]
 
 
 def find_report(dataset: str, *, full: bool = False, path: str = "") -> ValidationReport | None:
-    """Return the report on the dataset as it is now, `None` where it has to be validated.
+    """Return the up-to-date report on the dataset, `None` if it has to be validated.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _look(dataset: str, *, full: bool) -> tuple[str, tuple[Entry, ...]]:
     return digest.hexdigest(), entries
 
 
-def _not_said(own: Iterator[Finding], official: Verdict) -> Iterator[Finding]:
+def _not_said(own: Iterator[Finding], official: ValidationResult) -> Iterator[Finding]:
     """Yield our own findings but those that the official validator has at the same place."""
     said = {(finding.location.removesuffix("/"), finding.code) for finding in official.findings}
     for finding in own:

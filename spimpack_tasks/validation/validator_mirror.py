@@ -1,11 +1,12 @@
-"""Makes a shadow of a dataset for the official validator, which walks every chunk it gets to see.
+"""Mirrors a dataset without chunks for the official validator, which walks every chunk it sees.
 
-The shadow lies in a temporary folder outside of the dataset. Files are links to those of the
-dataset, and every OME-Zarr is a link to one stub with one small file, since the validator looks at
-no more than whether it is empty. Broken links stay broken.
+The mirror is a temporary folder outside the dataset. Its files are links to those of the dataset,
+and every OME-Zarr is a link to one stub with one small file, since the validator only checks
+whether the store is empty. Broken links stay broken.
 
-Images that our block of `.bidsignore` hides can be given a stub beside them that BIDS knows, and
-their sidecars be shown: then the validator applies to them what it applies to any sidecar.
+Our block of `.bidsignore` hides images whose format BIDS does not list. In a mirror, such an image
+can have a stub beside it with a listed extension, and its sidecar is shown. So the validator
+applies its rules to that sidecar too.
 """
 
 from __future__ import annotations
@@ -59,46 +60,46 @@ def _read_bidsignore(root: str) -> str:
 
 
 @contextmanager
-def shadow(
+def mirror_dataset(
     root: str, entries: Iterable[Entry], hidden: tuple[HiddenImage, ...] = ()
 ) -> Iterator[str]:
-    """Make the shadow of a dataset, yield its path, and remove it in any case.
+    """Make the mirror of a dataset, yield its path, and remove it in any case.
 
     Parameters
     ----------
     root
         Absolute path of the dataset.
     entries
-        What it holds, sorted by path.
+        Its entries, sorted by path.
     hidden
-        The images to be given a stub, whose sidecars are shown.
+        The images that get a stub, and whose sidecars are shown.
     """
     with TemporaryDirectory(prefix="spimpack-") as temporary:
-        # A relative link must lead from where the folder really lies.
+        # A relative link must start from the real path of the folder.
         folder = os.path.realpath(temporary)
-        skeleton = _Skeleton(root, folder)
+        mirror = _Mirror(root, folder)
         for entry in entries:
-            skeleton.add(entry)
+            mirror.add(entry)
         if hidden:
-            skeleton.show(hidden)
-        yield skeleton.folder
+            mirror.show(hidden)
+        yield mirror.folder
 
 
-class _Skeleton:
+class _Mirror:
     """A shadow in the making."""
 
-    def __init__(self, root: str, workplace: str) -> None:
+    def __init__(self, root: str, scratch_folder: str) -> None:
         self.root = root
-        self.folder = os.path.join(workplace, "dataset")
-        self.store = os.path.join(workplace, "store")
-        self.empty_store = os.path.join(workplace, "empty")
+        self.folder = os.path.join(scratch_folder, "dataset")
+        self.store = os.path.join(scratch_folder, "store")
+        self.empty_store = os.path.join(scratch_folder, "empty")
         for path in (self.folder, self.store, self.empty_store):
             os.mkdir(path)
         with open(os.path.join(self.store, "zarr.json"), "wb") as file:
             file.write(b"{}")
 
     def add(self, entry: Entry) -> None:
-        """Add what stands for an entry; the folder it is in has been added."""
+        """Add the link or stub of an entry, whose parent folder exists already."""
         source, place = os.path.join(self.root, entry.path), os.path.join(self.folder, entry.path)
         if entry.kind in {EntryKind.FOLDER, EntryKind.CLOSED}:
             os.mkdir(place)
@@ -130,7 +131,7 @@ class _Skeleton:
 
 
 def _holds_data(store: str) -> bool:
-    """Tell whether the validator would see anything but empty files; the first one is enough."""
+    """Tell whether the validator would see a file that is not empty."""
     pending = [store]
     while pending:
         with os.scandir(pending.pop()) as items:

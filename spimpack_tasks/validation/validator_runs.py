@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.validation.inventory import EntryKind
-from spimpack_tasks.validation.validator_mirror import find_hidden, shadow
+from spimpack_tasks.validation.validator_mirror import find_hidden, mirror_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.validation.inventory import Entry
+    from spimpack_tasks.validation.result import Finding, ValidationResult
     from spimpack_tasks.validation.validator_mirror import HiddenImage
-    from spimpack_tasks.validation.verdict import Finding, Verdict
 
 # About the name of a file. That of a hidden image is not valid in BIDS: therefore it is hidden.
 _ABOUT_NAMES = frozenset(
@@ -42,45 +42,47 @@ _ABOUT_NAMES = frozenset(
 _WITHOUT_IMAGE = frozenset({"dataset_description.json"})
 
 
-def check_officially(root: str, entries: tuple[Entry, ...], *, full: bool = False) -> Verdict:
-    """Return what the official validator says of a dataset and of its hidden sidecars.
+def check_officially(
+    root: str, entries: tuple[Entry, ...], *, full: bool = False
+) -> ValidationResult:
+    """Return the official validator's result on a dataset and its hidden sidecars.
 
     Parameters
     ----------
     root
         Absolute path of the dataset.
     entries
-        What it holds.
+        Its entries.
     full
-        Let the validator see the dataset itself, with all chunks.
+        Whether the validator sees the dataset itself, with all chunks.
 
     Raises
     ------
     MissingExtraError
         The validator is not installed.
     ValidatorFailedError
-        It did not come to a verdict.
+        The official validator failed.
     """
     hidden = find_hidden(root, entries)
     if full:
         plain = run_bids_validator(Path(root))
     elif hidden and may_inherit(entries, hidden):
-        with shadow(root, entries) as folder:
+        with mirror_dataset(root, entries) as folder:
             plain = run_bids_validator(Path(folder))
     else:
-        with shadow(root, entries, hidden) as folder:
+        with mirror_dataset(root, entries, hidden) as folder:
             verdict = run_bids_validator(Path(folder))
         findings = (*_about_others(verdict, hidden), *_about_hidden(verdict, hidden))
         return replace(verdict, findings=findings)
     if not hidden:
         return plain
-    with shadow(root, entries, hidden) as folder:
+    with mirror_dataset(root, entries, hidden) as folder:
         second = run_bids_validator(Path(folder))
     return replace(plain, findings=(*plain.findings, *_about_hidden(second, hidden)))
 
 
 def may_inherit(entries: Iterable[Entry], hidden: tuple[HiddenImage, ...]) -> bool:
-    """Tell whether there is a sidecar that is not that of one image, or table, beside it."""
+    """Tell whether there is a sidecar without an image or table of the same name beside it."""
     own = {image.sidecar for image in hidden} | _WITHOUT_IMAGE
     files = [e.path for e in entries if e.kind in {EntryKind.FILE, EntryKind.STORE}]
     stems = {_stem(path) for path in files if not path.endswith(".json")}
@@ -92,13 +94,13 @@ def _stem(path: str) -> str:
     return f"{folder}/{name.partition('.')[0]}"
 
 
-def _about_others(verdict: Verdict, hidden: tuple[HiddenImage, ...]) -> Iterator[Finding]:
+def _about_others(verdict: ValidationResult, hidden: tuple[HiddenImage, ...]) -> Iterator[Finding]:
     ours = {place for image in hidden for place in (image.sidecar, image.stub)}
     return (finding for finding in verdict.findings if _place(finding) not in ours)
 
 
-def _about_hidden(verdict: Verdict, hidden: tuple[HiddenImage, ...]) -> Iterator[Finding]:
-    """Yield what is said of the content of hidden sidecars, under the names that the user knows."""
+def _about_hidden(verdict: ValidationResult, hidden: tuple[HiddenImage, ...]) -> Iterator[Finding]:
+    """Yield the findings on the content of hidden sidecars, under their names in the dataset."""
     known = {image.sidecar: image.sidecar for image in hidden}
     known |= {image.stub: image.image for image in hidden}
     for finding in verdict.findings:

@@ -1,8 +1,8 @@
 """Proves that the images of a dataset that were converted have the voxels of their sources.
 
-Which images were converted, and from what, stands in the plan. An image that was found equal is
-noted (`.spimpack/verify-pixels`), so that a verification that was interrupted does not read it
-again, unless a file of it or its source has changed since.
+The plan lists the converted images and their sources. Equal images are logged in
+`.spimpack/verify-pixels`, so an interrupted verification does not read them again, unless a file of
+the image or its source has changed since.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store
 
 LOG = "verify-pixels"
-MOST_TOLD = 100
-"""So many faults of one image are told, and how many more there are."""
+MOST_LISTED = 100
+"""Number of faults that are listed for one image; the others are counted."""
 
 
 def verify_pixels(store: Store, on_read: Callable[[int], None]) -> Iterator[Deviation]:
-    """Yield where an image differs from its source, and each image that was not converted.
+    """Yield the differences between images and sources, and each image that was not converted.
 
     Parameters
     ----------
     store
         The state directory of the dataset.
     on_read
-        Told the number of bytes of voxels after each piece that was compared.
+        Receives the number of bytes of voxels after each piece that was compared.
     """
     log = _EqualImages(store.path(LOG))
     for output, is_converted in _images(store):
@@ -54,7 +54,7 @@ def verify_pixels(store: Store, on_read: Callable[[int], None]) -> Iterator[Devi
 
 
 def count_pixels(store: Store) -> int:
-    """Return the number of bytes that `verify_pixels` will tell of."""
+    """Return the number of bytes that `verify_pixels` will report."""
     return sum(_size(output) for output, is_converted in _images(store) if is_converted)
 
 
@@ -97,10 +97,10 @@ def _verify(
             output.source, format_named(output.format), path, on_read
         ):
             count += 1
-            if count <= MOST_TOLD:
+            if count <= MOST_LISTED:
                 yield Deviation(output.path, Fault.PIXELS, detail)
-        if count > MOST_TOLD:
-            more = f"and {count_of(count - MOST_TOLD, 'more fault')}"
+        if count > MOST_LISTED:
+            more = f"and {count_of(count - MOST_LISTED, 'more fault')}"
             yield Deviation(output.path, Fault.PIXELS, more)
         if not count:
             log.note(before)
@@ -109,7 +109,7 @@ def _verify(
 
 
 def _trace(output: Output, path: str) -> str:
-    """Return what changes when a file of an image, or its source, does."""
+    """Return a digest that changes when a file of an image, or its source, does."""
     digest = blake2b(f"{output.path}\0{output.fingerprint}\0".encode(), digest_size=16)
     is_directory = os.path.isdir(path)
     for name in files_below(path) if is_directory else [""]:

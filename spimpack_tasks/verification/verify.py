@@ -1,13 +1,13 @@
-"""Proves a dataset against what was recorded when it was written, without its manifest.
+"""Compares a dataset with the records made when it was written, without its manifest.
 
-The fast way looks at every path by `lstat` and at every source by `stat`; text files are read
-again where their time differs. The full way reads all texts and images, through links, and compares
-their checksums; what it finds equal is right, whatever its time. What the user may edit (README.md,
-CHANGES, own lines in .bidsignore) and what lies outside of `sub-*` folders is the user's, and is
-passed over.
+The fast check calls `lstat` on every path and `stat` on every source; text files are read again if
+their time differs. The full check reads all texts and images, through links, and compares their
+checksums; equal content is right, regardless of its time. Files that the user may edit (README.md,
+CHANGES, own lines in .bidsignore), and files outside of `sub-*` folders, are the user's and are
+skipped.
 
-Nothing is written but the log of a full verification (`.spimpack/verify`), from which one that was
-interrupted goes on; where it cannot be written, it is done without.
+Only the log of a full verification (`.spimpack/verify`) is written; an interrupted verification
+resumes from it. If it cannot be written, the verification works without it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from spimpack_tasks.state.sweep import digest, read_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spimpack_tasks.state.checksums import Record
+    from spimpack_tasks.state.checksums import ChecksumRecord
     from spimpack_tasks.state.receipts import Receipt, Receipts
     from spimpack_tasks.state.store import Store
 
@@ -41,7 +41,7 @@ _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
 class Fault(StrEnum):
-    """What can be wrong with a path of a dataset."""
+    """Kind of deviation of a path of a dataset."""
 
     MISSING = "missing"
     ALTERED = "altered"
@@ -54,7 +54,7 @@ class Fault(StrEnum):
     PIXELS = "pixels differ"
     UNREADABLE = "unreadable"
     UNRECORDED = "no checksum recorded"
-    """No deviation: all else is as recorded, and there is nothing to compare the content with."""
+    """No deviation: all else is as recorded, but the content has no checksum to compare with."""
     AS_IT_IS = "not converted"
     """No deviation: an image that is its source, or a copy, has no voxels of its own."""
 
@@ -68,7 +68,7 @@ _NOT_READ = {
     Fault.SOURCE_GONE,
     Fault.UNREADABLE,
 }
-"""What makes it idle to look at the content."""
+"""Faults that make a comparison of the content pointless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Deviation:
 
     @property
     def counts(self) -> bool:
-        """Whether the dataset is not what was recorded."""
+        """Whether the dataset differs from the record."""
         return self.fault not in {Fault.UNRECORDED, Fault.AS_IT_IS}
 
     def __str__(self) -> str:
@@ -103,7 +103,7 @@ def receipts_in_order(store: Store) -> Receipts:
 
 
 def verify_fast(store: Store) -> Iterator[Deviation]:
-    """Yield what differs from the record, by size, time and link text."""
+    """Yield deviations from the record in size, time and link text."""
     receipts = receipts_in_order(store)
     for path, receipt in receipts.items():
         yield from _verify(store.output_dir, path, receipt)
@@ -111,14 +111,14 @@ def verify_fast(store: Store) -> Iterator[Deviation]:
 
 
 def verify_full(store: Store, on_read: Callable[[int], None] | None = None) -> Iterator[Deviation]:
-    """Yield what differs from the record, by content wherever a checksum is recorded.
+    """Yield deviations from the record, in content wherever a checksum is recorded.
 
     Parameters
     ----------
     store
         The state directory of the dataset.
     on_read
-        Told the number of bytes after each piece that was read.
+        Receives the number of bytes after each piece that was read.
     """
     receipts = receipts_in_order(store)
     records = read_all_records(store)
@@ -139,7 +139,7 @@ def _unopened(absolute: str, path: str) -> Iterator[Deviation]:
             yield _unreadable(path, error)
 
 
-def _recorded_checksum(receipt: Receipt, record: Record | None) -> str:
+def _recorded_checksum(receipt: Receipt, record: ChecksumRecord | None) -> str:
     if receipt.kind.is_hashed:
         return receipt.sha256
     return record.sha256 if record and record.fits(receipt) else ""
@@ -167,7 +167,7 @@ def _verify_content(
 
 
 def _verify(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
-    """Yield what can be said of one output without reading an image."""
+    """Yield the deviations of one output that show without reading an image."""
     try:
         found = list(_verify_output(root, path, receipt))
         yield from found or _verify_source(root, path, receipt)
@@ -210,7 +210,7 @@ def _has_same_content(path: str, there: str, receipt: Receipt) -> bool:
 
 
 def _word(evidence: str) -> str:
-    """Return what kind of thing evidence speaks of."""
+    """Return the kind of entry that evidence describes: file, link or directory."""
     return evidence.partition(" ")[0]
 
 
@@ -233,10 +233,9 @@ def _verify_source(root: str, path: str, receipt: Receipt) -> Iterator[Deviation
 
 
 def _linked_source(path: str, receipt: Receipt) -> str:
-    """Return where the links of an image lead, empty for a copy or a hard link.
+    """Return the target of an image's links, empty for a copy or a hard link.
 
-    The dataset may have been moved, with the sources or without: what counts is where the links
-    lead now.
+    The dataset may have been moved, with or without its sources: the present targets count.
     """
     if _word(receipt.evidence) == "link":
         folder = os.path.realpath(os.path.dirname(path))
@@ -251,7 +250,7 @@ def _linked_source(path: str, receipt: Receipt) -> str:
 
 
 def _extra(root: str, receipts: Receipts) -> Iterator[Deviation]:
-    """Yield what lies in the folders of subjects but is not on record."""
+    """Yield the paths in the folders of subjects that are not on record."""
     pending = [name for name in sorted(os.listdir(root), reverse=True) if name.startswith("sub-")]
     while pending:
         path = pending.pop()

@@ -12,11 +12,11 @@ from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import STEPS, Step, is_wanted
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import TASKS, AssetTask
-from spimpack_tasks.packaging.up_to_date import seal_dataset
+from spimpack_tasks.packaging.up_to_date import take_snapshot
 from spimpack_tasks.state.checksums import has_lists, record_checksums, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
-from spimpack_tasks.state.staging import forget_unfinished
+from spimpack_tasks.state.staging import remove_unfinished
 from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStale, WholeDataset
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class PruneStale(DatasetTask):
 
     def steps(self) -> Iterator[luigi.Task]:
         """Yield the tasks that write, each unit on its own."""
-        keys = self.draft.keys
+        keys = self.prepared.keys
         for spec in STEPS:
             if is_wanted(spec, self, self.choice.backend):
                 task = self.clone(TASKS[spec.step])
@@ -52,13 +52,13 @@ class PruneStale(DatasetTask):
     def run(self) -> None:
         with disk_trouble_told():
             left = prune(self.store, self.plan_id, self._planned())
-            forget_unfinished(self.store, self.plan_id)
+            remove_unfinished(self.store, self.plan_id)
         for path in left:
             message = "%s is no longer in the tables, but was changed: it is left, and is yours now"
             logger.warning(message, path)
 
     def _planned(self) -> set[str]:
-        return {o.path for o in self.draft.plan().outputs}
+        return {o.path for o in self.prepared.plan().outputs}
 
 
 class RecordChecksums(AssetTask):
@@ -92,7 +92,7 @@ class ChecksumTask(DatasetTask):
     def last_writers(self) -> list[luigi.Task]:
         """Return all that must have been done before checksums are listed."""
         prune_stale = self.clone(PruneStale)
-        records = self.clone(RecordChecksums).units(self.draft.keys) if self.checksum else ()
+        records = self.clone(RecordChecksums).units(self.prepared.keys) if self.checksum else ()
         return [*prune_stale.steps(), prune_stale, *records]
 
     def checksum_targets(self) -> list[luigi.Target]:
@@ -106,7 +106,7 @@ class ChecksumTask(DatasetTask):
 
     def whole_plan(self) -> Plan:
         """Return the plan; it must have been saved."""
-        return self.draft.plan()
+        return self.prepared.plan()
 
     def _images(self) -> list[Output]:
         return [output for output in self.whole_plan().outputs if output.step is Step.ASSETS]
@@ -142,7 +142,7 @@ class PackageDataset(ChecksumTask):
 
     def seal(self, outputs: list[str], trace: str) -> None:
         """Note that the dataset was found right, so that the next run need not compare it."""
-        seal_dataset(self.draft, outputs, trace)
+        take_snapshot(self.prepared, outputs, trace)
 
     def run(self) -> None:
         # What was right when this run began may have been written by one that it has overtaken.

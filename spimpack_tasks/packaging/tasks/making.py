@@ -10,7 +10,7 @@ from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
 from spimpack_tasks.packaging.backends.base import Backend, missing
 from spimpack_tasks.packaging.tasks.bug_guard import BugGuard
 from spimpack_tasks.packaging.tasks.writing import LinkAssets, refuse_failures
-from spimpack_tasks.state.resumable import SlowMaker, make_and_publish
+from spimpack_tasks.state.resumable import ResumableMaker, make_and_publish
 
 _MB = 10**6
 
@@ -38,7 +38,7 @@ class MakeAssets(LinkAssets):
         backend = self.choice.backend
         progress = progress_of(self)
         guard = BugGuard(self.backend, self.store)
-        maker = SlowMaker(
+        maker = ResumableMaker(
             guard(backend.matches),
             guard(backend.measure),
             guard(backend.resume or missing),

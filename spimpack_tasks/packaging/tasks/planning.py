@@ -22,17 +22,17 @@ from spimpack_tasks.packaging.options import Options, flag_help
 from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.prepare import find_draft, make_draft
 from spimpack_tasks.packaging.tasks.recording import record_run
-from spimpack_tasks.packaging.up_to_date import find_seal
+from spimpack_tasks.packaging.up_to_date import find_snapshot
 from spimpack_tasks.state.runs import end_run
 from spimpack_tasks.state.session import SESSION
-from spimpack_tasks.state.staging import forget_unfinished
+from spimpack_tasks.state.staging import remove_unfinished
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.targets import CurrentPlan, StateFile
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.backends.base import Choice
-    from spimpack_tasks.packaging.draft import Draft
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
 
 WARNINGS_SHOWN = 5
 """So many leave room for Luigi's summary on one screen."""
@@ -129,7 +129,7 @@ class DatasetTask(CheckedTask):
         """Return the identity of the plan of these options."""
         if not SESSION.is_making_task or options not in SESSION.plan_ids:
             plan_id = (
-                find_seal(options, find_choice(options.backend)) or _make_sound_draft(options)
+                find_snapshot(options, find_choice(options.backend)) or _make_sound_draft(options)
             ).plan_id
             SESSION.plan_ids.clear()
             SESSION.plan_ids[options] = plan_id
@@ -146,7 +146,7 @@ class DatasetTask(CheckedTask):
         return Store(self.output_dir)
 
     @property
-    def draft(self) -> Draft:
+    def prepared(self) -> PreparedRun:
         """What the inputs come to."""
         return find_draft(self.options, self.plan_id)
 
@@ -157,7 +157,7 @@ class DatasetTask(CheckedTask):
 
     def matches_plan(self, output: Output, path: str) -> bool:
         """Tell whether `path` is as planned; a backend with a bug finds nothing right."""
-        return matches_output(self.draft.choice or self.choice, self.output_dir, output, path)
+        return matches_output(self.prepared.choice or self.choice, self.output_dir, output, path)
 
     def image_count(self) -> int:
         """Return how many images the task is about; 0 where it is about the dataset as a whole."""
@@ -165,7 +165,7 @@ class DatasetTask(CheckedTask):
 
     def refusal(self) -> list[luigi.Task]:
         """Return the task that says why nothing may be written; nothing if all is well."""
-        error = self.draft.refusal()
+        error = self.prepared.refusal()
         if error is None:
             return []
         # Luigi asks again at the end of a run, to say what failed because of what.
@@ -187,22 +187,22 @@ class DatasetTask(CheckedTask):
         """Return the exit code that the state of the dataset asks for, `None` if it is open."""
         if self.was_complete or self.complete():
             return ExitCode.OK
-        error = self.draft.refusal()
+        error = self.prepared.refusal()
         if error is not None:
             return error.exit_code
         if is_refused(self.plan_id):
             return ExitCode.BAD_INPUT  # and mended since
         # A run that failed early has left the plan of the run before it as the current one.
         is_other = self.store.current_plan_id() not in {"", self.plan_id}
-        superseded = is_other and self.store.current_since() != self.draft.current_before
+        superseded = is_other and self.store.current_since() != self.prepared.current_before
         return ExitCode.SUPERSEDED if superseded else None
 
 
-def _make_sound_draft(options: Options) -> Draft:
+def _make_sound_draft(options: Options) -> PreparedRun:
     """Return what the inputs come to; a saved plan of them that is damaged is forgotten."""
-    draft = make_draft(options)
-    draft.store.forget_damaged_plan(draft.plan_id)
-    return draft
+    prepared = make_draft(options)
+    prepared.store.forget_damaged_plan(prepared.plan_id)
+    return prepared
 
 
 def _options(values: dict[str, Any]) -> Options:
@@ -217,12 +217,12 @@ class ValidateManifest(DatasetTask):
         return StateFile(self.store, "validated", self.plan_id)
 
     def run(self) -> None:
-        draft = self.draft
-        error = draft.refusal()
+        prepared = self.prepared
+        error = prepared.refusal()
         if error is not None:
             raise error if is_own_run() else _hint_at_flow(error)
-        _refuse_other_plan(draft, self.plan_id)
-        problems = draft.report.sorted()
+        _refuse_other_plan(prepared, self.plan_id)
+        problems = prepared.report.sorted()
         for problem in problems[:WARNINGS_SHOWN]:
             logger.warning("%s", problem)
         if len(problems) > WARNINGS_SHOWN:
@@ -231,11 +231,11 @@ class ValidateManifest(DatasetTask):
         text = json.dumps([problem.as_dict() for problem in problems], indent=2)
         with disk_trouble_told():
             self.store.create()
-            with self.store.workplace("validated") as place:
-                if draft.headers:
-                    place.write(HEADERS_FILE, draft.headers.encode())
+            with self.store.scratch_folder("validated") as place:
+                if prepared.headers:
+                    place.write(HEADERS_FILE, prepared.headers.encode())
                 place.write(f"validated/{self.plan_id}", f"{text}\n".encode())
-        draft.headers = ""  # of a hundred thousand images they are long
+        prepared.headers = ""  # of a hundred thousand images they are long
 
 
 def _hint_at_flow(error: InputError) -> InputError:
@@ -257,16 +257,16 @@ class BuildPaths(DatasetTask):
         return CurrentPlan(self.store, self.plan_id)
 
     def run(self) -> None:
-        draft = self.draft
-        _refuse_other_plan(draft, self.plan_id)
+        prepared = self.prepared
+        _refuse_other_plan(prepared, self.plan_id)
         with disk_trouble_told():
-            plan = draft.plan()
-            notes = {PATHS_FILE: draft.paths.text(), MANIFEST_FILE: f"{self.manifest}\n"}
+            plan = prepared.plan()
+            notes = {PATHS_FILE: prepared.paths.text(), MANIFEST_FILE: f"{self.manifest}\n"}
             self.store.make_current(plan, notes)
-            forget_unfinished(self.store, self.plan_id, wanted=plan)
+            remove_unfinished(self.store, self.plan_id, wanted=plan)
 
 
-def _refuse_other_plan(draft: Draft, plan_id: str) -> None:
-    if draft.plan_id != plan_id:
+def _refuse_other_plan(prepared: PreparedRun, plan_id: str) -> None:
+    if prepared.plan_id != plan_id:
         message = "superseded: the inputs were edited while this run was starting; run it again"
         raise SupersededError(message)

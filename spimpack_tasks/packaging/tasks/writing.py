@@ -43,12 +43,12 @@ class WriteOutputs(DatasetTask):
 
     def planned_outputs(self) -> list[Output] | None:
         """Return the outputs that this task brings about, `None` while there is no such plan."""
-        draft = self.draft
-        return self.outputs() if draft.is_planned and draft.plan_id == self.plan_id else None
+        prepared = self.prepared
+        return self.outputs() if prepared.is_planned and prepared.plan_id == self.plan_id else None
 
     def outputs(self) -> list[Output]:
         """Return the outputs that this task brings about; there must be a plan."""
-        return [output for output in self.draft.part(DATASET_PART) if output.step is self.step]
+        return [output for output in self.prepared.part(DATASET_PART) if output.step is self.step]
 
     def run(self) -> None:
         outputs = self.outputs()
@@ -114,7 +114,7 @@ class AssetTask(WriteOutputs):
 
     def requires(self) -> list[luigi.Task]:
         return self.refusal() or (
-            [self.clone(BuildPaths)] if self.unit else list(self.units(self.draft.keys))
+            [self.clone(BuildPaths)] if self.unit else list(self.units(self.prepared.keys))
         )
 
     @classmethod
@@ -130,9 +130,9 @@ class AssetTask(WriteOutputs):
     def outputs(self) -> list[Output]:
         unit = self.unit
         if not unit:
-            return [o for o in self.draft.plan().outputs if o.step is self.step]
+            return [o for o in self.prepared.plan().outputs if o.step is self.step]
         name = unit[:2] if len(unit) <= 3 else bucket_of(unit)
-        ours = [output for output in self.draft.part(name) if output.step is self.step]
+        ours = [output for output in self.prepared.part(name) if output.step is self.step]
         if unit == name:
             return ours
         return [o for o in ours if unit in {o.asset, bucket_of(o.asset, 3)}]
@@ -142,7 +142,7 @@ class AssetTask(WriteOutputs):
         if self.unit and not self.refusal():
             task = self.task_of_backend()
             if len(self.unit) > 3:
-                unit = task.unit_of(self.unit, self.draft.keys)
+                unit = task.unit_of(self.unit, self.prepared.keys)
             else:
                 # A bucket; a backend has it as well, or one around it.
                 unit = self.unit if task.one_task_per_asset else self.unit[:2]

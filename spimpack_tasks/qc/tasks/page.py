@@ -1,8 +1,8 @@
-"""The task that writes the page of an image, and its target: a page of the source as it is.
+"""The task that writes the page of an image, and its target: an up-to-date page.
 
-What keeps a page from being written is mended outside of what a task knows. So each run makes tasks
-of its own (`run_id`), and a central scheduler, which gives up a task that has failed, and does not
-repeat one that was done just now, never takes the next run for the last one.
+A user removes the cause of a failure without any task noticing. So each run makes tasks with an
+identity of their own (`run_id`). A central scheduler gives up failed tasks and does not repeat
+recent ones; the identity makes it run the new task all the same.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _start_of_process() -> str:
 
 
 class RightPage(luigi.Target):
-    """A page that was made from its source as it is now, with the same options."""
+    """A page of its source's present state, with the same options."""
 
     def __init__(self, source: str, path: str, orientations: str) -> None:
         self.source = source
@@ -37,7 +37,7 @@ class RightPage(luigi.Target):
         self.orientations = orientations
 
     def exists(self) -> bool:
-        """Compare what the page says of its making with size and time of the source."""
+        """Compare the page's record of its source with size and time of the source."""
         try:
             return is_right(self.source, self.path, parse_codes(self.orientations))
         except (SpimpackError, OSError):
@@ -55,10 +55,10 @@ class WriteQcReport(CheckedTask):
         default="", description="Codes to show side by side, such as RPI,LPS."
     )
     run_id: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="What tells this run from others; worked out if not given."
+        default="", description="Identifies this run among others; chosen if not given."
     )
 
-    # What is wrong now is wrong a minute later.
+    # A second attempt would fail in the same way.
     retry_count = 1
 
     @classmethod

@@ -1,4 +1,4 @@
-"""One module for each page: its title, and what it shows of an open manifest.
+"""One module for each page: its title, and its view of an open manifest.
 
 The folder is not named pages: Streamlit would take the modules for pages of its own.
 """

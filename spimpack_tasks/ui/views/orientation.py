@@ -1,4 +1,4 @@
-"""The page that shows an image as its orientation says, and writes back what looks right."""
+"""Page that shows an image in its orientation, and saves the orientation that looks right."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from spimpack_tasks.model.orientation import (
     describe_orientation,
 )
 from spimpack_tasks.qc.pictures import draw_slice, draw_strip, encode_png, frame_slice
-from spimpack_tasks.qc.preview import Channel, Preview, compose_preview
+from spimpack_tasks.qc.preview import Preview, PreviewChannel, compose_preview
 from spimpack_tasks.qc.slices import VIEWS
 from spimpack_tasks.qc.volume import SmallVolume, read_volume
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.session import notify
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.editor import Desk, ScanRow
+    from spimpack_tasks.editing.editor import ManifestEditor, ScanRow
     from spimpack_tasks.qc.slices import View
 
 TITLE = "Orientation"
@@ -39,12 +39,12 @@ _SIDE, _LETTER = 420, 26
 _COLUMNS = 4
 _MOST_VALUES = 2_000_000
 _MOST_IMAGES = 4
-"""So many are kept by the server, for all who look."""
+"""Number of images that the server keeps, for all tabs."""
 
 
-def show(desk: Desk) -> None:
-    """Show the slices of one row's image, and what is to be written into the row."""
-    rows = desk.rows
+def show(editor: ManifestEditor) -> None:
+    """Show the slices of one row's image, and the cells to write into the row."""
+    rows = editor.rows
     if not rows:
         st.info("The table has no row yet. Add one on the page Scans.")
         return
@@ -55,7 +55,7 @@ def show(desk: Desk) -> None:
     if not row.source:
         st.info("This row names no image. Give it one on the page Scans.")
         return
-    check_within(row.source, desk.roots)
+    check_within(row.source, editor.roots)
     path = os.path.realpath(row.source)
     volume, preview = _read(path, row.source, stamp_text(path))
     code = _choose_code(row, number, volume)
@@ -63,7 +63,7 @@ def show(desk: Desk) -> None:
     preview = replace(preview, channels=_show_channels(preview, number))
     with views:
         _show_views(preview, code, number)
-    _show_verdict(desk, row, number, volume, code)
+    _show_verdict(editor, row, number, volume, code)
     _show_candidates(preview, code, number)
     with st.expander("What was read"):
         st.text("\n".join(volume.lines()))
@@ -79,7 +79,7 @@ def _row_name(rows: list[ScanRow], number: int) -> str:
 
 @st.cache_resource(max_entries=_MOST_IMAGES, show_spinner="Reading a small level of the image")
 def _read(path: str, name: str, stamp: str) -> tuple[SmallVolume, Preview]:  # noqa: ARG001 - in the key
-    """Read an image, unless it was read as it is now; only the header of the volume is kept."""
+    """Read an image unless it is unchanged since; only the header of the volume is kept."""
     volume = read_volume(path, name)
     return replace(volume, voxels=volume.voxels[:, :1, :1, :1].copy()), compose_preview(
         volume, _MOST_VALUES
@@ -87,7 +87,7 @@ def _read(path: str, name: str, stamp: str) -> tuple[SmallVolume, Preview]:  # n
 
 
 def _choose_code(row: ScanRow, number: int, volume: SmallVolume) -> str:
-    """Show the choice of the code, and what it means."""
+    """Show the choice of the code, and its meaning."""
     key = f"orient-code-{number}"
     if key not in st.session_state:
         st.session_state[key] = first_code(row.cells, volume.header)
@@ -131,8 +131,8 @@ def _axis_letters(view: View) -> set[str]:
     return {CANONICAL[view.through], OPPOSITES[CANONICAL[view.through]]}
 
 
-def _show_channels(preview: Preview, number: int) -> tuple[Channel, ...]:
-    """Show what can be changed of the channels, and return them as they are to be seen."""
+def _show_channels(preview: Preview, number: int) -> tuple[PreviewChannel, ...]:
+    """Show the settings of the channels, and return the channels with them."""
     columns = st.columns(_COLUMNS)
     channels = []
     for index, channel in enumerate(preview.channels):
@@ -141,7 +141,7 @@ def _show_channels(preview: Preview, number: int) -> tuple[Channel, ...]:
     return tuple(channels)
 
 
-def _show_channel(channel: Channel, key: str) -> Channel:
+def _show_channel(channel: PreviewChannel, key: str) -> PreviewChannel:
     with st.container(horizontal=True, vertical_alignment="center"):
         colour = st.color_picker(
             channel.name, channel.colour, key=f"{key}-colour", label_visibility="collapsed"
@@ -164,8 +164,10 @@ def _show_channel(channel: Channel, key: str) -> Channel:
     return replace(channel, colour=seen, black=black, white=white)
 
 
-def _show_verdict(desk: Desk, row: ScanRow, number: int, volume: SmallVolume, code: str) -> None:
-    """Show what would be written into the row, and the button that does it."""
+def _show_verdict(
+    editor: ManifestEditor, row: ScanRow, number: int, volume: SmallVolume, code: str
+) -> None:
+    """Show the cells to write into the row, and the button for it."""
     with st.container(border=True):
         stains = []
         first = first_stains(row.cells, volume.header)
@@ -184,9 +186,9 @@ def _show_verdict(desk: Desk, row: ScanRow, number: int, volume: SmallVolume, co
             except SpimpackError as error:
                 st.error(plain(str(error)), icon=":material/error:")
                 return
-            desk.set_cells({(number, column): text for column, text in cells.items()})
+            editor.set_cells({(number, column): text for column, text in cells.items()})
             told = ", ".join(f"{column} is {text}" for column, text in cells.items())
-            then = "as it was" if desk.is_saved else "to be saved on the page Save"
+            then = "as it was" if editor.is_saved else "to be saved on the page Save"
             notify(f"Row {number + 1}: {told}; {then}.")
             st.rerun()
 

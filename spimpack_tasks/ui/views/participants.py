@@ -9,12 +9,12 @@ import streamlit as st
 
 from spimpack_tasks.editing.participants import (
     ID,
+    add_merged_participants,
     add_participants,
     missing_subjects,
     participants_of,
     remove_participants,
     set_participant_cells,
-    take_over,
     unused_participants,
 )
 from spimpack_tasks.errors import count_of
@@ -26,19 +26,19 @@ from spimpack_tasks.ui.problems import marks_of, show_problems
 from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.editor import Desk
+    from spimpack_tasks.editing.editor import ManifestEditor
     from spimpack_tasks.files.tsv_edit import TsvText
 
 TITLE = "Participants"
 ICON = ":material/group:"
 
 
-def show(desk: Desk) -> None:
-    """Show the grid, what can be done with its rows, and the problems."""
-    report = desk.check().report
-    table = participants_of(desk)
+def show(editor: ManifestEditor) -> None:
+    """Show the grid, the buttons for its rows, and the problems."""
+    report = editor.check().report
+    table = participants_of(editor)
     rows = table.table.rows
-    path = desk.participants_table
+    path = editor.participants_table
     marks = marks_of(report, path)
     line = jump_in(path)
     wanted = frozenset(n for n, row in enumerate(rows) if row.line == line) or None
@@ -54,48 +54,48 @@ def show(desk: Desk) -> None:
             "participants",
             table.table,
             {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks},
-            lambda cells: set_participant_cells(desk, cells),
+            lambda cells: set_participant_cells(editor, cells),
             pick=wanted,
         )
-    _show_buttons(desk, table, picked)
+    _show_buttons(editor, table, picked)
     if is_open("import-participants"):
-        _import_table(desk, table)
-    show_problems(desk, report, len(desk.rows))
+        _import_table(editor, table)
+    show_problems(editor, report, len(editor.rows))
 
 
-def _show_buttons(desk: Desk, table: TsvText, picked: list[int]) -> None:
-    missing = missing_subjects(desk.rows, table)
-    unused = unused_participants(desk.rows, table)
+def _show_buttons(editor: ManifestEditor, table: TsvText, picked: list[int]) -> None:
+    missing = missing_subjects(editor.rows, table)
+    unused = unused_participants(editor.rows, table)
     with st.container(horizontal=True, vertical_alignment="center"):
         label = f"Add {count_of(len(missing), 'subject')} of the scans"
         if missing and st.button(label, icon=":material/group_add:", type="primary"):
-            add_participants(desk, [{ID: f"sub-{subject}"} for subject in missing])
+            add_participants(editor, [{ID: f"sub-{subject}"} for subject in missing])
             st.rerun()
         icon, name = ":material/upload:", "import-participants"
         st.button("Import a table", icon=icon, on_click=open_dialog, args=(name,))
         if st.button("Add row", icon=":material/add:"):
-            add_participants(desk, [{ID: "sub-"}])
+            add_participants(editor, [{ID: "sub-"}])
             st.rerun()
         if st.button("Remove", icon=":material/delete:", disabled=not picked):
-            remove_participants(desk, picked)
+            remove_participants(editor, picked)
             st.rerun()
         label = f"Remove {count_of(len(unused), 'participant')} without scans"
         if unused and st.button(label, icon=":material/group_remove:"):
-            remove_participants(desk, unused)
+            remove_participants(editor, unused)
             st.rerun()
         with st.popover("Add a column", icon=":material/view_column:"):
             name = st.text_input("Name", key="participants-column", placeholder="genotype")
             if st.button("Add", key="participants-column-add", disabled=not name.strip()):
-                changed = participants_of(desk)
+                changed = participants_of(editor)
                 changed.add_columns([name.strip()])
-                desk.edit(desk.participants_table, changed.text)
+                editor.edit(editor.participants_table, changed.text)
                 st.rerun()
 
 
 @st.dialog("Import a table of participants", width="large", on_dismiss=close_dialog)
-def _import_table(desk: Desk, table: TsvText) -> None:
+def _import_table(editor: ManifestEditor, table: TsvText) -> None:
     merge = import_rows("participants", table.table.columns, cells_by_column(table.table))
     if merge is not None:
-        take_over(desk, merge)
+        add_merged_participants(editor, merge)
         close_dialog()
         st.rerun()

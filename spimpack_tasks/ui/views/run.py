@@ -1,4 +1,4 @@
-"""The page that shows what a run would do, runs it, and shows what came of it."""
+"""Page that previews a run, starts it, and shows its result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.packaging.backends.registry import require_choice, usable_backends
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.running.preview import Preview, preview, why_no_validator
+from spimpack_tasks.running.preview import RunPreview, preview_run, why_no_validator
 from spimpack_tasks.running.process import RUNS, RunningError
 from spimpack_tasks.running.request import RunRequest
 from spimpack_tasks.ui.changes import show_changes, show_counts
@@ -23,7 +23,7 @@ from spimpack_tasks.ui.run_status import show_run
 from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.editor import Desk
+    from spimpack_tasks.editing.editor import ManifestEditor
 
 TITLE = "Run"
 ICON = ":material/play_arrow:"
@@ -31,16 +31,16 @@ ICON = ":material/play_arrow:"
 _KEPT, _PREVIEW, _DIALOG = "run-kept", "run-preview", "run-output"
 
 
-def show(desk: Desk) -> None:
-    """Show what a run is to do, what it would change, and how it goes."""
-    request = _ask(desk)
+def show(editor: ManifestEditor) -> None:
+    """Show the options of a run, its preview, and its progress."""
+    request = _ask(editor)
     if request is None:
         return
     run = RUNS.find(request.options.output_dir)
     if run is not None and run.is_going_on:
         show_run(run)
         return
-    may_look = desk.is_saved
+    may_look = editor.is_saved
     if not may_look:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.warning("A run takes what is saved. Save your edits first.")
@@ -48,7 +48,7 @@ def show(desk: Desk) -> None:
                 st.session_state["pages"]["save"], label="Go to Save", icon=":material/save:"
             )
     asked, seen = st.session_state.get(_PREVIEW, (None, None))
-    is_seen = may_look and asked == (request, _stamps(desk))
+    is_seen = may_look and asked == (request, _stamps(editor))
     if st.button(
         "Look again" if is_seen else "See what would change",
         type="secondary" if is_seen else "primary",
@@ -57,21 +57,23 @@ def show(desk: Desk) -> None:
         key="run-look",
     ):
         with st.spinner("Looking at inputs and output"):
-            st.session_state[_PREVIEW] = (request, _stamps(desk)), preview(request.options)
+            st.session_state[_PREVIEW] = (request, _stamps(editor)), preview_run(request.options)
         st.rerun()
     if is_seen:
-        _offer(desk, request, seen)
+        _offer(editor, request, seen)
     elif run is not None:
         show_run(run)
 
 
-def _stamps(desk: Desk) -> list[str]:
-    """Return what tells whether the inputs have been saved anew."""
-    return [stamp_text(p) for p in (desk.manifest, *desk.scans_tables, desk.participants_table)]
+def _stamps(editor: ManifestEditor) -> list[str]:
+    """Return the stamps of the inputs, which change when they are saved."""
+    return [
+        stamp_text(p) for p in (editor.manifest, *editor.scans_tables, editor.participants_table)
+    ]
 
 
-def _offer(desk: Desk, request: RunRequest, seen: Preview) -> None:
-    """Show what a run would do, and the button that has it done."""
+def _offer(editor: ManifestEditor, request: RunRequest, seen: RunPreview) -> None:
+    """Show the preview of a run, and the button that starts it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         show_counts(seen)
         label = "Run" if seen.shown() else "Run all the same"
@@ -80,16 +82,16 @@ def _offer(desk: Desk, request: RunRequest, seen: Preview) -> None:
         )
     if is_wanted:
         del st.session_state[_PREVIEW]
-        # Another tab may have been faster; then its run is what there is to see.
+        # Another tab may have been faster; then its run is shown.
         with suppress(RunningError):
             RUNS.start(request, seen.images())
         st.rerun()
-    show_changes(desk, seen)
+    show_changes(editor, seen)
 
 
-def _ask(desk: Desk) -> RunRequest | None:
-    """Show the fields, and return what they ask for, `None` where that cannot be done."""
-    _restore(desk)
+def _ask(editor: ManifestEditor) -> RunRequest | None:
+    """Show the fields, and return their request, `None` if it cannot be run."""
+    _restore(editor)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input("Output folder", key="run-output")
@@ -101,11 +103,11 @@ def _ask(desk: Desk) -> RunRequest | None:
         )
         right.number_input("Processes", 1, max(1, os.cpu_count() or 1), key="run-workers")
         _show_switches()
-    _keep(desk)
+    _keep(editor)
     if is_open(_DIALOG):
-        _browse(desk)
+        _browse(editor)
     try:
-        return _request(desk)
+        return _request(editor)
     except SpimpackError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
@@ -139,8 +141,8 @@ def _show_switches() -> None:
         )
 
 
-def _request(desk: Desk) -> RunRequest:
-    """Return what the fields ask for.
+def _request(editor: ManifestEditor) -> RunRequest:
+    """Return the request in the fields.
 
     Raises
     ------
@@ -150,32 +152,32 @@ def _request(desk: Desk) -> RunRequest:
     state = st.session_state
     backend = require_choice(state["run-backend"]).backend
     typed = os.path.expanduser(state["run-output"].strip())
-    output = os.path.normpath(os.path.join(desk.folder, typed))
-    check_within(output, desk.roots)
+    output = os.path.normpath(os.path.join(editor.folder, typed))
+    check_within(output, editor.roots)
     options = Options(
-        manifest=desk.manifest,
+        manifest=editor.manifest,
         output_dir=output,
         backend=state["run-backend"],
         relative_symlinks=state["run-relative"] and backend.makes_symlinks,
         keep_source_links=state["run-sources"] and bool(backend.makes),
         overwrite=state["run-overwrite"],
         replace=state["run-replace"],
-        roots=desk.roots,
+        roots=editor.roots,
     )
     request = RunRequest(options, state["run-workers"], state["run-validates"])
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(request.line(), language="bash", wrap_lines=True)
         st.caption(
-            "For runs of many hours: what is started there goes on when this page's server ends."
+            "For runs of many hours: a run started there continues when this page's server ends."
         )
     return request
 
 
-def _restore(desk: Desk) -> None:
-    """Give the fields what they held: on this page before, or for the last run of the manifest."""
+def _restore(editor: ManifestEditor) -> None:
+    """Restore the fields: from this page before, or from the last run of the manifest."""
     kept = st.session_state.get(_KEPT, {})
-    if kept.get("manifest") != desk.manifest:
-        kept = _first(desk)
+    if kept.get("manifest") != editor.manifest:
+        kept = _first(editor)
         st.session_state.pop(_PREVIEW, None)
     chosen = st.session_state.pop("run-chosen", "")
     if chosen:
@@ -186,23 +188,23 @@ def _restore(desk: Desk) -> None:
     st.session_state[_KEPT] = kept
 
 
-def _keep(desk: Desk) -> None:
+def _keep(editor: ManifestEditor) -> None:
     kept = st.session_state[_KEPT]
     names = [name for name in kept if name.startswith("run-")]
-    st.session_state[_KEPT] = {"manifest": desk.manifest} | {
+    st.session_state[_KEPT] = {"manifest": editor.manifest} | {
         name: st.session_state[name] for name in names
     }
 
 
-def _first(desk: Desk) -> dict[str, object]:
-    """Return what the fields hold at first."""
-    run = RUNS.find_last(desk.manifest)
-    output = os.path.join(desk.folder, "bids")
+def _first(editor: ManifestEditor) -> dict[str, object]:
+    """Return the initial content of the fields."""
+    run = RUNS.find_last(editor.manifest)
+    output = os.path.join(editor.folder, "bids")
     request = (
         run.request if run else RunRequest(Options("", output), validates=not why_no_validator())
     )
     return {
-        "manifest": desk.manifest,
+        "manifest": editor.manifest,
         "run-output": request.options.output_dir,
         "run-backend": request.options.backend,
         "run-workers": request.workers,
@@ -215,10 +217,10 @@ def _first(desk: Desk) -> dict[str, object]:
 
 
 @st.dialog("Output folder", width="medium", on_dismiss=close_dialog)
-def _browse(desk: Desk) -> None:
+def _browse(editor: ManifestEditor) -> None:
     st.caption("Choose a folder. A new one in it can be typed behind its name afterwards.")
-    start = os.path.join(desk.folder, st.session_state[_KEPT]["run-output"])
-    for path in browse("run-browse", desk.roots, FOLDER, start):
+    start = os.path.join(editor.folder, st.session_state[_KEPT]["run-output"])
+    for path in browse("run-browse", editor.roots, FOLDER, start):
         st.session_state["run-chosen"] = path
         close_dialog()
         st.rerun()

@@ -1,4 +1,4 @@
-"""The page that shows what saving would change, saves, and shows the files as they would be."""
+"""Page that previews the changes of saving, saves, and shows the resulting files."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from spimpack_tasks.ui.problems import show_problems
 from spimpack_tasks.ui.session import notify
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.editor import Desk
+    from spimpack_tasks.editing.editor import ManifestEditor
 
 TITLE = "Save"
 ICON = ":material/save:"
 
 
-def show(desk: Desk) -> None:
+def show(editor: ManifestEditor) -> None:
     """Show the difference to the disk, the buttons, and the files as they would be."""
-    changes = desk.changes()
+    changes = editor.changes()
     if not changes:
         st.success(
             "All is saved: the files on disk are as shown here.", icon=":material/check_circle:"
@@ -36,37 +36,37 @@ def show(desk: Desk) -> None:
             if not change.cells or st.toggle("Whole lines", key=f"lines-{change.path}"):
                 st.code(change.diff, language="diff")
     if changes:
-        _show_buttons(desk, len(changes))
-    draft = desk.check()
-    show_problems(desk, draft.report, len(desk.rows))
-    _show_files(desk)
+        _show_buttons(editor, len(changes))
+    prepared = editor.check()
+    show_problems(editor, prepared.report, len(editor.rows))
+    _show_files(editor)
 
 
-def _show_buttons(desk: Desk, number: int) -> None:
+def _show_buttons(editor: ManifestEditor, number: int) -> None:
     with st.container(horizontal=True):
         if st.button(f"Save {count_of(number, 'file')}", type="primary", icon=":material/save:"):
             try:
-                saved = desk.save()
+                saved = editor.save()
             except (SpimpackError, OSError) as error:
                 st.error(plain(str(error)), icon=":material/error:")
                 return
             notify(f"Saved {', '.join(os.path.basename(path) for path in saved)}.")
             st.rerun()
         if st.button("Discard all edits", icon=":material/undo:"):
-            desk.discard()
+            editor.discard()
             notify("The edits are discarded. Undo brings them back.")
             st.rerun()
 
 
-def _show_files(desk: Desk) -> None:
-    paths = [desk.manifest, *desk.scans_tables]
-    if participants_of(desk).table.rows:
-        paths.append(desk.participants_table)
+def _show_files(editor: ManifestEditor) -> None:
+    paths = [editor.manifest, *editor.scans_tables]
+    if participants_of(editor).table.rows:
+        paths.append(editor.participants_table)
     st.subheader("Files")
     for path in paths:
-        name, text = os.path.basename(path), desk.files.text(path)
+        name, text = os.path.basename(path), editor.files.text(path)
         with st.expander(plain(shown(path)), icon=":material/draft:"):
             st.download_button(
                 f"Download {name}", text.encode(), file_name=name, icon=":material/download:"
             )
-            st.code(text, language="yaml" if path == desk.manifest else None)
+            st.code(text, language="yaml" if path == editor.manifest else None)

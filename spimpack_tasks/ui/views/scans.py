@@ -10,8 +10,8 @@ import streamlit as st
 from spimpack_tasks.editing.images import (
     cells_to_fill,
     copied_row,
-    header_in_words,
-    look_at,
+    describe_header,
+    examine_image,
     row_for,
 )
 from spimpack_tasks.editing.inline_rows import move_inline_rows
@@ -32,58 +32,58 @@ from spimpack_tasks.ui.problems import marks_of, show_problems
 from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
 
 if TYPE_CHECKING:
-    from spimpack_tasks.editing.editor import Desk, ScanRow
+    from spimpack_tasks.editing.editor import ManifestEditor, ScanRow
 
 TITLE = "Scans"
 ICON = ":material/table_rows:"
 
 COMMON_STAINS = ("Abeta", "ChAT", "CD31", "Iba1", "NeuN", "VACht", "YoPro", "autofluorescence")
-"""Offered besides the stains that the table has; any other can be typed."""
+"""Offered in addition to the table's stains; any other can be typed."""
 
 
-def show(desk: Desk) -> None:
-    """Show the grid, what can be done with its rows, the form of one row, and the problems."""
-    report = desk.check().report
-    path, table, rows = desk.scans_tables[0], desk.scans.table, desk.rows
-    _show_other_tables(desk)
+def show(editor: ManifestEditor) -> None:
+    """Show the grid, the buttons for its rows, the form of one row, and the problems."""
+    report = editor.check().report
+    path, table, rows = editor.scans_tables[0], editor.scans.table, editor.rows
+    _show_other_tables(editor)
     marks = marks_of(report, path)
     line = jump_in(path)
     wanted = frozenset(n for n, row in enumerate(rows) if row.line == line) or None
     if not rows:
         st.info("There are no images yet.", icon=":material/info:")
     signs = {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks}
-    picked = show_grid("scans", table, signs, desk.set_cells, pick=wanted)
-    _show_row_buttons(desk, rows, picked)
+    picked = show_grid("scans", table, signs, editor.set_cells, pick=wanted)
+    _show_row_buttons(editor, rows, picked)
     if is_open("images"):
-        _add_images(desk)
+        _add_images(editor)
     if is_open("import-scans"):
-        _import_table(desk)
+        _import_table(editor)
     if picked:
-        _show_form(desk, rows, picked[-1])
-    show_problems(desk, report, len(rows))
+        _show_form(editor, rows, picked[-1])
+    show_problems(editor, report, len(rows))
 
 
-def _show_other_tables(desk: Desk) -> None:
-    others = [os.path.basename(path) for path in desk.scans_tables[1:]]
+def _show_other_tables(editor: ManifestEditor) -> None:
+    others = [os.path.basename(path) for path in editor.scans_tables[1:]]
     if others:
         st.info(f"Edited here is the first table; {plain(', '.join(others))} is read as well.")
-    if desk.data.get("datasets"):
+    if editor.data.get("datasets"):
         st.info(
             "The manifest itself holds images, under datasets. They count, but are not shown here."
         )
         if st.button("Move them into the scans table", icon=":material/move_down:"):
-            move_inline_rows(desk)
+            move_inline_rows(editor)
             st.rerun()
 
 
-def _show_row_buttons(desk: Desk, rows: list[ScanRow], picked: list[int]) -> None:
+def _show_row_buttons(editor: ManifestEditor, rows: list[ScanRow], picked: list[int]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         icon = ":material/add_photo_alternate:"
         st.button("Add images", icon=icon, type="primary", on_click=open_dialog, args=("images",))
         icon = ":material/upload:"
         st.button("Import a table", icon=icon, on_click=open_dialog, args=("import-scans",))
         if st.button("Add row", icon=":material/add:"):
-            desk.add_rows(
+            editor.add_rows(
                 [{"sample": rows[-1].cells.get("sample", "")} if rows else {"sample": "brain"}]
             )
             st.rerun()
@@ -93,36 +93,36 @@ def _show_row_buttons(desk: Desk, rows: list[ScanRow], picked: list[int]) -> Non
             disabled=not picked,
             help="Add a row for each picked one, with all but image and subject",
         ):
-            desk.add_rows([copied_row(rows[number].cells) for number in picked], picked[-1])
+            editor.add_rows([copied_row(rows[number].cells) for number in picked], picked[-1])
             st.rerun()
         if st.button("Remove", icon=":material/delete:", disabled=not picked):
-            desk.remove_rows(picked)
+            editor.remove_rows(picked)
             st.rerun()
         with st.popover("Columns", icon=":material/view_column:"):
-            _show_columns(desk)
+            _show_columns(editor)
         st.caption(f"{count_of(len(rows), 'image')}, {len(picked)} picked")
 
 
-def _show_columns(desk: Desk) -> None:
-    present = desk.scans.table.columns
+def _show_columns(editor: ManifestEditor) -> None:
+    present = editor.scans.table.columns
     canonical = {CANONICAL.get(column, column) for column in present}
     known = [*load_schema("scans")["properties"], *load_schema("sidecar")["properties"]]
     offered = [name for name in known if name not in canonical and name not in RESERVED]
     choice_to_confirm(
-        "Add a column", "column-new", offered, "Add", desk.add_column, accept_new_options=True
+        "Add a column", "column-new", offered, "Add", editor.add_column, accept_new_options=True
     )
     required = load_schema("scans")["required"]
     removable = [name for name in present if CANONICAL.get(name, name) not in required]
     label, button = "Remove a column", "Remove it, and what stands in it"
-    choice_to_confirm(label, "column-gone", removable, button, desk.remove_column)
+    choice_to_confirm(label, "column-gone", removable, button, editor.remove_column)
 
 
-def _show_form(desk: Desk, rows: list[ScanRow], number: int) -> None:
+def _show_form(editor: ManifestEditor, rows: list[ScanRow], number: int) -> None:
     row = rows[number]
     name = os.path.basename(row.source) if row.source else "no image yet"
     with st.container(border=True):
         st.markdown(f"**Row {number + 1}** of {len(rows)}: {plain(name)}")
-        channels = _show_header(desk, row, number)
+        channels = _show_header(editor, row, number)
         described = load_schema("scans")["properties"]
         columns = st.columns(4)
         position = 0
@@ -130,33 +130,35 @@ def _show_form(desk: Desk, rows: list[ScanRow], number: int) -> None:
             if column == "sample_staining":
                 continue
             with columns[position % 4]:
-                _show_cell(desk, number, column, text, described.get(column, {}))
+                _show_cell(editor, number, column, text, described.get(column, {}))
             position += 1
-        _show_stains(desk, rows, number, channels)
+        _show_stains(editor, rows, number, channels)
 
 
-def _show_header(desk: Desk, row: ScanRow, number: int) -> int:
-    """Show what the image says of itself, and return how many channels it has."""
+def _show_header(editor: ManifestEditor, row: ScanRow, number: int) -> int:
+    """Show a summary of the image's header, and return its number of channels."""
     if not row.source:
         return 0
     header, trouble = None, "lies outside the folders that may be seen; name them with --root"
-    if is_within(row.source, desk.roots):
-        header, trouble = look_at(row.source)
+    if is_within(row.source, editor.roots):
+        header, trouble = examine_image(row.source)
     if header is None:
         st.caption(f":material/warning: {plain(trouble)}")
         return 0
     fill = cells_to_fill(header, row.cells)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(plain(header_in_words(header)))
+        st.caption(plain(describe_header(header)))
         if fill and st.button("Fill empty cells from the image", key=f"fill-{number}"):
-            desk.set_cells({(number, column): text for column, text in fill.items()})
+            editor.set_cells({(number, column): text for column, text in fill.items()})
             st.rerun()
     return header.channel_count
 
 
-def _show_cell(desk: Desk, number: int, column: str, text: str, schema: dict[str, object]) -> None:
+def _show_cell(
+    editor: ManifestEditor, number: int, column: str, text: str, schema: dict[str, object]
+) -> None:
     def change(new: str) -> None:
-        desk.set_cells({(number, column): new})
+        editor.set_cells({(number, column): new})
 
     key, about = f"cell-{number}-{column}", str(schema.get("description", ""))
     options = schema.get("enum")
@@ -168,7 +170,7 @@ def _show_cell(desk: Desk, number: int, column: str, text: str, schema: dict[str
         text_field(column, key, text, change, help=about)
 
 
-def _show_stains(desk: Desk, rows: list[ScanRow], number: int, channels: int) -> None:
+def _show_stains(editor: ManifestEditor, rows: list[ScanRow], number: int, channels: int) -> None:
     """Show one field for each channel, and one more to add a stain."""
     text = rows[number].cells.get("sample_staining", "")
     stains = list(split_names(text)) if text.strip() else []
@@ -183,7 +185,7 @@ def _show_stains(desk: Desk, rows: list[ScanRow], number: int, channels: int) ->
             new[channel] = name.strip()
             while new and not new[-1]:
                 new.pop()
-            desk.set_cells({(number, "sample_staining"): ";".join(new)})
+            editor.set_cells({(number, "sample_staining"): ";".join(new)})
 
         with columns[channel % 4]:
             value = stains[channel] if channel < len(stains) else ""
@@ -196,19 +198,19 @@ def _show_stains(desk: Desk, rows: list[ScanRow], number: int, channels: int) ->
 
 
 @st.dialog("Add images", width="large", on_dismiss=close_dialog)
-def _add_images(desk: Desk) -> None:
-    chosen = browse("images", desk.roots, IMAGES, desk.folder)
+def _add_images(editor: ManifestEditor) -> None:
+    chosen = browse("images", editor.roots, IMAGES, editor.folder)
     if chosen:
-        desk.add_rows([row_for(image, desk.folder) for image in chosen])
+        editor.add_rows([row_for(image, editor.folder) for image in chosen])
         close_dialog()
         st.rerun()
 
 
 @st.dialog("Import a table of images", width="large", on_dismiss=close_dialog)
-def _import_table(desk: Desk) -> None:
-    table = desk.scans.table
+def _import_table(editor: ManifestEditor) -> None:
+    table = editor.scans.table
     merge = import_rows("scans", table.columns, cells_by_column(table))
     if merge is not None:
-        desk.take_over(merge)
+        editor.take_over(merge)
         close_dialog()
         st.rerun()

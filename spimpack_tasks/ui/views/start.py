@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.editing.editor import start_desk
+from spimpack_tasks.editing.editor import new_manifest
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.ui.file_browser import FOLDER, MANIFEST, browse
 from spimpack_tasks.ui.markdown import plain
@@ -17,16 +17,16 @@ from spimpack_tasks.ui.session import close, open_or_restore, take_up
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spimpack_tasks.editing.editor import Desk
+    from spimpack_tasks.editing.editor import ManifestEditor
 
 TITLE = "Open"
 ICON = ":material/folder_open:"
 
 
-def show_start(roots: tuple[str, ...], desk: Desk | None) -> None:
+def show_start(roots: tuple[str, ...], editor: ManifestEditor | None) -> None:
     """Show the ways to a manifest."""
-    if desk is not None:
-        st.info(f"Open is {plain(desk.manifest)}", icon=":material/description:")
+    if editor is not None:
+        st.info(f"Open is {plain(editor.manifest)}", icon=":material/description:")
         if st.button("Close it", icon=":material/close:"):
             close()
             st.rerun()
@@ -41,10 +41,10 @@ def show_start(roots: tuple[str, ...], desk: Desk | None) -> None:
         st.caption("Choose the folder it is to be in. Nothing is written before you save.")
         for folder in browse("new", roots, FOLDER):
             path = os.path.join(folder, name.strip() or "manifest.yml")
-            _take(partial(start_desk, path, roots))
+            _take(partial(new_manifest, path, roots))
 
 
-def _take(make: Callable[[], Desk]) -> None:
+def _take(make: Callable[[], ManifestEditor]) -> None:
     try:
         take_up(make())
     except (SpimpackError, OSError) as error:

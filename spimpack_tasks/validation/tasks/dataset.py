@@ -1,9 +1,8 @@
-"""The task that validates a dataset, and its target: a report that is about the dataset as it is.
+"""The task that validates a dataset, and its target: an up-to-date report without errors.
 
-What keeps a dataset from being valid is mended outside of what a task knows: in the dataset, or by
-an installation. So each run makes tasks of its own (`run_id`), and a central scheduler, which gives
-up a task that has failed, and does not repeat one that was done just now, never takes the next run
-for the last one.
+A user repairs an invalid dataset by editing it or by an installation, which no task can see. So
+each run makes tasks with an identity of their own (`run_id`). A central scheduler gives up failed
+tasks and does not repeat recent ones; the identity makes it run the new task all the same.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def _start_of_process() -> str:
 
 
 def make_run_id(dataset: str) -> str:
-    """Return what tells tasks on a dataset from those of other runs, and of its other states."""
+    """Return an identity for tasks of this run on the present state of a dataset."""
     try:
         fingerprint = take_fingerprint(dataset)
     except (SpimpackError, OSError):
@@ -46,7 +45,7 @@ def make_run_id(dataset: str) -> str:
 
 
 class CleanReport(luigi.Target):
-    """A report that is about the dataset as it is, and has nothing against it."""
+    """An up-to-date report without errors."""
 
     def __init__(self, task: ValidateDataset) -> None:
         self.task = task
@@ -72,10 +71,10 @@ class ValidateDataset(CheckedTask):
         default="", description="File for the report, if not in the state directory of the dataset."
     )
     run_id: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="What tells this run from others; worked out if not given."
+        default="", description="Identifies this run among others; chosen if not given."
     )
 
-    # What is wrong now is wrong a minute later.
+    # A second attempt would find the same errors.
     retry_count = 1
 
     @classmethod
@@ -103,7 +102,7 @@ class ValidateDataset(CheckedTask):
         logger.info("%s", page)
 
     def found(self) -> ValidationReport | None:
-        """Return the report on the dataset as it is, `None` where there is none."""
+        """Return the up-to-date report on the dataset, `None` if there is none."""
         try:
             return find_report(self.dataset, full=self.full, path=self.report)
         except (SpimpackError, OSError):

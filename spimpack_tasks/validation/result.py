@@ -1,4 +1,4 @@
-"""What is said of a dataset: findings, and the verdict that they come to."""
+"""Result of a validation: its findings, and whether the dataset is valid."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ GROUP_WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that the validator, or a check of our own, found."""
+    """One finding of the validator, or of a check of our own."""
 
     code: str
     """The validator's, or one of our own, which begins with `SPIMPACK_`."""
     sub_code: str
-    """Which key or column a general code means; empty where the code says all."""
+    """Key or column that a general code is about; else empty."""
     severity: Severity
     location: str
     """Relative to the dataset, a directory with a trailing `/`; empty for the dataset itself."""
@@ -41,14 +41,14 @@ class Finding:
 
     @property
     def rank(self) -> tuple[bool, str, int, str, str, str]:
-        """What findings are sorted by: errors first, then by place."""
+        """Sort key of findings: errors first, then by place."""
         is_warning = self.severity is Severity.WARNING
         return is_warning, self.location, self.line, self.code, self.sub_code, self.message
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """All that was found, and which validator said so."""
+class ValidationResult:
+    """All findings, and the version of the validator."""
 
     findings: tuple[Finding, ...]
     validator_version: str
@@ -95,7 +95,7 @@ class Verdict:
         return [f"{counts} ({validator})", *errors, *self._warning_lines(max_groups)]
 
     def _warning_lines(self, most: int) -> Iterator[str]:
-        """Yield a line for each code, with its number and what the first one says."""
+        """Yield a line for each code, with its number and the first message."""
         groups: dict[str, list[Finding]] = {}
         for finding in self.warnings:
             groups.setdefault(finding.code, []).append(finding)

@@ -1,7 +1,7 @@
-"""What a report says, as values: gathered from the state directory and the disk, without inputs.
+"""Gathers the content of a report from the state directory and the disk, without the inputs.
 
-The plan of the last run is what the dataset is held against; an edit of the tables since is not
-known here (`spimpack plan` tells it). No image is read, and nothing is written.
+The dataset is compared with the plan of the last run; `spimpack plan` shows later edits of the
+tables. No image is read, and nothing is written.
 """
 
 from __future__ import annotations
@@ -44,28 +44,28 @@ SOURCE_FAULTS = (Fault.SOURCE_GONE, Fault.SOURCE_CHANGED)
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ReportedImage:
     """One image, or photo, of the plan."""
 
     path: str
     """Relative to the dataset."""
     status: str
-    """A `Verdict`, or a fault of the source where the image itself is as planned."""
+    """A `Verdict`, or a fault of the source if the image itself is as planned."""
     reasons: tuple[str, ...]
     source: str
     size: int | None
-    """Bytes; `None` of a directory that was not read for its checksum."""
+    """Bytes; `None` for a directory that was not read for its checksum."""
     dataset_id: str
 
     @property
-    def is_well(self) -> bool:
-        """Whether there is nothing to do about it."""
+    def is_unchanged(self) -> bool:
+        """Whether image and source are as planned."""
         return self.status == Verdict.UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """How much there is in a dataset."""
+class Totals:
+    """Totals of a dataset."""
 
     images: int
     photos: int
@@ -74,12 +74,12 @@ class Numbers:
     samples: int
     source_bytes: int
     unknown_sizes: int
-    """How many sources are directories whose size is not known."""
+    """Number of sources that are directories of unknown size."""
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """All that a report says."""
+class ReportData:
+    """Content of a report."""
 
     made: float
     """Seconds since 1970."""
@@ -87,29 +87,29 @@ class Facts:
     plan_id: str
     backend: str
     description: dict[str, Any]
-    """Content of dataset_description.json as it is planned."""
-    numbers: Numbers
-    images: tuple[Image, ...]
+    """Planned content of dataset_description.json."""
+    numbers: Totals
+    images: tuple[ReportedImage, ...]
     files: tuple[Change, ...]
-    """The other files, and what is to be removed."""
+    """The other files, and the files to be removed."""
     counts: dict[str, int]
     """Number of images by their status."""
     problems: tuple[ReportedProblem, ...]
     """Errors first."""
     validation: ValidationReport | None
     is_validation_old: bool
-    """Whether the dataset was written to after it was validated."""
+    """Whether a run has written to the dataset after the validation."""
     run: Run | None
     tasks: tuple[Node, ...]
 
     @property
     def is_complete(self) -> bool:
-        """Whether every output of the plan is in place, and nothing besides."""
+        """Whether every output of the plan is in place, and no stale one."""
         return self.tasks[-1].is_complete
 
 
-def gather_facts(store: Store) -> Facts:
-    """Return what there is to say of a dataset that has a current plan."""
+def gather_data(store: Store) -> ReportData:
+    """Return the content of the report on a dataset that has a current plan."""
     plan_id = store.current_plan_id()
     plan = store.load_plan(plan_id)
     backend = plan.backend
@@ -117,9 +117,9 @@ def gather_facts(store: Store) -> Facts:
     asked: dict[str, Any] = {
         spec.option: True for spec in STEPS if spec.option and spec.step in steps
     }
-    draft = find_draft(replace(Options("", store.output_dir, backend), **asked), plan_id)
-    sweep = draft.sweep()
-    changes = find_changes(draft, sweep)
+    prepared = find_draft(replace(Options("", store.output_dir, backend), **asked), plan_id)
+    sweep = prepared.sweep()
+    changes = find_changes(prepared, sweep)
     deviations = list(verify_fast(store))
     images = _images(store, plan, changes, deviations)
     run = read_last_run(store)
@@ -132,8 +132,8 @@ def gather_facts(store: Store) -> Facts:
     ]
     counts = count_verdicts(changes)
     counts |= {fault: sum(image.status == fault for image in images) for fault in SOURCE_FAULTS}
-    counts[Verdict.UNCHANGED] = sum(image.is_well for image in images)
-    return Facts(
+    counts[Verdict.UNCHANGED] = sum(image.is_unchanged for image in images)
+    return ReportData(
         made=time.time(),
         output_dir=store.output_dir,
         plan_id=plan_id,
@@ -147,7 +147,7 @@ def gather_facts(store: Store) -> Facts:
         validation=validation,
         is_validation_old=_is_old(store, run),
         run=run,
-        tasks=task_graph(draft, sweep),
+        tasks=task_graph(prepared, sweep),
     )
 
 
@@ -159,7 +159,7 @@ def _description(plan: Plan) -> dict[str, Any]:
 
 def _images(
     store: Store, plan: Plan, changes: list[Change], deviations: list[Deviation]
-) -> tuple[Image, ...]:
+) -> tuple[ReportedImage, ...]:
     faults = {d.path: d for d in deviations if d.fault in SOURCE_FAULTS}
     sizes = {path: record.size for path, record in read_all_records(store).items()}
     # The stamp of a directory has the size 0.
@@ -174,7 +174,9 @@ def _images(
         if fault is not None and change.verdict is Verdict.UNCHANGED:
             status, reasons = str(fault.fault), (_EXPLAINED[fault.fault],)
         size = sizes.get(change.path)
-        images.append(Image(change.path, status, reasons, change.source, size, change.dataset_id))
+        images.append(
+            ReportedImage(change.path, status, reasons, change.source, size, change.dataset_id)
+        )
     return tuple(images)
 
 
@@ -184,7 +186,7 @@ _EXPLAINED = {
 }
 
 
-def _count(images: tuple[Image, ...]) -> Numbers:
+def _count(images: tuple[ReportedImage, ...]) -> Totals:
     subjects, sessions, samples = set(), set(), set()
     photos = 0
     for image in images:
@@ -195,7 +197,7 @@ def _count(images: tuple[Image, ...]) -> Numbers:
         if "ses" in labels:
             sessions.add((labels["sub"], labels["ses"]))
         photos += name.endswith(f"_{PHOTO_SUFFIX}")
-    return Numbers(
+    return Totals(
         images=len(images) - photos,
         photos=photos,
         subjects=len(subjects),

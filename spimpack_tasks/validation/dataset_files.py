@@ -1,4 +1,4 @@
-"""What our own checks look at: what a dataset holds, its description, its tables and JSON files."""
+"""Files of a dataset for our own checks: its description, its tables and JSON files."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JsonFile:
-    """What a JSON file holds; nothing where it is no object, or cannot be read."""
+    """Content of a JSON file; empty if it is not an object, or cannot be read."""
 
     values: Mapping[str, Any]
     repeated: tuple[str, ...] = ()
-    """The keys that stand more than once in one object."""
+    """Keys that occur more than once in one object."""
 
 
-class Facts:
-    """What is known of one dataset. A text that cannot be read counts as empty.
+class DatasetFiles:
+    """Files of one dataset. A text that cannot be read counts as empty.
 
-    That it cannot be read is for the official validator to say.
+    The official validator reports unreadable files.
     """
 
     def __init__(self, root: str, entries: tuple[Entry, ...]) -> None:
@@ -44,16 +44,16 @@ class Facts:
         self.is_derivative = self.description.get("DatasetType") == "derivative" or (
             "DatasetType" not in self.description and "GeneratedBy" in self.description
         )
-        """As the official validator tells it."""
+        """By the rule of the official validator."""
         self.images = tuple(entry for entry in entries if _is_image(entry))
-        """The microscopy images, in whatever format, also those that lie behind broken links."""
+        """The microscopy images in any format, including those behind broken links."""
 
     def path(self, path: str) -> str:
         """Return the absolute form of a path of the dataset."""
         return os.path.join(self.root, path)
 
     def read_json(self, path: str) -> JsonFile:
-        """Return what a JSON file of the dataset holds; it is read once."""
+        """Return the content of a JSON file of the dataset, which is read once."""
         if path not in self._json:
             self._json[path] = _parse_json(self._read_text(path))
         return self._json[path]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Draft:
+class PreparedRun:
     """What the inputs come to."""
 
     options: Options
@@ -204,7 +204,7 @@ class Draft:
             and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 
-    def look_afresh(self) -> Draft:
+    def refresh(self) -> PreparedRun:
         """Note the current plan, and look for conflicts again when next asked."""
         self._refusal, self._looked_for_conflicts, self._before = None, False, None
         if self.options.output_dir:
