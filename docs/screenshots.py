@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from chromium import Grid, Pages, expect, open_browser  # noqa: E402 - of the tests
 from ui_server import start_ui  # noqa: E402

@@ -1,11 +1,11 @@
 """Runs commands on made sources, and tells of each file that they left what it is.
 
-A golden of tests/golden/goldens holds the answer for one case of tests/golden_cases.py:
+A golden of tests/golden/goldens holds the answer for one case of tests/support/golden_cases.py:
 a line for each path, a digest of all voxels, and the reports in JSON. Write them anew after a
 change that is meant to change bytes, all of them or some, and look at the diff:
 
-    python tests/goldens.py
-    python tests/goldens.py symlink convert-ims
+    python tests/support/goldens.py
+    python tests/support/goldens.py symlink convert-ims
 
 With `--keep FOLDER` no golden is written, but the normalised files go there. Do so at two commits,
 and `diff -r` shows what the digests hide.
@@ -44,7 +44,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-GOLDENS = Path(__file__).parent / "golden" / "goldens"
+GOLDENS = Path(__file__).parents[1] / "golden" / "goldens"
 PLACE = Path("/tmp/spimpack-goldens")
 PATIENCE_S = 120
 TIME_NS = 1_700_000_000_123_456_789

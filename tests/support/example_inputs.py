@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spimpack_tasks.demo.images import DemoImage, write_ome_zarr
 
-EXAMPLE = Path(__file__).parents[1] / "configs" / "example"
+EXAMPLE = Path(__file__).parents[2] / "configs" / "example"
 
 
 def place_example(folder):

@@ -28,9 +28,9 @@ from spimpack_tasks.packaging.backends.registry import BACKENDS
 if TYPE_CHECKING:
     from types import ModuleType
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "support"
 BIN = Path(sys.executable).parent
-CONFIG = HERE.parent / "configs" / "luigi.cfg"
+CONFIG = HERE.parents[1] / "configs" / "luigi.cfg"
 
 
 class Made(NamedTuple):

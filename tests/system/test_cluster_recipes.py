@@ -28,7 +28,7 @@ from workspace import Workspace, leftovers
 from spimpack_tasks.errors import ExitCode
 
 WORKFLOWS = ROOT / "workflows"
-STAND_INS = ROOT / "tests" / "stand_ins"
+STAND_INS = ROOT / "tests" / "support" / "stand_ins"
 IMAGES = 6
 Process = subprocess.Popen[bytes]
 

@@ -25,10 +25,10 @@ class BadImport:
 
 
 IMPORT_WARNINGS = {"import.row", "import.zeros"}
-"""Codes of what does not stop an import; each has a test of its own in tests/test_importing.py."""
+"""Codes of what does not stop an import; each has a test of its own in tests/run/test_importing.py."""
 
 IMPORT_CODES = {"import.mapping", *IMPORT_WARNINGS}
-"""Codes of what is found when columns have been chosen; tests/test_importing.py has the cases."""
+"""Codes of what is found when columns have been chosen; tests/run/test_importing.py has the cases."""
 
 
 CASES = [

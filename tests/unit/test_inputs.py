@@ -20,7 +20,7 @@ from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.packaging.description import compose_description
 from spimpack_tasks.packaging.prepare import make_draft
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 QUICK = settings(
     max_examples=60,

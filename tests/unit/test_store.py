@@ -86,7 +86,7 @@ def test_a_lock_makes_no_folder_for_a_dataset_that_is_gone(tmp_path: Path) -> No
 
 
 def test_a_plan_is_read_as_it_was_kept(store: Store) -> None:
-    image = {"source": "/raw/脑.ims", "stamp": "5 6", "asset": "sub-01_SPIM"}
+    image = {"source": "/raw/脑.ims", "stamp": "5 6", "asset": "sub-01_SPIM", "format": "Imaris"}
     outputs = (
         Output("dataset_description.json", Step.DESCRIPTION, Kind.TEXT, "a", text="müde\n"),
         Output("sub-01/micr/x.ims", Step.ASSETS, Kind.IMAGE, "b", **image),

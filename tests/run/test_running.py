@@ -201,7 +201,7 @@ def test_what_does_not_want_to_end_is_killed() -> None:
 
 LOSES_ITS_LIFE = """\
 import os, signal, sys, time
-sys.path[:0] = [sys.argv[1]]
+sys.path[:0] = [sys.argv[1] + "/support", sys.argv[1] + "/run"]
 from test_running import start_slowly, wait_until
 from pathlib import Path
 _, run = start_slowly(Path(sys.argv[2]))
@@ -212,7 +212,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_run_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", LOSES_ITS_LIFE, str(Path(__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", LOSES_ITS_LIFE, str(Path(__file__).parents[1]), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     group, _ = map(int, done.stdout.split())

@@ -2,7 +2,7 @@
 
 These tests need the extra `consumers`, which cannot be installed beside the extra `images`:
 
-    python -m pytest -m consumers tests/test_snakebids_and_dandi.py
+    python -m pytest -m consumers tests/system/test_snakebids_and_dandi.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Sources for tests/test_goldens.py: equal bytes at each call, and no code of the package.
+"""Sources for tests/run/test_goldens.py: equal bytes at each call, and no code of the package.
 
-Tables come from here as well. Times of files are set by tests/goldens.py.
+Tables come from here as well. Times of files are set by tests/support/goldens.py.
 """
 
 from __future__ import annotations

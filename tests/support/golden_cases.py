@@ -1,4 +1,4 @@
-"""The cases of tests/test_goldens.py: what is made, and the commands that are run on it."""
+"""The cases of tests/run/test_goldens.py: what is made, and the commands that are run on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from goldens import Step, set_times
 from plane_sources import compose_voxels, write_nifti
 from spreadsheets import workbook
 
-EXAMPLE = Path(__file__).parents[1] / "configs" / "example"
+EXAMPLE = Path(__file__).parents[2] / "configs" / "example"
 STUDY = ("--manifest", "manifest.yml", "--output-dir", "out")
 JSON = ("--format", "json")
 

@@ -26,7 +26,7 @@ class BadScan:
 
 
 SCAN_WARNINGS = {"scan.unreadable", "scan.extra", "scan.one-label"}
-"""Codes of what does not stop a scan; each has a test of its own in tests/test_scan.py."""
+"""Codes of what does not stop a scan; each has a test of its own in tests/unit/test_scan.py."""
 
 
 def pattern(text: str):

@@ -2,7 +2,7 @@
 
 `place` is `file:line:column`, `file:line` or `file`, as the message shows it; a shorter one leaves
 the rest open. `says` is a text that the message must hold, such as the offending value. An id with a
-number in front is what tests/test_bids_acceptance.py asks for under that number.
+number in front is what tests/system/test_bids_acceptance.py asks for under that number.
 """
 
 # One case is one row, so rows are long.

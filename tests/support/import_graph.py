@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = "spimpack_tasks"
 DEFERRED = re.compile(rf"{PACKAGE}(?:\.\w+)+(?=:\w)")
 """A function that is named by a text, such as `spimpack_tasks.volumes.convert:is_result`."""

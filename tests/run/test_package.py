@@ -22,7 +22,7 @@ from spimpack_tasks.packaging.backends.symlink import make_link
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.version import __version__
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 LUIGI = Path(sys.executable).with_name("luigi")
 
 DESCRIPTION = """\

@@ -11,7 +11,7 @@ from example_inputs import place_example
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(command, folder, home):

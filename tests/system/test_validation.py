@@ -35,7 +35,7 @@ from spimpack_tasks.validation.validate import validate
 from spimpack_tasks.validation.validator_mirror import find_hidden, mirror_dataset
 from spimpack_tasks.validation.validator_runs import check_officially, may_inherit
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 IMAGE = DemoImage(("YoPro", "Abeta"), (4, 16, 16), (4.0, 1.8, 1.8), levels=1)
 FAST = {
     "valid",

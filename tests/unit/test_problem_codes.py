@@ -16,7 +16,7 @@ from test_losses import OWN_CODES, OWN_WARNINGS
 
 import spimpack_tasks
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"([a-z]+)\.[a-z]+(-[a-z]+)*")
 FILE_ENDINGS = (".json", ".tsv", ".yml")
 

@@ -52,7 +52,6 @@ NOT_YET = {
     "THUMBNAIL_PIXELS",
     "TIMEOUT_S",
     "TISSUE",
-    "TOLD_WIDTH",
     "VERSION",
     "_AIR",
     "_BOX",

@@ -62,7 +62,7 @@ class Gate:
         """Do what `pip install` does with a backend."""
         information = folder / "gated_backend-1.0.dist-info"
         information.mkdir(parents=True)
-        shutil.copy(ROOT / "tests" / "cases" / "gated_backend.py", folder)
+        shutil.copy(ROOT / "tests" / "support" / "cases" / "gated_backend.py", folder)
         (information / "METADATA").write_text(
             "Metadata-Version: 2.1\nName: gated-backend\nVersion: 1.0\n"
         )

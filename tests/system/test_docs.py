@@ -1,6 +1,6 @@
 """The pages: generated ones are up to date, commands do what is said, links lead somewhere.
 
-    REFRESH_DOCS=1 python -m pytest tests/test_docs.py
+    REFRESH_DOCS=1 python -m pytest tests/system/test_docs.py
 
 puts what the commands print now into the pages.
 """

@@ -234,9 +234,9 @@ def names_of(paths: frozenset[str]) -> str:
 
 
 def test_the_page_has_the_table_of_the_cases() -> None:
-    page = Path(__file__).parents[1] / "docs" / "explanation" / "reruns.md"
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "reruns.md"
     text = page.read_text()
-    begin, end = "<!-- CASES of tests/test_reruns.py -->\n\n", "\n\n<!-- end -->"
+    begin, end = "<!-- CASES of tests/run/test_reruns.py -->\n\n", "\n\n<!-- end -->"
     before, _, rest = text.partition(begin)
     table, _, after = rest.partition(end)
     wanted = "\n".join(table_of_cases())

@@ -1,7 +1,7 @@
 """Nothing changed: trees, plans, state, reports and images that were converted, byte by byte.
 
 What a run left once stands in tests/golden/goldens, a line for each path;
-tests/goldens.py tells how it is compared, and how it is written anew. Only the command
+tests/support/goldens.py tells how it is compared, and how it is written anew. Only the command
 line is used.
 """
 

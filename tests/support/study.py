@@ -11,7 +11,7 @@ from tiny_images import write_tiny_image
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import make_draft
 
-# Line numbers of these texts stand in tests/cases: add lines at the end only.
+# Line numbers of these texts stand in tests/support/cases: add lines at the end only.
 MANIFEST = """\
 dataset_description:
   Name: Demo

@@ -20,7 +20,7 @@ from spimpack_tasks.demo.images import DemoImage, write_ome_zarr
 from spimpack_tasks.errors import ExitCode, InputError
 from spimpack_tasks.validation.bids_validator import Verdict, run_bids_validator
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 TINY = DemoImage(("YoPro", "Abeta"), (4, 8, 8), (4.0, 1.8, 1.8), levels=1)
 
 # Name of the image and of its sidecar in the dataset, by the source's.
