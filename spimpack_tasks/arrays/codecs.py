@@ -20,6 +20,7 @@ _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Deflate, no name, no time, unknown system: equal data make equal bytes."""
 _ZLIB_HEAD, _ZLIB_TAIL = 2, 4
 _CRC = 4
+"""Bytes of a CRC-32C."""
 BLOSC_HEAD = 16
 """Bytes; the last four are the length of the chunk, little-endian."""
 _DAMAGED = "its compressed data are damaged"

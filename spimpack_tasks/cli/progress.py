@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.pipelines import RemainingWork
 
 INTERVAL_S = 0.5
+"""Seconds between two looks at the log; a line that moves twice a second looks alive."""
 CLEAR = b"\r\033[2K"
 
 

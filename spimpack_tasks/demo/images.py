@@ -29,15 +29,21 @@ if TYPE_CHECKING:
 ShapeZYX: TypeAlias = tuple[int, int, int]
 
 BACKGROUND = 100
+"""Grey value outside the tissue, like the offset of a camera."""
 TISSUE = 500
+"""Grey value that the tissue adds."""
 BLOB = 3000
+"""Grey value that a stained cell adds at its centre."""
 BLOBS = 24
+"""Stained cells of a channel: enough to see the orientation."""
 COLORS_RGB = ((0, 255, 0), (255, 0, 255), (0, 255, 255), (255, 255, 0))
 RECORDED = "2024-01-01 00:00:00.000"
 IMARIS_CHUNK_VOXELS = 2**19
 """1 MiB of 16-bit voxels."""
 HISTOGRAM_BINS = 256
+"""As many bins as Imaris writes."""
 THUMBNAIL_PIXELS = 256
+"""The side of the thumbnail that Imaris writes."""
 
 BLOSC_V2 = {"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 1, "blocksize": 0}
 BLOSC_V3 = {

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LEAST_FREE = 100 * 2**20
 """Free bytes that metadata and temporary files should find."""
 LEAST_FILES = 256
+"""Open files for a run with several workers, with a reserve."""
 
 
 def check_output(output_dir: str) -> Iterator[Answer]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.doctor.answer import Answer
 
 TIMEOUT_S = 3.0
+"""Seconds to wait for an answer; a scheduler that works answers in milliseconds."""
 
 _CHECK = "scheduler"
 _DEFAULT_PORT = "8082"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_LOOKED_AT = 20_000
 """Number of names that are read in a folder; the system gives them in no order."""
 MOST_SHOWN = 200
+"""Entries of a folder on a page; more than these nobody scrolls through."""
 _TASTED = 50
 """Number of names in an inner folder that decide whether it holds the planes of one image."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import ManifestEditor
 
 VERSION = 1
+"""The form of the file of unsaved edits; another form is ignored."""
 
 
 def unsaved_folder(environment: Mapping[str, str] = os.environ) -> str:

@@ -36,6 +36,7 @@ STEP = 256 * 2**20
 _BATCH = 1000
 """Files after which a tree is synced, if there have not been enough bytes."""
 _PIECE = 16 * 2**20
+"""Bytes copied by one system call, so that progress and interrupts come between."""
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 _CHANGED = "its source changed while it was copied; run it again"
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _PIECE = 2**20
+"""Bytes read at once: few system calls, little memory."""
 
 
 @dataclass(frozen=True, slots=True)

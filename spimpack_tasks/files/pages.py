@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HEAD_BYTES = 2**16
+"""The mark of a page of ours stands in its first bytes."""
 
 
 def safe(text: object) -> str:

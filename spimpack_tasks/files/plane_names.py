@@ -23,6 +23,7 @@ ENDINGS = (".tif", ".tiff", ".png", ".jp2")
 _FIRST_STAMP = 10**7
 """Planes and time points are counted below that; 8 digits are those of a date."""
 _MOST_NAMED = 5
+"""Missing planes named in a message; the others are counted."""
 _NUMBER = re.compile("([0-9]+)")
 _COUNTED = {
     "t": re.compile(r"(?:.*[^a-z])?(?:t|time|timepoint)[ _-]*", re.DOTALL),

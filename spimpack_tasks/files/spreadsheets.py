@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
 
 MAX_BYTES = 16 * 2**20
+"""A larger file is no table of participants or scans."""
 MAX_COLUMNS = 1_000
+"""BIDS and instruments have some dozens."""
 MAX_SECONDS = 30
+"""Seconds until the process that reads a workbook is ended."""
 ENDINGS = ("xlsx", "xls", "csv", "tsv")
 
 _NAMED = (".csv", ".xlsx", ".xls")

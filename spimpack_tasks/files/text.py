@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
 
 MAX_MANIFEST_BYTES = 16 * 2**20
+"""Some 50,000 inline images of 300 bytes."""
 MAX_TABLE_BYTES = 256 * 2**20
+"""Some two million rows of 100 bytes."""
 
 _SAVE = "save it as UTF-8"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -15,7 +15,9 @@ import sys
 from typing import Any
 
 MEMORY_BYTES = 2**30
+"""Memory of the process that reads a workbook, so that a bomb harms nothing else."""
 MAX_ROWS = 100_000
+"""As many images as the benchmarks package."""
 
 
 def main() -> int:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 Path = tuple["str | int", ...]
 
 MAX_DEPTH = 50
+"""A manifest is nested about five levels deep; each level is a call in Python."""
 MAX_VALUES = 2_000_000
+"""100,000 inline images with 20 values each."""
 MAX_ALIASED_VALUES = 100_000
 """Limit on the sum of all aliased values: an alias is short, but a reader visits each value."""
 

@@ -22,8 +22,11 @@ _NUMBER_OF_OME = re.compile("-?[0-9]{1,10}")
 _ROUNDED = 1e-3
 """By so much a part of a colour may be more than 1, or less than 0."""
 _LARGEST = 1e300
+"""Larger numbers are not finite in single precision, and mean nothing as a grey value."""
 _LONGEST = 50
+"""Characters of a value quoted in a warning."""
 _MOST_DOUBTS = 4
+"""Impossible values quoted in a warning; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ NO_UNITS = frozenset({"", "pixel", "pixels", "px", "reference frame", "unknown"}
 """Texts in place of a unit that are not lengths."""
 
 _LONGEST = 64
+"""Characters of a number: more than any instrument writes, few enough to convert quickly."""
 _POSITIVE = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*[xX\u00d7]?\s*\Z")
 _FLOAT32 = Decimal(2) ** -23
 """Two roundings to single precision, relative."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.rules import RuleInput
 
 _MOST_NAMED = 3
+"""Images named in a message; the others are counted."""
 _CONVERT = "--backend ome-zarr:convert=all or ome-tiff:convert=all"
 _OME_UNITS = ("mm", "µm", "nm")
 _SIDECAR_UNITS = ("mm", "um", "nm")

@@ -34,6 +34,7 @@ PICTURES = ("numpy", "PIL")
 _FOREIGN_HINT = "choose a folder of its own for the dataset, or list them in .bidsignore"
 _STRAY_HINT = "remove them if an earlier run made them, or give them a row"
 _NAMED = 3
+"""Names shown in a message; the others are counted."""
 
 
 def options_fit_the_backend(facts: RuleInput) -> Iterator[Problem]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.options import Options
 
 _REMEMBERED = 4
+"""Drafts kept in a process: a flow packages few datasets at a time."""
 
 
 def make_draft(options: Options) -> PreparedRun:

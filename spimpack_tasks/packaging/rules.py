@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store
 
 MAX_NAME_BYTES = 255
+"""NAME_MAX of Linux file systems."""
 
 _PIECES = ("run", "chunk")
 

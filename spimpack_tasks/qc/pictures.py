@@ -19,13 +19,19 @@ STRIP_VERSION = 2
 STRIP_SIDE = 108
 """Pixels of the square around each slice of a strip."""
 _GAP = 14
+"""Pixels between two views."""
 _LETTER = 11
+"""Pixels of a letter at the edge of a view; smaller ones cannot be read."""
 _THINNEST = 4
+"""Pixels of the short side of a slice, so that a thin one can be seen."""
 _AIR = 4
+"""Pixels around a letter."""
 _BOX = STRIP_SIDE + 2 * (_LETTER + _AIR)
+"""A view with its letters on both sides."""
 STRIP_SIZE = (len(VIEWS) * (_BOX + _GAP) - _GAP, _BOX)
 """Width and height in pixels."""
 _JPEG_QUALITY = 72
+"""A choice between the size of a report and visible blocks in smooth tissue."""
 
 
 def draw_slice(

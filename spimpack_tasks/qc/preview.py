@@ -26,6 +26,7 @@ DARK_PERCENT, BRIGHT_PERCENT = 1.0, 99.5
 _RESERVE = 0.5
 """Share of that range that is added above it, so that bright regions keep their detail."""
 _MOST_COUNTED = 2_000_000
+"""Voxels that percentiles are computed of: a sample, so that the time has a bound."""
 MOST_VALUES = 6_000_000
 """Number of voxels of all channels; they fit into a page of 10 MB."""
 

@@ -33,7 +33,9 @@ LARGEST_BYTES = 32 * 2**20
 MOST_BYTES_READ = 4 * 2**30
 """Beyond that a larger stride is taken, down to `SMALLEST_SIDE`."""
 SMALLEST_SIDE = 32
+"""A smaller picture cannot show an orientation."""
 MOST_CHANNELS = 8
+"""More channels than fluorescence has at once; each adds to the size of a page."""
 
 
 class SourceUnreadableError(SpimpackError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.report.thumbnails import Thumbnail
 
 ON_A_PAGE = 100
+"""Pictures in a section that opens as a whole."""
 _EXPLAINED = """\
 <p class="quiet">The middle axial, coronal and sagittal slice of each image, turned as its row says:
 right is on the right. Where a specimen does not lie as the letters say, its orientation is wrong;

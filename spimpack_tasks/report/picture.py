@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 BOX = (160, 40)
 GAP = (40, 12)
 MARGIN = 2
+"""Pixels around the graph, so that no line is cut."""
 
 
 def draw_svg(nodes: tuple[Node, ...]) -> Iterator[str]:

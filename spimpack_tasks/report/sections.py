@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from spimpack_tasks.report.problems import ReportedProblem
 
 PLACES_SHOWN = 3
+"""Places listed for a problem; the others are counted."""
 MESSAGE_WIDTH = 240
+"""Characters of a message in a row of the page."""
 
 _MARKS: dict[str, tuple[str, str]] = {
     Verdict.UNCHANGED: ("good", "✓"),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.running.process import PackagingRun
 
 INTERRUPTED = 130
+"""The code of a shell for SIGINT: 128 + 2."""
 KILLED = frozenset({128 + 9, 128 + 15})
 
 

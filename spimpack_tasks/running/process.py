@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.running.request import RunRequest
 
 TAIL_BYTES = 2**16
+"""The end of the output that a page shows."""
 TOKEN_VARIABLE = "SPIMPACK_UI_TOKEN"  # noqa: S105 - a name
 """The variable of the environment that holds the token of the pages: not for a run, and not for a
 command line, which all users of a machine can see."""

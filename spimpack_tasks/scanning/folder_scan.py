@@ -32,6 +32,7 @@ UNFIT = "fits no pattern"
 """Reason for skipping an image that no pattern fits."""
 
 MOST_FOLDERS = 5
+"""Folders named in a message; the others are counted."""
 
 REQUIRED = [entity.name for entity in ENTITIES if entity.required]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.running.preview import RunPreview
 
 MOST_SHOWN = 2_000
+"""Rows of the table; a browser with more becomes slow."""
 _MEANING = {
     Verdict.NEW: "not in the dataset yet",
     Verdict.CHANGED: "in the dataset, and to become another",

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 PICK, MARK = "✓", "!"
 ROW_HEIGHT = 35
+"""Pixels of a row in Streamlit's grid."""
 MOST_ROWS_SHOWN = 14
+"""Rows that fit on a page beside its form; the grid scrolls."""
 
 
 @dataclass

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 LEFT_OUT = "(leave out)"
 MOST_SHOWN = 200
+"""Rows of the preview; the summary counts all."""
 MOST_PROBLEMS = 10
+"""Problems shown; the others are counted."""
 
 
 def import_rows(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Problem, Report
 
 MOST_BUTTONS = 20
+"""Problems with a button; each button costs time in a rerun of the page."""
 ERROR_MARK, WARNING_MARK = "\N{BALLOT X}", "\N{WARNING SIGN}"
 
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from spimpack_tasks.running.process import PackagingRun
 
 EVERY_S = 1.0
+"""Seconds between two looks at a run."""
 LINES = 200
+"""Last lines of the output that are shown."""
 MOST_FINDINGS = 500
+"""Rows of the table; the report holds all."""
 
 
 def show_run(run: PackagingRun) -> None:

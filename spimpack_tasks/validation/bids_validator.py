@@ -28,6 +28,7 @@ OPTIONS = ("--format", "json", "--max-rows", "-1")
 EXIT_CODES = (0, 16)
 """Exit codes of the validator after a whole check: 0 without errors, 16 with some."""
 STDERR_LINES = 8
+"""Last lines of the validator's errors; they name the cause."""
 
 
 class ValidatorFailedError(SpimpackError):

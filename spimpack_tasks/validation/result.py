@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MESSAGE_WIDTH = 200
+"""Characters of a finding in the terminal."""
 GROUP_WIDTH = 100
+"""Characters of a line that stands for several findings."""
 
 
 @dataclass(frozen=True, slots=True)

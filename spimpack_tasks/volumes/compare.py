@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     Advance = Callable[[int], None]
 
 _PIECE = 2**20
+"""Bytes compared at once."""
 _ENTRY_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LONGEST_REASON = 400
+"""Characters of a library's message: about four lines of a terminal."""
 
 
 class SourceRefusedError(Exception):

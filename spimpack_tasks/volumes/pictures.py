@@ -25,6 +25,7 @@ _STARTS_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset({0x01, *range(0xD0, 0xDA)})
 """Markers without a length."""
 _SLACK = 2**20
+"""Bytes that a decoder may use besides the plane."""
 
 
 def bound_page(page: Any) -> None:

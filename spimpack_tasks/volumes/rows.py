@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.arrays.grid import Voxels
 
 BAND_BYTES = 4 * 2**20
+"""Rows decoded at once: large enough for the decoder, small beside a slab."""
 
 
 def level_of_rows(

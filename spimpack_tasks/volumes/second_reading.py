@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.arrays.grid import Region, Voxels
 
 _DESCRIPTION = 270
+"""The tag ImageDescription of TIFF."""
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.verification.verify import verify_fast, verify_full
 from spimpack_tasks.volumes.read_header import read_header
-from spimpack_tasks.volumes.tiff import ome_writer as ome_tiff
+from spimpack_tasks.volumes.tiff import layout as ome_tiff
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
 
 SHAPE = (1, 2, 5, 300, 37)

@@ -13,6 +13,7 @@ from spimpack_tasks.packaging.tasks.writing import LinkAssets, refuse_failures
 from spimpack_tasks.state.resumable import ResumableMaker, make_and_publish
 
 _MB = 10**6
+"""Luigi's page shows progress as integers, here in MB."""
 
 
 class MakeAssets(LinkAssets):

@@ -37,7 +37,9 @@ ICON = ":material/view_in_ar:"
 _CODES = sorted(ORIENTATION_CODES)
 _SIDE, _LETTER = 420, 26
 _COLUMNS = 4
+"""Views side by side on a page of 1,280 pixels."""
 _MOST_VALUES = 2_000_000
+"""Voxels sent to the browser, 2 MB."""
 _MOST_IMAGES = 4
 """Number of images that the server keeps, for all tabs."""
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
 LONGEST_TEXT = 2**16
+"""HDF5 keeps attributes up to 64 KiB in an object header."""
 MOST_LINKS = 16
 """Soft links that may follow each other, as HDF5 itself has it."""
 _MOST_NUMBERS = 16
+"""Numbers of an attribute that are read; real ones have a few."""
 _REMEDY = "make a file that holds all of its data"
 _REMEDY_OF_LINK = f"{_REMEDY}, or name the folder of the other one in {VARIABLE}"
 

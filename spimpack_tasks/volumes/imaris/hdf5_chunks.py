@@ -22,10 +22,13 @@ _NAMES = {_DEFLATE: "zlib", 32001: "blosc", 32004: "lz4 in HDF5", 32015: "zstd"}
 """Unpacks the data of a filter."""
 _KNOWN = frozenset({_SHUFFLE, _FLETCHER, _LZF, *_NAMES})
 _SLACK = 2**16
+"""Bytes that compression may add to a chunk of noise, and checksums behind it."""
 _MOST_UNTOLD = 256 * 2**20
+"""Bytes that a stream may unpack to if it does not say so."""
 _LZF_RATIO = 88
 """Bytes that a byte of LZF stands for, at the most: 264 for three."""
 _MOST_INFLATED = 1032
+"""Deflate's bound: a byte unpacks to at most 1,032."""
 
 
 class ChunkedDataset:

@@ -46,7 +46,9 @@ if TYPE_CHECKING:
 
 ShapeZYX: TypeAlias = tuple[int, int, int]
 MOST_LEVELS = 64
+"""A side of 2**63 voxels halved to one; real files have some eight."""
 MOST_CHANNELS = 1024
+"""Real files have some ten."""
 MOST_DATASETS = 2**16
 """Of all levels, time points and channels; looking at so many takes seconds."""
 _NUMBERS = {"Magnification": "LensPower", "NumericalAperture": "NumericalAperture"}

@@ -29,6 +29,7 @@ _KINDS = {
 }
 """Class in nibabel and length by the first four bytes, which tell the length."""
 _LONGEST_HEADER = 540
+"""A header of NIfTI-2 has 540 bytes, one of NIfTI-1 348."""
 _MAGIC = (b"n+1\0", b"n+2\0\r\n\x1a\n")
 """Of files that hold header and voxels; two-file NIfTI is no source format."""
 _GZIP = b"\x1f\x8b"

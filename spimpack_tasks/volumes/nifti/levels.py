@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.levels import StoredLevel
 
 _PIECE = 2**20
+"""Bytes read at once up to the checksum."""
 _GZIP = b"\x1f\x8b"
 
 

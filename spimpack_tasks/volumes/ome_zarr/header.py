@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_LEVELS = 64
+"""A side of 2**63 voxels halved to one; real images have some eight."""
 MOST_AXES = 16
+"""OME-Zarr has at most five; others are refused with their number."""
 
 RFC4_LETTERS = {
     "left-to-right": "R",

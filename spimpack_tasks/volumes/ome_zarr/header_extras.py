@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 MOST_LABELS = 256
+"""Label images that are looked at; real stores have a few."""
 _LARGEST = 1e300
+"""Larger numbers are no coordinates."""
 _LONGEST = 100
+"""Characters of a name in a message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from spimpack_tasks.files.places import Parts, Place
 
 _MISSING = 2**64 - 1
+"""The specification of Zarr's sharding: offset and length of a chunk that is not stored."""
 _CRC = 4
+"""Bytes of the CRC-32C behind the index."""
 
 
 def shard_pieces(chunks: Iterable[Parts | None]) -> Iterator[Parts]:

@@ -35,7 +35,9 @@ _LAST = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
 _METADATA = (".zarray", ".zmetadata", "zarr.json")
 """Ends of the names of files that name codecs."""
 _PIECE = 2**20
+"""Bytes copied at once."""
 _ENCRYPTED = 0x1
+"""Bit 0 of the flags of an entry (APPNOTE 4.4.4)."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 """Exceptions of `zipfile` for an entry that is not sound."""
 

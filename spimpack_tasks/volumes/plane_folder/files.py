@@ -18,6 +18,7 @@ _TIFF = (".tif", ".tiff")
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _JP2_HEAD = b"\0\0\0\x0cjP  \r\n\x87\n"
 _FIRST_BYTES = 4096
+"""Headers of PNG and JPEG 2000, and most directories of TIFF, lie in them."""
 
 
 class Page(NamedTuple):

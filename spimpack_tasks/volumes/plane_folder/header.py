@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.plane_folder.files import Page
 
 _MOST_NAMED = 5
+"""Planes named in a message; the others are counted."""
 
 
 class Planes(NamedTuple):

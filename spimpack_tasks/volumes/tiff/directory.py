@@ -35,9 +35,13 @@ _SIZES = {code: struct.calcsize(f"={code}") for code in _TYPES.values()}
 """Bytes of one value."""
 
 _FIRST_BYTES = 4096
+"""Read at once with the header; the first directory often lies in them."""
 _MOST_TAGS = 4096
+"""TIFF has some hundred tags; a directory with more is damaged."""
 _MOST_VALUES = 65536
+"""Values of a tag; more are read by the library alone."""
 _CHUNK = 65536
+"""Bytes of a text read at once."""
 
 
 @cache
