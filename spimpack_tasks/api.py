@@ -22,7 +22,7 @@ from spimpack_tasks.errors import Problem, SpimpackError
 from spimpack_tasks.files.places import LocalPlace, Place
 from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.prepare import look, make_draft
+from spimpack_tasks.packaging.prepare import look, prepare_run
 from spimpack_tasks.pipelines import package as package_dataset
 from spimpack_tasks.verification.pixels import verify_pixels
 from spimpack_tasks.verification.recorded import recorded_store
@@ -216,7 +216,7 @@ def validate(manifest: Path, options: Options | None = None) -> list[Problem]:
     options
         Those of the run, where they matter; its manifest is replaced by `manifest`.
     """
-    draft = make_draft(_absolute(manifest, options, writes=False))
+    draft = prepare_run(_absolute(manifest, options, writes=False))
     refusal = draft.refusal()
     report = refusal.report if refusal is not None else draft.report
     return report.sorted()
@@ -230,7 +230,7 @@ def load_manifest(manifest: Path, options: Options | None = None) -> Dataset:
     InputError
         Manifest, tables or images are wrong; `report` has all problems.
     """
-    draft = make_draft(_absolute(manifest, options, writes=False))
+    draft = prepare_run(_absolute(manifest, options, writes=False))
     refusal = draft.refusal()
     if refusal is not None or draft.dataset is None:
         raise refusal or SpimpackError(f"{manifest} describes no dataset")

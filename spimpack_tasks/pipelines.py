@@ -37,7 +37,7 @@ from spimpack_tasks.packaging.changes import (
     images_to_do,
 )
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.prepare import collecting_rarely, make_draft
+from spimpack_tasks.packaging.prepare import collecting_rarely, prepare_run
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.recording import record_run
@@ -170,7 +170,7 @@ def _require_prepared(options: Options) -> PreparedRun:
     InputError
         The inputs are refused, or something is in the way.
     """
-    prepared = make_draft(options)
+    prepared = prepare_run(options)
     prepared.store.forget_damaged_plan(prepared.plan_id)
     refusal = prepared.refusal()
     if refusal is not None:

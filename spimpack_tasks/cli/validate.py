@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode, count_of
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, and print the problems."""
-    prepared = make_draft(options_of(arguments))
+    prepared = prepare_run(options_of(arguments))
     refusal = prepared.refusal()
     report = refusal.report if refusal else prepared.report
     if arguments.format == "json":

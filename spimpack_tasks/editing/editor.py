@@ -27,7 +27,7 @@ from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.manifest.rows import SCENE_COLUMN, source_path
 from spimpack_tasks.manifest.template import compose_manifest, compose_scans_header
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.prepare import draft_of
+from spimpack_tasks.packaging.prepare import prepare_edited
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class ManifestEditor:
     def check(self) -> PreparedRun:
         """Return the prepared run of the edited files, with all problems."""
         options = Options(self.manifest, "", roots=self.roots, writes=False)
-        return draft_of(options, self.files.edited, self.headers)
+        return prepare_edited(options, self.files.edited, self.headers)
 
     def changes(self) -> list[FileChange]:
         """Return the changes that saving would make."""

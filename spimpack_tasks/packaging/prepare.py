@@ -39,14 +39,14 @@ _REMEMBERED = 4
 """Drafts kept in a process: a flow packages few datasets at a time."""
 
 
-def make_draft(options: Options) -> PreparedRun:
+def prepare_run(options: Options) -> PreparedRun:
     """Return what the inputs come to now; never raises on a user's mistake."""
     known: PreparedRun | None = SESSION.drafts.get(options)
     # A refused draft is never current: a source that was missing may be there by now.
     if known is not None and known.is_current():
         return known.refresh()
     with collecting_rarely():
-        return _remember(_make_draft(options)).refresh()
+        return _remember(_prepare(options)).refresh()
 
 
 def look(options: Options) -> tuple[PreparedRun, list[Change], ConflictError | None]:
@@ -57,7 +57,7 @@ def look(options: Options) -> tuple[PreparedRun, list[Change], ConflictError | N
     InputError
         The inputs are refused.
     """
-    prepared = make_draft(options)
+    prepared = prepare_run(options)
     if prepared.dataset is not None:
         # A run with other inputs may just be forgetting our plan: then it is made anew.
         with suppress(FileNotFoundError):
@@ -79,7 +79,7 @@ def collecting_rarely() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def find_draft(options: Options, plan_id: str) -> PreparedRun:
+def find_prepared_run(options: Options, plan_id: str) -> PreparedRun:
     """Return the draft of a known identity, so that an edit during a run does not leak into it.
 
     Where it is not remembered, because another process made it, the saved plan is taken up; before
@@ -92,7 +92,7 @@ def find_draft(options: Options, plan_id: str) -> PreparedRun:
     if Store(options.output_dir).has_plan(plan_id):
         choice = require_choice(options.backend).collecting_bugs()
         return _remember(PreparedRun(options, plan_id, choice))
-    return make_draft(options)
+    return prepare_run(options)
 
 
 def _remember(prepared: PreparedRun) -> PreparedRun:
@@ -104,7 +104,7 @@ def _remember(prepared: PreparedRun) -> PreparedRun:
     return prepared
 
 
-def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> PreparedRun:
+def prepare_edited(options: Options, edited: Mapping[str, str], headers: Headers) -> PreparedRun:
     """Return what the inputs would come to with `edited` texts in their files; nothing is kept.
 
     Parameters
@@ -116,10 +116,10 @@ def draft_of(options: Options, edited: Mapping[str, str], headers: Headers) -> P
     headers
         The headers read so far; those that are read for this are added.
     """
-    return _make_draft(options, edited, headers)
+    return _prepare(options, edited, headers)
 
 
-def _make_draft(
+def _prepare(
     options: Options,
     edited: Mapping[str, str] = NOTHING_EDITED,
     headers: Headers | None = None,

@@ -17,7 +17,7 @@ from spimpack_tasks.model.entities import PHOTO_SUFFIX
 from spimpack_tasks.model.plan import STEPS, Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.prepare import find_draft
+from spimpack_tasks.packaging.prepare import find_prepared_run
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.report.problems import (
     problems_of_disk,
@@ -117,7 +117,7 @@ def gather_data(store: Store) -> ReportData:
     asked: dict[str, Any] = {
         spec.option: True for spec in STEPS if spec.option and spec.step in steps
     }
-    prepared = find_draft(replace(Options("", store.output_dir, backend), **asked), plan_id)
+    prepared = find_prepared_run(replace(Options("", store.output_dir, backend), **asked), plan_id)
     sweep = prepared.sweep()
     changes = find_changes(prepared, sweep)
     deviations = list(verify_fast(store))

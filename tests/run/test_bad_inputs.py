@@ -10,7 +10,7 @@ from cases.bad_inputs import BY_COMMAND, CASES, CONFLICTS
 from study import fingerprint
 
 from spimpack_tasks.errors import ConflictError, ExitCode, InputError
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 
 LUIGI = os.path.join(sysconfig.get_path("scripts"), "luigi")
 BY_ID = {case.id: case for case in CASES}
@@ -118,9 +118,9 @@ def test_manifest_tables_and_options_are_told_in_one_run(study):
 def test_a_refused_draft_is_made_anew(study):
     study.path("raw/two.ims").rename(study.path("raw/2.ims"))
     options = study.make_options()
-    assert make_draft(options).refusal()
+    assert prepare_run(options).refusal()
     study.path("raw/2.ims").rename(study.path("raw/two.ims"))
-    assert make_draft(options).refusal() is None
+    assert prepare_run(options).refusal() is None
 
 
 def test_a_report_reads_well(study):

@@ -13,7 +13,7 @@ from workspace import STATE, Workspace, small_workspace
 from spimpack_tasks import PackageDataset
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.report.graph import MOST_SHOWN, Node, draw_dot, task_graph
 from spimpack_tasks.report.picture import draw_svg
 
@@ -43,7 +43,7 @@ STATES = {
 
 def nodes_of(workspace: Workspace, **changes: str) -> tuple[Node, ...]:
     workspace.write()
-    draft = make_draft(workspace.options(**changes))
+    draft = prepare_run(workspace.options(**changes))
     return task_graph(draft, draft.sweep())
 
 

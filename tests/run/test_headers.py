@@ -17,7 +17,7 @@ from spimpack_tasks.demo.images import (
 )
 from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.session import SESSION
 
 IMAGE = DemoImage(("YoPro", "Abeta"), (4, 16, 16), (4.0, 0.3467, 1.8), levels=1)
@@ -91,7 +91,7 @@ def test_a_header_that_cannot_be_read(
     (tmp_path / "raw" / "d.ims").write_bytes(b"\x89HDF\r\n\x1a\n cut off")
     workspace.rows[3] |= given
     workspace.write()
-    report = make_draft(workspace.options()).report
+    report = prepare_run(workspace.options()).report
     (problem,) = (p for p in report.problems if "d.ims" in p.message)
     assert (problem.code, problem.severity) == reported
     assert problem.place.line == 5

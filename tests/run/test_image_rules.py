@@ -17,7 +17,7 @@ from zarr_readers import read_with_zarr
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, Problem
 from spimpack_tasks.packaging.image_rules import describe_inconsistency
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 
@@ -62,7 +62,7 @@ def write_two_images(folder: Path) -> None:
 def problems(workspace: Workspace, **options: str) -> list[Problem]:
     workspace.write()
     SESSION.reset()
-    return make_draft(workspace.options(**options)).report.problems
+    return prepare_run(workspace.options(**options)).report.problems
 
 
 def made(workspace: Workspace, ending: str) -> Path:

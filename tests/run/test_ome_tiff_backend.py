@@ -22,7 +22,7 @@ from workspace import Workspace, leftovers, small_workspace
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import run_bids_validator
@@ -145,7 +145,7 @@ def test_the_size_is_told_by_the_header(tmp_path, monkeypatch, name):
         monkeypatch.setattr(ome_tiff, "LARGEST_CLASSIC", most)
         SESSION.reset()
         space.write()
-        (asset,) = make_draft(space.options(backend=backend)).dataset.assets
+        (asset,) = prepare_run(space.options(backend=backend)).dataset.assets
         assert asset.extension == ending
 
 
@@ -281,9 +281,9 @@ def test_a_fifth_of_the_source_is_room_that_is_needed(space, monkeypatch, times,
     size = (space.root / "raw/a.ims").stat().st_size
     usage = shutil.disk_usage(space.root)._replace(free=size // times)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    draft = make_draft(space.options(backend=BACKEND))
+    draft = prepare_run(space.options(backend=BACKEND))
     assert (draft.refusal() is None) == fits
-    assert make_draft(space.options(backend="ome-zarr")).refusal() is not None
+    assert prepare_run(space.options(backend="ome-zarr")).refusal() is not None
 
 
 def test_a_damaged_source_leaves_nothing(space, caplog):

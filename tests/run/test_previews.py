@@ -23,7 +23,7 @@ from spimpack_tasks.packaging.backends.base import Companion
 from spimpack_tasks.packaging.backends.ome_zarr import OME_ZARR
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.backends.symlink import SYMLINK
-from spimpack_tasks.packaging.prepare import look, make_draft
+from spimpack_tasks.packaging.prepare import look, prepare_run
 from spimpack_tasks.qc.pictures import STRIP_VERSION
 from spimpack_tasks.report.data import gather_data
 from spimpack_tasks.report.graph import task_graph
@@ -219,7 +219,7 @@ def test_the_report_and_the_graph_know_the_step(space: Workspace) -> None:
     space.run(previews=True)
     (space.out / min(PREVIEWS)).unlink()
     options = space.options(previews=True)
-    draft = make_draft(options)
+    draft = prepare_run(options)
     nodes = task_graph(draft, draft.sweep())
     states, _ = real_graph(space, previews=True)
     assert {node.name: node.units for node in nodes} == states
@@ -339,7 +339,7 @@ def test_a_companion_follows_its_image(space: Workspace, summed: str) -> None:
     del space.rows[0], space.participants[0]
     assert space.run(backend=summed).exit_code == ExitCode.OK
     assert not (space.out / "sub-01").exists()
-    draft = make_draft(space.options(backend=summed))
+    draft = prepare_run(space.options(backend=summed))
     states, _ = real_graph(space, backend=summed)
     assert {node.name: node.units for node in task_graph(draft, draft.sweep())} == states
     assert Step.COMPANIONS in {output.step for output in draft.plan().outputs}

@@ -18,7 +18,7 @@ from workspace import SHARED, Workspace
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, Severity
 from spimpack_tasks.manifest.headers import facts_of
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.volumes.header import Header
@@ -155,7 +155,7 @@ def test_a_contradiction_can_be_forced_and_is_recorded(
     workspace = study_of(tmp_path, **cells)
     set_imaris(tmp_path / "raw" / "a.ims", **LENS)
     workspace.write()
-    codes = [problem.code for problem in make_draft(workspace.options()).report.errors]
+    codes = [problem.code for problem in prepare_run(workspace.options()).report.errors]
     assert codes == (["sidecar.contradiction"] if recorded else [])
     workspace.rows[0]["override_header"] = ";".join(cells)
     sidecar = sidecar_of(workspace)
@@ -250,14 +250,14 @@ def test_a_missing_library_is_told_once_and_stops_only_what_needs_it(
     workspace.add_row("c.ims", subject="03")
     workspace.write()
     monkeypatch.setitem(sys.modules, "h5py", None)
-    problems = make_draft(workspace.options()).report.problems
+    problems = prepare_run(workspace.options()).report.problems
     assert [(p.code, p.severity) for p in problems] == [("source.header", Severity.WARNING)]
     assert "pip install 'spimpack_tasks[images]'" in problems[0].message
     for row in workspace.rows[1:]:
         row.update(WITHOUT_SIZE)
     workspace.write()
     SESSION.reset()
-    problems = make_draft(workspace.options()).report.errors
+    problems = prepare_run(workspace.options()).report.errors
     assert [(p.code, p.place.line) for p in problems] == [
         ("sidecar.no-pixel-size", 3),
         ("sidecar.no-pixel-size", 4),
@@ -269,7 +269,7 @@ def test_a_derivative_needs_no_pixel_size(tmp_path: Path) -> None:
     write_silent_image(tmp_path / "raw" / "a.tif")
     workspace.rows.append({"spim_path": "raw/a.tif", "subject": "01", **SHARED, **WITHOUT_SIZE})
     workspace.write()
-    assert [e.code for e in make_draft(workspace.options()).report.errors] == [
+    assert [e.code for e in prepare_run(workspace.options()).report.errors] == [
         "sidecar.no-pixel-size"
     ]
     workspace.description["DatasetType"] = "derivative"
@@ -305,5 +305,5 @@ def test_a21_stains_and_orientation_as_they_are_read_by_spimquant(tmp_path: Path
     assert sidecar["OrientationStringXYZ"] == "LPS"
     workspace.add_row("b.ims", subject="02", sample_staining="YoPro;Abeta;Iba1")
     workspace.write()
-    warnings = [(p.code, p.place.line) for p in make_draft(workspace.options()).report.warnings]
+    warnings = [(p.code, p.place.line) for p in prepare_run(workspace.options()).report.warnings]
     assert sorted(warnings) == [("dataset.mixed-stains", 3), ("sidecar.channels", 3)]

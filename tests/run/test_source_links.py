@@ -14,7 +14,7 @@ from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ConflictError, ExitCode
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.validation.bids_validator import run_bids_validator
@@ -215,7 +215,7 @@ def test_the_graph_shows_the_task(space, is_done):
     if is_done:
         keep(space)
     options = {"backend": "ome-tiff", "keep_source_links": True}
-    draft = make_draft(space.options(**options))
+    draft = prepare_run(space.options(**options))
     nodes = {node.name: node.units for node in task_graph(draft, draft.sweep())}
     states, _ = real_graph(space, **options)
     assert nodes.keys() == states.keys() >= {"LinkSources"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from tiny_images import write_tiny_image
 
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 
 # Line numbers of these texts stand in tests/support/cases: add lines at the end only.
 MANIFEST = """\
@@ -174,7 +174,7 @@ class Study:
         return Options(**{k: str(v) if k in paths else v for k, v in given.items()})
 
     def draft(self):
-        return make_draft(self.make_options())
+        return prepare_run(self.make_options())
 
     def command(self) -> list[str]:
         """Return the options as arguments of a command."""

@@ -17,7 +17,7 @@ import pytest
 from workspace import Workspace
 
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 
 pytestmark = [
     pytest.mark.consumers,
@@ -92,7 +92,7 @@ def test_spimquant_finds_all_images(tmp_path: Path, rows: Rows, backend: str) ->
 
 
 def warned_of(workspace: Workspace) -> set[str]:
-    report = make_draft(workspace.options()).report
+    report = prepare_run(workspace.options()).report
     return MIXTURES & {problem.code for problem in report.warnings}
 
 

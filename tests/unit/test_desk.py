@@ -39,7 +39,7 @@ from spimpack_tasks.editing.participants import (
 )
 from spimpack_tasks.errors import ConflictError, ExitCode, SpimpackError
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.running.preview import preview_run
 from spimpack_tasks.running.process import PackagingRun
 from spimpack_tasks.running.request import RunRequest
@@ -71,7 +71,7 @@ def desk(space):
 
 
 def lines_of(manifest) -> list[str]:
-    return make_draft(Options(str(manifest), "", writes=False)).report.lines()
+    return prepare_run(Options(str(manifest), "", writes=False)).report.lines()
 
 
 def files_of(folder) -> dict[str, tuple]:

@@ -18,7 +18,7 @@ from spimpack_tasks.errors import Severity
 from spimpack_tasks.manifest.absent_values import ABSENT as ABSENT_WORDS
 from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.packaging.description import compose_description
-from spimpack_tasks.packaging.prepare import make_draft
+from spimpack_tasks.packaging.prepare import prepare_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -159,7 +159,7 @@ def test_a_path_in_quotes_may_hold_a_quote(study):
 def test_relative_paths_start_at_the_manifest(study, tmp_path, monkeypatch):
     options = study.make_options()
     monkeypatch.chdir("/")
-    draft = make_draft(options)
+    draft = prepare_run(options)
     assert draft.refusal() is None
     assert draft.dataset.assets[0].source == os.path.realpath(tmp_path / "study/raw/one.ome.zarr")
 

@@ -20,7 +20,7 @@ from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.losses import MANIFEST_FILE
 from spimpack_tasks.packaging.options import Options, flag_help
 from spimpack_tasks.packaging.paths import PATHS_FILE
-from spimpack_tasks.packaging.prepare import find_draft, make_draft
+from spimpack_tasks.packaging.prepare import find_prepared_run, prepare_run
 from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.packaging.up_to_date import find_snapshot
 from spimpack_tasks.state.runs import end_run
@@ -148,7 +148,7 @@ class DatasetTask(CheckedTask):
     @property
     def prepared(self) -> PreparedRun:
         """What the inputs come to."""
-        return find_draft(self.options, self.plan_id)
+        return find_prepared_run(self.options, self.plan_id)
 
     @property
     def choice(self) -> Choice:
@@ -200,7 +200,7 @@ class DatasetTask(CheckedTask):
 
 def _make_sound_draft(options: Options) -> PreparedRun:
     """Return what the inputs come to; a saved plan of them that is damaged is forgotten."""
-    prepared = make_draft(options)
+    prepared = prepare_run(options)
     prepared.store.forget_damaged_plan(prepared.plan_id)
     return prepared
 
