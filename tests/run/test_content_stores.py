@@ -176,7 +176,7 @@ def test_w1_thumbnails_are_drawn(pair) -> None:
     store = Store(str(stored.out))
     shown = list(make_thumbnails(store, gather_data(store)))
     assert len(shown) == len(stored.rows)
-    assert [each.trouble for each in shown if each.trouble] == []
+    assert [each.failure for each in shown if each.failure] == []
 
 
 def test_w1_with_its_state_lost_nothing_is_made_again(pair) -> None:
