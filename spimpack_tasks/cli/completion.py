@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.main import build_parser
 from spimpack_tasks.cli.shell_scripts import SCRIPTS, read_commands
 from spimpack_tasks.errors import ExitCode
 
@@ -25,6 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the script."""
-    commands = list(read_commands(build_parser()))
+    commands = list(read_commands(arguments.whole_parser))
     print("\n".join(SCRIPTS[arguments.shell](commands)))
     return ExitCode.OK

@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         inner = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
         command.add_arguments(inner)
         inner.set_defaults(run=command.run)
+    parser.set_defaults(whole_parser=parser)  # for the scripts of shells
     return parser
 
 
