@@ -142,9 +142,9 @@ class _Slab:
         self.region = (*blocks[0].region[:3], y, x)
         itemsize = int(level.dtype.itemsize)
         whole = math.prod(shape_of(self.region)) * itemsize
-        # Where planes are decoded as a whole, boxes would decode each of them many times.
-        are_planes_whole = level.sequential or level.chunk[3:] == level.shape[3:]
-        most = memory_at_most() // _SLABS_IN_MEMORY if are_planes_whole else 0
+        # Where whole rows are stored together, boxes would decode each of them many times.
+        are_rows_whole = level.chunk[4] >= level.shape[4]
+        most = memory_at_most() // _SLABS_IN_MEMORY if are_rows_whole else 0
         self.is_read_at_once = whole <= max(2 * LARGEST_SLAB, most)
         read = [self.region] if self.is_read_at_once else [block.region for block in blocks]
         self.size = sum(math.prod(shape_of(each)) for each in read) * itemsize

@@ -4,9 +4,12 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import children
+import conversions
 import numpy as np
+import plane_sources as sources
 import pytest
 from plain_pyramid import plain_pyramid
 from plane_harm import tree_of
@@ -15,7 +18,10 @@ from zarr_readers import read_with_zarr
 from spimpack_tasks.arrays import grid, pyramid
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.volumes import copy as copying
 from spimpack_tasks.volumes.blocks import IncompleteVolumeError
+from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.ome_zarr import writer as ome_zarr_writer
 from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
@@ -195,6 +201,68 @@ def test_s3_planes_of_a_tiff_come_in_their_order_or_not_at_all(tmp_path):
             with pytest.raises(IncompleteVolumeError, match="5 blocks"):
                 writer.finish()
     assert list(tmp_path.iterdir()) == []
+
+
+WIDE_SOURCES = {
+    "tiles": partial(sources.write_ome, axes="TCZYX", tile=(16, 16), compression="zlib"),
+    "zarr": partial(sources.write_zarr, chunks=(1, 1, 5, 20, 20)),
+    "nifti": sources.write_nifti,
+    "planes": partial(sources.write_folder, write=sources.write_tif, pattern="C{c}_Z{z:03}.tif"),
+}
+ENDINGS = {"tiles": "a.ome.tif", "zarr": "a.ome.zarr", "nifti": "a.nii", "planes": "planes"}
+
+
+def convert_source(name, folder, target, told):
+    job = conversions.Job(folder / ENDINGS[name], folder / target, Request(codec="gzip"))
+    conversions.convert_voxels(job, told.append)
+    return tree_of(folder / target)
+
+
+@pytest.mark.parametrize("name", WIDE_SOURCES)
+def test_s3_planes_that_are_too_wide_for_slabs_go_by_boxes(tmp_path, monkeypatch, name):
+    voxels = voxels_of()
+    WIDE_SOURCES[name](tmp_path / ENDINGS[name], voxels)
+    by_slabs = convert_source(name, tmp_path, "slabs", [])
+    asked = []
+    original = copying.PlaneReader.read
+
+    def read(self, region):
+        asked.append(region)
+        return original(self, region)
+
+    monkeypatch.setattr(copying.PlaneReader, "read", read)
+    monkeypatch.setattr(copying, "LARGEST_SLAB", 1000)
+    monkeypatch.setattr(copying, "memory_at_most", lambda: 20_000)
+    told = []
+    assert convert_source(name, tmp_path, "boxes", told) == by_slabs
+    assert sum(told) == voxels.nbytes
+    rows = {(part[3].stop - part[3].start, part[4].stop - part[4].start) for part in asked}
+    assert max(height for height, _ in rows) <= 32
+    assert max(width for _, width in rows) <= 32
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_s3_boxes_are_resumed_as_slabs_are(tmp_path, monkeypatch, share):
+    voxels = voxels_of()
+    WIDE_SOURCES["zarr"](tmp_path / ENDINGS["zarr"], voxels)
+    wanted = convert_source("zarr", tmp_path, "slabs", [])
+    blocks = [name for name in wanted if name.startswith("0/c/")]
+    smaller = next(name for name in wanted if name.startswith("1/c/"))
+    for name in [*shuffled(blocks)[: int(share * len(blocks))], "zarr.json", smaller]:
+        (tmp_path / "slabs" / name).unlink()
+    monkeypatch.setattr(copying, "LARGEST_SLAB", 1000)
+    monkeypatch.setattr(copying, "memory_at_most", lambda: 20_000)
+    told = []
+    assert convert_source("zarr", tmp_path, "slabs", told) == wanted
+    assert sum(told) == voxels.nbytes
+
+
+def test_s3_voxels_that_are_stored_together_must_fit_into_memory(tmp_path, monkeypatch):
+    WIDE_SOURCES["zarr"](tmp_path / ENDINGS["zarr"], voxels_of())
+    monkeypatch.setattr(copying, "LARGEST_SLAB", 1000)
+    monkeypatch.setattr(copying, "memory_at_most", lambda: 5000)
+    with pytest.raises(HeaderError, match=r"has 5 x 20 x 20 voxels .* needs .* of memory"):
+        convert_source("zarr", tmp_path, "out", [])
 
 
 WIDE = """
