@@ -322,7 +322,7 @@ def test_a_run_that_was_overtaken_and_forgotten_says_so(tmp_path: Path) -> None:
     workspace.write()
     task = PackageDataset(manifest=str(workspace.manifest), output_dir=str(workspace.out))
     assert task.verdict() is None
-    store.make_current(task.draft.plan())
+    store.make_current(task.prepared.plan())
     store.make_current(other)
     shutil.rmtree(store.path("plan", task.plan_id))
     assert task.verdict() is ExitCode.SUPERSEDED

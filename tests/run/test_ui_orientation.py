@@ -140,10 +140,13 @@ def test_sliders_channels_and_candidates_change_the_pictures(page):
 
 def test_an_image_is_read_once_until_it_changes(page, desk, tmp_path, monkeypatch):
     read = []
-    really = volumes.open_levels
-    monkeypatch.setattr(
-        volumes, "open_levels", lambda *given: [read.append(given[0]), really(*given)][1]
-    )
+    really = volumes.open_volume
+
+    def watched(path, *rest, **named):
+        read.append(path)
+        return really(path, *rest, **named)
+
+    monkeypatch.setattr(volumes, "open_volume", watched)
     page.slider(key="orient-slice-0-0").set_value(90).run()
     page.selectbox(key="orient-code-0").select("PIR").run()
     assert not read

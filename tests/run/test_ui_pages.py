@@ -26,7 +26,7 @@ def show(manifest: str, root: str, name: str) -> None:
     import streamlit as st
 
     from spimpack_tasks.editing.editor import open_manifest
-    from spimpack_tasks.ui import session
+    from spimpack_tasks.ui import jumps, session
     from spimpack_tasks.ui.shell import show_page
 
     names = ("description", "scans", "participants", "save")
@@ -35,7 +35,7 @@ def show(manifest: str, root: str, name: str) -> None:
     st.navigation(list(pages.values()), position="hidden")
     desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
     if "pick" in st.session_state:
-        session.jump_to(*st.session_state.pop("pick"))
+        jumps.jump_to(*st.session_state.pop("pick"))
     session.show_notice()
     show_page(import_module(f"spimpack_tasks.ui.views.{name}"), desk)
 

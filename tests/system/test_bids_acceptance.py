@@ -18,7 +18,8 @@ from workspace import SHARED, STATE, Workspace, leftovers
 
 from spimpack_tasks.demo.images import DemoImage, write_ome_zarr
 from spimpack_tasks.errors import ExitCode, InputError
-from spimpack_tasks.validation.bids_validator import Verdict, run_bids_validator
+from spimpack_tasks.validation.bids_validator import run_bids_validator
+from spimpack_tasks.validation.result import ValidationResult
 
 DOCS = Path(__file__).parents[2] / "docs"
 TINY = DemoImage(("YoPro", "Abeta"), (4, 8, 8), (4.0, 1.8, 1.8), levels=1)
@@ -45,7 +46,7 @@ class Packaged:
     """A dataset of all formats, and what the validator says of it."""
 
     workspace: Workspace
-    verdict: Verdict
+    verdict: ValidationResult
 
     @property
     def out(self) -> Path:
