@@ -17,7 +17,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
-from spimpack_tasks.conversion.convert_file import convert_file
+from spimpack_tasks.conversion.convert_file import TargetTakenError, convert_file
 from spimpack_tasks.errors import Problem, SpimpackError
 from spimpack_tasks.files.places import LocalPlace, Place
 from spimpack_tasks.packaging.backends.base import Backend
@@ -123,7 +123,7 @@ def open_volume(path: Path, *, accept_unclear: bool = False) -> Iterator[Volume]
 def create_volume(
     place: Path | Place, spec: VolumeSpec, layout: Layout | None = None
 ) -> Iterator[VolumeWriter]:
-    """Begin an OME-Zarr with a pyramid, or resume one that was interrupted.
+    """Begin an OME-Zarr with a pyramid, or resume one of the same image that was interrupted.
 
     `writer.missing()` yields the blocks that are not there yet. `writer.write(block, voxels)` takes
     the voxels of `block.region` along t, c, z, y, x, in any order and from any thread.
@@ -140,11 +140,20 @@ def create_volume(
 
     Raises
     ------
+    TypeError, ValueError
+        No OME-Zarr can be written of such an image.
+    TargetTakenError
+        A whole image is there already, and is another one.
     OSError
         The place does not take the image.
     """
     where = LocalPlace(os.path.abspath(place)) if isinstance(place, str | os.PathLike) else place
-    with writers.create_volume(where, spec, layout or Layout()) as writer:
+    wanted = layout or Layout()
+    writers.check_new(spec, wanted)
+    if writers.is_taken(where, spec, wanted):
+        message = f"another image is at {getattr(where, 'root', where)}; choose another place"
+        raise TargetTakenError(message)
+    with writers.create_volume(where, spec, wanted) as writer:
         yield writer
 
 

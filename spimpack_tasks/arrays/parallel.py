@@ -81,14 +81,18 @@ class WorkPool:
         Raises
         ------
         Exception
-            What a call of `write` has raised.
+            What a call of `write` has raised, now and whenever this is called again.
         """
         while True:
             with self._lock:
                 if not self._waiting or (most > 0 and self._size() <= most):
                     return
-                first, _ = self._waiting.popleft()
-            first.result()
+                first = self._waiting[0]
+            first[0].result()
+            # It counts until it is done, because other threads wait for it as well.
+            with self._lock:
+                if self._waiting and self._waiting[0] is first:
+                    self._waiting.popleft()
 
     def _size(self) -> int:
         return sum(size for _, size in self._waiting)

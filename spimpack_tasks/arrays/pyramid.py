@@ -77,7 +77,7 @@ def halve(voxels: Voxels, steps: Shape) -> Voxels:
     Parameters
     ----------
     voxels
-        Along z, y, x, in the byte order of the machine.
+        Along z, y, x, in any byte order.
     steps
         How many voxels become one along each of these axes, 1 or 2.
     """
@@ -100,7 +100,8 @@ def _mean(values: Any, steps: Shape) -> Any:
     """Return the means, as the data type has them."""
     import numpy as np
 
-    dtype = values.dtype
+    dtype = values.dtype.newbyteorder("=")
+    values = values.astype(dtype, copy=False)
     if dtype.kind == "f":
         with np.errstate(all="ignore"):  # of infinite numbers
             return (_sum(values.astype("float64"), steps) / math.prod(steps)).astype(dtype)

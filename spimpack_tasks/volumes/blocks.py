@@ -37,17 +37,19 @@ class Block:
         return shape_of(self.region)
 
 
-def check_block(spec: VolumeSpec, block: Block, voxels: Voxels) -> None:
-    """Refuse voxels that are not those of a block.
+def as_block(spec: VolumeSpec, block: Block, voxels: Voxels) -> Voxels:
+    """Return the voxels of a block in the byte order of the image.
 
     Raises
     ------
     ValueError
         Shape or type are others.
     """
-    if voxels.shape != block.shape or voxels.dtype != spec.dtype:
+    found, wanted = (dtype.newbyteorder("=") for dtype in (voxels.dtype, spec.dtype))
+    if voxels.shape != block.shape or found != wanted:
         message = (
             f"a block of {block.shape} voxels (t, c, z, y, x) of type {spec.dtype} is written, but "
             f"{voxels.shape} of type {voxels.dtype} were given"
         )
         raise ValueError(message)
+    return voxels.astype(spec.dtype, copy=False)

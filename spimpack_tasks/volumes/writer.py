@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from spimpack_tasks.arrays.codecs import CODECS, choose_codec
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.arrays.pyramid import plan_levels
+from spimpack_tasks.model.axes import ALL_AXES
 from spimpack_tasks.volumes.formats import NGFF
-from spimpack_tasks.volumes.ome_zarr.stores import has_bare_blosc, open_store
+from spimpack_tasks.volumes.ome_zarr.stores import has_bare_blosc, holds_another, open_store
 from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
 
 if TYPE_CHECKING:
@@ -91,6 +92,45 @@ class Layout:
 
 
 _DEFAULT = Layout()
+_LARGEST_VOXEL = 8
+_AXES = (ALL_AXES, "czyx", "tzyx", "zyx")
+
+
+def check_new(spec: VolumeSpec, layout: Layout) -> None:
+    """Refuse an image that no OME-Zarr can be written of.
+
+    Raises
+    ------
+    TypeError
+        The type of its voxels is none of numpy.
+    ValueError
+        Sizes, axes or the type of its voxels do not fit, or the layout is none.
+    """
+    import numpy as np
+
+    if not isinstance(spec.dtype, np.dtype):
+        message = f"the data type of the image is {spec.dtype!r}, but must be a numpy.dtype"
+        raise TypeError(message)
+    shape, axes = tuple(spec.shape_tczyx), spec.axes
+    if len(shape) != len(ALL_AXES) or min(shape) < 1:
+        message = f"the shape {shape} is not five positive numbers, along t, c, z, y, x"
+    elif axes not in _AXES:
+        message = f"axes are {axes!r}; choose {', '.join(_AXES)}"
+    elif any(n > 1 and axis not in axes for n, axis in zip(shape, ALL_AXES, strict=True)):
+        message = f"an image of the axes {axes!r} has one voxel along the others, but is {shape}"
+    elif spec.dtype.kind not in "buif" or spec.dtype.itemsize > _LARGEST_VOXEL:
+        message = f"voxels of type {spec.dtype} cannot be written"
+    elif layout.ngff not in NGFF or layout.codec not in CODECS:
+        message = f"choose one of the versions {NGFF} and of the codecs {CODECS}, not {layout}"
+    else:
+        return
+    raise ValueError(message)
+
+
+def is_taken(place: Place, spec: VolumeSpec, layout: Layout) -> bool:
+    """Tell whether a whole image lies at a place whose voxels are stored in another way."""
+    levels = layout.levels or plan_levels(spec.shape_tczyx, int(spec.dtype.itemsize))
+    return holds_another(place, layout.ngff, levels[0], spec)
 
 
 @contextmanager

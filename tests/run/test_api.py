@@ -4,11 +4,13 @@ import inspect
 import subprocess
 import sys
 import typing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from markdown_blocks import ROOT, read_blocks
+from plane_harm import tree_of
 
 from spimpack_tasks import api
 from spimpack_tasks.cli.main import main
@@ -85,3 +87,61 @@ def test_s7_what_is_in_the_way_is_told(demo, tmp_path):
         api.plan(options)
     assert [problem.code for problem in refused.value.report.errors]
     assert Path(tmp_path / "out/dataset_description.json").read_text() == "{}"
+
+
+SPEC = api.VolumeSpec((1, 1, 4, 6, 5), np.dtype("uint16"))
+REFUSED = {
+    "s7-a-type-by-name": (replace(SPEC, dtype="uint16"), api.Layout(), TypeError),
+    "s7-a-type-by-class": (replace(SPEC, dtype=np.uint16), api.Layout(), TypeError),
+    "s7-complex-numbers": (replace(SPEC, dtype=np.dtype("complex64")), api.Layout(), ValueError),
+    "s7-three-sizes": (replace(SPEC, shape_tczyx=(4, 6, 5)), api.Layout(), ValueError),
+    "s7-no-voxel": (replace(SPEC, shape_tczyx=(1, 1, 0, 6, 5)), api.Layout(), ValueError),
+    "s7-unknown-axes": (replace(SPEC, axes="xyz"), api.Layout(), ValueError),
+    "s7-two-times-and-no-axis": (
+        replace(SPEC, shape_tczyx=(2, 1, 4, 6, 5), axes="zyx"),
+        api.Layout(),
+        ValueError,
+    ),
+    "s7-an-unknown-version": (SPEC, api.Layout(ngff="0.6"), ValueError),
+    "s7-an-unknown-codec": (SPEC, api.Layout(codec="zstd"), ValueError),
+}
+
+
+@pytest.mark.parametrize(("spec", "layout", "error"), REFUSED.values(), ids=REFUSED)
+def test_an_image_that_cannot_be_written_is_refused(tmp_path, spec, layout, error):
+    with (
+        pytest.raises(error),
+        api.create_volume(tmp_path / "a.ome.zarr", spec, layout),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def write_ones(path, spec, layout):
+    with api.create_volume(path, spec, layout) as writer:
+        blocks = list(writer.missing())
+        for block in blocks:
+            writer.write(block, np.ones(block.shape, spec.dtype))
+        writer.finish()
+    return len(blocks)
+
+
+OTHERS = {
+    "s7-another-size": (replace(SPEC, shape_tczyx=(1, 1, 4, 6, 7)), {}),
+    "s7-another-type": (replace(SPEC, dtype=np.dtype("int16")), {}),
+    "s7-other-axes": (replace(SPEC, axes="zyx"), {}),
+    "s7-another-version": (SPEC, {"0.4": "0.5", "0.5": "0.4"}),
+}
+
+
+@pytest.mark.parametrize("ngff", ["0.4", "0.5"])
+@pytest.mark.parametrize(("spec", "versions"), OTHERS.values(), ids=OTHERS)
+def test_another_image_is_never_written_over(tmp_path, ngff, spec, versions):
+    path = tmp_path / "a.ome.zarr"
+    assert write_ones(path, SPEC, api.Layout(ngff)) == 1
+    before = tree_of(path)
+    with pytest.raises(api.SpimpackError, match="another image"):
+        write_ones(path, spec, api.Layout(versions.get(ngff, ngff)))
+    assert tree_of(path) == before
+    assert write_ones(path, SPEC, api.Layout(ngff)) == 0
+    assert tree_of(path) == before

@@ -169,6 +169,25 @@ def test_a_block_that_is_no_block_is_refused(tmp_path, change, says):
             writer.write(block, change(voxels[block.region]))
 
 
+@pytest.mark.parametrize("dtype", ["u2", "i2", "u8", "f4"])
+@pytest.mark.parametrize("ngff", NGFF)
+def test_s3_big_endian_voxels_have_the_same_smaller_levels(tmp_path, ngff, dtype):
+    voxels = voxels_of(dtype=f">{dtype}")
+    write(tmp_path / "a.ome.zarr", voxels, ngff=ngff)
+    for number, level in enumerate(plain_pyramid(voxels.astype(dtype), SIZES)):
+        assert np.array_equal(read_with_zarr(tmp_path / "a.ome.zarr", str(number)), level)
+
+
+def test_s3_blocks_may_have_another_byte_order_than_the_image(tmp_path):
+    voxels = voxels_of()
+    write(tmp_path / "wanted", voxels)
+    with create_volume(LocalPlace(str(tmp_path / "found")), spec_of(voxels)) as writer:
+        for block in writer.missing():
+            writer.write(block, voxels[block.region].astype(">u2"))
+        writer.finish()
+    assert tree_of(tmp_path / "found") == tree_of(tmp_path / "wanted")
+
+
 def test_s3_a_disk_that_is_full_ends_the_writing(tmp_path):
     class FullPlace(LocalPlace):
         def put(self, key, pieces, durability):

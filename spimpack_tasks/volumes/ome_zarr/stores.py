@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spimpack_tasks.arrays.codecs import BLOSC_HEAD, begins_bare, has_checksum_behind
+from spimpack_tasks.arrays.codecs import BLOSC_HEAD, Gzip, begins_bare, has_checksum_behind
 from spimpack_tasks.files.atomic import PART, Durability
 from spimpack_tasks.model.axes import of_axes
 from spimpack_tasks.volumes.ome_zarr.metadata import array_v2, array_v3, attributes_v2, group_v3
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 _NOTES = ".finished"
 """Folder with an empty object for each shard that is on the disk."""
 _LABELS = "labels"
+_LAYOUT = {
+    "0.4": ("shape", "chunks", "dtype", "dimension_separator"),
+    "0.5": ("shape", "chunk_grid", "data_type", "dimension_names"),
+}
+"""What the metadata of a level say of the place of each voxel, and of its type."""
 
 
 class Store(Protocol):
@@ -81,6 +86,24 @@ def open_store(place: Place, ngff: str, axes: str, levels: Sequence[LevelGrid]) 
             if name != _LABELS:
                 place.remove(name)
     return (_ChunkFiles if ngff == "0.4" else _ShardFiles)(place, tuple(levels), axes)
+
+
+def holds_another(place: Place, ngff: str, full: LevelGrid, spec: VolumeSpec) -> bool:
+    """Tell whether a whole image lies at a place that is not of a version, level, type and axes."""
+    is_old = ngff == "0.4"
+    if place.has("zarr.json" if is_old else ".zattrs"):
+        return True
+    if not place.has(".zattrs" if is_old else "zarr.json"):
+        return False
+    array = array_v2 if is_old else array_v3
+    wanted = array(full, spec.dtype, Gzip(), spec.axes)
+    try:
+        found = json.loads(place.read("0/.zarray" if is_old else "0/zarr.json") or b"")
+    except ValueError:
+        return True
+    return not isinstance(found, dict) or any(
+        found.get(key) != wanted[key] for key in _LAYOUT[ngff]
+    )
 
 
 def write_labels_group(place: Place, ngff: str, names: Sequence[str]) -> None:

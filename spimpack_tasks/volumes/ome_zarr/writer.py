@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.arrays.pyramid import halve
-from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, check_block
+from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, as_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -119,7 +119,8 @@ class OmeZarrWriter:
         block
             One of `missing`, or of the same place.
         voxels
-            Along t, c, z, y, x, of the shape of the block and the type of the image.
+            Along t, c, z, y, x, of the shape of the block and the type of the image, in any byte
+            order.
 
         Raises
         ------
@@ -128,7 +129,7 @@ class OmeZarrWriter:
         OSError
             The place does not take the block, or did not take an earlier one.
         """
-        check_block(self.spec, block, voxels)
+        voxels = as_block(self.spec, block, voxels)
         self._put(0, block.place, voxels)
         if self._makes_levels:
             self._hand_up(0, block.place, voxels)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from spimpack_tasks.arrays.pyramid import halve
 from spimpack_tasks.files.atomic import Durability, replacing
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, check_block
+from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, as_block
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.tiff.layout import LEVEL, TILE, extension_of, plane_sizes
 from spimpack_tasks.volumes.tiff.ome_xml_writer import compose_ome_xml
@@ -93,7 +93,7 @@ class OmeTiffWriter:
         ValueError
             It is another plane, or of another shape or type.
         """
-        check_block(self.spec, block, voxels)
+        voxels = as_block(self.spec, block, voxels)
         if block != next(self._expected, None):
             message = f"the plane at {block.place[:3]} (t, c, z) is not the next one"
             raise ValueError(message)
