@@ -24,7 +24,7 @@ from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
-from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.errors import HeaderError, reading
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
 from spimpack_tasks.volumes.labels import convert_labels, finish_labels
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
@@ -126,7 +126,10 @@ def _open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource
     if opener is None:
         message = f"{conversion.form.name} has no chunks that can be taken"
         raise ValueError(message)
-    source: AbstractContextManager[EncodedSource] = opener(conversion.source)
+    # Sizes that no image has are refused before the index of chunks takes memory for them.
+    read_header(conversion.source, conversion.form)
+    with reading(conversion.source):
+        source: AbstractContextManager[EncodedSource] = opener(conversion.source)
     return source
 
 

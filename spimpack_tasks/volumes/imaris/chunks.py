@@ -8,6 +8,7 @@ file. The file is only ever read.
 
 from __future__ import annotations
 
+import operator
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset
 from spimpack_tasks.volumes.imaris.header import ImarisFile
 from spimpack_tasks.volumes.levels import check_chunk_size
 from spimpack_tasks.volumes.spec import VolumeSpec
-from spimpack_tasks.volumes.unpacking import UnpackingError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -106,13 +106,16 @@ class ImarisChunks:
         is_plain = is_as_numpy and self._file.holds_bytes_of(dataset) and not dataset.fillvalue
         if filters != [_DEFLATE] or not is_plain:
             return _Stored(dataset, None, None, is_deflated=False)
-        grid = [-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True)]
+        # A dataset may promise more than the image has; chunks beyond the image are never read.
+        sizes = self.header.shapes[level][2:]
+        grid = [-(-n // size) for n, size in zip(sizes, dataset.chunks, strict=True)]
         offsets, lengths = np.full(grid, -1, "int64"), np.zeros(grid, "int64")
         masks = []
 
         def note(place: Shape, chunk: Any) -> None:
-            offsets[place], lengths[place] = chunk.byte_offset, chunk.size
             masks.append(chunk.filter_mask)
+            if all(map(operator.lt, place, grid)):
+                offsets[place], lengths[place] = chunk.byte_offset, chunk.size
 
         self._file.visit_chunks(dataset, note)
         return _Stored(dataset, offsets, lengths, is_deflated=not any(masks))
@@ -149,7 +152,7 @@ class ImarisChunks:
             if stored.is_deflated and same_chunks and stored.dataset.dtype == self.dtype:
                 return self._rewrapped(stored, tuple(inner), size, codec)
             return self._decoded(stored, tuple(inner), form, codec)
-        except (DamagedChunkError, UnpackingError, OSError) as error:
+        except Exception as error:  # a library raises any class for a damaged chunk
             z, y, x = inner
             where = (
                 f"level {level}, time point {time}, channel {channel}, chunk {z}/{y}/{x} (z/y/x)"
