@@ -354,7 +354,7 @@ def test_what_differs_is_told_and_ends_as_other_deviations_do(space, capsys):
 
 
 def test_no_more_than_a_page_is_told_of_one_image(space, capsys, monkeypatch):
-    monkeypatch.setattr(verification, "MOST_TOLD", 3)
+    monkeypatch.setattr(verification, "MOST_LISTED", 3)
     shutil.rmtree(image(space, "04") / "0" / "c")
     assert verify(space) == ExitCode.CONFLICT
     *_, more, count = capsys.readouterr().out.splitlines()
