@@ -128,7 +128,8 @@ def create_volume(
 
     `writer.missing()` yields the blocks that are not there yet. `writer.write(block, voxels)` takes
     the voxels of `block.region` along t, c, z, y, x, in any order and from any thread.
-    `writer.finish()` writes the metadata; before it nothing can be opened.
+    `writer.finish()` writes the metadata; before it nothing can be opened. Only one process at a
+    time may write at a place.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import children
 import numpy as np
@@ -197,6 +198,30 @@ def test_s3_a_disk_that_is_full_ends_the_writing(tmp_path):
         with pytest.raises(OSError, match="No space left"):
             writer.finish()
     assert not (tmp_path / "a/zarr.json").exists()
+
+
+@pytest.mark.parametrize("failure", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_s3_a_level_that_could_not_be_made_is_made_at_the_end(tmp_path, monkeypatch, failure):
+    class FaultyPlace(LocalPlace):
+        faults = 1
+
+        def read_ranges(self, key, tail, ranges):
+            if self.faults:
+                self.faults -= 1
+                raise failure
+            return super().read_ranges(key, tail, ranges)
+
+    voxels = voxels_of()
+    write(tmp_path / "wanted", voxels)
+    monkeypatch.setattr(ome_zarr_writer, "MOST_HELD", 0)
+    place = FaultyPlace(str(tmp_path / "found"))
+    with create_volume(place, spec_of(voxels)) as writer:
+        for block in writer.missing():
+            with suppress(type(failure)):
+                writer.write(block, voxels[block.region])
+        assert not place.faults
+        writer.finish()
+    assert tree_of(tmp_path / "found") == tree_of(tmp_path / "wanted")
 
 
 def test_s3_planes_of_a_tiff_come_in_their_order_or_not_at_all(tmp_path):

@@ -229,8 +229,12 @@ class OmeZarrWriter:
                 del self._waiting[above]
                 self._written.add(above)  # by nobody else
             level, shard = above
-            voxels = self._complete(level, shard, waiting)
-            self._put(level, shard, voxels)
+            try:
+                voxels = self._complete(level, shard, waiting)
+                self._put(level, shard, voxels)
+            except BaseException:
+                self._written.discard(above)  # so `finish` makes it
+                raise
 
     def _begin(self, level: int, shard: Shape) -> _Waiting:
         children = set(self._families[level - 1].children(shard))
