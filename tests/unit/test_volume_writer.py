@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import children
 import numpy as np
@@ -181,6 +182,35 @@ def test_s3_blocks_may_have_another_byte_order_than_the_image(tmp_path):
             writer.write(block, voxels[block.region].astype(">u2"))
         writer.finish()
     assert tree_of(tmp_path / "found") == tree_of(tmp_path / "wanted")
+
+
+@pytest.mark.parametrize("ngff", NGFF)
+def test_s3_a_block_is_written_once(tmp_path, ngff):
+    voxels = voxels_of()
+    write(tmp_path / "wanted", voxels, ngff=ngff)
+    with create_volume(LocalPlace(str(tmp_path / "a")), spec_of(voxels), Layout(ngff)) as writer:
+        for block in writer.missing():
+            writer.write(block, voxels[block.region])
+            with pytest.raises(ValueError, match="is there already"):
+                writer.write(block, np.zeros(block.shape, "uint16"))
+        writer.finish()
+    assert tree_of(tmp_path / "a") == tree_of(tmp_path / "wanted")
+
+
+OTHER_BLOCKS = {
+    "s3-beyond-the-grid": lambda block: replace(block, place=(0, 0, 99, 0, 0)),
+    "s3-before-the-grid": lambda block: replace(block, place=(0, 0, -1, 0, 0)),
+    "s3-another-region": lambda block: replace(block, place=(0, 1, 0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("change", OTHER_BLOCKS.values(), ids=OTHER_BLOCKS)
+def test_a_block_of_another_image_is_refused(tmp_path, change):
+    voxels = voxels_of()
+    with create_volume(LocalPlace(str(tmp_path / "a")), spec_of(voxels)) as writer:
+        block = next(writer.missing())
+        with pytest.raises(ValueError, match="no block of this image"):
+            writer.write(change(block), voxels[block.region])
 
 
 def test_s3_a_disk_that_is_full_ends_the_writing(tmp_path):
