@@ -94,8 +94,9 @@ def open_volume(path: Path, *, accept_unclear: bool = False) -> Iterator[Volume]
     """Open an image of any format for reading; it is never opened for writing.
 
     `volume.levels` has the resolution levels, the full one first. `level.read(region)` returns the
-    voxels of a region, which is one slice along each of t, c, z, y and x. `volume.spec` has sizes
-    along t, c, z, y, x, the distance of voxels in micrometres along z, y, x, and the channels.
+    voxels of a region, which is one slice without a step along each of t, c, z, y and x.
+    `volume.spec` has sizes along t, c, z, y, x, the distance of voxels in micrometres along z, y,
+    x, and the channels.
 
     Parameters
     ----------
@@ -127,7 +128,8 @@ def create_volume(
 
     `writer.missing()` yields the blocks that are not there yet. `writer.write(block, voxels)` takes
     the voxels of `block.region` along t, c, z, y, x, in any order and from any thread.
-    `writer.finish()` writes the metadata; before it nothing can be opened.
+    `writer.finish()` writes the metadata; before it nothing can be opened. Only one process at a
+    time may write at a place.
 
     Parameters
     ----------
@@ -171,9 +173,16 @@ def copy_volume(
 
     Raises
     ------
+    ValueError
+        The writer is of an image of another size.
     SpimpackError, OSError
         A plane cannot be read, or the place does not take the voxels.
     """
+    if volume.levels[0].shape != tuple(writer.spec.shape_tczyx):
+        message = (
+            f"{volume.levels[0].shape} voxels are no image of {writer.spec.shape_tczyx} voxels"
+        )
+        raise ValueError(message)
     with WorkPool(count_threads()) as pool:
         copy.copy_volume(volume, writer, advance, pool)
 
@@ -278,7 +287,12 @@ def package(options: Options, *, workers: int = 1, checksum: bool = False) -> Ou
     ------
     InputError, ConflictError
         The inputs are refused, or something is in the way; nothing was written.
+    ValueError
+        There is no worker.
     """
+    if workers < 1:
+        message = f"workers is {workers}, but must be 1 or more"
+        raise ValueError(message)
     wanted = _absolute(options.manifest, options, writes=True)
     return package_dataset(wanted, workers, checksum=checksum)
 

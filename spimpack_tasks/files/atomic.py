@@ -114,9 +114,9 @@ def replacing(path: str, durability: Durability) -> Iterator[WrittenAside]:
             file.flush()
             if durability is Durability.SAFE and not written.is_left:
                 os.fdatasync(file.fileno())
-        is_done = not written.is_left
-        if is_done and is_aside:
+        if is_aside and not written.is_left:
             os.rename(aside, path)
+        is_done = not written.is_left
     finally:
         if not is_done:
             with suppress(FileNotFoundError):

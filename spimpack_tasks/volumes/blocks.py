@@ -9,7 +9,7 @@ from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 
 if TYPE_CHECKING:
-    from spimpack_tasks.arrays.grid import Region, Shape, Voxels
+    from spimpack_tasks.arrays.grid import LevelGrid, Region, Shape, Voxels
     from spimpack_tasks.volumes.spec import VolumeSpec
 
 
@@ -53,3 +53,17 @@ def as_block(spec: VolumeSpec, block: Block, voxels: Voxels) -> Voxels:
         )
         raise ValueError(message)
     return voxels.astype(spec.dtype, copy=False)
+
+
+def check_place(full: LevelGrid, block: Block) -> None:
+    """Refuse a block that is none of an image, given its full level.
+
+    Raises
+    ------
+    ValueError
+        Its place is outside of the grid, or its region is another one.
+    """
+    inside = all(0 <= at < n for at, n in zip(block.place, full.shard_grid, strict=True))
+    if not inside or block.region != full.region_of(block.place):
+        message = f"{block} is no block of this image"
+        raise ValueError(message)

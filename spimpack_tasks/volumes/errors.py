@@ -17,8 +17,10 @@ _LONGEST_REASON = 400
 """Characters of a library's message: about four lines of a terminal."""
 
 
-class SourceRefusedError(Exception):
+class SourceRefusedError(SpimpackError):
     """A source cannot be packaged; the arguments are a problem code, a message and a hint."""
+
+    exit_code = ExitCode.BAD_INPUT
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -181,13 +181,16 @@ def _normalise(stored: StoredLevel) -> Level:
     order = [stored.axes.index(axis) for axis in ALL_AXES if axis in stored.axes]
     order = [*(n for n in range(len(stored.axes)) if n not in order), *order]
 
+    shape = tuple(sizes.get(axis, 1) for axis in ALL_AXES)
+
     def read(region: Region) -> Voxels:
-        wanted = dict(zip(ALL_AXES, region, strict=True))
+        inside = _inside(shape, region)
+        wanted = dict(zip(ALL_AXES, inside, strict=True))
         block = stored.read(tuple(wanted.get(axis, slice(0, 1)) for axis in stored.axes))
-        return block.transpose(order).reshape(shape_of(region))
+        return block.transpose(order).reshape(shape_of(inside))
 
     return Level(
-        shape=tuple(sizes.get(axis, 1) for axis in ALL_AXES),
+        shape=shape,
         dtype=stored.dtype,
         chunk=tuple(chunks.get(axis, 1) for axis in ALL_AXES),
         read=read,
@@ -196,6 +199,18 @@ def _normalise(stored: StoredLevel) -> Level:
         sequential=stored.sequential,
         finish=stored.finish,
     )
+
+
+def _inside(shape: Shape, region: Region) -> Region:
+    """Return a region with bounds as far as the level goes; they may be left out, as in numpy."""
+    if [type(part) for part in region] != [slice] * len(shape):
+        message = f"a region is one slice along each of t, c, z, y, x, not {region}"
+        raise ValueError(message)
+    bounds = [part.indices(n) for part, n in zip(region, shape, strict=True)]
+    if any(step != 1 or start >= stop for start, stop, step in bounds):
+        message = f"a region has voxels and no step, which {region} of {shape} voxels has not"
+        raise ValueError(message)
+    return tuple(slice(start, stop) for start, stop, _ in bounds)
 
 
 def _refusals(path: str, level: StoredLevel, header: Header) -> Iterator[HeaderError]:

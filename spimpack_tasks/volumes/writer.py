@@ -93,7 +93,7 @@ class Layout:
 
 _DEFAULT = Layout()
 _LARGEST_VOXEL = 8
-"""Bytes: numpy and Zarr have no larger whole numbers."""
+"""Bytes; numpy has larger numbers, but Zarr has not."""
 _AXES = (ALL_AXES, "czyx", "tzyx", "zyx")
 
 

@@ -145,3 +145,65 @@ def test_another_image_is_never_written_over(tmp_path, ngff, spec, versions):
     assert tree_of(path) == before
     assert write_ones(path, SPEC, api.Layout(ngff)) == 0
     assert tree_of(path) == before
+
+
+ALL = slice(None)
+REGIONS = {
+    "s7-without-bounds": (ALL, ALL, ALL, ALL, ALL),
+    "s7-beyond-the-edge": (slice(0, 9), slice(0, 9), slice(8, 99), slice(0, 999), slice(3, 999)),
+    "s7-from-the-end": (ALL, slice(-1, None), slice(-3, -1), ALL, ALL),
+}
+NO_REGIONS = {
+    "s7-a-number": (0, ALL, ALL, ALL, ALL),
+    "s7-three-axes": (ALL, ALL, ALL),
+    "s7-a-step": (ALL, ALL, slice(0, 8, 2), ALL, ALL),
+    "s7-no-voxel": (ALL, ALL, slice(3, 3), ALL, ALL),
+}
+IMAGES = ("mouse A.ome.zarr", "mouse C.ome.tif", "mouse D.ims")
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("region", REGIONS.values(), ids=REGIONS)
+def test_a_region_is_read_as_numpy_does(demo, name, region):
+    with api.open_volume(demo / "microscope" / name) as volume:
+        level = volume.levels[0]
+        whole = level.read(tuple(slice(0, n) for n in level.shape))
+        assert np.array_equal(level.read(region), whole[region])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("region", NO_REGIONS.values(), ids=NO_REGIONS)
+def test_what_is_no_region_is_refused(demo, name, region):
+    with (
+        api.open_volume(demo / "microscope" / name) as volume,
+        pytest.raises(ValueError, match="a region"),
+    ):
+        volume.levels[0].read(region)
+
+
+def test_s7_a_volume_is_not_copied_into_a_writer_of_another_size(demo, tmp_path):
+    with (
+        api.open_volume(demo / "microscope/mouse D.ims") as volume,
+        api.create_volume(tmp_path / "a.ome.zarr", SPEC) as writer,
+        pytest.raises(ValueError, match="no image of"),
+    ):
+        api.copy_volume(volume, writer)
+
+
+def test_s7_a_header_that_is_refused_is_an_error_for_users(demo):
+    with pytest.raises(api.SpimpackError, match="of no known format"):
+        api.read_header(demo / "manifest.yml")
+
+
+def test_s7_an_image_that_is_refused_is_an_error_for_users(demo):
+    with (
+        pytest.raises(api.SpimpackError, match="of no known format"),
+        api.open_volume(demo / "manifest.yml"),
+    ):
+        pass
+
+
+def test_s7_there_must_be_a_worker(demo, tmp_path):
+    with pytest.raises(ValueError, match="1 or more"):
+        api.package(api.Options(demo / "manifest.yml", tmp_path / "out"), workers=0)
+    assert not (tmp_path / "out").exists()

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from spimpack_tasks.errors import Place, Report
 from spimpack_tasks.files import atomic
-from spimpack_tasks.files.atomic import replace_together, write_at, write_together
+from spimpack_tasks.files.atomic import (
+    Durability,
+    replace_together,
+    replacing,
+    write_at,
+    write_together,
+)
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.files.pages import write_page_at
 from spimpack_tasks.files.text import read_text
@@ -336,3 +342,11 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch, ste
     with pytest.raises(OSError, match="No space"):
         write_at(str(tmp_path / "a"), b"whole")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "before")]
+
+
+@pytest.mark.parametrize("durability", [Durability.WHOLE, Durability.SAFE])
+def test_s3_of_a_file_that_cannot_get_its_name_nothing_is_left(tmp_path, durability):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"), replacing(f"{tmp_path}/a", durability) as aside:
+        aside.file.write(b"1")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

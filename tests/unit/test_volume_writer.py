@@ -4,6 +4,8 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import children
@@ -188,6 +190,35 @@ def test_s3_blocks_may_have_another_byte_order_than_the_image(tmp_path):
     assert tree_of(tmp_path / "found") == tree_of(tmp_path / "wanted")
 
 
+@pytest.mark.parametrize("ngff", NGFF)
+def test_s3_a_block_is_written_once(tmp_path, ngff):
+    voxels = voxels_of()
+    write(tmp_path / "wanted", voxels, ngff=ngff)
+    with create_volume(LocalPlace(str(tmp_path / "a")), spec_of(voxels), Layout(ngff)) as writer:
+        for block in writer.missing():
+            writer.write(block, voxels[block.region])
+            with pytest.raises(ValueError, match="is there already"):
+                writer.write(block, np.zeros(block.shape, "uint16"))
+        writer.finish()
+    assert tree_of(tmp_path / "a") == tree_of(tmp_path / "wanted")
+
+
+OTHER_BLOCKS = {
+    "s3-beyond-the-grid": lambda block: replace(block, place=(0, 0, 99, 0, 0)),
+    "s3-before-the-grid": lambda block: replace(block, place=(0, 0, -1, 0, 0)),
+    "s3-another-region": lambda block: replace(block, place=(0, 1, 0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("change", OTHER_BLOCKS.values(), ids=OTHER_BLOCKS)
+def test_a_block_of_another_image_is_refused(tmp_path, change):
+    voxels = voxels_of()
+    with create_volume(LocalPlace(str(tmp_path / "a")), spec_of(voxels)) as writer:
+        block = next(writer.missing())
+        with pytest.raises(ValueError, match="no block of this image"):
+            writer.write(change(block), voxels[block.region])
+
+
 def test_s3_a_disk_that_is_full_ends_the_writing(tmp_path):
     class FullPlace(LocalPlace):
         def put(self, key, pieces, durability):
@@ -203,6 +234,30 @@ def test_s3_a_disk_that_is_full_ends_the_writing(tmp_path):
         with pytest.raises(OSError, match="No space left"):
             writer.finish()
     assert not (tmp_path / "a/zarr.json").exists()
+
+
+@pytest.mark.parametrize("failure", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_s3_a_level_that_could_not_be_made_is_made_at_the_end(tmp_path, monkeypatch, failure):
+    class FaultyPlace(LocalPlace):
+        faults = 1
+
+        def read_ranges(self, key, tail, ranges):
+            if self.faults:
+                self.faults -= 1
+                raise failure
+            return super().read_ranges(key, tail, ranges)
+
+    voxels = voxels_of()
+    write(tmp_path / "wanted", voxels)
+    monkeypatch.setattr(ome_zarr_writer, "MOST_HELD", 0)
+    place = FaultyPlace(str(tmp_path / "found"))
+    with create_volume(place, spec_of(voxels)) as writer:
+        for block in writer.missing():
+            with suppress(type(failure)):
+                writer.write(block, voxels[block.region])
+        assert not place.faults
+        writer.finish()
+    assert tree_of(tmp_path / "found") == tree_of(tmp_path / "wanted")
 
 
 def test_s3_planes_of_a_tiff_come_in_their_order_or_not_at_all(tmp_path):

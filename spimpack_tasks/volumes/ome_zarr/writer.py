@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.arrays.pyramid import halve
-from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, as_block
+from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, as_block, check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,7 +117,7 @@ class OmeZarrWriter:
         Parameters
         ----------
         block
-            One of `missing`, or of the same place.
+            One of `missing`.
         voxels
             Along t, c, z, y, x, of the shape of the block and the type of the image, in any byte
             order.
@@ -125,11 +125,15 @@ class OmeZarrWriter:
         Raises
         ------
         ValueError
-            Shape or type are others.
+            Shape or type are others, or the block is not one of `missing`.
         OSError
             The place does not take the block, or did not take an earlier one.
         """
         voxels = as_block(self.spec, block, voxels)
+        check_place(self.levels[0], block)
+        if self.has(0, block.place):  # smaller levels may be made of it
+            message = f"the block at {block.place} is there already"
+            raise ValueError(message)
         self._put(0, block.place, voxels)
         if self._makes_levels:
             self._hand_up(0, block.place, voxels)
@@ -229,8 +233,12 @@ class OmeZarrWriter:
                 del self._waiting[above]
                 self._written.add(above)  # by nobody else
             level, shard = above
-            voxels = self._complete(level, shard, waiting)
-            self._put(level, shard, voxels)
+            try:
+                voxels = self._complete(level, shard, waiting)
+                self._put(level, shard, voxels)
+            except BaseException:
+                self._written.discard(above)  # so `finish` makes it
+                raise
 
     def _begin(self, level: int, shard: Shape) -> _Waiting:
         children = set(self._families[level - 1].children(shard))
