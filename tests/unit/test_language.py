@@ -14,8 +14,8 @@ from markdown_blocks import ROOT
 CLEAN = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "spimpack_tasks"]
 """Pages, and folders of pages or of modules, in which nothing is found."""
 
-LATER = {"docs/how-to/write-a-backend.md", "spimpack_tasks/demo/dataset.py"}
-"""A page to be edited, and the demo, whose manifest has recorded bytes."""
+LATER = {"spimpack_tasks/demo/dataset.py"}
+"""The demo: the bytes of its manifest are recorded."""
 
 PHRASES = {
     r"\bg(?:o|oes|one|oing) on with\b": "resume, continue",
