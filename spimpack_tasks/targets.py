@@ -75,7 +75,7 @@ class WholeDataset(CurrentPlan):
         """Called with paths, and their trace before they were compared with the plan."""
 
     def exists(self) -> bool:
-        """Compare the whole dataset with its seal, or else with the plan."""
+        """Compare the whole dataset with its snapshot, or else with the plan."""
         if not super().exists():
             return False
         seal = read_snapshot(self.store)

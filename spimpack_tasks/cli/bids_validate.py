@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _keep(report: ValidationReport, dataset: str, path: str) -> str:
-    """Write the report and return where; a state directory that is read-only is done without."""
+    """Write the report and return where; nothing, in a state directory that is read-only."""
     place = place_for(dataset, path)
     if not place:
         return ""

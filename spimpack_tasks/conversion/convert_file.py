@@ -237,12 +237,12 @@ def _contradictions(header: Header, request: Request) -> Iterator[str]:
 
 
 def _check_is_plain(request: Request, source: Source) -> None:
-    """Refuse what cannot be done to an image that is unpacked."""
+    """Refuse options that have no meaning for an image that is unpacked."""
     if request != Request(name=request.name, codec="", ngff=""):
         message = (
             f"{source.path} is unpacked as it is; codec, version, axes, voxel size, orientation "
             "and stains stay what they are. Leave these options out, and convert the folder that "
-            "comes of it"
+            "is made of it"
         )
         raise ConversionRefusedError(message)
 

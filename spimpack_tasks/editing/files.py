@@ -142,8 +142,8 @@ class OpenFiles:
     def _conflicts(self) -> Iterator[Problem]:
         for path, before in self._from.items():
             if read_bytes(path) != before:
-                message = "was changed by somebody else since it was opened here"
-                hint = "note your edits, discard them here, and make them anew"
+                message = "was changed by someone else since it was opened here"
+                hint = "note your edits, discard them here, and make them again"
                 yield Problem("conflict.edited", Place(shown(path)), "", message, hint)
 
     def base(self) -> dict[str, bytes | None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ID = "participant_id"
 COLUMNS = (ID, "species", "strain", "age", "sex")
-"""Columns of a table that is begun here."""
+"""Columns of a table that is started here."""
 
 
 def participants_of(editor: ManifestEditor) -> TsvText:

@@ -211,7 +211,7 @@ def move_into_place(root: str, temporary: str, path: str, aside: str = "") -> No
 
 
 def write_atomically(root: str, temporary: str, path: str, data: bytes) -> None:
-    """Write a small file below `root` in one step, by way of a temporary name."""
+    """Write a small file below `root` in one step, through a temporary name."""
     write_new(temporary, data)
     move_into_place(root, temporary, path)
 

@@ -24,6 +24,8 @@ LARGEST_IMAGE = 2**46
 """Bytes of all voxels of a level: 64 TiB."""
 MOST_CHANNELS = 65_536
 """Each has a name, a colour and a window, which are held in memory."""
+MOST_BLOCKS = 2**20
+"""Each takes some hundred bytes until it is written; of 64 MiB each they hold 64 TiB."""
 LARGEST_METADATA = 16 * 2**20
 """Bytes of a metadata file of Zarr; consolidated ones of a plate reach some MiB."""
 LARGEST_XML = 64 * 2**20

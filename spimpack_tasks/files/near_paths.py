@@ -56,7 +56,7 @@ _COPY = "copy the path from a listing of the folder"
 
 
 def _find_alike(path: str, listings: dict[str, dict[str, str]]) -> str:
-    """Return the path that is there but for Unicode form and letter case, or nothing."""
+    """Return the path that is there apart from Unicode form and letter case, or nothing."""
     found, names = ("/", path.split("/")[1:]) if path.startswith("/") else ("", path.split("/"))
     for name in names:
         whole = os.path.join(found, name)

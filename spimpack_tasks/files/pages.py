@@ -51,6 +51,6 @@ def write_page(root: str, temporary: str, name: str, lines: Iterable[str]) -> No
 
 
 def write_page_at(path: str, lines: Iterable[str]) -> None:
-    """Write a page to an absolute path, by way of a temporary name beside it."""
+    """Write a page to an absolute path, through a temporary name beside it."""
     folder, name = os.path.split(path)
     write_page(folder, name_aside(path), name, lines)

@@ -78,7 +78,7 @@ def stamp_planes(path: str) -> tuple[int, int] | None:
 
 
 def differ_in_numbers(names: list[str]) -> bool:
-    """Tell whether names are alike but for their numbers, and letter case."""
+    """Tell whether names differ only in their numbers and letter case."""
     return len({_NUMBER.sub("0", name.lower()) for name in names}) == 1
 
 

@@ -1,6 +1,6 @@
 """Edits a YAML document, and leaves every other line unchanged, comments included.
 
-A value is replaced in its place. A value in braces is written anew as a whole. A new key replaces
+A value is replaced in its place. A value in braces is written again as a whole. A new key replaces
 the commented line of the same key, such as `spimpack init` writes. After each edit the text is
 parsed again, and must hold exactly the requested values.
 """
@@ -139,7 +139,7 @@ def _last_leaf(node: Any) -> Any:
 
 
 def _set_flow(text: str, path: tuple[str, ...], node: Any, wanted: dict[str, Any]) -> str:
-    """Write a mapping in braces anew; JSON is YAML."""
+    """Write a mapping in braces again; JSON is YAML."""
     data = _at(wanted, path)
     has_lines = node.start_mark.line != node.end_mark.line
     written = json.dumps(data, ensure_ascii=False, indent=2 if has_lines and not path else None)

@@ -42,16 +42,8 @@ SCANS_KEYS = ("scans_tsv", "datasets_tsv")
 
 NOTHING_EDITED: Mapping[str, str] = MappingProxyType({})
 
-_NO_ROWS = frozenset(
-    {
-        "include",
-        "sidecar_columns",
-        "dataset_description",
-        "participants_tsv",
-        "photos_tsv",
-        "sidecar_defaults",
-    }
-)
+_ROW_KEYS = frozenset({*SCANS_KEYS, "datasets"})
+"""Keys of the manifest that hold rows, or name a table of them."""
 
 
 @dataclass(slots=True)
@@ -192,7 +184,8 @@ def _read_rows(inputs: Inputs, report: Report) -> None:
     before = len(report.problems)
     tables = list(_tables(inputs, SCANS_KEYS, "scans.tsv", report))
     # A table under a misspelt key, or of a wrong form, is the reason why there are no rows.
-    misplaced = any(re.split(r"[.[]", problem.key)[0] not in _NO_ROWS for problem in found)
+    others = schema["properties"].keys() - _ROW_KEYS
+    misplaced = any(re.split(r"[.[]", problem.key)[0] not in others for problem in found)
     inputs.lost_rows = misplaced or len(report.problems) > before
     further = FurtherColumns.of(inputs.document)
     for table in tables:

@@ -263,7 +263,7 @@ def _reserved(name: str, place: Place) -> Problem:
 def _misspelt(
     name: str, place: Place, known: Iterable[str], further: FurtherColumns
 ) -> Iterator[Problem]:
-    """Further columns are welcome in the sidecar, but not by way of a typing error."""
+    """Further columns are welcome in the sidecar, but not through a typing error."""
     near = closest(name, [*known, *CANONICAL], 0.85)
     is_word = name.lower() in load_schema("participants")["properties"]  # strain is not stain
     if near and not is_word:

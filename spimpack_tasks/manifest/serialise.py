@@ -34,7 +34,7 @@ def describe_column(column: str, told: dict[str, Any], known: dict[str, Any]) ->
     column
         Its name.
     told
-        What the user says of all columns.
+        The user's descriptions of all columns.
     known
         Properties of the schema of the table.
     """

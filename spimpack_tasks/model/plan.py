@@ -95,7 +95,7 @@ STEPS = (
         is_later=True,
         needs="companions",
         is_further=True,
-        remade="is made anew",
+        remade="is made again",
     ),
     StepSpec(
         Step.PREVIEWS,
@@ -106,7 +106,7 @@ STEPS = (
         option="previews",
         is_later=True,
         is_further=True,
-        remade="is drawn anew",
+        remade="is drawn again",
     ),
 )
 """All steps, in the order in which they are listed to a user."""

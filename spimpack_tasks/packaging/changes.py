@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What a run would do with an asset or a file."""
+    """The action of a run on an asset or a file."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a run would do with one asset, or with one file of the dataset as a whole."""
+    """The action of a run on one asset, or on one file of the dataset as a whole."""
 
     path: str
     verdict: Verdict
@@ -109,7 +109,7 @@ def find_changes(prepared: PreparedRun, sweep: Sweep | None = None) -> list[Chan
 
 
 def _verdict(inspection: Inspection) -> Verdict:
-    # What comes to an image that is there makes no new image.
+    # Outputs that are added to an image make no new image.
     if SPECS[inspection.output.step].is_further and inspection.status is Status.NEW:
         return Verdict.CHANGED
     # Made from other inputs, although what comes out of them is on disk already.

@@ -43,7 +43,7 @@ def _conflict(options: Options, inspection: Inspection, sources: set[str]) -> Pr
         source == real or source.startswith(real + "/") for source in sources
     )
     if holds_source:
-        return None  # told of the source
+        return None  # the source has a problem of its own
     if inspection.status is Status.BLOCKED:
         message = "is a link or a file, and a folder of the dataset belongs at its place"
         folder = Place(shown(_blocked_folder(options.output_dir, inspection.output.path)))

@@ -22,7 +22,7 @@ _NOT_WRITTEN = {"RequiredMicroscopyFields"}
 
 
 def describe_work(conversions: Iterable[dict[str, Any]], made: str) -> str:
-    """Return what was done, from what is told of each conversion and what the result is called."""
+    """Return what was done, from the description of each conversion and the name of the result."""
     kinds = set()
     for told in conversions:
         settings = ", ".join(f"{name}={value}" for name, value in told.get("Settings", {}).items())

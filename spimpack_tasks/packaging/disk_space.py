@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def lack_of_room(dataset: Dataset, plan_id: str, store: Store, choice: Choice) -> Problem | None:
     """Return what is wrong where the disk is too small for the images that are to be made.
 
-    What was made of a source already is not made again, or takes the place of what was.
+    An image that was made of a source already is not made again, or replaces the earlier one.
     """
     if not choice.backend.makes:
         return None
     if store.current_plan_id() == plan_id:
-        return None  # it was begun, and what is half made takes room
+        return None  # it was started, and its unfinished part takes disk space
     folder = nearest_directory(store.output_dir)
     if folder is None:
         return None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.backends.base import Backend, Choice
 
 CONVERTED_FROM = "ConvertedFrom"
-"""Key of the sidecar that tells of a conversion, unless the user gives one of this name."""
+"""Key of the sidecar that describes a conversion, unless the user gives one of this name."""
 PREVIEW = "_preview.png"
 
 
@@ -51,7 +51,7 @@ class PlannedImage:
     place: str
     """Absolute path of the dataset, links resolved."""
     conversion: dict[str, Any]
-    """What the sidecar says of its conversion; nothing if it is not converted."""
+    """The sidecar's description of its conversion; nothing if it is not converted."""
 
     def folder(self, path: str) -> str | None:
         """Return the absolute folder of a path where relative links are wanted."""
@@ -89,7 +89,7 @@ def _compose_sidecar(image: PlannedImage) -> Iterator[Output]:
 def _compose_image(image: PlannedImage) -> Iterator[Output]:
     asset, backend = image.asset, image.choice.backend
     target = image.choice.recipe(asset, image.folder(image.path))
-    # What a setting changes shows in the target; one that changes nothing makes nothing anew.
+    # The target shows the effect of a setting; a setting without effect makes nothing again.
     versions = [SPECS[Step.ASSETS].version, backend.name, backend.version]
     yield Output(
         image.path,

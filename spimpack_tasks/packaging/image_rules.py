@@ -1,6 +1,6 @@
 """Rules on what the images themselves say, beside what a backend makes of them.
 
-What is linked or copied goes into the dataset as one file, as it is; what is converted is one image
+A linked or copied image goes into the dataset as one file, as it is; what is converted is one image
 of those that the source holds. Both may leave something out, which is told here.
 """
 
@@ -45,8 +45,8 @@ def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
             hint = "keep the original with --keep-source-links; it is named in the image made"
             yield Problem("source.left-out", place, key, message, hint, Severity.WARNING)
         if asset.display_doubts and conversion:
-            message = f"says of colours and windows what cannot be: {_listed(asset.display_doubts)}"
-            hint = "those are chosen anew in the image made"
+            message = f"has colours and windows that are not valid: {_listed(asset.display_doubts)}"
+            hint = "those are chosen again in the image made"
             yield Problem("source.display", place, key, message, hint, Severity.WARNING)
 
 
@@ -105,7 +105,7 @@ def _is_converted(facts: RuleInput, asset: Asset) -> bool:
 
 
 def _describe_conversion(facts: RuleInput, asset: Asset) -> dict[str, Any] | None:
-    """Return what the sidecar says of the conversion of an image, nothing if it is none.
+    """Return the sidecar's description of the conversion of an image, nothing if it is none.
 
     It is `None` where there is no such backend, which another rule tells.
     """

@@ -1,8 +1,8 @@
 """Finds data that a run would remove and that nobody may have meant to lose.
 
-A row that is taken out of a table takes its image out of the dataset. Whoever edits a table means
-that. It is a mistake where another manifest is used for the same dataset, and it may be one where
-the image is the last copy of its data, because the source is gone.
+A row that is taken out of a table takes its image out of the dataset. A user who edits a table
+means that. It is a mistake where another manifest is used for the same dataset, and it may be one
+where the image is the last copy of its data, because the source is gone.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def output_is_apart_from_sources(facts: RuleInput) -> Iterator[Problem]:
 
 
 def sources_are_apart_from_output(facts: RuleInput) -> Iterator[Problem]:
-    """Whoever publishes the dataset publishes all that lies in its folder."""
+    """To publish the dataset is to publish all that lies in its folder."""
     if not facts.options.output_dir:
         return
     root = f"{os.path.realpath(facts.options.output_dir)}/"
@@ -151,7 +151,7 @@ def output_can_be_made(facts: RuleInput) -> Iterator[Problem]:
 
 
 def backend_takes_the_formats(facts: RuleInput) -> Iterator[Problem]:
-    """What has no place in a dataset needs a backend that makes something else of it."""
+    """An image that has no place in a dataset needs a backend that converts it."""
     if facts.choice is None:
         return
     for placed in facts.images:

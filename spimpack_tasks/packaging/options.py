@@ -1,4 +1,4 @@
-"""What a user asks for besides the inputs."""
+"""The options that a user gives besides the inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLAGS = {
     "tables no longer have them",
     "strict": "treat warnings as errors",
 }
-"""What each option that is on or off does, by its name, in the order of the help."""
+"""The effect of each option that is on or off, by its name, in the order of the help."""
 
 
 def flag_help(name: str) -> str:

@@ -41,7 +41,7 @@ class PathBuilder:
         return {asset.key: self._template(asset).format_map(asset.entities) for asset in assets}
 
     def text(self) -> str:
-        """Return what is to be kept, as JSON."""
+        """Return the content of the file, as JSON."""
         return json.dumps({"pattern": PATH_PATTERN, "templates": self.templates})
 
     def _template(self, asset: Asset) -> str:
@@ -55,7 +55,7 @@ class PathBuilder:
         """Templates by the names of the entities, the suffix and the extension."""
         try:
             return read_json(self.store.path(PATHS_FILE), _templates_of, {})
-        except OSError:  # what cannot be looked up is asked for again
+        except OSError:  # a folder that cannot be looked up is asked for again
             return {}
 
 

@@ -106,7 +106,7 @@ def make_plan(
 
 
 def _conversions(dataset: Dataset, choice: Choice) -> dict[str, dict[str, Any]]:
-    """Return what the sidecar says of each image that is converted, by its key."""
+    """Return the sidecar's description of the conversion of each image, by its key."""
     if not choice.backend.makes:
         return {}
     described = {asset.key: choice.describe_conversion(asset) for asset in dataset.assets}

@@ -1,6 +1,6 @@
 """Makes drafts: reads the inputs, checks them, and works out the identity of their plan.
 
-A draft is a pure function of the manifest, the tables and what `stat` says of the sources. Luigi
+A draft is a pure function of the manifest, the tables and the results of `stat` for sources. Luigi
 asks for it several times in one run, so the last ones are remembered and used again as long as
 none of these has changed.
 """
@@ -59,7 +59,7 @@ def look(options: Options) -> tuple[PreparedRun, list[Change], ConflictError | N
     """
     prepared = prepare_run(options)
     if prepared.dataset is not None:
-        # A run with other inputs may just be forgetting our plan: then it is made anew.
+        # A run with other inputs may just be forgetting our plan: then it is made again.
         with suppress(FileNotFoundError):
             prepared.plan()
     refusal = prepared.refusal()

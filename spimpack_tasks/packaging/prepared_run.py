@@ -1,4 +1,4 @@
-"""What the inputs of a run come to: problems, or a dataset, its plan, and how the disk stands."""
+"""The result of reading a run's inputs: problems, or a dataset, its plan and its disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class PreparedRun:
-    """What the inputs come to."""
+    """The result of reading the inputs."""
 
     options: Options
     plan_id: str
@@ -47,11 +47,11 @@ class PreparedRun:
     texts: dict[str, str] = field(default_factory=dict, repr=False)
     """Digest of each file of the inputs, empty where there is none."""
     columns: list[ColumnUse] = field(default_factory=list, repr=False)
-    """What becomes of the further columns of each table."""
+    """The use of the further columns of each table."""
     sources: list[str] = field(default_factory=list, repr=False)
     """Path of each source that was looked for, links not resolved."""
     headers: str = field(default="", repr=False)
-    """What the sources' headers told, as it is kept."""
+    """The facts of the sources' headers, as they are kept."""
     current_before: str = ""
     """Since when the output had had its current plan when the draft was asked for."""
     _plan: Plan | None = None
@@ -67,7 +67,7 @@ class PreparedRun:
 
     @cached_property
     def paths(self) -> PathBuilder:
-        """What builds the paths of the images."""
+        """The builder of the paths of the images."""
         return PathBuilder(self.store)
 
     @property
@@ -161,7 +161,7 @@ class PreparedRun:
     def refusal(self) -> InputError | None:
         """Return why nothing may be written: bad inputs, or something of the user's in the way.
 
-        The disk is looked at once for each draft that is asked for anew: what a run itself writes
+        The disk is looked at once for each draft that is asked for again: what a run itself writes
         is no conflict.
         """
         if self._refusal is None and not self._looked_for_conflicts:

@@ -1,6 +1,6 @@
 """Recognises the pictures beside images.
 
-What a picture was made from is written into it, so it is known again when the state is lost.
+The origin of a picture is written into it, so it is known again when the state is lost.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The rules that concern several rows or several files; those of options are in `option_rules`.
 
 Each rule is a function from the facts to the problems it finds, listed in `RULES`. A new rule is
-one function and one line there. What a single row tells is checked in `manifest.assets`.
+one function and one line there. The content of a single row is checked in `manifest.assets`.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def needs_assets(facts: RuleInput) -> Iterator[Problem]:
 
 
 def one_row_per_path(facts: RuleInput) -> Iterator[Problem]:
-    """Two rows must not make one BIDS path, whatever their extension or letter case."""
+    """Two rows must not make one BIDS path, of any extension or letter case."""
     seen: dict[str, PlacedAsset] = {}
     for placed in facts.assets:
         first = seen.setdefault(placed.asset.key.casefold(), placed)
@@ -144,7 +144,7 @@ def names_fit_the_disk(facts: RuleInput) -> Iterator[Problem]:
 
 
 def samples_agree(facts: RuleInput) -> Iterator[Problem]:
-    """What is said of one sample must be the same in all its rows."""
+    """All rows of a sample describe it alike."""
     seen: dict[tuple[str, str, str], PlacedAsset] = {}
     for placed in facts.assets:
         entities = placed.asset.entities

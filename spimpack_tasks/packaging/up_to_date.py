@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | None:
-    """Return the seal of the output if neither inputs nor outputs have changed since.
+    """Return the snapshot of the output if neither inputs nor outputs have changed since.
 
     Without a choice, the backend that the options name cannot be used.
     """
@@ -40,18 +40,18 @@ def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | 
 
 
 def take_snapshot(prepared: PreparedRun, outputs: list[str], trace: str) -> None:
-    """Seal a dataset that was found right, if this process has read the inputs.
+    """Record the snapshot of a dataset that was found right, if this process has read the inputs.
 
     Parameters
     ----------
     draft
         What the inputs come to.
     outputs, trace
-        What is sealed, and what it was like before it was found right.
+        The dataset, and its state before it was found right.
     """
     if prepared.dataset is None or prepared.choice is None:
         return
-    # What changed while we were at work must not be taken for what the plan was made from.
+    # A change while we were at work must not be taken for what the plan was made from.
     source_trace = trace_sources(prepared.sources)
     if prepared.is_current():
         snapshot = DatasetSnapshot(

@@ -230,8 +230,8 @@ def _help() -> Iterator[str]:
 _HELP = """\
 <section><h2>How to tell</h2>
 <p>The letters at the edges always stand at the same places: right is on the right (the neurological
-convention). What is between them changes with the code. Choose the code with which the specimen
+convention). The image between them changes with the code. Choose the code with which the specimen
 lies as the letters say: its nose at A, its right side at R, its upper side at S. A specimen that is
-as good as symmetrical cannot tell left from right; a mark, or how it was mounted, can.</p>
+almost symmetrical cannot tell left from right; a mark, or how it was mounted, can.</p>
 <p>The three letters of a code say towards which side x, y and z run while their numbers
 increase.</p>"""

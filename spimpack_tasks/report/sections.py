@@ -174,7 +174,7 @@ def images(gathered: ReportData) -> Iterator[str]:
     folders = {os.path.dirname(image.source) for image in gathered.images}
     folder = os.path.commonpath(folders) if folders else ""
     has_groups = any(image.dataset_id for image in gathered.images)
-    yield f'<table class="stack"><caption>{counts}. What needs attention comes first. Sources are'
+    yield f'<table class="stack"><caption>{counts}. Those with problems come first. Sources are'
     yield f" below {safe(folder)}</caption><thead><tr>"
     titles = ("Image", "Status", "Source", *(("Group",) if has_groups else ()))
     for title in titles:

@@ -133,7 +133,7 @@ def _template_problems(request: ScanRequest) -> Iterator[Problem]:
         texts = [pattern.text for pattern in request.patterns]
         known = [pattern.entities for pattern in request.patterns]
         if not request.patterns:
-            texts, known = ["names in the way of BIDS"], [frozenset(ENTITY_BY_NAME)]
+            texts, known = ["names like those of BIDS"], [frozenset(ENTITY_BY_NAME)]
         for text, names in zip(texts, known, strict=True):
             for name in sorted(template.names - names):
                 what = repr(text) if request.patterns else text

@@ -101,7 +101,7 @@ class Walk:
     def _holds_planes(self, folder: str, entries: list[os.DirEntry[str]]) -> bool:
         """Tell whether the files of a folder are the planes of one image.
 
-        They are alike but for numbers, and these are no labels.
+        They differ only in numbers, and these are no labels.
         """
         names = [entry.name for entry in entries if is_plane(entry.name)]
         names = [name for name in names if not self.excluded_by(folder + name)]

@@ -74,7 +74,7 @@ def begin_run(output_dir: str) -> None:
 
 
 def run_path(store: Store) -> str:
-    """Return the path of the log of this process's run, empty where it has not begun one."""
+    """Return the path of the log of this process's run, empty where it has not started one."""
     identity = SESSION.runs.get(store.output_dir, "")
     return store.path(FOLDER, f"{identity}.jsonl") if identity else ""
 
@@ -157,7 +157,7 @@ def read_new_tasks(path: str, offset: int) -> tuple[list[TaskRun], int]:
 
 
 def find_log(store: Store, process: int) -> str:
-    """Return the path of the last log that a process began, empty where it has begun none."""
+    """Return the path of the last log that a process began, empty where it has started none."""
     with suppress(FileNotFoundError):
         for name in sorted(os.listdir(store.path(FOLDER)), reverse=True):
             if name.endswith(f"-{process}.jsonl"):

@@ -1,4 +1,4 @@
-"""What a process remembers between the tasks of its runs; forked workers inherit it.
+"""The memory of a process between the tasks of its runs; forked workers inherit it.
 
 Nothing that is written depends on it: losing it costs time, or lines in the log of a run.
 """
@@ -24,7 +24,7 @@ class Session:
         self.task_starts: dict[str, float] = {}
         """By the identity of a task: when this process began to work at it."""
         self.runs: dict[str, str] = {}
-        """By output directory: the name of the run that this process has begun."""
+        """By output directory: the name of the run that this process has started."""
 
     def reset(self) -> None:
         """Forget everything, as a process of its own would."""

@@ -109,7 +109,7 @@ def snapshot_paths(store: Store, plan: Plan) -> list[str]:
     outputs = [output.path for output in plan.outputs]
     receipts = (f"{STATE_DIRECTORY}/receipts/{name}.json" for name in receipt_names(store))
     # A README with any of these names takes the place of ours. The files of receipts are covered
-    # too: a run that writes an output anew changes them.
+    # too: a run that writes an output again changes them.
     return [*outputs, *README_NAMES, *receipts]
 
 

@@ -4,7 +4,7 @@
     unfinished/<digest>/<inode>   the image so far
 
 The digest covers the image's path, its fingerprint and its source; the inode is that of the source.
-So the next run that needs the same image resumes it, and an image begun from another source is
+So the next run that needs the same image resumes it, and an image started from another source is
 never resumed. A process that leaves a folder without an image removes the folder.
 """
 

@@ -266,7 +266,7 @@ class Store:
         return read_json(self.path("plan", plan_id, f"{name}.json"), part_of, None)
 
     def forget_damaged_plan(self, plan_id: str) -> None:
-        """Delete a saved plan if a part of it is lost or damaged, so that it is saved anew."""
+        """Delete a saved plan if a part of it is lost or damaged, so that it is saved again."""
         if not self.has_plan(plan_id) or self.find_plan(plan_id) is not None:
             return
         with self.scratch_folder("writers") as scratch:

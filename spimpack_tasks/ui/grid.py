@@ -2,7 +2,7 @@
 
 The browser's grid keeps the edits itself, as differences from its first rows. Those rows are never
 replaced by edited ones, or every second edit would be lost; typed values are passed on instead. The
-grid starts anew only when the table has been edited elsewhere.
+grid starts again only when the table has been edited elsewhere.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _cells(columns: Sequence[str], edits: dict[int, dict[str, Any]]) -> dict[tup
 
 
 def _hand_on(name: str, change: Callable[[dict[tuple[int, str], str]], None]) -> None:
-    """Hand on all cells that were edited since the grid was begun; most of them were before."""
+    """Hand on all cells that were edited since the grid was started; most of them were before."""
     grid: _Grid = st.session_state[f"{name}-grid"]
     try:
         change(_cells(grid.columns, _edits(name, grid)))

@@ -120,7 +120,7 @@ def _trace(output: Output, path: str) -> str:
 
 
 class _EqualImages:
-    """Remembers which images were equal to their sources; done without where it cannot be kept."""
+    """Remembers which images were equal to their sources, where that can be kept."""
 
     def __init__(self, path: str) -> None:
         self.path = path

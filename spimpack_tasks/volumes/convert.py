@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.arrays.memory import keep_freed_memory
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.errors import MissingExtraError
-from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
+from spimpack_tasks.files.limits import LARGEST_METADATA, MOST_BLOCKS, REMEDY, allowed
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.volumes.conversion import LIBRARIES
@@ -148,9 +148,18 @@ def _write_voxels(conversion: Conversion, path: str, advance: Advance, threads: 
         WorkPool(threads) as pool,
         _begin_voxels(conversion, path, volume, pool) as writer,
     ):
+        _check_count(conversion.source, math.prod(writer.levels[0].shard_grid))
         convert_labels(conversion, path, writer.spec, volume.header.label_names, pool)
         copy_volume(volume, writer, advance, pool)
         writer.finish()
+
+
+def _check_count(path: str, blocks: int) -> None:
+    """Refuse an image of more blocks than can be planned; a header may promise any number."""
+    most = allowed(MOST_BLOCKS)
+    if blocks > most:
+        what = f"has {blocks:,} blocks of voxels; at the most {most:,} are written"
+        raise HeaderError(path, what, REMEDY)
 
 
 def _begin_voxels(
@@ -193,6 +202,7 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
             raise HeaderError(conversion.source, what)
         left_out = (*volume.header.left_out, *volume.header.extras)
         spec = _with_provenance(conversion, volume, left_out)
+        _check_count(conversion.source, math.prod(spec.shape_tczyx[:3]))  # a block is a plane
         with create_ome_tiff(path, spec, conversion.request.codec, pool) as writer:
             copy_volume(volume, writer, advance, pool)
             writer.finish()

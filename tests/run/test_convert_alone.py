@@ -90,7 +90,7 @@ REFUSED = {
     "another version of a zip": (
         ["{zip}", "{folder}/x.ome.zarr", "--ngff", "0.4"],
         BAD,
-        "convert the folder that comes of it",
+        "convert the folder that is made of it",
     ),
     "a version of an OME-TIFF": (
         ["{source}", "{folder}/x.ome.tif", "--ngff", "0.5"],

@@ -116,8 +116,8 @@ def remove(space: Workspace) -> None:
 
 
 CHANGES = {
-    "orientation": (turn, "is drawn anew"),
-    "source": (touch, "is drawn anew"),
+    "orientation": (turn, "is drawn again"),
+    "source": (touch, "is drawn again"),
     "removed": (remove, "is gone"),
     "another cell": (lambda space: space.rows[0].update(Species="rat"), ""),
 }

@@ -1,4 +1,4 @@
-"""What a backend is: a record of how images get into a dataset.
+"""A backend: a record of how images get into a dataset.
 
 A backend makes one image at a path that it is given, and tells whether what is at a path is what
 it would make. It owns neither names nor receipts, and neither replaces nor removes anything: those
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset, Output
 
 Settings: TypeAlias = Mapping[str, str]
-"""What the user has set, each one of the settings of the backend."""
+"""The user's settings, each one of those of the backend."""
 Advance: TypeAlias = Callable[[int], None]
 """Called with a number of bytes after each piece of an image, once a second at least.
 
@@ -84,9 +84,9 @@ class Backend:
     """One way to get images into a dataset; either `make` or `resume` is given."""
 
     name: str
-    """What stands after `--backend`."""
+    """The name after `--backend`."""
     summary: str
-    """What an image becomes, in one line for lists of backends."""
+    """The result for an image, in one line for lists of backends."""
     matches: Callable[[Output, str], bool]
     """Tells whether a path, which exists, is what the backend would make there."""
     make: Callable[[Output, str], None] | None = None
@@ -94,7 +94,7 @@ class Backend:
     what it leaves is thrown away."""
     resume: Callable[[Output, str, Advance], None] | None = None
     """For slow work: makes an image, or resumes what an earlier call has left at the path. That was
-    begun from the same source, of the same size and modification time."""
+    started from the same source, of the same size and modification time."""
     measure: Callable[[Output], int] = size_of_source
     """Returns the number of bytes that `resume` will report."""
     take_over: Callable[[Output, str, str], bool] | None = None
@@ -107,14 +107,14 @@ class Backend:
 
     The second argument is the absolute folder of the image where relative links are wanted."""
     describe_conversion: Callable[[Asset, Settings], dict[str, Any]] = _convert_nothing
-    """Returns what the sidecar says of the conversion of an image; nothing if it is not converted.
+    """Returns the sidecar's description of a conversion; nothing if an image is not converted.
     """
     least_size: Callable[[Asset, Settings], int] = _size_is_unknown
     """Returns how many bytes an image takes on the disk at the least, 0 if that is unknown."""
     companions: tuple[Companion, ...] = ()
     """Files that are made beside each image, when the image is in its place."""
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NO_SETTINGS)
-    """What a user can set, as in `--backend NAME:SETTING=VALUE`, and to what; defaults first."""
+    """The settings of `--backend NAME:SETTING=VALUE` with their values, defaults first."""
     task: str = ""
     """The name of the task class, which a class of another package fills in itself."""
     version: int = 1
@@ -188,7 +188,7 @@ class Choice:
         return self._ask(self.backend.recipe, asset.key, "", *about)
 
     def describe_conversion(self, asset: Asset) -> dict[str, Any]:
-        """Return what the sidecar says of the conversion of an image; nothing if it is none."""
+        """Return the sidecar's description of the conversion of an image; nothing if it is none."""
         if not self.backend.makes:
             return {}
         nothing: dict[str, Any] = {}

@@ -37,7 +37,7 @@ class PlanningBugs:
             return function(*args)
         except (OSError, SpimpackError):
             raise
-        except Exception as error:  # it is somebody else's function that is called
+        except Exception as error:  # it is someone else's function that is called
             kind = kind_of(self.backend, error)
             if kind not in self.hit:
                 logger.exception("%s", kind)

@@ -44,7 +44,7 @@ def record_of(cls: Any) -> Backend:
     base, changed = _base_and_changes(cls)
     if not changed:
         return replace(base, task=cls.__name__)
-    # Whoever turns warnings into errors must still be able to run.
+    # A user who turns warnings into errors must still be able to run.
     with suppress(DeprecationWarning):
         message = f"{cls.__qualname__} is a backend by its class methods; give it a `definition`"
         warnings.warn(message, DeprecationWarning, stacklevel=2)

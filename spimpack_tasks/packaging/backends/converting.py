@@ -1,4 +1,4 @@
-"""What backends that convert share: what BIDS does not hold is made anew, the rest is linked."""
+"""Functions of backends that convert: what BIDS does not hold is converted, the rest linked."""
 
 from __future__ import annotations
 

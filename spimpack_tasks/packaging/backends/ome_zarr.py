@@ -23,7 +23,7 @@ _CONVERT = "spimpack_tasks.volumes.convert"
 
 
 def _compose_request(asset: Asset, settings: Settings) -> Request:
-    if asset.format == ZIPPED.name:  # unpacked as it is, whatever is asked for
+    if asset.format == ZIPPED.name:  # unpacked as it is, with any settings
         return Request()
     return Request(
         codec=settings.get("codec") or format_named(asset.format).codec,

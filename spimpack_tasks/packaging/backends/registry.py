@@ -85,7 +85,7 @@ def _faults_of_settings(choice: Choice) -> Iterator[Problem]:
             message = f"{setting!r} is not a setting of {name}"
             yield Problem("option.setting", line, key, message, hint)
         elif value not in known[setting]:
-            message = f"{value!r} is nothing that {setting} of {name} can be"
+            message = f"{value!r} is not a value of {setting} of {name}"
             hint = f"one of: {', '.join(known[setting])}"
             yield Problem("option.setting", line, key, message, hint)
 
@@ -143,7 +143,7 @@ def _plug_ins() -> dict[str, tuple[EntryPoint, ...]]:
 def _fault_of_entry(entry: EntryPoint) -> str:
     try:
         backend = entry.load()
-    except Exception as error:  # noqa: BLE001  # it is somebody else's module that is imported
+    except Exception as error:  # noqa: BLE001  # it is someone else's module that is imported
         return f"cannot be imported from {entry.value}: {type(error).__name__}: {error}"
     fault = fault_of_class(backend, entry.name, entry.value)
     return f"is not made right: {fault}" if fault else ""

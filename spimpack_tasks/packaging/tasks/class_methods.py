@@ -35,7 +35,7 @@ class ClassMethods:
 
     @classmethod
     def describe_conversion(cls, asset: Asset, settings: Settings) -> dict[str, Any]:
-        """Return what the sidecar says of the conversion of an image."""
+        """Return the sidecar's description of the conversion of an image."""
         return cls.definition.describe_conversion(asset, settings)
 
     @classmethod

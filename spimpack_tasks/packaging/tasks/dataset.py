@@ -145,7 +145,7 @@ class PackageDataset(ChecksumTask):
         take_snapshot(self.prepared, outputs, trace)
 
     def run(self) -> None:
-        # What was right when this run began may have been written by one that it has overtaken.
+        # Files that were right when this run began may be those of a run that it has overtaken.
         for task in () if self.complete() else self.last_writers():
             if not task.complete():
                 task.run()

@@ -19,7 +19,7 @@ _MB = 10**6
 class MakeAssets(LinkAssets):
     """Get each image into the dataset by slow work. A slow backend is a subclass of this task.
 
-    What its `resume` has made survives a kill of the process, and the next run resumes it.
+    The work of its `resume` survives a kill of the process, and the next run resumes it.
     """
 
     definition: ClassVar[Backend] = Backend(name="", summary="", matches=missing, resume=missing)

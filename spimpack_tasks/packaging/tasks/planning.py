@@ -51,7 +51,7 @@ class BackendChoice(luigi.Parameter):
 
     @property
     def description(self) -> str:
-        """What `--help` says; finding the backends takes time, so it is not done before."""
+        """The text of `--help`; finding the backends takes time, so it is not done before."""
         *names, last = backend_names()
         return (
             f"How images get into the dataset: {', '.join(names)} or {last}; settings stand "
@@ -93,14 +93,14 @@ class DatasetTask(CheckedTask):
     def retry_count(self) -> int:
         """How often a task may fail, or lose its worker, until a scheduler gives it up.
 
-        What is refused now is refused a minute later.
+        Inputs that are refused now are refused a minute later.
         """
         return 1 if is_refused(self.plan_id) else 3
 
     @classmethod
     @cache
     def get_params(cls) -> list[tuple[str, Any]]:
-        """Return the parameters; Luigi looks for them anew each time a task is made."""
+        """Return the parameters; Luigi looks for them again each time a task is made."""
         return list(super().get_params())
 
     @classmethod
@@ -147,7 +147,7 @@ class DatasetTask(CheckedTask):
 
     @property
     def prepared(self) -> PreparedRun:
-        """What the inputs come to."""
+        """The result of reading the inputs."""
         return find_prepared_run(self.options, self.plan_id)
 
     @property

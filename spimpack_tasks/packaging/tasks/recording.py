@@ -35,7 +35,7 @@ def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:
     # A task that finds its requirements undone fails before it is started.
     started = SESSION.task_starts.pop(task.task_id, now)
     unit = getattr(task, "unit", "")
-    # What refuses the inputs writes nothing, and so has nothing to do with the dataset.
+    # A run that refuses the inputs writes nothing, and so has nothing to do with the dataset.
     if is_refused(task.plan_id):
         return
     images = 0

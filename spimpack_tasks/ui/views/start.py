@@ -1,4 +1,4 @@
-"""The page on which a manifest is opened, or begun."""
+"""The page on which a manifest is opened, or created."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class Hdf5File:
         try:
             dtype = source.dtype
             if is_attribute and dtype.kind == "S":
-                # What Imaris has.
+                # Imaris has these.
                 characters = self.numpy.empty(source.shape, dtype)
                 source.read(characters)
                 return characters

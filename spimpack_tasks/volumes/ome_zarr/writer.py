@@ -342,25 +342,27 @@ class _Family:
         self.steps = tuple(2 if larger > smaller else 1 for larger, smaller in sizes)
         """How many voxels become one along z, y and x."""
         self._sides = level.shard_voxels[2:]
-        sides = zip(self.steps, self._sides, above.shard_voxels[2:], strict=True)
-        counts = zip(level.shard_grid[2:], above.shard_grid[2:], strict=True)
-        # Of what is left over at an odd edge nothing is made; it belongs to the last shard.
-        self._parents = [
-            [min(at * side // step // larger, most - 1) for at in range(count)]
-            for (step, side, larger), (count, most) in zip(sides, counts, strict=True)
-        ]
+        self._counts, self._most = level.shard_grid[2:], above.shard_grid[2:]
+        sides = zip(self.steps, above.shard_voxels[2:], strict=True)
+        self._spans = tuple(step * larger for step, larger in sides)
+        """How many voxels of the level lie along the side of a shard of the next one."""
 
     def parent(self, shard: Shape) -> Shape:
         """Return the shard of the next level that the halves of a shard belong to."""
-        inner = zip(self._parents, shard[2:], strict=True)
-        return *shard[:2], *(parents[at] for parents, at in inner)
+        along = zip(shard[2:], self._sides, self._spans, self._most, strict=True)
+        # Of what is left over at an odd edge nothing is made; it belongs to the last shard.
+        inner = (min(at * side // span, most - 1) for at, side, span, most in along)
+        return *shard[:2], *inner
 
     def children(self, shard: Shape) -> Iterator[Shape]:
         """Yield the shards whose halves make one of the next level."""
-        along = [
-            [at for at, parent in enumerate(parents) if parent == wanted]
-            for parents, wanted in zip(self._parents, shard[2:], strict=True)
-        ]
+        # A file may promise any number of shards: they are computed, and never listed.
+        along = []
+        facts = zip(shard[2:], self._sides, self._spans, self._counts, self._most, strict=True)
+        for wanted, side, span, count, most in facts:
+            first = -(-wanted * span // side)
+            end = count if wanted == most - 1 else -(-(wanted + 1) * span // side)
+            along.append(range(first, end))
         for inner in product(*along):
             yield *shard[:2], *inner
 

@@ -378,6 +378,8 @@ YAML = [
 INLINE = [
     Case("datasets-text", without_tables("dataset_description: {Name: a, BIDSVersion: 1.10.0, DatasetType: raw, License: CC0}\ndatasets: study\n"),
          "value.type", "manifest.yml:2:11", "'study'"),
+    Case("no-rows-beside-another-key", without_tables("dataset_description: {Name: a, BIDSVersion: 1.10.0, DatasetType: raw, License: CC0}\nparticipants_json: [1]\n"),
+         "value.type", "manifest.yml:2:20", "participants_json", (("assets.none", "manifest.yml"),)),
     Case("dataset-without-assets", inline("    assets:\n", "    images:\n"), "key.missing", "manifest.yml:7:5", "datasets[0].assets",
          (("key.unknown", "manifest.yml:8:5"),)),
     Case("dataset-key-unknown", inline("  - dataset_id: study\n", "  - datasetid: study\n"), "key.unknown", "manifest.yml:7:5", "did you mean 'dataset_id'?"),
