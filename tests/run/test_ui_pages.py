@@ -310,7 +310,7 @@ def test_what_somebody_else_changed_is_said_and_kept(space):
     well(page.run())
     (space.root / "scans.tsv").write_text("theirs\n")
     press(page, "Save 1 file")
-    assert "somebody else" in page.error[0].value
+    assert "someone else" in page.error[0].value
     assert (space.root / "scans.tsv").read_text() == "theirs\n"
 
 

@@ -164,7 +164,7 @@ def test_what_somebody_else_changed_is_not_overwritten(space, desk, way):
         desk.set_cells({(0, "sample"): "liver"})
         (space.root / "scans.tsv").unlink()
     before = files_of(space.root)
-    with pytest.raises(ConflictError, match="changed by somebody else"):
+    with pytest.raises(ConflictError, match="changed by someone else"):
         desk.save()
     assert files_of(space.root) == before
     assert not desk.is_saved
