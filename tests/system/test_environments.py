@@ -104,7 +104,7 @@ def test_pytest_starts_where_napari_is_installed(name: str, tmp_path: Path) -> N
 
     def collect(*arguments: str) -> int:
         done = subprocess.run(
-            [*command, *arguments, "tests/unit/test_paths.py"],
+            [*command, *arguments, "tests/unit/test_layout.py"],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(tmp_path)},
             capture_output=True,
