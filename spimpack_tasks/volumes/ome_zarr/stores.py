@@ -41,7 +41,7 @@ _LAYOUT = {
     "0.4": ("shape", "chunks", "dtype", "dimension_separator"),
     "0.5": ("shape", "chunk_grid", "data_type", "dimension_names"),
 }
-"""What the metadata of a level say of the place of each voxel, and of its type."""
+"""Keys of the metadata of a level that fix the place of each voxel, and its type."""
 
 
 class Store(Protocol):
