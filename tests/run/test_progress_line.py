@@ -104,7 +104,16 @@ def test_the_line_counts_the_images(workers: str, tmp_path: Path) -> None:
     assert len(left) <= 25
 
 
-@pytest.mark.parametrize("name", ["dumb", "no terminal type", "no colour", "piped"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("dumb", "no terminal type", "no colour")
+        ),
+        "piped",
+    ],
+)
 def test_nothing_is_drawn(name: str, tmp_path: Path) -> None:
     workspace = slow_workspace(tmp_path)
     options = ["--manifest", workspace.manifest, "--output-dir", workspace.out]
@@ -122,6 +131,7 @@ def test_nothing_is_drawn(name: str, tmp_path: Path) -> None:
     assert "Packaged" in shown
 
 
+@pytest.mark.slow
 def test_without_rich_there_is_no_line_and_no_error(tmp_path: Path) -> None:
     workspace = slow_workspace(tmp_path)
     options = ["--manifest", workspace.manifest, "--output-dir", workspace.out]

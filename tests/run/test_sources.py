@@ -67,6 +67,7 @@ def test_sources_are_never_opened_for_writing(backend: str, tmp_path: Path) -> N
     assert tree_of(raw) == tree
 
 
+@pytest.mark.slow
 def test_a_link_that_is_swapped_in_leads_no_write_outside(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.add_row("a.ims", subject="01")

@@ -107,8 +107,9 @@ def arguments_as_they_are(workspace: Workspace) -> list[str]:
     return ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
 
 
-@pytest.mark.parametrize("workers", ["2", pytest.param("1", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("backend", ["symlink", pytest.param("copy", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["2", "1"])
+@pytest.mark.parametrize("backend", ["symlink", "copy"])
+@pytest.mark.slow
 def test_plan_and_status_work_while_a_run_is_going_on(
     backend: str, workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -436,7 +436,7 @@ def test_without_checksum_nothing_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     assert full(workspace) == unrecorded
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_only_what_changed_is_read_again(
     workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,7 @@ def test_ssh_recipe_shares_the_work_over_a_private_socket(recipe: Recipe) -> Non
     recipe.check()
 
 
+@pytest.mark.slow
 def test_ssh_recipe_that_is_killed_leaves_no_assistant(recipe: Recipe) -> None:
     process = recipe.start(WORKFLOWS / "ssh-hosts.sh", "node-1")
     recipe.wait_for_workers(2)
@@ -205,6 +206,7 @@ def job_logs(recipe: Recipe) -> dict[str, str]:
     return {log.stem.rpartition("_")[2]: log.read_text() for log in logs}
 
 
+@pytest.mark.slow
 def test_slurm_recipe_shares_the_work_over_a_private_socket(recipe: Recipe) -> None:
     process = recipe.start(*SBATCH)
     recipe.wait_for_workers(3)

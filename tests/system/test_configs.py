@@ -146,6 +146,7 @@ def test_luigid_workflow_stops_at_bad_input(example):
     assert "luigid" not in done.stdout
 
 
+@pytest.mark.slow
 def test_an_assistant_does_tasks_that_it_knows_by_their_parameters_only(example, tmp_path):
     with Cluster(tmp_path / "luigid", {"LUIGI_CONFIG_PATH": str(CONFIG)}) as cluster:
         let_an_assistant_work(example, f"http://127.0.0.1:{cluster.port}")

@@ -185,10 +185,10 @@ def test_three_workers_of_one_scheduler_share_the_images(luigid: int, tmp_path: 
 @pytest.mark.parametrize(
     ("resources", "at_once"),
     [
-        pytest.param("", {2, 3}, id="no limit"),
-        pytest.param("slow-copy = 2", {2}, id="two at once"),
+        pytest.param("", {2, 3}, id="no limit", marks=pytest.mark.slow),
+        pytest.param("slow-copy = 2", {2}, id="two at once", marks=pytest.mark.slow),
         pytest.param("slow-copy = 1", {1}, id="one at a time"),
-        pytest.param("another = 1", {2, 3}, id="limit of another"),
+        pytest.param("another = 1", {2, 3}, id="limit of another", marks=pytest.mark.slow),
     ],
 )
 def test_a_site_limits_how_many_images_are_made_at_once(

@@ -58,6 +58,7 @@ def test_the_tutorial_does_what_it_says(tmp_path):
     compare(DOCS / "tutorial.md", tmp_path)
 
 
+@pytest.mark.slow
 def test_backends_can_be_changed_as_described(tmp_path):
     place_example(tmp_path)
     page = DOCS / "how-to" / "choose-a-backend.md"
@@ -99,6 +100,7 @@ def test_a_folder_can_be_scanned_as_described(tmp_path):
     compare(page, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_dataset_can_be_verified_as_described(tmp_path):
     place_example(tmp_path)
     page = DOCS / "how-to" / "verify-a-dataset.md"
@@ -135,6 +137,7 @@ def warnings_of(dataset):
     return {names.get(warning.code, "{0.code}").format(warning) for warning in warnings}
 
 
+@pytest.mark.slow
 def test_a_dataset_can_be_validated_as_described(tmp_path):
     place_example(tmp_path)
     compare(DOCS / "how-to" / "validate-a-dataset.md", tmp_path)
@@ -146,6 +149,7 @@ def test_what_happened_can_be_seen_as_described(tmp_path):
     assert (tmp_path / "bids" / ".spimpack" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_orientation_can_be_checked_as_described(tmp_path):
     place_example(tmp_path)
     compare(DOCS / "how-to" / "check-the-orientation.md", tmp_path)
@@ -156,6 +160,7 @@ def test_a_machine_can_be_checked_as_described(tmp_path):
     compare(DOCS / "how-to" / "check-a-machine.md", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_backend_of_the_page_works(tmp_path):
     place_example(tmp_path)
     page = DOCS / "how-to" / "write-a-backend.md"

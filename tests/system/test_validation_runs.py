@@ -371,7 +371,8 @@ def test_a26_a_missing_validator_is_told_before_anything_is_packaged(
     assert not workspace.out.exists()
 
 
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_packaging_and_validation_by_the_stock_luigi_command(workspace, workers):
     task = ["PackageAndValidate", *inputs_of(workspace), "--workers", workers]
     assert start_luigi(*task).returncode == ExitCode.OK
