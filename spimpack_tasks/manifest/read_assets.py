@@ -86,7 +86,6 @@ def _read_rows(
 ) -> Iterator[PlacedAsset]:
     for record in records:
         asset = reader.read(record)
-        record.forget_values()
         if asset is not None:
             yield PlacedAsset(record, asset)
 
@@ -107,7 +106,7 @@ class PhotoReader(RowReader):
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where its entities have an error."""
         for name in _NOT_OF_PHOTOS:
-            if record.values.get(name) not in {None, "", MISSING}:
+            if record.cell(name) not in {None, "", MISSING}:
                 self.add(record, name, "column.reserved", "is no entity of a photo", "leave it out")
         entities = self.entities(record)
         source = self.source(record)

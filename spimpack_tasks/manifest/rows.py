@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.formats import Format
 
 
+_NOTHING: dict[str, str] = {}
+"""Shared by all rows that say nothing, which may be a hundred thousand."""
+
+
 class CellReader:
     """Base of the classes that read records."""
 
@@ -51,14 +55,14 @@ class CellReader:
 
     def add_once(self, record: Record, key: str, code: str, message: str, hint: str) -> None:
         """Report an absent value; a column that is not there is one mistake, not one a row."""
-        place = record.where(key) if key in record.values else record.where_missing()
+        place = record.where(key) if record.has(key) else record.where_missing()
         if (place, key) not in self.reported:
             self.reported.add((place, key))
             self.report.add(Problem(code, place, key, message, hint))
 
     def text(self, record: Record, key: str) -> str:
         """Return the text under a column that must hold text, empty where there is none."""
-        value = record.values.get(key)
+        value = record.cell(key)
         if isinstance(value, str):
             return value
         if value is not None:
@@ -69,16 +73,16 @@ class CellReader:
 
     def is_empty(self, record: Record, key: str, hint: str) -> bool:
         """Tell whether a required column holds nothing, and report it; a missing one has been."""
-        value = record.values.get(key, MISSING)
+        value = record.cell(key) if record.has(key) else MISSING
         empty = value is None or (isinstance(value, str) and value.strip() in {"", MISSING})
-        if empty and key in record.values:
+        if empty and record.has(key):
             what = f"is {MISSING}, but needs a value" if value == MISSING else "is empty"
             self.add(record, key, "value.empty", what, hint)
         return empty
 
     def names(self, record: Record, key: str) -> list[str] | None:
         """Return the names in a list, or between separators; `None` where these are unclear."""
-        value = record.values.get(key)
+        value = record.cell(key)
         given = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(item, str) for item in given):
             shown = record.written(key) or shown_value(value)
@@ -98,14 +102,14 @@ class CellReader:
         """Return the texts of the columns that say something, checked by the schema of scans."""
         found = {}
         for key in columns:
-            text = self.text(record, key).strip() if key in record.values else ""
+            text = self.text(record, key).strip() if record.has(key) else ""
             if text and text != MISSING:
                 problem = cell_problem("scans", key, text)
                 if problem:
                     self.add(record, key, *problem)
                 else:
                     found[key] = text
-        return found
+        return found or _NOTHING
 
     def sidecar_columns(
         self, record: Record, known: frozenset[str]
@@ -113,9 +117,10 @@ class CellReader:
         """Return the sidecar values from columns that are not `known`, and the refused keys."""
         found: dict[str, Any] = {}
         refused = set()
-        for key in record.values.keys() - known:
+        values = record.values
+        for key in values.keys() - known:
             try:
-                value = sidecar_value(key, record.values[key], record.written(key))
+                value = sidecar_value(key, values[key], record.written(key))
             except ValueRefusedError as error:
                 refused.add(key)
                 self.add(record, key, error.code, error.message, error.hint or near_key(key))
@@ -193,7 +198,7 @@ class WrittenLabels:
             found: dict[str, dict[str, Place]] = {}
             prefix = next(short for entity, _, _, short in _ENTITIES if entity == name)
             for record in self.records:
-                text = record.values.get(name)
+                text = record.cell(name)
                 if isinstance(text, str) and text not in {"", MISSING}:
                     text = text.removeprefix(prefix)
                     label = text if is_label(form, text) else probable_label(form, text)
@@ -225,11 +230,17 @@ class RowReader(CellReader):
         """Return the labels by entity, `None` where one that is needed cannot be used."""
         entities, refused = {}, False
         for name, form, required, prefix in _ENTITIES:
+            value = record.cell(name)
+            if value is None and not required:
+                continue
+            if isinstance(value, str) and is_label(form, label := value.removeprefix(prefix)):
+                entities[name] = label
+                continue
             if required and self.is_empty(record, name, f"give the {name}"):
                 refused = True
                 continue
             text = self.text(record, name).removeprefix(prefix)
-            refused = refused or not isinstance(record.values.get(name, ""), str | None)
+            refused = refused or not isinstance(value, str | None)
             if text and text != MISSING:
                 if not is_label(form, text):
                     refused = True
@@ -322,9 +333,10 @@ class RowReader(CellReader):
         if "\0" in path:
             return path, None  # no file has such a name; examining it says so
         head, name = os.path.split(path.rstrip("/") or "/")
-        if head not in self.real_directories:
-            self.real_directories[head] = os.path.realpath(head)
-        real = os.path.join(self.real_directories[head], name)
+        folder = self.real_directories.get(head)
+        if folder is None:
+            folder = self.real_directories[head] = os.path.realpath(head)
+        real = f"{folder.rstrip('/')}/{name}"
         if name not in {"", ".", ".."}:
             try:
                 status = os.lstat(real)
@@ -339,7 +351,9 @@ class RowReader(CellReader):
 _ENTITIES = tuple((e.name, e.form, e.required, f"{e.short}-") for e in ENTITIES)
 
 
-@cache
+_LABELS = {form: re.compile(f"[{characters}]+") for form, characters in ALLOWED.items()}
+
+
 def is_label(form: str, text: str) -> bool:
     """Tell whether a text has nothing but the characters of a label."""
-    return re.fullmatch(f"[{ALLOWED[form]}]+", text) is not None
+    return _LABELS[form].fullmatch(text) is not None
