@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scale import edit_one_cell, write_inputs
+from scale_inputs import edit_one_cell, write_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Gets the official validator's verdict on a dataset, in one pass where one is enough.
 
-Without `full`, the validator sees the shadow of the dataset. Images that `.bidsignore` hides are
+Without `full`, the validator sees a mirror of the dataset. Images that `.bidsignore` hides are
 given stubs there, so that it checks their sidecars as well. That can be the same pass, unless a
 sidecar might be inherited: one that only hidden images use would pass for used.
 """
