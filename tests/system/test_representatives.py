@@ -90,11 +90,20 @@ def compare(case: Case, dataset: Path, monkeypatch, *, tables: bool) -> None:
 
 
 TRIALS = [
-    pytest.param(case, place, tables, id=f"{case.id}-{place}{'-tables' * tables}", marks=marks)
+    pytest.param(
+        case,
+        place,
+        tables,
+        id=f"{case.id}-{place}{'-tables' * tables}",
+        marks=() if case.id in FAST else marks,
+    )
     for case in BROKEN
-    for marks in [() if case.id in FAST else pytest.mark.slow]
-    for place in ("shown", "represented")
-    for tables in (False, True)
+    for place, tables, marks in (
+        ("shown", False, pytest.mark.slow),
+        ("represented", True, pytest.mark.slow),
+        ("shown", True, pytest.mark.thorough),
+        ("represented", False, pytest.mark.thorough),
+    )
 ]
 
 
