@@ -51,11 +51,12 @@ def find_hidden(root: str, entries: Iterable[Entry]) -> tuple[HiddenImage, ...]:
     """Return the images that our block of `.bidsignore` hides and that are there."""
     there = {entry.path for entry in entries}
     hidden = {line.removeprefix("/") for line in find_block(read_bidsignore(root)).splitlines()}
+    hidden &= there
     found: dict[str, HiddenImage] = {}
-    for image in sorted(hidden & there):
+    for image in sorted(hidden):
         stem = stem_of_image(image)
         sidecar, stub = f"{stem}.json", f"{stem}.ome.zarr"
-        if stem and sidecar in hidden & there and stub not in there:
+        if stem and sidecar in hidden and stub not in there:
             found.setdefault(stub, HiddenImage(image, sidecar, stub))
     return tuple(found.values())
 
