@@ -16,9 +16,20 @@ def evidence_of(path: str) -> str:
     valid for the final one.
     """
     try:
-        status = os.lstat(path)
+        return _evidence(os.lstat(path), path)
     except (FileNotFoundError, NotADirectoryError):
         return ""
+
+
+def evidence_of_made(path: str) -> str:
+    """Return the evidence of what was made just now; of a link, one look is enough."""
+    try:
+        return f"{_LINK}{os.readlink(path)}"
+    except OSError:  # it is no link
+        return evidence_of(path)
+
+
+def _evidence(status: os.stat_result, path: str) -> str:
     if stat.S_ISLNK(status.st_mode):
         return f"{_LINK}{os.readlink(path)}"
     if stat.S_ISREG(status.st_mode):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of, is_still
-from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.model.plan import STEPS, Kind
 from spimpack_tasks.state.content import evidence_beside, holds_record, is_edited_in_place
 from spimpack_tasks.state.receipts import read_receipts, receipt_names, receipts_name
@@ -168,8 +168,7 @@ def _is_ours(receipt: Receipt, path: str, there: str) -> bool:
 
 def read_file(path: str) -> bytes:
     """Return the content of one of the small files of a dataset."""
-    with open_regular(path) as file:
-        return file.read()
+    return read_regular(path)
 
 
 def digest(data: bytes) -> str:
