@@ -39,6 +39,24 @@ def _evidence(status: os.stat_result, path: str) -> str:
     return f"other {stat.S_IFMT(status.st_mode):o}"
 
 
+def status_of(path: str) -> os.stat_result | None:
+    """Return the `lstat` result of a path, `None` where nothing can be found."""
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
+def is_evidence(evidence: str, status: os.stat_result | None, path: str) -> bool:
+    """Tell whether the thing at `path`, of which the status is known, has this evidence."""
+    if status is None:
+        return not evidence
+    try:
+        return _evidence(status, path) == evidence
+    except OSError:  # it has just vanished
+        return False
+
+
 def is_still(path: str, evidence: str) -> bool:
     """Tell whether the thing at `path` has this evidence; of a link, one look is enough."""
     if not evidence.startswith(_LINK):
