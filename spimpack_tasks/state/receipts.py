@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step, bucket_of
-from spimpack_tasks.state.store import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,13 +76,8 @@ def _receipts_of(data: dict[str, list[str]]) -> Receipts:
     return {path: Receipt(KINDS[kind], *rest) for path, (kind, *rest) in data.items()}
 
 
-def receipts_file(name: str) -> str:
-    """Return the path of a file of receipts, relative to the dataset."""
-    return f"{STATE_DIRECTORY}/receipts/{name}.json"
-
-
 def _file(store: Store, name: str) -> str:
-    return f"{store.output_dir}/{receipts_file(name)}"
+    return store.path("receipts", f"{name}.json")
 
 
 def images_made_from(store: Store, source: str, stamp: str) -> Iterator[tuple[str, Receipt]]:

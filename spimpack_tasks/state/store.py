@@ -60,6 +60,10 @@ class Store:
         """Return an absolute path in the state directory."""
         return os.path.join(self.root, *parts)
 
+    def path_in_dataset(self, *parts: str) -> str:
+        """Return a path in the state directory, relative to the dataset."""
+        return os.path.join(STATE_DIRECTORY, *parts)
+
     def create(self) -> None:
         """Make the output directory and the state directory."""
         for name in ("plan", "validated", "receipts", "locks", "tmp"):

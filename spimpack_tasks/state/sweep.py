@@ -20,7 +20,6 @@ from spimpack_tasks.state.content import evidence_beside, holds_record, is_edite
 from spimpack_tasks.state.receipts import (
     read_receipts,
     receipt_names,
-    receipts_file,
     receipts_name,
 )
 
@@ -322,7 +321,7 @@ def _parts(store: Store, outputs: Iterable[Output], look: Look | None = None) ->
     blocked = _BlockedFolders(store.output_dir)
     for name, part in parts.items():
         if look:
-            look(receipts_file(name))
+            look(store.path_in_dataset("receipts", f"{name}.json"))
         yield _Part(store, name, part, read_receipts(store, name), blocked)
 
 
