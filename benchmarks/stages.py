@@ -51,7 +51,6 @@ STAGES = {
     "removing what is stale": ["spimpack_tasks.packaging.tasks.dataset:prune"],
     "sealing": [
         "spimpack_tasks.packaging.tasks.dataset:take_snapshot",
-        "spimpack_tasks.targets:trace_outputs",
     ],
     "scheduling by Luigi": ["luigi:build"],
 }
