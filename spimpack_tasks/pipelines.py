@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.demo.dataset import write_demo_inputs
 from spimpack_tasks.demo.tree import draw_tree
 from spimpack_tasks.errors import (
@@ -25,7 +26,6 @@ from spimpack_tasks.errors import (
     count_of,
 )
 from spimpack_tasks.files.atomic import write_together
-from spimpack_tasks.luigi_run import build_alone
 from spimpack_tasks.manifest.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.backends.registry import find_choice
@@ -38,9 +38,6 @@ from spimpack_tasks.packaging.changes import (
 )
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import collecting_rarely, prepare_run
-from spimpack_tasks.packaging.tasks.dataset import PackageDataset
-from spimpack_tasks.packaging.tasks.planning import DatasetTask
-from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.packaging.up_to_date import find_snapshot
 from spimpack_tasks.scanning.folder_scan import FolderScanner
 from spimpack_tasks.scanning.headers import fill_from_headers
@@ -54,7 +51,7 @@ from spimpack_tasks.scanning.tables import (
     describe_scan,
 )
 from spimpack_tasks.state.checksums import has_lists, lacks_checksum
-from spimpack_tasks.state.runs import run_path
+from spimpack_tasks.state.runs import begin_run, run_path
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Status
 from spimpack_tasks.validation.validate import find_report, validate
@@ -66,6 +63,9 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.prepared_run import PreparedRun
     from spimpack_tasks.scanning.options import ScanOptions
     from spimpack_tasks.validation.report import ValidationReport
+
+_run_tasks = Deferred("spimpack_tasks.local_run:run_tasks")
+"""Imports Luigi, which costs more than to find that there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,9 @@ def package(
     prepared = _require_prepared(options)
     _show_messages()
     unread = _unread(prepared) if checksum else set()
-    record_run(DatasetTask, options.output_dir)
+    begin_run(options.output_dir)
     before = _look_before(prepared, unread, on_begin)
-    task = PackageDataset(**options.parameters(), checksum=checksum, plan_id=prepared.plan_id)
-    build_alone(task, workers)
-    code = task.end()
+    code = _run_tasks(options, prepared.plan_id, workers, checksum=checksum)
     failed: set[str] = set()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code

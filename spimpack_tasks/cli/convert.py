@@ -30,8 +30,6 @@ from spimpack_tasks.volumes.formats import NGFF
 if TYPE_CHECKING:
     import argparse
 
-HELP = "convert one image to OME-Zarr or OME-TIFF"
-
 
 _AGAIN = "run the command again to resume: finished parts are kept"
 _REMEDIES = {

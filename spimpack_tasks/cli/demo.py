@@ -12,8 +12,6 @@ from spimpack_tasks.pipelines import make_demo
 if TYPE_CHECKING:
     import argparse
 
-HELP = "make small real images, package them, and validate the dataset"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

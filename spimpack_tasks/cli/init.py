@@ -14,8 +14,6 @@ from spimpack_tasks.scanning.options import ScanOptions
 if TYPE_CHECKING:
     import argparse
 
-HELP = "write a commented manifest and a table, to fill in or filled in from a folder tree"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

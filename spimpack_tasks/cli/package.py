@@ -17,8 +17,6 @@ from spimpack_tasks.validation.report import place_for
 if TYPE_CHECKING:
     import argparse
 
-HELP = "package the images of a manifest into a BIDS dataset"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _NOTES = {Fault.UNRECORDED: "without checksum", Fault.AS_IT_IS: "not converted"}
 """Notes that are counted apart from deviations."""
 
-HELP = "compare a dataset with its records, without its manifest"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
