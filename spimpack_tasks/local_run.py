@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.all_tasks import PackageDataset
+from spimpack_tasks import PackageDataset
 from spimpack_tasks.luigi_run import build_alone
 from spimpack_tasks.packaging.tasks.planning import DatasetTask
 from spimpack_tasks.packaging.tasks.recording import record_tasks

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from spimpack_tasks.errors import Place, Report
-from spimpack_tasks.files.spreadsheets import is_spreadsheet
-from spimpack_tasks.files.text import MAX_TABLE_BYTES, read_bytes, read_text
+from spimpack_tasks.files.text import MAX_TABLE_BYTES, is_spreadsheet, read_bytes, read_text
 
 
 def digest_now(path: str) -> str:
