@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.validation.report import ValidationReport
 
-HELP = "validate any BIDS dataset with the official validator and checks of our own"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
