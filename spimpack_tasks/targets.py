@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
-from spimpack_tasks.state.snapshot import read_snapshot, snapshot_paths, trace_outputs
+from spimpack_tasks.state.snapshot import Look, read_snapshot
 from spimpack_tasks.state.staging import idle_unfinished
 from spimpack_tasks.state.sweep import are_right, is_whole
 
@@ -66,13 +66,13 @@ class WholeDataset(CurrentPlan):
         plan_id: str,
         plan: Callable[[], Plan],
         matches: Matches,
-        found_right: Callable[[list[str], str], None],
+        found_right: Callable[[Look], None],
     ) -> None:
         super().__init__(store, plan_id)
         self.plan = plan
         self.matches = matches
         self.found_right = found_right
-        """Called with paths, and their trace before they were compared with the plan."""
+        """Called with the look at the dataset by which it was compared with the plan."""
 
     def exists(self) -> bool:
         """Compare the whole dataset with its snapshot, or else with the plan."""
@@ -81,12 +81,10 @@ class WholeDataset(CurrentPlan):
         seal = read_snapshot(self.store)
         if seal is not None and seal.plan_id == self.plan_id and seal.is_whole(self.store):
             return True
-        plan = self.plan()
-        paths = snapshot_paths(self.store, plan)
-        trace = trace_outputs(self.store.output_dir, paths)
-        if not is_whole(self.store, plan, self.matches):
+        look = Look(self.store.output_dir)
+        if not is_whole(self.store, self.plan(), self.matches, look.at):
             return False
-        self.found_right(paths, trace)
+        self.found_right(look)
         return True
 
 

@@ -14,7 +14,7 @@ from spimpack_tasks.errors import (
     SpimpackError,
     SupersededError,
 )
-from spimpack_tasks.files.input_files import digest_now
+from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.files.stamps import stamp_source
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
@@ -196,11 +196,15 @@ class PreparedRun:
         report.extend(find_losses(self.options, self.store, self._before))
         return report
 
+    def has_same_texts(self) -> bool:
+        """Tell whether manifest and tables still are what this draft was made from."""
+        return have_digests(self.texts)
+
     def is_current(self) -> bool:
         """Tell whether the inputs still are what this draft was made from."""
         return (
             self.dataset is not None
-            and all(digest_now(path) == digest for path, digest in self.texts.items())
+            and self.has_same_texts()
             and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 

@@ -7,18 +7,17 @@ receipts tell the next run which of them are ours.
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import (
-    move_into_place,
-    remove,
+    OpenTree,
     sync_disk,
-    write_atomically,
     write_new,
 )
 from spimpack_tasks.files.blocks import find_block, replace_block
-from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.files.evidence import evidence_of, evidence_of_made
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.content import (
@@ -134,8 +133,9 @@ class _Publisher:
             # The announcement is on record before the first rename. If we are killed between the
             # rename and the last record, the next run recognises the new output as ours.
             write_receipts(self.scratch, self.name, self.receipts)
-            for item in staged:
-                self._move(item)
+            with closing(OpenTree(self.root)) as tree:
+                for item in staged:
+                    self._move(tree, item)
         if self.receipts != before:
             write_receipts(self.scratch, self.name, self.receipts)
         return self.failures
@@ -193,10 +193,10 @@ class _Publisher:
             old, next_fingerprint=coming.fingerprint, next_evidence=coming.evidence
         )
 
-    def _move(self, item: _Staged) -> None:
+    def _move(self, tree: OpenTree, item: _Staged) -> None:
         path = item.output.path
         try:
-            move_into_place(self.root, item.temporary, path, self.scratch.temporary())
+            tree.move_in(item.temporary, path, self.scratch.temporary())
         except OSError as error:
             self._fail(item.output, error)
         else:
@@ -212,24 +212,28 @@ class _Publisher:
 
     def _receipt(self, output: Output, path: str) -> Receipt:
         text = output.text.encode()
-        evidence = digest(text) if output.kind is Kind.BLOCK else evidence_of(path)
+        evidence = digest(text) if output.kind is Kind.BLOCK else _look_at(output, path)
         if output.kind is Kind.COMPANION:
             text = read_file(path)
-        sha256 = digest(text) if output.kind is not Kind.IMAGE else ""
         is_image = output.kind is Kind.IMAGE
+        is_folder = is_image and evidence.startswith("directory")
         return Receipt(
             output.kind,
             output.fingerprint,
             evidence,
-            sha256,
+            "" if is_image else digest(text),
             output.source,
             output.stamp,
-            content=content_of(path) if is_image else "",
-            times=times_of(path) if is_image else "",
+            content=content_of(path) if is_folder else "",
+            times=times_of(path) if is_folder else "",
         )
 
     def _fail(self, output: Output, error: OSError) -> None:
         self.failures.append(Failure(output.path, reason_of(output, error)))
+
+
+def _look_at(output: Output, path: str) -> str:
+    return evidence_of(path) if output.kind.is_hashed else evidence_of_made(path)
 
 
 def reason_of(output: Output, error: OSError) -> str:
@@ -249,12 +253,16 @@ def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
         Paths that someone else has changed since; they stay, and belong to the user now.
     """
     left = []
-    with store.writing(plan_id), store.scratch_folder("prune") as trash:
+    with (
+        store.writing(plan_id),
+        store.scratch_folder("prune") as trash,
+        closing(OpenTree(store.output_dir)) as tree,
+    ):
         for name in receipt_names(store):
             with store.scratch_folder(f"receipts-{name}") as scratch:
                 receipts = read_receipts(store, name)
                 stale = [path for path in receipts if path not in planned]
-                left += [path for path in stale if not _remove(scratch, path, receipts[path])]
+                left += [path for path in stale if not _remove(tree, scratch, path, receipts[path])]
                 if stale:
                     kept = {path: r for path, r in receipts.items() if path in planned}
                     write_receipts(scratch, name, kept)
@@ -262,14 +270,14 @@ def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
     return left
 
 
-def _remove(scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:
+def _remove(tree: OpenTree, scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:
     """Remove one output; tell whether it is gone."""
     root = scratch.store.output_dir
     absolute = f"{root}/{path}"
     there = evidence_beside(absolute, receipt)
     # Nothing is deleted unless evidence, digest or content proves that it is still ours.
     if there and receipt.kind is Kind.BLOCK:
-        return _remove_block(scratch, path, absolute)
+        return _remove_block(tree, scratch, path, absolute)
     if there and is_edited_in_place(absolute, receipt):
         return False
     if there and there not in {receipt.evidence, receipt.next_evidence}:
@@ -277,16 +285,17 @@ def _remove(scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:
         is_text = touched_only and digest(read_file(absolute)) == receipt.sha256
         if not is_text and not holds_record(absolute, there, receipt):
             return False
-    remove(root, path, scratch.temporary())
+    tree.remove(path, scratch.temporary())
     return True
 
 
-def _remove_block(scratch: ScratchFolder, path: str, absolute: str) -> bool:
+def _remove_block(tree: OpenTree, scratch: ScratchFolder, path: str, absolute: str) -> bool:
     text = read_file(absolute).decode("utf-8", "surrogateescape")
     rest = replace_block(text, "")
     if not rest:
-        remove(scratch.store.output_dir, path, scratch.temporary())
+        tree.remove(path, scratch.temporary())
     elif find_block(text):
-        data = rest.encode("utf-8", "surrogateescape")
-        write_atomically(scratch.store.output_dir, scratch.temporary(), path, data)
+        temporary = scratch.temporary()
+        write_new(temporary, rest.encode("utf-8", "surrogateescape"))
+        tree.move_in(temporary, path)
     return True

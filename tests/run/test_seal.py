@@ -6,12 +6,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import luigi
 import pytest
 from workspace import Workspace, small_workspace
 
-from spimpack_tasks import PackageDataset, pipelines
+from spimpack_tasks import PackageDataset, package_run
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date
@@ -138,7 +139,7 @@ def test_a_sealed_dataset_is_not_compared_again(
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(pipelines, "prepare_run", refuse)
+    monkeypatch.setattr(package_run, "prepare_run", refuse)
     before = sealed.stamps()
     outcome = sealed.run()
     assert outcome.lines("out") == ["Nothing to do: 4 unchanged in out"]
@@ -188,9 +189,9 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed(
     workspace = small_workspace(tmp_path)
     trace_sources = up_to_date.trace_sources
 
-    def touch_then_trace(paths: list[str]) -> str:
+    def touch_then_trace(*sources: Any) -> str:
         os.utime(tmp_path / "raw/a.ims", ns=(1, 1))
-        return trace_sources(paths)
+        return trace_sources(*sources)
 
     monkeypatch.setattr(up_to_date, "trace_sources", touch_then_trace)
     assert workspace.run().exit_code == ExitCode.OK

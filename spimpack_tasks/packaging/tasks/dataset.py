@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.state.snapshot import Look
 
 logger = logging.getLogger(__name__)
 
@@ -140,13 +141,14 @@ class PackageDataset(ChecksumTask):
         )
         return [whole, *self.checksum_targets()]
 
-    def seal(self, outputs: list[str], trace: str) -> None:
+    def seal(self, look: Look) -> None:
         """Note that the dataset was found right, so that the next run need not compare it."""
-        take_snapshot(self.prepared, outputs, trace)
+        take_snapshot(self.prepared, look)
 
     def run(self) -> None:
         # Files that were right when this run began may be those of a run that it has overtaken.
-        for task in () if self.complete() else self.last_writers():
+        self.has_looked = self.complete()
+        for task in () if self.has_looked else self.last_writers():
             if not task.complete():
                 task.run()
         plan = self.whole_plan()

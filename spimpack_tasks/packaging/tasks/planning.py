@@ -87,8 +87,6 @@ class DatasetTask(CheckedTask):
         default="", description="Identity of the plan; worked out from the inputs if not given."
     )
 
-    was_complete = False
-
     @property
     def retry_count(self) -> int:
         """How often a task may fail, or lose its worker, until a scheduler gives it up.
@@ -171,11 +169,6 @@ class DatasetTask(CheckedTask):
         # Luigi asks again at the end of a run, to say what failed because of what.
         plan_id = self.plan_id if is_refused(self.plan_id) else refused_id(error.report)
         return [self.clone(ValidateManifest, plan_id=plan_id)]
-
-    def complete(self) -> bool:
-        """Tell whether the outputs are as planned, and remember the answer."""
-        self.was_complete = bool(super().complete())
-        return self.was_complete
 
     def end(self) -> ExitCode | None:
         """Note that the run has ended, and return its verdict."""

@@ -60,6 +60,8 @@ class WriteOutputs(DatasetTask):
         with disk_trouble_told():
             failures = publish(self.store, self.plan_id, outputs, maker, overwrite=self.overwrite)
         refuse_failures(failures)
+        # Each output was looked at, or put in its place and recorded, a moment ago.
+        self.has_looked = True
 
 
 class WriteDescription(WriteOutputs):
