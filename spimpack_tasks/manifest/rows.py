@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,14 @@ from spimpack_tasks.manifest.schema_check import explain, property_validator, sh
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.examine import Source, find_source, look_inside
+from spimpack_tasks.volumes.examine import Source, look_inside
 from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spimpack_tasks.errors import Place, Report
+    from spimpack_tasks.manifest.find_sources import SourceFinder
     from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.model.labels import LabelForm
     from spimpack_tasks.volumes.formats import Format
@@ -212,6 +212,8 @@ class RowReader(CellReader):
 
     path_column = "spim_path"
     formats: tuple[Format, ...] = FORMATS
+    sources: SourceFinder
+    """Set before the first row is read."""
 
     def __init__(self, folder: str, labels: WrittenLabels, report: Report) -> None:
         super().__init__(report)
@@ -221,7 +223,6 @@ class RowReader(CellReader):
         self.known_directories: dict[str, bool] = {}
         """Whether a directory lies in the roots."""
         self.labels = labels
-        self.real_directories: dict[str, str] = {}
         self.listings: dict[str, dict[str, str]] = {}
         self.looked_for: list[str] = []
         """Absolute path of each source and of what else it lies in, links not resolved."""
@@ -286,8 +287,8 @@ class RowReader(CellReader):
         scene = self.text(record, SCENE_COLUMN) if self.path_column == "spim_path" else ""
         if scene in {"", MISSING}:
             self.looked_for.append(whole)
-            return self.look_at(whole)
-        source = find_source(self._resolve(whole)[0], whole, self.formats)
+            return self.sources.look_at(whole)
+        source = self.sources.find(whole)
         inner = scene.strip("/").split("/")
         if not source.format.directory or not source.format.endings:
             what = f"{whole!r} is {source.format.name}, of which no image can be chosen"
@@ -299,19 +300,16 @@ class RowReader(CellReader):
         else:
             whole = "/".join([whole.rstrip("/"), *inner])
             self.looked_for.append(whole)
-            return self.look_at(whole)
+            return self.sources.look_at(whole)
         return None
 
-    def look_at(self, path: str) -> Source:
-        """Return the source at a path, links not resolved.
-
-        Raises
-        ------
-        SourceRefusedError
-            It cannot be packaged.
-        """
-        real, status = self._resolve(path)
-        return self.look_inside(find_source(real, path, self.formats, status))
+    def look_ahead(self, records: Iterable[Record]) -> None:
+        """Look at the sources of rows to come, side by side; nothing is reported."""
+        plain = (record for record in records if record.cell(SCENE_COLUMN) in {None, "", MISSING})
+        texts = (record.cell(self.path_column) for record in plain)
+        paths = [source_path(self.folder, t) for t in texts if isinstance(t, str) and t]
+        allowed = filter(self._is_in_roots, paths) if self.roots else paths
+        self.sources.look_ahead(allowed)
 
     def look_inside(self, source: Source) -> Source:
         """Return a source after a look at its content."""
@@ -324,28 +322,6 @@ class RowReader(CellReader):
             self.known_directories[head] = is_within(head, self.roots)
         is_plain = name not in {"", ".", ".."} and not os.path.islink(path.rstrip("/"))
         return self.known_directories[head] and (is_plain or is_within(path, self.roots))
-
-    def _resolve(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Resolve links as `os.path.realpath` does, but each directory only once.
-
-        The second result is that of `stat`, where it is known on the way.
-        """
-        if "\0" in path:
-            return path, None  # no file has such a name; examining it says so
-        head, name = os.path.split(path.rstrip("/") or "/")
-        folder = self.real_directories.get(head)
-        if folder is None:
-            folder = self.real_directories[head] = os.path.realpath(head)
-        real = f"{folder.rstrip('/')}/{name}"
-        if name not in {"", ".", ".."}:
-            try:
-                status = os.lstat(real)
-            except (OSError, ValueError):
-                return real, None  # examining it says why
-            if not stat.S_ISLNK(status.st_mode):
-                return real, status
-        resolved = os.path.realpath(path)
-        return (resolved if os.path.exists(resolved) else real), None
 
 
 _ENTITIES = tuple((e.name, e.form, e.required, f"{e.short}-") for e in ENTITIES)
