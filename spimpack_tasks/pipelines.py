@@ -55,6 +55,7 @@ from spimpack_tasks.scanning.tables import (
 )
 from spimpack_tasks.state.checksums import has_lists, lacks_checksum
 from spimpack_tasks.state.runs import run_path
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Status
 from spimpack_tasks.validation.validate import find_report, validate
@@ -115,6 +116,7 @@ class RemainingWork:
 
 
 @collecting_rarely()
+@SESSION.alone()
 def package(
     options: Options,
     workers: int = 1,

@@ -23,6 +23,7 @@ from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
 from spimpack_tasks.state.plan_files import parts_of
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Sweep, sweep
 
@@ -191,6 +192,8 @@ class PreparedRun:
     def _conflicts(self) -> Report:
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
         self._before = self.sweep()
+        names = self._before.right_parts
+        SESSION.found_right |= {(self.store.root, self.plan_id, name) for name in names}
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
         report.extend(find_losses(self.options, self.store, self._before))

@@ -39,7 +39,16 @@ class WriteOutputs(DatasetTask):
         return self.refusal() or [self.clone(BuildPaths)]
 
     def output(self) -> luigi.Target:
-        return OutputsOnDisk(self.store, self.planned_outputs, self.matches_plan)
+        return OutputsOnDisk(
+            self.store,
+            self.planned_outputs,
+            self.matches_plan,
+            lambda: self.was_right(self.part_name()),
+        )
+
+    def part_name(self) -> str:
+        """Return the name of the file of receipts that its outputs belong to."""
+        return self.step.value
 
     def planned_outputs(self) -> list[Output] | None:
         """Return the outputs that this task brings about, `None` while there is no such plan."""
@@ -129,11 +138,19 @@ class AssetTask(WriteOutputs):
         for unit in sorted({self.unit_of(key, keys) for key in keys}):
             yield self.clone(unit=unit)
 
+    def part_name(self) -> str:
+        """Return the name of the file of receipts; nothing for all of them."""
+        return f"{self.step.value}-{self.bucket()}" if self.unit else ""
+
+    def bucket(self) -> str:
+        """Return the bucket of the unit."""
+        return self.unit[:2] if len(self.unit) <= 3 else bucket_of(self.unit)
+
     def outputs(self) -> list[Output]:
         unit = self.unit
         if not unit:
             return [o for o in self.prepared.plan().outputs if o.step is self.step]
-        name = unit[:2] if len(unit) <= 3 else bucket_of(unit)
+        name = self.bucket()
         ours = [output for output in self.prepared.part(name) if output.step is self.step]
         if unit == name:
             return ours
