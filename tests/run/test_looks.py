@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import luigi
@@ -28,7 +28,7 @@ def packaged(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count the looks at each path, by what it is done with."""
     counts: Counter[str] = Counter()
 
@@ -43,7 +43,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
     for name in ("lstat", "stat", "readlink"):
         monkeypatch.setattr(os, name, counted(name))
-    yield counts
+    return counts
 
 
 def arguments(workspace: Workspace) -> list[str]:
