@@ -192,8 +192,8 @@ class PreparedRun:
     def _conflicts(self) -> Report:
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
         self._before = self.sweep()
-        names = self._before.right_parts
-        SESSION.found_right |= {(self.store.root, self.plan_id, name) for name in names}
+        # The whole counts as wrong: its parts may be right, and it may still have another plan.
+        SESSION.found_wrong[self.store.root, self.plan_id] = self._before.wrong_parts | {""}
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
         report.extend(find_losses(self.options, self.store, self._before))

@@ -26,9 +26,10 @@ class Session:
         """By the identity of a task: when this process began to work at it."""
         self.runs: dict[str, str] = {}
         """By output directory: the name of the run that this process has started."""
-        self.found_right: set[tuple[str, str, str]] = set()
-        """State directory, plan and name of each part that was right when a run of ours looked at
-        it before its first task began; of the whole dataset, the name is empty."""
+        self.found_wrong: dict[tuple[str, str], frozenset[str]] = {}
+        """By state directory and plan, what a run of ours found not to be right when it looked at
+        all, before its first task began: names of files of receipts. An empty name among them says
+        that the dataset as a whole may not be right."""
         self.is_alone = False
         """Whether the process is in a call that packages, and does nothing else meanwhile."""
 
@@ -36,19 +37,19 @@ class Session:
         """Forget everything, as a process of its own would."""
         for memory in (self.drafts, self.plan_ids, self.task_starts, self.runs):
             memory.clear()
-        self.found_right.clear()
+        self.found_wrong.clear()
         self.is_making_task = self.is_alone = False
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Let nothing else be done by this process until the context ends."""
-        self.found_right.clear()
+        self.found_wrong.clear()
         self.is_alone = True
         try:
             yield
         finally:
             self.is_alone = False
-            self.found_right.clear()
+            self.found_wrong.clear()
 
 
 SESSION = Session()

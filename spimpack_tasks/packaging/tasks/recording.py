@@ -28,7 +28,7 @@ def record_run(kind: type[DatasetTask], output_dir: str) -> None:
 
 def _note_start(task: DatasetTask) -> None:
     SESSION.task_starts[task.task_id] = time.time()
-    SESSION.found_right.clear()
+    SESSION.found_wrong.clear()
 
 
 def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:
