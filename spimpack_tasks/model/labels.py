@@ -88,7 +88,7 @@ def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int
         for name, label in given.items():
             without = without_zeros(label)
             if (name, without) not in with_zeros:
-                continue  # no label is like it but for zeros
+                continue  # no other label differs in zeros alone
             subject = "" if name == "subject" else without_zeros(given.get("subject", ""))
             key = (subject, name, without)
             other, first = firsts.setdefault(key, (label, number))
