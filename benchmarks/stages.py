@@ -21,13 +21,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scale import edit_one_cell, write_inputs
+from scale_inputs import edit_one_cell, write_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STAGES = {
-    "importing the program": ["spimpack_tasks.pipelines"],
+    "importing the program": ["spimpack_tasks.pipelines", "spimpack_tasks.local_run"],
     "comparing with the seal": ["spimpack_tasks.pipelines:find_snapshot"],
     "reading manifest and tables": ["spimpack_tasks.packaging.prepare:load_inputs"],
     "understanding rows": ["spimpack_tasks.packaging.prepare:read_assets"],
@@ -46,7 +46,7 @@ STAGES = {
         "spimpack_tasks.targets:are_right",
         "spimpack_tasks.packaging.tasks.dataset:is_whole",
     ],
-    "saying what has changed": ["spimpack_tasks.pipelines:find_changes"],
+    "saying what has changed": ["spimpack_tasks.package_run:find_changes"],
     "writing sidecars, links and receipts": ["spimpack_tasks.packaging.tasks.writing:publish"],
     "removing what is stale": ["spimpack_tasks.packaging.tasks.dataset:prune"],
     "sealing": [

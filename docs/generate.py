@@ -8,20 +8,20 @@ explain something (tutorial, how-to, design) are written by hand.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks import errors
-from spimpack_tasks.cli.main import build_parser
+from spimpack_tasks.cli.parser import build_parser, whole_parsers
 from spimpack_tasks.files.plane_names import ENDINGS as PLANE_ENDINGS
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Iterator, Sequence
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -156,7 +156,7 @@ def cli_lines() -> Iterator[str]:
     yield from ("# The command line", "", str(parser.description), "")
     yield "The tasks can be run by `luigi --module spimpack_tasks` as well; `PackageDataset` takes"
     yield "the options of `spimpack package`. Exit codes: [exit-codes.md](exit-codes.md)."
-    for name, command in _subparsers(parser).items():
+    for name, command in whole_parsers(parser).items():
         yield from ("", f"## spimpack {name}", "", _sentence(str(command.description)), "")
         yield from _arguments(command)
 
@@ -289,16 +289,8 @@ def _path_pattern() -> str:
     return f"sub-<subject>/[ses-<session>/]micr/{name}_SPIM<extension>"
 
 
-def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    # argparse has no public way to list what it parses.
-    for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            return dict(action.choices)
-    return {}
-
-
 def _arguments(command: argparse.ArgumentParser) -> Iterator[str]:
-    actions = [a for a in command._actions if a.dest != "help"]  # noqa: SLF001 - as above
+    actions = [a for a in command._actions if a.dest != "help"]  # noqa: SLF001 - there is no public way
     rows = (
         (_spelling(action), "yes" if action.required else "", action.help or "")
         for action in actions

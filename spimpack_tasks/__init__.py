@@ -2,69 +2,47 @@
 
 The tasks stand here because `luigi --module spimpack_tasks` finds them by importing this package.
 Importing it costs little more than Luigi itself: heavy libraries are imported where they are used.
+Where the process is the command `spimpack`, the tasks are imported when the first one is asked for,
+because most subcommands run none and need no Luigi.
 """
 
-from spimpack_tasks.joined_tasks import PackageAndValidate
-from spimpack_tasks.packaging.tasks.backends import (
-    CopyAssets,
-    HardlinkAssets,
-    OmeTiffAssets,
-    OmeZarrAssets,
-    SymlinkAssets,
-    SymlinkTreeAssets,
-)
-from spimpack_tasks.packaging.tasks.dataset import (
-    PackageDataset,
-    PruneStale,
-    RecordChecksums,
-    WriteChecksumLists,
-)
-from spimpack_tasks.packaging.tasks.making import MakeAssets
-from spimpack_tasks.packaging.tasks.planning import BuildPaths, ValidateManifest
-from spimpack_tasks.packaging.tasks.writing import (
-    LinkAssets,
-    LinkSources,
-    WriteBidsIgnore,
-    WriteCompanions,
-    WriteDescription,
-    WriteParticipants,
-    WritePreviews,
-    WriteReadme,
-    WriteSamples,
-    WriteScans,
-    WriteSidecars,
-)
-from spimpack_tasks.qc.tasks.page import WriteQcReport
-from spimpack_tasks.validation.tasks.dataset import ValidateDataset
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from spimpack_tasks.version import __version__
 
-__all__ = [
-    "BuildPaths",
-    "CopyAssets",
-    "HardlinkAssets",
-    "LinkAssets",
-    "LinkSources",
-    "MakeAssets",
-    "OmeTiffAssets",
-    "OmeZarrAssets",
-    "PackageAndValidate",
-    "PackageDataset",
-    "PruneStale",
-    "RecordChecksums",
-    "SymlinkAssets",
-    "SymlinkTreeAssets",
-    "ValidateDataset",
-    "ValidateManifest",
-    "WriteBidsIgnore",
-    "WriteChecksumLists",
-    "WriteCompanions",
-    "WriteDescription",
-    "WriteParticipants",
-    "WritePreviews",
-    "WriteQcReport",
-    "WriteReadme",
-    "WriteSamples",
-    "WriteScans",
-    "WriteSidecars",
-    "__version__",
-]
+if TYPE_CHECKING:
+    from spimpack_tasks import all_tasks
+    from spimpack_tasks.all_tasks import *  # noqa: F403
+
+    __all__ = ["__version__"]
+    __all__ += all_tasks.__all__
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the tasks when one is asked for; their names begin with a capital letter."""
+        if name == "__all__" or name[0].isupper():
+            _import_tasks()
+        if name in globals():
+            return globals()[name]
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+
+
+def _import_tasks() -> None:
+    """Import all tasks, which makes them known to Luigi."""
+    tasks = import_module("spimpack_tasks.all_tasks")
+    globals().update({name: getattr(tasks, name) for name in tasks.__all__})
+    globals()["__all__"] = ["__version__", *tasks.__all__]
+
+
+def _is_our_command() -> bool:
+    """Tell whether this process is `spimpack`, and not a flow that asks Luigi for its tasks."""
+    is_module = "spimpack_tasks.cli.main" in sys.orig_argv  # python -m
+    return (is_module or os.path.basename(sys.argv[0]) == "spimpack") and "luigi" not in sys.modules
+
+
+if not _is_our_command():
+    _import_tasks()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.plan import Dataset
     from spimpack_tasks.packaging.changes import Change
-    from spimpack_tasks.pipelines import Outcome
+    from spimpack_tasks.packaging.outcome import Outcome
     from spimpack_tasks.verification.verify import Deviation
     from spimpack_tasks.volumes.writer import VolumeWriter
 

@@ -6,7 +6,6 @@ import argparse
 import os
 from typing import Any
 
-from spimpack_tasks.packaging.backends.registry import backend_names
 from spimpack_tasks.packaging.options import FLAGS, Options
 
 
@@ -16,6 +15,8 @@ class BackendOption(argparse.Action):
     @property
     def help(self) -> str:
         """Help text. Finding the backends takes time, so it is composed only when it is read."""
+        from spimpack_tasks.packaging.backends.registry import backend_names  # noqa: PLC0415
+
         return (
             f"how images get into the dataset: {', '.join(backend_names())} (default: symlink); "
             "settings stand behind, as in ome-zarr:codec=blosc"

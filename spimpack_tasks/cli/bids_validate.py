@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.validation.report import ValidationReport
 
-HELP = "validate any BIDS dataset with the official validator and checks of our own"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -26,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--full",
         action="store_true",
         help="let the official validator see the dataset itself, with every chunk, and not a "
-        "shadow of it; takes long, and finds the same",
+        "mirror of it; takes long, and finds the same",
     )
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
     add_format(parser, "one JSON object")

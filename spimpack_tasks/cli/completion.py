@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.parser import build_parser
 from spimpack_tasks.cli.shell_scripts import SCRIPTS, read_commands
 from spimpack_tasks.errors import ExitCode
 
 if TYPE_CHECKING:
     import argparse
-
-HELP = "print a script that lets bash, zsh or fish complete command lines"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the script."""
-    commands = list(read_commands(arguments.whole_parser))
+    commands = list(read_commands(build_parser()))
     print("\n".join(SCRIPTS[arguments.shell](commands)))
     return ExitCode.OK

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.cli.arguments import positive
-from spimpack_tasks.cli.progress import ByteLine
-from spimpack_tasks.cli.verify import ProgressLine
+from spimpack_tasks.cli.progress import ByteLine, ProgressLine
 from spimpack_tasks.conversion.convert_file import (
     CODECS,
     ConversionRefusedError,
@@ -29,8 +28,6 @@ from spimpack_tasks.volumes.formats import NGFF
 
 if TYPE_CHECKING:
     import argparse
-
-HELP = "convert one image to OME-Zarr or OME-TIFF"
 
 
 _AGAIN = "run the command again to resume: finished parts are kept"

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.demo.dataset import write_demo_inputs
+from spimpack_tasks.demo.tree import draw_tree
+from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.packaging.backends.registry import BACKENDS
-from spimpack_tasks.pipelines import make_demo
+from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.pipelines import package
+from spimpack_tasks.validation.validate import validate
 
 if TYPE_CHECKING:
     import argparse
-
-HELP = "make small real images, package them, and validate the dataset"
+    from collections.abc import Iterator
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +31,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the demo, and print its messages."""
-    for line in make_demo(Path(arguments.directory), arguments.backend):
+    for line in _make_demo(Path(arguments.directory), arguments.backend):
         print(line, flush=True)
     return ExitCode.OK
+
+
+def _make_demo(directory: Path, backend: str) -> Iterator[str]:
+    """Make the demo's inputs, package them, and yield messages for the user on the way.
+
+    The dataset goes to `bids` in `directory`. If the demo exists already, only missing parts are
+    made.
+
+    Raises
+    ------
+    SpimpackError
+        The directory holds other things, an extra is missing, or packaging failed.
+    """
+    if (
+        directory.exists()
+        and any(directory.iterdir())
+        and not (directory / "manifest.yml").exists()
+    ):
+        message = f"{directory} is not empty and holds no demo; choose another directory"
+        raise SpimpackError(message)
+    manifest = write_demo_inputs(directory)
+    yield f"Images, manifest and tables: {directory}"
+    output = directory / "bids"
+    options = Options(str(manifest.absolute()), str(output.absolute()), backend)
+    outcome = package(options)
+    yield from outcome.lines(str(output))
+    yield from draw_tree(output)
+    yield from validate(options.output_dir).verdict.lines()

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.doctor.answer import Answer
 
-HELP = "check the installed software, the scheduler, and the abilities of a disk"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, InputError, Place, Problem, Report
 from spimpack_tasks.manifest.template import template_files
-from spimpack_tasks.pipelines import init_from_scan
+from spimpack_tasks.scanning.new_inputs import init_from_scan
 from spimpack_tasks.scanning.options import ScanOptions
 
 if TYPE_CHECKING:
     import argparse
-
-HELP = "write a commented manifest and a table, to fill in or filled in from a folder tree"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

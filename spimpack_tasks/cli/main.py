@@ -2,68 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
-from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.parser import build_parser
 from spimpack_tasks.errors import ExitCode, InputError, SpimpackError
 from spimpack_tasks.interrupts import INTERRUPTED
-from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-COMMANDS = (
-    "init",
-    "ui",
-    "validate",
-    "plan",
-    "package",
-    "status",
-    "qc",
-    "view",
-    "report",
-    "verify",
-    "convert",
-    "bids-validate",
-    "demo",
-    "doctor",
-    "completion",
-)
-"""Subcommands in the order of `--help`; each is a module of this package, with `_` for `-`."""
-
-
-class CommandModule(Protocol):
-    """Contents of the module of a subcommand."""
-
-    HELP: str
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the subcommand's arguments."""
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Do it and return the exit code."""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="spimpack",
-        description="Package light-sheet microscopy (SPIM) files into a valid BIDS dataset.",
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        command: CommandModule = import_module(f"spimpack_tasks.cli.{name.replace('-', '_')}")
-        inner = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
-        command.add_arguments(inner)
-        inner.set_defaults(run=command.run)
-    parser.set_defaults(whole_parser=parser)  # for the scripts of shells
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

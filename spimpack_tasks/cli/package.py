@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_inputs, options_of, positive
 from spimpack_tasks.cli.progress import RunLine
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.pipelines import package, validate_packaged
-from spimpack_tasks.validation.bids_validator import find_validator
-from spimpack_tasks.validation.report import place_for
 
 if TYPE_CHECKING:
     import argparse
 
-HELP = "package the images of a manifest into a BIDS dataset"
+_find_validator = Deferred("spimpack_tasks.validation.bids_validator:find_validator")
+_place_for = Deferred("spimpack_tasks.validation.report:place_for")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Package, print the summary, and validate if asked to."""
     options = options_of(arguments)
     if arguments.bids_validator:
-        find_validator()
+        _find_validator()
     with RunLine() as line:
         outcome = package(
             options, arguments.workers, checksum=arguments.checksum, on_begin=line.begin
@@ -51,5 +51,5 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.bids_validator or outcome.exit_code is not ExitCode.OK:
         return outcome.exit_code
     report = validate_packaged(options)
-    print("\n".join(report.lines(arguments.output_dir, place_for(options.output_dir))))
+    print("\n".join(report.lines(arguments.output_dir, _place_for(options.output_dir))))
     return ExitCode.OK if report.verdict.is_valid(strict=options.strict) else ExitCode.INVALID

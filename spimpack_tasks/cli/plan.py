@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.further_columns import ColumnUse
     from spimpack_tasks.packaging.changes import Change
 
-HELP = "show the changes that a run would make, and why, without writing anything"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

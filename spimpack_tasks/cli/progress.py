@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from spimpack_tasks.pipelines import RemainingWork
+    from spimpack_tasks.packaging.outcome import RemainingWork
 
 INTERVAL_S = 0.5
 """Seconds between two looks at the log; a line that moves twice a second looks alive."""
@@ -143,6 +143,34 @@ class ByteLine:
         """Add finished bytes."""
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], amount)
+
+
+class ProgressLine:
+    """One line on a terminal that says how much has been read; nothing where there is none."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+        self.shows = sys.stderr.isatty()
+        self.next_time = time.monotonic() + 0.5
+
+    def advance(self, count: int) -> None:
+        """Count bytes, and show the sum twice a second."""
+        self.done += count
+        if self.shows and time.monotonic() >= self.next_time:
+            self.next_time = time.monotonic() + 0.5
+            share = min(self.done / self.total, 1) if self.total else 1
+            print(
+                f"\r\033[K{self.done / 1e9:,.1f} of {self.total / 1e9:,.1f} GB ({share:.0%})",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def clear(self) -> None:
+        """Take the line away, so that something else can be printed."""
+        if self.shows:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def _make_byte_columns(total: int | None) -> Progress | None:

@@ -11,8 +11,6 @@ from spimpack_tasks.qc.page_file import check_default_place, default_place, make
 if TYPE_CHECKING:
     import argparse
 
-HELP = "write one HTML page that shows an image in each orientation, to find the right code"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

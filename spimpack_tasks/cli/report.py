@@ -19,8 +19,6 @@ from spimpack_tasks.verification.recorded import recorded_store
 if TYPE_CHECKING:
     import argparse
 
-HELP = "write one HTML page on a dataset: its images, problems, and the last run"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

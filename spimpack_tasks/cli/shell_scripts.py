@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.parser import whole_parsers
 from spimpack_tasks.packaging.backends.registry import backend_names
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
 
@@ -47,12 +48,10 @@ class ShellCommand:
 
 def read_commands(parser: argparse.ArgumentParser) -> Iterator[ShellCommand]:
     """Yield the subcommands of a parser."""
-    # argparse has no public way to list its arguments.
-    for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for name, inner in action.choices.items():
-                arguments = tuple(map(_argument, inner._actions))  # noqa: SLF001
-                yield ShellCommand(name, inner.description or "", arguments)
+    for name, command in whole_parsers(parser).items():
+        # argparse has no public way to list its arguments.
+        arguments = tuple(map(_argument, command._actions))  # noqa: SLF001
+        yield ShellCommand(name, command.description or "", arguments)
 
 
 def _argument(action: argparse.Action) -> Argument:

@@ -13,8 +13,6 @@ from spimpack_tasks.packaging.prepare import look
 if TYPE_CHECKING:
     import argparse
 
-HELP = "show the state of a dataset in short, and whether a run is in progress"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -20,8 +20,6 @@ from spimpack_tasks.running.process import TOKEN_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HELP = "edit a manifest and its tables in a browser, package, and look at the result"
-
 ADDRESS = "127.0.0.1"
 PORTS = range(8501, 8521)
 """Tried one after the other, so that the address mostly stays the same."""

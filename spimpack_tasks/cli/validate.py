@@ -12,8 +12,6 @@ from spimpack_tasks.packaging.prepare import prepare_run
 if TYPE_CHECKING:
     import argparse
 
-HELP = "check manifest, tables and sources, and report all problems at once"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

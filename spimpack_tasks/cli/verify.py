@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
+from spimpack_tasks.cli.progress import ProgressLine
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.verification.pixels import count_pixels, verify_pixels
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _NOTES = {Fault.UNRECORDED: "without checksum", Fault.AS_IT_IS: "not converted"}
 """Notes that are counted apart from deviations."""
-
-HELP = "compare a dataset with its records, without its manifest"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,31 +90,3 @@ def _shown(
         line.clear()
         yield deviation
     line.clear()
-
-
-class ProgressLine:
-    """One line on a terminal that says how much has been read; nothing where there is none."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.done = 0
-        self.shows = sys.stderr.isatty()
-        self.next_time = time.monotonic() + 0.5
-
-    def advance(self, count: int) -> None:
-        """Count bytes, and show the sum twice a second."""
-        self.done += count
-        if self.shows and time.monotonic() >= self.next_time:
-            self.next_time = time.monotonic() + 0.5
-            share = min(self.done / self.total, 1) if self.total else 1
-            print(
-                f"\r\033[K{self.done / 1e9:,.1f} of {self.total / 1e9:,.1f} GB ({share:.0%})",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-
-    def clear(self) -> None:
-        """Take the line away, so that something else can be printed."""
-        if self.shows:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

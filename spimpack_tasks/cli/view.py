@@ -13,8 +13,6 @@ from spimpack_tasks.qc.neuroglancer import BASE_URL, compose_state
 if TYPE_CHECKING:
     import argparse
 
-HELP = "open an image in napari, or print a state that shows it in Neuroglancer"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

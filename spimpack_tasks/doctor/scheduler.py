@@ -5,12 +5,10 @@ A worker tries three times, with half a minute in between; here one try of a few
 
 from __future__ import annotations
 
-from http.client import HTTPException
+import os
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import luigi.configuration
-import luigi.rpc
 
 from spimpack_tasks.doctor.answer import note, ok, problem
 
@@ -21,6 +19,14 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 3.0
 """Seconds to wait for an answer; a scheduler that works answers in milliseconds."""
+
+CONFIG_FILES = (
+    *("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg"),
+    *("/etc/luigi/luigi.toml", "luigi.toml"),
+)
+"""Files in which Luigi looks for its configuration."""
+CONFIG_VARIABLES = ("LUIGI_CONFIG_PATH", "LUIGI_CONFIG_PARSER")
+"""Variables of the environment that name further ones."""
 
 _CHECK = "scheduler"
 _DEFAULT_PORT = "8082"
@@ -38,8 +44,6 @@ def check_scheduler(url: str = "") -> Iterator[Answer]:
     if not url:
         message = "none is configured; spimpack package and luigi --local-scheduler need none"
         yield note(_CHECK, message)
-    elif url.startswith("http+unix:") and not luigi.rpc.HAS_UNIX_SOCKET:
-        yield problem(_CHECK, f"{url} needs another package; pip install requests-unixsocket")
     else:
         try:
             yield _ask(url, _without_password(url))
@@ -56,11 +60,28 @@ def _configured_url() -> str:
 
 
 def _configured(name: str) -> str:
+    if not _may_be_configured():
+        return ""
+    import luigi.configuration  # noqa: PLC0415 - it takes longer than all checks of a machine
+
     config = luigi.configuration.get_config()
     return str(config.get("core", name, "") or config.get("core", f"default_{name}", ""))
 
 
+def _may_be_configured() -> bool:
+    """Tell whether Luigi is imported already, or there is a configuration that it may read."""
+    named = [name for name in CONFIG_VARIABLES if name in os.environ]
+    return "luigi" in sys.modules or bool(named) or any(map(os.path.exists, CONFIG_FILES))
+
+
 def _ask(url: str, shown: str) -> Answer:
+    from http.client import HTTPException  # noqa: PLC0415 - only where a scheduler is asked
+
+    import luigi.rpc  # noqa: PLC0415 - as above
+
+    if url.startswith("http+unix:") and not luigi.rpc.HAS_UNIX_SOCKET:
+        message = f"{url} needs another package; pip install requests-unixsocket"
+        return problem(_CHECK, message)
     try:
         client = luigi.rpc.RemoteScheduler(url, connect_timeout=TIMEOUT_S)
         # Else only configuration can say so; its log would show a password in the address.

@@ -17,7 +17,7 @@ from spimpack_tasks.editing.mapping import cells_of
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report, SpimpackError
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.roots import check_within
-from spimpack_tasks.files.spreadsheets import is_spreadsheet
+from spimpack_tasks.files.text import is_spreadsheet
 from spimpack_tasks.files.tsv_edit import TsvText
 from spimpack_tasks.files.yaml_edit import set_value
 from spimpack_tasks.files.yaml_marks import load_yaml

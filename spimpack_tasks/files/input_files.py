@@ -6,8 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Report
-from spimpack_tasks.files.spreadsheets import is_spreadsheet
-from spimpack_tasks.files.text import MAX_TABLE_BYTES, read_bytes, read_text
+from spimpack_tasks.files.text import MAX_TABLE_BYTES, is_spreadsheet, read_bytes, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import resource
 from contextlib import suppress
-from pathlib import Path
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
 
@@ -68,8 +67,8 @@ def memory_at_most() -> int:
     """Return the bytes of memory that machine, control group and limits allow this process."""
     known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):
-            known.append(int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii")))
+        with suppress(OSError, ValueError), open(f"/sys/fs/cgroup/{name}", "rb") as file:
+            known.append(int(file.read()))
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         known.append(soft)

@@ -34,8 +34,6 @@ MAX_SECONDS = 30
 """Seconds until the process that reads a workbook is ended."""
 ENDINGS = ("xlsx", "xls", "csv", "tsv")
 
-_NAMED = (".csv", ".xlsx", ".xls")
-"""Endings of tables in a manifest that are no tab-separated text."""
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -221,11 +219,6 @@ def _make_sheet(name: str, lines: Sequence[_Line], report: Report) -> Sheet | No
             place = Place(name, line.number)
             report.add(Problem("table.ragged-row", place, "", message, hint))
     return Sheet(name, tuple(columns.values()), tuple(rows), lines=tuple(numbers))
-
-
-def is_spreadsheet(path: str) -> bool:
-    """Tell whether a table is read as one from a spreadsheet, and not as tab-separated text."""
-    return path.lower().endswith(_NAMED)
 
 
 def read_as_table(name: str, data: bytes, report: Report) -> TsvTable | None:

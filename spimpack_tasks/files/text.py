@@ -19,8 +19,15 @@ MAX_MANIFEST_BYTES = 16 * 2**20
 MAX_TABLE_BYTES = 256 * 2**20
 """Some two million rows of 100 bytes."""
 
+_SPREADSHEETS = (".csv", ".xlsx", ".xls")
+"""Endings of tables in a manifest that are no tab-separated text."""
 _SAVE = "save it as UTF-8"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def is_spreadsheet(path: str) -> bool:
+    """Tell whether a table is read as one from a spreadsheet, and not as tab-separated text."""
+    return path.lower().endswith(_SPREADSHEETS)
 
 
 def read_text(path: str, *, name: str, blame: Place, limit: int, report: Report) -> str | None:

@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import Place, Problem, Report
 from spimpack_tasks.files.input_files import digest_of
 from spimpack_tasks.files.near_paths import shown
-from spimpack_tasks.files.spreadsheets import is_spreadsheet, read_as_table
-from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, MAX_TABLE_BYTES, read_bytes, read_text
+from spimpack_tasks.files.spreadsheets import read_as_table
+from spimpack_tasks.files.text import (
+    MAX_MANIFEST_BYTES,
+    MAX_TABLE_BYTES,
+    is_spreadsheet,
+    read_bytes,
+    read_text,
+)
 from spimpack_tasks.files.tsv import parse_tsv
 from spimpack_tasks.files.yaml_marks import Document, load_yaml
 from spimpack_tasks.manifest.absent_values import settle_table

@@ -86,6 +86,7 @@ def _read_rows(
 ) -> Iterator[PlacedAsset]:
     for record in records:
         asset = reader.read(record)
+        record.forget_values()
         if asset is not None:
             yield PlacedAsset(record, asset)
 

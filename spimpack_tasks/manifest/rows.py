@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from spimpack_tasks.manifest.schema_check import explain, property_validator, sh
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.examine import Source, examine_source
+from spimpack_tasks.volumes.examine import Source, find_source, look_inside
 from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -274,8 +275,8 @@ class RowReader(CellReader):
         scene = self.text(record, SCENE_COLUMN) if self.path_column == "spim_path" else ""
         if scene in {"", MISSING}:
             self.looked_for.append(whole)
-            return examine_source(self._real(whole), whole, self.formats)
-        source = examine_source(self._real(whole), whole, self.formats)
+            return self.look_at(whole)
+        source = find_source(self._resolve(whole)[0], whole, self.formats)
         inner = scene.strip("/").split("/")
         if not source.format.directory or not source.format.endings:
             what = f"{whole!r} is {source.format.name}, of which no image can be chosen"
@@ -287,8 +288,23 @@ class RowReader(CellReader):
         else:
             whole = "/".join([whole.rstrip("/"), *inner])
             self.looked_for.append(whole)
-            return examine_source(self._real(whole), whole, self.formats)
+            return self.look_at(whole)
         return None
+
+    def look_at(self, path: str) -> Source:
+        """Return the source at a path, links not resolved.
+
+        Raises
+        ------
+        SourceRefusedError
+            It cannot be packaged.
+        """
+        real, status = self._resolve(path)
+        return self.look_inside(find_source(real, path, self.formats, status))
+
+    def look_inside(self, source: Source) -> Source:
+        """Return a source after a look at its content."""
+        return look_inside(source)
 
     def _is_in_roots(self, path: str) -> bool:
         """Tell whether a path lies in the roots, looking at each directory only once."""
@@ -298,18 +314,26 @@ class RowReader(CellReader):
         is_plain = name not in {"", ".", ".."} and not os.path.islink(path.rstrip("/"))
         return self.known_directories[head] and (is_plain or is_within(path, self.roots))
 
-    def _real(self, path: str) -> str:
-        """Resolve links as `os.path.realpath` does, but each directory only once."""
+    def _resolve(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Resolve links as `os.path.realpath` does, but each directory only once.
+
+        The second result is that of `stat`, where it is known on the way.
+        """
         if "\0" in path:
-            return path  # no file has such a name; examining it says so
+            return path, None  # no file has such a name; examining it says so
         head, name = os.path.split(path.rstrip("/") or "/")
         if head not in self.real_directories:
             self.real_directories[head] = os.path.realpath(head)
         real = os.path.join(self.real_directories[head], name)
-        if name in {"", ".", ".."} or os.path.islink(real):
-            resolved = os.path.realpath(path)
-            return resolved if os.path.exists(resolved) else real
-        return real
+        if name not in {"", ".", ".."}:
+            try:
+                status = os.lstat(real)
+            except (OSError, ValueError):
+                return real, None  # examining it says why
+            if not stat.S_ISLNK(status.st_mode):
+                return real, status
+        resolved = os.path.realpath(path)
+        return (resolved if os.path.exists(resolved) else real), None
 
 
 _ENTITIES = tuple((e.name, e.form, e.required, f"{e.short}-") for e in ENTITIES)

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.regular import open_regular, open_regular_text
@@ -116,6 +114,9 @@ def _begin_file(store: Store, path: str, plan_id: str) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
     except FileExistsError:
         return
+    import platform  # noqa: PLC0415 - only where a run has done something
+    from importlib.metadata import version  # noqa: PLC0415 - as above
+
     started = int(os.path.basename(path).partition("-")[0]) / 1e9
     versions = {
         "spimpack_tasks": __version__,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -183,10 +184,15 @@ PHOTO_FORMATS = (
 def format_of(name: str, formats: tuple[Format, ...] = FORMATS) -> Format | None:
     """Return the format that a file name promises, or `None`."""
     lower = name.lower()
-    for form in formats:
-        if form.extensions and lower.endswith(form.endings):
+    for endings, form in _by_endings(formats):
+        if lower.endswith(endings):
             return form
     return None
+
+
+@cache
+def _by_endings(formats: tuple[Format, ...]) -> tuple[tuple[tuple[str, ...], Format], ...]:
+    return tuple((form.endings, form) for form in formats if form.extensions)
 
 
 def format_named(name: str) -> Format:

@@ -71,6 +71,8 @@ class Header:
     """Names of the label images of an OME-Zarr, which lie below `labels/`."""
     origin_um_xyz: SpacingXYZ = UNKNOWN_SPACING
     """Where the first voxel lies, in micrometres; `None` where the file does not say."""
+    beginning: bytes = b""
+    """The first bytes of an OME-TIFF, which tell whether it is a BigTIFF."""
     ome_sizes: Mapping[str, str] | None = None
     """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
     sidecar; `None` where it does not see them."""

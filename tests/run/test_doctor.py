@@ -18,6 +18,8 @@ from pathlib import Path
 
 import luigi.configuration
 import pytest
+from luigi.configuration.cfg_parser import LuigiConfigParser
+from luigi.configuration.toml_parser import LuigiTomlParser
 from study import fingerprint
 from workspace import small_workspace
 
@@ -260,6 +262,31 @@ def test_a_scheduler_that_hangs_is_waited_for_a_moment(monkeypatch: pytest.Monke
 def test_an_address_that_is_none(url: str) -> None:
     (answer,) = scheduler.check_scheduler(url)
     assert answer.state is State.PROBLEM
+
+
+def test_luigi_is_asked_wherever_it_may_have_a_configuration() -> None:
+    found = [*LuigiConfigParser._config_paths, *LuigiTomlParser._config_paths]
+    assert set(found) - {os.environ.get("LUIGI_CONFIG_PATH")} == set(scheduler.CONFIG_FILES)
+    text = Path(luigi.configuration.core.__file__).read_text()
+    assert set(re.findall(r"\bLUIGI_[A-Z_]+", text)) == set(scheduler.CONFIG_VARIABLES)
+
+
+@pytest.mark.parametrize("how", ["in the folder", "by a variable"])
+def test_a_scheduler_of_the_configuration_is_asked(how: str, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    name = "luigi.cfg" if how == "in the folder" else "other.cfg"
+    (tmp_path / name).write_text(f"[core]\ndefault_scheduler_url = {url}\n")
+    further = {} if how == "in the folder" else {"LUIGI_CONFIG_PATH": str(tmp_path / name)}
+    done = subprocess.run(
+        [sys.executable, "-m", "spimpack_tasks.cli.main", "doctor"],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != "LUIGI_CONFIG_PATH"} | further,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{url} does not answer" in done.stdout
+    assert done.stderr == ""
 
 
 def test_no_scheduler_is_needed() -> None:

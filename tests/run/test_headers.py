@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from workspace import Workspace
+import tifffile
+from workspace import SHARED, Workspace
 
 from spimpack_tasks.demo.images import (
     DemoImage,
@@ -74,6 +78,72 @@ def test_a_header_is_read_again_only_when_its_source_changed(
     assert workspace.run().counts["changed"] == 1
     assert {Path(path).name for path in read} == {"d.ims"}
     assert pixel_sizes(workspace)[3] == ([2.0, 2.0, 8.0], "um")
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the sources that are opened, each as often as it is."""
+    names: list[str] = []
+    open_file = os.open
+
+    def note(path: str, *how: object, **further: object) -> int:
+        if str(path).startswith(f"{tmp_path}/raw/"):
+            names.append(os.path.relpath(path, tmp_path / "raw"))
+        return open_file(path, *how, **further)
+
+    monkeypatch.setattr(os, "open", note)
+    return names
+
+
+def write_tiffs(workspace: Workspace, count: int) -> None:
+    """Add rows of OME-TIFFs of several sizes; the first is a BigTIFF."""
+    for number in range(count):
+        path = workspace.root / "raw" / f"{number}.ome.tif"
+        path.parent.mkdir(exist_ok=True)
+        shape = (2, 8 + number, 8)
+        options = {"bigtiff": number == 0, "photometric": "minisblack", "metadata": {"axes": "ZYX"}}
+        tifffile.imwrite(path, np.zeros(shape, "uint8"), ome=True, **options)
+        row = {"subject": f"{number}", "spim_path": f"raw/{path.name}", "sample_staining": "Abeta"}
+        workspace.rows.append(SHARED | row)
+
+
+def test_a_source_is_opened_once_and_an_edit_opens_none(tmp_path: Path, opened: list[str]) -> None:
+    workspace = Workspace(tmp_path)
+    write_tiffs(workspace, 3)
+    opened.clear()
+    workspace.run()
+    assert sorted(opened) == ["0.ome.tif", "1.ome.tif", "2.ome.tif"]
+    assert (workspace.out / "sub-0/micr/sub-0_sample-brain_SPIM.ome.btf").is_symlink()
+    opened.clear()
+    SESSION.reset()
+    workspace.rows[1]["Comment"] = "edited"
+    assert workspace.run().counts["changed"] == 1
+    assert opened == []
+    assert (workspace.out / "sub-0/micr/sub-0_sample-brain_SPIM.ome.btf").is_symlink()
+
+
+def test_what_is_no_tiff_is_refused_by_its_first_bytes(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    write_tiffs(workspace, 2)
+    (tmp_path / "raw" / "1.ome.tif").write_bytes(b"no TIFF" * 10_000)
+    workspace.write()
+    for _ in range(2):
+        (problem,) = prepare_run(workspace.options()).report.problems
+        assert problem.code == "source.content"
+        assert "does not begin as a TIFF file does" in problem.message
+
+
+def test_equal_headers_are_kept_once(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    write_tiffs(workspace, 2)
+    for name in ("2", "3"):
+        shutil.copy(tmp_path / "raw" / "1.ome.tif", tmp_path / "raw" / f"{name}.ome.tif")
+        source = {"subject": name, "spim_path": f"raw/{name}.ome.tif"}
+        workspace.rows.append(workspace.rows[1] | source)
+    workspace.run()
+    kept = json.loads((workspace.out / ".spimpack/headers.json").read_text())
+    assert [at for _, at in kept["sources"].values()] == [0, 1, 1, 1]
+    assert len(kept["facts"]) == 2
 
 
 @pytest.mark.parametrize(

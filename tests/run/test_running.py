@@ -14,7 +14,7 @@ import pytest
 from test_progress_line import SLOW, slow_workspace
 from workspace import Workspace, leftovers, small_workspace, tree_of
 
-from spimpack_tasks.cli.main import build_parser
+from spimpack_tasks.cli.parser import build_parser
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.running import process, supervisor

@@ -12,7 +12,7 @@ import luigi
 import pytest
 from workspace import Workspace, small_workspace
 
-from spimpack_tasks import PackageDataset, pipelines
+from spimpack_tasks import PackageDataset, package_run
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date
@@ -139,7 +139,7 @@ def test_a_sealed_dataset_is_not_compared_again(
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(pipelines, "prepare_run", refuse)
+    monkeypatch.setattr(package_run, "prepare_run", refuse)
     before = sealed.stamps()
     outcome = sealed.run()
     assert outcome.lines("out") == ["Nothing to do: 4 unchanged in out"]

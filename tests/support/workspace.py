@@ -13,7 +13,8 @@ from tiny_images import write_tiny_image
 
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.pipelines import Outcome, package
+from spimpack_tasks.packaging.outcome import Outcome
+from spimpack_tasks.pipelines import package
 
 STATE = ".spimpack"
 AS_THEY_ARE = [name for name, backend in BACKENDS.items() if not backend.makes]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from spimpack_tasks.cli.main import COMMANDS, main
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.cli.parser import COMMANDS
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 

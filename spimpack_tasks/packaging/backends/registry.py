@@ -8,7 +8,6 @@ nothing to do, so it is done only where a name is not ours, or where all names a
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, suggestion
@@ -132,6 +131,8 @@ def _find(name: str) -> Backend | None:
 @cache
 def _plug_ins() -> dict[str, tuple[EntryPoint, ...]]:
     """Return the backends of other installed packages."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - it imports all of email
+
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for entry in entry_points(group="spimpack_tasks.backends"):
         # A package that is found by two paths is one package.

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 def record_run(kind: type[DatasetTask], output_dir: str) -> None:
     """Begin a run, of which all tasks of a kind are noted."""
     begin_run(output_dir)
+    record_tasks(kind)
+
+
+def record_tasks(kind: type[DatasetTask]) -> None:
+    """Note all tasks of a kind in the log of the present run."""
     # Luigi keeps a set of handlers, so the same one again changes nothing.
     kind.event_handler(luigi.Event.START)(_note_start)
     kind.event_handler(luigi.Event.SUCCESS)(_note_end)

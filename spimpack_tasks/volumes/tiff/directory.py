@@ -95,7 +95,7 @@ class TiffFile:
         version = struct.unpack_from(f"{order}H", self._head, 2)[0] if len(self._head) > 8 else 0
         if not order or version not in {42, 43}:
             raise HeaderError(self.path, "does not begin as a TIFF file does")
-        self.order, self.is_big = order, version == 43
+        self.order, self.is_big, self.beginning = order, version == 43, self._head[:4]
         word = "Q" if self.is_big else "I"
         self._word = f"{order}{word}"
         if self.is_big and (len(self._head) < 16 or self._number(4, "HH", 0) != 8):

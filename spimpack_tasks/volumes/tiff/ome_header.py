@@ -125,6 +125,7 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
         other_files=tuple(other for other in others if other != file.path),
         metadata_file=found.metadata_path,
         left_out=_left_out(found),
+        beginning=file.beginning,
         ome_sizes=_sizes_validated(file, tags, found),
     )
 

@@ -1,0 +1,107 @@
+"""A run that may have something to do: reads the inputs, looks for changes, and has them made."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.model.plan import Step
+from spimpack_tasks.packaging.changes import (
+    NOT_WRITTEN,
+    count_verdicts,
+    find_changes,
+    images_to_do,
+)
+from spimpack_tasks.packaging.outcome import Outcome, RemainingWork
+from spimpack_tasks.packaging.prepare import collecting_rarely, prepare_run
+from spimpack_tasks.state.checksums import lacks_checksum
+from spimpack_tasks.state.runs import begin_run, run_path
+from spimpack_tasks.state.session import SESSION
+from spimpack_tasks.state.sweep import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
+
+_run_tasks = Deferred("spimpack_tasks.local_run:run_tasks")
+"""It imports Luigi, which is not needed where the inputs are refused."""
+
+
+@collecting_rarely()
+@SESSION.alone()
+def package_changes(
+    options: Options,
+    workers: int,
+    *,
+    checksum: bool,
+    on_begin: Callable[[RemainingWork], None] | None,
+) -> Outcome:
+    """Package as `pipelines.package` does, without looking whether nothing has changed at all."""
+    prepared = _require_prepared(options)
+    _show_messages()
+    unread = _unread(prepared) if checksum else set()
+    begin_run(options.output_dir)
+    before = _look_before(prepared, unread, on_begin)
+    code = _run_tasks(options, prepared.plan_id, workers, checksum=checksum)
+    failed: set[str] = set()
+    if code is not ExitCode.OK:
+        code = ExitCode.FAILED if code is None else code
+        inspections = prepared.sweep().inspections
+        failed = {f.output.asset for f in inspections if f.status is not Status.RIGHT} - {""}
+    still_unread = _unread(prepared) if checksum else set()
+    failed |= still_unread
+    counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
+    return replace(before, exit_code=code, counts=counts)
+
+
+def _require_prepared(options: Options) -> PreparedRun:
+    """Return the checked run, after deleting a damaged saved plan of it.
+
+    Raises
+    ------
+    InputError
+        The inputs are refused, or something is in the way.
+    """
+    prepared = prepare_run(options)
+    prepared.store.forget_damaged_plan(prepared.plan_id)
+    refusal = prepared.refusal()
+    if refusal is not None:
+        raise refusal
+    return prepared
+
+
+def _look_before(
+    prepared: PreparedRun, unread: set[str], on_begin: Callable[[RemainingWork], None] | None
+) -> Outcome:
+    """Return the outcome of a successful run, after passing its work to `on_begin`."""
+    # Of a hundred thousand images the changes are large: they must not outlive this.
+    changes = find_changes(prepared)
+    if on_begin is not None:
+        on_begin(RemainingWork(run_path(prepared.store), images_to_do(changes), frozenset(unread)))
+    datasets = Counter(change.dataset_id for change in changes if change.source)
+    return Outcome(
+        ExitCode.OK,
+        count_verdicts(changes),
+        dict(sorted(datasets.items())),
+        sum(not change.source and change.verdict not in NOT_WRITTEN for change in changes),
+    )
+
+
+def _unread(prepared: PreparedRun) -> set[str]:
+    """Return the images without an up-to-date checksum."""
+    images = (output for output in prepared.plan().outputs if output.step is Step.ASSETS)
+    return {output.asset for output in lacks_checksum(prepared.store, images)}
+
+
+def _show_messages() -> None:
+    """Show our tasks' messages as plain lines."""
+    ours = logging.getLogger("spimpack_tasks")
+    if not ours.handlers:
+        ours.addHandler(logging.StreamHandler(sys.stderr))

@@ -1,0 +1,54 @@
+"""Amount and result of a run, as its user reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spimpack_tasks.errors import ExitCode, count_of
+from spimpack_tasks.packaging.changes import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of a run."""
+
+    exit_code: ExitCode
+    counts: dict[str, int]
+    """Number of assets by verdict, and by `failed`."""
+    datasets: dict[str, int]
+    """Number of images by dataset_id."""
+    other_files: int = 0
+    """Number of files of the dataset as a whole that were not right."""
+
+    @classmethod
+    def of_nothing(cls, datasets: dict[str, int]) -> Outcome:
+        """Return the outcome of a run that found nothing to do."""
+        counts = {str(Verdict.UNCHANGED): sum(datasets.values())}
+        return cls(ExitCode.OK, counts, dict(sorted(datasets.items())))
+
+    def lines(self, output_dir: str) -> list[str]:
+        """Return the summary a user reads."""
+        done = ", ".join(f"{number:,} {what}" for what, number in self.counts.items() if number)
+        groups = [f"{name}: {count_of(n, 'image')}" for name, n in self.datasets.items() if name]
+        changed = set(self.counts) - {str(Verdict.UNCHANGED)}
+        if self.exit_code is not ExitCode.OK:
+            first = f"{output_dir} is not complete: {done or 'nothing was done'}"
+        elif any(self.counts[what] for what in changed):
+            first = f"Packaged {output_dir}: {done}"
+        elif self.other_files:
+            first = f"Packaged {output_dir}: {done}, {count_of(self.other_files, 'other file')}"
+        else:
+            first = f"Nothing to do: {done} in {output_dir}"
+        return [first, *groups]
+
+
+@dataclass(frozen=True, slots=True)
+class RemainingWork:
+    """Work of a run, and the log that shows its progress."""
+
+    log: str
+    """Path of the log of the run (see `state.runs`)."""
+    images: frozenset[str]
+    """The images that are not as planned."""
+    unread: frozenset[str]
+    """The images to be read for their checksums."""

@@ -1,0 +1,160 @@
+"""What each command imports: only what its work needs, so that nobody waits for the rest.
+
+Imports are counted, and not timed: a count is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workspace import small_workspace
+
+HEAVY = frozenset(
+    {"bids", "dask", "h5py", "imagecodecs", "jsonschema", "luigi", "nibabel", "numpy", "pandas"}
+    | {"PIL", "rich", "streamlit", "tifffile", "yaml", "zarr", "zarrnii"}
+)
+"""Packages that take longer to import than Python takes to start."""
+PROGRAM = shutil.which("spimpack", path=os.path.dirname(sys.executable)) or ""
+MODULE = (sys.executable, "-P", "-m", "spimpack_tasks.cli.main")
+AT_EXIT = """\
+import atexit, json, os, sys
+atexit.register(lambda: open(os.environ["MODULES"], "w").write(json.dumps([*sys.modules])))
+"""
+INPUTS = "--manifest study/manifest.yml"
+BOTH = f"{INPUTS} --output-dir study/out"
+COMMANDS: dict[str, tuple[set[str], int]] = {
+    "--help": (set(), 130),
+    "--version": (set(), 130),
+    "package --help": (set(), 290),
+    "completion bash": (set(), 500),
+    f"package {BOTH}": (set(), 260),
+    f"validate {INPUTS} --output-dir study/out": ({"yaml", "jsonschema"}, 400),
+    f"validate {INPUTS}": ({"yaml", "jsonschema", "numpy", "h5py"}, 600),
+    f"plan {BOTH}": ({"yaml", "jsonschema"}, 400),
+    f"plan --dot {BOTH}": ({"yaml", "jsonschema"}, 400),
+    f"status {BOTH}": ({"yaml", "jsonschema"}, 400),
+    "verify study/out": (set(), 290),
+    "report study/out": (set(), 340),
+    "doctor": (set(), 280),
+    "init new": (set(), 230),
+    "init scanned --scan study/raw": ({"numpy", "h5py"}, 410),
+    "convert study/raw/a.ims made.ome.zarr": ({"numpy", "h5py"}, 440),
+    "convert study/raw/packed.ozx unpacked.ome.zarr": (set(), 280),
+}
+"""The heavy packages that a command may import, and the number of all modules that it may have; a
+tenth above what it had when this was written."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a packaged study in it."""
+    folder = tmp_path_factory.mktemp("light")
+    workspace = small_workspace(folder / "study")
+    workspace.add_source("packed.ozx")
+    workspace.run()
+    (folder / "start").mkdir()
+    (folder / "start" / "sitecustomize.py").write_text(AT_EXIT)
+    return folder
+
+
+def modules_of(folder: Path, *command: str) -> set[str]:
+    """Return the modules that a command, a process of its own, has imported at its end."""
+    path = folder / "modules.json"
+    environment = os.environ | {"MODULES": str(path), "PYTHONPATH": str(folder / "start")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    modules: list[str] = json.loads(path.read_text())
+    path.unlink()
+    return set(modules)
+
+
+def heavy(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules} & HEAVY
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_imports_only_what_it_needs(line: str, folder: Path) -> None:
+    allowed, most = COMMANDS[line]
+    modules = modules_of(folder, PROGRAM, *line.split())
+    assert heavy(modules) <= allowed
+    assert len(modules) <= most
+
+
+def test_a_refused_run_imports_no_luigi(folder: Path) -> None:
+    command = [*MODULE, "package", *INPUTS.split(), "--output-dir", "out", "--backend", "none"]
+    code = f"import sys; sys.argv = {command[4:]!r}; sys.orig_argv = {command!r}\n"
+    code += "from spimpack_tasks.cli.main import main\ncode = main(sys.argv)\n"
+    code += "sys.exit(0 if code == 2 else f'exit code {code}')"
+    assert "luigi" not in modules_of(folder, sys.executable, "-c", code)
+
+
+def test_a_run_with_work_imports_luigi_and_all_tasks(folder: Path) -> None:
+    modules = modules_of(folder, *MODULE, *f"package {INPUTS} --output-dir another".split())
+    assert {"luigi", "spimpack_tasks.all_tasks", "spimpack_tasks.qc.tasks.page"} <= modules
+
+
+def test_a_command_is_the_only_one_that_is_imported(folder: Path) -> None:
+    modules = modules_of(folder, PROGRAM, "verify", "study/out")
+    commands = {name for name in modules if name.startswith("spimpack_tasks.cli.")}
+    assert commands == {
+        f"spimpack_tasks.cli.{name}"
+        for name in ("arguments", "main", "parser", "progress", "verify")
+    }
+
+
+ALL_TASKS = {"luigi", "spimpack_tasks.all_tasks"}
+ASKED = "from spimpack_tasks import PackageDataset, __version__"
+KNOWN = """
+from luigi.task_register import Register
+assert {"PackageDataset", "CopyAssets", "ValidateDataset"} <= set(Register.task_names())
+"""
+REFUSED = """
+import spimpack_tasks
+assert not hasattr(spimpack_tasks, "nothing") and not hasattr(spimpack_tasks, "Nothing")
+assert "PackageDataset" in spimpack_tasks.__all__
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"import spimpack_tasks{KNOWN}",
+        f"import luigi, spimpack_tasks{KNOWN}",
+        f"import spimpack_tasks.api{KNOWN}",
+        f"{ASKED}{KNOWN}",
+        f"from spimpack_tasks import *{KNOWN}",
+        REFUSED,
+    ],
+)
+def test_any_program_gets_all_tasks_by_an_import(code: str, folder: Path) -> None:
+    assert modules_of(folder, sys.executable, "-c", code) >= ALL_TASKS
+
+
+@pytest.mark.parametrize(
+    "code", [f"{ASKED}{KNOWN}", f"from spimpack_tasks import *{KNOWN}", REFUSED]
+)
+def test_our_command_gets_them_when_it_asks_for_one(code: str, folder: Path) -> None:
+    path = folder / "spimpack"
+    before = "import sys; from spimpack_tasks import cli; assert 'luigi' not in sys.modules\n"
+    path.write_text(before + code)
+    assert modules_of(folder, sys.executable, str(path)) >= ALL_TASKS
+
+
+def test_a_program_of_our_name_that_has_luigi_gets_them_at_once(folder: Path) -> None:
+    path = folder / "spimpack"
+    path.write_text(f"import luigi, spimpack_tasks{KNOWN}")
+    assert modules_of(folder, sys.executable, str(path)) >= ALL_TASKS
+
+
+def test_luigi_finds_the_tasks_by_the_name_of_the_package(folder: Path) -> None:
+    program = shutil.which("luigi", path=os.path.dirname(sys.executable)) or ""
+    line = "--module spimpack_tasks PackageDataset --help"
+    assert "spimpack_tasks.all_tasks" in modules_of(folder, program, *line.split())
