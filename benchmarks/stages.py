@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scale import edit_one_cell, write_inputs
+from scale_inputs import edit_one_cell, write_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,14 +44,13 @@ STAGES = {
     "comparing the disk with the plan": [
         "spimpack_tasks.packaging.prepared_run:sweep",
         "spimpack_tasks.targets:are_right",
-        "spimpack_tasks.targets:is_whole",
+        "spimpack_tasks.packaging.tasks.dataset:is_whole",
     ],
     "saying what has changed": ["spimpack_tasks.package_run:find_changes"],
     "writing sidecars, links and receipts": ["spimpack_tasks.packaging.tasks.writing:publish"],
     "removing what is stale": ["spimpack_tasks.packaging.tasks.dataset:prune"],
     "sealing": [
         "spimpack_tasks.packaging.tasks.dataset:take_snapshot",
-        "spimpack_tasks.targets:trace_outputs",
     ],
     "scheduling by Luigi": ["luigi:build"],
 }

@@ -1,4 +1,4 @@
-"""CPU, wall time and memory of `spimpack bids-validate`, of the shadow and of the dataset itself.
+"""CPU, wall time and memory of `spimpack bids-validate`, of the mirror and of the dataset itself.
 
     python benchmarks/validation.py [chunks] [images]
 
@@ -23,7 +23,7 @@ from spimpack_tasks.demo.images import DemoImage, write_imaris, write_ome_tiff, 
 
 SPIMPACK = Path(sys.executable).parent / "spimpack"
 ROUNDS = 3
-BUDGETS = {"one store, shadow": (3.0, 250), "many images, shadow": (10.0, None)}
+BUDGETS = {"one store, mirror": (3.0, 250), "many images, mirror": (10.0, 400)}
 IMAGE = DemoImage(("Abeta",), (4, 16, 16), (4.0, 1.8, 1.8), levels=1)
 FORMATS = {".ome.zarr": write_ome_zarr, ".ims": write_imaris, ".ome.tif": write_ome_tiff}
 DESCRIPTION = """\
@@ -98,7 +98,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    chunks, images = (int(text) for text in (*sys.argv[1:], "100000", "1000")[:2])
+    chunks, images = (int(text) for text in (*sys.argv[1:], "100000", "10000")[:2])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "one").mkdir()
@@ -111,7 +111,7 @@ def main() -> None:
         print("| Dataset | CPU s | Wall s | MiB | Budget (wall s, MiB) |")
         print("| --- | --- | --- | --- | --- |")
         for name, dataset in datasets.items():
-            for mode, further in (("shadow", ()), ("full", ("--full",))):
+            for mode, further in (("mirror", ()), ("full", ("--full",))):
                 rounds = [measure(dataset, *further) for _ in range(ROUNDS)]
                 cpu, wall, memory = (statistics.median(c) for c in zip(*rounds, strict=True))
                 seconds, most = BUDGETS.get(f"{name}, {mode}", (None, None))

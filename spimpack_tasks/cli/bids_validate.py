@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--full",
         action="store_true",
         help="let the official validator see the dataset itself, with every chunk, and not a "
-        "shadow of it; takes long, and finds the same",
+        "mirror of it; takes long, and finds the same",
     )
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
     add_format(parser, "one JSON object")

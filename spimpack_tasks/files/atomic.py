@@ -11,17 +11,18 @@ import errno
 import os
 import shutil
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.beneath import ENTER, open_beneath
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import IO
 
-_ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 PART = ".part"
@@ -31,38 +32,98 @@ PART = ".part"
 _IN_THE_WAY = {errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 
 
-@contextmanager
-def folder(root: str, path: str, *, create: bool = False) -> Iterator[int]:
-    """Open the folder `path` below `root` and yield its descriptor, following no link.
+class OpenTree:
+    """A directory tree that is written to: its folders are entered without following a link.
 
-    Raises
-    ------
-    OSError
-        A component is missing (unless `create`), no directory, or a link (ELOOP or ENOTDIR).
+    The folder that was entered last stays open, since outputs that follow one another often lie in
+    the same one.
     """
-    descriptor = os.open(root, _ENTER & ~os.O_NOFOLLOW)
-    try:
-        for part in path.split("/") if path else ():
+
+    def __init__(self, root: str) -> None:
+        self._root = os.open(root, ENTER & ~os.O_NOFOLLOW)
+        self._path = ""
+        self._last: int | None = None
+
+    def close(self) -> None:
+        """Close the folders."""
+        self._leave()
+        os.close(self._root)
+
+    def folder(self, path: str, *, create: bool = False) -> int:
+        """Return a descriptor of the folder `path`, which is open until another one is asked for.
+
+        Raises
+        ------
+        OSError
+            A component is missing (unless `create`), no directory, or a link (ELOOP or ENOTDIR).
+        """
+        if not path:
+            return self._root
+        if self._last is None or path != self._path:
+            self._leave()
+            self._last = open_beneath(self._root, path, create=create)
+            self._path = path
+        return self._last
+
+    def _leave(self) -> None:
+        if self._last is not None:
+            os.close(self._last)
+            self._last = None
+
+    def move_in(self, temporary: str, path: str, aside: str = "") -> None:
+        """Rename `temporary` (absolute) to `path`, replacing what is there.
+
+        A file or link is replaced in one step. A directory cannot be: it is moved to a temporary
+        name first (`aside`, or one beside `temporary`), so for a moment there is nothing at `path`,
+        never half of something.
+        """
+        try:
+            self._move_in(temporary, path, aside)
+        except FileNotFoundError:  # the folder was removed since it was opened
+            self._leave()
+            self._move_in(temporary, path, aside)
+
+    def _move_in(self, temporary: str, path: str, aside: str) -> None:
+        head, _, name = path.rpartition("/")
+        parent = self.folder(head, create=True)
+        try:
+            os.rename(temporary, name, dst_dir_fd=parent)
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY:
+                raise
+            old = aside or temporary + ".old"
+            os.rename(name, old, src_dir_fd=parent)
+            os.rename(temporary, name, dst_dir_fd=parent)
+            discard(old)
+
+    def remove(self, path: str, temporary: str) -> None:
+        """Remove `path`, if it is there, and the folders that are empty then."""
+        head, _, name = path.rpartition("/")
+        with suppress(FileNotFoundError):
+            os.rename(name, temporary, src_dir_fd=self.folder(head))
+            discard(temporary)
+        while head:
+            above, _, name = head.rpartition("/")
             try:
-                inner = os.open(part, _ENTER, dir_fd=descriptor)
+                os.rmdir(name, dir_fd=self.folder(above))
             except FileNotFoundError:
-                if not create:
-                    raise
-                with suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=descriptor)
-                inner = os.open(part, _ENTER, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
-        yield descriptor
-    finally:
-        os.close(descriptor)
+                pass
+            except OSError:  # not empty: something else lives here
+                return
+            if self._path == head:
+                self._leave()
+            head = above
 
 
 def write_new(path: str, data: bytes) -> None:
     """Write a file that must not exist yet."""
     descriptor = os.open(path, _CREATE, 0o666)
-    with open(descriptor, "wb") as file:
-        file.write(data)
+    try:
+        rest = memoryview(data)
+        while rest:  # a disk that is all but full takes a part
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
 
 
 class Durability(Enum):
@@ -190,30 +251,10 @@ def replace_together(contents: Mapping[str, bytes]) -> None:
         raise
 
 
-def move_into_place(root: str, temporary: str, path: str, aside: str = "") -> None:
-    """Rename `temporary` (absolute) to `path` below `root`, replacing what is there.
-
-    A file or link is replaced in one step. A directory cannot be: it is moved to a temporary name
-    first (`aside`, or one beside `temporary`), so for a moment there is nothing at `path`, never
-    half of something.
-    """
-    head, _, name = path.rpartition("/")
-    with folder(root, head, create=True) as parent:
-        try:
-            os.rename(temporary, name, dst_dir_fd=parent)
-        except OSError as error:
-            if error.errno not in _IN_THE_WAY:
-                raise
-            old = aside or temporary + ".old"
-            os.rename(name, old, src_dir_fd=parent)
-            os.rename(temporary, name, dst_dir_fd=parent)
-            discard(old)
-
-
-def write_atomically(root: str, temporary: str, path: str, data: bytes) -> None:
-    """Write a small file below `root` in one step, through a temporary name."""
-    write_new(temporary, data)
-    move_into_place(root, temporary, path)
+def move_into_place(root: str, temporary: str, path: str) -> None:
+    """Rename `temporary` (absolute) to `path` below `root`, as `OpenTree.move_in` does."""
+    with closing(OpenTree(root)) as tree:
+        tree.move_in(temporary, path)
 
 
 def write_at(path: str, data: bytes) -> None:
@@ -227,29 +268,12 @@ def write_at(path: str, data: bytes) -> None:
     folder, name = os.path.split(path)
     temporary = name_aside(path)
     try:
-        write_atomically(folder, temporary, name, data)
+        write_new(temporary, data)
+        move_into_place(folder, temporary, name)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-
-
-def remove(root: str, path: str, temporary: str) -> None:
-    """Remove `path` below `root`, if it is there, and the folders that are empty then."""
-    head, _, name = path.rpartition("/")
-    with suppress(FileNotFoundError), folder(root, head) as parent:
-        os.rename(name, temporary, src_dir_fd=parent)
-        discard(temporary)
-    while head:
-        above, _, name = head.rpartition("/")
-        try:
-            with folder(root, above) as parent:
-                os.rmdir(name, dir_fd=parent)
-        except FileNotFoundError:
-            pass
-        except OSError:  # not empty: something else lives here
-            return
-        head = above
 
 
 def discard(path: str) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Report
 from spimpack_tasks.files.text import MAX_TABLE_BYTES, is_spreadsheet, read_bytes, read_text
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def digest_now(path: str) -> str:
-    """Return the digest of a file of the inputs as it is now, as `Inputs.texts` has it."""
+
+def have_digests(texts: Mapping[str, str]) -> bool:
+    """Tell whether files of the inputs have the digests that `Inputs.texts` has of them."""
+    return all(_digest_now(path) == digest for path, digest in texts.items())
+
+
+def _digest_now(path: str) -> str:
     read = read_bytes if is_spreadsheet(path) else read_text
     blame, report = Place(path), Report()
     return digest_of(read(path, name=path, blame=blame, limit=MAX_TABLE_BYTES, report=report))

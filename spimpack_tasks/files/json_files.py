@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spimpack_tasks.files.regular import open_regular_text
+from spimpack_tasks.files.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,6 @@ def read_json(path: str, build: Callable[[Any], T], default: T) -> T:
         The file is there and cannot be read.
     """
     try:
-        with open_regular_text(path) as file:
-            return build(json.load(file))
+        return build(json.loads(read_regular(path).decode()))
     except (FileNotFoundError, NotADirectoryError, *_DAMAGE):
         return default

@@ -40,6 +40,27 @@ def open_descriptor(path: str) -> tuple[int, os.stat_result]:
     return descriptor, status
 
 
+def read_regular(path: str) -> bytes:
+    """Return the content of a small regular file.
+
+    Raises
+    ------
+    OSError
+        As of `open_descriptor`.
+    """
+    descriptor, status = open_descriptor(path)
+    try:
+        pieces = []
+        # One byte more than there was: a file that has grown since is read to its end.
+        while piece := os.read(descriptor, status.st_size + 1):
+            pieces.append(piece)
+            if len(piece) == status.st_size:
+                break
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
 def open_regular(path: str) -> BinaryIO:
     """Open a regular file.
 

@@ -6,6 +6,7 @@ the output, and `manifest.sidecars` composes the sidecar.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.stamps import stamp_text
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.manifest.rows import WrittenLabels
     from spimpack_tasks.manifest.sidecars import SidecarReader
+    from spimpack_tasks.volumes.examine import Source
+
+NO_FACTS = HeaderFacts()
+"""Of a row without a source."""
 
 
 class AssetReader(RowReader):
@@ -29,6 +34,8 @@ class AssetReader(RowReader):
     ) -> None:
         super().__init__(folder, labels, report)
         self.sidecars = sidecars
+        self.facts = NO_FACTS
+        """Of the header of the source that was looked at last."""
 
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where its entities have an error.
@@ -37,14 +44,15 @@ class AssetReader(RowReader):
         still see its place in the dataset. The report has an error then, so nothing is packaged.
         """
         entities = self.entities(record)
+        self.facts = NO_FACTS
         source = self.source(record)
-        sidecar, origins = self.sidecars.read(record, source)
+        facts = self.facts
+        sidecar, origins = self.sidecars.read(record, source, facts)
         sample = self.plain_columns(record, SAMPLE_COLUMNS)
         scan = self.plain_columns(record, SCAN_COLUMNS)
         dataset_id = self.group(record)
         if entities is None:
             return None
-        facts = self.sidecars.headers.facts(source) if source else HeaderFacts()
         self.looked_for.extend(facts.other_files)
         return Asset(
             key=stem(entities),
@@ -64,8 +72,15 @@ class AssetReader(RowReader):
             shape_nyx=facts.shape_nyx,
             itemsize=facts.itemsize,
             other_files=tuple((path, stamp_text(path)) for path in facts.other_files),
-            left_out=tuple(facts.left_out),
-            extras=tuple(facts.extras),
-            display_doubts=tuple(facts.display_doubts),
+            left_out=facts.left_out,
+            extras=facts.extras,
+            display_doubts=facts.display_doubts,
             ome_sizes=facts.ome_sizes,
         )
+
+    def look_inside(self, source: Source) -> Source:
+        """Return a source by what its header tells, which may be remembered."""
+        self.facts = self.sidecars.headers.facts(source)
+        extension = self.facts.extension
+        is_told = not extension or extension == source.extension
+        return source if is_told else replace(source, extension=extension)

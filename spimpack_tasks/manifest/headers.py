@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.stamps import stamp_text, write_stamp
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.formats import format_of
+from spimpack_tasks.volumes.examine import look_inside
+from spimpack_tasks.volumes.formats import OME_TIFF, TIFF_EXTENSIONS, format_of
 from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
-VERSION = 7
+VERSION = 8
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -69,59 +70,83 @@ class HeaderFacts:
     """Wrong colours and windows in the image."""
     ome_sizes: dict[str, str] | None = None
     """Attributes of OME-XML that the official validator compares with the sidecar."""
+    extension: str = ""
+    """The extension in BIDS where the content tells it, and not the name."""
 
 
 _values = attrgetter(*(each.name for each in fields(HeaderFacts)))
 
 
 class Headers:
-    """The headers of the sources of one dataset."""
+    """The headers of the sources of one dataset.
+
+    Equal facts of several sources are one object, in memory as in the state directory.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._saved: dict[str, list[Any]] | None = None
+        self._saved: dict[str, tuple[str, HeaderFacts]] | None = None
         self._facts: dict[str, tuple[str, HeaderFacts]] = {}
         """Stamp and facts of each source that was asked for, by its key."""
+        self._equal: dict[str, HeaderFacts] = {}
 
     def facts(self, source: Source) -> HeaderFacts:
-        """Return the header values of a source; the caller checks for missing ones."""
+        """Return the header values of a source; the caller checks for missing ones.
+
+        Raises
+        ------
+        SourceRefusedError
+            The file does not begin as one of its format.
+        """
         stamp = write_stamp(source.size, source.mtime_ns)
         key = _key_of(source)
         known = self._facts.get(key)
         if known is None or known[0] != _with_others(stamp, known[1]):
-            facts = self._find(source, stamp)
-            known = _with_others(stamp, facts), facts
+            known = self._find(source, key, stamp)
             self._facts[key] = known
         return known[1]
 
-    def _find(self, source: Source, stamp: str) -> HeaderFacts:
+    def _find(self, source: Source, key: str, stamp: str) -> tuple[str, HeaderFacts]:
         if self._saved is None:
             self._saved = self._load()
-        entry = self._saved.get(_key_of(source))
-        if entry and str(entry[0]).startswith(stamp):
-            facts = HeaderFacts(*entry[1:])
-            if entry[0] == _with_others(stamp, facts):
-                return facts
-        return _read_facts(source)
+        saved = self._saved.get(key)
+        if saved is not None and saved[0] == _with_others(stamp, saved[1]):
+            return saved
+        facts = self._share(_read_facts(source))
+        return _with_others(stamp, facts), facts
 
-    def _load(self) -> dict[str, list[Any]]:
+    def _share(self, facts: HeaderFacts) -> HeaderFacts:
+        """Return the facts that are equal to these and were known before, or these."""
+        return self._equal.setdefault(repr(_values(facts)), facts)
+
+    def _load(self) -> dict[str, tuple[str, HeaderFacts]]:
         try:
-            return read_json(self.store.path(HEADERS_FILE), _entries_of, {})
+            return read_json(self.store.path(HEADERS_FILE), self._entries_of, {})
         except OSError:  # headers that cannot be looked up are read again
             return {}
+
+    def _entries_of(self, data: dict[str, Any]) -> dict[str, tuple[str, HeaderFacts]]:
+        if data["version"] != VERSION:
+            return {}
+        facts = [self._share(HeaderFacts(*map(_frozen, values))) for values in data["facts"]]
+        return {key: (str(stamp), facts[at]) for key, (stamp, at) in data["sources"].items()}
 
     def text(self) -> str:
         """Return the values to keep, as JSON; empty if there are none.
 
         A library that is missing now may be installed by the next run.
         """
-        kept = {
-            path: [stamp, *_values(facts)]
-            for path, (stamp, facts) in self._facts.items()
-            if not facts.missing_library
-        }
-        data = {"version": VERSION, "sources": kept}
-        return json.dumps(data, sort_keys=True) if kept else ""
+        numbers: dict[int, int] = {}
+        listed: list[HeaderFacts] = []
+        sources: dict[str, tuple[str, int]] = {}
+        for key, (stamp, facts) in sorted(self._facts.items()):
+            if not facts.missing_library:
+                at = numbers.setdefault(id(facts), len(listed))
+                if at == len(listed):
+                    listed.append(facts)
+                sources[key] = stamp, at
+        data = {"version": VERSION, "facts": [*map(_values, listed)], "sources": sources}
+        return json.dumps(data) if sources else ""
 
 
 def _key_of(source: Source) -> str:
@@ -133,8 +158,9 @@ def _key_of(source: Source) -> str:
     return source.path if is_told else f"{source.path}\0{source.format.name}"
 
 
-def _entries_of(data: dict[str, Any]) -> dict[str, list[Any]]:
-    return dict(data["sources"]) if data["version"] == VERSION else {}
+def _frozen(value: Any) -> Any:
+    """Return a value of JSON as `HeaderFacts` has it: with tuples for lists."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _with_others(stamp: str, facts: HeaderFacts) -> str:
@@ -144,15 +170,21 @@ def _with_others(stamp: str, facts: HeaderFacts) -> str:
 
 def _read_facts(source: Source) -> HeaderFacts:
     try:
-        return facts_of(read_header(source.path, source.format))
+        header = read_header(source.path, source.format)
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
-        return HeaderFacts(failure=f"{error.message}{hint}")
+        failed = HeaderFacts(failure=f"{error.message}{hint}")
     except MissingExtraError as error:
-        return HeaderFacts(failure=str(error), missing_library=True)
+        failed = HeaderFacts(failure=str(error), missing_library=True)
+    else:
+        # A file whose header can be read begins as its format wants it.
+        tells = source.format is OME_TIFF
+        return facts_of(header, TIFF_EXTENSIONS[header.beginning] if tells else "")
+    inside = look_inside(source)
+    return replace(failed, extension=inside.extension) if inside is not source else failed
 
 
-def facts_of(header: Header) -> HeaderFacts:
+def facts_of(header: Header, extension: str = "") -> HeaderFacts:
     """Return the values of a header that this package uses."""
     instrument = dict(header.instrument)
     if _WRITERS.match(str(instrument.get("SoftwareVersions", ""))):
@@ -170,4 +202,5 @@ def facts_of(header: Header) -> HeaderFacts:
         extras=header.extras,
         display_doubts=header.display_doubts,
         ome_sizes=None if header.ome_sizes is None else dict(header.ome_sizes),
+        extension=extension,
     )

@@ -6,8 +6,9 @@ A record is still text (or YAML values); `manifest.assets` interprets it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, closest
@@ -19,7 +20,7 @@ from spimpack_tasks.model.header_values import OVERRIDDEN
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from spimpack_tasks.errors import Place, Report
     from spimpack_tasks.files.tsv import Row, TsvTable
@@ -43,12 +44,31 @@ RESERVED = {
 """Names that a column must not have, with the advice."""
 
 
-@dataclass(slots=True)
 class Record(ABC):
     """One asset as the user wrote it."""
 
-    values: dict[str, Any]
-    """By canonical column name; further sidecar keys stand beside the columns."""
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def values(self) -> dict[str, Any]:
+        """By canonical column name; further sidecar keys stand beside the columns."""
+
+    def cells_without(self, names: frozenset[str]) -> Hashable:
+        """Return a key that rows of one table share if they say the same, except for some columns.
+
+        `None` where rows are not compared.
+        """
+        del names
+        return None
+
+    @abstractmethod
+    def cell(self, name: str) -> Any:
+        """Return the value of a column, `None` where there is no such column."""
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """Tell whether there is a column."""
 
     @abstractmethod
     def where(self, name: str) -> Place:
@@ -64,31 +84,86 @@ class Record(ABC):
         return ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class TableColumns:
+    """Columns of a table, shared by its rows."""
+
+    table: TsvTable
+    index_of: dict[str, int]
+    read: dict[str, int]
+    """Index of each column that is read, by its name."""
+    _getters: dict[frozenset[str], Callable[[tuple[str, ...]], Hashable]] = field(
+        default_factory=dict
+    )
+
+    def without(self, names: frozenset[str]) -> Callable[[tuple[str, ...]], Hashable]:
+        """Return a function that returns the cells of a row, except for some columns."""
+        if names not in self._getters:
+            indexes = [index for name, index in self.read.items() if name not in names]
+            self._getters[names] = itemgetter(*indexes) if indexes else len
+        return self._getters[names]
+
+
 class TableRecord(Record):
     """One row of a table."""
 
-    table: TsvTable
-    row: Row
-    index_of: dict[str, int]
+    __slots__ = ("columns", "row")
+
+    def __init__(self, columns: TableColumns, row: Row) -> None:
+        self.columns, self.row = columns, row
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """By canonical column name; further sidecar keys stand beside the columns."""
+        cells = self.row.cells
+        return {name: cells[index] for name, index in self.columns.read.items()}
+
+    def cell(self, name: str) -> Any:
+        """Return the cell of a column, `None` where there is no such column."""
+        index = self.columns.read.get(name)
+        return None if index is None else self.row.cells[index]
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a column."""
+        return name in self.columns.read
+
+    def cells_without(self, names: frozenset[str]) -> Hashable:
+        """Return the table and the cells, except for some columns."""
+        return id(self.columns), self.columns.without(names)(self.row.cells)
 
     def where(self, name: str) -> Place:
         """Return the place of the cell, or of the row if there is no such column."""
-        return self.table.place(self.row, self.index_of.get(name, 0))
+        return self.columns.table.place(self.row, self.columns.index_of.get(name, 0))
 
     def where_missing(self) -> Place:
         """Return the header."""
-        return self.table.place(self.table.header)._replace(column=0)
+        table = self.columns.table
+        return table.place(table.header)._replace(column=0)
 
 
-@dataclass(slots=True)
 class InlineRecord(Record):
     """One asset in the manifest."""
 
+    __slots__ = ("document", "path", "paths", "values")
+
+    def __init__(
+        self, values: dict[str, Any], document: Document, path: Path, paths: dict[str, Path]
+    ) -> None:
+        self.values, self.document, self.path, self.paths = values, document, path, paths
+
+    values: dict[str, Any]
     document: Document
     path: Path
     paths: dict[str, Path]
     """Path of each value below `path`, which is not its name: long, short, or in `metadata`."""
+
+    def cell(self, name: str) -> Any:
+        """Return the value of a key, `None` where there is no such key."""
+        return self.values.get(name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a key."""
+        return name in self.values
 
     def where(self, name: str) -> Place:
         """Return the place of the value, or of the asset if there is no such key."""
@@ -144,12 +219,11 @@ def table_records(
     names = {name: place_of(name) for name in index_of if _is_further(name, schema)}
     further.note(table.file, names)
     left_out = {*RESERVED, *filter(further.is_working, names)}
-    columns = [(name, index) for name, index in index_of.items() if name not in left_out]
+    read = {name: index for name, index in index_of.items() if name not in left_out}
+    columns = TableColumns(table, index_of, read)
     for row in table.rows:
         # A column that is missing has been reported once; it is not missing again in each row.
-        cells = row.cells
-        values = {name: cells[index] for name, index in columns}
-        yield TableRecord(values, table, row, index_of)
+        yield TableRecord(columns, row)
 
 
 def _is_further(name: str, schema: str) -> bool:

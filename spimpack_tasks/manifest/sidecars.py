@@ -36,7 +36,7 @@ from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from spimpack_tasks.errors import Report
     from spimpack_tasks.files.yaml_marks import Document
@@ -116,12 +116,28 @@ class SidecarReader(CellReader):
         self.required_keys = [key for key in required_keys if key not in OWN_COLUMN]
         self.headers = headers
         self.is_raw = is_raw
+        self._known: dict[Hashable, tuple[Sidecar, HeaderFacts]] = {}
+        """Sidecars by what they are made from. Facts are kept, since their `id` is in the key."""
 
-    def read(self, record: Record, source: Source | None) -> Sidecar:
-        """Return the sidecar of a row; a wrong value is `None` in it."""
+    def read(self, record: Record, source: Source | None, facts: HeaderFacts) -> Sidecar:
+        """Return the sidecar of a row; a wrong value is `None` in it.
+
+        Rows of a table with equal cells and equal headers share one, unless it has a problem.
+        """
+        cells = record.cells_without(_OF_NO_SIDECAR)
+        key = None if cells is None else (cells, id(facts), source and source.format.name)
+        if key in self._known:
+            return self._known[key][0]
+        before = len(self.report.problems)
+        sidecar = self._compose(record, source, facts)
+        if key is not None and len(self.report.problems) == before and len(self._known) < _MOST:
+            self._known[key] = sidecar, facts
+        return sidecar
+
+    def _compose(self, record: Record, source: Source | None, facts: HeaderFacts) -> Sidecar:
         keys = _Keys(*self.sidecar_columns(record, _KNOWN_COLUMNS))
-        if record.values.get("metadata") is not None:
-            message = f"must be a mapping, not {shown_value(record.values['metadata'])}"
+        if record.cell("metadata") is not None:
+            message = f"must be a mapping, not {shown_value(record.cell('metadata'))}"
             self.add(record, "metadata", "value.type", message)
         for key, value in self.defaults.items():
             keys.fill(key, value, Origin.DEFAULTS)
@@ -129,12 +145,11 @@ class SidecarReader(CellReader):
         stains = self._staining(record)
         overridden = self._overridden(record)
         if source is not None:
-            facts = self.headers.facts(source)
             self._look_for_trouble(record, keys, facts, source)
             self._compare(record, keys, facts, overridden)
             self._compare_channels(record, facts, stains, orientation)
             _fill_from_header(keys, facts)
-        self._check_pixel_size(record, keys, source)
+            self._check_pixel_size(record, keys, facts, source)
         self._check_required(record, keys.values.keys() | keys.refused)
         values = keys.values | dict.fromkeys(keys.refused)
         values |= {"OrientationStringXYZ": orientation, "SampleStaining": stains}
@@ -164,11 +179,12 @@ class SidecarReader(CellReader):
             self.reported.add((record.where_missing(), facts.failure))
             self.warn(record, key, "source.header", message)
 
-    def _check_pixel_size(self, record: Record, keys: _Keys, source: Source | None) -> None:
+    def _check_pixel_size(
+        self, record: Record, keys: _Keys, facts: HeaderFacts, source: Source
+    ) -> None:
         """Say where the pixel size is missing; BIDS demands it of raw images."""
-        if source is None or not self._needs_header(keys):
+        if not self._needs_header(keys):
             return
-        facts = self.headers.facts(source)
         keys.refused |= {"PixelSize", "PixelSizeUnits"} - keys.values.keys()
         hint = "give PixelSize and PixelSizeUnits in columns, such as 1.8;1.8;4 and um"
         if facts.failure:
@@ -197,7 +213,7 @@ class SidecarReader(CellReader):
                 reported = json.dumps(found[key]) + (" um" if key == "PixelSize" else "")
                 message = f"is {json.dumps(keys.values[key])}{unit}, but the image says {reported}"
                 hint = f"correct it, or write {key} into a column override_header to insist"
-                place = key if key in record.values else "spim_path"
+                place = key if record.has(key) else "spim_path"
                 self.report.add(
                     Problem("sidecar.contradiction", record.where(place), key, message, hint)
                 )
@@ -256,7 +272,7 @@ class SidecarReader(CellReader):
 
     def _staining(self, record: Record) -> list[str]:
         key = "sample_staining"
-        names = self.names(record, key) if key in record.values else None
+        names = self.names(record, key) if record.has(key) else None
         if names is None:
             return []
         if not any(names):
@@ -264,7 +280,7 @@ class SidecarReader(CellReader):
             return []
         if "" in names:
             hint = "name every channel, in order, with one semicolon between two"
-            message = f"{shown_value(record.values[key])} leaves a channel out"
+            message = f"{shown_value(record.cell(key))} leaves a channel out"
             self.add(record, key, "value.staining", message, hint)
             return []
         return names
@@ -296,3 +312,9 @@ def _fill_from_header(keys: _Keys, facts: HeaderFacts) -> None:
 
 
 _KNOWN_COLUMNS = frozenset(known_columns())
+_OF_NO_SIDECAR = _KNOWN_COLUMNS - {
+    *("metadata", "orientation_string_xyz", "sample_staining", "override_header"),
+}
+"""Columns that a sidecar does not depend on."""
+_MOST = 4096
+"""Sidecars that are kept for rows to come: where most differ, keeping more is of no use."""

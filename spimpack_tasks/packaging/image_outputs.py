@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,40 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset, Dataset
     from spimpack_tasks.packaging.backends.base import Backend, Choice
 
+    Composer = Callable[["PlannedImage"], Iterator[Output]]
+
 CONVERTED_FROM = "ConvertedFrom"
 """Key of the sidecar that describes a conversion, unless the user gives one of this name."""
 PREVIEW = "_preview.png"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDataset:
+    """Inputs that the images of one plan share."""
+
+    paths: Mapping[str, str]
+    """Of all images, by the keys of their assets."""
+    dataset: Dataset
+    choice: Choice
+    place: str
+    """Absolute path of the dataset, links resolved."""
+    texts: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Text and fingerprint of a sidecar by its `id`: many images may share one."""
+
+    def composers(self) -> list[Composer]:
+        """Return the functions that compose the outputs of an image, in the order of the steps."""
+        backend = self.choice.backend
+        wanted = (
+            spec for spec in STEPS if spec.per_image and is_wanted(spec, self.dataset, backend)
+        )
+        return [_COMPOSERS[spec.step] for spec in wanted]
+
+    def sidecar(self, sidecar: dict[str, Any]) -> tuple[str, str]:
+        """Return the text of a sidecar of an asset, and the fingerprint."""
+        known = self.texts.get(id(sidecar))
+        if known is None:
+            known = self.texts[id(sidecar)] = compose_sidecar(sidecar)
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,42 +75,39 @@ class PlannedImage:
     asset: Asset
     path: str
     """Relative to the dataset."""
-    paths: Mapping[str, str]
-    """Of all images, by the keys of their assets."""
-    dataset: Dataset
-    choice: Choice
-    place: str
-    """Absolute path of the dataset, links resolved."""
+    whole: PlannedDataset
     conversion: dict[str, Any]
     """The sidecar's description of its conversion; nothing if it is not converted."""
 
     def folder(self, path: str) -> str | None:
         """Return the absolute folder of a path where relative links are wanted."""
-        is_relative = self.dataset.relative_symlinks
-        return os.path.join(self.place, os.path.dirname(path)) if is_relative else None
+        whole = self.whole
+        is_relative = whole.dataset.relative_symlinks
+        return os.path.join(whole.place, os.path.dirname(path)) if is_relative else None
 
 
-def compose_outputs(image: PlannedImage) -> Iterator[Output]:
-    """Yield what belongs to an image, in the order of the steps."""
-    for spec in STEPS:
-        if spec.per_image and is_wanted(spec, image.dataset, image.choice.backend):
-            yield from _COMPOSERS[spec.step](image)
+def compose_sidecar(sidecar: dict[str, Any]) -> tuple[str, str]:
+    """Return the text of a sidecar, and the fingerprint."""
+    text = json_text(sidecar)
+    return text, digest_of([SPECS[Step.SIDECARS].version, text])
 
 
 def _compose_sidecar(image: PlannedImage) -> Iterator[Output]:
     asset = image.asset
-    sidecar, origins = dict(asset.sidecar), asset.origins
+    sidecar, origins = asset.sidecar, asset.origins
     if asset.intended_for:
-        sidecar["IntendedFor"] = [f"bids::{image.paths[key]}" for key in asset.intended_for]
+        paths = image.whole.paths
+        sidecar = {**sidecar, "IntendedFor": [f"bids::{paths[key]}" for key in asset.intended_for]}
     if image.conversion and CONVERTED_FROM not in sidecar:
         sidecar = dict(sorted({**sidecar, CONVERTED_FROM: image.conversion}.items()))
         origins = {**origins, CONVERTED_FROM: str(Origin.BACKEND)}
-    text = json_text(sidecar)
+    is_own = sidecar is not asset.sidecar
+    text, fingerprint = compose_sidecar(sidecar) if is_own else image.whole.sidecar(sidecar)
     yield Output(
         sidecar_path(image.path, asset),
         Step.SIDECARS,
         Kind.TEXT,
-        fingerprint=digest_of([SPECS[Step.SIDECARS].version, text]),
+        fingerprint=fingerprint,
         text=text,
         asset=asset.key,
         origins=origins,
@@ -87,8 +115,9 @@ def _compose_sidecar(image: PlannedImage) -> Iterator[Output]:
 
 
 def _compose_image(image: PlannedImage) -> Iterator[Output]:
-    asset, backend = image.asset, image.choice.backend
-    target = image.choice.recipe(asset, image.folder(image.path))
+    asset, choice = image.asset, image.whole.choice
+    backend = choice.backend
+    target = choice.recipe(asset, image.folder(image.path))
     # The target shows the effect of a setting; a setting without effect makes nothing again.
     versions = [SPECS[Step.ASSETS].version, backend.name, backend.version]
     yield Output(
@@ -112,7 +141,7 @@ def _compose_source_link(image: PlannedImage) -> Iterator[Output]:
     stem = image.path.removesuffix(asset.extension)
     at = f"{SOURCE_FOLDER}/{stem}{asset.source_extension}"
     # The original may lie there itself.
-    if not image.conversion or asset.source == f"{image.place}/{at}":
+    if not image.conversion or asset.source == f"{image.whole.place}/{at}":
         return
     folder = image.folder(at)
     text = asset.source if folder is None else os.path.relpath(asset.source, folder)
@@ -131,7 +160,7 @@ def _compose_source_link(image: PlannedImage) -> Iterator[Output]:
 
 def _compose_companions(image: PlannedImage) -> Iterator[Output]:
     """Yield the files that a backend makes beside an image."""
-    backend = image.choice.backend
+    backend = image.whole.choice.backend
     made = next(_compose_image(image)).fingerprint
     for companion in backend.companions:
         path = image.path.removesuffix(image.asset.extension) + companion.ending
@@ -168,7 +197,7 @@ def _companion(
     )
 
 
-_COMPOSERS: dict[Step, Callable[[PlannedImage], Iterator[Output]]] = {
+_COMPOSERS: dict[Step, Composer] = {
     Step.SIDECARS: _compose_sidecar,
     Step.ASSETS: _compose_image,
     Step.SOURCES: _compose_source_link,

@@ -1,8 +1,9 @@
 """Builds the path of each image in the dataset: pybids fills in our pattern.
 
 Importing pybids takes as long as packaging thousands of images, and filling in its pattern is
-slow as well. So pybids is asked once for each combination of entities, with marks for labels, and
-what it said is kept in the state directory.
+slow as well. So its paths for each set of BIDS entities, with marks for labels, are shipped in
+`path_templates.json`. For an extension that no format of ours has, pybids is asked once. The
+templates of a dataset are kept in its state directory.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 import os
 import subprocess
 import sys
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.model.entities import PATH_PATTERN
+from spimpack_tasks.volumes.formats import FORMATS, PHOTO_FORMATS, TIFF_EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store
 
 PATHS_FILE = "paths.json"
+SHIPPED_FILE = "path_templates.json"
+"""Beside this module; `python tests/support/path_templates.py` writes it again."""
+
+USUAL_EXTENSIONS = frozenset(
+    [
+        *TIFF_EXTENSIONS.values(),
+        *(each for form in (*FORMATS, *PHOTO_FORMATS) for each in form.extensions.values()),
+    ]
+)
 
 
 class PathBuilder:
@@ -47,7 +59,7 @@ class PathBuilder:
     def _template(self, asset: Asset) -> str:
         kind = " ".join([*asset.entities, asset.suffix, asset.extension])
         if kind not in self.templates:
-            self.templates[kind] = _ask_pybids([*asset.entities], asset.suffix, asset.extension)
+            self.templates[kind] = _make_template([*asset.entities], asset.suffix, asset.extension)
         return self.templates[kind]
 
     @cached_property
@@ -61,6 +73,20 @@ class PathBuilder:
 
 def _templates_of(data: dict[str, Any]) -> dict[str, str]:
     return dict(data["templates"]) if data["pattern"] == PATH_PATTERN else {}
+
+
+def _make_template(entities: list[str], suffix: str, extension: str) -> str:
+    shipped = _shipped_templates().get(" ".join(entities))
+    if shipped is None or extension not in USUAL_EXTENSIONS:
+        return _ask_pybids(entities, suffix, extension)
+    return f"{shipped}_{suffix}{extension}"
+
+
+@cache
+def _shipped_templates() -> dict[str, str]:
+    """Return what precedes suffix and extension, by the names of the entities."""
+    text = files(__package__).joinpath(SHIPPED_FILE).read_text(encoding="utf-8")
+    return _templates_of(json.loads(text))
 
 
 def _ask_pybids(entities: list[str], suffix: str, extension: str) -> str:

@@ -16,8 +16,8 @@ from spimpack_tasks.packaging.description import (
     describe_work,
 )
 from spimpack_tasks.packaging.image_outputs import (
+    PlannedDataset,
     PlannedImage,
-    compose_outputs,
     digest_of,
     is_hidden,
     sidecar_path,
@@ -51,12 +51,14 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
     ]
     head += [dataset.described_participants] if dataset.described_participants else []
     digest = blake2b(json.dumps(head).encode(), digest_size=8)
+    sidecars: dict[int, str] = {}
     for a in dataset.assets:
-        values = (
-            *(a.key, a.dataset_id, a.source, a.stamp, a.extension, a.sidecar, a.sample),
-            *(a.scan, a.origins, a.intended_for, a.source_extension),
-        )
-        digest.update(json.dumps(values).encode())
+        sidecar = sidecars.get(id(a.sidecar))
+        if sidecar is None:  # many images may share one
+            sidecar = sidecars[id(a.sidecar)] = json.dumps(a.sidecar)
+        first = json.dumps((a.key, a.dataset_id, a.source, a.stamp, a.extension))
+        last = json.dumps((a.sample, a.scan, a.origins, a.intended_for, a.source_extension))
+        digest.update(f"{first[:-1]}, {sidecar}, {last[1:]}".encode())
         if a.other_files or a.left_out:
             digest.update(json.dumps([a.other_files, a.left_out]).encode())
         if a.extras:
@@ -88,13 +90,13 @@ def make_plan(
         The backend that makes the images.
     """
     conversions = _conversions(dataset, choice)
-    place = os.path.realpath(output_dir)
+    whole = PlannedDataset(paths, dataset, choice, os.path.realpath(output_dir))
+    composers = whole.composers()
     of_images: list[Output] = []
     for asset in dataset.assets:
-        image = PlannedImage(
-            asset, paths[asset.key], paths, dataset, choice, place, conversions.get(asset.key, {})
-        )
-        of_images.extend(compose_outputs(image))
+        image = PlannedImage(asset, paths[asset.key], whole, conversions.get(asset.key, {}))
+        for compose in composers:
+            of_images.extend(compose(image))
     hidden: list[tuple[str, ...]] = [
         (paths[asset.key], sidecar_path(paths[asset.key], asset))
         for asset in dataset.assets

@@ -14,7 +14,7 @@ from spimpack_tasks.errors import (
     SpimpackError,
     SupersededError,
 )
-from spimpack_tasks.files.input_files import digest_now
+from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.files.stamps import stamp_source
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
@@ -23,6 +23,7 @@ from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
 from spimpack_tasks.state.plan_files import parts_of
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Sweep, sweep
 
@@ -191,16 +192,22 @@ class PreparedRun:
     def _conflicts(self) -> Report:
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
         self._before = self.sweep()
+        # The whole counts as wrong: its parts may be right, and it may still have another plan.
+        SESSION.found_wrong[self.store.root, self.plan_id] = self._before.wrong_parts | {""}
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
         report.extend(find_losses(self.options, self.store, self._before))
         return report
 
+    def has_same_texts(self) -> bool:
+        """Tell whether manifest and tables still are what this draft was made from."""
+        return have_digests(self.texts)
+
     def is_current(self) -> bool:
         """Tell whether the inputs still are what this draft was made from."""
         return (
             self.dataset is not None
-            and all(digest_now(path) == digest for path, digest in self.texts.items())
+            and self.has_same_texts()
             and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.files.input_files import digest_now
+from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging.plan import writer_versions
 from spimpack_tasks.state.snapshot import (
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.packaging.prepared_run import PreparedRun
+    from spimpack_tasks.state.snapshot import Look
 
 
 def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | None:
@@ -31,7 +32,7 @@ def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | 
     snapshot = read_snapshot(store) if choice is not None else None
     if choice is None or snapshot is None or snapshot.request != _request(options, choice):
         return None
-    same_texts = all(digest_now(path) == digest for path, digest in snapshot.texts.items())
+    same_texts = have_digests(snapshot.texts)
     return (
         snapshot
         if same_texts and snapshot.has_same_sources(store) and snapshot.is_whole(store)
@@ -39,31 +40,32 @@ def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | 
     )
 
 
-def take_snapshot(prepared: PreparedRun, outputs: list[str], trace: str) -> None:
+def take_snapshot(prepared: PreparedRun, look: Look) -> None:
     """Record the snapshot of a dataset that was found right, if this process has read the inputs.
 
     Parameters
     ----------
-    draft
+    prepared
         What the inputs come to.
-    outputs, trace
-        The dataset, and its state before it was found right.
+    look
+        The look at the dataset by which it was found right.
     """
     if prepared.dataset is None or prepared.choice is None:
         return
     # A change while we were at work must not be taken for what the plan was made from.
-    source_trace = trace_sources(prepared.sources)
-    if prepared.is_current():
+    stamps = {asset.source: asset.stamp for asset in prepared.dataset.assets}
+    source_trace = trace_sources(prepared.sources, stamps)
+    if source_trace and prepared.has_same_texts():
         snapshot = DatasetSnapshot(
             plan_id=prepared.plan_id,
             request=_request(prepared.options, prepared.choice),
             texts=prepared.texts,
             source_count=len(prepared.sources),
             source_trace=source_trace,
-            output_trace=trace,
+            output_trace=look.trace(),
             groups=dict(Counter(asset.dataset_id for asset in prepared.dataset.assets)),
         )
-        write_snapshot(prepared.store, snapshot, prepared.sources, outputs)
+        write_snapshot(prepared.store, snapshot, prepared.sources, look.paths)
 
 
 def _request(options: Options, choice: Choice) -> list[Any]:

@@ -7,18 +7,17 @@ receipts tell the next run which of them are ours.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import (
-    move_into_place,
-    remove,
+    OpenTree,
     sync_disk,
-    write_atomically,
     write_new,
 )
 from spimpack_tasks.files.blocks import find_block, replace_block
-from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.files.evidence import evidence_of, evidence_of_made
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.content import (
@@ -99,12 +98,22 @@ def publish(
     parts: dict[str, list[Output]] = {}
     for output in outputs:
         parts.setdefault(receipts_name(output), []).append(output)
-    failures: list[Failure] = []
-    with store.writing(plan_id):
-        for name, part in parts.items():
-            with store.scratch_folder(f"receipts-{name}") as scratch:
-                failures += _Publisher(scratch, name, maker, overwrite=overwrite).publish(part)
-    return failures
+    with store.writing(plan_id), ExitStack() as scratches:
+        publishers = []
+        # In one order for all processes, so that no two wait for each other.
+        for name, part in sorted(parts.items()):
+            scratch = scratches.enter_context(store.scratch_folder(f"receipts-{name}"))
+            publisher = _Publisher(scratch, name, maker, overwrite=overwrite)
+            publisher.stage(part)
+            publishers.append(publisher)
+        # The data must be on the disk before a final name leads to it: after a power cut, a rename
+        # may have survived where the data of the file have not.
+        if any(publisher.is_unsynced for publisher in publishers):
+            sync_disk(store.root)
+        with closing(OpenTree(store.output_dir)) as tree:
+            for publisher in publishers:
+                publisher.publish(tree)
+    return [failure for publisher in publishers for failure in publisher.failures]
 
 
 class _Publisher:
@@ -120,25 +129,31 @@ class _Publisher:
         self.overwrite = overwrite
         self.receipts: Receipts = read_receipts(scratch.store, name)
         self.failures: list[Failure] = []
+        self.staged: list[_Staged] = []
+        self._before = dict(self.receipts)
 
-    def publish(self, outputs: list[Output]) -> list[Failure]:
-        before = dict(self.receipts)
-        staged = [item for item in map(self._stage, outputs) if item]
-        if staged:
-            # The data must be on the disk before a final name leads to it: after a power cut, a
-            # rename may have survived where the data of the file have not.
-            if any(map(self._is_unsynced, staged)):
-                sync_disk(self.scratch.folder)
-            for item in staged:
+    def stage(self, outputs: list[Output]) -> None:
+        """Make outputs aside, except those that are right already."""
+        self.staged = [item for item in map(self._stage, outputs) if item]
+
+    @property
+    def is_unsynced(self) -> bool:
+        """Whether data were made that may not be on the disk yet."""
+        made = self.maker.made
+        return any(s.receipt.is_data and s.output.path not in made for s in self.staged)
+
+    def publish(self, tree: OpenTree) -> None:
+        """Give the outputs that were made their final names, and record them."""
+        if self.staged:
+            for item in self.staged:
                 self._announce(item)
             # The announcement is on record before the first rename. If we are killed between the
             # rename and the last record, the next run recognises the new output as ours.
             write_receipts(self.scratch, self.name, self.receipts)
-            for item in staged:
-                self._move(item)
-        if self.receipts != before:
+            for item in self.staged:
+                self._move(tree, item)
+        if self.receipts != self._before:
             write_receipts(self.scratch, self.name, self.receipts)
-        return self.failures
 
     def _stage(self, output: Output) -> _Staged | None:
         """Make an output aside, unless it is right already."""
@@ -180,23 +195,17 @@ class _Publisher:
         else:
             write_new(temporary, output.text.encode())
 
-    def _is_unsynced(self, item: _Staged) -> bool:
-        is_link = item.receipt.evidence.startswith("link")
-        return not is_link and item.output.path not in self.maker.made
-
     def _announce(self, item: _Staged) -> None:
         """Record the coming output beside the present one, in case this run is killed now."""
         path, coming = item.output.path, item.receipt
         # The old receipt stays valid: until the rename, the old output is still in place.
-        old = self.receipts.get(path) or replace(coming, fingerprint="", evidence="", sha256="")
-        self.receipts[path] = replace(
-            old, next_fingerprint=coming.fingerprint, next_evidence=coming.evidence
-        )
+        old = self.receipts.get(path)
+        self.receipts[path] = old.announcing(coming) if old else coming.announced()
 
-    def _move(self, item: _Staged) -> None:
+    def _move(self, tree: OpenTree, item: _Staged) -> None:
         path = item.output.path
         try:
-            move_into_place(self.root, item.temporary, path, self.scratch.temporary())
+            tree.move_in(item.temporary, path, self.scratch.temporary())
         except OSError as error:
             self._fail(item.output, error)
         else:
@@ -212,24 +221,28 @@ class _Publisher:
 
     def _receipt(self, output: Output, path: str) -> Receipt:
         text = output.text.encode()
-        evidence = digest(text) if output.kind is Kind.BLOCK else evidence_of(path)
+        evidence = digest(text) if output.kind is Kind.BLOCK else _look_at(output, path)
         if output.kind is Kind.COMPANION:
             text = read_file(path)
-        sha256 = digest(text) if output.kind is not Kind.IMAGE else ""
         is_image = output.kind is Kind.IMAGE
+        is_folder = is_image and evidence.startswith("directory")
         return Receipt(
             output.kind,
             output.fingerprint,
             evidence,
-            sha256,
+            "" if is_image else digest(text),
             output.source,
             output.stamp,
-            content=content_of(path) if is_image else "",
-            times=times_of(path) if is_image else "",
+            content=content_of(path) if is_folder else "",
+            times=times_of(path) if is_folder else "",
         )
 
     def _fail(self, output: Output, error: OSError) -> None:
         self.failures.append(Failure(output.path, reason_of(output, error)))
+
+
+def _look_at(output: Output, path: str) -> str:
+    return evidence_of(path) if output.kind.is_hashed else evidence_of_made(path)
 
 
 def reason_of(output: Output, error: OSError) -> str:
@@ -249,12 +262,16 @@ def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
         Paths that someone else has changed since; they stay, and belong to the user now.
     """
     left = []
-    with store.writing(plan_id), store.scratch_folder("prune") as trash:
+    with (
+        store.writing(plan_id),
+        store.scratch_folder("prune") as trash,
+        closing(OpenTree(store.output_dir)) as tree,
+    ):
         for name in receipt_names(store):
             with store.scratch_folder(f"receipts-{name}") as scratch:
                 receipts = read_receipts(store, name)
                 stale = [path for path in receipts if path not in planned]
-                left += [path for path in stale if not _remove(scratch, path, receipts[path])]
+                left += [path for path in stale if not _remove(tree, scratch, path, receipts[path])]
                 if stale:
                     kept = {path: r for path, r in receipts.items() if path in planned}
                     write_receipts(scratch, name, kept)
@@ -262,14 +279,14 @@ def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
     return left
 
 
-def _remove(scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:
+def _remove(tree: OpenTree, scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:
     """Remove one output; tell whether it is gone."""
     root = scratch.store.output_dir
     absolute = f"{root}/{path}"
     there = evidence_beside(absolute, receipt)
     # Nothing is deleted unless evidence, digest or content proves that it is still ours.
     if there and receipt.kind is Kind.BLOCK:
-        return _remove_block(scratch, path, absolute)
+        return _remove_block(tree, scratch, path, absolute)
     if there and is_edited_in_place(absolute, receipt):
         return False
     if there and there not in {receipt.evidence, receipt.next_evidence}:
@@ -277,16 +294,17 @@ def _remove(scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:
         is_text = touched_only and digest(read_file(absolute)) == receipt.sha256
         if not is_text and not holds_record(absolute, there, receipt):
             return False
-    remove(root, path, scratch.temporary())
+    tree.remove(path, scratch.temporary())
     return True
 
 
-def _remove_block(scratch: ScratchFolder, path: str, absolute: str) -> bool:
+def _remove_block(tree: OpenTree, scratch: ScratchFolder, path: str, absolute: str) -> bool:
     text = read_file(absolute).decode("utf-8", "surrogateescape")
     rest = replace_block(text, "")
     if not rest:
-        remove(scratch.store.output_dir, path, scratch.temporary())
+        tree.remove(path, scratch.temporary())
     elif find_block(text):
-        data = rest.encode("utf-8", "surrogateescape")
-        write_atomically(scratch.store.output_dir, scratch.temporary(), path, data)
+        temporary = scratch.temporary()
+        write_new(temporary, rest.encode("utf-8", "surrogateescape"))
+        tree.move_in(temporary, path)
     return True

@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.json_files import read_json
-from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step, bucket_of
 
 if TYPE_CHECKING:
@@ -53,6 +53,20 @@ class Receipt:
         """Whether the output is more than a link."""
         return not self.evidence.startswith("link")
 
+    def announcing(self, coming: Receipt) -> Receipt:
+        """Return the record of this output while another one is about to take its place."""
+        return Receipt(
+            *(self.kind, self.fingerprint, self.evidence, self.sha256, self.source, self.stamp),
+            *(coming.fingerprint, coming.evidence, self.content, self.times),
+        )
+
+    def announced(self) -> Receipt:
+        """Return the record of an output that is about to take a free place."""
+        return Receipt(
+            *(self.kind, "", "", "", self.source, self.stamp, self.fingerprint, self.evidence),
+            *(self.content, self.times),
+        )
+
 
 _values = attrgetter(*(field.name for field in fields(Receipt)))
 
@@ -85,8 +99,9 @@ def images_made_from(store: Store, source: str, stamp: str) -> Iterator[tuple[st
     mark = json.dumps(source, ensure_ascii=False).encode()
     for name in receipt_names(store):
         if name.startswith(Step.ASSETS):
-            with suppress(FileNotFoundError), open_regular(_file(store, name)) as file:
-                if mark in file.read():  # sixty times as fast as decoding the receipts
+            with suppress(FileNotFoundError):
+                # Sixty times as fast as decoding the receipts.
+                if mark in read_regular(_file(store, name)):
                     for path, receipt in read_receipts(store, name).items():
                         if (receipt.source, receipt.stamp) == (source, stamp):
                             yield path, receipt

@@ -17,21 +17,22 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from spimpack_tasks.files.evidence import status_of
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_source
-from spimpack_tasks.state.receipts import receipt_names
-from spimpack_tasks.state.store import STATE_DIRECTORY
-from spimpack_tasks.state.sweep import README_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from spimpack_tasks.model.plan import Plan
     from spimpack_tasks.state.store import Store
 
 SNAPSHOT_FILE = "seal"
+
+_BATCH = 1000
+"""Results that are encoded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,46 +105,100 @@ def _open(store: Store) -> TextIO:
     return open_regular_text(path, errors="surrogateescape", newline="\n")
 
 
-def snapshot_paths(store: Store, plan: Plan) -> list[str]:
-    """Return the output paths that a snapshot of a dataset covers."""
-    outputs = [output.path for output in plan.outputs]
-    receipts = (f"{STATE_DIRECTORY}/receipts/{name}.json" for name in receipt_names(store))
-    # A README with any of these names takes the place of ours. The files of receipts are covered
-    # too: a run that writes an output again changes them.
-    return [*outputs, *README_NAMES, *receipts]
+class Look:
+    """A look at paths below a folder, one after the other, that is remembered by a digest.
+
+    A comparison with the plan works with the very results that the digest is made of. So what
+    changes after its look makes the snapshot out of date.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.paths: list[str] = []
+        """Those that were looked at."""
+        self._digest = _Digest()
+
+    def at(self, path: str) -> os.stat_result | None:
+        """Return the `lstat` result of a path, `None` where nothing can be found."""
+        status = status_of(f"{self.root}/{path}")
+        self.paths.append(path)
+        self._digest.add(_trace(status))
+        return status
+
+    def trace(self) -> str:
+        """Return the digest of all results so far."""
+        return self._digest.text()
 
 
 def trace_outputs(root: str, paths: Iterable[str]) -> str:
     """Return a digest of `lstat` results for paths below a folder."""
-    return _digest(_trace(f"{root}/{path}") for path in paths)
+    digest = _Digest()
+    for path in paths:
+        digest.add(_trace(status_of(f"{root}/{path}")))
+    return digest.text()
 
 
-def _trace(path: str) -> tuple[int, ...]:
-    try:
-        status = os.lstat(path)
-    except OSError:
+def _trace(status: os.stat_result | None) -> tuple[int, ...]:
+    if status is None:
         return ()
     # The inode tells a file from another one of equal size and time that was moved into its place.
     return status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def trace_sources(paths: Iterable[str]) -> str:
-    """Return a digest of `stat` results for sources, and for the metadata of an OME-Zarr."""
-    return _digest(map(_trace_source, paths))
+def trace_sources(
+    paths: Iterable[str], stamps: Mapping[str, tuple[int, int]] = MappingProxyType({})
+) -> str:
+    """Return a digest of `stat` results for sources, and for the metadata of an OME-Zarr.
+
+    Parameters
+    ----------
+    paths
+        Of the sources.
+    stamps
+        Size and time of sources by their paths. If one of them has others now, nothing is returned.
+    """
+    digest = _Digest()
+    unseen = dict(stamps)
+    for path in paths:
+        trace, stamp = _trace_source(path)
+        if unseen.pop(path, stamp) != stamp:
+            return ""
+        digest.add(trace)
+    is_same = all(stamp_source(path) == stamp for path, stamp in unseen.items())
+    return digest.text() if is_same else ""
 
 
-def _trace_source(path: str) -> tuple[int, ...]:
+def _trace_source(path: str) -> tuple[tuple[int, ...], tuple[int, int] | None]:
+    """Return what of a source makes the digest, and its stamp."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
-        return ()
-    inner = (stamp_source(path) or ()) if stat.S_ISDIR(status.st_mode) else ()
-    return status.st_ino, status.st_size, status.st_mtime_ns, *inner
+        return (), None
+    stamp: tuple[int, int] | None = status.st_size, status.st_mtime_ns
+    inner: tuple[int, ...] = ()
+    if stat.S_ISDIR(status.st_mode):
+        stamp = stamp_source(path)
+        inner = stamp or ()
+    return (status.st_ino, status.st_size, status.st_mtime_ns, *inner), stamp
 
 
-def _digest(traces: Iterator[tuple[int, ...]]) -> str:
-    digest = blake2b(digest_size=16)
-    # In batches, so that memory stays small with a million paths.
-    while some := list(islice(traces, 1000)):
-        digest.update(json.dumps(some).encode())
-    return digest.hexdigest()
+class _Digest:
+    """A digest of many small results, which are encoded in batches: so memory stays small."""
+
+    def __init__(self) -> None:
+        self._batch: list[tuple[int, ...]] = []
+        self._digest = blake2b(digest_size=16)
+
+    def add(self, result: tuple[int, ...]) -> None:
+        self._batch.append(result)
+        if len(self._batch) == _BATCH:
+            self._encode()
+
+    def _encode(self) -> None:
+        self._digest.update(json.dumps(self._batch).encode())
+        self._batch.clear()
+
+    def text(self) -> str:
+        if self._batch:
+            self._encode()
+        return self._digest.hexdigest()

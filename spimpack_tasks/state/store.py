@@ -28,9 +28,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError, SupersededError
-from spimpack_tasks.files.atomic import discard, write_atomically, write_new
+from spimpack_tasks.files.atomic import OpenTree, discard, write_new
 from spimpack_tasks.files.json_files import read_json
-from spimpack_tasks.files.regular import open_regular_text
+from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.model.plan import Plan
 from spimpack_tasks.state.plan_files import DATASET_PART, PlanPart, part_of, parts_of, values_of
 
@@ -59,6 +59,10 @@ class Store:
     def path(self, *parts: str) -> str:
         """Return an absolute path in the state directory."""
         return os.path.join(self.root, *parts)
+
+    def path_in_dataset(self, *parts: str) -> str:
+        """Return a path in the state directory, relative to the dataset."""
+        return os.path.join(STATE_DIRECTORY, *parts)
 
     def create(self) -> None:
         """Make the output directory and the state directory."""
@@ -123,12 +127,11 @@ class Store:
         """
         with self.lock(name):
             scratch = ScratchFolder(self, self.path("tmp", name))
-            scratch.clear()
-            os.makedirs(scratch.folder)
+            scratch.make()
             try:
                 yield scratch
             finally:
-                scratch.clear()
+                scratch.close()
 
     @contextmanager
     def writing(self, plan_id: str) -> Iterator[None]:
@@ -162,8 +165,7 @@ class Store:
     def current_plan_id(self) -> str:
         """Return the identity of the current plan, empty where there is none."""
         try:
-            with open_regular_text(self.path("current"), "ascii") as file:
-                return file.read().strip()
+            return read_regular(self.path("current")).decode("ascii").strip()
         except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
             return ""
 
@@ -292,16 +294,37 @@ class ScratchFolder:
         self.store = store
         self.folder = folder
         self._numbers = count()
+        self._tree: OpenTree | None = None
 
     def temporary(self) -> str:
         """Return a free path."""
-        return os.path.join(self.folder, str(next(self._numbers)))
+        return f"{self.folder}/{next(self._numbers)}"
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file of the state directory in one step."""
-        write_atomically(self.store.root, self.temporary(), path, data)
+        if self._tree is None:
+            self._tree = OpenTree(self.store.root)
+        temporary = self.temporary()
+        write_new(temporary, data)
+        self._tree.move_in(temporary, path)
 
-    def clear(self) -> None:
+    def make(self) -> None:
+        """Make the folder, without what a killed process has left in it."""
+        try:
+            os.mkdir(self.folder)
+        except OSError:
+            self._clear()
+            os.makedirs(self.folder)
+
+    def close(self) -> None:
         """Delete the folder with its content."""
-        with suppress(FileNotFoundError):
-            discard(self.folder)
+        if self._tree is not None:
+            self._tree.close()
+        self._clear()
+
+    def _clear(self) -> None:
+        try:
+            os.rmdir(self.folder)  # as a rule, all that was in it has got its name
+        except OSError:
+            with suppress(FileNotFoundError):
+                discard(self.folder)

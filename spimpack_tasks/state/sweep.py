@@ -13,11 +13,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.blocks import find_block
-from spimpack_tasks.files.evidence import evidence_of, is_still
-from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.evidence import evidence_of, is_evidence, is_still
+from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.model.plan import STEPS, Kind
 from spimpack_tasks.state.content import evidence_beside, holds_record, is_edited_in_place
-from spimpack_tasks.state.receipts import read_receipts, receipt_names, receipts_name
+from spimpack_tasks.state.receipts import (
+    read_receipts,
+    receipt_names,
+    receipts_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.receipts import Receipt, Receipts
     from spimpack_tasks.state.store import Store
 
+    Look = Callable[[str], os.stat_result | None]
+    """Returns the `lstat` result of a path below the dataset, and remembers it."""
     Matches = Callable[[Output, str], bool]
     """Tells whether an image at an absolute path equals the one that its backend would make."""
 
@@ -168,8 +174,7 @@ def _is_ours(receipt: Receipt, path: str, there: str) -> bool:
 
 def read_file(path: str) -> bytes:
     """Return the content of one of the small files of a dataset."""
-    with open_regular(path) as file:
-        return file.read()
+    return read_regular(path)
 
 
 def digest(data: bytes) -> str:
@@ -186,6 +191,8 @@ class Sweep:
     """Paths that we wrote and that the plan no longer has."""
     unwanted: frozenset[str] = frozenset()
     """Stale files that lie beside an image, such as a preview, while the image may stay."""
+    wrong_parts: frozenset[str] = frozenset()
+    """The names of the files of receipts of which an output is not right."""
 
     @property
     def is_right(self) -> bool:
@@ -204,20 +211,30 @@ def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     inspections: list[Inspection] = []
     stale: list[str] = []
     unwanted: set[str] = set()
-    for part in _parts(store, plan.outputs, all_receipts=True):
-        inspections.extend(part.inspections(matches))
+    wrong: set[str] = set()
+    for part in _parts(store, plan.outputs, lambda _: None):
+        found = [*part.inspections(matches)]
+        inspections += found
+        if any(inspection.status is not Status.RIGHT for inspection in found):
+            wrong.add(part.name)
         left = part.receipts.keys() - part.planned
         stale.extend(left)
         if part.is_further:
             unwanted |= left
-    return Sweep(tuple(inspections), tuple(sorted(stale)), frozenset(unwanted))
+    return Sweep(tuple(inspections), tuple(sorted(stale)), frozenset(unwanted), frozenset(wrong))
 
 
-def is_whole(store: Store, plan: Plan, matches: Matches) -> bool:
-    """Tell whether the disk matches a plan, stopping at the first difference."""
+def is_whole(store: Store, plan: Plan, matches: Matches, look: Look) -> bool:
+    """Tell whether the disk matches a plan, stopping at the first difference.
+
+    It looks at all that the answer depends on: the outputs, the files of receipts, which a run that
+    writes an output again changes, and any README, which takes the place of ours.
+    """
+    for name in README_NAMES:
+        look(name)
     return all(
-        part.is_right(matches) and part.receipts.keys() <= part.planned
-        for part in _parts(store, plan.outputs, all_receipts=True)
+        part.is_right(matches, look) and part.receipts.keys() <= part.planned
+        for part in _parts(store, plan.outputs, look)
     )
 
 
@@ -252,9 +269,10 @@ class _Part:
         step = self.name.partition("-")[0]
         return any(spec.is_further for spec in STEPS if spec.step.value == step)
 
-    def is_right(self, matches: Matches) -> bool:
+    def is_right(self, matches: Matches, look: Look | None = None) -> bool:
         return all(
-            self._is_unchanged(output) or self._look(output, matches).status is Status.RIGHT
+            self._is_unchanged(output, look)
+            or self._inspection(output, matches).status is Status.RIGHT
             for output in self.outputs
         )
 
@@ -264,19 +282,26 @@ class _Part:
             if self._is_unchanged(output):
                 yield Inspection(output, Status.RIGHT, None)
             else:
-                yield self._look(output, matches)
+                yield self._inspection(output, matches)
 
-    def _is_unchanged(self, output: Output) -> bool:
+    def _is_unchanged(self, output: Output, look: Look | None = None) -> bool:
         """Tell whether an output is right by a single `lstat`: the path that most outputs take."""
+        status = look(output.path) if look else None
         receipt = self.receipts.get(output.path)
+        if (
+            receipt is None
+            or receipt.fingerprint != output.fingerprint
+            or output.kind is Kind.BLOCK
+        ):
+            return False
+        path = f"{self.store.output_dir}/{output.path}"
         return (
-            receipt is not None
-            and receipt.fingerprint == output.fingerprint
-            and output.kind is not Kind.BLOCK
-            and is_still(f"{self.store.output_dir}/{output.path}", receipt.evidence)
+            is_evidence(receipt.evidence, status, path)
+            if look
+            else is_still(path, receipt.evidence)
         )
 
-    def _look(self, output: Output, matches: Matches) -> Inspection:
+    def _inspection(self, output: Output, matches: Matches) -> Inspection:
         root = self.store.output_dir
         receipt = self.receipts.get(output.path)
         status = _inspect_moving(root, output, receipt, matches)
@@ -289,17 +314,20 @@ class _Part:
         return Inspection(output, status, None if status is Status.RIGHT else receipt)
 
 
-def _parts(
-    store: Store, outputs: Iterable[Output], *, all_receipts: bool = False
-) -> Iterator[_Part]:
-    """Yield outputs with their receipts; with `all_receipts`, also receipts without outputs."""
+def _parts(store: Store, outputs: Iterable[Output], look: Look | None = None) -> Iterator[_Part]:
+    """Yield outputs with their receipts.
+
+    With a `look`, also receipts without outputs; their files are looked at before they are read.
+    """
     parts: dict[str, list[Output]] = {}
     for output in outputs:
         parts.setdefault(receipts_name(output), []).append(output)
-    for name in receipt_names(store) if all_receipts else ():
+    for name in receipt_names(store) if look else ():
         parts.setdefault(name, [])
     blocked = _BlockedFolders(store.output_dir)
     for name, part in parts.items():
+        if look:
+            look(store.path_in_dataset("receipts", f"{name}.json"))
         yield _Part(store, name, part, read_receipts(store, name), blocked)
 
 

@@ -4,6 +4,9 @@ The mirror is a temporary folder outside the dataset. Its files are links to tho
 and every OME-Zarr is a link to one stub with one small file, since the validator only checks
 whether the store is empty. Broken links stay broken.
 
+The validator's runtime refuses to read below `/dev`, `/proc` and `/sys`. So the mirror is made
+elsewhere, and of a dataset there (`/dev/shm` is a disk in memory) it holds copies of the texts.
+
 Our block of `.bidsignore` hides images whose format BIDS does not list. In a mirror, such an image
 can have a stub beside it with a listed extension, and its sidecar is shown. So the validator
 applies its rules to that sidecar too.
@@ -12,12 +15,14 @@ applies its rules to that sidecar too.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.blocks import find_block, replace_block
+from spimpack_tasks.validation.bids_validator import ValidatorFailedError
 from spimpack_tasks.validation.inventory import BIDSIGNORE, EntryKind, stem_of_image
 
 if TYPE_CHECKING:
@@ -25,7 +30,11 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.validation.inventory import Entry
 
-_ANNEX = ".git/annex/objects/"
+_CLOSED = ("/dev/", "/proc/", "/sys/")
+_OTHER_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - a folder of its own is made inside
+
+ANNEX = ".git/annex/objects/"
+"""Part of the text of a link into an annex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +50,19 @@ class HiddenImage:
 def find_hidden(root: str, entries: Iterable[Entry]) -> tuple[HiddenImage, ...]:
     """Return the images that our block of `.bidsignore` hides and that are there."""
     there = {entry.path for entry in entries}
-    hidden = {line.removeprefix("/") for line in find_block(_read_bidsignore(root)).splitlines()}
+    hidden = {line.removeprefix("/") for line in find_block(read_bidsignore(root)).splitlines()}
+    hidden &= there
     found: dict[str, HiddenImage] = {}
-    for image in sorted(hidden & there):
+    for image in sorted(hidden):
         stem = stem_of_image(image)
         sidecar, stub = f"{stem}.json", f"{stem}.ome.zarr"
-        if stem and sidecar in hidden & there and stub not in there:
+        if stem and sidecar in hidden and stub not in there:
             found.setdefault(stub, HiddenImage(image, sidecar, stub))
     return tuple(found.values())
 
 
-def _read_bidsignore(root: str) -> str:
+def read_bidsignore(root: str) -> str:
+    """Return the text of `.bidsignore`, empty where there is none."""
     try:
         with open(os.path.join(root, BIDSIGNORE), "rb") as file:
             return file.read().decode("utf-8", "surrogateescape")
@@ -61,7 +72,10 @@ def _read_bidsignore(root: str) -> str:
 
 @contextmanager
 def mirror_dataset(
-    root: str, entries: Iterable[Entry], hidden: tuple[HiddenImage, ...] = ()
+    root: str,
+    entries: Iterable[Entry],
+    hidden: tuple[HiddenImage, ...] = (),
+    ignored: tuple[str, ...] = (),
 ) -> Iterator[str]:
     """Make the mirror of a dataset, yield its path, and remove it in any case.
 
@@ -73,23 +87,53 @@ def mirror_dataset(
         Its entries, sorted by path.
     hidden
         The images that get a stub, and whose sidecars are shown.
+    ignored
+        Further lines of `.bidsignore`.
+
+    Raises
+    ------
+    ValidatorFailedError
+        There is no place for it that the validator can read.
     """
-    with TemporaryDirectory(prefix="spimpack-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="spimpack-", dir=_readable_folder()) as temporary:
         # A relative link must start from the real path of the folder.
         folder = os.path.realpath(temporary)
         mirror = _Mirror(root, folder)
         for entry in entries:
             mirror.add(entry)
-        if hidden:
-            mirror.show(hidden)
+        mirror.show(hidden)
+        if hidden or ignored:
+            mirror.write_bidsignore(hidden, ignored)
         yield mirror.folder
 
 
+def is_closed(path: str) -> bool:
+    """Tell whether the validator's runtime refuses to read a path."""
+    return f"{os.path.realpath(path)}/".startswith(_CLOSED)
+
+
+def _readable_folder() -> str:
+    """Return a folder for temporary files that the validator can read.
+
+    Raises
+    ------
+    ValidatorFailedError
+        There is none.
+    """
+    usual = tempfile.gettempdir()
+    for folder in (usual, *_OTHER_FOLDERS):
+        if not is_closed(folder) and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    message = f"the BIDS validator cannot read below {usual}; set TMPDIR to a folder on a disk"
+    raise ValidatorFailedError(message)
+
+
 class _Mirror:
-    """A shadow in the making."""
+    """A mirror in the making."""
 
     def __init__(self, root: str, scratch_folder: str) -> None:
         self.root = root
+        self.is_closed = is_closed(root)
         self.folder = os.path.join(scratch_folder, "dataset")
         self.store = os.path.join(scratch_folder, "store")
         self.empty_store = os.path.join(scratch_folder, "empty")
@@ -104,33 +148,53 @@ class _Mirror:
         if entry.kind in {EntryKind.FOLDER, EntryKind.CLOSED}:
             os.mkdir(place)
         elif entry.kind is EntryKind.STORE:
-            os.symlink(self.store if _holds_data(source) else self.empty_store, place)
+            os.symlink(self.store if holds_data(source) else self.empty_store, place)
         elif entry.kind is EntryKind.CYCLE:
             os.symlink(entry.name, place)
-        elif _ANNEX in entry.link:
+        elif ANNEX in entry.link:
             # The validator knows the key of git-annex, and its repository, by the text of the link.
             target = os.path.join(os.path.dirname(source), entry.link)
             os.symlink(os.path.relpath(target, os.path.dirname(place)), place)
         elif entry.kind is EntryKind.BROKEN:
             os.symlink(entry.link, place)
+        elif self.is_closed and not stem_of_image(entry.path):
+            shutil.copyfile(source, place)
         else:
             os.symlink(source, place)
 
     def show(self, hidden: tuple[HiddenImage, ...]) -> None:
-        """Add the stubs of hidden images, and hide their sidecars no longer."""
+        """Add the stubs of hidden images."""
         for image in hidden:
             os.symlink(self.store, os.path.join(self.folder, image.stub))
-        shown = {f"/{image.sidecar}" for image in hidden}
-        text = _read_bidsignore(self.root)
+
+    def write_bidsignore(self, hidden: tuple[HiddenImage, ...], ignored: tuple[str, ...]) -> None:
+        """Write the lines of the dataset except the sidecars of hidden images, and further ones.
+
+        Our own lines are left out for images that are not in the mirror, since the validator tries
+        each line on each file.
+        """
+        text = read_bidsignore(self.root)
+        shown = {image.sidecar for image in hidden}
         lines = find_block(text).splitlines(keepends=True)
-        block = "".join(line for line in lines if line.strip() not in shown)
+        block = "".join(line for line in lines if self._is_needed(line.strip(), shown))
+        text = replace_block(text, block)
+        if text and ignored and not text.endswith("\n"):
+            text += "\n"
+        text += "".join(f"{line}\n" for line in ignored)
         place = os.path.join(self.folder, BIDSIGNORE)
-        os.unlink(place)
+        with suppress(FileNotFoundError):
+            os.unlink(place)
         with open(place, "wb") as file:
-            file.write(replace_block(text, block).encode("utf-8", "surrogateescape"))
+            file.write(text.encode("utf-8", "surrogateescape"))
+
+    def _is_needed(self, line: str, shown: set[str]) -> bool:
+        path = line.removeprefix("/")
+        return path not in shown and (
+            line.startswith("#") or os.path.lexists(os.path.join(self.folder, path))
+        )
 
 
-def _holds_data(store: str) -> bool:
+def holds_data(store: str) -> bool:
     """Tell whether the validator would see a file that is not empty."""
     pending = [store]
     while pending:

@@ -1,19 +1,23 @@
 """Gets the official validator's verdict on a dataset, in one pass where one is enough.
 
-Without `full`, the validator sees the shadow of the dataset. Images that `.bidsignore` hides are
+Without `full`, the validator sees a mirror of the dataset. Images that `.bidsignore` hides are
 given stubs there, so that it checks their sidecars as well. That can be the same pass, unless a
 sidecar might be inherited: one that only hidden images use would pass for used.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.validation.bids_validator import run_bids_validator
+from spimpack_tasks.validation.bids_validator import ValidatorFailedError, run_bids_validator
 from spimpack_tasks.validation.inventory import EntryKind
-from spimpack_tasks.validation.validator_mirror import find_hidden, mirror_dataset
+from spimpack_tasks.validation.representatives import Shown, choose_shown, split_by_subject
+from spimpack_tasks.validation.validator_mirror import find_hidden, is_closed, mirror_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,21 +68,40 @@ def check_officially(
         The official validator failed.
     """
     hidden = find_hidden(root, entries)
-    if full:
-        plain = run_bids_validator(Path(root))
-    elif hidden and may_inherit(entries, hidden):
-        with mirror_dataset(root, entries) as folder:
-            plain = run_bids_validator(Path(folder))
-    else:
-        with mirror_dataset(root, entries, hidden) as folder:
-            verdict = run_bids_validator(Path(folder))
-        findings = (*_about_others(verdict, hidden), *_about_hidden(verdict, hidden))
-        return replace(verdict, findings=findings)
+    if not full and not may_inherit(entries, hidden):
+        return _check_shown(root, Shown(entries, hidden))
+    if full and is_closed(root):
+        message = f"the BIDS validator cannot read below /dev: {root}; leave out --full"
+        raise ValidatorFailedError(message)
+    plain = run_bids_validator(Path(root)) if full else _run(root, Shown(entries, ()))
     if not hidden:
         return plain
-    with mirror_dataset(root, entries, hidden) as folder:
-        second = run_bids_validator(Path(folder))
+    second = _run(root, Shown(entries, hidden))
     return replace(plain, findings=(*plain.findings, *_about_hidden(second, hidden)))
+
+
+def _check_shown(root: str, whole: Shown) -> ValidationResult:
+    """Return the result on a dataset without inherited sidecars, from as few images as possible."""
+    shown = choose_shown(root, whole)
+    result = _run(root, shown) if shown.classes else _run_parts(root, whole)
+    if not shown.explains(result.findings):
+        shown, result = whole, _run_parts(root, whole)
+    hidden = whole.hidden
+    findings = shown.repeat((*_about_others(result, hidden), *_about_hidden(result, hidden)))
+    return replace(result, findings=tuple(findings))
+
+
+def _run_parts(root: str, whole: Shown) -> ValidationResult:
+    """Return the result on a dataset of any size, in bounded memory."""
+    results = [_run(root, part) for part in split_by_subject(whole)]
+    # A finding on a file that all parts have is one finding.
+    findings = reduce(or_, (Counter(result.findings) for result in results))
+    return replace(results[0], findings=tuple(findings.elements()))
+
+
+def _run(root: str, shown: Shown) -> ValidationResult:
+    with mirror_dataset(root, shown.entries, shown.hidden, shown.ignored) as folder:
+        return run_bids_validator(Path(folder))
 
 
 def may_inherit(entries: Iterable[Entry], hidden: tuple[HiddenImage, ...]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.annex import LONGEST_POINTER, POINTERS, content_command
@@ -57,6 +57,25 @@ def _format_of_folder(
 def examine_source(path: str, name: str = "", formats: tuple[Format, ...] = FORMATS) -> Source:
     """Say what the source at an absolute `path` is, in a few system calls.
 
+    The parameters are those of `find_source`.
+
+    Raises
+    ------
+    SourceRefusedError
+        The path does not exist, is a broken or looping link, a pipe or device, a plain directory,
+        an empty file, or of an unknown format; or the file begins as no file of its format does.
+    """
+    return look_inside(find_source(path, name, formats))
+
+
+def find_source(
+    path: str,
+    name: str = "",
+    formats: tuple[Format, ...] = FORMATS,
+    status: os.stat_result | None = None,
+) -> Source:
+    """Say what the source at an absolute `path` is, without opening a file.
+
     Parameters
     ----------
     path
@@ -66,19 +85,16 @@ def examine_source(path: str, name: str = "", formats: tuple[Format, ...] = FORM
         files under their digest, with a link that has the name.
     formats
         Those that are wanted.
+    status
+        What `stat` returned for `path`, if it was asked already.
 
     Raises
     ------
     SourceRefusedError
-        The path does not exist, is a broken or looping link, a pipe or device, a plain directory,
-        an empty file, or of an unknown format.
+        As of `examine_source`, except for the content of a file.
     """
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise _missing(path) from None
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+    if status is None:
+        status = _ask_status(path)
     form = format_of((name or path).rstrip("/"), formats)
     is_directory = stat.S_ISDIR(status.st_mode)
     if form is None and is_directory:
@@ -95,7 +111,19 @@ def examine_source(path: str, name: str = "", formats: tuple[Format, ...] = FORM
     if is_directory:
         message = f"{path!r} is a directory, but {form.name} is a file"
         raise SourceRefusedError("source.not-a-file", message)
-    return _examine_file(path, name, form, status)
+    if status.st_size == 0:
+        raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
+    extension = form.extension_of(name or path)
+    return Source(path, form, extension, status.st_size, status.st_mtime_ns)
+
+
+def _ask_status(path: str) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _missing(path) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
 def _examine_directory(path: str, name: str, form: Format, status: os.stat_result) -> Source:
@@ -128,17 +156,24 @@ def _examine_planes(path: str, form: Format, formats: tuple[Format, ...]) -> Sou
     return Source(path, form, "", *stamp)
 
 
-def _examine_file(path: str, name: str, form: Format, status: os.stat_result) -> Source:
-    if status.st_size == 0:
-        raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
-    if status.st_size <= LONGEST_POINTER:
-        _refuse_pointer(path)
-    extension = form.extension_of(name or path)
-    if form.beginnings:
-        magic = _read_magic(path, form)
-        if form is OME_TIFF:
-            extension = TIFF_EXTENSIONS[magic]
-    return Source(path, form, extension, status.st_size, status.st_mtime_ns)
+def look_inside(source: Source) -> Source:
+    """Return a source after a look at the first bytes of its file, which may tell the extension.
+
+    Raises
+    ------
+    SourceRefusedError
+        The file is a pointer to content elsewhere, or no file of its format.
+    """
+    if source.format.directory:
+        return source
+    if source.size <= LONGEST_POINTER:
+        _refuse_pointer(source.path)
+    if not source.format.beginnings:
+        return source
+    magic = _read_magic(source.path, source.format)
+    if source.format is not OME_TIFF:
+        return source
+    return replace(source, extension=TIFF_EXTENSIONS[magic])
 
 
 def _refuse_pointer(path: str) -> None:

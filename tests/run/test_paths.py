@@ -1,4 +1,4 @@
-"""Paths are those of pybids, which is asked once for each combination of entities."""
+"""Paths are those of pybids: as shipped for the usual names, and asked for other ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 from bids.layout.writing import build_path
 from hypothesis import given
 from hypothesis import strategies as st
+from path_templates import entity_sets
+from workspace import small_workspace
 
-from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.model.entities import ENTITIES, PATH_PATTERN, PHOTO_SUFFIX, SUFFIX
 from spimpack_tasks.model.plan import Asset
 from spimpack_tasks.packaging import paths
@@ -48,25 +50,85 @@ def test_paths_are_those_of_pybids(entities: dict[str, str], suffix: str, extens
     assert builder.build([make_asset(entities, suffix, extension)]) == {"key": expected}
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What pybids is asked."""
+    asked: list[tuple[object, ...]] = []
+    ask = paths._ask_pybids
+    monkeypatch.setattr(paths, "_ask_pybids", lambda *what: asked.append(what) or ask(*what))
+    return asked
+
+
+USUAL = (
+    *(".ome.zarr", ".ome.tif", ".ome.btf", ".tif", ".ims", ".nii", ".nii.gz", ".ome.zarr.zip"),
+    *(".ozx", ".png", ".jpg"),
+)
+
+
+@pytest.mark.parametrize("extension", USUAL)
+def test_every_shipped_template_is_what_pybids_builds(extension: str, asked: list[object]) -> None:
+    builder = PathBuilder(Store("/nowhere"))
+    for names in entity_sets():
+        labels = {name: f"{name}1" for name in names}
+        for suffix in (SUFFIX, PHOTO_SUFFIX):
+            whole = labels | {"suffix": suffix, "extension": extension}
+            expected = build_path(whole, [PATH_PATTERN], strict=True)
+            assert builder.build([make_asset(labels, suffix, extension)]) == {"key": expected}
+    assert not asked
+
+
+@pytest.mark.parametrize(
+    ("names", "extension"),
+    [
+        pytest.param(("subject", "sample"), ".new", id="extension of a plug-in"),
+        pytest.param(("sample", "subject"), ".png", id="other order"),
+    ],
+)
+def test_pybids_is_asked_for_unusual_names(
+    names: tuple[str, ...], extension: str, asked: list[object]
+) -> None:
+    labels = dict.fromkeys(names, "1")
+    path = PathBuilder(Store("/nowhere")).build([make_asset(labels, SUFFIX, extension)])
+    assert path == {"key": f"sub-1/micr/sub-1_sample-1_SPIM{extension}"}
+    assert len(asked) == 1
+
+
+def test_a_fresh_run_needs_no_pybids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bids", None)
+    workspace = small_workspace(tmp_path)
+    assert workspace.run().exit_code is ExitCode.OK
+    assert (workspace.out / "sub-03/micr/sub-03_sample-brain_acq-4x_SPIM.ome.tif").is_symlink()
+
+
+def test_templates_of_another_pattern_are_not_used(
+    asked: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "PATH_PATTERN", PATH_PATTERN.replace("micr", "other"))
+    paths._shipped_templates.cache_clear()
+    labels = {"subject": "1", "sample": "1"}
+    path = PathBuilder(Store("/nowhere")).build([make_asset(labels, SUFFIX, ".png")])
+    assert path == {"key": "sub-1/other/sub-1_sample-1_SPIM.png"}
+    assert len(asked) == 1
+    paths._shipped_templates.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("pattern", "asks"),
     [pytest.param(PATH_PATTERN, 0, id="same pattern"), pytest.param("other", 1, id="other one")],
 )
 def test_what_was_kept_is_not_asked_again(
-    pattern: str, asks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pattern: str, asks: int, tmp_path: Path, asked: list[object]
 ) -> None:
     store = Store(str(tmp_path))
     assets = [
-        make_asset({"subject": subject, "sample": "brain"}, SUFFIX, ".ims") for subject in "ab"
+        make_asset({"subject": subject, "sample": "brain"}, SUFFIX, ".new") for subject in "ab"
     ]
     first = PathBuilder(store)
     built = first.build(assets)
     store.create()
     kept = json.loads(first.text()) | {"pattern": pattern}
     Path(store.path(PATHS_FILE)).write_text(json.dumps(kept))
-    asked = []
-    ask = paths._ask_pybids
-    monkeypatch.setattr(paths, "_ask_pybids", lambda *what: asked.append(what) or ask(*what))
+    asked.clear()
     assert PathBuilder(store).build(assets) == built
     assert len(asked) == asks
 

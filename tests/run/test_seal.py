@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import luigi
 import pytest
@@ -188,9 +189,9 @@ def test_a_source_that_changes_while_it_is_sealed_is_not_sealed(
     workspace = small_workspace(tmp_path)
     trace_sources = up_to_date.trace_sources
 
-    def touch_then_trace(paths: list[str]) -> str:
+    def touch_then_trace(*sources: Any) -> str:
         os.utime(tmp_path / "raw/a.ims", ns=(1, 1))
-        return trace_sources(paths)
+        return trace_sources(*sources)
 
     monkeypatch.setattr(up_to_date, "trace_sources", touch_then_trace)
     assert workspace.run().exit_code == ExitCode.OK

@@ -307,3 +307,33 @@ def test_a21_stains_and_orientation_as_they_are_read_by_spimquant(tmp_path: Path
     workspace.write()
     warnings = [(p.code, p.place.line) for p in prepare_run(workspace.options()).report.warnings]
     assert sorted(warnings) == [("dataset.mixed-stains", 3), ("sidecar.channels", 3)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        pytest.param({"PixelSize": "2;2;5"}, "sidecar.contradiction", id="error"),
+        pytest.param({"sample_staining": "Abeta"}, "sidecar.channels", id="warning"),
+    ],
+)
+def test_rows_that_say_the_same_are_each_told_what_is_wrong(
+    tmp_path: Path, cells: dict[str, str], code: str
+) -> None:
+    workspace = Workspace(tmp_path)
+    for subject in "123":
+        workspace.add_row(f"{subject}.ims", subject=subject, **cells)
+    workspace.write()
+    problems = prepare_run(workspace.options()).report.problems
+    assert [problem.place.line for problem in problems if problem.code == code] == [2, 3, 4]
+
+
+def test_rows_that_say_the_same_share_a_sidecar(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for subject, note in zip("123", ["same", "same", "other"], strict=True):
+        workspace.add_row(f"{subject}.ims", subject=subject, Note=note)
+    workspace.write()
+    prepared = prepare_run(workspace.options())
+    assert prepared.dataset is not None
+    one, two, three = (asset.sidecar for asset in prepared.dataset.assets)
+    assert one is two
+    assert (one["Note"], three["Note"]) == ("same", "other")

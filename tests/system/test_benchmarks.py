@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from markdown_blocks import ROOT
 
 CASES = {
     "scale": (["--assets", "4"], "| 4 | one cell edited | `spimpack package` |"),
+    "system_calls": (["--assets", "4", "8"], "| system calls an image | fresh |"),
     "stages": (["--assets", "4"], "| writing sidecars, links and receipts |"),
     "headers": (["4"], "OME-Zarr"),
     "validation": (["100", "3"], "one store, shadow"),
@@ -35,6 +37,8 @@ CASES = {
 def test_the_benchmark_runs(name, tmp_path):
     if name == "house":
         pytest.importorskip("grimp")
+    if name == "system_calls" and shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
     arguments, expected = CASES[name]
     command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments]
     environment = os.environ | {"TMPDIR": str(tmp_path)}

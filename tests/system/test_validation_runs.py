@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import luigi
@@ -195,6 +196,40 @@ def test_a26_neither_home_nor_environment_is_needed(dataset):
     )
     assert done.returncode == 0, done.stderr
     assert ": valid BIDS, " in done.stdout
+
+
+@pytest.fixture
+def in_memory():
+    """A folder below /dev, where the validator's runtime reads nothing."""
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("needs /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+def test_temporary_files_are_not_put_where_the_validator_cannot_read(dataset, in_memory):
+    done = subprocess.run(
+        [BIN / "spimpack", "bids-validate", dataset],
+        env={**PLAIN, "TMPDIR": str(in_memory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ": valid BIDS, " in done.stdout
+    assert list(in_memory.iterdir()) == []
+
+
+def test_a_dataset_in_memory_gets_its_verdict(dataset, in_memory, capsys):
+    place = in_memory / "bids"
+    shutil.copytree(dataset, place, symlinks=True)
+    assert main(["bids-validate", str(place)]) == ExitCode.OK
+    edit_json(SIDECAR, SampleStaining=5)(place)
+    assert main(["bids-validate", str(place)]) == ExitCode.INVALID
+    capsys.readouterr()
+    assert main(["bids-validate", str(place), "--full"]) == ExitCode.FAILED
+    message = f"the BIDS validator cannot read below /dev: {place}; leave out --full"
+    assert message in capsys.readouterr().err
 
 
 NO_VERDICT = [

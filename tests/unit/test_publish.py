@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from workspace import tree_of
 
+from spimpack_tasks.files.atomic import OpenTree
 from spimpack_tasks.files.blocks import make_block
 from spimpack_tasks.model.plan import Kind, Output, Plan, Step
 from spimpack_tasks.state import publish as publishing
@@ -59,15 +60,15 @@ def store(tmp_path: Path) -> Store:
 
 def run_killed(store: Store, plan: Plan, when: str) -> None:
     """Run, and die before or after the output gets its name."""
-    move = publishing.move_into_place
 
-    def move_and_die(*places: str) -> None:
-        if when == "after the name":
-            move(*places)
-        raise Killed
+    class DyingTree(OpenTree):
+        def move_in(self, temporary: str, path: str, aside: str = "") -> None:
+            if when == "after the name":
+                super().move_in(temporary, path, aside)
+            raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "move_into_place", move_and_die)
+        patch.setattr(publishing, "OpenTree", DyingTree)
         with pytest.raises(Killed):
             run(store, plan)
 

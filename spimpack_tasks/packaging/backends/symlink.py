@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.files.store_files import StoreFiles
 from spimpack_tasks.packaging.backends.base import Backend, link_text
+from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
@@ -17,9 +18,14 @@ NAMES_LOOKED_AT = 10_000
 and looking at the names of a million chunks would take longer than all the rest."""
 
 
+FOLDERS = frozenset(form.name for form in FORMATS if form.directory)
+"""The names of the formats of which an image is a folder."""
+
+
 def make_link(output: Output, path: str) -> None:
     """Make a link; a source that is put together from links must be whole."""
-    if os.path.isdir(output.source):
+    # The format tells what the source is; whether it still is that is looked at afterwards.
+    if output.format in FOLDERS and os.path.isdir(output.source):
         StoreFiles(output.source).check(most_without_links=NAMES_LOOKED_AT)
     os.symlink(output.target, path)
 

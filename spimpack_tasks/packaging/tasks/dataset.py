@@ -17,12 +17,14 @@ from spimpack_tasks.state.checksums import has_lists, record_checksums, write_li
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
 from spimpack_tasks.state.staging import remove_unfinished
+from spimpack_tasks.state.sweep import is_whole
 from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStale, WholeDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.state.snapshot import Look
 
 logger = logging.getLogger(__name__)
 
@@ -136,17 +138,22 @@ class PackageDataset(ChecksumTask):
 
     def output(self) -> list[luigi.Target]:
         whole = WholeDataset(
-            self.store, self.plan_id, self.whole_plan, self.matches_plan, self.seal
+            self.store, self.plan_id, self.is_whole, self.seal, lambda: self.was_right("")
         )
         return [whole, *self.checksum_targets()]
 
-    def seal(self, outputs: list[str], trace: str) -> None:
+    def is_whole(self, look: Look) -> bool:
+        """Compare the dataset with the plan."""
+        return is_whole(self.store, self.whole_plan(), self.matches_plan, look.at)
+
+    def seal(self, look: Look) -> None:
         """Note that the dataset was found right, so that the next run need not compare it."""
-        take_snapshot(self.prepared, outputs, trace)
+        take_snapshot(self.prepared, look)
 
     def run(self) -> None:
         # Files that were right when this run began may be those of a run that it has overtaken.
-        for task in () if self.complete() else self.last_writers():
+        self.has_looked = self.complete()
+        for task in () if self.has_looked else self.last_writers():
             if not task.complete():
                 task.run()
         plan = self.whole_plan()
