@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.packaging.prepared_run import PreparedRun
-    from spimpack_tasks.state.snapshot import Look
+    from spimpack_tasks.state.look import Look
 
 
 def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | None:
@@ -81,7 +81,7 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
             output_trace=look.trace(),
             groups=dict(Counter(asset.dataset_id for asset in prepared.dataset.assets)),
         )
-        write_snapshot(prepared.store, snapshot, prepared.sources, look.paths)
+        write_snapshot(prepared.store, snapshot, prepared.sources, look.lines())
 
 
 def _request(options: Options, choice: Choice) -> list[Any]:

@@ -20,7 +20,7 @@ from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date
 from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.up_to_date import find_snapshot as find_seal_of
-from spimpack_tasks.state.checksums import FILE_LIST
+from spimpack_tasks.state.checksum_lists import FILE_LIST
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.snapshot import (
     DatasetSnapshot,
