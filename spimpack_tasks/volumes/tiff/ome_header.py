@@ -35,7 +35,7 @@ from spimpack_tasks.volumes.tiff.directory import (
 )
 from spimpack_tasks.volumes.tiff.ome_planes import beside, find_files
 from spimpack_tasks.volumes.tiff.ome_xml import (
-    Instrument,
+    NO_INSTRUMENT,
     OmeXml,
     OmeXmlError,
     parse_ome_xml,
@@ -310,7 +310,7 @@ def _instrument(found: OmeXml) -> dict[str, str | float]:
     An instrument or objective that the image does not refer to counts if it is the only one.
     """
     image = found.image
-    only = next(iter(found.instruments.values())) if len(found.instruments) == 1 else Instrument()
+    only = next(iter(found.instruments.values())) if len(found.instruments) == 1 else NO_INSTRUMENT
     instrument = found.instruments.get(image.instrument_id, only)
     objectives = instrument.objectives
     objective = objectives.get(image.objective_id, {})
