@@ -58,6 +58,7 @@ _MOST_LEVELS = 64
 """A side of 2**63 voxels halved to one; real files have some eight."""
 _VALIDATED_BYTES = 4096
 """The official validator reads no further for the OME-XML."""
+_VALIDATED = tuple(f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
 _OME = re.compile(rb"<(\w+:)?OME[\s>]")
 _LONGEST_SIZE = 18
 """Digits of a number that is sure to have 64 bits at the most."""
@@ -181,8 +182,7 @@ def _sizes_validated(
     if max(tag.offset + tag.values, file.first_directory + 12 * len(tags)) > _VALIDATED_BYTES:
         return None
     pixels = found.image.pixels
-    names = (f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
-    return {name: pixels[name] for name in names if name in pixels}
+    return {name: pixels[name] for name in _VALIDATED if name in pixels}
 
 
 def _left_out(found: OmeXml) -> tuple[str, ...]:
