@@ -13,7 +13,8 @@ from spimpack_tasks.model.plan import STEPS, Step, is_wanted
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import TASKS, AssetTask
 from spimpack_tasks.packaging.up_to_date import take_snapshot
-from spimpack_tasks.state.checksums import has_lists, record_checksums, write_lists
+from spimpack_tasks.state.checksum_lists import has_lists
+from spimpack_tasks.state.checksums import record_checksums, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
 from spimpack_tasks.state.staging import remove_unfinished
