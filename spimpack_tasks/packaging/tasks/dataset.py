@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Output, Plan
-    from spimpack_tasks.state.snapshot import Look
+    from spimpack_tasks.state.look import Look
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class PackageDataset(ChecksumTask):
 
     def is_whole(self, look: Look) -> bool:
         """Compare the dataset with the plan."""
-        return is_whole(self.store, self.whole_plan(), self.matches_plan, look.at)
+        return is_whole(self.store, self.whole_plan(), self.matches_plan, look)
 
     def seal(self, look: Look) -> None:
         """Note that the dataset was found right, so that the next run need not compare it."""

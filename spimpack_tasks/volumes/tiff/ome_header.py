@@ -73,17 +73,13 @@ def read_header(path: str) -> Header:
         if following > file.size:
             raise file.truncated(following)
         check_first_page(file, tags)
-        if not holds_ome_xml(file, tags):
+        description = find_ome_xml(file, tags)
+        if description is None:
             raise HeaderError(path, "holds no OME-XML", "give a plain TIFF the ending .tif")
-        return read_ome(file, tags)
+        return read_ome(file, tags, description)
 
 
-def holds_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> bool:
-    """Tell whether a description in a directory looks like OME-XML."""
-    return _description(file, tags) is not None
-
-
-def _description(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
+def find_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
     """Return the description that looks like OME-XML, `None` where none does."""
     for number in (DESCRIPTION, SECOND_DESCRIPTION):
         if _OME.search(file.text(tags.get(number)), 0, 4096):
@@ -91,9 +87,8 @@ def _description(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
     return None
 
 
-def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
+def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag) -> Header:
     """Return the header by the OME-XML of the first directory."""
-    description = _description(file, tags)
     found, uuid = _read_described(file, description)
     axes, sizes = _sizes(file.path, found.image.pixels)
     shape = tuple(sizes[axis] for axis in axes)
@@ -139,7 +134,7 @@ def read_ome_xml(
 
     It is in the file itself, or in one beside it: a companion, or another file of the set.
     """
-    return _read_described(file, _description(file, tags), with_planes=with_planes)
+    return _read_described(file, find_ome_xml(file, tags), with_planes=with_planes)
 
 
 def _read_described(
@@ -219,7 +214,7 @@ def _read_companion(path: str, name: str, uuid: str, *, with_planes: bool) -> Om
     if companion.lower().endswith((".tif", ".tiff", ".btf")):
         with TiffFile(companion) as file:
             tags, _ = file.directory(file.first_directory)
-            chunks = file.chunks(_description(file, tags))
+            chunks = file.chunks(find_ome_xml(file, tags))
             found = _parse(companion, chunks, own, uuid, with_planes=with_planes)
     else:
         found = _read_xml_file(companion, own, uuid, with_planes=with_planes)
