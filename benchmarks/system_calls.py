@@ -36,7 +36,17 @@ GROUPS = {
     "unlink": {"unlink", "unlinkat", "rmdir"},
     "lock": {"flock"},
 }
-MEMORY = {"brk", "mmap", "munmap", "mremap", "madvise", "mprotect", "futex", "rt_sigaction"}
+MEMORY = {
+    "brk",
+    "mmap",
+    "munmap",
+    "mremap",
+    "madvise",
+    "mprotect",
+    "futex",
+    "rt_sigaction",
+    "clock_gettime",
+}
 """Calls that ask no disk."""
 
 

@@ -23,14 +23,6 @@ def evidence_of(path: str) -> str:
         return ""
 
 
-def evidence_of_made(path: str) -> str:
-    """Return the evidence of what was made just now; of a link, one look is enough."""
-    try:
-        return f"{LINK}{os.readlink(path)}"
-    except OSError:  # it is no link
-        return evidence_of(path)
-
-
 def evidence_in(status: os.stat_result) -> str:
     """Return the evidence of what is no link."""
     if stat.S_ISREG(status.st_mode):
