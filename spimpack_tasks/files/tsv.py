@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Place, Problem, count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from spimpack_tasks.errors import Report
 
@@ -93,12 +93,10 @@ def parse_tsv(text: str, file: str, report: Report) -> TsvTable | None:
 
 
 def _split(text: str, file: str, report: Report) -> list[Row]:
-    # str.splitlines would also split at characters that are legal inside a cell.
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     rows = []
     # Tables say the same over and over; kept once, that takes half of the memory.
     known: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(text), start=1):
         if '"' not in line:
             cells = line.split("\t")
             rows.append(Row(number, tuple([known.setdefault(c, c) for c in cells])))
@@ -110,6 +108,19 @@ def _split(text: str, file: str, report: Report) -> list[Row]:
         else:
             rows.append(Row(number, tuple(cells), line))
     return rows
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines one by one: a list of them would be as large as the table.
+
+    str.splitlines would also split at characters that are legal inside a cell.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _quote_problem(place: Place, reason: str) -> Problem:
