@@ -155,6 +155,10 @@ class Origin(StrEnum):
     """The backend's way of storing the image."""
 
 
+NO_ORIGINS: dict[str, str] = {}
+"""Shared by all that have none, since there may be a hundred thousand; it is never changed."""
+
+
 class Kind(StrEnum):
     """Kind of an output: the owner of its content, and so the test of whether it is right."""
 
@@ -209,7 +213,7 @@ class Output:
     """The asset's identity (its BIDS file name without extension), for sidecars and images."""
     dataset_id: str = ""
     """The asset's logical group."""
-    origins: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=lambda: NO_ORIGINS)
     """For sidecars: where the value of a key comes from, if not from the asset's own row."""
     format: str = ""
     """Name of the source's format (`volumes.formats`), for outputs made from a source."""
@@ -237,7 +241,7 @@ class Asset:
     """Columns for samples.tsv: sample_type, pathology, derived_from."""
     scan: dict[str, str] = field(default_factory=dict)
     """Columns for scans.tsv: acq_time."""
-    origins: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=lambda: NO_ORIGINS)
     """Origin of the values of sidecar keys that the row does not give."""
     suffix: str = SUFFIX
     intended_for: tuple[str, ...] = ()
