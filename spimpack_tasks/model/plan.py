@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX
@@ -186,6 +187,10 @@ KINDS = {kind.value: kind for kind in Kind}
 """Kinds by name; looking one up is nine times as fast as asking `Kind` for it."""
 
 
+_NO_ORIGINS: dict[str, str] = {}
+"""One for all outputs that have none; nothing is put into it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """One path of the dataset, and its planned content."""
@@ -209,7 +214,7 @@ class Output:
     """The asset's identity (its BIDS file name without extension), for sidecars and images."""
     dataset_id: str = ""
     """The asset's logical group."""
-    origins: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=lambda: _NO_ORIGINS)
     """For sidecars: where the value of a key comes from, if not from the asset's own row."""
     format: str = ""
     """Name of the source's format (`volumes.formats`), for outputs made from a source."""
@@ -317,7 +322,8 @@ def bucket_of(key: str, digits: int = 2) -> str:
     Two digits name one of `BUCKETS`; a third divides each of them by 16, to `SLOW_UNITS`.
     """
     first, second = blake2b(key.encode(), digest_size=2).digest()
-    return f"{first % BUCKETS:02x}{second:02x}"[:digits]
+    # One text for all assets of a bucket: they are kept.
+    return intern(f"{first % BUCKETS:02x}{second:02x}"[:digits])
 
 
 def unit_of(key: str, count: int, *, is_slow: bool) -> str:
