@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from spimpack_tasks.packaging.consumers import CONSUMERS
 from spimpack_tasks.packaging.options import FLAGS, Options
 
 
@@ -38,8 +39,18 @@ class BackendOption(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
-    """Add the manifest, the output directory and the options that concern both."""
+def add_inputs(parser: argparse.ArgumentParser, *, output: bool, verbose: str = "") -> None:
+    """Add the manifest, the output directory and the options that concern both.
+
+    Parameters
+    ----------
+    parser
+        Gets the arguments.
+    output
+        Whether an output directory must be given.
+    verbose
+        What `--verbose` shows besides each problem.
+    """
     parser.add_argument("--manifest", required=True, metavar="FILE", help="YAML manifest")
     parser.add_argument(
         "--output-dir",
@@ -56,6 +67,21 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
     )
     for name, text in FLAGS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
+    shown = "show each problem on a line of its own"
+    parser.add_argument("--verbose", action="store_true", help=f"{shown}{verbose}")
+
+
+def add_consumers(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of programs whose notes are wanted."""
+    names = ", ".join(consumer.shown for consumer in CONSUMERS.values())
+    parser.add_argument(
+        "--for",
+        dest="consumers",
+        action="append",
+        choices=sorted(CONSUMERS),
+        default=[],
+        help=f"add notes on what a program wants of datasets ({names}); never part of --strict",
+    )
 
 
 def add_format(
@@ -86,6 +112,7 @@ def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options
         backend=arguments.backend,
         **{name: getattr(arguments, name) for name in FLAGS},
         writes=writes and bool(arguments.output_dir),
+        consumers=tuple(dict.fromkeys(getattr(arguments, "consumers", ()))),
     )
 
 
