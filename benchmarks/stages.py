@@ -44,7 +44,7 @@ STAGES = {
     "comparing the disk with the plan": [
         "spimpack_tasks.packaging.prepared_run:sweep",
         "spimpack_tasks.targets:are_right",
-        "spimpack_tasks.targets:is_whole",
+        "spimpack_tasks.packaging.tasks.dataset:is_whole",
     ],
     "saying what has changed": ["spimpack_tasks.package_run:find_changes"],
     "writing sidecars, links and receipts": ["spimpack_tasks.packaging.tasks.writing:publish"],

@@ -13,14 +13,17 @@ from typing import Any
 class Deferred:
     """A function, as `module:function`."""
 
-    __slots__ = ("place",)
+    __slots__ = ("_function", "place")
 
     def __init__(self, place: str) -> None:
         self.place = place
+        self._function: Any = None
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Import the function, and call it."""
-        return self.load()(*arguments, **named)
+        if self._function is None:
+            self._function = self.load()
+        return self._function(*arguments, **named)
 
     def load(self) -> Any:
         """Import the function.

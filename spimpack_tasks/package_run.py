@@ -21,6 +21,7 @@ from spimpack_tasks.packaging.outcome import Outcome, RemainingWork
 from spimpack_tasks.packaging.prepare import collecting_rarely, prepare_run
 from spimpack_tasks.state.checksums import lacks_checksum
 from spimpack_tasks.state.runs import begin_run, run_path
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _run_tasks = Deferred("spimpack_tasks.local_run:run_tasks")
 
 
 @collecting_rarely()
+@SESSION.alone()
 def package_changes(
     options: Options,
     workers: int,

@@ -10,12 +10,12 @@ import luigi
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
 from spimpack_tasks.state.snapshot import Look, read_snapshot
 from spimpack_tasks.state.staging import idle_unfinished
-from spimpack_tasks.state.sweep import are_right, is_whole
+from spimpack_tasks.state.sweep import are_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.store import Store
     from spimpack_tasks.state.sweep import Matches
 
@@ -44,15 +44,23 @@ class OutputsOnDisk(luigi.Target):
     """Outputs of a plan, each as planned and on record, whether the plan is saved yet or not."""
 
     def __init__(
-        self, store: Store, outputs: Callable[[], Iterable[Output] | None], matches: Matches
+        self,
+        store: Store,
+        outputs: Callable[[], Iterable[Output] | None],
+        matches: Matches,
+        was_right: Callable[[], bool],
     ) -> None:
         self.store = store
         self.outputs = outputs
         """Returns `None` where there is no plan."""
         self.matches = matches
+        self.was_right = was_right
+        """Tells whether they were right a moment ago, and need not be looked at."""
 
     def exists(self) -> bool:
         """Compare the outputs with the disk."""
+        if self.was_right():
+            return True
         outputs = self.outputs()
         return outputs is not None and are_right(self.store, outputs, self.matches)
 
@@ -64,25 +72,29 @@ class WholeDataset(CurrentPlan):
         self,
         store: Store,
         plan_id: str,
-        plan: Callable[[], Plan],
-        matches: Matches,
+        is_whole: Callable[[Look], bool],
         found_right: Callable[[Look], None],
+        was_right: Callable[[], bool],
     ) -> None:
         super().__init__(store, plan_id)
-        self.plan = plan
-        self.matches = matches
+        self.is_whole = is_whole
+        """Compares the dataset with the plan by a look at it."""
         self.found_right = found_right
         """Called with the look at the dataset by which it was compared with the plan."""
+        self.was_right = was_right
+        """Tells whether it was right a moment ago, and need not be looked at."""
 
     def exists(self) -> bool:
         """Compare the whole dataset with its snapshot, or else with the plan."""
         if not super().exists():
             return False
+        if self.was_right():
+            return True
         seal = read_snapshot(self.store)
         if seal is not None and seal.plan_id == self.plan_id and seal.is_whole(self.store):
             return True
         look = Look(self.store.output_dir)
-        if not is_whole(self.store, self.plan(), self.matches, look.at):
+        if not self.is_whole(look):
             return False
         self.found_right(look)
         return True

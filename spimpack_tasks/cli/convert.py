@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.cli.arguments import positive
-from spimpack_tasks.cli.progress import ByteLine, ProgressLine
+from spimpack_tasks.cli.byte_progress import ByteLine, ProgressLine
 from spimpack_tasks.conversion.convert_file import (
     CODECS,
     ConversionRefusedError,

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
-from spimpack_tasks.cli.progress import ProgressLine
+from spimpack_tasks.cli.byte_progress import ProgressLine
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.verification.pixels import count_pixels, verify_pixels

@@ -13,10 +13,10 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.stamps import stamp_text, write_stamp
-from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import (
     convert_to_ome_tiff,
@@ -39,7 +39,6 @@ from spimpack_tasks.volumes.source_errors import (
     require_unchanged,
 )
 from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, extension_of
-from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
 from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
@@ -52,6 +51,9 @@ EXTENSION = ".ome.zarr"
 CODECS = {EXTENSION: ("gzip", "blosc"), ".ome.tif": COMPRESSIONS}
 """Codecs by the extension of the target; a larger OME-TIFF ends in `.ome.btf`."""
 _TIFFS = (".ome.tif", ".ome.btf")
+
+_is_tiff_made_from = Deferred("spimpack_tasks.volumes.tiff.ome_xml_writer:is_made_from")
+_compare_with_source = Deferred("spimpack_tasks.volumes.compare:compare_with_source")
 
 
 class ConversionRefusedError(SpimpackError):
@@ -147,7 +149,7 @@ def compare_file(source: str, target: str, advance: Callable[[int], None]) -> It
         The source cannot be read, or is damaged.
     """
     found = _examine(source)
-    yield from compare_with_source(found.path, found.format, target, advance)
+    yield from _compare_with_source(found.path, found.format, target, advance)
 
 
 def _examine(source: str) -> Source:
@@ -254,7 +256,7 @@ def _identify(source: Source, request: Request) -> str:
 
 def _is_made(target: str, conversion: Conversion) -> bool:
     if target.endswith(_TIFFS):
-        return is_made_from(target, conversion.made_from)
+        return bool(_is_tiff_made_from(target, conversion.made_from))
     return is_result(conversion, target)
 
 

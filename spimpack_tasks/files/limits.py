@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import resource
 from contextlib import suppress
+from functools import cache
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
 
@@ -49,11 +50,15 @@ def allowed(limit: int) -> int:
     LimitFactorError
         The user's factor is no number from 1 on.
     """
-    given = os.environ.get(VARIABLE, "1")
+    return int(limit * _read_factor(os.environ.get(VARIABLE, "1")))
+
+
+@cache
+def _read_factor(given: str) -> float:
     factor = float(given) if given.replace(".", "", 1).isdecimal() else 0
     if not factor >= 1:
         raise LimitFactorError(f"{VARIABLE} is {given!r}; write a number from 1 on, such as 10")
-    return int(limit * min(factor, 2**20))
+    return min(factor, 2**20)
 
 
 def as_size(count: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from spimpack_tasks.manifest.schema_check import explain, property_validator, shown_value
@@ -34,7 +34,7 @@ class ValueRefusedError(Exception):
         self.code, self.message, self.hint = code, message, hint
 
 
-@cache
+@lru_cache(4096)
 def coerce_text(key: str, text: str) -> Any:
     """Return the JSON value for the text of a cell, `None` where the cell says nothing.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import suggestion
 from spimpack_tasks.manifest.assets import AssetReader
+from spimpack_tasks.manifest.find_sources import AHEAD, SourceFinder
 from spimpack_tasks.manifest.records import CANONICAL, known_columns
 from spimpack_tasks.manifest.rows import RowReader, WrittenLabels
 from spimpack_tasks.manifest.schema_check import shown_value
@@ -70,23 +71,26 @@ def read_assets(
         defaults = read_defaults(part.document, report)
         sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
         reader = AssetReader(part.folder, labels, sidecars, report)
-        reader.roots = roots
-        images += _read_rows(part.records, reader)
+        images += _read_rows(part.records, reader, roots)
         inputs.sources += reader.looked_for
     for part in inputs.parts:
         photo_reader = PhotoReader(part.folder, labels, (i.asset for i in images), report)
-        photo_reader.roots = roots
-        photos += _read_rows(part.photos, photo_reader)
+        photos += _read_rows(part.photos, photo_reader, roots)
         inputs.sources += photo_reader.looked_for
     return [*images, *photos]
 
 
 def _read_rows(
-    records: Iterable[Record], reader: AssetReader | PhotoReader
+    records: list[Record], reader: AssetReader | PhotoReader, roots: tuple[str, ...]
 ) -> Iterator[PlacedAsset]:
-    for record in records:
+    reader.roots = roots
+    reader.sources = SourceFinder(reader.formats, reader.look_inside)
+    looked_at = 0
+    for number, record in enumerate(records):
+        if number >= looked_at and reader.sources.is_slow:
+            looked_at = number + AHEAD
+            reader.look_ahead(records[number:looked_at])
         asset = reader.read(record)
-        record.forget_values()
         if asset is not None:
             yield PlacedAsset(record, asset)
 
@@ -107,7 +111,7 @@ class PhotoReader(RowReader):
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where its entities have an error."""
         for name in _NOT_OF_PHOTOS:
-            if record.values.get(name) not in {None, "", MISSING}:
+            if record.cell(name) not in {None, "", MISSING}:
                 self.add(record, name, "column.reserved", "is no entity of a photo", "leave it out")
         entities = self.entities(record)
         source = self.source(record)

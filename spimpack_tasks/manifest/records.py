@@ -63,8 +63,12 @@ class Record(ABC):
         return None
 
     @abstractmethod
-    def forget_values(self) -> None:
-        """Free values that can be made again: of a hundred thousand rows they are large."""
+    def cell(self, name: str) -> Any:
+        """Return the value of a column, `None` where there is no such column."""
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """Tell whether there is a column."""
 
     @abstractmethod
     def where(self, name: str) -> Place:
@@ -86,8 +90,8 @@ class TableColumns:
 
     table: TsvTable
     index_of: dict[str, int]
-    read: list[tuple[str, int]]
-    """Name and index of each column that is read."""
+    read: dict[str, int]
+    """Index of each column that is read, by its name."""
     _getters: dict[frozenset[str], Callable[[tuple[str, ...]], Hashable]] = field(
         default_factory=dict
     )
@@ -95,7 +99,7 @@ class TableColumns:
     def without(self, names: frozenset[str]) -> Callable[[tuple[str, ...]], Hashable]:
         """Return a function that returns the cells of a row, except for some columns."""
         if names not in self._getters:
-            indexes = [index for name, index in self.read if name not in names]
+            indexes = [index for name, index in self.read.items() if name not in names]
             self._getters[names] = itemgetter(*indexes) if indexes else len
         return self._getters[names]
 
@@ -103,23 +107,25 @@ class TableColumns:
 class TableRecord(Record):
     """One row of a table."""
 
-    __slots__ = ("_values", "columns", "row")
+    __slots__ = ("columns", "row")
 
     def __init__(self, columns: TableColumns, row: Row) -> None:
         self.columns, self.row = columns, row
-        self._values: dict[str, Any] | None = None
 
     @property
     def values(self) -> dict[str, Any]:
         """By canonical column name; further sidecar keys stand beside the columns."""
-        if self._values is None:
-            cells = self.row.cells
-            self._values = {name: cells[index] for name, index in self.columns.read}
-        return self._values
+        cells = self.row.cells
+        return {name: cells[index] for name, index in self.columns.read.items()}
 
-    def forget_values(self) -> None:
-        """Free the dictionary of the values."""
-        self._values = None
+    def cell(self, name: str) -> Any:
+        """Return the cell of a column, `None` where there is no such column."""
+        index = self.columns.read.get(name)
+        return None if index is None else self.row.cells[index]
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a column."""
+        return name in self.columns.read
 
     def cells_without(self, names: frozenset[str]) -> Hashable:
         """Return the table and the cells, except for some columns."""
@@ -151,8 +157,13 @@ class InlineRecord(Record):
     paths: dict[str, Path]
     """Path of each value below `path`, which is not its name: long, short, or in `metadata`."""
 
-    def forget_values(self) -> None:
-        """Keep the values, which are those of the manifest itself."""
+    def cell(self, name: str) -> Any:
+        """Return the value of a key, `None` where there is no such key."""
+        return self.values.get(name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a key."""
+        return name in self.values
 
     def where(self, name: str) -> Place:
         """Return the place of the value, or of the asset if there is no such key."""
@@ -208,7 +219,7 @@ def table_records(
     names = {name: place_of(name) for name in index_of if _is_further(name, schema)}
     further.note(table.file, names)
     left_out = {*RESERVED, *filter(further.is_working, names)}
-    read = [(name, index) for name, index in index_of.items() if name not in left_out]
+    read = {name: index for name, index in index_of.items() if name not in left_out}
     columns = TableColumns(table, index_of, read)
     for row in table.rows:
         # A column that is missing has been reported once; it is not missing again in each row.

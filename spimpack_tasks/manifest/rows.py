@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +21,21 @@ from spimpack_tasks.manifest.schema_check import explain, property_validator, sh
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.examine import Source, find_source, look_inside
+from spimpack_tasks.volumes.examine import Source, look_inside
 from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spimpack_tasks.errors import Place, Report
+    from spimpack_tasks.manifest.find_sources import SourceFinder
     from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.model.labels import LabelForm
     from spimpack_tasks.volumes.formats import Format
+
+
+_NOTHING: dict[str, str] = {}
+"""Shared by all rows that say nothing, which may be a hundred thousand."""
 
 
 class CellReader:
@@ -51,14 +55,14 @@ class CellReader:
 
     def add_once(self, record: Record, key: str, code: str, message: str, hint: str) -> None:
         """Report an absent value; a column that is not there is one mistake, not one a row."""
-        place = record.where(key) if key in record.values else record.where_missing()
+        place = record.where(key) if record.has(key) else record.where_missing()
         if (place, key) not in self.reported:
             self.reported.add((place, key))
             self.report.add(Problem(code, place, key, message, hint))
 
     def text(self, record: Record, key: str) -> str:
         """Return the text under a column that must hold text, empty where there is none."""
-        value = record.values.get(key)
+        value = record.cell(key)
         if isinstance(value, str):
             return value
         if value is not None:
@@ -69,16 +73,16 @@ class CellReader:
 
     def is_empty(self, record: Record, key: str, hint: str) -> bool:
         """Tell whether a required column holds nothing, and report it; a missing one has been."""
-        value = record.values.get(key, MISSING)
+        value = record.cell(key) if record.has(key) else MISSING
         empty = value is None or (isinstance(value, str) and value.strip() in {"", MISSING})
-        if empty and key in record.values:
+        if empty and record.has(key):
             what = f"is {MISSING}, but needs a value" if value == MISSING else "is empty"
             self.add(record, key, "value.empty", what, hint)
         return empty
 
     def names(self, record: Record, key: str) -> list[str] | None:
         """Return the names in a list, or between separators; `None` where these are unclear."""
-        value = record.values.get(key)
+        value = record.cell(key)
         given = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(item, str) for item in given):
             shown = record.written(key) or shown_value(value)
@@ -98,14 +102,14 @@ class CellReader:
         """Return the texts of the columns that say something, checked by the schema of scans."""
         found = {}
         for key in columns:
-            text = self.text(record, key).strip() if key in record.values else ""
+            text = self.text(record, key).strip() if record.has(key) else ""
             if text and text != MISSING:
                 problem = cell_problem("scans", key, text)
                 if problem:
                     self.add(record, key, *problem)
                 else:
                     found[key] = text
-        return found
+        return found or _NOTHING
 
     def sidecar_columns(
         self, record: Record, known: frozenset[str]
@@ -113,9 +117,10 @@ class CellReader:
         """Return the sidecar values from columns that are not `known`, and the refused keys."""
         found: dict[str, Any] = {}
         refused = set()
-        for key in record.values.keys() - known:
+        values = record.values
+        for key in values.keys() - known:
             try:
-                value = sidecar_value(key, record.values[key], record.written(key))
+                value = sidecar_value(key, values[key], record.written(key))
             except ValueRefusedError as error:
                 refused.add(key)
                 self.add(record, key, error.code, error.message, error.hint or near_key(key))
@@ -193,7 +198,7 @@ class WrittenLabels:
             found: dict[str, dict[str, Place]] = {}
             prefix = next(short for entity, _, _, short in _ENTITIES if entity == name)
             for record in self.records:
-                text = record.values.get(name)
+                text = record.cell(name)
                 if isinstance(text, str) and text not in {"", MISSING}:
                     text = text.removeprefix(prefix)
                     label = text if is_label(form, text) else probable_label(form, text)
@@ -207,6 +212,8 @@ class RowReader(CellReader):
 
     path_column = "spim_path"
     formats: tuple[Format, ...] = FORMATS
+    sources: SourceFinder
+    """Set before the first row is read."""
 
     def __init__(self, folder: str, labels: WrittenLabels, report: Report) -> None:
         super().__init__(report)
@@ -216,7 +223,6 @@ class RowReader(CellReader):
         self.known_directories: dict[str, bool] = {}
         """Whether a directory lies in the roots."""
         self.labels = labels
-        self.real_directories: dict[str, str] = {}
         self.listings: dict[str, dict[str, str]] = {}
         self.looked_for: list[str] = []
         """Absolute path of each source and of what else it lies in, links not resolved."""
@@ -225,11 +231,17 @@ class RowReader(CellReader):
         """Return the labels by entity, `None` where one that is needed cannot be used."""
         entities, refused = {}, False
         for name, form, required, prefix in _ENTITIES:
+            value = record.cell(name)
+            if value is None and not required:
+                continue
+            if isinstance(value, str) and is_label(form, label := value.removeprefix(prefix)):
+                entities[name] = label
+                continue
             if required and self.is_empty(record, name, f"give the {name}"):
                 refused = True
                 continue
             text = self.text(record, name).removeprefix(prefix)
-            refused = refused or not isinstance(record.values.get(name, ""), str | None)
+            refused = refused or not isinstance(value, str | None)
             if text and text != MISSING:
                 if not is_label(form, text):
                     refused = True
@@ -275,8 +287,8 @@ class RowReader(CellReader):
         scene = self.text(record, SCENE_COLUMN) if self.path_column == "spim_path" else ""
         if scene in {"", MISSING}:
             self.looked_for.append(whole)
-            return self.look_at(whole)
-        source = find_source(self._resolve(whole)[0], whole, self.formats)
+            return self.sources.look_at(whole)
+        source = self.sources.find(whole)
         inner = scene.strip("/").split("/")
         if not source.format.directory or not source.format.endings:
             what = f"{whole!r} is {source.format.name}, of which no image can be chosen"
@@ -288,19 +300,16 @@ class RowReader(CellReader):
         else:
             whole = "/".join([whole.rstrip("/"), *inner])
             self.looked_for.append(whole)
-            return self.look_at(whole)
+            return self.sources.look_at(whole)
         return None
 
-    def look_at(self, path: str) -> Source:
-        """Return the source at a path, links not resolved.
-
-        Raises
-        ------
-        SourceRefusedError
-            It cannot be packaged.
-        """
-        real, status = self._resolve(path)
-        return self.look_inside(find_source(real, path, self.formats, status))
+    def look_ahead(self, records: Iterable[Record]) -> None:
+        """Look at the sources of rows to come, side by side; nothing is reported."""
+        plain = (record for record in records if record.cell(SCENE_COLUMN) in {None, "", MISSING})
+        texts = (record.cell(self.path_column) for record in plain)
+        paths = [source_path(self.folder, t) for t in texts if isinstance(t, str) and t]
+        allowed = filter(self._is_in_roots, paths) if self.roots else paths
+        self.sources.look_ahead(allowed)
 
     def look_inside(self, source: Source) -> Source:
         """Return a source after a look at its content."""
@@ -314,32 +323,13 @@ class RowReader(CellReader):
         is_plain = name not in {"", ".", ".."} and not os.path.islink(path.rstrip("/"))
         return self.known_directories[head] and (is_plain or is_within(path, self.roots))
 
-    def _resolve(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Resolve links as `os.path.realpath` does, but each directory only once.
-
-        The second result is that of `stat`, where it is known on the way.
-        """
-        if "\0" in path:
-            return path, None  # no file has such a name; examining it says so
-        head, name = os.path.split(path.rstrip("/") or "/")
-        if head not in self.real_directories:
-            self.real_directories[head] = os.path.realpath(head)
-        real = os.path.join(self.real_directories[head], name)
-        if name not in {"", ".", ".."}:
-            try:
-                status = os.lstat(real)
-            except (OSError, ValueError):
-                return real, None  # examining it says why
-            if not stat.S_ISLNK(status.st_mode):
-                return real, status
-        resolved = os.path.realpath(path)
-        return (resolved if os.path.exists(resolved) else real), None
-
 
 _ENTITIES = tuple((e.name, e.form, e.required, f"{e.short}-") for e in ENTITIES)
 
 
-@cache
+_LABELS = {form: re.compile(f"[{characters}]+") for form, characters in ALLOWED.items()}
+
+
 def is_label(form: str, text: str) -> bool:
     """Tell whether a text has nothing but the characters of a label."""
-    return re.fullmatch(f"[{ALLOWED[form]}]+", text) is not None
+    return _LABELS[form].fullmatch(text) is not None

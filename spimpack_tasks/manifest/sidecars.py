@@ -136,8 +136,8 @@ class SidecarReader(CellReader):
 
     def _compose(self, record: Record, source: Source | None, facts: HeaderFacts) -> Sidecar:
         keys = _Keys(*self.sidecar_columns(record, _KNOWN_COLUMNS))
-        if record.values.get("metadata") is not None:
-            message = f"must be a mapping, not {shown_value(record.values['metadata'])}"
+        if record.cell("metadata") is not None:
+            message = f"must be a mapping, not {shown_value(record.cell('metadata'))}"
             self.add(record, "metadata", "value.type", message)
         for key, value in self.defaults.items():
             keys.fill(key, value, Origin.DEFAULTS)
@@ -213,7 +213,7 @@ class SidecarReader(CellReader):
                 reported = json.dumps(found[key]) + (" um" if key == "PixelSize" else "")
                 message = f"is {json.dumps(keys.values[key])}{unit}, but the image says {reported}"
                 hint = f"correct it, or write {key} into a column override_header to insist"
-                place = key if key in record.values else "spim_path"
+                place = key if record.has(key) else "spim_path"
                 self.report.add(
                     Problem("sidecar.contradiction", record.where(place), key, message, hint)
                 )
@@ -272,7 +272,7 @@ class SidecarReader(CellReader):
 
     def _staining(self, record: Record) -> list[str]:
         key = "sample_staining"
-        names = self.names(record, key) if key in record.values else None
+        names = self.names(record, key) if record.has(key) else None
         if names is None:
             return []
         if not any(names):
@@ -280,7 +280,7 @@ class SidecarReader(CellReader):
             return []
         if "" in names:
             hint = "name every channel, in order, with one semicolon between two"
-            message = f"{shown_value(record.values[key])} leaves a channel out"
+            message = f"{shown_value(record.cell(key))} leaves a channel out"
             self.add(record, key, "value.staining", message, hint)
             return []
         return names

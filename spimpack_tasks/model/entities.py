@@ -54,6 +54,8 @@ ENTITIES = (
     Entity("desc", "desc", derivative=True),
 )
 
+_SHORT = tuple((entity.name, entity.short) for entity in ENTITIES)
+
 # Template for pybids; brackets mark optional parts.
 PATH_PATTERN = (
     "sub-{subject}/[ses-{session}/]"
@@ -84,5 +86,5 @@ def stem(entities: dict[str, str], suffix: str = SUFFIX) -> str:
     >>> stem({"subject": "01", "sample": "brain", "acquisition": "4x"})
     'sub-01_sample-brain_acq-4x_SPIM'
     """
-    parts = [f"{e.short}-{entities[e.name]}" for e in ENTITIES if entities.get(e.name)]
+    parts = [f"{short}-{entities[name]}" for name, short in _SHORT if entities.get(name)]
     return "_".join([*parts, suffix])

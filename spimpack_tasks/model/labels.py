@@ -23,6 +23,7 @@ _PREFIX = re.compile(f"({'|'.join(entity.short for entity in ENTITIES)})-")
 _WHOLE = re.compile(r"([0-9]+)[.,](0{1,2}|0{4,})")
 """A whole number with decimals; three zeros may also be thousands."""
 _DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})([T ]00:00(:00(\.0+)?)?)?")
+_LEADING_ZEROS = re.compile("(?<![0-9])0+(?=[0-9])")
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _MEANING = re.compile(
     r"[0-9][.,][0-9]|[.,][0-9]+\Z|\A[-+][0-9.]|[0-9]e[-+][0-9]"  # a number
@@ -57,7 +58,7 @@ def looks_recast(text: str) -> bool:
 
 def without_zeros(label: str) -> str:
     """Return a label without zeros in front of its numbers: `01` and `1` are one for a person."""
-    return re.sub("(?<![0-9])0+(?=[0-9])", "", label)
+    return _LEADING_ZEROS.sub("", label) if "0" in label else label
 
 
 def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int, int]]:

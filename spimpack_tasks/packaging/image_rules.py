@@ -52,15 +52,19 @@ def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
 
 def validator_agrees_on_voxels(facts: RuleInput) -> Iterator[Problem]:
     """The official validator compares PixelSize with what it sees of OME-XML, and no more."""
+    faults: dict[tuple[int, int], str] = {}
     for placed in facts.images:
         asset = placed.asset
         if asset.ome_sizes is None or not asset.extension.startswith(".ome.tif"):
             continue
         size, unit = asset.sidecar.get("PixelSize"), asset.sidecar.get("PixelSizeUnits")
-        if not size or unit not in _SIDECAR_UNITS or _is_converted(facts, asset):
+        if not size or unit not in _SIDECAR_UNITS:
             continue
-        fault = describe_inconsistency(size, unit, asset.ome_sizes)
-        if fault:
+        alike = id(asset.sidecar), id(asset.ome_sizes)  # many images may share both
+        fault = faults.get(alike)
+        if fault is None:
+            fault = faults[alike] = describe_inconsistency(size, unit, asset.ome_sizes)
+        if fault and not _is_converted(facts, asset):
             key = placed.path_column
             message = f"will be called PIXEL_SIZE_INCONSISTENT by the BIDS validator: {fault}"
             hint = f"convert it with {_CONVERT}, or correct the OME-XML of the file"

@@ -23,6 +23,7 @@ from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
 from spimpack_tasks.state.plan_files import parts_of
+from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Sweep, sweep
 
@@ -191,6 +192,8 @@ class PreparedRun:
     def _conflicts(self) -> Report:
         sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
         self._before = self.sweep()
+        # The whole counts as wrong: its parts may be right, and it may still have another plan.
+        SESSION.found_wrong[self.store.root, self.plan_id] = self._before.wrong_parts | {""}
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
         report.extend(find_losses(self.options, self.store, self._before))

@@ -7,7 +7,7 @@ receipts tell the next run which of them are ours.
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -98,12 +98,22 @@ def publish(
     parts: dict[str, list[Output]] = {}
     for output in outputs:
         parts.setdefault(receipts_name(output), []).append(output)
-    failures: list[Failure] = []
-    with store.writing(plan_id):
-        for name, part in parts.items():
-            with store.scratch_folder(f"receipts-{name}") as scratch:
-                failures += _Publisher(scratch, name, maker, overwrite=overwrite).publish(part)
-    return failures
+    with store.writing(plan_id), ExitStack() as scratches:
+        publishers = []
+        # In one order for all processes, so that no two wait for each other.
+        for name, part in sorted(parts.items()):
+            scratch = scratches.enter_context(store.scratch_folder(f"receipts-{name}"))
+            publisher = _Publisher(scratch, name, maker, overwrite=overwrite)
+            publisher.stage(part)
+            publishers.append(publisher)
+        # The data must be on the disk before a final name leads to it: after a power cut, a rename
+        # may have survived where the data of the file have not.
+        if any(publisher.is_unsynced for publisher in publishers):
+            sync_disk(store.root)
+        with closing(OpenTree(store.output_dir)) as tree:
+            for publisher in publishers:
+                publisher.publish(tree)
+    return [failure for publisher in publishers for failure in publisher.failures]
 
 
 class _Publisher:
@@ -119,26 +129,31 @@ class _Publisher:
         self.overwrite = overwrite
         self.receipts: Receipts = read_receipts(scratch.store, name)
         self.failures: list[Failure] = []
+        self.staged: list[_Staged] = []
+        self._before = dict(self.receipts)
 
-    def publish(self, outputs: list[Output]) -> list[Failure]:
-        before = dict(self.receipts)
-        staged = [item for item in map(self._stage, outputs) if item]
-        if staged:
-            # The data must be on the disk before a final name leads to it: after a power cut, a
-            # rename may have survived where the data of the file have not.
-            if any(map(self._is_unsynced, staged)):
-                sync_disk(self.scratch.folder)
-            for item in staged:
+    def stage(self, outputs: list[Output]) -> None:
+        """Make outputs aside, except those that are right already."""
+        self.staged = [item for item in map(self._stage, outputs) if item]
+
+    @property
+    def is_unsynced(self) -> bool:
+        """Whether data were made that may not be on the disk yet."""
+        made = self.maker.made
+        return any(s.receipt.is_data and s.output.path not in made for s in self.staged)
+
+    def publish(self, tree: OpenTree) -> None:
+        """Give the outputs that were made their final names, and record them."""
+        if self.staged:
+            for item in self.staged:
                 self._announce(item)
             # The announcement is on record before the first rename. If we are killed between the
             # rename and the last record, the next run recognises the new output as ours.
             write_receipts(self.scratch, self.name, self.receipts)
-            with closing(OpenTree(self.root)) as tree:
-                for item in staged:
-                    self._move(tree, item)
-        if self.receipts != before:
+            for item in self.staged:
+                self._move(tree, item)
+        if self.receipts != self._before:
             write_receipts(self.scratch, self.name, self.receipts)
-        return self.failures
 
     def _stage(self, output: Output) -> _Staged | None:
         """Make an output aside, unless it is right already."""
@@ -180,18 +195,12 @@ class _Publisher:
         else:
             write_new(temporary, output.text.encode())
 
-    def _is_unsynced(self, item: _Staged) -> bool:
-        is_link = item.receipt.evidence.startswith("link")
-        return not is_link and item.output.path not in self.maker.made
-
     def _announce(self, item: _Staged) -> None:
         """Record the coming output beside the present one, in case this run is killed now."""
         path, coming = item.output.path, item.receipt
         # The old receipt stays valid: until the rename, the old output is still in place.
-        old = self.receipts.get(path) or replace(coming, fingerprint="", evidence="", sha256="")
-        self.receipts[path] = replace(
-            old, next_fingerprint=coming.fingerprint, next_evidence=coming.evidence
-        )
+        old = self.receipts.get(path)
+        self.receipts[path] = old.announcing(coming) if old else coming.announced()
 
     def _move(self, tree: OpenTree, item: _Staged) -> None:
         path = item.output.path

@@ -53,6 +53,20 @@ class Receipt:
         """Whether the output is more than a link."""
         return not self.evidence.startswith("link")
 
+    def announcing(self, coming: Receipt) -> Receipt:
+        """Return the record of this output while another one is about to take its place."""
+        return Receipt(
+            *(self.kind, self.fingerprint, self.evidence, self.sha256, self.source, self.stamp),
+            *(coming.fingerprint, coming.evidence, self.content, self.times),
+        )
+
+    def announced(self) -> Receipt:
+        """Return the record of an output that is about to take a free place."""
+        return Receipt(
+            *(self.kind, "", "", "", self.source, self.stamp, self.fingerprint, self.evidence),
+            *(self.content, self.times),
+        )
+
 
 _values = attrgetter(*(field.name for field in fields(Receipt)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.plan import SPECS, STEPS, Step, bucket_of
+from spimpack_tasks.model.plan import SPECS, STEPS, Step, bucket_of, light_unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.runs import TaskRun
 
 _COUNTS = {spec.task: spec.counts for spec in STEPS} | {"RecordChecksums": "read"}
-_NAMES = 3
-"""Number of unit names that may stand for one image: its own, and those of two buckets."""
+_NAMES = 4
+"""Number of unit names that may stand for one image: its own, its bucket's, and two shares'."""
 
 
 class RunProgress:
@@ -64,5 +64,13 @@ class RunProgress:
 
 
 def _by_unit(keys: Iterable[str]) -> Counter[str]:
-    """Count images by the units that may stand for them: the image itself, and its buckets."""
-    return Counter(unit for key in keys for unit in (key, bucket_of(key), bucket_of(key, 3)))
+    """Count images by the units that may stand for them: the image itself, and its shares.
+
+    The log of an earlier version has buckets.
+    """
+    return Counter(
+        unit
+        for key in keys
+        for bucket in (bucket_of(key, 3),)
+        for unit in (key, light_unit_of(bucket), bucket[:2], bucket)
+    )

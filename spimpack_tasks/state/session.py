@@ -5,10 +5,11 @@ Nothing that is written depends on it: losing it costs time, or lines in the log
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
 
 
 class Session:
@@ -25,12 +26,30 @@ class Session:
         """By the identity of a task: when this process began to work at it."""
         self.runs: dict[str, str] = {}
         """By output directory: the name of the run that this process has started."""
+        self.found_wrong: dict[tuple[str, str], frozenset[str]] = {}
+        """By state directory and plan, what a run of ours found not to be right when it looked at
+        all, before its first task began: names of files of receipts. An empty name among them says
+        that the dataset as a whole may not be right."""
+        self.is_alone = False
+        """Whether the process is in a call that packages, and does nothing else meanwhile."""
 
     def reset(self) -> None:
         """Forget everything, as a process of its own would."""
         for memory in (self.drafts, self.plan_ids, self.task_starts, self.runs):
             memory.clear()
-        self.is_making_task = False
+        self.found_wrong.clear()
+        self.is_making_task = self.is_alone = False
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nothing else be done by this process until the context ends."""
+        self.found_wrong.clear()
+        self.is_alone = True
+        try:
+            yield
+        finally:
+            self.is_alone = False
+            self.found_wrong.clear()
 
 
 SESSION = Session()

@@ -298,7 +298,7 @@ class ScratchFolder:
 
     def temporary(self) -> str:
         """Return a free path."""
-        return os.path.join(self.folder, str(next(self._numbers)))
+        return f"{self.folder}/{next(self._numbers)}"
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file of the state directory in one step."""

@@ -191,6 +191,8 @@ class Sweep:
     """Paths that we wrote and that the plan no longer has."""
     unwanted: frozenset[str] = frozenset()
     """Stale files that lie beside an image, such as a preview, while the image may stay."""
+    wrong_parts: frozenset[str] = frozenset()
+    """The names of the files of receipts of which an output is not right."""
 
     @property
     def is_right(self) -> bool:
@@ -209,13 +211,17 @@ def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     inspections: list[Inspection] = []
     stale: list[str] = []
     unwanted: set[str] = set()
+    wrong: set[str] = set()
     for part in _parts(store, plan.outputs, lambda _: None):
-        inspections.extend(part.inspections(matches))
+        found = [*part.inspections(matches)]
+        inspections += found
+        if any(inspection.status is not Status.RIGHT for inspection in found):
+            wrong.add(part.name)
         left = part.receipts.keys() - part.planned
         stale.extend(left)
         if part.is_further:
             unwanted |= left
-    return Sweep(tuple(inspections), tuple(sorted(stale)), frozenset(unwanted))
+    return Sweep(tuple(inspections), tuple(sorted(stale)), frozenset(unwanted), frozenset(wrong))
 
 
 def is_whole(store: Store, plan: Plan, matches: Matches, look: Look) -> bool:

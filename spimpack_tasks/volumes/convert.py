@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.memory import keep_freed_memory
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.limits import LARGEST_METADATA, MOST_BLOCKS, REMEDY, allowed
 from spimpack_tasks.files.places import LocalPlace
@@ -26,14 +27,12 @@ from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError, reading
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
-from spimpack_tasks.volumes.labels import convert_labels, finish_labels
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.spec import compose_channels
-from spimpack_tasks.volumes.tiff.ome_writer import create_ome_tiff
-from spimpack_tasks.volumes.tiff.ome_xml_writer import TYPES
+from spimpack_tasks.volumes.tiff.layout import TYPES
 from spimpack_tasks.volumes.volume import open_volume
 from spimpack_tasks.volumes.writer import Layout, create_volume
 
@@ -50,6 +49,11 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.volume import Volume
 
     Advance = Callable[[int], None]
+
+# Most conversions need none of these, and begin sooner without them.
+_convert_labels = Deferred("spimpack_tasks.volumes.labels:convert_labels")
+_finish_labels = Deferred("spimpack_tasks.volumes.labels:finish_labels")
+_create_ome_tiff = Deferred("spimpack_tasks.volumes.tiff.ome_writer:create_ome_tiff")
 
 
 def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
@@ -107,7 +111,8 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
                 open_volume(conversion.source, conversion.form) as volume,
                 _begin_voxels(conversion, path, volume, pool) as writer,
             ):
-                finish_labels(conversion, path, writer.spec, volume.header.label_names, pool)
+                if labels := volume.header.label_names:
+                    _finish_labels(conversion, path, writer.spec, labels, pool)
                 writer.finish_with_voxels()
 
 
@@ -149,7 +154,8 @@ def _write_voxels(conversion: Conversion, path: str, advance: Advance, threads: 
         _begin_voxels(conversion, path, volume, pool) as writer,
     ):
         _check_count(conversion.source, math.prod(writer.levels[0].shard_grid))
-        convert_labels(conversion, path, writer.spec, volume.header.label_names, pool)
+        if labels := volume.header.label_names:
+            _convert_labels(conversion, path, writer.spec, labels, pool)
         copy_volume(volume, writer, advance, pool)
         writer.finish()
 
@@ -203,7 +209,7 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
         left_out = (*volume.header.left_out, *volume.header.extras)
         spec = _with_provenance(conversion, volume, left_out)
         _check_count(conversion.source, math.prod(spec.shape_tczyx[:3]))  # a block is a plane
-        with create_ome_tiff(path, spec, conversion.request.codec, pool) as writer:
+        with _create_ome_tiff(path, spec, conversion.request.codec, pool) as writer:
             copy_volume(volume, writer, advance, pool)
             writer.finish()
 

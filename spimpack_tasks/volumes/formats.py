@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +79,7 @@ class Format:
 
     def extension_of(self, name: str) -> str:
         """Return the extension in BIDS of a file of this format, empty where it has none."""
-        lower = name.lower()
-        found = (mine for ending, mine in self.extensions.items() if lower.endswith(ending))
-        return next(found, next(iter(self.extensions.values()), ""))
+        return _extension_of(self, _ending_of(name))
 
 
 TIFF_EXTENSIONS = MappingProxyType(
@@ -183,16 +181,25 @@ PHOTO_FORMATS = (
 
 def format_of(name: str, formats: tuple[Format, ...] = FORMATS) -> Format | None:
     """Return the format that a file name promises, or `None`."""
-    lower = name.lower()
-    for endings, form in _by_endings(formats):
-        if lower.endswith(endings):
-            return form
-    return None
+    return _format_of(_ending_of(name), formats)
 
 
-@cache
-def _by_endings(formats: tuple[Format, ...]) -> tuple[tuple[tuple[str, ...], Format], ...]:
-    return tuple((form.endings, form) for form in formats if form.extensions)
+def _ending_of(name: str) -> str:
+    """Return all of a file name from its first dot on, in lower case."""
+    _, dot, ending = name[name.rfind("/") + 1 :].partition(".")
+    return (dot + ending).lower()
+
+
+@lru_cache(1024)
+def _format_of(ending: str, formats: tuple[Format, ...]) -> Format | None:
+    matching = (form for form in formats if form.extensions and ending.endswith(form.endings))
+    return next(matching, None)
+
+
+@lru_cache(1024)
+def _extension_of(form: Format, ending: str) -> str:
+    found = (mine for known, mine in form.extensions.items() if ending.endswith(known))
+    return next(found, next(iter(form.extensions.values()), ""))
 
 
 def format_named(name: str) -> Format:

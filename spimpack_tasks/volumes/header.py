@@ -10,6 +10,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -105,8 +106,13 @@ class Header:
     @property
     def itemsize(self) -> int:
         """Bytes of a voxel."""
-        bits = re.search("[0-9]+", self.dtype)
-        return int(bits[0]) // 8 if bits else 1
+        return _itemsize_of(self.dtype)
+
+
+@lru_cache(64)
+def _itemsize_of(dtype: str) -> int:
+    bits = re.search("[0-9]+", dtype)
+    return int(bits[0]) // 8 if bits else 1
 
 
 def load_library(name: str, extra: str = "images") -> Any:

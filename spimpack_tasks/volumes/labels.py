@@ -54,7 +54,7 @@ def convert_labels(
     spec
         Of the image that is made.
     places
-        Where label images lie in the source.
+        Where label images lie in the source, one at least.
     pool
         The threads that chunks are made by.
 
@@ -86,9 +86,8 @@ def finish_labels(
 
 
 def _write_group(conversion: Conversion, path: str, places: Sequence[str]) -> None:
-    if places:
-        names = [_name(place) for place in places]
-        write_labels_group(LocalPlace(path), conversion.request.ngff, names)
+    names = [_name(place) for place in places]
+    write_labels_group(LocalPlace(path), conversion.request.ngff, names)
 
 
 def _name(place: str) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +24,7 @@ from spimpack_tasks.demo.images import (
     write_ozx,
 )
 from spimpack_tasks.errors import ExitCode, Severity
-from spimpack_tasks.manifest import headers
+from spimpack_tasks.manifest import find_sources, headers
 from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.session import SESSION
 
@@ -165,3 +169,77 @@ def test_a_header_that_cannot_be_read(
     (problem,) = (p for p in report.problems if "d.ims" in p.message)
     assert (problem.code, problem.severity) == reported
     assert problem.place.line == 5
+
+
+class SlowDisk:
+    """A disk that takes milliseconds for each answer about a source."""
+
+    def __init__(self, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.raw = raw
+        self.waiting = self.most = 0
+        self.lock = threading.Lock()
+        for name in ("open", "lstat", "stat"):
+            monkeypatch.setattr(os, name, self.slowed(getattr(os, name)))
+
+    def slowed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(path: Any, *how: Any, **further: Any) -> Any:
+            if str(path).startswith(f"{self.raw}/"):
+                with self.lock:
+                    self.waiting += 1
+                    self.most = max(self.most, self.waiting)
+                time.sleep(0.003)
+                with self.lock:
+                    self.waiting -= 1
+            return call(path, *how, **further)
+
+        return slow
+
+
+def spoil(workspace: Workspace) -> None:
+    """Make some of forty rows wrong, each in its own way."""
+    workspace.rows[12]["spim_path"] = "raw/none.ome.tif"
+    (workspace.root / "raw/17.ome.tif").write_bytes(b"")
+    (workspace.root / "raw/23.ome.tif").write_bytes(b"no TIFF" * 10_000)
+    content = (workspace.root / "raw/31.ome.tif").read_bytes()
+    (workspace.root / "raw/31.ome.tif").write_bytes(
+        content.replace(b"DimensionOrder", b"NoDimensnOrder")
+    )
+    workspace.write()
+
+
+def test_a_slow_disk_is_asked_by_many_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(tmp_path)
+    write_tiffs(workspace, 40)
+    workspace.write()
+    quick = prepare_run(workspace.options())
+    SESSION.reset()
+    disk = SlowDisk(tmp_path / "raw", monkeypatch)
+    slow = prepare_run(workspace.options())
+    assert disk.most >= 8
+    assert slow.dataset == quick.dataset
+    assert (slow.plan_id, slow.headers) == (quick.plan_id, quick.headers)
+    assert slow.sources == quick.sources
+
+
+def test_a_slow_disk_changes_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace(tmp_path)
+    write_tiffs(workspace, 40)
+    spoil(workspace)
+    quick = prepare_run(workspace.options()).report.problems
+    disk = SlowDisk(tmp_path / "raw", monkeypatch)
+    slow = prepare_run(workspace.options()).report.problems
+    assert disk.most >= 8
+    assert slow == quick
+    wrong = {"source.missing": 14, "source.empty": 19, "source.content": 25, "source.header": 33}
+    assert {problem.code: problem.place.line for problem in slow if problem.code in wrong} == wrong
+
+
+def test_a_fast_disk_needs_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace(tmp_path)
+    write_tiffs(workspace, 12)
+    workspace.write()
+    monkeypatch.setattr(find_sources, "_SLOW_S", 60)  # this computer may be busy
+    monkeypatch.setattr(find_sources, "ThreadPoolExecutor", None)
+    assert prepare_run(workspace.options()).dataset is not None

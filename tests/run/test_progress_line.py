@@ -14,7 +14,7 @@ import pytest
 from imaris_variants import Variant, write_variant
 from workspace import Workspace, small_workspace
 
-from spimpack_tasks.cli.progress import shows_lines
+from spimpack_tasks.cli.byte_progress import shows_lines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import bucket_of
 from spimpack_tasks.state.run_progress import RunProgress

@@ -17,6 +17,7 @@ from spimpack_tasks.state.checksums import has_lists, record_checksums, write_li
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
 from spimpack_tasks.state.staging import remove_unfinished
+from spimpack_tasks.state.sweep import is_whole
 from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStale, WholeDataset
 
 if TYPE_CHECKING:
@@ -137,9 +138,13 @@ class PackageDataset(ChecksumTask):
 
     def output(self) -> list[luigi.Target]:
         whole = WholeDataset(
-            self.store, self.plan_id, self.whole_plan, self.matches_plan, self.seal
+            self.store, self.plan_id, self.is_whole, self.seal, lambda: self.was_right("")
         )
         return [whole, *self.checksum_targets()]
+
+    def is_whole(self, look: Look) -> bool:
+        """Compare the dataset with the plan."""
+        return is_whole(self.store, self.whole_plan(), self.matches_plan, look.at)
 
     def seal(self, look: Look) -> None:
         """Note that the dataset was found right, so that the next run need not compare it."""

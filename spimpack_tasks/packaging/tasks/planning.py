@@ -126,9 +126,11 @@ class DatasetTask(CheckedTask):
     def _work_out(cls, options: Options) -> str:
         """Return the identity of the plan of these options."""
         if not SESSION.is_making_task or options not in SESSION.plan_ids:
-            plan_id = (
-                find_snapshot(options, find_choice(options.backend)) or _make_sound_draft(options)
-            ).plan_id
+            SESSION.found_wrong.clear()
+            snapshot = find_snapshot(options, find_choice(options.backend))
+            plan_id = (snapshot or _make_sound_draft(options)).plan_id
+            if snapshot is not None:
+                SESSION.found_wrong[Store(options.output_dir).root, plan_id] = frozenset()
             SESSION.plan_ids.clear()
             SESSION.plan_ids[options] = plan_id
         return SESSION.plan_ids[options]
@@ -170,8 +172,18 @@ class DatasetTask(CheckedTask):
         plan_id = self.plan_id if is_refused(self.plan_id) else refused_id(error.report)
         return [self.clone(ValidateManifest, plan_id=plan_id)]
 
+    def was_right(self, *parts: str) -> bool:
+        """Tell whether parts were right when this run looked at them, before its first task began.
+
+        Only in a run of our tasks alone: in another flow, anything may have happened since.
+        """
+        wrong = SESSION.found_wrong.get((self.store.root, self.plan_id))
+        is_known = wrong is not None and not wrong.intersection(parts)
+        return is_known and (SESSION.is_alone or is_own_run())
+
     def end(self) -> ExitCode | None:
         """Note that the run has ended, and return its verdict."""
+        SESSION.found_wrong.clear()
         code = self.verdict()
         end_run(self.store, is_complete=code is ExitCode.OK)
         return code

@@ -33,6 +33,7 @@ def record_tasks(kind: type[DatasetTask]) -> None:
 
 def _note_start(task: DatasetTask) -> None:
     SESSION.task_starts[task.task_id] = time.time()
+    SESSION.found_wrong.clear()
 
 
 def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:

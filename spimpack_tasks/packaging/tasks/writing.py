@@ -10,7 +10,7 @@ import luigi
 
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
-from spimpack_tasks.model.plan import Step, bucket_of, unit_of
+from spimpack_tasks.model.plan import Step, bucket_of, buckets_of_unit, light_unit_of, unit_of
 from spimpack_tasks.packaging.backends.base import Backend, missing
 from spimpack_tasks.packaging.backends.classes import record_of
 from spimpack_tasks.packaging.backends.registry import name_of
@@ -39,7 +39,16 @@ class WriteOutputs(DatasetTask):
         return self.refusal() or [self.clone(BuildPaths)]
 
     def output(self) -> luigi.Target:
-        return OutputsOnDisk(self.store, self.planned_outputs, self.matches_plan)
+        return OutputsOnDisk(
+            self.store,
+            self.planned_outputs,
+            self.matches_plan,
+            lambda: self.was_right(*self.part_names()),
+        )
+
+    def part_names(self) -> list[str]:
+        """Return the names of the files of receipts that its outputs belong to."""
+        return [self.step.value]
 
     def planned_outputs(self) -> list[Output] | None:
         """Return the outputs that this task brings about, `None` while there is no such plan."""
@@ -103,12 +112,12 @@ class WriteBidsIgnore(WriteOutputs):
 class AssetTask(WriteOutputs):
     """A step with an output for each asset, divided into units.
 
-    A unit is one asset, by its key, or a bucket of assets, by two hex digits, or three where the
+    A unit is one asset, by its key, or a share of the assets, by a hex digit, or three where the
     work is slow. The task without a unit is the whole step, and only requires its units.
     """
 
     unit: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="Asset or bucket of assets to work on; all of them if not given."
+        default="", description="Asset or share of assets to work on; all of them if not given."
     )
 
     one_task_per_asset: ClassVar[bool] = False
@@ -129,13 +138,18 @@ class AssetTask(WriteOutputs):
         for unit in sorted({self.unit_of(key, keys) for key in keys}):
             yield self.clone(unit=unit)
 
+    def part_names(self) -> list[str]:
+        """Return the names of the files of receipts; an empty one for all of them."""
+        buckets = buckets_of_unit(self.unit) if self.unit else ()
+        return [f"{self.step.value}-{bucket}" for bucket in buckets] or [""]
+
     def outputs(self) -> list[Output]:
         unit = self.unit
         if not unit:
             return [o for o in self.prepared.plan().outputs if o.step is self.step]
-        name = unit[:2] if len(unit) <= 3 else bucket_of(unit)
-        ours = [output for output in self.prepared.part(name) if output.step is self.step]
-        if unit == name:
+        parts = map(self.prepared.part, buckets_of_unit(unit))
+        ours = [output for part in parts for output in part if output.step is self.step]
+        if len(unit) <= 2:
             return ours
         return [o for o in ours if unit in {o.asset, bucket_of(o.asset, 3)}]
 
@@ -146,8 +160,8 @@ class AssetTask(WriteOutputs):
             if len(self.unit) > 3:
                 unit = task.unit_of(self.unit, self.prepared.keys)
             else:
-                # A bucket; a backend has it as well, or one around it.
-                unit = self.unit if task.one_task_per_asset else self.unit[:2]
+                # A slow share; a backend has it as well, or a light one around it.
+                unit = self.unit if task.one_task_per_asset else light_unit_of(self.unit)
             yield self.clone(task, unit=unit)
 
     def task_of_backend(self) -> type[LinkAssets]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from spimpack_tasks.files.limits import LARGEST_XML, REMEDY, allowed, as_size
@@ -44,10 +44,9 @@ _CHUNK = 65536
 """Bytes of a text read at once."""
 
 
-@cache
-def _entry_layout(word: str) -> struct.Struct:
-    """Return what stands in an entry before its values, given byte order and kind of a word."""
-    return struct.Struct(f"{word[0]}HH{word[1]}")
+@lru_cache(256)
+def _layout(text: str) -> struct.Struct:
+    return struct.Struct(text)
 
 
 class Tag(NamedTuple):
@@ -92,7 +91,7 @@ class TiffFile:
         self._head = b""
         self._head = self.bytes_at(0, min(self.size, _FIRST_BYTES))
         order = {b"II": "<", b"MM": ">"}.get(self._head[:2], "")
-        version = struct.unpack_from(f"{order}H", self._head, 2)[0] if len(self._head) > 8 else 0
+        version = _layout(f"{order}H").unpack_from(self._head, 2)[0] if len(self._head) > 8 else 0
         if not order or version not in {42, 43}:
             raise HeaderError(self.path, "does not begin as a TIFF file does")
         self.order, self.is_big, self.beginning = order, version == 43, self._head[:4]
@@ -128,9 +127,10 @@ class TiffFile:
         return HeaderError(self.path, what)
 
     def _number(self, offset: int, code: str, index: int) -> int:
-        layout = self.order + code
-        number: int = struct.unpack(layout, self.bytes_at(offset, struct.calcsize(layout)))[index]
-        return number
+        layout = _layout(self.order + code)
+        if offset + layout.size <= len(self._head):
+            return int(layout.unpack_from(self._head, offset)[index])
+        return int(layout.unpack(self.bytes_at(offset, layout.size))[index])
 
     def directory(self, offset: int) -> tuple[dict[int, Tag], int]:
         """Return the tags of the directory at an offset, and the offset of the next, or 0.
@@ -139,20 +139,18 @@ class TiffFile:
         """
         count, start = self._entries(offset)
         step, field = (20, 12) if self.is_big else (12, 8)
-        block = self.bytes_at(start, count * step)
-        layout = _entry_layout(self._word)
+        layout = _layout(f"{self._word[0]}HH{2 * self._word[1]}")
         tags: dict[int, Tag] = {}
-        for index in range(count):
-            number, kind, values = layout.unpack_from(block, index * step)
+        for index, entry in enumerate(layout.iter_unpack(self.bytes_at(start, count * step))):
+            number, kind, values, place = entry
             code = _TYPES.get(kind)
             if code is None:
                 continue
             size = values * _SIZES[code]
-            place = start + index * step + field
-            if size > step - field:
-                place = struct.unpack_from(self._word, block, index * step + field)[0]
-                if place + size > self.size:
-                    raise self.truncated(place + size)
+            if size <= step - field:
+                place = start + index * step + field  # the values are in the entry
+            elif place + size > self.size:
+                raise self.truncated(place + size)
             if number in tags and number == DESCRIPTION:
                 number = SECOND_DESCRIPTION
             tags.setdefault(number, Tag(code, values, place))
@@ -193,9 +191,9 @@ class TiffFile:
         """Return the values of a tag; two for each rational."""
         if tag is None or tag.code in "sfd":
             return default
-        count = min(tag.values, _MOST_VALUES)
-        layout = f"{self.order}{count * tag.code}"
-        return struct.unpack(layout, self.bytes_at(tag.offset, struct.calcsize(layout)))
+        count = min(tag.values, _MOST_VALUES) * len(tag.code)
+        layout = _layout(f"{self.order}{count}{tag.code[0]}")
+        return layout.unpack(self.bytes_at(tag.offset, layout.size))
 
     def number(self, tag: Tag | None, default: int) -> int:
         """Return the first value of a tag."""
@@ -211,7 +209,7 @@ class TiffFile:
         """Yield the bytes of a text, up to its first zero byte, 64 KiB at a time."""
         if tag is None or tag.code not in "sB":
             return
-        if tag.values > allowed(LARGEST_XML):
+        if tag.values > LARGEST_XML and tag.values > allowed(LARGEST_XML):
             what = f"has a text of {as_size(tag.values)} in its first directory"
             raise HeaderError(self.path, what, REMEDY)
         for start in range(0, tag.values, _CHUNK):

@@ -12,6 +12,10 @@ TILE = 256
 """Pixels of a side of a tile; a level that has no more is the last."""
 LARGEST_CLASSIC = 2**32 - 2**25
 """Bytes that a TIFF can address, less some for its directories."""
+TYPES = {"float32": "float", "float64": "double"} | {
+    name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32")
+}
+"""Names in OME-XML of data types of numpy."""
 COMPRESSIONS = ("zlib", "zstd")
 LEVEL = 1
 """Of either: the quickest."""

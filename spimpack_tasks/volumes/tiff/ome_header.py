@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.limits import LARGEST_XML, REMEDY, allowed, as_size
@@ -59,7 +59,8 @@ _MOST_LEVELS = 64
 _VALIDATED_BYTES = 4096
 """The official validator reads no further for the OME-XML."""
 _OME = re.compile(rb"<(\w+:)?OME[\s>]")
-_SIZE = re.compile("[0-9]{1,18}")
+_LONGEST_SIZE = 18
+"""Digits of a number that is sure to have 64 bits at the most."""
 _DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
 _DEFAULT_UNIT = "µm"
 """Of the schema, where a size has no unit."""
@@ -92,7 +93,8 @@ def _description(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
 
 def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
     """Return the header by the OME-XML of the first directory."""
-    found, uuid = read_ome_xml(file, tags)
+    description = _description(file, tags)
+    found, uuid = _read_described(file, description)
     axes, sizes = _sizes(file.path, found.image.pixels)
     shape = tuple(sizes[axis] for axis in axes)
     page = tuple(file.number(tags.get(tag), 0) for tag in (WIDTH, LENGTH))
@@ -126,7 +128,7 @@ def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
         metadata_file=found.metadata_path,
         left_out=_left_out(found),
         beginning=file.beginning,
-        ome_sizes=_sizes_validated(file, tags, found),
+        ome_sizes=_sizes_validated(file, tags, description, found),
     )
 
 
@@ -137,7 +139,13 @@ def read_ome_xml(
 
     It is in the file itself, or in one beside it: a companion, or another file of the set.
     """
-    chunks = file.chunks(_description(file, tags))
+    return _read_described(file, _description(file, tags), with_planes=with_planes)
+
+
+def _read_described(
+    file: TiffFile, description: Tag | None, *, with_planes: bool = False
+) -> tuple[OmeXml, str]:
+    chunks = file.chunks(description)
     name = os.path.basename(file.path)
     found = _parse(file.path, chunks, name, with_planes=with_planes)
     uuid = found.root.get("UUID", "")
@@ -162,14 +170,16 @@ def plane_sizes(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[str
     return {a: n // page if a == "c" else n for a, n in sizes.items() if a not in "yx"}
 
 
-def _sizes_validated(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[str, str] | None:
+def _sizes_validated(
+    file: TiffFile, tags: dict[int, Tag], description: Tag | None, found: OmeXml
+) -> dict[str, str] | None:
     """Return what the official BIDS validator sees of the size of voxels.
 
     It reads the first 4,096 bytes, of classic TIFF only, and nothing where there are several
     images; measured with version 3.0.2.
     """
     tag = tags.get(DESCRIPTION)
-    if tag is None or tag != _description(file, tags) or file.is_big:
+    if tag is None or tag != description or file.is_big:
         return None
     if found.metadata_path or not found.is_plain or found.images != 1:
         return None
@@ -240,7 +250,8 @@ def _sizes(path: str, pixels: dict[str, str]) -> tuple[tuple[str, ...], dict[str
     sizes = {}
     for axis in order[::-1]:
         text = pixels.get(f"Size{axis}", "")
-        if not _SIZE.fullmatch(text) or not int(text):
+        is_number = text.isascii() and text.isdecimal() and len(text) <= _LONGEST_SIZE
+        if not is_number or not int(text):
             raise HeaderError(path, f"has OME-XML with a Size{axis} of {text[:20]!r}")
         sizes[axis.lower()] = int(text)
     return tuple(sizes), sizes
@@ -249,9 +260,14 @@ def _sizes(path: str, pixels: dict[str, str]) -> tuple[tuple[str, ...], dict[str
 def _dtype(path: str, pixels: dict[str, str]) -> str:
     told = pixels.get("Type", pixels.get("PixelType", ""))
     name = _DTYPES.get(told, told)
-    if not _DTYPE.fullmatch(name):
+    if not _is_dtype(name):
         raise HeaderError(path, f"has OME-XML with pixels of type {told[:20]!r}")
     return name
+
+
+@lru_cache(64)
+def _is_dtype(name: str) -> bool:
+    return _DTYPE.fullmatch(name) is not None
 
 
 @cache
@@ -267,10 +283,15 @@ def _spacing(pixels: dict[str, str]) -> tuple[SpacingXYZ, tuple[str, ...]]:
         name = f"PhysicalSize{axis}"
         if name in pixels:
             unit = pixels.get(f"{name}Unit", _DEFAULT_UNIT)
-            found.append(doubts.ask(name, length_in_um, pixels[name], unit))
+            found.append(doubts.ask(name, _length_in_um, pixels[name], unit))
         else:
             found.append(None)
     return (found[0], found[1], found[2]), doubts.told
+
+
+@lru_cache(1024)
+def _length_in_um(text: str, unit: str) -> float | None:
+    return length_in_um(text, unit)  # images of one study have few sizes
 
 
 def _lower_levels(

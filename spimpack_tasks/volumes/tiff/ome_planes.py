@@ -94,7 +94,7 @@ def find_files(path: str, found: OmeXml, uuid: str) -> dict[FileOfPlanes, str]:
             raise HeaderError(path, f"has planes in a file without a name, {file.uuid[:100]!r}")
     if found.images == 1 and len(set(paths.values())) == 1:
         [only] = set(paths.values())
-        if not os.path.exists(only):  # it was given another name
+        if only != path and not os.path.exists(only):  # it was given another name
             return dict.fromkeys(paths, path)
     return paths
 

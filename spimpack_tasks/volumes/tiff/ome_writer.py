@@ -42,7 +42,7 @@ def create_ome_tiff(
         Where it is written. Nothing is there until the context ends, and nothing comes of a file
         that is not finished.
     spec
-        What is known of the image. Its data type is one of `ome_xml_writer.TYPES`.
+        What is known of the image. Its data type is one of `layout.TYPES`.
     compression
         One of `COMPRESSIONS`.
     pool

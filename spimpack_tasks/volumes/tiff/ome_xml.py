@@ -11,6 +11,7 @@ is the first that has a plane in it, or the first at all where no file is named.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from xml.parsers import expat
 
@@ -159,6 +160,11 @@ def _check_tag(size: int) -> None:
         raise OmeXmlError(what)
 
 
+@lru_cache(1024)
+def _path_below(path: str, tag: str) -> str:
+    return f"{path}/{tag.rpartition(':')[2]}"
+
+
 def _refuse_doctype(*_: object) -> None:
     raise OmeXmlError("has a document type, which OME-XML has not")
 
@@ -179,14 +185,14 @@ class _Listener:
 
     def start(self, tag: str, attributes: Attributes) -> None:
         """Take the attributes of an element."""
-        name = tag.rpartition(":")[2]
         if not self._paths:
+            name = tag.rpartition(":")[2]
             if name != "OME":
                 raise OmeXmlError(f"has the root {name[:50]!r} instead of OME")
             self._paths.append(name)
             self.found.is_plain = tag == name
         elif len(self._paths) < _DEEPEST:
-            self._paths.append(f"{self._paths[-1]}/{name}")
+            self._paths.append(_path_below(self._paths[-1], tag))
         elif len(self._paths) < _MOST_NESTED:
             self._paths.append("")
         else:

@@ -23,6 +23,7 @@ from spimpack_tasks.volumes.tiff.directory import (
     TILE_OFFSETS,
     TiffFile,
 )
+from spimpack_tasks.volumes.tiff.layout import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.tiff.directory import Tag
 
 _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-TYPES = {"float32": "float", "float64": "double"} | {
-    name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32")
-}
-"""Names in OME-XML of data types of numpy."""
 _ANNOTATION = "Annotation:0"
 _MADE_FROM = re.compile(rb'<M K="made_from">([^<]*)</M>')
 
