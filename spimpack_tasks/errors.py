@@ -277,6 +277,15 @@ class ConflictError(InputError):
     exit_code = ExitCode.CONFLICT
 
 
+class UsageError(SpimpackError):
+    """The command line is incomplete; the message ends with one that is not."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, message: str, example: str) -> None:
+        super().__init__(f"{message}, such as: {example}")
+
+
 class OutputError(SpimpackError):
     """Some outputs could not be written; the message names each with its reason."""
 

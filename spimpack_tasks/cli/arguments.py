@@ -6,6 +6,8 @@ import argparse
 import os
 from typing import Any
 
+from spimpack_tasks.cli.parser import COMMANDS
+from spimpack_tasks.errors import UsageError
 from spimpack_tasks.packaging.consumers import CONSUMERS
 from spimpack_tasks.packaging.options import FLAGS, Options
 
@@ -51,14 +53,20 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool, verbose: str = 
     verbose
         What `--verbose` shows besides each problem.
     """
-    parser.add_argument("--manifest", required=True, metavar="FILE", help="YAML manifest")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="the manifest and the directory of the dataset, in place of the next two options",
+    )
+    parser.add_argument("--manifest", default="", metavar="FILE", help="YAML manifest")
     parser.add_argument(
         "--output-dir",
-        required=output,
         default="",
         metavar="DIR",
         help="directory of the BIDS dataset; made if it is not there",
     )
+    parser.set_defaults(needs_output=output)
     parser.add_argument(
         "--backend",
         default="symlink",
@@ -105,7 +113,14 @@ def positive(text: str) -> int:
 
 
 def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options:
-    """Return the options that the arguments give, of a command that writes the dataset or not."""
+    """Return the options that the arguments give, of a command that writes the dataset or not.
+
+    Raises
+    ------
+    UsageError
+        Manifest or output directory are missing, or given twice.
+    """
+    _take_paths(arguments)
     return Options(
         manifest=_absolute(arguments.manifest),
         output_dir=_absolute(arguments.output_dir),
@@ -114,6 +129,21 @@ def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options
         writes=writes and bool(arguments.output_dir),
         consumers=tuple(dict.fromkeys(getattr(arguments, "consumers", ()))),
     )
+
+
+def _take_paths(arguments: argparse.Namespace) -> None:
+    """Let paths without an option be the manifest and the output directory, in this order."""
+    names = {"manifest": "the manifest", "output_dir": "the directory of the dataset"}
+    empty = [name for name in names if not getattr(arguments, name)]
+    for path in arguments.paths:
+        if not empty:
+            message = f"{path!r} is one path too many: manifest and directory are given already"
+            raise UsageError(message, COMMANDS[arguments.command].example)
+        setattr(arguments, empty.pop(0), path)
+    missing = [names[name] for name in empty if name == "manifest" or arguments.needs_output]
+    if missing:
+        message = f"give {' and '.join(missing)}"
+        raise UsageError(message, COMMANDS[arguments.command].example)
 
 
 def _absolute(path: str) -> str:
