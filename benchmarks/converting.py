@@ -1,10 +1,13 @@
 """Wall and CPU seconds and memory of converting images, beside `cp` of them and other programs.
 
-    python benchmarks/converting.py [--depth N] [--side N] [--rounds N] [--chunks N] [--peers]
+    python benchmarks/converting.py [--depth N] [--side N] [--rounds N] [--chunks N]
+    python -m venv ~/peers && ~/peers/bin/pip install -r benchmarks/peers.txt
+    python benchmarks/converting.py --peers ~/peers/bin/python
 
-Makes an Imaris file as ImarisWriter does, one of a twelfth of its size, and a folder of planes, and
-converts them in fresh processes, one after another in each round. Then it looks up the chunks of a
-file of very many, which is what comes before the first is converted.
+Makes an Imaris file as ImarisWriter does, one of a twelfth of its size, a folder of planes, and an
+OME-TIFF, and converts them in fresh processes, one after another in each round. Then it looks up
+the chunks of a file of very many, which is what comes before the first is converted. Other programs
+run by the Python that `--peers` names; those that are not installed there are left out.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imaris_file import write_imaris, write_many_chunks, write_planes
+from imaris_file import write_imaris, write_many_chunks, write_ome_tiff, write_planes
 from measuring import BIN, Measurement, describe_machine, measure
 
 if TYPE_CHECKING:
@@ -34,29 +37,41 @@ Commands = dict[str, list[str | Path]]
 """Commands by name, each to be followed by its target."""
 
 
-def commands_for_imaris(source: Path, *, with_peers: bool) -> Commands:
+class Peers:
+    """Other programs, as far as they are installed for a Python."""
+
+    def __init__(self, python: str) -> None:
+        self.python = python
+        said = measure([python, PEERS, "--missing"]).output if python else ""
+        self.missing = {line.partition(":")[0] for line in said.splitlines()}
+        for line in said.splitlines():
+            print(f"not measured, since modules are not installed: {line}")
+
+    def commands(self, names: list[str], source: Path) -> Commands:
+        known = [name for name in names if self.python and name not in self.missing]
+        patience = ["timeout", str(PATIENCE_S)]
+        return {name: [*patience, self.python, PEERS, name, source] for name in known}
+
+
+def commands_for_imaris(source: Path, peers: Peers) -> Commands:
     convert: list[str | Path] = [BIN / "spimpack", "convert"]
     return {
         "cp": ["cp", source],
         "gzip": [*convert, source],
         "gzip, 1 thread": [*convert, "--threads", "1", source],
         "blosc": [*convert, "--codec", "blosc", source],
+        "lz4": [*convert, "--codec", "lz4", source],
         "gzip, OME-Zarr 0.4": [*convert, "--ngff", "0.4", source],
-        **(peers(["zarrnii", "dask"], source) if with_peers else {}),
+        **peers.commands(["zarrnii", "dask-imaris"], source),
     }
 
 
-def commands_for_planes(source: Path, *, with_peers: bool) -> Commands:
+def commands_for_voxels(source: Path, peers: Peers, names: list[str]) -> Commands:
     return {
         "cp": ["cp", "-r", source],
         "blosc, with levels": [BIN / "spimpack", "convert", source],
-        **(peers(["dask-planes"], source) if with_peers else {}),
-    }
-
-
-def peers(names: list[str], source: Path) -> Commands:
-    return {
-        name: ["timeout", str(PATIENCE_S), sys.executable, PEERS, name, source] for name in names
+        "lz4, with levels": [BIN / "spimpack", "convert", "--codec", "lz4", source],
+        **peers.commands(names, source),
     }
 
 
@@ -128,23 +143,31 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--chunks", type=int, default=100_000, help="of the file of many")
-    parser.add_argument("--peers", action="store_true", help="measure other programs as well")
+    parser.add_argument(
+        "--peers", default="", metavar="PYTHON", help="measure other programs as well, by this"
+    )
     arguments = parser.parse_args()
     depth, side, rounds = arguments.depth, arguments.side, arguments.rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print(describe_machine(name))
         source = folder / "a.ims"
+        peers, alone = Peers(arguments.peers), Peers("")
         print(f"\nImaris, {make(write_imaris, source, (depth, side, side))}\n")
-        print_table(commands_for_imaris(source, with_peers=arguments.peers), folder, rounds)
+        print_table(commands_for_imaris(source, peers), folder, rounds)
         source.unlink()
         print(f"\nImaris, {make(write_imaris, source, (max(depth // 12, 32), side, side))}\n")
-        print_table(commands_for_imaris(source, with_peers=False), folder, rounds)
+        print_table(commands_for_imaris(source, alone), folder, rounds)
         source.unlink()
         planes = folder / "planes"
         print(f"\nPlanes, {make(write_planes, planes, (depth, side, side))}\n")
-        print_table(commands_for_planes(planes, with_peers=arguments.peers), folder, rounds)
+        names = ["ome-writers", "ome-zarr-py", "ngff-zarr", "dask"]
+        print_table(commands_for_voxels(planes, peers, names), folder, rounds)
         shutil.rmtree(planes)
+        tiff = folder / "a.ome.tif"
+        print(f"\nOME-TIFF, {make(write_ome_tiff, tiff, (depth, side, side))}\n")
+        print_table(commands_for_voxels(tiff, peers, names[1:]), folder, rounds)
+        tiff.unlink()
         print("\n| program | wall s | | CPU s | peak MiB | | |")
         print("|---|---|---|---|---|---|---|")
         print(measure_index(folder, arguments.chunks, rounds))

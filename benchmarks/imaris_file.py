@@ -1,6 +1,7 @@
 """Makes large Imaris files as ImarisWriter does: deflate 2, chunks of 1 MiB, padded, 5 levels.
 
-And one of very many chunks, which are tiny, to be made quickly.
+And one of very many chunks, which are tiny, to be made quickly; and planes and an OME-TIFF of the
+same voxels.
 """
 
 from __future__ import annotations
@@ -80,6 +81,15 @@ def write_planes(path: Path, shape: tuple[int, int, int]) -> int:
     voxels = compose_voxels(shape, 0)
     for number, plane in enumerate(voxels):
         tifffile.imwrite(path / f"plane_{number:04}.tif", plane)
+    return voxels.nbytes
+
+
+def write_ome_tiff(path: Path, shape: tuple[int, int, int]) -> int:
+    """Write an OME-TIFF of one level, deflated in tiles, and return the bytes of its voxels."""
+    voxels = compose_voxels(shape, 0)
+    size = dict(zip(("PhysicalSizeZ", "PhysicalSizeY", "PhysicalSizeX"), SPACING_UM, strict=True))
+    about = {"axes": "ZYX", **size}
+    tifffile.imwrite(path, voxels, tile=(256, 256), compression="zlib", metadata=about)
     return voxels.nbytes
 
 

@@ -36,14 +36,24 @@ GROUPS = {
     "unlink": {"unlink", "unlinkat", "rmdir"},
     "lock": {"flock"},
 }
-MEMORY = {"brk", "mmap", "munmap", "mremap", "madvise", "mprotect", "futex", "rt_sigaction"}
+MEMORY = {
+    "brk",
+    "mmap",
+    "munmap",
+    "mremap",
+    "madvise",
+    "mprotect",
+    "futex",
+    "rt_sigaction",
+    "clock_gettime",
+}
 """Calls that ask no disk."""
 
 
 def command_of(program: str, folder: Path) -> list[str | Path]:
     """Return the command that packages the images of a folder."""
     if program == "luigi":
-        return luigi_run("PackageDataset", folder, "out")
+        return luigi_run("PackageDataset", folder, folder / "out")
     inputs = ["--manifest", folder / "manifest.yml", "--output-dir", folder / "out"]
     return [BIN / "spimpack", "package", *inputs]
 

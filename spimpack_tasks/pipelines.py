@@ -11,6 +11,7 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.outcome import Outcome
 from spimpack_tasks.packaging.up_to_date import find_snapshot
+from spimpack_tasks.state.checksum_lists import has_lists
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.validation.report import ValidationReport
 
 _package_changes = Deferred("spimpack_tasks.package_run:package_changes")
-_has_lists = Deferred("spimpack_tasks.state.checksums:has_lists")
 _find_report = Deferred("spimpack_tasks.validation.validate:find_report")
 _validate = Deferred("spimpack_tasks.validation.validate:validate")
 
@@ -52,7 +52,7 @@ def package(
         The inputs are refused, or something is in the way; nothing was written.
     """
     snapshot = find_snapshot(options, find_choice(options.backend))
-    if snapshot is not None and not checksum and not _has_lists(Store(options.output_dir)):
+    if snapshot is not None and not checksum and not has_lists(Store(options.output_dir)):
         return Outcome.of_nothing(snapshot.groups)
     outcome: Outcome = _package_changes(options, workers, checksum=checksum, on_begin=on_begin)
     return outcome

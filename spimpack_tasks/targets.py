@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
-from spimpack_tasks.state.snapshot import Look, read_snapshot
+from spimpack_tasks.state.look import Look
+from spimpack_tasks.state.snapshot import read_snapshot
 from spimpack_tasks.state.staging import idle_unfinished
 from spimpack_tasks.state.sweep import are_right
 

@@ -13,6 +13,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from spimpack_tasks.arrays.codec_table import CODECS
+
 if TYPE_CHECKING:
     from spimpack_tasks.files.places import Data, Parts
 
@@ -104,8 +106,7 @@ def _checked(data: Data, size: int) -> Data:
 class Gzip:
     """Gzip: what every reader of Zarr knows, and what a deflated chunk becomes without effort."""
 
-    level: int = 2
-    """Imaris has 2."""
+    level: int = CODECS["gzip"].level
 
     def rewrap(self, deflated: bytes, size: int) -> Parts:
         """Exchange the frame of a zlib stream; compress again if other bytes follow it."""
@@ -144,7 +145,7 @@ class Gzip:
 
 @dataclass(frozen=True, slots=True)
 class Blosc:
-    """Blosc with Zstandard and bits shuffled: smaller, and faster to read.
+    """Blosc with bits shuffled: smaller, and faster to read.
 
     It has no checksum, so a flipped bit would only be found by chance. In Zarr v3 a CRC-32C follows
     each chunk, which every reader of shards knows from their index. It takes 1 % of the time of
@@ -154,6 +155,8 @@ class Blosc:
     itemsize: int
     has_checksum: bool = False
     """Whether a CRC-32C follows, little-endian."""
+    compressor: str = CODECS["blosc"].compressor
+    level: int = CODECS["blosc"].level
 
     def rewrap(self, deflated: bytes, size: int) -> Parts:
         """Inflate, and compress again."""
@@ -164,7 +167,8 @@ class Blosc:
         from numcodecs import blosc
 
         # In a thread that is not the main one Blosc uses no threads of its own.
-        chunk = blosc.compress(data, b"zstd", 1, blosc.BITSHUFFLE, 0, self.itemsize)
+        name = self.compressor.encode()
+        chunk = blosc.compress(data, name, self.level, blosc.BITSHUFFLE, 0, self.itemsize)
         return (chunk, _crc32c(chunk)) if self.has_checksum else (chunk,)
 
     def decode(self, chunk: bytes, size: int) -> Data:
@@ -182,13 +186,17 @@ class Blosc:
 
     def v3(self) -> list[dict[str, Any]]:
         """Return the codecs of Zarr v3."""
-        settings = {"cname": "zstd", "clevel": 1, "shuffle": "bitshuffle", "blocksize": 0}
-        codec = {"name": "blosc", "configuration": settings | {"typesize": self.itemsize}}
+        settings = self._settings("bitshuffle") | {"typesize": self.itemsize}
+        codec = {"name": "blosc", "configuration": settings}
         return [codec, {"name": "crc32c"}] if self.has_checksum else [codec]
 
     def v2(self) -> dict[str, Any]:
         """Return the compressor of Zarr v2; 2 stands for shuffled bits."""
-        return {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 2, "blocksize": 0}
+        return {"id": "blosc", **self._settings(2)}
+
+    def _settings(self, shuffle: str | int) -> dict[str, Any]:
+        names = {"cname": self.compressor, "clevel": self.level}
+        return {**names, "shuffle": shuffle, "blocksize": 0}
 
 
 def _crc32c(data: Data) -> bytes:
@@ -197,23 +205,22 @@ def _crc32c(data: Data) -> bytes:
     return struct.pack("<I", google_crc32c.value(bytes(data)))
 
 
-CODECS = ("gzip", "blosc")
-"""The names of codecs that can be chosen."""
-
-
 def choose_codec(name: str, itemsize: int, *, has_checksum: bool) -> Codec:
     """Return the codec with a name, for voxels of so many bytes.
 
     Parameters
     ----------
     name
-        One of `CODECS`.
+        One of those in `CODECS`.
     itemsize
         Bytes of a voxel.
     has_checksum
         Whether a CRC-32C follows a chunk that has no checksum of its own.
     """
-    return Gzip() if name != "blosc" else Blosc(itemsize, has_checksum)
+    choice = CODECS[name]
+    if not choice.compressor:
+        return Gzip(choice.level)
+    return Blosc(itemsize, has_checksum, choice.compressor, choice.level)
 
 
 def begins_bare(head: bytes, size: int) -> int:

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.byte_progress import ByteLine, ProgressLine
@@ -54,10 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--codec",
         choices=[codec for codecs in CODECS.values() for codec in codecs],
         default="",
-        help="of OME-Zarr: gzip, which every program reads, and which an Imaris file becomes "
-        "quickest, or blosc, which is smaller and faster to read; of OME-TIFF: zlib, "
-        "which every program reads, or zstd (default: the first, or the quickest of OME-Zarr); "
-        "zstd, and blosc of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
+        help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, or "
+        "zstd (default: the first, or the quickest of OME-Zarr); zstd, and blosc and lz4 of "
+        "OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
     )
     parser.add_argument(
         "--ngff",
@@ -100,6 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of threads (default: one for each processor)",
     )
+
+
+def _explain_codecs() -> str:
+    *others, last = (f"{name}, {choice.suits}" for name, choice in OME_ZARR_CODECS.items())
+    return f"{'; '.join(others)}; or {last}"
 
 
 def _spacing(text: str) -> tuple[float, ...]:

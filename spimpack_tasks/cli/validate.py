@@ -6,11 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_consumers, add_format, add_inputs, options_of
-from spimpack_tasks.errors import ExitCode, count_of
-from spimpack_tasks.packaging.prepare import prepare_run
+from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.errors import ExitCode, Report, count_of
+from spimpack_tasks.packaging.up_to_date import count_sound_images
 
 if TYPE_CHECKING:
     import argparse
+
+
+_prepare_run = Deferred("spimpack_tasks.packaging.prepare:prepare_run")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,15 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, and print the problems."""
-    prepared = prepare_run(options_of(arguments))
-    refusal = prepared.refusal()
-    report = refusal.report if refusal else prepared.report
+    """Check, and print the problems; a dataset that is up to date is not checked again."""
+    options = options_of(arguments)
+    images = count_sound_images(options)
+    report, refusal = Report(), None
+    if images is None:
+        prepared = _prepare_run(options)
+        refusal = prepared.refusal()
+        report = refusal.report if refusal else prepared.report
+        images = len(prepared.keys) if refusal is None else 0
     if arguments.format == "json":
         for problem in report.sorted():
             print(json.dumps(problem.as_dict(), ensure_ascii=False))
     else:
-        found = f"{count_of(len(prepared.keys), 'image')}: " if refusal is None else ""
+        found = f"{count_of(images, 'image')}: " if refusal is None else ""
         *problems, count = report.lines(verbose=arguments.verbose)
         print("\n".join([*problems, found + count]))
     return refusal.exit_code if refusal else ExitCode.OK

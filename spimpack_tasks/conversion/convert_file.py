@@ -13,6 +13,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.arrays.codec_table import CODEC_NAMES
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.header import Header
 
 EXTENSION = ".ome.zarr"
-CODECS = {EXTENSION: ("gzip", "blosc"), ".ome.tif": COMPRESSIONS}
+CODECS = {EXTENSION: CODEC_NAMES, ".ome.tif": COMPRESSIONS}
 """Codecs by the extension of the target; a larger OME-TIFF ends in `.ome.btf`."""
 _TIFFS = (".ome.tif", ".ome.btf")
 

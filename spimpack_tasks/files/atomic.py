@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.beneath import ENTER, open_beneath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import IO
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -117,11 +117,17 @@ class OpenTree:
 
 def write_new(path: str, data: bytes) -> None:
     """Write a file that must not exist yet."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: str, pieces: Iterable[bytes]) -> None:
+    """Write a file that must not exist yet, piece by piece."""
     descriptor = os.open(path, _CREATE, 0o666)
     try:
-        rest = memoryview(data)
-        while rest:  # a disk that is all but full takes a part
-            rest = rest[os.write(descriptor, rest) :]
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:  # a disk that is all but full takes a part
+                rest = rest[os.write(descriptor, rest) :]
     finally:
         os.close(descriptor)
 

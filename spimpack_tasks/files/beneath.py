@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import sys
 from contextlib import suppress
 from functools import cache
@@ -81,7 +80,7 @@ def _step(descriptor: int, part: str, *, create: bool) -> int:
 @cache
 def _find_openat2() -> Callable[[int, str], int] | None:
     """Return a function that calls `openat2`, `None` where the system has none."""
-    if sys.platform != "linux" or platform.machine() == "alpha":
+    if sys.platform != "linux" or os.uname().machine == "alpha":
         return None
     import ctypes  # noqa: PLC0415 - needed only where something is written
 

@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its cells in header order, its line number, and its unchanged line.
-
-    A row of a spreadsheet has no line.
-    """
+    """One row: its cells in header order, and its line number."""
 
     line: int
     cells: tuple[str, ...]
-    raw: str
+    written: str | None = None
+    """The line, where it is not the cells with tabs between them; empty for a spreadsheet."""
+
+    @property
+    def raw(self) -> str:
+        """The line as it is in the file; empty for a row of a spreadsheet."""
+        return "\t".join(self.cells) if self.written is None else self.written
 
     def column(self, index: int) -> int:
         """Return the character column, from 1, at which cell `index` starts, 0 if not known."""
@@ -98,7 +101,7 @@ def _split(text: str, file: str, report: Report) -> list[Row]:
     for number, line in enumerate(lines, start=1):
         if '"' not in line:
             cells = line.split("\t")
-            rows.append(Row(number, tuple(known.setdefault(c, c) for c in cells), line))
+            rows.append(Row(number, tuple([known.setdefault(c, c) for c in cells])))
             continue
         try:
             cells = next(csv.reader([line], delimiter="\t", strict=True))

@@ -6,7 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.input_files import have_digests
+from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.manifest import headers
+from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.plan import writer_versions
 from spimpack_tasks.state.snapshot import (
     DatasetSnapshot,
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.packaging.prepared_run import PreparedRun
-    from spimpack_tasks.state.snapshot import Look
+    from spimpack_tasks.state.look import Look
 
 
 def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | None:
@@ -38,6 +40,20 @@ def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | 
         if same_texts and snapshot.has_same_sources(store) and snapshot.is_whole(store)
         else None
     )
+
+
+def count_sound_images(options: Options) -> int | None:
+    """Return the number of images, if all inputs are as they were when nothing was wrong with them.
+
+    `None` stands for inputs that have to be checked. Warnings count as something wrong: their
+    places are told as seen from the working directory.
+    """
+    snapshot = find_snapshot(options, find_choice(options.backend))
+    if snapshot is None:
+        return None
+    path = Store(options.output_dir).path("validated", snapshot.plan_id)
+    is_sound = read_json(path, lambda problems: problems == [], default=False)
+    return sum(snapshot.groups.values()) if is_sound else None
 
 
 def take_snapshot(prepared: PreparedRun, look: Look) -> None:
@@ -65,7 +81,7 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
             output_trace=look.trace(),
             groups=dict(Counter(asset.dataset_id for asset in prepared.dataset.assets)),
         )
-        write_snapshot(prepared.store, snapshot, prepared.sources, look.paths)
+        write_snapshot(prepared.store, snapshot, prepared.sources, look.lines())
 
 
 def _request(options: Options, choice: Choice) -> list[Any]:

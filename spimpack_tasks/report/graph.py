@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.model.plan import SPECS, STEPS, Step, is_wanted, unit_of
 from spimpack_tasks.packaging.backends.registry import require_choice
-from spimpack_tasks.state.checksums import has_lists, lists_are_right
+from spimpack_tasks.state.checksum_lists import has_lists
+from spimpack_tasks.state.checksums import lists_are_right
 from spimpack_tasks.state.staging import idle_unfinished
 from spimpack_tasks.state.sweep import Status
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 
 @cache
 def load_schema(name: str) -> dict[str, Any]:
     """Return the schema `manifest`, `scans`, `photos`, `participants`, `sidecar` or `report`."""
-    text = files(__name__).joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
+    path = os.path.join(os.path.dirname(__file__), f"{name}.schema.json")
+    with open(path, encoding="utf-8") as file:
+        schema: dict[str, Any] = json.load(file)
     return schema

@@ -26,6 +26,7 @@ from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import bucket_of
+from spimpack_tasks.state.checksum_lists import FILE_LIST, TREE_LIST
 from spimpack_tasks.state.publish import Failure
 from spimpack_tasks.state.receipts import read_all_receipts, read_receipts, receipts_name
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.receipts import Receipt, Receipts
     from spimpack_tasks.state.store import Store
 
-FILE_LIST = "SHA256SUMS"
-TREE_LIST = "SHA256SUMS.trees"
 _FOLDER = "checksums"
 _PARTIAL = "partial"
 _CHANGED = "changed while its checksum was made; run it again"
@@ -173,11 +172,6 @@ def _partial(store: Store, path: str) -> str:
 def _dump(records: ChecksumRecords) -> bytes:
     data = {path: _values(record) for path, record in sorted(records.items())}
     return json.dumps(data, ensure_ascii=False).encode()
-
-
-def has_lists(store: Store) -> bool:
-    """Tell whether lists of checksums are kept: from then on every run brings them up to date."""
-    return os.path.exists(store.path(FILE_LIST))
 
 
 def lists_are_right(store: Store) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import (
@@ -17,7 +18,7 @@ from spimpack_tasks.files.atomic import (
     write_new,
 )
 from spimpack_tasks.files.blocks import find_block, replace_block
-from spimpack_tasks.files.evidence import evidence_of, evidence_of_made
+from spimpack_tasks.files.evidence import LINK, evidence_of
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.content import (
@@ -58,6 +59,8 @@ class ImageMaker:
     """Makes the image of an output at a path that is free."""
     made: Mapping[str, str] = field(default_factory=dict)
     """Temporary path of each image that is made and synced already, by the path of its output."""
+    makes_links: bool = False
+    """Whether `make` makes a link with the text `Output.target`, so that it need not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +113,15 @@ def publish(
         # may have survived where the data of the file have not.
         if any(publisher.is_unsynced for publisher in publishers):
             sync_disk(store.root)
+        for publisher in publishers:
+            publisher.announce()
+        staged = [(item.output.path, item, each) for each in publishers for item in each.staged]
         with closing(OpenTree(store.output_dir)) as tree:
-            for publisher in publishers:
-                publisher.publish(tree)
+            # Those of one folder follow one another, so that it is opened once.
+            for _, item, publisher in sorted(staged, key=itemgetter(0)):
+                publisher.move(tree, item)
+        for publisher in publishers:
+            publisher.record()
     return [failure for publisher in publishers for failure in publisher.failures]
 
 
@@ -142,16 +151,22 @@ class _Publisher:
         made = self.maker.made
         return any(s.receipt.is_data and s.output.path not in made for s in self.staged)
 
-    def publish(self, tree: OpenTree) -> None:
-        """Give the outputs that were made their final names, and record them."""
+    def announce(self) -> None:
+        """Record the coming outputs beside the present ones.
+
+        That is on record before the first rename. If we are killed between the rename and the last
+        record, the next run recognises the new output as ours.
+        """
+        for item in self.staged:
+            # The old receipt stays valid: until the rename, the old output is still in place.
+            path, coming = item.output.path, item.receipt
+            old = self.receipts.get(path)
+            self.receipts[path] = old.announcing(coming) if old else coming.announced()
         if self.staged:
-            for item in self.staged:
-                self._announce(item)
-            # The announcement is on record before the first rename. If we are killed between the
-            # rename and the last record, the next run recognises the new output as ours.
             write_receipts(self.scratch, self.name, self.receipts)
-            for item in self.staged:
-                self._move(tree, item)
+
+    def record(self) -> None:
+        """Record the outputs as they are now."""
         if self.receipts != self._before:
             write_receipts(self.scratch, self.name, self.receipts)
 
@@ -177,7 +192,8 @@ class _Publisher:
             if output.kind.is_made and stamp_text(output.source) != output.stamp:
                 self.failures.append(Failure(output.path, SOURCE_CHANGED))
                 return None
-            return _Staged(output, temporary, self._receipt(output, temporary))
+            evidence = self._evidence_of_new(output, temporary)
+            return _Staged(output, temporary, self._receipt(output, temporary, evidence))
         except OSError as error:
             self._fail(output, error)
             return None
@@ -195,14 +211,8 @@ class _Publisher:
         else:
             write_new(temporary, output.text.encode())
 
-    def _announce(self, item: _Staged) -> None:
-        """Record the coming output beside the present one, in case this run is killed now."""
-        path, coming = item.output.path, item.receipt
-        # The old receipt stays valid: until the rename, the old output is still in place.
-        old = self.receipts.get(path)
-        self.receipts[path] = old.announcing(coming) if old else coming.announced()
-
-    def _move(self, tree: OpenTree, item: _Staged) -> None:
+    def move(self, tree: OpenTree, item: _Staged) -> None:
+        """Give an output that was made its final name."""
         path = item.output.path
         try:
             tree.move_in(item.temporary, path, self.scratch.temporary())
@@ -214,14 +224,19 @@ class _Publisher:
     def _adopt(self, output: Output, receipt: Receipt | None) -> Receipt:
         """Return the receipt of an output that is right, but has no matching record."""
         path = f"{self.root}/{output.path}"
-        adopted = self._receipt(output, path)
-        if output.kind is Kind.BLOCK:
-            return adopted
-        return replace(adopted, evidence=evidence_beside(path, receipt))
+        return self._receipt(output, path, evidence_beside(path, receipt))
 
-    def _receipt(self, output: Output, path: str) -> Receipt:
+    def _evidence_of_new(self, output: Output, path: str) -> str:
+        """Return the evidence of what was just made."""
+        if output.kind is Kind.LINK:
+            return f"{LINK}{output.text}"
+        if output.kind is Kind.IMAGE and self.maker.makes_links:
+            return f"{LINK}{output.target}"
+        return evidence_of(path)
+
+    def _receipt(self, output: Output, path: str, evidence: str) -> Receipt:
         text = output.text.encode()
-        evidence = digest(text) if output.kind is Kind.BLOCK else _look_at(output, path)
+        evidence = digest(text) if output.kind is Kind.BLOCK else evidence
         if output.kind is Kind.COMPANION:
             text = read_file(path)
         is_image = output.kind is Kind.IMAGE
@@ -239,10 +254,6 @@ class _Publisher:
 
     def _fail(self, output: Output, error: OSError) -> None:
         self.failures.append(Failure(output.path, reason_of(output, error)))
-
-
-def _look_at(output: Output, path: str) -> str:
-    return evidence_of(path) if output.kind.is_hashed else evidence_of_made(path)
 
 
 def reason_of(output: Output, error: OSError) -> str:

@@ -15,14 +15,13 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from spimpack_tasks.files.evidence import status_of
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_source
+from spimpack_tasks.state.look import ResultDigest, trace_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT_FILE = "seal"
 
-_BATCH = 1000
-"""Results that are encoded at once."""
+_LINES = 10_000
+"""Lines that are written at once, about a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +56,14 @@ class DatasetSnapshot:
 
     def has_same_sources(self, store: Store) -> bool:
         """Tell whether the sources are unchanged."""
-        return trace_sources(islice(_paths(store), self.source_count)) == self.source_trace
+        return trace_sources(islice(_lines(store), self.source_count)) == self.source_trace
 
     def is_whole(self, store: Store) -> bool:
         """Tell whether the outputs of the current plan are unchanged."""
         if store.current_plan_id() != self.plan_id or not store.has_plan(self.plan_id):
             return False
-        outputs = islice(_paths(store), self.source_count, None)
-        return trace_outputs(store.output_dir, outputs) == self.output_trace
+        outputs = islice(_lines(store), self.source_count, None)
+        return trace_again(store.output_dir, outputs) == self.output_trace
 
 
 def read_snapshot(store: Store) -> DatasetSnapshot | None:
@@ -77,24 +76,28 @@ def read_snapshot(store: Store) -> DatasetSnapshot | None:
 
 
 def write_snapshot(
-    store: Store, snapshot: DatasetSnapshot, sources: list[str], outputs: list[str]
+    store: Store, snapshot: DatasetSnapshot, sources: list[str], outputs: Iterable[str]
 ) -> None:
-    """Write a snapshot with the paths that it covers, a line for each.
+    """Write a snapshot with what it covers, a line for each: paths of sources, and `Look.lines`.
 
     A snapshot that cannot be written is skipped: it only saves time.
     """
     head = json.dumps({field.name: getattr(snapshot, field.name) for field in fields(snapshot)})
-    paths = [*sources, *outputs]
     # A path with a line end would read back as two, and the digest of others would be compared.
-    if any("\n" in path for path in paths):
+    if any("\n" in path for path in sources):
         return
-    text = "\n".join([head, *paths, ""])
+    lines = chain([head], sources, outputs)
     with suppress(OSError), store.scratch_folder("seal") as scratch:
-        scratch.write(SNAPSHOT_FILE, text.encode("utf-8", "surrogateescape"))
+        scratch.write_pieces(SNAPSHOT_FILE, _pieces(lines))
 
 
-def _paths(store: Store) -> Iterator[str]:
-    """Yield the paths that a snapshot covers: the sources, then the outputs."""
+def _pieces(lines: Iterator[str]) -> Iterator[bytes]:
+    while some := list(islice(lines, _LINES)):
+        yield "\n".join([*some, ""]).encode("utf-8", "surrogateescape")
+
+
+def _lines(store: Store) -> Iterator[str]:
+    """Yield the lines behind the first: the sources, then the outputs."""
     with suppress(FileNotFoundError), _open(store) as file:
         file.readline()
         yield from (line.removesuffix("\n") for line in file)
@@ -103,46 +106,6 @@ def _paths(store: Store) -> Iterator[str]:
 def _open(store: Store) -> TextIO:
     path = store.path(SNAPSHOT_FILE)
     return open_regular_text(path, errors="surrogateescape", newline="\n")
-
-
-class Look:
-    """A look at paths below a folder, one after the other, that is remembered by a digest.
-
-    A comparison with the plan works with the very results that the digest is made of. So what
-    changes after its look makes the snapshot out of date.
-    """
-
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self.paths: list[str] = []
-        """Those that were looked at."""
-        self._digest = _Digest()
-
-    def at(self, path: str) -> os.stat_result | None:
-        """Return the `lstat` result of a path, `None` where nothing can be found."""
-        status = status_of(f"{self.root}/{path}")
-        self.paths.append(path)
-        self._digest.add(_trace(status))
-        return status
-
-    def trace(self) -> str:
-        """Return the digest of all results so far."""
-        return self._digest.text()
-
-
-def trace_outputs(root: str, paths: Iterable[str]) -> str:
-    """Return a digest of `lstat` results for paths below a folder."""
-    digest = _Digest()
-    for path in paths:
-        digest.add(_trace(status_of(f"{root}/{path}")))
-    return digest.text()
-
-
-def _trace(status: os.stat_result | None) -> tuple[int, ...]:
-    if status is None:
-        return ()
-    # The inode tells a file from another one of equal size and time that was moved into its place.
-    return status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def trace_sources(
@@ -157,7 +120,7 @@ def trace_sources(
     stamps
         Size and time of sources by their paths. If one of them has others now, nothing is returned.
     """
-    digest = _Digest()
+    digest = ResultDigest()
     unseen = dict(stamps)
     for path in paths:
         trace, stamp = _trace_source(path)
@@ -180,25 +143,3 @@ def _trace_source(path: str) -> tuple[tuple[int, ...], tuple[int, int] | None]:
         stamp = stamp_source(path)
         inner = stamp or ()
     return (status.st_ino, status.st_size, status.st_mtime_ns, *inner), stamp
-
-
-class _Digest:
-    """A digest of many small results, which are encoded in batches: so memory stays small."""
-
-    def __init__(self) -> None:
-        self._batch: list[tuple[int, ...]] = []
-        self._digest = blake2b(digest_size=16)
-
-    def add(self, result: tuple[int, ...]) -> None:
-        self._batch.append(result)
-        if len(self._batch) == _BATCH:
-            self._encode()
-
-    def _encode(self) -> None:
-        self._digest.update(json.dumps(self._batch).encode())
-        self._batch.clear()
-
-    def text(self) -> str:
-        if self._batch:
-            self._encode()
-        return self._digest.hexdigest()

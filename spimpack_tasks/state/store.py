@@ -28,14 +28,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError, SupersededError
-from spimpack_tasks.files.atomic import OpenTree, discard, write_new
+from spimpack_tasks.files.atomic import OpenTree, discard, write_new, write_pieces
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.model.plan import Plan
 from spimpack_tasks.state.plan_files import DATASET_PART, PlanPart, part_of, parts_of, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 STATE_DIRECTORY = ".spimpack"
 
@@ -302,10 +302,14 @@ class ScratchFolder:
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file of the state directory in one step."""
+        self.write_pieces(path, [data])
+
+    def write_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Write a large file of the state directory in one step."""
         if self._tree is None:
             self._tree = OpenTree(self.store.root)
         temporary = self.temporary()
-        write_new(temporary, data)
+        write_pieces(temporary, pieces)
         self._tree.move_in(temporary, path)
 
     def make(self) -> None:

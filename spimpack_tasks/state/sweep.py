@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.blocks import find_block
-from spimpack_tasks.files.evidence import evidence_of, is_evidence, is_still
+from spimpack_tasks.files.evidence import evidence_of, is_still
 from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.model.plan import STEPS, Kind
 from spimpack_tasks.state.content import evidence_beside, holds_record, is_edited_in_place
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from spimpack_tasks.model.plan import Output, Plan
+    from spimpack_tasks.state.look import Look
     from spimpack_tasks.state.receipts import Receipt, Receipts
     from spimpack_tasks.state.store import Store
 
-    Look = Callable[[str], os.stat_result | None]
-    """Returns the `lstat` result of a path below the dataset, and remembers it."""
     Matches = Callable[[Output, str], bool]
     """Tells whether an image at an absolute path equals the one that its backend would make."""
 
@@ -212,7 +211,7 @@ def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     stale: list[str] = []
     unwanted: set[str] = set()
     wrong: set[str] = set()
-    for part in _parts(store, plan.outputs, lambda _: None):
+    for part in _parts(store, plan.outputs, all_receipts=True):
         found = [*part.inspections(matches)]
         inspections += found
         if any(inspection.status is not Status.RIGHT for inspection in found):
@@ -231,10 +230,10 @@ def is_whole(store: Store, plan: Plan, matches: Matches, look: Look) -> bool:
     writes an output again changes, and any README, which takes the place of ours.
     """
     for name in README_NAMES:
-        look(name)
+        look.at(name)
     return all(
         part.is_right(matches, look) and part.receipts.keys() <= part.planned
-        for part in _parts(store, plan.outputs, look)
+        for part in _parts(store, plan.outputs, look, all_receipts=True)
     )
 
 
@@ -285,21 +284,17 @@ class _Part:
                 yield self._inspection(output, matches)
 
     def _is_unchanged(self, output: Output, look: Look | None = None) -> bool:
-        """Tell whether an output is right by a single `lstat`: the path that most outputs take."""
-        status = look(output.path) if look else None
+        """Tell whether an output is right by one look: the way that most outputs take."""
         receipt = self.receipts.get(output.path)
-        if (
-            receipt is None
-            or receipt.fingerprint != output.fingerprint
-            or output.kind is Kind.BLOCK
-        ):
-            return False
-        path = f"{self.store.output_dir}/{output.path}"
-        return (
-            is_evidence(receipt.evidence, status, path)
-            if look
-            else is_still(path, receipt.evidence)
+        evidence = receipt.evidence if receipt else ""
+        is_known = (
+            receipt is not None
+            and receipt.fingerprint == output.fingerprint
+            and output.kind is not Kind.BLOCK
         )
+        if look:
+            return look.finds(output.path, evidence) and is_known
+        return is_known and is_still(f"{self.store.output_dir}/{output.path}", evidence)
 
     def _inspection(self, output: Output, matches: Matches) -> Inspection:
         root = self.store.output_dir
@@ -314,20 +309,22 @@ class _Part:
         return Inspection(output, status, None if status is Status.RIGHT else receipt)
 
 
-def _parts(store: Store, outputs: Iterable[Output], look: Look | None = None) -> Iterator[_Part]:
-    """Yield outputs with their receipts.
+def _parts(
+    store: Store, outputs: Iterable[Output], look: Look | None = None, *, all_receipts: bool = False
+) -> Iterator[_Part]:
+    """Yield outputs with their receipts, the files of which are looked at before they are read.
 
-    With a `look`, also receipts without outputs; their files are looked at before they are read.
+    With `all_receipts`, also receipts without outputs.
     """
     parts: dict[str, list[Output]] = {}
     for output in outputs:
         parts.setdefault(receipts_name(output), []).append(output)
-    for name in receipt_names(store) if look else ():
+    for name in receipt_names(store) if all_receipts else ():
         parts.setdefault(name, [])
     blocked = _BlockedFolders(store.output_dir)
     for name, part in parts.items():
         if look:
-            look(store.path_in_dataset("receipts", f"{name}.json"))
+            look.at(store.path_in_dataset("receipts", f"{name}.json"))
         yield _Part(store, name, part, read_receipts(store, name), blocked)
 
 

@@ -24,7 +24,7 @@ class Request:
     """How to convert one image. Values that are not given are those of the source, or left out."""
 
     codec: str = "gzip"
-    """`gzip` or `blosc` of OME-Zarr, `zlib` or `zstd` of OME-TIFF."""
+    """`gzip`, `blosc` or `lz4` of OME-Zarr, `zlib` or `zstd` of OME-TIFF."""
     ngff: str = NGFF[0]
     """Version of OME-Zarr."""
     name: str = ""

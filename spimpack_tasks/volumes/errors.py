@@ -10,6 +10,8 @@ from spimpack_tasks.errors import ExitCode, SpimpackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,34 @@ class UnreadableVoxelsError(SpimpackError):
     exit_code = ExitCode.BAD_INPUT
 
 
-@contextmanager
-def reading(path: str) -> Iterator[None]:
+class _Guard:
+    """A context in which errors for the user pass, and any other is raised as `damaged` has it.
+
+    Which exceptions a library raises for a damaged file is not documented anywhere and differs by
+    version: `struct.error`, `ZeroDivisionError`, `MemoryError`, ... So it is all of them.
+    """
+
+    __slots__ = ("damaged", "path")
+
+    def __init__(self, path: str, damaged: Callable[[str, Exception], Exception]) -> None:
+        self.path, self.damaged = path, damaged
+
+    def __enter__(self) -> None:
+        """Do nothing yet."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise what a library has raised as an error for the user."""
+        if isinstance(error, Exception) and not isinstance(error, SpimpackError):
+            logger.debug("%s cannot be read", self.path, exc_info=error)
+            raise self.damaged(self.path, error) from error
+
+
+def reading(path: str) -> AbstractContextManager[None]:
     """Raise any exception that a library raises for a damaged file as an error that names the file.
 
     Raises
@@ -57,8 +85,15 @@ def reading(path: str) -> Iterator[None]:
     HeaderError
         Anything went wrong but what is meant for the user already.
     """
-    with _guarding(path, lambda error: HeaderError(path, f"is damaged: {reason_of(error)}")):
-        yield
+    return _Guard(path, _damaged_header)
+
+
+def _damaged_header(path: str, error: Exception) -> HeaderError:
+    return HeaderError(path, f"is damaged: {reason_of(error)}")
+
+
+def _damaged_voxels(path: str, error: Exception) -> UnreadableVoxelsError:
+    return UnreadableVoxelsError(f"the voxels of {path!r} cannot be read: {reason_of(error)}")
 
 
 @contextmanager
@@ -70,32 +105,12 @@ def reading_voxels(path: str) -> Iterator[None]:
     UnreadableVoxelsError
         Anything went wrong; what is refused keeps its reason.
     """
-
-    def damaged(error: Exception) -> SpimpackError:
-        return UnreadableVoxelsError(f"the voxels of {path!r} cannot be read: {reason_of(error)}")
-
     try:
-        with _guarding(path, damaged):
+        with _Guard(path, _damaged_voxels):
             yield
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
         raise UnreadableVoxelsError(f"{error.message}{hint}") from error
-
-
-@contextmanager
-def _guarding(path: str, damaged: Callable[[Exception], Exception]) -> Iterator[None]:
-    """Let errors for the user pass, and raise any other as `damaged` has it.
-
-    Which exceptions a library raises for a damaged file is not documented anywhere and differs by
-    version: `struct.error`, `ZeroDivisionError`, `MemoryError`, ... So it is all of them.
-    """
-    try:
-        yield
-    except (SourceRefusedError, SpimpackError):
-        raise
-    except Exception as error:
-        logger.debug("%s cannot be read", path, exc_info=True)
-        raise damaged(error) from error
 
 
 def reason_of(error: Exception) -> str:

@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from spimpack_tasks.arrays.codecs import CODECS, choose_codec
+from spimpack_tasks.arrays.codec_table import CODEC_NAMES
+from spimpack_tasks.arrays.codecs import choose_codec
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.arrays.pyramid import plan_levels
 from spimpack_tasks.model.axes import ALL_AXES
@@ -84,8 +85,8 @@ class Layout:
 
     ngff: str = NGFF[0]
     """Version of OME-Zarr: `0.5` in shards, `0.4` in single chunks."""
-    codec: str = CODECS[0]
-    """`gzip` or `blosc`."""
+    codec: str = CODEC_NAMES[0]
+    """`gzip`, `blosc` or `lz4`."""
     levels: tuple[LevelGrid, ...] = ()
     """The levels, if all of them are given by `write_encoded`. If not, they are chosen, and the
     smaller ones are made of the blocks."""
@@ -121,8 +122,8 @@ def check_new(spec: VolumeSpec, layout: Layout) -> None:
         message = f"an image of the axes {axes!r} has one voxel along the others, but is {shape}"
     elif spec.dtype.kind not in "buif" or spec.dtype.itemsize > _LARGEST_VOXEL:
         message = f"voxels of type {spec.dtype} cannot be written"
-    elif layout.ngff not in NGFF or layout.codec not in CODECS:
-        message = f"choose one of the versions {NGFF} and of the codecs {CODECS}, not {layout}"
+    elif layout.ngff not in NGFF or layout.codec not in CODEC_NAMES:
+        message = f"choose one of the versions {NGFF} and of the codecs {CODEC_NAMES}, not {layout}"
     else:
         return
     raise ValueError(message)

@@ -78,7 +78,7 @@ REFUSED = {
     "a codec of another format": (
         ["{source}", "{folder}/x.ome.zarr", "--codec", "zstd"],
         BAD,
-        "choose gzip or blosc",
+        "choose gzip or blosc or lz4",
     ),
     "the name of a larger file": (["{source}", "{folder}/x.ome.btf"], BAD, "must end in .ome.tif"),
     "a size by hand": (["{zip}", "{folder}/x.ome.zarr", "--stains", "a"], BAD, "unpacked as it is"),

@@ -31,7 +31,7 @@ from spimpack_tasks.volumes.imaris.chunks import ImarisChunks
 from spimpack_tasks.volumes.ome_zarr import stores
 from spimpack_tasks.volumes.ome_zarr.shards import read_shard, shard_pieces
 
-CODECS = ("gzip", "blosc")
+CODECS = ("gzip", "blosc", "lz4")
 
 
 def ignore(_: int) -> None:

@@ -54,7 +54,7 @@ def stamps_of_others(space: Workspace, subject: str) -> dict:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("codec", ["gzip", "blosc"])
+@pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 def test_it_converts_what_bids_does_not_hold_and_links_the_rest(space, codec, workers):
     outcome = space.run(workers, backend=f"{BACKEND}:codec={codec}")
     assert outcome.exit_code == ExitCode.OK
@@ -399,9 +399,9 @@ def test_going_back_to_links_takes_the_conversion_away(space):
 REFUSED = {
     "a setting": ("ome-zarr:codecs=gzip", "did you mean 'codec'"),
     "a value of another setting": ("ome-zarr:convert=gzip", "one of: needed, all"),
-    "a value": ("ome-zarr:codec=zip", "one of: gzip, blosc"),
+    "a value": ("ome-zarr:codec=zip", "one of: gzip, blosc, lz4"),
     "a version": ("ome-zarr:ngff=0.6", "one of: 0.5, 0.4"),
-    "no value": ("ome-zarr:codec", "one of: gzip, blosc"),
+    "no value": ("ome-zarr:codec", "one of: gzip, blosc, lz4"),
     "of another backend": ("symlink:codec=gzip", "symlink has none"),
     "a name": ("ome-zar:codec=gzip", "did you mean 'ome-zarr'"),
 }

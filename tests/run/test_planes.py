@@ -130,7 +130,7 @@ def test_every_voxel_of_every_level(tmp_path, name, dtype):
 
 
 @pytest.mark.parametrize("ngff", NGFF)
-@pytest.mark.parametrize("codec", ["gzip", "blosc"])
+@pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 @pytest.mark.parametrize("shape", sources.ODD_SHAPES, ids=str)
 def test_odd_sizes(tmp_path, shape, codec, ngff):
     voxels = compose_voxels(shape)
@@ -170,7 +170,7 @@ def test_a_chunk_of_zeros_takes_no_room(tmp_path):
 
 
 @pytest.mark.parametrize("ngff", NGFF)
-@pytest.mark.parametrize("codec", ["gzip", "blosc"])
+@pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 @pytest.mark.parametrize("reader", READERS)
 def test_all_readers_find_the_same_voxels(tmp_path, reader, codec, ngff):
     voxels = write_stack(tmp_path / "planes")

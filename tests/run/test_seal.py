@@ -13,12 +13,14 @@ import pytest
 from workspace import Workspace, small_workspace
 
 from spimpack_tasks import PackageDataset, package_run
+from spimpack_tasks.cli import validate
+from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date
 from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.up_to_date import find_snapshot as find_seal_of
-from spimpack_tasks.state.checksums import FILE_LIST
+from spimpack_tasks.state.checksum_lists import FILE_LIST
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.snapshot import (
     DatasetSnapshot,
@@ -224,3 +226,48 @@ def test_groups_are_shown_in_the_same_way(tmp_path: Path) -> None:
     seal = find_seal(workspace.options())
     assert seal is not None
     assert seal.groups == {"a": 1, "b": 2}
+
+
+def validated(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what `spimpack validate` prints of a packaged workspace."""
+    arguments = ["--manifest", str(workspace.manifest), "--output-dir", str(workspace.out)]
+    assert main(["validate", *arguments]) == ExitCode.OK
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The checks of the inputs that `spimpack validate` makes."""
+    made: list[object] = []
+    check = validate._prepare_run
+    monkeypatch.setattr(validate, "_prepare_run", lambda *what: made.append(what) or check(*what))
+    return made
+
+
+def test_inputs_that_were_sound_and_are_the_same_are_not_checked_again(
+    tmp_path: Path, checks: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = Workspace(tmp_path)
+    for subject in "12":
+        workspace.add_row(f"{subject}.ome.tif", subject=subject)
+    workspace.write()
+    before = validated(workspace, capsys)
+    assert "2 images" in before
+    workspace.run()
+    checks.clear()
+    assert validated(workspace, capsys) == before
+    assert checks == []
+    (validation,) = (workspace.out / ".spimpack/validated").iterdir()
+    validation.write_text("torn")
+    assert validated(workspace, capsys) == before
+    assert len(checks) == 1
+
+
+def test_warnings_are_told_again(
+    tmp_path: Path, checks: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.add_row("1.ome.tif", subject="1", sample_staining="Abeta")
+    workspace.run()
+    assert "sidecar.channels" in validated(workspace, capsys)
+    assert len(checks) == 1

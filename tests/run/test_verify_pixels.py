@@ -81,7 +81,7 @@ def faults(source: str, target: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
-@pytest.mark.parametrize("codec", ["gzip", "blosc"])
+@pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 @pytest.mark.parametrize("name", SOURCES)
 def test_an_image_is_equal_to_its_source(tmp_path, name, codec, ngff):
     source, target = convert(tmp_path, name, codec=codec, ngff=ngff)

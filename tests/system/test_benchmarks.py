@@ -25,6 +25,7 @@ CASES = {
         ["--depth", "40", "--side", "200", "--rounds", "1", "--chunks", "2500"],
         "| index of 2,500 chunks |",
     ),
+    "reading": (["--depth", "40", "--side", "128", "--rounds", "1", "--crops", "2"], "| `lz4` |"),
     "pages": (["4"], "| 4 |"),
     "house": ([], "| longest chain, strings included |"),
     "previews": (["2"], "| NIfTI | the only level"),

@@ -23,6 +23,7 @@ from children import start, wait
 from workspace import STATE, Workspace, small_workspace, tree_of
 
 from spimpack_tasks.errors import ExitCode, InputError
+from spimpack_tasks.model.plan import bucket_of, light_unit_of
 
 NEEDS_SPACE = {"os.rename", "os.mkdir", "os.symlink", "os.link"}
 TROUBLES = (errno.ENOSPC, errno.EIO, errno.EROFS)
@@ -122,6 +123,18 @@ def first_version(root: Path) -> Workspace:
     return workspace
 
 
+def share_a_task(workspace: Workspace) -> None:
+    """Give the images labels by which they are of two buckets of one task."""
+    buckets: dict[str, list[tuple[str, str]]] = {}
+    for number in range(10, 99):
+        bucket = bucket_of(f"sub-{number}_sample-brain_acq-4x_SPIM")
+        buckets.setdefault(light_unit_of(bucket), []).append((bucket, str(number)))
+    both = next(found for found in buckets.values() if len({bucket for bucket, _ in found}) > 1)
+    labels = list(dict(sorted(both)).values())
+    for row, label in zip(workspace.rows, labels[:2], strict=True):
+        row["subject"] = label
+
+
 def second_version(first: Workspace) -> Workspace:
     """Change a cell and the dataset's name, rename a subject: outputs change, come and go."""
     one, two = (dict(row) for row in first.rows)
@@ -161,6 +174,8 @@ class Trees:
 def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points: count[int]) -> int:
     """Crash at each of the points until a run gets by; return how far it got."""
     first = first_version(root)
+    if scenario == "fresh, of one task":
+        share_a_task(first)
     make_start(first, scenario, backend)
     workspace = second_version(first) if scenario == "update" else first
     old = workspace.tree()
@@ -192,6 +207,7 @@ def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points:
     ("scenario", "backend"),
     [
         ("fresh", "copy"),
+        ("fresh, of one task", "symlink"),
         pytest.param("update", "symlink", marks=pytest.mark.slow),
         pytest.param("fresh", "ome-zarr:convert=all", marks=pytest.mark.slow),
         pytest.param("update", "ome-zarr:convert=all", marks=pytest.mark.slow),
@@ -199,8 +215,10 @@ def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points:
     ],
 )
 def test_a24_every_crash_point_heals(
-    backend: str, scenario: str, mode: str, tmp_path: Path
+    backend: str, scenario: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if scenario == "fresh, of one task":
+        monkeypatch.setattr("spimpack_tasks.model.plan.MOST_UNITS", 1)
     small_workspace(tmp_path / "warm").run()  # what is imported once is not imported in each child
 
     def half(name: str, points: count[int]) -> int:

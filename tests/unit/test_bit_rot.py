@@ -29,6 +29,8 @@ NOISE = np.random.default_rng(10).integers(0, 2**16, (6, 40, 40), "uint16")
 MADE = {
     "f10-0.5-blosc": ("o.ome.zarr", "--codec", "blosc"),
     "f10-0.5-gzip": ("o.ome.zarr", "--codec", "gzip"),
+    "f10-0.5-lz4": ("o.ome.zarr", "--codec", "lz4"),
+    "f10-0.4-lz4": ("o.ome.zarr", "--ngff", "0.4", "--codec", "lz4"),
     "f10-0.4-blosc": ("o.ome.zarr", "--ngff", "0.4", "--codec", "blosc"),
     "f10-0.4-gzip": ("o.ome.zarr", "--ngff", "0.4", "--codec", "gzip"),
     "f10-tiff-zlib": ("o.ome.tif", "--codec", "zlib"),
@@ -82,11 +84,14 @@ def test_each_flip_that_changes_a_voxel_is_found(tmp_path: Path, name: str) -> N
     assert list(conversions.compare(source, made)) == []
 
 
+@pytest.mark.parametrize("codec", ["blosc", "lz4"])
 @pytest.mark.parametrize("reader", READERS)
-def test_f10_readers_know_the_checksum_of_each_chunk(tmp_path: Path, reader: str) -> None:
-    _, made = make(tmp_path, "o.ome.zarr", "--codec", "blosc")
+def test_f10_readers_know_the_checksum_of_each_chunk(
+    tmp_path: Path, reader: str, codec: str
+) -> None:
+    _, made = make(tmp_path, "o.ome.zarr", "--codec", codec)
     told = json.loads((made / "0/zarr.json").read_text())["codecs"][0]["configuration"]["codecs"]
-    assert [codec["name"] for codec in told] == ["bytes", "blosc", "crc32c"]
+    assert [each["name"] for each in told] == ["bytes", "blosc", "crc32c"]
     assert np.array_equal(np.squeeze(READERS[reader](made)), NOISE)
 
 

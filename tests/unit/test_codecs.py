@@ -4,23 +4,37 @@ import gzip
 import zlib
 
 import google_crc32c
+import numcodecs
 import numpy as np
 import pytest
+from markdown_blocks import ROOT
 
+from spimpack_tasks.arrays.codec_table import CODEC_NAMES
+from spimpack_tasks.arrays.codec_table import CODECS as CODEC_TABLE
 from spimpack_tasks.arrays.codecs import (
     Blosc,
     DamagedChunkError,
     Gzip,
+    choose_codec,
     inflate,
 )
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.conversion import convert_file
 from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.packaging.backends.ome_zarr import OME_ZARR
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.writer import Layout, create_volume
 
 RAMP = np.arange(20_000, dtype="uint16").tobytes()
 NOISE = np.random.default_rng(1).bytes(20_000)
 CONTENT = {"zeros": bytes(20_000), "ramp": RAMP, "noise": NOISE, "one byte": b"\1"}
-CODECS = {"gzip": Gzip(), "blosc": Blosc(2), "blosc with checksum": Blosc(2, has_checksum=True)}
+CODECS = {
+    "gzip": Gzip(),
+    "blosc": Blosc(2),
+    "blosc with checksum": Blosc(2, has_checksum=True),
+    "lz4": choose_codec("lz4", 2, has_checksum=False),
+    "lz4 with checksum": choose_codec("lz4", 2, has_checksum=True),
+}
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 6, 9])
@@ -74,7 +88,7 @@ def test_a_chunk_of_another_size_is_damaged(codec, size):
         inflate(zlib.compress(RAMP), size)
 
 
-@pytest.mark.parametrize("codec", ["gzip", "blosc with checksum"])
+@pytest.mark.parametrize("codec", ["gzip", "blosc with checksum", "lz4 with checksum"])
 def test_a_flipped_bit_behind_the_head_is_found(codec):
     chunk = b"".join(CODECS[codec].encode(RAMP))
     for at in range(16, len(chunk), len(chunk) // 50):
@@ -90,8 +104,34 @@ def test_the_metadata_name_what_the_bytes_are():
     assert CODECS["blosc"].v3() == [v3]
     assert CODECS["blosc with checksum"].v3() == [v3, {"name": "crc32c"}]
     assert CODECS["blosc"].v2() == blosc | {"id": "blosc", "shuffle": 2}
+    lz4 = {"cname": "lz4", "clevel": 5, "blocksize": 0}
+    v3 = {"name": "blosc", "configuration": lz4 | {"shuffle": "bitshuffle", "typesize": 2}}
+    assert CODECS["lz4"].v3() == [v3]
+    assert CODECS["lz4 with checksum"].v3() == [v3, {"name": "crc32c"}]
+    assert CODECS["lz4"].v2() == lz4 | {"id": "blosc", "shuffle": 2}
     assert Gzip().v3() == [{"name": "gzip", "configuration": {"level": 2}}]
     assert Gzip().v2() == {"id": "gzip", "level": 2}
+
+
+@pytest.mark.parametrize("name", ["blosc", "lz4"])
+def test_the_bytes_are_of_the_compressor_that_is_named(name):
+    """The head of Blosc tells its compressor in three bits, and shuffled bits in another."""
+    (chunk,) = CODECS[name].encode(RAMP)
+    assert chunk[2] >> 5 == {"blosc": 4, "lz4": 1}[name]
+    assert chunk[2] & 0x4
+    assert numcodecs.Blosc().decode(chunk) == RAMP
+
+
+def test_users_choose_from_one_table(capsys):
+    assert list(CODEC_TABLE) == ["gzip", "blosc", "lz4"]
+    assert OME_ZARR.settings["codec"] == CODEC_NAMES == convert_file.CODECS[".ome.zarr"]
+    with pytest.raises(SystemExit):
+        main(["convert", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    page = (ROOT / "docs/how-to/convert-images.md").read_text(encoding="utf-8")
+    for name, choice in CODEC_TABLE.items():
+        assert f"{name}, {choice.suits}" in shown
+        assert f"| `{name}` |" in page
 
 
 CHUNK = b"".join(Blosc(2).encode(RAMP))

@@ -286,7 +286,7 @@ BEHIND = {
 }
 
 
-@pytest.mark.parametrize("codec", ["gzip", "blosc"])
+@pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 @pytest.mark.parametrize("name", BEHIND)
 def test_bytes_behind_a_stream_do_no_harm(tmp_path, name, codec):
     variant = Variant()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALL = VARIANTS | with_lz4()
-CODECS = ("gzip", "blosc")
+CODECS = ("gzip", "blosc", "lz4")
 FEW = ("as ImarisWriter has it", "numbers with a point", "two channels, three times")
 """Variants that a slow reader reads each time."""
 CANNOT = pytest.mark.xfail(

@@ -6,12 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 import spimpack_tasks.schemas as shipped
 from spimpack_tasks.manifest.records import OWN_COLUMN, known_columns
 from spimpack_tasks.manifest.schema_check import make_validator, property_validator
-from spimpack_tasks.manifest.template import template_files
+from spimpack_tasks.manifest.template import compose_manifest, template_files
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS
@@ -66,6 +67,18 @@ def test_an_editor_finds_the_schema_beside_the_manifest():
     first = files["manifest.yml"].split("\n")[0]
     name = first.removeprefix("# yaml-language-server: $schema=./")
     assert json.loads(files[name]) == load_schema("manifest")
+
+
+def test_optional_lines_of_the_template_have_the_right_kind():
+    text = compose_manifest().replace("\n  # ", "\n  ")
+    keys = load_schema("manifest")["properties"]["dataset_description"]["properties"]
+    lines = [line for line in text.split("\n") if line.split(":")[0].strip() in keys]
+    description = yaml.safe_load("\n".join(lines))
+    assert description.keys() == keys.keys()
+    for name, schema in keys.items():
+        kinds = {"array": list, "object": dict}
+        kind = kinds.get(str(schema.get("type")), str)
+        assert isinstance(description[name], kind), name
 
 
 def test_examples_are_valid():

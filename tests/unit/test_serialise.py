@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spimpack_tasks.manifest.serialise import json_text
+from spimpack_tasks.manifest.serialise import describe_column, json_text
 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | NUMBERS
@@ -30,3 +30,21 @@ def test_unusual_containers_are_written_as_well(value):
 def test_numbers_that_json_does_not_have_are_refused(value):
     with pytest.raises(ValueError, match="not JSON compliant"):
         json_text(value)
+
+
+AGES = [
+    ({}, "Age of the participant in years."),
+    ({"Units": "year"}, "Age of the participant in years."),
+    ({"Units": "week"}, "Age of the participant."),
+]
+OURS = {"age": {"description": "Age of the participant in years."}, "sex": {"description": "Sex."}}
+
+
+@pytest.mark.parametrize(("own", "text"), AGES, ids=str)
+def test_an_age_in_other_units_is_not_said_to_be_in_years(own, text):
+    assert describe_column("age", {"age": own}, OURS) == {**own, "Description": text}
+
+
+def test_other_columns_with_units_keep_their_description():
+    own = {"Units": "week"}
+    assert describe_column("sex", {"sex": own}, OURS) == {**own, "Description": "Sex."}

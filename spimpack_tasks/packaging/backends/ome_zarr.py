@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.arrays.codec_table import CODEC_NAMES
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.packaging.backends.converting import (
@@ -46,7 +47,7 @@ OME_ZARR = ConvertingBackend(
     count_bytes=Deferred(f"{_CONVERT}:count_bytes"),
     keeps_extras=True,
     copied_formats=frozenset({ZIPPED.name}),
-    settings=MappingProxyType({"codec": ("gzip", "blosc"), "ngff": NGFF, "axes": CHOICES}),
+    settings=MappingProxyType({"codec": CODEC_NAMES, "ngff": NGFF, "axes": CHOICES}),
 ).as_backend(
     "ome-zarr",
     "OmeZarrAssets",

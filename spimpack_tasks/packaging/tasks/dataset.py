@@ -13,7 +13,8 @@ from spimpack_tasks.model.plan import STEPS, Step, is_wanted
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.packaging.tasks.writing import TASKS, AssetTask
 from spimpack_tasks.packaging.up_to_date import take_snapshot
-from spimpack_tasks.state.checksums import has_lists, record_checksums, write_lists
+from spimpack_tasks.state.checksum_lists import has_lists
+from spimpack_tasks.state.checksums import record_checksums, write_lists
 from spimpack_tasks.state.publish import prune
 from spimpack_tasks.state.receipts import recorded_paths
 from spimpack_tasks.state.staging import remove_unfinished
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.model.plan import Output, Plan
-    from spimpack_tasks.state.snapshot import Look
+    from spimpack_tasks.state.look import Look
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class PackageDataset(ChecksumTask):
 
     def is_whole(self, look: Look) -> bool:
         """Compare the dataset with the plan."""
-        return is_whole(self.store, self.whole_plan(), self.matches_plan, look.at)
+        return is_whole(self.store, self.whole_plan(), self.matches_plan, look)
 
     def seal(self, look: Look) -> None:
         """Note that the dataset was found right, so that the next run need not compare it."""

@@ -14,6 +14,7 @@ from spimpack_tasks.model.plan import Step, bucket_of, buckets_of_unit, light_un
 from spimpack_tasks.packaging.backends.base import Backend, missing
 from spimpack_tasks.packaging.backends.classes import record_of
 from spimpack_tasks.packaging.backends.registry import name_of
+from spimpack_tasks.packaging.backends.symlink import make_link
 from spimpack_tasks.packaging.companions import make_output, matches_output
 from spimpack_tasks.packaging.tasks.bug_guard import BugGuard, count_bugs
 from spimpack_tasks.packaging.tasks.class_methods import ClassMethods
@@ -65,7 +66,11 @@ class WriteOutputs(DatasetTask):
         choice = self.choice
         make = guard(partial(make_output, choice.backend, self.output_dir))
         counted = _count_images(make, progress_of(self), len(outputs))
-        maker = ImageMaker(guard(partial(matches_output, choice, self.output_dir)), counted)
+        maker = ImageMaker(
+            guard(partial(matches_output, choice, self.output_dir)),
+            counted,
+            makes_links=choice.backend.make is make_link,
+        )
         with disk_trouble_told():
             failures = publish(self.store, self.plan_id, outputs, maker, overwrite=self.overwrite)
         refuse_failures(failures)

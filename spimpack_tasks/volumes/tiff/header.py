@@ -37,7 +37,7 @@ from spimpack_tasks.volumes.tiff.directory import (
     Tag,
     TiffFile,
 )
-from spimpack_tasks.volumes.tiff.ome_header import holds_ome_xml, read_ome
+from spimpack_tasks.volumes.tiff.ome_header import find_ome_xml, read_ome
 from spimpack_tasks.volumes.tiff.pages import check_first_page, page_dtype
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ def read_header(path: str) -> Header:
         if following > file.size:
             raise file.truncated(following)
         check_first_page(file, tags)
-        if holds_ome_xml(file, tags):
-            return read_ome(file, tags)
+        description = find_ome_xml(file, tags)
+        if description is not None:
+            return read_ome(file, tags, description)
         imagej = _imagej_properties(file.text(tags.get(DESCRIPTION)))
         axes, shape = _shape(file, tags, imagej)
         doubts = Doubts()

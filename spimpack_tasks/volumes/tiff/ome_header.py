@@ -58,6 +58,7 @@ _MOST_LEVELS = 64
 """A side of 2**63 voxels halved to one; real files have some eight."""
 _VALIDATED_BYTES = 4096
 """The official validator reads no further for the OME-XML."""
+_VALIDATED = tuple(f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
 _OME = re.compile(rb"<(\w+:)?OME[\s>]")
 _LONGEST_SIZE = 18
 """Digits of a number that is sure to have 64 bits at the most."""
@@ -73,17 +74,13 @@ def read_header(path: str) -> Header:
         if following > file.size:
             raise file.truncated(following)
         check_first_page(file, tags)
-        if not holds_ome_xml(file, tags):
+        description = find_ome_xml(file, tags)
+        if description is None:
             raise HeaderError(path, "holds no OME-XML", "give a plain TIFF the ending .tif")
-        return read_ome(file, tags)
+        return read_ome(file, tags, description)
 
 
-def holds_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> bool:
-    """Tell whether a description in a directory looks like OME-XML."""
-    return _description(file, tags) is not None
-
-
-def _description(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
+def find_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
     """Return the description that looks like OME-XML, `None` where none does."""
     for number in (DESCRIPTION, SECOND_DESCRIPTION):
         if _OME.search(file.text(tags.get(number)), 0, 4096):
@@ -91,9 +88,8 @@ def _description(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
     return None
 
 
-def read_ome(file: TiffFile, tags: dict[int, Tag]) -> Header:
+def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag) -> Header:
     """Return the header by the OME-XML of the first directory."""
-    description = _description(file, tags)
     found, uuid = _read_described(file, description)
     axes, sizes = _sizes(file.path, found.image.pixels)
     shape = tuple(sizes[axis] for axis in axes)
@@ -139,7 +135,7 @@ def read_ome_xml(
 
     It is in the file itself, or in one beside it: a companion, or another file of the set.
     """
-    return _read_described(file, _description(file, tags), with_planes=with_planes)
+    return _read_described(file, find_ome_xml(file, tags), with_planes=with_planes)
 
 
 def _read_described(
@@ -186,8 +182,7 @@ def _sizes_validated(
     if max(tag.offset + tag.values, file.first_directory + 12 * len(tags)) > _VALIDATED_BYTES:
         return None
     pixels = found.image.pixels
-    names = (f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
-    return {name: pixels[name] for name in names if name in pixels}
+    return {name: pixels[name] for name in _VALIDATED if name in pixels}
 
 
 def _left_out(found: OmeXml) -> tuple[str, ...]:
@@ -219,7 +214,7 @@ def _read_companion(path: str, name: str, uuid: str, *, with_planes: bool) -> Om
     if companion.lower().endswith((".tif", ".tiff", ".btf")):
         with TiffFile(companion) as file:
             tags, _ = file.directory(file.first_directory)
-            chunks = file.chunks(_description(file, tags))
+            chunks = file.chunks(find_ome_xml(file, tags))
             found = _parse(companion, chunks, own, uuid, with_planes=with_planes)
     else:
         found = _read_xml_file(companion, own, uuid, with_planes=with_planes)

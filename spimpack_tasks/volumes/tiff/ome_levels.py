@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import check_regular, load_library
 from spimpack_tasks.volumes.tiff.directory import TiffFile
-from spimpack_tasks.volumes.tiff.ome_header import holds_ome_xml, plane_sizes, read_ome_xml
+from spimpack_tasks.volumes.tiff.ome_header import find_ome_xml, plane_sizes, read_ome_xml
 from spimpack_tasks.volumes.tiff.ome_planes import locate_planes
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def find_ome_planes(path: str) -> OmePlanes | None:
     """
     with TiffFile(path) as file:
         tags, _ = file.directory(file.first_directory)
-        if not holds_ome_xml(file, tags):
+        if find_ome_xml(file, tags) is None:
             return None
         found, uuid = read_ome_xml(file, tags, with_planes=True)
         planes = locate_planes(path, found, uuid, plane_sizes(file, tags, found), _count_pages)

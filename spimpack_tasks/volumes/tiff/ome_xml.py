@@ -32,6 +32,13 @@ _MOST_NESTED = 256
 """Elements in one another, of any kind."""
 _LONGEST_TEXT = 64
 """Characters of a time or of a UUID."""
+_OF_USE_AT_END = frozenset(
+    {
+        *("OME/Image", "OME/Image/AcquisitionDate"),
+        *("OME/Image/Pixels/TiffData", "OME/Image/Pixels/TiffData/UUID"),
+    }
+)
+"""Elements whose end says something."""
 
 
 class OmeXmlError(ValueError):
@@ -154,9 +161,9 @@ def parse_ome_xml(
 
 def _check_tag(size: int) -> None:
     """Refuse a long tag that is not closed yet: with each piece expat starts again at it."""
-    most = allowed(LARGEST_ELEMENT)
-    if size > most:
-        what = f"has a tag of more than {as_size(most)} with its attributes; {REMEDY}"
+    if size > LARGEST_ELEMENT and size > allowed(LARGEST_ELEMENT):
+        most = as_size(allowed(LARGEST_ELEMENT))
+        what = f"has a tag of more than {most} with its attributes; {REMEDY}"
         raise OmeXmlError(what)
 
 
@@ -185,25 +192,32 @@ class _Listener:
 
     def start(self, tag: str, attributes: Attributes) -> None:
         """Take the attributes of an element."""
-        if not self._paths:
-            name = tag.rpartition(":")[2]
-            if name != "OME":
-                raise OmeXmlError(f"has the root {name[:50]!r} instead of OME")
-            self._paths.append(name)
-            self.found.is_plain = tag == name
-        elif len(self._paths) < _DEEPEST:
-            self._paths.append(_path_below(self._paths[-1], tag))
-        elif len(self._paths) < _MOST_NESTED:
-            self._paths.append("")
+        paths = self._paths
+        depth = len(paths)
+        if 0 < depth < _DEEPEST:
+            path = _path_below(paths[-1], tag)
+        elif not depth:
+            path = self._root(tag)
+        elif depth < _MOST_NESTED:
+            path = ""
         else:
             raise OmeXmlError(f"has more than {_MOST_NESTED} elements in one another")
-        self._take(self._paths[-1], attributes)
+        paths.append(path)
+        if path.startswith("OME/Image/"):
+            self._take_of_image(path, attributes, self._image)
+        elif path:
+            self._take(path, attributes)
+
+    def _root(self, tag: str) -> str:
+        name = tag.rpartition(":")[2]
+        if name != "OME":
+            raise OmeXmlError(f"has the root {name[:50]!r} instead of OME")
+        self.found.is_plain = tag == name
+        return name
 
     def _take(self, path: str, attributes: Attributes) -> None:
         if path == "OME/Image":
             self._image, self._is_here = Image(name=attributes.get("Name", "")), False
-        elif path.startswith("OME/Image/"):
-            self._take_of_image(path, attributes, self._image)
         elif path.startswith("OME/Instrument"):
             self._take_of_instrument(path, attributes)
         elif path == "OME":
@@ -248,6 +262,8 @@ class _Listener:
     def end(self, _: str) -> None:
         """Close an element."""
         path = self._paths.pop()
+        if path not in _OF_USE_AT_END:
+            return
         text = "".join(self._text or ()).strip()
         if path == "OME/Image/AcquisitionDate":
             self._image.acquired_at = text
@@ -255,10 +271,8 @@ class _Listener:
             self._file = self._file._replace(uuid=text)
         elif path == "OME/Image/Pixels/TiffData":
             self._end_tiff_data(self._image)
-        elif path == "OME/Image":
-            self._end_image(self._image)
         else:
-            return
+            self._end_image(self._image)
         self._text = None
 
     def _end_tiff_data(self, image: Image) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import add
+
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.tiff.directory import (
     BITS,
@@ -24,11 +26,11 @@ def check_first_page(file: TiffFile, tags: dict[int, Tag]) -> None:
 
     Later pages are not looked at; a file cut off there passes.
     """
-    if not all(file.number(tags.get(tag), 0) > 0 for tag in (WIDTH, LENGTH)):
+    if file.number(tags.get(WIDTH), 0) <= 0 or file.number(tags.get(LENGTH), 0) <= 0:
         raise HeaderError(file.path, "has a first page without a size")
     for offsets, counts in ((STRIP_OFFSETS, STRIP_COUNTS), (TILE_OFFSETS, TILE_COUNTS)):
-        starts, sizes = (file.numbers(tags.get(tag)) for tag in (offsets, counts))
-        end = max((a + b for a, b in zip(starts, sizes, strict=False)), default=0)
+        starts, sizes = file.numbers(tags.get(offsets)), file.numbers(tags.get(counts))
+        end = max(map(add, starts, sizes), default=0)  # as many as both have
         if end > file.size:
             raise file.truncated(end)
         if starts and sizes:

@@ -694,7 +694,7 @@ OPTIONS = [
     Case("option-output", option(output_dir=""), "option.missing", "command line", "--output-dir"),
     Case("option-backend", option(backend="simlink"), "option.backend", "command line", "'simlink' is not a backend; did you mean 'symlink'?"),
     Case("option-setting", option(backend="ome-zarr:codecs=gzip"), "option.setting", "command line", "'codecs' is not a setting of ome-zarr; did you mean 'codec'?"),
-    Case("option-setting-value", option(backend="ome-zarr:codec=zip"), "option.setting", "command line", "one of: gzip, blosc"),
+    Case("option-setting-value", option(backend="ome-zarr:codec=zip"), "option.setting", "command line", "one of: gzip, blosc, lz4"),
     Case("option-backend-strange", option(backend="teleport"), "option.backend", "command line", "one of: symlink"),
     Case("output-inside-source", lambda s: s.options.update(output_dir=s.path("raw/one.ome.zarr/out")), "output.in-source", "scans.tsv:2:10", "lies inside"),
     Case("output-is-source", lambda s: s.options.update(output_dir=s.path("raw/one.ome.zarr")), "output.in-source", "scans.tsv:2:10", "is this source"),
