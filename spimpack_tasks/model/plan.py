@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX
@@ -155,10 +156,6 @@ class Origin(StrEnum):
     """The backend's way of storing the image."""
 
 
-NO_ORIGINS: dict[str, str] = {}
-"""Shared by all that have none, since there may be a hundred thousand; it is never changed."""
-
-
 class Kind(StrEnum):
     """Kind of an output: the owner of its content, and so the test of whether it is right."""
 
@@ -190,6 +187,10 @@ KINDS = {kind.value: kind for kind in Kind}
 """Kinds by name; looking one up is nine times as fast as asking `Kind` for it."""
 
 
+_NO_ORIGINS: dict[str, str] = {}
+"""One for all outputs that have none; nothing is put into it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """One path of the dataset, and its planned content."""
@@ -213,7 +214,7 @@ class Output:
     """The asset's identity (its BIDS file name without extension), for sidecars and images."""
     dataset_id: str = ""
     """The asset's logical group."""
-    origins: dict[str, str] = field(default_factory=lambda: NO_ORIGINS)
+    origins: dict[str, str] = field(default_factory=lambda: _NO_ORIGINS)
     """For sidecars: where the value of a key comes from, if not from the asset's own row."""
     format: str = ""
     """Name of the source's format (`volumes.formats`), for outputs made from a source."""
@@ -241,7 +242,7 @@ class Asset:
     """Columns for samples.tsv: sample_type, pathology, derived_from."""
     scan: dict[str, str] = field(default_factory=dict)
     """Columns for scans.tsv: acq_time."""
-    origins: dict[str, str] = field(default_factory=lambda: NO_ORIGINS)
+    origins: dict[str, str] = field(default_factory=lambda: _NO_ORIGINS)
     """Origin of the values of sidecar keys that the row does not give."""
     suffix: str = SUFFIX
     intended_for: tuple[str, ...] = ()
@@ -321,7 +322,8 @@ def bucket_of(key: str, digits: int = 2) -> str:
     Two digits name one of `BUCKETS`; a third divides each of them by 16, to `SLOW_UNITS`.
     """
     first, second = blake2b(key.encode(), digest_size=2).digest()
-    return f"{first % BUCKETS:02x}{second:02x}"[:digits]
+    # One text for all assets of a bucket: they are kept.
+    return intern(f"{first % BUCKETS:02x}{second:02x}"[:digits])
 
 
 def unit_of(key: str, count: int, *, is_slow: bool) -> str:

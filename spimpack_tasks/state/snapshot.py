@@ -16,7 +16,6 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import chain, islice
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from spimpack_tasks.files.regular import open_regular_text
@@ -24,7 +23,7 @@ from spimpack_tasks.files.stamps import stamp_source
 from spimpack_tasks.state.look import ResultDigest, trace_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.state.store import Store
 
@@ -108,9 +107,7 @@ def _open(store: Store) -> TextIO:
     return open_regular_text(path, errors="surrogateescape", newline="\n")
 
 
-def trace_sources(
-    paths: Iterable[str], stamps: Mapping[str, tuple[int, int]] = MappingProxyType({})
-) -> str:
+def trace_sources(paths: Iterable[str], stamps: dict[str, tuple[int, int]] | None = None) -> str:
     """Return a digest of `stat` results for sources, and for the metadata of an OME-Zarr.
 
     Parameters
@@ -119,9 +116,10 @@ def trace_sources(
         Of the sources.
     stamps
         Size and time of sources by their paths. If one of them has others now, nothing is returned.
+        The dictionary is used up.
     """
     digest = ResultDigest()
-    unseen = dict(stamps)
+    unseen = {} if stamps is None else stamps
     for path in paths:
         trace, stamp = _trace_source(path)
         if unseen.pop(path, stamp) != stamp:

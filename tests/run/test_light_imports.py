@@ -130,6 +130,7 @@ assert "PackageDataset" in spimpack_tasks.__all__
     [
         f"import spimpack_tasks{KNOWN}",
         f"import luigi, spimpack_tasks{KNOWN}",
+        f"import sys; sys.argv.clear(); import spimpack_tasks{KNOWN}",
         f"import spimpack_tasks.api{KNOWN}",
         f"{ASKED}{KNOWN}",
         f"from spimpack_tasks import *{KNOWN}",
