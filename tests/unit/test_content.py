@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from spimpack_tasks.files.evidence import evidence_of
+from spimpack_tasks.files.input_files import digest_of
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.content import (
@@ -122,3 +123,9 @@ def test_a_directory_is_known_again_by_its_content(folder: Path) -> None:
     assert not holds_record(path, there, Receipt(Kind.IMAGE, "", f"directory 1 1{time}"))
     (folder / "0" / "chunk").write_bytes(b"1234")
     assert not holds_record(path, there, sound)
+
+
+@pytest.mark.parametrize("text", ["", "a\tb\n", "\u00b5m \U0001f400" * 400_000])
+def test_a_text_has_the_digest_of_its_bytes(text):
+    expected = blake2b(text.encode(), digest_size=16).hexdigest()
+    assert digest_of(text) == digest_of(text.encode()) == expected
