@@ -242,7 +242,7 @@ class Asset:
     """Columns for samples.tsv: sample_type, pathology, derived_from."""
     scan: dict[str, str] = field(default_factory=dict)
     """Columns for scans.tsv: acq_time."""
-    origins: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=lambda: _NO_ORIGINS)
     """Origin of the values of sidecar keys that the row does not give."""
     suffix: str = SUFFIX
     intended_for: tuple[str, ...] = ()
