@@ -124,7 +124,7 @@ def measure_packager(
     if name == CLI:
         measure(command, **env)
         check = [BIN / "spimpack", "validate", "--manifest", folder / "manifest.yml"]
-        results[CLI, CHECK, assets].append(measure(check))
+        results[CLI, CHECK, assets].append(measure([*check, "--output-dir", out]))
     shutil.rmtree(out)
 
 

@@ -23,7 +23,7 @@ else:
 
     def __getattr__(name: str) -> object:
         """Import the tasks when one is asked for; their names begin with a capital letter."""
-        if name == "__all__" or name[0].isupper():
+        if name == "__all__" or name[:1].isupper():
             _import_tasks()
         if name in globals():
             return globals()[name]
@@ -41,7 +41,8 @@ def _import_tasks() -> None:
 def _is_our_command() -> bool:
     """Tell whether this process is `spimpack`, and not a flow that asks Luigi for its tasks."""
     is_module = "spimpack_tasks.cli.main" in sys.orig_argv  # python -m
-    return (is_module or os.path.basename(sys.argv[0]) == "spimpack") and "luigi" not in sys.modules
+    is_program = [os.path.basename(path) for path in sys.argv[:1]] == ["spimpack"]
+    return (is_module or is_program) and "luigi" not in sys.modules
 
 
 if not _is_our_command():

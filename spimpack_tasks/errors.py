@@ -9,6 +9,7 @@ ordinary exceptions.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import IntEnum, StrEnum
@@ -40,10 +41,14 @@ class ExitCode(IntEnum):
 
 
 class Severity(StrEnum):
-    """Severity of a problem: an error stops a run, a warning does not."""
+    """Severity of a problem: an error stops a run, a warning does not.
+
+    A note concerns one program that reads datasets. It is composed only for those who ask for it.
+    """
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 class Place(NamedTuple):
@@ -56,6 +61,10 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         """Render as `file:line:column`, without the parts that are unknown."""
         return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
+
+    def line_in_words(self) -> str:
+        """Return `file line 7`, to be named in the message of a problem elsewhere."""
+        return f"{self.file} line {self.line}" if self.line else str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +81,14 @@ class Problem:
     def __str__(self) -> str:
         """Render as `file:line:column: key: message; hint [code]`."""
         hint = f"; {self.hint}" if self.hint else ""
-        warning = "warning: " if self.severity is Severity.WARNING else ""
+        severity = "" if self.severity is Severity.ERROR else f"{self.severity}: "
         key = f"{self.key}: " if self.key else ""
-        return printable(f"{self.place}: {warning}{key}{self.message}{hint} [{self.code}]")
+        return printable(f"{self.place}: {severity}{key}{self.message}{hint} [{self.code}]")
+
+    @property
+    def kind(self) -> tuple[Severity, str, str, str]:
+        """Severity, file, code and key, which problems that are shown together share."""
+        return self.severity, self.place.file, self.code, self.key
 
     def as_dict(self) -> dict[str, str | int]:
         """Return the problem as one flat, JSON-ready mapping."""
@@ -124,12 +138,84 @@ class Report:
         """Return the problems by file, line and column."""
         return sorted(self.problems, key=lambda p: (p.place, p.key, p.code, p.message))
 
-    def lines(self) -> list[str]:
-        """Return the page a user reads: one line a problem, then the count."""
-        count = count_of(len(self.errors), "error")
-        if self.warnings:
-            count += f", {count_of(len(self.warnings), 'warning')}"
-        return [*(str(p) for p in self.sorted()), count]
+    def lines(self, *, verbose: bool = False) -> list[str]:
+        """Return the page that a user reads: errors, warnings and notes, then their numbers.
+
+        Parameters
+        ----------
+        verbose
+            Whether each problem has a line of its own. If not, equal ones are one line with their
+            places, and of many that differ the first are shown.
+        """
+        problems = sorted(self.sorted(), key=lambda p: _ORDER[p.severity])  # stable
+        shown = [str(p) for p in problems] if verbose else _grouped(problems)
+        counts = Counter(p.severity for p in problems)
+        numbers = [
+            count_of(counts[severity], severity)
+            for severity in Severity
+            if counts[severity] or severity is Severity.ERROR
+        ]
+        return [*shown, ", ".join(numbers)]
+
+
+_ORDER = {severity: number for number, severity in enumerate(Severity)}
+_MOST_ALIKE = 3
+"""Lines for problems of one kind that differ: enough to see what is wrong with them."""
+_MOST_RANGES = 6
+"""Ranges of lines named behind a problem: they fit on one line of a terminal."""
+
+
+def _grouped(problems: list[Problem]) -> list[str]:
+    """Return lines in which equal problems are one, and many of a kind are cut."""
+    kinds: dict[tuple[object, ...], dict[tuple[str, str], list[Problem]]] = {}
+    for problem in problems:
+        texts = kinds.setdefault(problem.kind, {})
+        texts.setdefault((problem.message, problem.hint), []).append(problem)
+    lines = []
+    for texts in kinds.values():
+        groups = list(texts.values())
+        lines += [_line_of(equal) for equal in groups[:_MOST_ALIKE]]
+        rest = [problem for equal in groups[_MOST_ALIKE:] for problem in equal]
+        if len(groups) == _MOST_ALIKE + 1 and len(rest) == 1:  # as short as a line about it
+            lines.append(str(rest[0]))
+        elif rest:
+            lines.append(_line_about(rest))
+    return lines
+
+
+def _line_of(equal: list[Problem]) -> str:
+    """Return one line for problems of the same text."""
+    if len(equal) == 1:
+        return str(equal[0])
+    where = _lines_in_words(equal)
+    return f"{equal[0]} ({len(equal):,} times{f': {where}' if where else ''})"
+
+
+def _line_about(rest: list[Problem]) -> str:
+    """Return one line for problems of one kind that are not shown."""
+    first = rest[0]
+    severity = "" if first.severity is Severity.ERROR else f"{first.severity}: "
+    key = f"{first.key}: " if first.key else ""
+    where = _lines_in_words(rest)
+    more = f"{len(rest):,} more like this{f' in {where}' if where else ''}"
+    return printable(
+        f"{first.place.file}: {severity}{key}{more}; --verbose shows each [{first.code}]"
+    )
+
+
+def _lines_in_words(problems: list[Problem]) -> str:
+    """Return the lines of problems of one file, such as `lines 2, 5-6`; empty if it is one."""
+    numbers = sorted({problem.place.line for problem in problems} - {0})
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    parts = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges]
+    if len(parts) > _MOST_RANGES:
+        parts[_MOST_RANGES - 1 :] = ["…", parts[-1]]
+    return f"lines {', '.join(parts)}" if len(numbers) > 1 else ""
 
 
 def printable(text: str) -> str:
@@ -189,6 +275,15 @@ class ConflictError(InputError):
     """The output directory holds something of the user's where an output belongs."""
 
     exit_code = ExitCode.CONFLICT
+
+
+class UsageError(SpimpackError):
+    """The command line is incomplete; the message ends with one that is not."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, message: str, example: str) -> None:
+        super().__init__(f"{message}, such as: {example}")
 
 
 class OutputError(SpimpackError):

@@ -6,6 +6,9 @@ import argparse
 import os
 from typing import Any
 
+from spimpack_tasks.cli.parser import COMMANDS
+from spimpack_tasks.errors import UsageError
+from spimpack_tasks.packaging.consumers import CONSUMERS
 from spimpack_tasks.packaging.options import FLAGS, Options
 
 
@@ -38,16 +41,32 @@ class BackendOption(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
-    """Add the manifest, the output directory and the options that concern both."""
-    parser.add_argument("--manifest", required=True, metavar="FILE", help="YAML manifest")
+def add_inputs(parser: argparse.ArgumentParser, *, output: bool, verbose: str = "") -> None:
+    """Add the manifest, the output directory and the options that concern both.
+
+    Parameters
+    ----------
+    parser
+        Gets the arguments.
+    output
+        Whether an output directory must be given.
+    verbose
+        What `--verbose` shows besides each problem.
+    """
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="the manifest and the directory of the dataset, in place of the next two options",
+    )
+    parser.add_argument("--manifest", default="", metavar="FILE", help="YAML manifest")
     parser.add_argument(
         "--output-dir",
-        required=output,
         default="",
         metavar="DIR",
         help="directory of the BIDS dataset; made if it is not there",
     )
+    parser.set_defaults(needs_output=output)
     parser.add_argument(
         "--backend",
         default="symlink",
@@ -56,6 +75,21 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool) -> None:
     )
     for name, text in FLAGS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
+    shown = "show each problem on a line of its own"
+    parser.add_argument("--verbose", action="store_true", help=f"{shown}{verbose}")
+
+
+def add_consumers(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of programs whose notes are wanted."""
+    names = ", ".join(consumer.shown for consumer in CONSUMERS.values())
+    parser.add_argument(
+        "--for",
+        dest="consumers",
+        action="append",
+        choices=sorted(CONSUMERS),
+        default=[],
+        help=f"add notes on what a program wants of datasets ({names}); never part of --strict",
+    )
 
 
 def add_format(
@@ -79,14 +113,37 @@ def positive(text: str) -> int:
 
 
 def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options:
-    """Return the options that the arguments give, of a command that writes the dataset or not."""
+    """Return the options that the arguments give, of a command that writes the dataset or not.
+
+    Raises
+    ------
+    UsageError
+        Manifest or output directory are missing, or given twice.
+    """
+    _take_paths(arguments)
     return Options(
         manifest=_absolute(arguments.manifest),
         output_dir=_absolute(arguments.output_dir),
         backend=arguments.backend,
         **{name: getattr(arguments, name) for name in FLAGS},
         writes=writes and bool(arguments.output_dir),
+        consumers=tuple(dict.fromkeys(getattr(arguments, "consumers", ()))),
     )
+
+
+def _take_paths(arguments: argparse.Namespace) -> None:
+    """Let paths without an option be the manifest and the output directory, in this order."""
+    names = {"manifest": "the manifest", "output_dir": "the directory of the dataset"}
+    empty = [name for name in names if not getattr(arguments, name)]
+    for path in arguments.paths:
+        if not empty:
+            message = f"{path!r} is one path too many: manifest and directory are given already"
+            raise UsageError(message, COMMANDS[arguments.command].example)
+        setattr(arguments, empty.pop(0), path)
+    missing = [names[name] for name in empty if name == "manifest" or arguments.needs_output]
+    if missing:
+        message = f"give {' and '.join(missing)}"
+        raise UsageError(message, COMMANDS[arguments.command].example)
 
 
 def _absolute(path: str) -> str:

@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[codec for codecs in CODECS.values() for codec in codecs],
         default="",
         help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, or "
-        "zstd (default: the first, or the quickest of OME-Zarr); zstd, and blosc and lz4 of "
-        "OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
+        "zstd (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, and "
+        "blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
     )
     parser.add_argument(
         "--ngff",

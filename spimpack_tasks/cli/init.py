@@ -55,13 +55,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN=VALUE",
         help="give a column one value in all rows, in place of headers, such as sample=brain",
     )
+    parser.add_argument("--name", default="", metavar="TEXT", help="name of the dataset")
+    parser.add_argument(
+        "--license",
+        default="",
+        metavar="TEXT",
+        help="licence of the data, such as CC0; nobody else can choose it",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files."""
     if arguments.scan is None:
         _refuse_options_of_a_scan(arguments)
-        _write_templates(Path(arguments.directory))
+        given = {"Name": arguments.name, "License": arguments.license}
+        _write_templates(Path(arguments.directory), given)
     else:
         options = ScanOptions(
             root=arguments.scan,
@@ -70,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
             excludes=tuple(arguments.exclude),
             settings=tuple(arguments.set),
             labels=tuple(arguments.label),
+            name=arguments.name,
+            license=arguments.license,
         )
         lines, warnings = init_from_scan(options)
         for problem in warnings:
@@ -86,10 +96,10 @@ def _refuse_options_of_a_scan(arguments: argparse.Namespace) -> None:
             raise InputError(Report([Problem("option.missing", place, "--scan", message, hint)]))
 
 
-def _write_templates(directory: Path) -> None:
+def _write_templates(directory: Path, given: dict[str, str]) -> None:
     """Write the files that are not there yet."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name, text in template_files().items():
+    for name, text in template_files(given).items():
         path = directory / name
         try:
             with path.open("x", encoding="utf-8") as file:

@@ -24,12 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal that cannot show a character must not end a run.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    verbose = False
     try:
         arguments = build_parser().parse_args(argv)
+        verbose = getattr(arguments, "verbose", False)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except InputError as error:
-        print(error, file=sys.stderr)
+        print("\n".join(error.report.lines(verbose=verbose)), file=sys.stderr)
         return error.exit_code
     except SpimpackError as error:
         print(f"spimpack: {error}", file=sys.stderr)

@@ -3,29 +3,85 @@
 from __future__ import annotations
 
 import argparse
+import re
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
+from spimpack_tasks.errors import suggestion
 from spimpack_tasks.version import __version__
 
+
+class Command(NamedTuple):
+    """Texts on a subcommand that are there before its module is imported."""
+
+    help: str
+    example: str
+    """A command line that works, shown with errors in others."""
+
+
 COMMANDS = {
-    "init": "write a commented manifest and a table, to fill in or filled in from a folder tree",
-    "ui": "edit a manifest and its tables in a browser, package, and look at the result",
-    "validate": "check manifest, tables and sources, and report all problems at once",
-    "plan": "show the changes that a run would make, and why, without writing anything",
-    "package": "package the images of a manifest into a BIDS dataset",
-    "status": "show the state of a dataset in short, and whether a run is in progress",
-    "qc": "write one HTML page that shows an image in each orientation, to find the right code",
-    "view": "open an image in napari, or print a state that shows it in Neuroglancer",
-    "report": "write one HTML page on a dataset: its images, problems, and the last run",
-    "verify": "compare a dataset with its records, without its manifest",
-    "convert": "convert one image to OME-Zarr or OME-TIFF",
-    "bids-validate": "validate any BIDS dataset with the official validator and checks of our own",
-    "demo": "make small real images, package them, and validate the dataset",
-    "doctor": "check the installed software, the scheduler, and the abilities of a disk",
-    "completion": "print a script that lets bash, zsh or fish complete command lines",
+    "init": Command(
+        "write a commented manifest and a table, to fill in or filled in from a folder tree",
+        "spimpack init study --scan raw",
+    ),
+    "ui": Command(
+        "edit a manifest and its tables in a browser, package, and look at the result",
+        "spimpack ui --manifest manifest.yml",
+    ),
+    "validate": Command(
+        "check manifest, tables and sources, and report all problems at once",
+        "spimpack validate manifest.yml bids",
+    ),
+    "plan": Command(
+        "show the changes that a run would make, and why, without writing anything",
+        "spimpack plan manifest.yml bids",
+    ),
+    "package": Command(
+        "package the images of a manifest into a BIDS dataset",
+        "spimpack package manifest.yml bids",
+    ),
+    "status": Command(
+        "show the state of a dataset in short, and whether a run is in progress",
+        "spimpack status manifest.yml bids",
+    ),
+    "qc": Command(
+        "write one HTML page that shows an image in each orientation, to find the right code",
+        "spimpack qc image.ims",
+    ),
+    "view": Command(
+        "open an image in napari, or print a state that shows it in Neuroglancer",
+        "spimpack view image.ome.zarr",
+    ),
+    "report": Command(
+        "write one HTML page on a dataset: its images, problems, and the last run",
+        "spimpack report bids",
+    ),
+    "verify": Command(
+        "compare a dataset with its records, without its manifest",
+        "spimpack verify bids",
+    ),
+    "convert": Command(
+        "convert one image to OME-Zarr or OME-TIFF",
+        "spimpack convert image.ims image.ome.zarr",
+    ),
+    "bids-validate": Command(
+        "validate any BIDS dataset with the official validator and checks of our own",
+        "spimpack bids-validate bids",
+    ),
+    "demo": Command(
+        "make small real images, package them, and validate the dataset",
+        "spimpack demo demo",
+    ),
+    "doctor": Command(
+        "check the installed software, the scheduler, and the abilities of a disk",
+        "spimpack doctor --output-dir bids",
+    ),
+    "completion": Command(
+        "print a script that lets bash, zsh or fish complete command lines",
+        "spimpack completion bash",
+    ),
 }
-"""Help of each subcommand, in the order of `--help`. Each is a module of this package, with `_` for
+"""Each subcommand, in the order of `--help`. Each is a module of this package, with `_` for
 `-`, that is imported when the subcommand is chosen: no other one pays for its imports."""
 
 
@@ -39,7 +95,19 @@ class CommandModule(Protocol):
         """Do it and return the exit code."""
 
 
-class CommandParser(argparse.ArgumentParser):
+class PlainParser(argparse.ArgumentParser):
+    """A parser that ends with what is wrong, and an example of what is right."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2, and without the list of all options."""
+        chosen = re.match(r"argument (\S+): invalid choice: '([^']*)'", message)
+        if chosen and chosen[1] == "COMMAND":
+            near = suggestion(chosen[2], COMMANDS)
+            message = f"there is no command {chosen[2]!r}{f'; {near}' if near else ''}"
+        self.exit(2, f"{self.prog}: {message}\n{self.epilog}\nhelp: {self.prog} --help\n")
+
+
+class CommandParser(PlainParser):
     """The parser of a subcommand, which imports its module when the subcommand is chosen."""
 
     def load(self) -> None:
@@ -53,21 +121,31 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
         """Parse; argparse calls this for the subcommand that it has found."""
         self.load()
-        return super().parse_known_args(*arguments, **named)
+        found, rest = super().parse_known_args(*arguments, **named)
+        # argparse takes paths on one side of an option only, and leaves those on the other.
+        if hasattr(found, "paths") and not any(word.startswith("-") for word in rest):
+            found.paths, rest = [*found.paths, *rest], []
+        if rest:
+            option = rest[0].partition("=")[0]
+            near = suggestion(option, self._option_string_actions)
+            self.error(f"there is no argument {option}{f'; {near}' if near else ''}")
+        return found, rest
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = PlainParser(
         prog="spimpack",
         description="Package light-sheet microscopy (SPIM) files into a valid BIDS dataset.",
+        epilog=f"example: {COMMANDS['package'].example}",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=CommandParser
     )
-    for name, text in COMMANDS.items():
-        subparsers.add_parser(name, help=text, description=text)
+    for name, command in COMMANDS.items():
+        example = f"example: {command.example}"
+        subparsers.add_parser(name, help=command.help, description=command.help, epilog=example)
     return parser
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
+from spimpack_tasks.cli.arguments import add_consumers, add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts
@@ -23,17 +23,14 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_inputs(parser, output=True)
+    more = ", all assets, and where values come from that their rows do not give"
+    add_inputs(parser, output=True, verbose=more)
+    add_consumers(parser)
     add_format(parser)
     parser.add_argument(
         "--dot",
         action="store_true",
         help="print the task graph for Graphviz, with complete tasks, instead of the changes",
-    )
-    parser.add_argument(
-        "--verbose",
-        action="store_true",
-        help="show all assets, and where values come from that their rows do not give",
     )
 
 
@@ -50,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         columns = map(_column_line, prepared.columns if arguments.verbose else ())
         print("\n".join([*lines, *columns, counts]))
     if refusal is not None:
-        print(refusal, file=sys.stderr)
+        print("\n".join(refusal.report.lines(verbose=arguments.verbose)), file=sys.stderr)
         return refusal.exit_code
     return ExitCode.OK
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
+from spimpack_tasks.cli.arguments import add_consumers, add_format, add_inputs, options_of
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, Report, count_of
 from spimpack_tasks.packaging.up_to_date import count_sound_images
@@ -20,6 +20,7 @@ _prepare_run = Deferred("spimpack_tasks.packaging.prepare:prepare_run")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inputs(parser, output=False)
+    add_consumers(parser)
     add_format(parser)
 
 
@@ -38,6 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps(problem.as_dict(), ensure_ascii=False))
     else:
         found = f"{count_of(images, 'image')}: " if refusal is None else ""
-        *problems, count = report.lines()
+        *problems, count = report.lines(verbose=arguments.verbose)
         print("\n".join([*problems, found + count]))
     return refusal.exit_code if refusal else ExitCode.OK

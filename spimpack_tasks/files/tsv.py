@@ -16,21 +16,24 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Place, Problem, count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from spimpack_tasks.errors import Report
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its cells in header order, its line number, and its unchanged line.
-
-    A row of a spreadsheet has no line.
-    """
+    """One row: its cells in header order, and its line number."""
 
     line: int
     cells: tuple[str, ...]
-    raw: str
+    written: str | None = None
+    """The line, where it is not the cells with tabs between them; empty for a spreadsheet."""
+
+    @property
+    def raw(self) -> str:
+        """The line as it is in the file; empty for a row of a spreadsheet."""
+        return "\t".join(self.cells) if self.written is None else self.written
 
     def column(self, index: int) -> int:
         """Return the character column, from 1, at which cell `index` starts, 0 if not known."""
@@ -90,15 +93,13 @@ def parse_tsv(text: str, file: str, report: Report) -> TsvTable | None:
 
 
 def _split(text: str, file: str, report: Report) -> list[Row]:
-    # str.splitlines would also split at characters that are legal inside a cell.
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     rows = []
     # Tables say the same over and over; kept once, that takes half of the memory.
     known: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(text), start=1):
         if '"' not in line:
             cells = line.split("\t")
-            rows.append(Row(number, tuple(known.setdefault(c, c) for c in cells), line))
+            rows.append(Row(number, tuple([known.setdefault(c, c) for c in cells])))
             continue
         try:
             cells = next(csv.reader([line], delimiter="\t", strict=True))
@@ -107,6 +108,19 @@ def _split(text: str, file: str, report: Report) -> list[Row]:
         else:
             rows.append(Row(number, tuple(cells), line))
     return rows
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines one by one: a list of them would be as large as the table.
+
+    str.splitlines would also split at characters that are legal inside a cell.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _quote_problem(place: Place, reason: str) -> Problem:

@@ -11,7 +11,12 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from spimpack_tasks.manifest.schema_check import explain, property_validator, shown_value
+from spimpack_tasks.manifest.schema_check import (
+    explain,
+    is_surely_valid,
+    property_validator,
+    shown_value,
+)
 from spimpack_tasks.model.entities import MISSING
 from spimpack_tasks.schemas import load_schema
 
@@ -70,6 +75,8 @@ def check_value(key: str, value: Any, written: str = "") -> Any:
     ValueRefusedError
         The value is not of the type that BIDS wants for `key`.
     """
+    if is_surely_valid(load_schema("sidecar")["properties"].get(key, {}), value):
+        return value
     for error in property_validator("sidecar", key).iter_errors(value):
         raise ValueRefusedError(*explain(error, written))
     return value

@@ -111,6 +111,8 @@ class SourceFinder:
         if folder is None:
             folder = self._real_directories[head] = os.path.realpath(head)
         real = f"{folder.rstrip('/')}/{name}"
+        if real == path:
+            real = path  # one text in memory is enough
         if name not in {"", ".", ".."}:
             try:
                 status = os.lstat(real)

@@ -109,7 +109,7 @@ class Headers:
     def _find(self, source: Source, key: str, stamp: str) -> tuple[str, HeaderFacts]:
         if self._saved is None:
             self._saved = self._load()
-        saved = self._saved.get(key)
+        saved = self._saved.pop(key, None)  # it is in `_facts` from now on
         if saved is not None and saved[0] == _with_others(stamp, saved[1]):
             return saved
         facts = self._share(_read_facts(source))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import textwrap
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.manifest.further_columns import KEY
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Mapping
 
 SCHEMA_FILE = "manifest.schema.json"
 
-_EXAMPLES = {"BIDSVersion": "1.10.0", "DatasetType": "raw", "License": "CC-BY-4.0"}
+_EXAMPLES = {"BIDSVersion": "1.10.0", "DatasetType": "raw"}
+
+NOTHING_GIVEN: Mapping[str, str] = MappingProxyType({})
 
 _SHARED_KEYS = (
     "InstitutionName",
@@ -28,10 +31,10 @@ _SHARED_KEYS = (
 """Sidecar keys that are the same for all images of most datasets."""
 
 
-def template_files() -> dict[str, str]:
-    """Return file names and contents."""
+def template_files(given: Mapping[str, str] = NOTHING_GIVEN) -> dict[str, str]:
+    """Return file names and contents; `given` are values of the dataset description."""
     return {
-        "manifest.yml": compose_manifest(),
+        "manifest.yml": compose_manifest(given=given),
         "scans.tsv": compose_scans_header(),
         SCHEMA_FILE: compose_schema(),
     }
@@ -42,7 +45,11 @@ def compose_schema() -> str:
     return json.dumps(load_schema("manifest"), indent=2, ensure_ascii=False) + "\n"
 
 
-def compose_manifest(tables: Container[str] = ("scans_tsv",), origin: str = "") -> str:
+def compose_manifest(
+    tables: Container[str] = ("scans_tsv",),
+    origin: str = "",
+    given: Mapping[str, str] = NOTHING_GIVEN,
+) -> str:
     """Return a manifest with every key, the optional ones as comments.
 
     Parameters
@@ -51,6 +58,9 @@ def compose_manifest(tables: Container[str] = ("scans_tsv",), origin: str = "") 
         Keys of the tables that there are.
     origin
         A comment on where the manifest comes from.
+    given
+        Values of the dataset description, such as its name. A licence is the user's to choose, so
+        there is no other one.
     """
     properties = load_schema("manifest")["properties"]
     description = properties["dataset_description"]
@@ -63,7 +73,8 @@ def compose_manifest(tables: Container[str] = ("scans_tsv",), origin: str = "") 
     for name, schema in description["properties"].items():
         optional = "" if name in description["required"] else "# "
         lines += [f"  # {line}" for line in textwrap.wrap(schema.get("description", ""), 92)]
-        lines.append(f"  {optional}{name}: {_example(name, schema)}".rstrip())
+        value = json.dumps(given[name], ensure_ascii=False) if given.get(name) else ""
+        lines.append(f"  {optional}{name}: {value or _example(name, schema)}".rstrip())
     for name in ("scans_tsv", "participants_tsv", "participants_json", "photos_tsv"):
         lines += ["", *(f"# {line}" for line in textwrap.wrap(properties[name]["description"], 94))]
         optional = "" if name in tables else "# "

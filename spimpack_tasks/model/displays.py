@@ -43,6 +43,9 @@ class Display:
     """Whether the channel is visible initially."""
 
 
+_UNKNOWN = Display()
+
+
 class Displays:
     """Collector of display settings, and of wrong ones."""
 
@@ -53,7 +56,7 @@ class Displays:
     @property
     def known(self) -> tuple[Display, ...]:
         """One for each channel, or nothing where the file says nothing."""
-        return tuple(self.found) if any(each != Display() for each in self.found) else ()
+        return tuple(self.found) if any(each != _UNKNOWN for each in self.found) else ()
 
     @property
     def doubts(self) -> tuple[str, ...]:

@@ -75,12 +75,22 @@ def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int
         Name of the entity, and number of an image of each of the two labels, the earlier first.
         Other entities than the subject are compared within a subject.
     """
+    given_labels = list(labels)
+    with_zeros = set()
+    for given in given_labels:
+        for name, label in given.items():
+            without = without_zeros(label)
+            if without != label:
+                with_zeros.add((name, without))
     firsts: dict[tuple[str, str, str], tuple[str, int]] = {}
     reported = set()
-    for number, given in enumerate(labels):
-        subject = without_zeros(given.get("subject", ""))
+    for number, given in enumerate(given_labels):
         for name, label in given.items():
-            key = ("" if name == "subject" else subject, name, without_zeros(label))
+            without = without_zeros(label)
+            if (name, without) not in with_zeros:
+                continue  # no other label differs in zeros alone
+            subject = "" if name == "subject" else without_zeros(given.get("subject", ""))
+            key = (subject, name, without)
             other, first = firsts.setdefault(key, (label, number))
             if other != label and (key, label) not in reported:
                 reported.add((key, label))

@@ -47,6 +47,8 @@ class Options:
     """Whether anything is to be written; checking alone needs no output directory."""
     previews: bool = False
     """Draw a small picture of each image beside it."""
+    consumers: tuple[str, ...] = ()
+    """Programs whose notes are wanted, by their names in `CONSUMERS`."""
 
     def flags(self) -> dict[str, bool]:
         """Return the options that are on or off, by the spelling of the command line."""
@@ -54,7 +56,7 @@ class Options:
 
     def parameters(self) -> dict[str, Any]:
         """Return the options that the tasks of a run have as parameters."""
-        of_process = {"roots", "writes"}
+        of_process = {"roots", "writes", "consumers"}
         names = (each.name for each in fields(self) if each.name not in of_process)
         return {name: getattr(self, name) for name in names}
 
@@ -64,5 +66,5 @@ class Options:
         return {name: value for name, value in values.items() if value or name not in _LATER}
 
 
-_LATER = frozenset({"previews"})
+_LATER = frozenset({"previews", "consumers"})
 """Options that datasets of earlier versions know nothing of."""

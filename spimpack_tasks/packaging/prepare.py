@@ -20,6 +20,7 @@ from spimpack_tasks.manifest.read_assets import read_assets
 from spimpack_tasks.model.plan import Dataset, refused_id
 from spimpack_tasks.packaging.backends.registry import read_choice, require_choice
 from spimpack_tasks.packaging.changes import find_changes
+from spimpack_tasks.packaging.consumers import compose_notes
 from spimpack_tasks.packaging.plan import identify
 from spimpack_tasks.packaging.prepared_run import PreparedRun
 from spimpack_tasks.packaging.rules import RULES, RuleInput
@@ -141,6 +142,7 @@ def _prepare(
     facts = RuleInput(options, inputs, _as_packaged(placed, choice), store, choice)
     for rule in RULES:
         report.extend(rule(facts))
+    report.extend(compose_notes(facts))
     if choice is not None and choice.bugs is not None:
         report.extend(choice.bugs.problems())
     if choice is None or report.errors or (options.strict and report.warnings):

@@ -33,15 +33,12 @@ if TYPE_CHECKING:
     from spimpack_tasks.files.tsv import Row, TsvTable
     from spimpack_tasks.manifest.load import Inputs
     from spimpack_tasks.manifest.read_assets import PlacedAsset
-    from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.state.store import Store
 
 MAX_NAME_BYTES = 255
 """NAME_MAX of Linux file systems."""
-
-_PIECES = ("run", "chunk")
 
 BIDS_VERSIONS = ("1.7.0", "1.8.0", "1.9.0", "1.10.0", "1.10.1", "1.11.0", "1.11.1", "1.11.2")
 """Microscopy came into BIDS with 1.7.0."""
@@ -88,19 +85,26 @@ def needs_assets(facts: RuleInput) -> Iterator[Problem]:
 
 def one_row_per_path(facts: RuleInput) -> Iterator[Problem]:
     """Two rows must not make one BIDS path, of any extension or letter case."""
-    seen: dict[str, PlacedAsset] = {}
+    # A hash in place of the text takes a third of the memory; the texts decide.
+    seen: dict[int, PlacedAsset] = {}
     for placed in facts.assets:
-        first = seen.setdefault(placed.asset.key.casefold(), placed)
-        if first is placed:
+        folded = placed.asset.key.casefold()
+        first = seen.setdefault(hash(folded), placed)
+        if first is placed or first.asset.key.casefold() != folded:
             continue
         place = placed.record.where("subject")
         other = first.record.where("subject")
         if first.asset.key == placed.asset.key:
-            code, message = "path.duplicate", f"makes {placed.asset.key}, as {_line(other)} does"
+            code, message = (
+                "path.duplicate",
+                f"makes {placed.asset.key}, as {other.line_in_words()} does",
+            )
             hint = "tell them apart by session, acquisition, stain, run or chunk"
         else:
             code = "path.case"
-            message = f"makes {placed.asset.key}, and {_line(other)} makes {first.asset.key}"
+            message = (
+                f"makes {placed.asset.key}, and {other.line_in_words()} makes {first.asset.key}"
+            )
             hint = "names must differ in more than upper and lower case"
         yield Problem(code, place, "subject", message, hint)
 
@@ -115,7 +119,9 @@ def subjects_differ_in_more_than_case(facts: RuleInput) -> Iterator[Problem]:
         other = first.asset.entities["subject"]
         if other != label and label not in told:
             told.add(label)
-            message = f"sub-{label} and sub-{other} ({_line(first.record.where('subject'))})"
+            message = (
+                f"sub-{label} and sub-{other} ({first.record.where('subject').line_in_words()})"
+            )
             message += " differ in letter case only"
             hint = "write both alike, or tell them apart"
             place = placed.record.where("subject")
@@ -127,7 +133,7 @@ def labels_differ_in_more_than_zeros(facts: RuleInput) -> Iterator[Problem]:
     assets = facts.assets
     for name, first, number in differ_in_zeros(placed.asset.entities for placed in assets):
         here, there = (assets[n].asset.entities[name] for n in (number, first))
-        where = _line(assets[first].record.where(name))
+        where = assets[first].record.where(name).line_in_words()
         message = f"{here!r} and {there!r} ({where}) differ in leading zeros only"
         place, hint = assets[number].record.where(name), "write both alike, if they are one"
         yield Problem("path.zeros", place, name, message, hint, Severity.WARNING)
@@ -151,7 +157,7 @@ def samples_agree(facts: RuleInput) -> Iterator[Problem]:
         for column, value in placed.asset.sample.items():
             first = seen.setdefault((entities["subject"], entities["sample"], column), placed)
             if first.asset.sample[column] != value:
-                other = _line(first.record.where(column))
+                other = first.record.where(column).line_in_words()
                 message = f"is {value!r}, but {first.asset.sample[column]!r} in {other}"
                 hint = f"sample-{entities['sample']} of sub-{entities['subject']} can have one only"
                 place = placed.record.where(column)
@@ -204,49 +210,6 @@ def bids_version_is_known(facts: RuleInput) -> Iterator[Problem]:
         yield Problem("description.version", place, key, message, hint, Severity.WARNING)
 
 
-def assets_are_alike(facts: RuleInput) -> Iterator[Problem]:
-    """BIDS allows mixtures in one sample that snakebids workflows such as SPIMquant stop at."""
-    for code, column, what, trait in _TRAITS:
-        firsts: dict[str, PlacedAsset] = {}
-        for placed in facts.images:
-            if not (placed.asset.source and placed.asset.extension):
-                continue  # of what it would become nothing is known
-            first = firsts.setdefault(placed.asset.entities["sample"], placed)
-            if trait(placed.asset) != trait(first.asset):
-                here, there = trait(placed.asset), trait(first.asset)
-                message = f"{what} {here}, but {there} in {_line(first.record.where(column))}"
-                place, hint = placed.record.where(column), "SPIMquant stops at such a mixture"
-                yield Problem(code, place, column, message, hint, Severity.WARNING)
-                break
-
-
-def _pieces(asset: Asset) -> str:
-    """Return run and chunk, which SPIMquant does not tell images by."""
-    given = (f"{name}-{asset.entities[name]}" for name in _PIECES if name in asset.entities)
-    return "_".join(given) or "without run and chunk"
-
-
-def subjects_have_the_same_stains(facts: RuleInput) -> Iterator[Problem]:
-    """SPIMquant wants the same stains of every subject."""
-    stains: dict[str, set[str]] = {}
-    where: dict[str, PlacedAsset] = {}
-    for placed in facts.images:
-        if placed.asset.sidecar["SampleStaining"]:
-            subject = placed.asset.entities["subject"]
-            stains.setdefault(subject, set()).update(placed.asset.sidecar["SampleStaining"])
-            where.setdefault(subject, placed)
-    first = next(iter(stains), "")
-    for subject, names in stains.items():
-        if names != stains[first]:
-            message = (
-                f"sub-{subject} has {_listed(names)}, but sub-{first} {_listed(stains[first])}"
-            )
-            place = where[subject].record.where("sample_staining")
-            key, hint = "sample_staining", "SPIMquant wants the same stains of every subject"
-            yield Problem("dataset.mixed-stains", place, key, message, hint, Severity.WARNING)
-            return
-
-
 def participants_are_known(facts: RuleInput) -> Iterator[Problem]:
     """The participants tables, where there are any, list each subject once."""
     tables = facts.inputs.participant_tables
@@ -277,7 +240,7 @@ def _participant_hint(label: str, seen: dict[str, tuple[TsvTable, Row]]) -> str:
     for other, (table, row) in seen.items():
         if label and without_zeros(other) == without_zeros(label):
             place = table.place(row, table.columns.index("participant_id"))
-            hint = f"{other!r} ({_line(place)}) differs in leading zeros: write both alike"
+            hint = f"{other!r} ({place.line_in_words()}) differs in leading zeros: write both alike"
             return f"{hint}, in columns formatted as text"
     return suggestion(label, seen) or "add a row there"
 
@@ -324,17 +287,6 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _line(place: Place) -> str:
-    return re.sub(r"^(.*?):(\d+).*$", r"\1 line \2", str(place))
-
-
-_TRAITS: tuple[tuple[str, str, str, Callable[[Asset], str]], ...] = (
-    ("dataset.mixed-formats", "spim_path", "becomes", lambda asset: asset.extension),
-    ("dataset.mixed-entities", "subject", "has", lambda asset: ", ".join(asset.entities)),
-    ("dataset.mixed-runs", "subject", "is", _pieces),
-)
-"""Problem code, column, verb, and what should be the same for all images of a sample."""
-
 RULES: tuple[Callable[[RuleInput], Iterator[Problem]], ...] = (
     needs_assets,
     one_row_per_path,
@@ -347,8 +299,6 @@ RULES: tuple[Callable[[RuleInput], Iterator[Problem]], ...] = (
     bids_version_is_known,
     identifiers_are_uris,
     lists_are_filled_once,
-    assets_are_alike,
-    subjects_have_the_same_stains,
     participants_are_known,
     options_fit_the_backend,
     output_is_apart_from_sources,

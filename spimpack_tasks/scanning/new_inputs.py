@@ -53,7 +53,9 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
     fill_from_headers(result, request, report)
     files = compose_tables(request, result)
     keys = {f"{name.removesuffix('.tsv')}_tsv" for name in files}
-    files["manifest.yml"] = compose_manifest(keys, f"Made by: {options.command()}")
+    files["manifest.yml"] = compose_manifest(
+        keys, f"Made by: {options.command()}", {"Name": options.name, "License": options.license}
+    )
     if not os.path.lexists(os.path.join(request.directory, SCHEMA_FILE)):
         files[SCHEMA_FILE] = compose_schema()
     os.makedirs(request.directory, exist_ok=True)

@@ -41,6 +41,9 @@ class ScanOptions:
     """Each `COLUMN=VALUE`."""
     labels: tuple[str, ...] = ()
     """Each `ENTITY=TEMPLATE`."""
+    name: str = ""
+    """Name of the dataset."""
+    license: str = ""
 
     def command(self) -> str:
         """Return the command that asks for this, in one line."""
@@ -50,6 +53,8 @@ class ScanOptions:
             "--label": self.labels,
             "--exclude": self.excludes,
             "--set": self.settings,
+            "--name": [self.name] if self.name else [],
+            "--license": [self.license] if self.license else [],
         }
         for option, values in options.items():
             words += (word for value in values for word in (option, value))

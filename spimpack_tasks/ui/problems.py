@@ -49,7 +49,7 @@ def show_problems(editor: ManifestEditor, report: Report, images: int) -> None:
         if len(problems) > MOST_BUTTONS:
             st.caption(f"and {len(problems) - MOST_BUTTONS:,} more: see the text below")
         if st.toggle("As text", key="problems-as-text"):
-            st.code("\n".join(report.lines()), language=None, wrap_lines=True)
+            st.code("\n".join(report.lines(verbose=True)), language=None, wrap_lines=True)
 
 
 def _show_problem(editor: ManifestEditor, problem: Problem, number: int) -> None:

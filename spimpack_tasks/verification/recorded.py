@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 
-from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.state.store import STATE_DIRECTORY, Store
+
+
+class NoDirectoryError(SpimpackError):
+    """There is no directory at a path."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 def recorded_store(dataset: str) -> Store:
@@ -13,13 +19,16 @@ def recorded_store(dataset: str) -> Store:
 
     Raises
     ------
+    NoDirectoryError
+        There is no directory.
     SpimpackError
         Nothing is on record.
     """
     store = Store(os.path.abspath(os.path.expanduser(dataset)))
     if not os.path.isdir(store.output_dir):
-        message = f"{dataset} is not a directory; give the path of the dataset"
-        raise SpimpackError(message)
+        what = "is not a directory" if os.path.lexists(store.output_dir) else "does not exist"
+        message = f"{dataset} {what}; give the directory of the dataset"
+        raise NoDirectoryError(message)
     if not store.current_plan_id():
         message = (
             f"{dataset} holds no record of a run (no {STATE_DIRECTORY}), so there is nothing to "

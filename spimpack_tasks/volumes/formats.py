@@ -60,7 +60,7 @@ class Format:
     """Returns the context of an `EncodedSource`, where `transfer` is `LEVELS`."""
     transfer: Transfer = Transfer.VOXELS
     codec: str = "blosc"
-    """The codec of OME-Zarr that takes the least time."""
+    """The codec of OME-Zarr if none is chosen. Another one would convert existing images again."""
     least_ratio: float = 0.2
     """Bytes of OME-Zarr that are written for each byte of a source, at the least.
 

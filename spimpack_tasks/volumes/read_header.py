@@ -49,7 +49,7 @@ def _reader_of(form: Format) -> Callable[[str], Any]:
 def _check_sizes(path: str, header: Header) -> None:
     """Refuse an image that is larger than any is."""
     channels = dict(zip(header.axes, header.shapes[0], strict=True)).get("c", 1)
-    if channels > allowed(MOST_CHANNELS):
+    if channels > MOST_CHANNELS and channels > allowed(MOST_CHANNELS):
         what = f"has {channels:,} channels; at the most {allowed(MOST_CHANNELS):,} are read"
         raise HeaderError(path, what, REMEDY)
     most = allowed(LARGEST_IMAGE)

@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     "init new": (set(), 230),
     "init scanned --scan study/raw": ({"numpy", "h5py"}, 410),
     "convert study/raw/a.ims made.ome.zarr": ({"numpy", "h5py"}, 440),
+    "convert study/raw/c.ome.tif from_tiff.ome.zarr": ({"numpy", "tifffile", "imagecodecs"}, 480),
+    "convert study/raw/c.ome.tif made.ome.tif": ({"numpy", "tifffile", "imagecodecs"}, 390),
     "convert study/raw/packed.ozx unpacked.ome.zarr": (set(), 280),
 }
 """The heavy packages that a command may import, and the number of all modules that it may have; a
@@ -128,6 +130,7 @@ assert "PackageDataset" in spimpack_tasks.__all__
     [
         f"import spimpack_tasks{KNOWN}",
         f"import luigi, spimpack_tasks{KNOWN}",
+        f"import sys; sys.argv.clear(); import spimpack_tasks{KNOWN}",
         f"import spimpack_tasks.api{KNOWN}",
         f"{ASKED}{KNOWN}",
         f"from spimpack_tasks import *{KNOWN}",

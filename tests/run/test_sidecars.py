@@ -306,7 +306,7 @@ def test_a21_stains_and_orientation_as_they_are_read_by_spimquant(tmp_path: Path
     workspace.add_row("b.ims", subject="02", sample_staining="YoPro;Abeta;Iba1")
     workspace.write()
     warnings = [(p.code, p.place.line) for p in prepare_run(workspace.options()).report.warnings]
-    assert sorted(warnings) == [("dataset.mixed-stains", 3), ("sidecar.channels", 3)]
+    assert sorted(warnings) == [("sidecar.channels", 3)]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_page_changes_nothing_by_being_shown(space, name):
 def test_problems_are_those_of_the_command_line(space, name):
     path = space.root / "scans.tsv"
     path.write_text(path.read_text().replace("RPI", "RPX").replace("\t01\t", "\t*_1\t"))
-    lines = prepare_run(Options(str(space.manifest), "", writes=False)).report.lines()
+    lines = prepare_run(Options(str(space.manifest), "", writes=False)).report.lines(verbose=True)
     assert len(lines) > 3
     page = open_page(space, name)
     (toggle,) = [each for each in page.toggle if each.label == "As text"]

@@ -11,6 +11,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,8 +93,8 @@ def test_spimquant_finds_all_images(tmp_path: Path, rows: Rows, backend: str) ->
 
 
 def warned_of(workspace: Workspace) -> set[str]:
-    report = prepare_run(workspace.options()).report
-    return MIXTURES & {problem.code for problem in report.warnings}
+    options = replace(workspace.options(), consumers=("spimquant",))
+    return MIXTURES & {problem.code for problem in prepare_run(options).report.problems}
 
 
 @pytest.mark.parametrize(

@@ -640,10 +640,6 @@ WARNINGS = [
         lambda study: study.replace("manifest.yml", "  License:", "  Laboratory: x\n  License:"),
     ),
     ("description.version", lambda study: study.replace("manifest.yml", "1.10.0", "1.10.7")),
-    ("dataset.mixed-formats", lambda study: study.cell(2, "spim_path", "raw/one.ome.zarr")),
-    ("dataset.mixed-runs", mix_runs),
-    ("dataset.mixed-entities", lambda study: study.cell(3, "session", "")),
-    ("dataset.mixed-stains", lambda study: study.cell(4, "sample_staining", "YoPro;Iba1")),
     ("option.relative", lambda study: study.options.update(backend="copy", relative_symlinks=True)),
     ("option.source-links", lambda study: study.options.update(keep_source_links=True)),
 ]
@@ -658,6 +654,26 @@ def test_a_warning_stops_a_strict_run_only(study, code, change):
     assert draft.refusal() is None
     study.options["strict"] = True
     assert [p.code for p in study.draft().refusal().report.problems] == [code]
+
+
+NOTES = [
+    ("dataset.mixed-formats", lambda study: study.cell(2, "spim_path", "raw/one.ome.zarr")),
+    ("dataset.mixed-runs", mix_runs),
+    ("dataset.mixed-entities", lambda study: study.cell(3, "session", "")),
+    ("dataset.mixed-stains", lambda study: study.cell(4, "sample_staining", "YoPro;Iba1")),
+]
+
+
+@pytest.mark.parametrize(("code", "change"), NOTES, ids=[code for code, _ in NOTES])
+def test_a_program_that_reads_datasets_is_spoken_of_on_demand(study, code, change):
+    study.drop_formats()
+    change(study)
+    study.options["strict"] = True
+    assert study.draft().report.problems == []
+    study.options["consumers"] = ("spimquant",)
+    draft = study.draft()
+    assert [(p.code, p.severity) for p in draft.report.problems] == [(code, Severity.NOTE)]
+    assert draft.refusal() is None
 
 
 def test_strain_is_no_misspelt_stain(study):

@@ -294,7 +294,8 @@ ALL_SET = (
 
 def name_the_dataset(where: str = "study") -> None:
     manifest = Path(where, "manifest.yml")
-    manifest.write_text(manifest.read_text().replace('Name: ""', "Name: Test"))
+    text = manifest.read_text().replace('Name: ""', "Name: Test")
+    manifest.write_text(text.replace('License: ""', "License: CC0"))
 
 
 def test_real_images_become_a_dataset(folder, capsys):

@@ -1,14 +1,19 @@
 """What a schema finds wrong, in the user's words."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spimpack_tasks.manifest.schema_check import (
     dotted,
     explain,
     first_sentence,
+    is_surely_valid,
     make_validator,
+    property_validator,
     shown_value,
 )
+from spimpack_tasks.schemas import load_schema
 
 EXPLAINED = {
     # schema, value, as it was written: code, message and hint
@@ -128,3 +133,29 @@ def test_a_value_is_no_longer_than_a_line(length):
 def test_paths_are_read_as_in_a_program():
     assert dotted(("datasets", 0, "assets", 12, "subject")) == "datasets[0].assets[12].subject"
     assert dotted(()) == ""
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2) | st.text(max_size=2)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4), max_leaves=12)
+
+
+@given(st.sampled_from([*load_schema("sidecar")["properties"], "unlisted"]), VALUES)
+def test_what_is_surely_valid_is_valid(key, value):
+    if is_surely_valid(load_schema("sidecar")["properties"].get(key, {}), value):
+        assert property_validator("sidecar", key).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("PixelSize", [1.8, 1.8, 4]),
+        ("Manufacturer", "Miltenyi"),
+        ("Magnification", 4),
+        ("NumericalAperture", 0.5),
+        ("SampleStaining", ["Abeta"]),
+        ("SampleStaining", "Abeta"),
+        ("unlisted", {"any": None}),
+    ],
+)
+def test_usual_values_are_surely_valid(key, value):
+    assert is_surely_valid(load_schema("sidecar")["properties"].get(key, {}), value)

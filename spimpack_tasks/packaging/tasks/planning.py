@@ -228,10 +228,11 @@ class ValidateManifest(DatasetTask):
             raise error if is_own_run() else _hint_at_flow(error)
         _refuse_other_plan(prepared, self.plan_id)
         problems = prepared.report.sorted()
-        for problem in problems[:WARNINGS_SHOWN]:
-            logger.warning("%s", problem)
-        if len(problems) > WARNINGS_SHOWN:
-            more = count_of(len(problems) - WARNINGS_SHOWN, "more warning")
+        *lines, _ = prepared.report.lines()
+        for line in lines[:WARNINGS_SHOWN]:
+            logger.warning("%s", line)
+        if len(lines) > WARNINGS_SHOWN:
+            more = count_of(len(lines) - WARNINGS_SHOWN, "more line")
             logger.warning("... and %s; spimpack validate shows all", more)
         text = json.dumps([problem.as_dict() for problem in problems], indent=2)
         with disk_trouble_told():

@@ -17,6 +17,7 @@ from spimpack_tasks.volumes.levels import StoredLevel, level_of_array
 from spimpack_tasks.volumes.pictures import bound_page
 from spimpack_tasks.volumes.rows import flat_index, level_of_rows
 from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes, open_pages
+from spimpack_tasks.volumes.tiff.segments import is_of_planes, level_of_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +61,8 @@ def _open_level(file: Any, level: Any, stack: ExitStack) -> StoredLevel:
         return _level_of_pages(file, level, axes)
     for each in {id(part.keyframe): part.keyframe for part in level.pages if part}.values():
         bound_page(each)
+    if is_in_this_file and is_of_planes(level):
+        return level_of_segments(level, axes, stack)
     zarr = load_library("zarr")
     store = stack.enter_context(closing(level.aszarr(level=0)))  # it opens files of the set
     return level_of_array(zarr.open_array(store, mode="r"), axes)

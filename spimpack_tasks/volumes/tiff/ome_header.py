@@ -35,7 +35,7 @@ from spimpack_tasks.volumes.tiff.directory import (
 )
 from spimpack_tasks.volumes.tiff.ome_planes import beside, find_files
 from spimpack_tasks.volumes.tiff.ome_xml import (
-    Instrument,
+    NO_INSTRUMENT,
     OmeXml,
     OmeXmlError,
     parse_ome_xml,
@@ -58,6 +58,7 @@ _MOST_LEVELS = 64
 """A side of 2**63 voxels halved to one; real files have some eight."""
 _VALIDATED_BYTES = 4096
 """The official validator reads no further for the OME-XML."""
+_VALIDATED = tuple(f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
 _OME = re.compile(rb"<(\w+:)?OME[\s>]")
 _LONGEST_SIZE = 18
 """Digits of a number that is sure to have 64 bits at the most."""
@@ -181,8 +182,7 @@ def _sizes_validated(
     if max(tag.offset + tag.values, file.first_directory + 12 * len(tags)) > _VALIDATED_BYTES:
         return None
     pixels = found.image.pixels
-    names = (f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
-    return {name: pixels[name] for name in names if name in pixels}
+    return {name: pixels[name] for name in _VALIDATED if name in pixels}
 
 
 def _left_out(found: OmeXml) -> tuple[str, ...]:
@@ -310,7 +310,7 @@ def _instrument(found: OmeXml) -> dict[str, str | float]:
     An instrument or objective that the image does not refer to counts if it is the only one.
     """
     image = found.image
-    only = next(iter(found.instruments.values())) if len(found.instruments) == 1 else Instrument()
+    only = next(iter(found.instruments.values())) if len(found.instruments) == 1 else NO_INSTRUMENT
     instrument = found.instruments.get(image.instrument_id, only)
     objectives = instrument.objectives
     objective = objectives.get(image.objective_id, {})

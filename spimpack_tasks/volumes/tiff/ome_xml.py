@@ -58,6 +58,9 @@ class FileOfPlanes(NamedTuple):
         return self.name.casefold() == other.name.casefold() if self.name else not self.uuid
 
 
+_THIS_FILE = FileOfPlanes()
+
+
 class TiffData(NamedTuple):
     """One `TiffData`: its attributes, and the file that has its planes."""
 
@@ -90,6 +93,10 @@ class Instrument:
 
     microscope: Attributes = field(default_factory=dict)
     objectives: dict[str, Attributes] = field(default_factory=dict)
+
+
+NO_INSTRUMENT = Instrument()
+"""Stands for one where there is none; it is never changed."""
 
 
 @dataclass(slots=True)
@@ -184,11 +191,11 @@ class _Listener:
         self._file_name, self._uuid, self._with_planes = file_name, uuid, with_planes
         self._paths: list[str] = []
         self._text: list[str] | None = None
-        self._image = Image()
-        self._file = FileOfPlanes()
+        self._image = self.found.image
+        self._file = _THIS_FILE
         self._tiff_data: Attributes = {}
         self._is_here = self._is_chosen = False
-        self._instrument = Instrument()
+        self._instrument = NO_INSTRUMENT
 
     def start(self, tag: str, attributes: Attributes) -> None:
         """Take the attributes of an element."""
@@ -235,7 +242,7 @@ class _Listener:
             if len(image.channels) < _MOST_ELEMENTS:
                 image.channels.append(attributes)
         elif path == "OME/Image/Pixels/TiffData":
-            self._tiff_data, self._file = attributes, FileOfPlanes()
+            self._tiff_data, self._file = attributes, _THIS_FILE
         elif path == "OME/Image/Pixels/TiffData/UUID":
             self._file = FileOfPlanes(attributes.get("FileName", ""))
             self._text = []
@@ -279,7 +286,7 @@ class _Listener:
         uuid = self.found.root.get("UUID", "") if self._uuid is None else self._uuid
         is_here = self._file.is_same(FileOfPlanes(self._file_name, uuid))
         self._is_here = self._is_here or is_here
-        image.is_named = image.is_named or (is_here and self._file != FileOfPlanes())
+        image.is_named = image.is_named or (is_here and self._file != _THIS_FILE)
         if self._with_planes or len(image.files) < _MOST_ELEMENTS:
             image.files[self._file] = None
         if self._with_planes:

@@ -704,8 +704,7 @@ OPTIONS = [
     Case("output-below-a-file", lambda s: (s.write("file", "x"), s.options.update(output_dir=s.path("file/out"))), "output.not-a-directory", "command line", "file"),
     Case("output-broken-link", lambda s: s.out.symlink_to("nowhere"), "output.not-a-directory", "command line", "out"),
     Case("hardlink-other-disk", hardlink_across_disks, "backend.other-disk", "scans.tsv:3:10", "use --backend symlink or copy"),
-    Case("strict", several(option(strict=True), manifest("1.10.0", "1.6.0")), "description.version", "manifest.yml:3:16", "warning: dataset_description.BIDSVersion: '1.6.0'",
-         (("dataset.mixed-formats", "scans.tsv:3:10"),)),
+    Case("strict", several(option(strict=True), manifest("1.10.0", "1.6.0")), "description.version", "manifest.yml:3:16", "warning: dataset_description.BIDSVersion: '1.6.0'"),
 ]
 
 CONFLICTS = [

@@ -1,0 +1,135 @@
+"""The command line: paths without options, and what is said of a line that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from workspace import small_workspace
+
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.cli.parser import COMMANDS, build_parser
+from spimpack_tasks.errors import ExitCode
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch) -> Path:
+    """A folder with `manifest.yml`, which is the working directory."""
+    space = small_workspace(tmp_path)
+    space.write()
+    monkeypatch.chdir(space.root)
+    return space.root
+
+
+FORMS = {
+    "paths": "manifest.yml bids",
+    "options": "--manifest manifest.yml --output-dir bids",
+    "manifest as an option": "bids --manifest manifest.yml",
+    "directory as an option": "--output-dir bids manifest.yml",
+    "an option between them": "manifest.yml --backend symlink bids",
+    "a flag between them": "manifest.yml --strict bids",
+}
+
+
+@pytest.mark.parametrize("line", FORMS.values(), ids=FORMS)
+def test_manifest_and_directory_need_no_option(line, study, capsys):
+    for command in ("package", "status"):
+        assert main([command, *line.split()]) == ExitCode.OK
+        assert capsys.readouterr().err == ""
+    assert (study / "bids/sub-01/micr").is_dir()
+    assert not (study / "manifest.yml/.spimpack").exists()
+
+
+EXAMPLE = "spimpack package manifest.yml bids"
+WRONG = {
+    "nothing": (
+        "package",
+        f"spimpack: give the manifest and the directory of the dataset, such as: {EXAMPLE}\n",
+    ),
+    "no directory": (
+        "package manifest.yml",
+        f"spimpack: give the directory of the dataset, such as: {EXAMPLE}\n",
+    ),
+    "no manifest": (
+        "validate",
+        "spimpack: give the manifest, such as: spimpack validate manifest.yml bids\n",
+    ),
+    "too many": (
+        "package a b c",
+        (
+            "spimpack: 'c' is one path too many: manifest and directory are given already, "
+            f"such as: {EXAMPLE}\n"
+        ),
+    ),
+    "both ways": (
+        "package a b --manifest m.yml",
+        (
+            "spimpack: 'b' is one path too many: manifest and directory are given already, "
+            f"such as: {EXAMPLE}\n"
+        ),
+    ),
+    "unknown option": (
+        "package manifest.yml bids --ouput-dir=x",
+        (
+            "spimpack package: there is no argument --ouput-dir; did you mean '--output-dir'?\n"
+            f"example: {EXAMPLE}\nhelp: spimpack package --help\n"
+        ),
+    ),
+    "wrong value": (
+        "package manifest.yml bids --workers 0",
+        (
+            "spimpack package: argument --workers: '0' is not a whole number above 0\n"
+            f"example: {EXAMPLE}\nhelp: spimpack package --help\n"
+        ),
+    ),
+    "unknown command": (
+        "reprot bids",
+        (
+            "spimpack: there is no command 'reprot'; did you mean 'report'?\n"
+            f"example: {EXAMPLE}\nhelp: spimpack --help\n"
+        ),
+    ),
+    "no dataset": (
+        "report nosuch",
+        "spimpack: nosuch does not exist; give the directory of the dataset\n",
+    ),
+    "a file": (
+        "report manifest.yml",
+        "spimpack: manifest.yml is not a directory; give the directory of the dataset\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "told"), WRONG.values(), ids=WRONG)
+def test_a_wrong_line_is_told_with_one_that_is_right(line, told, study, capsys):
+    before = sorted(study.rglob("*"))
+    try:
+        code = main(line.split())
+    except SystemExit as end:
+        code = end.code
+    assert code == ExitCode.BAD_INPUT
+    assert capsys.readouterr().err == told
+    assert sorted(study.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_example_is_a_line_that_can_be_read(command):
+    """Only the arguments are read, nothing is done."""
+    program, *words = COMMANDS[command].example.split()
+    assert program == "spimpack"
+    assert build_parser().parse_args(words).command == command
+
+
+@pytest.mark.usefixtures("study")
+def test_a_licence_is_chosen_by_the_user(capsys):
+    images = ["--scan", "raw", "--pattern", "{subject}.*", "--set", "sample=brain"]
+    assert main(["init", "first", *images]) == ExitCode.OK
+    assert '\n  License: ""\n' in Path("first/manifest.yml").read_text()
+    main(["validate", "first/manifest.yml"])
+    assert "dataset_description.License: is empty" in capsys.readouterr().out
+    assert main(["init", "second", *images, "--name", "A: b", "--license", "CC0"]) == ExitCode.OK
+    text = Path("second/manifest.yml").read_text()
+    assert '\n  Name: "A: b"\n' in text
+    assert '\n  License: "CC0"\n' in text
+    main(["init", "third", "--license", "CC0"])
+    assert '\n  License: "CC0"\n' in Path("third/manifest.yml").read_text()
