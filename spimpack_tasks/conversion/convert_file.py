@@ -220,11 +220,11 @@ def read_remarks(source: str, target: str, request: Request) -> list[str]:
     remarks = [f"{source} holds more than is converted: {each}" for each in left_out]
     remarks += [f"{source} does not tell how it is shown: {each}" for each in header.display_doubts]
     remarks += _contradictions(header, request)
-    if header.doubts and not request.spacing_um_xyz:
-        doubts = "; ".join(header.doubts)
+    if not request.spacing_um_xyz and not header.is_size_known:
+        doubts = f": {'; '.join(header.doubts)}" if header.doubts else ""
+        remedy = "" if found.format is ZIPPED else "; give it with --pixel-size"
         remarks.append(
-            f"{source} does not tell the size of its voxels, which stays unknown: {doubts}; "
-            "give it with --pixel-size"
+            f"{source} does not tell the size of its voxels, which stays unknown{doubts}{remedy}"
         )
     return remarks
 

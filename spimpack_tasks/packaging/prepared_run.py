@@ -151,6 +151,10 @@ class PreparedRun:
         before, self._before = self._before or self.sweep(), None
         return before
 
+    def forget_before(self) -> None:
+        """Let go of how the disk stood; the run changes it now."""
+        self._before = None
+
     def sweep(self) -> Sweep:
         """Compare the disk with the plan."""
         choice = self._known_choice()

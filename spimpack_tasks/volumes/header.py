@@ -97,6 +97,11 @@ class Header:
         return (x, y) if z is None and sizes.get("z", 1) == 1 else (x, y, z)
 
     @property
+    def is_size_known(self) -> bool:
+        """Whether the size of the voxels is known along all axes that have several."""
+        return bool(self.pixel_size_um) and None not in self.pixel_size_um
+
+    @property
     def shape_nyx(self) -> tuple[int, ...]:
         """Number of planes over all leading axes, height and width, at full resolution."""
         sizes = dict(zip(self.axes, self.shapes[0], strict=True))

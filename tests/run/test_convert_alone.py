@@ -12,6 +12,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import tifffile
 from imaris_variants import Variant, write_variant
 from test_convert_imaris import assert_same_voxels, digests, ignore, spoil_chunk
 from tiny_images import write_tiny_image
@@ -212,3 +213,47 @@ def test_what_was_begun_from_something_else_is_not_gone_on_with(source, tmp_path
     assert convert_file(str(source), str(tmp_path / "x.ome.zarr"), Request(), 1, ignore)
     assert "strange" not in digests(tmp_path / "x.ome.zarr")
     assert sorted(os.listdir(tmp_path)) == ["a.ims", "x.ome.zarr"]
+
+
+def planes(folder: Path) -> None:
+    folder.mkdir()
+    for z in range(3):
+        tifffile.imwrite(folder / f"Z{z}.tif", np.ones((8, 8), "u2"))
+
+
+UNSIZED = {
+    "planes": planes,
+    "a stack": lambda path: tifffile.imwrite(
+        path, np.ones((4, 8, 8), "u2"), metadata={"axes": "ZYX"}, photometric="minisblack"
+    ),
+    "x and y alone": lambda path: tifffile.imwrite(
+        path,
+        np.ones((3, 8, 8), "u2"),
+        ome=True,
+        metadata={
+            "axes": "ZYX",
+            **{f"PhysicalSize{axis}": 2.0 for axis in "XY"},
+            **{f"PhysicalSize{axis}Unit": "µm" for axis in "XY"},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNSIZED)
+def test_an_unknown_size_of_voxels_is_told(name, tmp_path, capsys):
+    source = tmp_path / ("planes" if name == "planes" else "a.ome.tif" if "x" in name else "a.tif")
+    UNSIZED[name](source)
+    assert run(source, tmp_path / "a.ome.zarr") == ExitCode.OK
+    told = f"warning: {source} does not tell the size of its voxels, which stays unknown"
+    assert f"{told}; give it with --pixel-size\n" in capsys.readouterr().err
+    assert run(source, tmp_path / "b.ome.zarr", "--pixel-size", "2;2;4") == ExitCode.OK
+    assert capsys.readouterr().err == ""
+
+
+def test_one_plane_needs_no_distance_to_a_next_one(tmp_path, capsys):
+    sizes = {f"PhysicalSize{axis}": 2.0 for axis in "XY"}
+    units = {f"PhysicalSize{axis}Unit": "µm" for axis in "XY"}
+    metadata = {"axes": "YX", **sizes, **units}
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.ones((8, 8), "u2"), ome=True, metadata=metadata)
+    assert run(tmp_path / "a.ome.tif", tmp_path / "a.ome.zarr") == ExitCode.OK
+    assert capsys.readouterr().err == ""

@@ -447,10 +447,10 @@ def test_many_images_share_tasks(
 @pytest.mark.parametrize(
     ("count", "slow", "light"),
     [
-        pytest.param(64, 64, 64, id="few"),
-        pytest.param(65, 65, 40, id="too many for light tasks"),
-        pytest.param(1024, 1024, 64, id="as many as may be"),
-        pytest.param(5000, 1015, 64, id="too many"),
+        pytest.param(16, 16, 16, id="few"),
+        pytest.param(17, 17, 10, id="too many for light tasks"),
+        pytest.param(1024, 1024, 16, id="as many as may be"),
+        pytest.param(5000, 1015, 16, id="too many"),
     ],
 )
 def test_the_number_of_tasks_is_limited(count: int, slow: int, light: int) -> None:

@@ -270,6 +270,7 @@ class BuildPaths(DatasetTask):
             notes = {PATHS_FILE: prepared.paths.text(), MANIFEST_FILE: f"{self.manifest}\n"}
             self.store.make_current(plan, notes)
             remove_unfinished(self.store, self.plan_id, wanted=plan)
+        prepared.forget_before()  # of a hundred thousand images it is long
 
 
 def _refuse_other_plan(prepared: PreparedRun, plan_id: str) -> None:
