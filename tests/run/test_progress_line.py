@@ -43,6 +43,7 @@ def slow_workspace(root: Path) -> Workspace:
     for number in range(4, 21):
         workspace.add_row(f"{number}.ome.zarr", subject=f"{number:02}")
         workspace.participants.append({"participant_id": f"{number:02}"})
+    workspace.rows[1]["sample_staining"] = "Abeta;YoPro;Iba1"  # of an image with two channels
     workspace.write()
     return workspace
 
@@ -100,7 +101,7 @@ def test_the_line_counts_the_images(workers: str, tmp_path: Path) -> None:
     left = what_is_left(shown)
     assert f"Packaged {workspace.out}: 20 new" in left
     assert not any("of 20 images" in line for line in left)
-    assert any(line.startswith(f"{tmp_path}/scans.tsv:3:1: warning") for line in left)
+    assert any(line.startswith(f"{tmp_path}/scans.tsv:3:") for line in left)
     assert len(left) <= 25
 
 
@@ -149,7 +150,7 @@ def test_a_refusal_is_shown_as_ever(tmp_path: Path) -> None:
     code, shown = run_in_terminal([SPIMPACK, "package", *options], TERMINAL)
     assert code == 2
     assert "Traceback" not in shown
-    assert what_is_left(shown)[-2] == "1 error, 2 warnings"
+    assert what_is_left(shown)[-2] == "1 error, 1 warning"
 
 
 def done(task: str, unit: str, error: str = "") -> TaskRun:

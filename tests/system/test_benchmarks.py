@@ -16,9 +16,11 @@ from markdown_blocks import ROOT
 CASES = {
     "scale": (["--assets", "4"], "| 4 | one cell edited | `spimpack package` |"),
     "system_calls": (["--assets", "4", "8"], "| system calls an image | fresh |"),
+    "slow_disk": (["--assets", "4", "--ms", "0.1"], "| fresh | `spimpack package` |"),
+    "commands": (["--assets", "4", "8", "--rounds", "1"], "| `init --scan` |"),
     "stages": (["--assets", "4"], "| writing sidecars, links and receipts |"),
     "headers": (["4"], "OME-Zarr"),
-    "validation": (["100", "3"], "one store, shadow"),
+    "validation": (["100", "3"], "one store, mirror"),
     "copying": (["10", "20"], "cp"),
     "import_cost": ([], "ratio"),
     "converting": (
@@ -37,6 +39,8 @@ CASES = {
 def test_the_benchmark_runs(name, tmp_path):
     if name == "house":
         pytest.importorskip("grimp")
+    if name == "slow_disk" and shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
     if name == "system_calls" and shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     arguments, expected = CASES[name]
@@ -48,7 +52,8 @@ def test_the_benchmark_runs(name, tmp_path):
 
 
 def test_every_benchmark_is_run():
-    support = {"converting_peers", "floors", "imaris_file", "measuring", "mutants", "plain_tasks"}
+    support = {"converting_peers", "floors", "imaris_file", "measuring", "mutants"}
+    support |= {"plain_tasks", "scale_inputs"}
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - support == set(CASES)
 
 
