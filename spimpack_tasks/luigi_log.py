@@ -67,8 +67,8 @@ class ReadableLog(logging.Filter):
             message = plain_message(error) if own or _is_ours(error, record) else None
             if message:
                 record.msg, record.args, record.exc_info = "%s", (message,), None
-            elif str(record.msg).startswith(_NO_ANSWER):
-                record.exc_info = None
+        if str(record.msg).startswith(_NO_ANSWER) and not all_details:
+            record.exc_info = None  # without an error, logging would show `NoneType: None`
         chatter = record.levelno == logging.INFO and str(record.msg).startswith(_PER_TASK)
         _hide_password(record)
         return not (own and chatter) or all_details
