@@ -149,13 +149,17 @@ class Report:
         """
         problems = sorted(self.sorted(), key=lambda p: _ORDER[p.severity])  # stable
         shown = [str(p) for p in problems] if verbose else _grouped(problems)
-        counts = Counter(p.severity for p in problems)
-        numbers = [
-            count_of(counts[severity], severity)
-            for severity in Severity
-            if counts[severity] or severity is Severity.ERROR
-        ]
-        return [*shown, ", ".join(numbers)]
+        return [*shown, counts_in_words(p.severity for p in problems)]
+
+
+def counts_in_words(severities: Iterable[Severity]) -> str:
+    """Return the number of errors, and those of warnings and notes if there are any."""
+    counts = Counter(severities)
+    return ", ".join(
+        count_of(counts[severity], severity)
+        for severity in Severity
+        if counts[severity] or severity is Severity.ERROR
+    )
 
 
 _ORDER = {severity: number for number, severity in enumerate(Severity)}

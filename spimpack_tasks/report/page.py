@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Severity, count_of
+from spimpack_tasks.errors import Severity, count_of, counts_in_words
 from spimpack_tasks.files.pages import safe
 from spimpack_tasks.report import sections
 from spimpack_tasks.report.formatting import time_as_iso, time_in_words
@@ -77,6 +77,7 @@ style-src 'unsafe-inline'">
 <p class="quiet">{count_of(numbers.images, "image")} of {count_of(numbers.subjects, "subject")},
 as of <time datetime="{time_as_iso(gathered.made)}">{time_in_words(gathered.made)}</time></p>
 <p class="verdict {kind}">{mark} {_verdict(gathered)}</p>
+{_verdict_of_validator(gathered)}
 <nav aria-label="Sections"><ul>"""
     for title in titles:
         yield f'<li><a href="#{_anchor(title)}">{title}</a></li>'
@@ -92,6 +93,19 @@ def _verdict(gathered: ReportData) -> str:
         return f"Not complete: {amiss:,} of {images} need attention{suffix}"
     sources = f", but {count_of(amiss, 'source')} changed or gone since" if amiss else ""
     return f"Complete: every output is in place{sources}{suffix}"
+
+
+def _verdict_of_validator(gathered: ReportData) -> str:
+    """Return whether the dataset is valid BIDS, as far as that is known."""
+    if gathered.validation is None:
+        return '<p class="verdict open">○ Not validated as BIDS</p>'
+    verdict = gathered.validation.verdict
+    is_valid = verdict.is_valid(strict=False)
+    mark, kind, text = ("✓", "good", "Valid BIDS") if is_valid else ("✗", "bad", "Not valid BIDS")
+    text += f": {counts_in_words(finding.severity for finding in verdict.findings)}"
+    if gathered.is_validation_old:
+        mark, kind, text = "!", "warn", f"{text}, before the last run"
+    return f'<p class="verdict {kind}">{mark} {text}</p>'
 
 
 def _foot(gathered: ReportData) -> Iterator[str]:

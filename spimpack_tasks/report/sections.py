@@ -9,7 +9,7 @@ import os
 import textwrap
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Severity, count_of, size_in_words
+from spimpack_tasks.errors import Severity, count_of, counts_in_words, size_in_words
 from spimpack_tasks.files.pages import safe
 from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.report.formatting import duration_in_words, time_in_words
@@ -39,6 +39,9 @@ _MARKS: dict[str, tuple[str, str]] = {
     Fault.SOURCE_CHANGED: ("warn", "~"),
 }
 
+MOST_OPEN = 50
+"""Unchanged images that are listed at once; more are behind a line to open, since they fill pages
+that nobody asked for."""
 _SEVERITIES = {Severity.ERROR: ("bad", "✗"), Severity.WARNING: ("warn", "!")}
 
 
@@ -97,6 +100,7 @@ def problems(gathered: ReportData) -> Iterator[str]:
     if not groups:
         yield '<p><span class="good">✓</span> No problem is known.</p>'
         return
+    yield f"<p>{counts_in_words(problem.severity for problem in gathered.problems)}</p>"
     yield '<table class="stack"><thead><tr><th scope="col">Severity<th scope="col">Problem'
     yield '<th scope="col">Where<th scope="col">Found by</tr></thead><tbody>'
     for group in groups:
@@ -174,22 +178,37 @@ def images(gathered: ReportData) -> Iterator[str]:
     folders = {os.path.dirname(image.source) for image in gathered.images}
     folder = os.path.commonpath(folders) if folders else ""
     has_groups = any(image.dataset_id for image in gathered.images)
-    yield f'<table class="stack"><caption>{counts}. Those with problems come first. Sources are'
-    yield f" below {safe(folder)}</caption><thead><tr>"
-    titles = ("Image", "Status", "Source", *(("Group",) if has_groups else ()))
-    for title in titles:
-        yield f'<th scope="col">{title}'
-    yield '<th scope="col" class="n">Size</tr></thead><tbody>'
-    for image in sorted(gathered.images, key=lambda image: image.is_unchanged):
-        yield _image_row(image, folder, has_groups=has_groups)
+    rows = [
+        (image.is_unchanged, _image_row(image, folder, has_groups=has_groups))
+        for image in gathered.images
+    ]
+    group = "<td>" if has_groups else ""
     for change in gathered.files:
         if change.verdict is not Verdict.UNCHANGED:
-            group = "<td>" if has_groups else ""
             status = _status(change.verdict, change.reasons)
-            yield f"<tr><td>{safe(change.path)}{status}<td>{group}<td></tr>"
-    yield "</tbody></table>"
+            rows.append((False, f"<tr><td>{safe(change.path)}{status}<td>{group}<td></tr>"))
+    yield f"<p>{counts}. Sources are below {safe(folder)}</p>"
+    amiss = [row for is_unchanged, row in rows if not is_unchanged]
+    unchanged = [row for is_unchanged, row in rows if is_unchanged]
+    if amiss:
+        yield from _image_table(amiss, has_groups=has_groups)
+    if len(unchanged) > MOST_OPEN:
+        yield f"<details><summary>{count_of(len(unchanged), 'unchanged image')}</summary>"
+    if unchanged:
+        yield from _image_table(unchanged, has_groups=has_groups)
+    if len(unchanged) > MOST_OPEN:
+        yield "</details>"
     yield '<p class="quiet">To look at one: <code>spimpack view IMAGE</code> opens it in napari;'
     yield "<code>spimpack view IMAGE --neuroglancer</code> prints a state for Neuroglancer.</p>"
+
+
+def _image_table(rows: list[str], *, has_groups: bool) -> Iterator[str]:
+    yield '<table class="stack"><thead><tr>'
+    for title in ("Image", "Status", "Source", *(("Group",) if has_groups else ())):
+        yield f'<th scope="col">{title}'
+    yield '<th scope="col" class="n">Size</tr></thead><tbody>'
+    yield from rows
+    yield "</tbody></table>"
 
 
 def _image_row(image: ReportedImage, folder: str, *, has_groups: bool) -> str:

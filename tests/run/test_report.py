@@ -223,6 +223,40 @@ def test_problems_that_are_alike_share_a_row(tmp_path: Path) -> None:
     assert "written to after it was last validated" in page_text(workspace)
 
 
+def test_the_verdict_of_the_validator_stands_at_the_top(tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path)
+    workspace.run()
+    assert "\u25cb Not validated as BIDS" in page_text(workspace)
+    assert main(["bids-validate", str(workspace.out)]) == ExitCode.OK
+    top = page_text(workspace).partition("Subjects")[0]
+    assert re.search("\u2713 Valid BIDS: 0 errors, [0-9]+ warnings", top)
+    (workspace.out / "sub-01/micr/notes.txt").write_text("mine")
+    assert main(["bids-validate", str(workspace.out)]) == ExitCode.INVALID
+    top = page_text(workspace).partition("Subjects")[0]
+    assert re.search("\u2717 Not valid BIDS: 1 error, [0-9]+ warnings", top)
+    workspace.rows[0]["Species"] = "rat"
+    workspace.run()
+    top = page_text(workspace).partition("Subjects")[0]
+    assert re.search("! Not valid BIDS: 1 error, [0-9]+ warnings, before the last run", top)
+
+
+def test_many_unchanged_images_are_behind_a_line(tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path)
+    for number in range(4, 55):
+        workspace.add_row(f"{number}.ims", subject=f"{number:02}")
+        workspace.participants.append({"participant_id": f"{number:02}"})
+    workspace.run()
+    (tmp_path / "raw/a.ims").unlink()
+    text = "\n".join(compose_page(facts_of(workspace)))
+    before, summary, behind = text.partition("<details><summary>53 unchanged images</summary>")
+    assert summary
+    assert "a.ims" in before
+    assert behind.count("<tr><td>sub-") == 53
+    workspace.rows = workspace.rows[1:-3]
+    workspace.run()
+    assert "<details>" not in "\n".join(compose_page(facts_of(workspace)))
+
+
 @pytest.mark.parametrize("state", ["complete", "failed", "validated", "without runs"])
 def test_the_json_is_as_its_schema_says(
     state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
