@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from spimpack_tasks.errors import ConflictError
     from spimpack_tasks.manifest.further_columns import ColumnUse
     from spimpack_tasks.packaging.changes import Change
+
+_SOME = 1
+"""Exit code of `--exit-code` for a run with something to do, as `diff` and `git diff` have it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the task graph for Graphviz, with complete tasks, instead of the changes",
     )
+    parser.add_argument(
+        "--exit-code",
+        action="store_true",
+        help="for scripts: print nothing but the images and other files that a run would write anew "
+        "or remove, and end with 0 if there are none, 1 if there are some, 2 if it would be refused",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, and print the changes."""
     prepared, changes, refusal = look(options_of(arguments, writes=False))
+    if arguments.exit_code:
+        return _answer(changes, refusal)
     if arguments.dot:
         print("\n".join(draw_dot(task_graph(prepared, prepared.sweep()))))
     elif arguments.format == "json":
@@ -50,6 +62,18 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(refusal.report.lines(verbose=arguments.verbose)), file=sys.stderr)
         return refusal.exit_code
     return ExitCode.OK
+
+
+def _answer(changes: list[Change], refusal: ConflictError | None) -> int:
+    """Print the paths that a run would change, all else as errors, and return the exit code."""
+    if refusal is not None:
+        print("\n".join(refusal.report.lines()), file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    paths = [change.path for change in changes if change.verdict is not Verdict.UNCHANGED]
+    if paths:
+        print("\n".join(paths))
+    print(_lines(changes, verbose=False)[-1], file=sys.stderr)
+    return _SOME if paths else ExitCode.OK
 
 
 def _column_line(use: ColumnUse) -> str:

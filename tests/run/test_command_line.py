@@ -133,3 +133,37 @@ def test_a_licence_is_chosen_by_the_user(capsys):
     assert '\n  License: "CC0"\n' in text
     main(["init", "third", "--license", "CC0"])
     assert '\n  License: "CC0"\n' in Path("third/manifest.yml").read_text()
+
+
+def plan(capsys) -> tuple[int, list[str], str]:
+    capsys.readouterr()
+    code = main(["plan", "manifest.yml", "bids", "--exit-code"])
+    printed = capsys.readouterr()
+    return code, printed.out.splitlines(), printed.err
+
+
+def test_a_script_asks_what_a_run_would_change(study, capsys):
+    code, paths, said = plan(capsys)
+    assert code == 1
+    assert "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.ims" in paths
+    assert "dataset_description.json" in paths
+    assert "3 new" in said
+    main(["package", "manifest.yml", "bids"])
+    assert {*paths} <= {str(path.relative_to("bids")) for path in Path("bids").rglob("*")}
+    code, paths, said = plan(capsys)
+    assert (code, paths) == (0, [])
+    assert "3 unchanged" in said
+    table = study / "scans.tsv"
+    table.write_text(table.read_text().replace("RPI", "LPI", 1))
+    code, paths, _ = plan(capsys)
+    assert code == 1
+    assert paths == ["sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.ims"]
+    main(["package", "manifest.yml", "bids"])
+    Path("bids/samples.tsv").write_text("mine")
+    code, paths, said = plan(capsys)
+    assert (code, paths) == (2, [])
+    assert "conflict.altered" in said
+    table.write_text(table.read_text().replace("LPI", "XPI", 1))
+    code, paths, said = plan(capsys)
+    assert (code, paths) == (2, [])
+    assert "1 error" in said
