@@ -134,7 +134,8 @@ def test_scan_workflow_waits_until_the_gaps_are_filled(tmp_path):
     assert run([*command, *settings], tmp_path, check=False).returncode == 2
     assert not (tmp_path / "bids").exists()
     manifest = tmp_path / "study" / "manifest.yml"
-    manifest.write_text(manifest.read_text().replace('Name: ""', "Name: Two mice"))
+    text = manifest.read_text().replace('Name: ""', "Name: Two mice")
+    manifest.write_text(text.replace('License: ""', "License: CC0"))
     assert "\nPackaged bids: 2 new\n" in run([*command, *settings], tmp_path).stdout
     assert "\nNothing to do: 2 unchanged in bids\n" in run([*command, *settings], tmp_path).stdout
 
