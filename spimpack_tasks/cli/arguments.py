@@ -140,6 +140,9 @@ def _take_paths(arguments: argparse.Namespace) -> None:
             message = f"{path!r} is one path too many: manifest and directory are given already"
             raise UsageError(message, COMMANDS[arguments.command].example)
         setattr(arguments, empty.pop(0), path)
+    if arguments.needs_output and empty == ["output_dir"] and os.path.isdir(arguments.manifest):
+        message = f"{arguments.manifest!r} is a directory; give the manifest before it"
+        raise UsageError(message, COMMANDS[arguments.command].example)
     missing = [names[name] for name in empty if name == "manifest" or arguments.needs_output]
     if missing:
         message = f"give {' and '.join(missing)}"

@@ -138,6 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="spimpack",
         description="Package light-sheet microscopy (SPIM) files into a valid BIDS dataset.",
         epilog=f"example: {COMMANDS['package'].example}",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(
@@ -145,7 +146,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for name, command in COMMANDS.items():
         example = f"example: {command.example}"
-        subparsers.add_parser(name, help=command.help, description=command.help, epilog=example)
+        subparsers.add_parser(
+            name, help=command.help, description=command.help, epilog=example, allow_abbrev=False
+        )
     return parser
 
 

@@ -39,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exit-code",
         action="store_true",
-        help="for scripts: print nothing but the images and other files that a run would write or "
-        "remove, and end with 0 if there are none, 1 if there are some, 2 if it would be refused",
+        help="for scripts: on standard output, print only the images and other files that a run "
+        "would write or remove; end with 0 if there are none, 1 if there are some, 2 if the run "
+        "would be refused",
     )
 
 

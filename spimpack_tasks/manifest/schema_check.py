@@ -171,7 +171,7 @@ def explain(error: ValidationError, written: str = "") -> tuple[str, str, str]:
     wanted: Any = error.validator_value
     rule = str(error.validator)
     if isinstance(value, str) and not value.strip():
-        return "value.empty", "is empty", ""
+        return "value.empty", "is empty", first_sentence(error.schema.get("description", ""))  # type: ignore[union-attr]
     if rule == "type":
         return _explain_type(value, wanted, written)
     if rule == "enum":

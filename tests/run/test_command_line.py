@@ -89,6 +89,20 @@ WRONG = {
             f"example: {EXAMPLE}\nhelp: spimpack --help\n"
         ),
     ),
+    "the dataset alone": (
+        "status raw",
+        (
+            "spimpack: 'raw' is a directory; give the manifest before it, such as: "
+            "spimpack status manifest.yml bids\n"
+        ),
+    ),
+    "an option cut short": (
+        "package manifest.yml bids --over",
+        (
+            "spimpack package: there is no argument --over; did you mean '--overwrite'?\n"
+            f"example: {EXAMPLE}\nhelp: spimpack package --help\n"
+        ),
+    ),
     "no dataset": (
         "report nosuch",
         "spimpack: nosuch does not exist; give the directory of the dataset\n",
@@ -126,7 +140,10 @@ def test_a_licence_is_chosen_by_the_user(capsys):
     assert main(["init", "first", *images]) == ExitCode.OK
     assert '\n  License: ""\n' in Path("first/manifest.yml").read_text()
     main(["validate", "first/manifest.yml"])
-    assert "dataset_description.License: is empty" in capsys.readouterr().out
+    assert (
+        "dataset_description.License: is empty; licence of the data, such as CC0"
+        in capsys.readouterr().out
+    )
     assert main(["init", "second", *images, "--name", "A: b", "--license", "CC0"]) == ExitCode.OK
     text = Path("second/manifest.yml").read_text()
     assert '\n  Name: "A: b"\n' in text
