@@ -34,12 +34,22 @@ class Outcome:
         if self.exit_code is not ExitCode.OK:
             first = f"{output_dir} is not complete: {done or 'nothing was done'}"
         elif any(self.counts[what] for what in changed):
-            first = f"Packaged {output_dir}: {done}"
+            first = f"Packaged {output_dir}: {self._achieved()}"
         elif self.other_files:
-            first = f"Packaged {output_dir}: {done}, {count_of(self.other_files, 'other file')}"
+            others = count_of(self.other_files, "other file")
+            first = f"Packaged {output_dir}: {self._achieved()}, {others}"
         else:
             first = f"Nothing to do: {done} in {output_dir}"
         return [first, *groups]
+
+    def _achieved(self) -> str:
+        """Return the counts of a run that succeeded, by what it has done."""
+        counts = ((_DONE.get(what, what), number) for what, number in self.counts.items())
+        return ", ".join(f"{number:,} {what}" for what, number in counts if number)
+
+
+_DONE = {str(Verdict.MISSING): "restored", str(Verdict.CONFLICT): "replaced"}
+"""What becomes of an image in a run that succeeds, where its verdict says what was wrong before."""
 
 
 @dataclass(frozen=True, slots=True)

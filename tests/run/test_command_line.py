@@ -184,3 +184,15 @@ def test_a_script_asks_what_a_run_would_change(study, capsys):
     code, paths, said = plan(capsys)
     assert (code, paths) == (2, [])
     assert "1 error" in said
+
+
+def test_a_run_says_what_it_has_done(study, capsys):
+    inputs = ["manifest.yml", "bids"]
+    main(["package", *inputs])
+    (study / "bids/sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.json").unlink()
+    capsys.readouterr()
+    assert main(["package", *inputs]) == ExitCode.OK
+    assert capsys.readouterr().out == "Packaged bids: 1 restored, 2 unchanged\n"
+    (study / "bids/sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.json").write_text("mine")
+    assert main(["package", *inputs, "--overwrite"]) == ExitCode.OK
+    assert capsys.readouterr().out == "Packaged bids: 2 unchanged, 1 replaced\n"
