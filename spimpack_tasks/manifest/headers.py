@@ -134,13 +134,14 @@ class Headers:
     def text(self) -> str:
         """Return the values to keep, as JSON; empty if there are none.
 
-        A library that is missing now may be installed by the next run.
+        A library that is missing now may be installed by the next run, and what could not be read
+        may be complete by then, without another size or time of the file that is looked at.
         """
         numbers: dict[int, int] = {}
         listed: list[HeaderFacts] = []
         sources: dict[str, tuple[str, int]] = {}
         for key, (stamp, facts) in sorted(self._facts.items()):
-            if not facts.missing_library:
+            if not facts.failure:
                 at = numbers.setdefault(id(facts), len(listed))
                 if at == len(listed):
                     listed.append(facts)

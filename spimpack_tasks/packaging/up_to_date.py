@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,9 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
     """
     if prepared.dataset is None or prepared.choice is None:
         return
+    # A header that could not be read may be complete the next time, with the same stamp.
+    if any(problem.code == "source.header" for problem in prepared.report.problems):
+        return
     # A change while we were at work must not be taken for what the plan was made from.
     stamps = {asset.source: asset.stamp for asset in prepared.dataset.assets}
     source_trace = trace_sources(prepared.sources, stamps)
@@ -85,4 +89,6 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
 
 
 def _request(options: Options, choice: Choice) -> list[Any]:
-    return [options.as_json(), headers.VERSION, writer_versions(options, choice.backend)]
+    # Relative links lead elsewhere from another real place.
+    place = os.path.realpath(options.output_dir)
+    return [options.as_json(), place, headers.VERSION, writer_versions(options, choice.backend)]

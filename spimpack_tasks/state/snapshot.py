@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_source
-from spimpack_tasks.state.look import ResultDigest, trace_again
+from spimpack_tasks.state.look import Result, ResultDigest, trace_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -120,7 +120,13 @@ def trace_sources(paths: Iterable[str], stamps: dict[str, tuple[int, int]] | Non
     """
     digest = ResultDigest()
     unseen = {} if stamps is None else stamps
+    folders: dict[str, str] = {}
     for path in paths:
+        folder = os.path.dirname(path)
+        if folder not in folders:
+            # Links lead to the real place of a source, which may change while the file does not.
+            folders[folder] = os.path.realpath(folder)
+            digest.add((folders[folder],))
         trace, stamp = _trace_source(path)
         if unseen.pop(path, stamp) != stamp:
             return ""
@@ -129,10 +135,13 @@ def trace_sources(paths: Iterable[str], stamps: dict[str, tuple[int, int]] | Non
     return digest.text() if is_same else ""
 
 
-def _trace_source(path: str) -> tuple[tuple[int, ...], tuple[int, int] | None]:
+def _trace_source(path: str) -> tuple[Result, tuple[int, int] | None]:
     """Return what of a source makes the digest, and its stamp."""
+    place = ""
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            place, status = os.path.realpath(path), os.stat(path)
     except (OSError, ValueError):
         return (), None
     stamp: tuple[int, int] | None = status.st_size, status.st_mtime_ns
@@ -140,4 +149,4 @@ def _trace_source(path: str) -> tuple[tuple[int, ...], tuple[int, int] | None]:
     if stat.S_ISDIR(status.st_mode):
         stamp = stamp_source(path)
         inner = stamp or ()
-    return (status.st_ino, status.st_size, status.st_mtime_ns, *inner), stamp
+    return (status.st_ino, status.st_size, status.st_mtime_ns, place, *inner), stamp

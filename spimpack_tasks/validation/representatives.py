@@ -4,11 +4,10 @@ The validator takes 3 ms and 80 KiB for each image. Images whose names have the 
 whose sidecars have the same text get the same findings, so it sees one image of each such class.
 Its findings are repeated for the others.
 
-A rule of BIDS about an image can use its name, its sidecar, its content, and other files. The
-content plays no part here: the mirror shows links, which the validator does not open, and
-`own_checks` compares headers. Where other files can decide (a sidecar that names files, inherited
-sidecars, names that differ only in case, patterns of the user's in `.bidsignore`), an image
-represents no other one.
+A rule of BIDS about an image can use its name, its sidecar, its content, and other files. Of the
+content the validator reads the beginning of a TIFF and the sizes in its OME-XML, which are part of
+the class. Where other files can decide (a sidecar that names files, inherited sidecars, names that
+differ only in case, patterns of the user's in `.bidsignore`), an image represents no other one.
 
 Images that are not shown stay in the mirror as ignored files where a table may name them. They are
 left out elsewhere, since each folder costs the validator 1 ms.
@@ -22,11 +21,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Severity
+from spimpack_tasks.errors import MissingExtraError, Severity
 from spimpack_tasks.files.blocks import replace_block
 from spimpack_tasks.model.entities import DATATYPE
 from spimpack_tasks.validation.inventory import EntryKind, stem_of_image
 from spimpack_tasks.validation.validator_mirror import ANNEX, holds_data, read_bidsignore
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.formats import OME_TIFF, format_of
+from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -205,14 +207,31 @@ def _key_of(root: str, image: Image, hidden: set[str]) -> tuple[object, ...] | N
         text = file.read(MAX_SIDECAR_BYTES + 1)
     if len(text) > MAX_SIDECAR_BYTES or any(word in text for word in REFERENCES):
         return None
-    source = os.path.join(root, image.image.path)
-    is_store = image.image.kind is EntryKind.STORE
-    has_data = holds_data(source) if is_store else os.path.getsize(source) > 0
+    content = _content_of(os.path.join(root, image.image.path), image.image, hidden)
+    if content is None:
+        return None
     # Which letters a label has is of no account to BIDS, but an index must be a number.
     labels = re.sub(r"-[0-9A-Za-z]+", _form_of, image.stem.rpartition("/")[2])
     ending = image.image.path.removeprefix(image.stem)
     shown = tuple(place in hidden for place in image.places)
-    return labels, ending, is_store, has_data, shown, text
+    return labels, ending, content, shown, text
+
+
+def _content_of(path: str, image: Entry, hidden: set[str]) -> tuple[object, ...] | None:
+    """Return all that the validator reads of an image, `None` where that is not known."""
+    if image.kind is EntryKind.STORE:
+        return ("store", holds_data(path))
+    is_empty = os.path.getsize(path) == 0
+    if image.path in hidden:  # a stub stands for it
+        return ("hidden", is_empty)
+    if is_empty or format_of(path) is not OME_TIFF:
+        return None
+    try:
+        header = read_header(path, OME_TIFF)
+    except (SourceRefusedError, MissingExtraError):
+        return None
+    sizes = None if header.ome_sizes is None else tuple(sorted(header.ome_sizes.items()))
+    return ("TIFF", header.beginning, sizes)
 
 
 def _form_of(label: re.Match[str]) -> str:

@@ -68,7 +68,7 @@ def test_luigi_looks_once_where_there_is_nothing_to_do(
     assert looks[f"lstat {packaged.out}/{ONE}.json"] == 1
     assert looks[f"readlink {packaged.out}/{ONE}.ims"] == 1
     assert looks[f"lstat {packaged.out}/{ONE}.ims"] == 0
-    assert looks[f"stat {packaged.root}/raw/a.ims"] == 1
+    assert looks[f"lstat {packaged.root}/raw/a.ims"] == 1
 
 
 def test_an_edit_looks_before_the_run_and_at_its_end(

@@ -7,12 +7,14 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
-from cases.broken_datasets import BROKEN, IMS, TIFF, ZARR, Case
+import tifffile
+from cases.broken_datasets import BROKEN, IMAGES, IMS, TIFF, ZARR, Case
 from test_validation import IMAGE, told
 from workspace import Workspace
 
-from spimpack_tasks.demo.images import write_imaris, write_ome_tiff, write_ome_zarr
+from spimpack_tasks.demo.images import write_imaris, write_ome_zarr
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.validation import representatives, validator_runs
 from spimpack_tasks.validation.inventory import take_inventory
@@ -21,10 +23,21 @@ from spimpack_tasks.validation.validator_runs import check_officially
 ENOUGH = 10**9
 BEFORE = [f"00{number}" for number in range(1, 7)]
 AFTER = [f"{number}" for number in range(11, 17)]
+
+
+def write_small_ome_tiff(path: Path, _: object) -> None:
+    """Write an OME-TIFF that the official validator reads all of: it reads the first 4 KiB."""
+    sizes = {"PhysicalSizeX": 1.8, "PhysicalSizeY": 1.8, "PhysicalSizeZ": 4.0}
+    units = {f"{name}Unit": "µm" for name in sizes}
+    names = {"Channel": {"Name": ["YoPro", "Abeta"]}}
+    metadata = {"axes": "CZYX", **sizes, **units, **names}
+    tifffile.imwrite(path, np.ones((2, 2, 8, 8), "u2"), ome=True, metadata=metadata)
+
+
 FORMATS = {
     ".ome.zarr": partial(write_ome_zarr, ngff="0.5"),
     ".ims": write_imaris,
-    ".ome.tif": write_ome_tiff,
+    ".ome.tif": write_small_ome_tiff,
 }
 FAST = {"valid", "type"}
 
@@ -110,6 +123,16 @@ TRIALS = [
 @pytest.mark.parametrize(("case", "place", "tables"), TRIALS)
 def test_a_part_gets_the_verdict_of_the_whole(case, place, tables, copy, monkeypatch):
     compare(case, copy(place), monkeypatch, tables=tables)
+
+
+@pytest.mark.parametrize("place", ["shown", "represented"])
+@pytest.mark.parametrize("case", IMAGES, ids=[case.id for case in IMAGES])
+def test_a_broken_image_is_neither_missed_nor_blamed_on_others(case, place, copy, monkeypatch):
+    dataset = copy(place)
+    case.spoil(dataset)
+    found = findings(dataset, monkeypatch, 1)
+    assert {told[3] for told in found if told[0] in case.codes} == {TIFF}
+    assert found == findings(dataset, monkeypatch, ENOUGH)
 
 
 @pytest.mark.parametrize("tables", [False, True], ids=["plain", "tables"])

@@ -99,6 +99,18 @@ def store(path: str, *names: str, content: str = "{}"):
     return spoil
 
 
+def edit_tiff(old: str, new: str):
+    """Put a file with another OME-XML of the same length in the place of the OME-TIFF."""
+    def spoil(root: Path) -> None:
+        data = (root / TIFF).read_bytes()
+        assert data.count(old.encode()) == 1
+        assert len(old.encode()) == len(new.encode())
+        remove(TIFF)(root)
+        (root / TIFF).write_bytes(data.replace(old.encode(), new.encode()))
+
+    return spoil
+
+
 def one_of_a_set(root: Path) -> None:
     """Put one file of an OME-TIFF set where an image was."""
     voxels = stack(1, 2, 3)
@@ -139,6 +151,7 @@ BROKEN = [
     case("entity-order", rename(ZARR, ZARR.replace("_sample-brain_acq-4x", "_acq-4x_sample-brain")), "FILENAME_MISMATCH"),
     case("label", rename(ZARR, ZARR.replace("acq-4x", "acq-4-x")), "INVALID_ENTITY_LABEL", "SIDECAR_WITHOUT_DATAFILE", "SIDECAR_KEY_REQUIRED"),
     case("location", together(lambda root: (root / "sub-01/ses-1").mkdir(), rename("sub-01/micr", "sub-01/ses-1/micr")), "INVALID_LOCATION"),
+    case("tiff-extension", rename(TIFF, TIFF.replace(".tif", ".btf"))),
     case("stray-file", write("notes.txt", "x"), "NOT_INCLUDED"),
     case("stray-folder", write("qc/report.html", "x"), "NOT_INCLUDED"),
     case("misnamed-store", rename(ZARR, ZARR.replace(".ome.zarr", ".OME.ZARR")), "NOT_INCLUDED", "SIDECAR_WITHOUT_DATAFILE", counts_chunks=True),
@@ -166,7 +179,6 @@ BROKEN = [
     case("scan-of-hidden", write("sub-02/sub-02_scans.tsv", f"filename\n{IMS.removeprefix('sub-02/')}\n")),
     case("short-readme", together(remove("README.md"), write("README", "x")), "README_FILE_SMALL"),
     case("two-readmes", write("README", "x" * 200), "MULTIPLE_README_FILES"),
-    case("tiff-extension", rename(TIFF, TIFF.replace(".tif", ".btf"))),
     case("a23-broken-link", link(ZARR, "/no/such.ome.zarr"), "SYMLINK_BROKEN", "SIDECAR_WITHOUT_DATAFILE"),
     case("broken-link-of-a-table", link("samples.tsv", "none.tsv"), "SYMLINK_BROKEN", "SIDECAR_WITHOUT_DATAFILE"),
     case("link-to-itself", link(ZARR, Path(ZARR).name), "SYMLINK_CYCLE", "SIDECAR_WITHOUT_DATAFILE"),
@@ -222,3 +234,9 @@ OWN = [
 def parameters(cases: list[Case], *, slow: bool = False):
     marks = [pytest.mark.slow] if slow else []
     return [pytest.param(c, id=c.id, marks=marks) for c in cases]
+
+IMAGES = [
+    case("size-of-the-image", edit_tiff('PhysicalSizeX="1.8"', 'PhysicalSizeX="9.5"'), "PIXEL_SIZE_INCONSISTENT"),
+    case("unit-of-the-image", edit_tiff('PhysicalSizeXUnit="µm"', 'PhysicalSizeXUnit="pxl"'), "PIXEL_SIZE_INCONSISTENT"),
+]
+"""Broken images of which the sidecars say the same as before."""
