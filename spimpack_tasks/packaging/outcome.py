@@ -49,7 +49,7 @@ class Outcome:
 
 
 _DONE = {str(Verdict.MISSING): "restored", str(Verdict.CONFLICT): "replaced"}
-"""What becomes of an image in a run that succeeds, where its verdict says what was wrong before."""
+"""Words for images that were wrong before a run that succeeds, by their verdict."""
 
 
 @dataclass(frozen=True, slots=True)

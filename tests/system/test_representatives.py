@@ -18,6 +18,7 @@ from spimpack_tasks.demo.images import write_imaris, write_ome_zarr
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.validation import representatives, validator_runs
 from spimpack_tasks.validation.inventory import take_inventory
+from spimpack_tasks.validation.validator_mirror import find_hidden
 from spimpack_tasks.validation.validator_runs import check_officially
 
 ENOUGH = 10**9
@@ -177,7 +178,8 @@ def test_an_image_that_may_differ_is_shown(change, copy, monkeypatch):
         change(path)
     root = str(dataset)
     monkeypatch.setattr(representatives, "MIN_IMAGES", 1)
-    whole = representatives.Shown(take_inventory(root), ())
+    entries = take_inventory(root)
+    whole = representatives.Shown(entries, find_hidden(root, entries))
     shown = representatives.choose_shown(root, whole)
     sidecars = [entry.path for entry in shown.entries if entry.path.endswith("SPIM.json")]
     equal = change is OTHERS["a sidecar of other values"]
