@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from scale_inputs import DESCRIPTION
+
 from spimpack_tasks.demo.images import DemoImage, write_imaris, write_ome_tiff, write_ome_zarr
 
 SPIMPACK = Path(sys.executable).parent / "spimpack"
@@ -26,15 +28,6 @@ ROUNDS = 3
 BUDGETS = {"one store, mirror": (3.0, 250), "many images, mirror": (10.0, 400)}
 IMAGE = DemoImage(("Abeta",), (4, 16, 16), (4.0, 1.8, 1.8), levels=1)
 FORMATS = {".ome.zarr": write_ome_zarr, ".ims": write_imaris, ".ome.tif": write_ome_tiff}
-DESCRIPTION = """\
-dataset_description:
-  Name: Benchmark
-  BIDSVersion: 1.10.0
-  DatasetType: raw
-  License: CC0
-  Authors: [A One, B Two]
-scans_tsv: scans.tsv
-"""
 
 
 def package(folder: Path, sources: list[Path]) -> Path:

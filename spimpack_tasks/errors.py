@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -197,14 +197,10 @@ def _line_of(equal: list[Problem]) -> str:
 
 def _line_about(rest: list[Problem]) -> str:
     """Return one line for problems of one kind that are not shown."""
-    first = rest[0]
-    severity = "" if first.severity is Severity.ERROR else f"{first.severity}: "
-    key = f"{first.key}: " if first.key else ""
     where = _lines_in_words(rest)
     more = f"{len(rest):,} more like this{f' in {where}' if where else ''}"
-    return printable(
-        f"{first.place.file}: {severity}{key}{more}; --verbose shows each [{first.code}]"
-    )
+    place = Place(rest[0].place.file)
+    return str(replace(rest[0], place=place, message=more, hint="--verbose shows each"))
 
 
 def _lines_in_words(problems: list[Problem]) -> str:

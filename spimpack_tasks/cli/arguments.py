@@ -135,18 +135,19 @@ def _take_paths(arguments: argparse.Namespace) -> None:
     """Let paths without an option be the manifest and the output directory, in this order."""
     names = {"manifest": "the manifest", "output_dir": "the directory of the dataset"}
     empty = [name for name in names if not getattr(arguments, name)]
-    for path in arguments.paths:
-        if not empty:
-            message = f"{path!r} is one path too many: manifest and directory are given already"
-            raise UsageError(message, COMMANDS[arguments.command].example)
-        setattr(arguments, empty.pop(0), path)
-    if arguments.needs_output and empty == ["output_dir"] and os.path.isdir(arguments.manifest):
-        message = f"{arguments.manifest!r} is a directory; give the manifest before it"
-        raise UsageError(message, COMMANDS[arguments.command].example)
+    paths = list(arguments.paths)
+    while paths and empty:
+        setattr(arguments, empty.pop(0), paths.pop(0))
     missing = [names[name] for name in empty if name == "manifest" or arguments.needs_output]
-    if missing:
+    if paths:
+        message = f"{paths[0]!r} is one path too many: manifest and directory are given already"
+    elif missing == [names["output_dir"]] and os.path.isdir(arguments.manifest):
+        message = f"{arguments.manifest!r} is a directory; give the manifest before it"
+    elif missing:
         message = f"give {' and '.join(missing)}"
-        raise UsageError(message, COMMANDS[arguments.command].example)
+    else:
+        return
+    raise UsageError(message, COMMANDS[arguments.command].example)
 
 
 def _absolute(path: str) -> str:

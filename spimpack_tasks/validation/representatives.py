@@ -85,9 +85,8 @@ class Shown:
         class_of = {place: images for images in self.classes for place in images[0].places}
         for finding in findings:
             yield finding
-            first, *others = class_of.get(finding.location.removesuffix("/"), (None,))
-            if first is not None:
-                yield from (_move(finding, first, other) for other in others if other is not None)
+            images = class_of.get(finding.location.removesuffix("/"), ())
+            yield from (_move(finding, images[0], other) for other in images[1:])
 
     def explains(self, findings: Iterable[Finding]) -> bool:
         """Tell whether no error can be due to the images that are not shown."""
