@@ -80,7 +80,9 @@ class ChunkedDataset:
         size = int(numpy.prod(dataset.chunks, dtype="int64")) * dataset.dtype.itemsize
         if stored.size > 2 * size + _SLACK:
             raise UnpackingError(f"a chunk of {size:,} bytes takes {stored.size:,} in the file")
-        mask, data = dataset.id.read_direct_chunk(origin)
+        # h5py guards each function but this one against other threads (3.14 to 3.16).
+        with load_library("h5py._objects").phil:
+            mask, data = dataset.id.read_direct_chunk(origin)
         if keep and not mask:
             unpacked = unpack("zlib", data, size, {})
             if len(unpacked) != size:
