@@ -8,6 +8,7 @@ explain something (tutorial, how-to, design) are written by hand.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import inspect
 from pathlib import Path
@@ -21,7 +22,6 @@ from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Iterator, Sequence
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -271,6 +271,8 @@ def _kind(kind: str, schema: dict[str, Any]) -> str:
         return f"list of {count}{_plural(describe_form(schema.get('items', {})))}"
     if kind == "object":
         return "mapping"
+    if kind == "boolean":
+        return "true or false"
     if kind == "number":
         return "positive number" if schema.get("exclusiveMinimum") == 0 else "number"
     pattern = schema.get("pattern", NOT_BLANK)
@@ -302,6 +304,8 @@ def _spelling(action: argparse.Action) -> str:
     value = action.metavar if isinstance(action.metavar, str) else ""
     if action.choices:
         value = "{" + ",".join(map(str, action.choices)) + "}"
+    if isinstance(action, argparse.BooleanOptionalAction):
+        return ", ".join(f"`{option}`" for option in action.option_strings)
     return f"`{' '.join([*action.option_strings[:1], value]).strip()}`"
 
 

@@ -294,7 +294,7 @@ def package(options: Options, *, workers: int = 1, checksum: bool = False) -> Ou
         message = f"workers is {workers}, but must be 1 or more"
         raise ValueError(message)
     wanted = _absolute(options.manifest, options, writes=True)
-    return package_dataset(wanted, workers, checksum=checksum)
+    return package_dataset(replace(wanted, checksum=True) if checksum else wanted, workers)
 
 
 def verify(dataset: Path, *, full: bool = False, pixels: bool = False) -> Iterator[Deviation]:

@@ -50,7 +50,7 @@ class PackageAndValidate(ChecksumTask):
 
     def validation(self) -> ValidateDataset:
         """Return the task that validates the dataset in its present state."""
-        return ValidateDataset(dataset=self.output_dir, strict=self.strict)
+        return ValidateDataset(dataset=self.output_dir, strict=bool(self.strict))
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the state of the dataset asks for, `None` if it is open."""

@@ -14,21 +14,19 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.options import Options
 
 
-def run_tasks(options: Options, plan_id: str, workers: int, *, checksum: bool) -> ExitCode | None:
+def run_tasks(options: Options, plan_id: str, workers: int) -> ExitCode | None:
     """Run PackageDataset in this process, and return the exit code that the dataset asks for.
 
     Parameters
     ----------
     options
-        Options of the run, which is noted as the present one.
+        Options of the run, nothing open; it is noted as the present one.
     plan_id
         Identity of its plan.
     workers
         Number of processes.
-    checksum
-        Whether to read the images for their checksums as well.
     """
     record_tasks(DatasetTask)
-    task = PackageDataset(**options.parameters(), checksum=checksum, plan_id=plan_id)
+    task = PackageDataset(**options.parameters(), plan_id=plan_id)
     build_alone(task, workers)
     return task.end()

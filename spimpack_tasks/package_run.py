@@ -40,22 +40,22 @@ def package_changes(
     options: Options,
     workers: int,
     *,
-    checksum: bool,
     on_begin: Callable[[RemainingWork], None] | None,
 ) -> Outcome:
     """Package as `pipelines.package` does, without looking whether nothing has changed at all."""
     prepared = _require_prepared(options)
+    options = prepared.options
     _show_messages()
-    unread = _unread(prepared) if checksum else set()
+    unread = _unread(prepared) if options.checksum else set()
     begin_run(options.output_dir)
     before = _look_before(prepared, unread, on_begin)
-    code = _run_tasks(options, prepared.plan_id, workers, checksum=checksum)
+    code = _run_tasks(options, prepared.plan_id, workers)
     failed: set[str] = set()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code
         inspections = prepared.sweep().inspections
         failed = {f.output.asset for f in inspections if f.status is not Status.RIGHT} - {""}
-    still_unread = _unread(prepared) if checksum else set()
+    still_unread = _unread(prepared) if options.checksum else set()
     failed |= still_unread
     counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
     return replace(before, exit_code=code, counts=counts)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.outcome import Outcome
 from spimpack_tasks.packaging.up_to_date import find_snapshot
 from spimpack_tasks.state.checksum_lists import has_lists
@@ -30,7 +29,6 @@ def package(
     options: Options,
     workers: int = 1,
     *,
-    checksum: bool = False,
     on_begin: Callable[[RemainingWork], None] | None = None,
 ) -> Outcome:
     """Run PackageDataset with the local scheduler.
@@ -41,8 +39,6 @@ def package(
         Options of the run: inputs, output directory, backend.
     workers
         Number of processes.
-    checksum
-        Whether to read the images for their checksums as well.
     on_begin
         Receives the work before it begins.
 
@@ -51,10 +47,12 @@ def package(
     InputError
         The inputs are refused, or something is in the way; nothing was written.
     """
-    snapshot = find_snapshot(options, find_choice(options.backend))
-    if snapshot is not None and not checksum and not has_lists(Store(options.output_dir)):
-        return Outcome.of_nothing(snapshot.groups)
-    outcome: Outcome = _package_changes(options, workers, checksum=checksum, on_begin=on_begin)
+    found = find_snapshot(options)
+    if found is not None:
+        resolved, snapshot = found
+        if not resolved.checksum and not has_lists(Store(options.output_dir)):
+            return Outcome.of_nothing(snapshot.groups)
+    outcome: Outcome = _package_changes(options, workers, on_begin=on_begin)
     return outcome
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from spimpack_tasks.cli.parser import COMMANDS
 from spimpack_tasks.errors import UsageError
 from spimpack_tasks.packaging.consumers import CONSUMERS
-from spimpack_tasks.packaging.options import FLAGS, Options
+from spimpack_tasks.packaging.options import FLAGS, OPEN_FLAGS, Options
 
 
 class BackendOption(argparse.Action):
@@ -21,8 +21,9 @@ class BackendOption(argparse.Action):
         from spimpack_tasks.packaging.backends.registry import backend_names  # noqa: PLC0415
 
         return (
-            f"how images get into the dataset: {', '.join(backend_names())} (default: symlink); "
-            "settings stand behind, as in ome-zarr:codec=blosc"
+            f"how images get into the dataset: {', '.join(backend_names())}; settings stand "
+            "behind, as in ome-zarr:codec=blosc (default: as the manifest or the last run has it, "
+            "at first symlink)"
         )
 
     @help.setter  # noqa: A003  # argparse has the name
@@ -69,14 +70,24 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool, verbose: str = 
     parser.set_defaults(needs_output=output)
     parser.add_argument(
         "--backend",
-        default="symlink",
+        default="",
         metavar="NAME",
         action=BackendOption,
     )
     for name, text in FLAGS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
+        add_flag(parser, name, text)
     shown = "show each problem on a line of its own"
     parser.add_argument("--verbose", action="store_true", help=f"{shown}{verbose}")
+
+
+def add_flag(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    """Add an option that is on or off; open ones can be set to off against the manifest."""
+    option = f"--{name.replace('_', '-')}"
+    if name in OPEN_FLAGS:
+        action = argparse.BooleanOptionalAction
+        parser.add_argument(option, action=action, default=None, help=text)
+    else:
+        parser.add_argument(option, action="store_true", help=text)
 
 
 def add_consumers(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +137,7 @@ def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options
         output_dir=_absolute(arguments.output_dir),
         backend=arguments.backend,
         **{name: getattr(arguments, name) for name in FLAGS},
+        checksum=getattr(arguments, "checksum", None),
         writes=writes and bool(arguments.output_dir),
         consumers=tuple(dict.fromkeys(getattr(arguments, "consumers", ()))),
     )

@@ -7,27 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_inputs, options_of, positive
+from spimpack_tasks.cli.arguments import add_flag, add_inputs, options_of, positive
 from spimpack_tasks.cli.progress import RunLine
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.packaging.options import CHECKSUM
 from spimpack_tasks.pipelines import package, validate_packaged
 
 if TYPE_CHECKING:
     import argparse
 
 _find_validator = Deferred("spimpack_tasks.validation.bids_validator:find_validator")
+_read_resolved_options = Deferred("spimpack_tasks.packaging.prepare:read_resolved_options")
 _place_for = Deferred("spimpack_tasks.validation.report:place_for")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inputs(parser, output=True)
-    parser.add_argument(
-        "--checksum",
-        action="store_true",
-        help="read all images and record their checksums, for verify --checksum full",
-    )
+    add_flag(parser, "checksum", CHECKSUM)
     parser.add_argument(
         "--bids-validator",
         action="store_true",
@@ -44,12 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.bids_validator:
         _find_validator()
     with RunLine() as line:
-        outcome = package(
-            options, arguments.workers, checksum=arguments.checksum, on_begin=line.begin
-        )
+        outcome = package(options, arguments.workers, on_begin=line.begin)
     print("\n".join(outcome.lines(arguments.output_dir)), flush=True)
     if not arguments.bids_validator or outcome.exit_code is not ExitCode.OK:
         return outcome.exit_code
     report = validate_packaged(options)
     print("\n".join(report.lines(arguments.output_dir, _place_for(options.output_dir))))
-    return ExitCode.OK if report.verdict.is_valid(strict=options.strict) else ExitCode.INVALID
+    is_strict = bool(_read_resolved_options(options).strict)
+    return ExitCode.OK if report.verdict.is_valid(strict=is_strict) else ExitCode.INVALID

@@ -31,6 +31,18 @@ _SHARED_KEYS = (
 """Sidecar keys that are the same for all images of most datasets."""
 
 
+_RUN_CHOICES = {
+    "backend": "symlink",
+    "settings": "{}",
+    "relative_symlinks": "false",
+    "keep_source_links": "false",
+    "previews": "false",
+    "checksum": "false",
+    "strict": "false",
+}
+"""Choices for a run, as they are where neither the manifest nor a command line makes them."""
+
+
 def template_files(given: Mapping[str, str] = NOTHING_GIVEN) -> dict[str, str]:
     """Return file names and contents; `given` are values of the dataset description."""
     return {
@@ -84,6 +96,8 @@ def compose_manifest(
     lines += [f'#   {key}: ""' for key in _SHARED_KEYS]
     columns = properties[KEY]["description"]
     lines += ["", *(f"# {line}" for line in textwrap.wrap(columns, 94)), f"# {KEY}: []"]
+    lines += ["", "# How a run makes the dataset, where its command line does not say otherwise:"]
+    lines += [f"# {key}: {value}" for key, value in _RUN_CHOICES.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -39,17 +39,17 @@ _NAMED = 3
 
 def options_fit_the_backend(facts: RuleInput) -> Iterator[Problem]:
     """An option has an effect with the backend; what is wrong with its name is told before."""
-    options, choice, line = facts.options, facts.choice, Place("command line")
+    options, choice, hint = facts.options, facts.choice, "leave it out"
     if choice is None:
         return
     if options.relative_symlinks and not choice.backend.makes_symlinks:
         message = f"has no effect with the backend {options.backend}"
-        key, hint = "--relative-symlinks", "leave it out"
-        yield Problem("option.relative", line, key, message, hint, Severity.WARNING)
+        place, key = facts.chosen.where("relative_symlinks")
+        yield Problem("option.relative", place, key, message, hint, Severity.WARNING)
     if options.keep_source_links and not choice.backend.makes:
         message = f"has no effect with the backend {options.backend}, which converts nothing"
-        key, hint = "--keep-source-links", "leave it out"
-        yield Problem("option.source-links", line, key, message, hint, Severity.WARNING)
+        place, key = facts.chosen.where("keep_source_links")
+        yield Problem("option.source-links", place, key, message, hint, Severity.WARNING)
 
 
 def output_is_apart_from_sources(facts: RuleInput) -> Iterator[Problem]:
@@ -168,22 +168,22 @@ def backend_works_here(facts: RuleInput) -> Iterator[Problem]:
     directory = nearest_directory(options.output_dir) if options.output_dir else None
     if directory is None or facts.choice is None:
         return
-    backend = facts.choice.backend
+    backend, (at, option) = facts.choice.backend, facts.chosen.where("backend")
     missing = [name for name in backend.libraries if find_spec(name) is None]
     if missing:
         message = f"{backend.name} needs {', '.join(missing)}, which is not installed"
         hint = f"install it with: pip install 'spimpack_tasks[{backend.extra}]'"
-        yield Problem("backend.extra", Place("command line"), "--backend", message, hint)
+        yield Problem("backend.extra", at, option, message, hint)
     missing = [name for name in PICTURES if options.previews and find_spec(name) is None]
     if missing:
         message = f"needs {', '.join(missing)}, which is not installed"
         hint = "install it with: pip install 'spimpack_tasks[images]'"
-        yield Problem("backend.extra", Place("command line"), "--previews", message, hint)
+        yield Problem("backend.extra", *facts.chosen.where("previews"), message, hint)
     system = file_system_of(directory)
     if system in backend.impossible_on:
         message = f"{options.backend} cannot work on a {system} disk"
         hint = "use --backend copy"
-        yield Problem("backend.impossible", Place("command line"), "--backend", message, hint)
+        yield Problem("backend.impossible", at, option, message, hint)
     if backend.same_disk:
         device = os.stat(directory).st_dev
         for placed in facts.assets:

@@ -18,40 +18,52 @@ FLAGS = {
 }
 """The effect of each option that is on or off, by its name, in the order of the help."""
 
+CHECKSUM = "read all images and record their checksums, for verify --checksum full"
+"""The effect of the option `checksum`, which commands have that write images."""
+
+OPEN_FLAGS = ("relative_symlinks", "keep_source_links", "previews", "strict", "checksum")
+"""Options that are on or off, and that a manifest may choose where the command line does not."""
+
 
 def flag_help(name: str) -> str:
     """Return what an option that is on or off does, as a sentence."""
-    text = FLAGS[name]
+    text = CHECKSUM if name == "checksum" else FLAGS[name]
     return f"{text[0].upper()}{text[1:]}."
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of one run; paths are absolute, or empty where they were not given."""
+    """The options of one run; paths are absolute, or empty where they were not given.
+
+    The manifest decides what is left open (an empty backend, `None`), and after it the last run of
+    the dataset. `resolve_options` returns options of which nothing is open.
+    """
 
     manifest: str
     output_dir: str
-    backend: str = "symlink"
-    relative_symlinks: bool = False
-    keep_source_links: bool = False
+    backend: str = ""
+    relative_symlinks: bool | None = None
+    keep_source_links: bool | None = None
     """Link the original of each converted image below `sourcedata/`."""
     overwrite: bool = False
     """Replace what stands in the way of an output."""
     replace: bool = False
     """Remove what another manifest made, and last copies of data that are no longer wanted."""
-    strict: bool = False
+    strict: bool | None = None
     """Treat warnings as errors."""
     roots: tuple[str, ...] = field(default_factory=roots_of_environment)
     """Folders outside of which no source is looked at; none where there is no such limit."""
     writes: bool = True
     """Whether anything is to be written; checking alone needs no output directory."""
-    previews: bool = False
+    previews: bool | None = None
     """Draw a small picture of each image beside it."""
     consumers: tuple[str, ...] = ()
     """Programs whose notes are wanted, by their names in `CONSUMERS`."""
+    checksum: bool | None = None
+    """Read all images and record their checksums."""
 
-    def flags(self) -> dict[str, bool]:
-        """Return the options that are on or off, by the spelling of the command line."""
+    def flags(self) -> dict[str, bool | None]:
+        """Return the options that are on, off or open, by the spelling of the command line."""
         return {f"--{name.replace('_', '-')}": getattr(self, name) for name in FLAGS}
 
     def parameters(self) -> dict[str, Any]:
@@ -61,8 +73,9 @@ class Options:
         return {name: getattr(self, name) for name in names}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the options as the state holds them; a later one only if it is set."""
+        """Return the options that decide what a dataset is; a later one only if it is set."""
         values = asdict(self) | {"roots": list(self.roots)}
+        del values["checksum"]  # it is asked for in each run, and changes no other output
         return {name: value for name, value in values.items() if value or name not in _LATER}
 
 

@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ConflictError, Place, Problem, Report
+from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, read_text
+from spimpack_tasks.files.yaml_marks import load_yaml
 from spimpack_tasks.manifest.column_descriptions import join_descriptions
 from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import NOTHING_EDITED, load_inputs
@@ -23,6 +25,13 @@ from spimpack_tasks.packaging.changes import find_changes
 from spimpack_tasks.packaging.consumers import compose_notes
 from spimpack_tasks.packaging.plan import identify
 from spimpack_tasks.packaging.prepared_run import PreparedRun
+from spimpack_tasks.packaging.resolved_options import (
+    ChosenOptions,
+    find_options,
+    read_last_options,
+    resolve_options,
+    settings_problems,
+)
 from spimpack_tasks.packaging.rules import RULES, RuleInput
 from spimpack_tasks.packaging.tables import join_tables
 from spimpack_tasks.state.session import SESSION
@@ -31,20 +40,21 @@ from spimpack_tasks.state.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from spimpack_tasks.files.yaml_marks import Document
     from spimpack_tasks.manifest.read_assets import PlacedAsset
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.packaging.options import Options
 
-_REMEMBERED = 4
-"""Drafts kept in a process: a flow packages few datasets at a time."""
+_REMEMBERED = 8
+"""Keys of drafts kept in a process, two for each: a flow packages few datasets at a time."""
 
 
 def prepare_run(options: Options) -> PreparedRun:
     """Return what the inputs come to now; never raises on a user's mistake."""
     known: PreparedRun | None = SESSION.drafts.get(options)
     # A refused draft is never current: a source that was missing may be there by now.
-    if known is not None and known.is_current():
+    if known is not None and known.is_current() and known.is_resolved():
         return known.refresh()
     with collecting_rarely():
         return _remember(_prepare(options)).refresh()
@@ -98,8 +108,10 @@ def find_prepared_run(options: Options, plan_id: str) -> PreparedRun:
 
 def _remember(prepared: PreparedRun) -> PreparedRun:
     drafts = SESSION.drafts
-    drafts.pop(prepared.options, None)
-    drafts[prepared.options] = prepared
+    # Tasks ask by the resolved options, and what makes them by those that were given.
+    for options in {prepared.options, prepared.asked}:
+        drafts.pop(options, None)
+        drafts[options] = prepared
     while len(drafts) > _REMEMBERED:
         del drafts[next(iter(drafts))]
     return prepared
@@ -134,19 +146,22 @@ def _prepare(
         return PreparedRun(options, refused_id(report), report=report)
     inputs = load_inputs(options.manifest, report, edited)
     store = Store(options.output_dir)
+    chosen = _choose(options, inputs.document, store)
+    options = chosen.options
     headers = headers or Headers(store)
     placed = read_assets(inputs, headers, report, options.roots)
     inputs.described_participants = join_descriptions(inputs.descriptions, report)
-    choice, problems = read_choice(options.backend)
-    report.extend(problems)
-    facts = RuleInput(options, inputs, _as_packaged(placed, choice), store, choice)
+    choice, problems = read_choice(options.backend, chosen.where)
+    report.extend([*settings_problems(inputs.document), *problems, *chosen.notes()])
+    facts = RuleInput(inputs, _as_packaged(placed, choice), store, choice, chosen)
     for rule in RULES:
         report.extend(rule(facts))
     report.extend(compose_notes(facts))
     if choice is not None and choice.bugs is not None:
         report.extend(choice.bugs.problems())
     if choice is None or report.errors or (options.strict and report.warnings):
-        return PreparedRun(options, refused_id(report), report=report, texts=inputs.texts)
+        refused = refused_id(report)
+        return PreparedRun(options, refused, None, report, texts=inputs.texts, chosen=chosen)
     dataset = _dataset(facts)
     return PreparedRun(
         options,
@@ -158,7 +173,29 @@ def _prepare(
         [use for part in inputs.parts for use in part.columns],
         inputs.sources,
         headers.text() if options.writes else "",
+        chosen=chosen,
     )
+
+
+def read_resolved_options(asked: Options) -> Options:
+    """Return options of which nothing is open, by the manifest and the dataset on the disk."""
+    report = Report()
+    text = read_text(
+        asked.manifest,
+        name=asked.manifest,
+        blame=Place(""),
+        limit=MAX_MANIFEST_BYTES,
+        report=report,
+    )
+    document = load_yaml(text or "", asked.manifest, report)
+    last = read_last_options(Store(asked.output_dir))
+    return resolve_options(asked, find_options(document.data), last)
+
+
+def _choose(options: Options, document: Document, store: Store) -> ChosenOptions:
+    in_manifest, last = find_options(document.data), read_last_options(store)
+    resolved = resolve_options(options, in_manifest, last)
+    return ChosenOptions(resolved, options, in_manifest, last, document)
 
 
 def _as_packaged(assets: list[PlacedAsset], choice: Choice | None) -> list[PlacedAsset]:
@@ -182,8 +219,8 @@ def _dataset(facts: RuleInput) -> Dataset:
         assets=tuple(sorted((placed.asset for placed in facts.assets), key=lambda a: a.key)),
         participants=join_tables(facts.inputs.participant_tables),
         backend=facts.options.backend,
-        relative_symlinks=facts.options.relative_symlinks,
-        keep_source_links=facts.options.keep_source_links,
-        previews=facts.options.previews,
+        relative_symlinks=bool(facts.options.relative_symlinks),
+        keep_source_links=bool(facts.options.keep_source_links),
+        previews=bool(facts.options.previews),
         described_participants=facts.inputs.described_participants,
     )

@@ -22,6 +22,7 @@ from spimpack_tasks.packaging.disk_space import lack_of_room
 from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
+from spimpack_tasks.packaging.resolved_options import read_last_options, resolve_options
 from spimpack_tasks.state.plan_files import parts_of
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Dataset, Output, Plan
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.packaging.resolved_options import ChosenOptions
 
 
 @dataclass
@@ -53,6 +55,8 @@ class PreparedRun:
     """Path of each source that was looked for, links not resolved."""
     headers: str = field(default="", repr=False)
     """The facts of the sources' headers, as they are kept."""
+    chosen: ChosenOptions | None = None
+    """The options with their origins; `None` where no manifest was read."""
     current_before: str = ""
     """Since when the output had had its current plan when the draft was asked for."""
     _plan: Plan | None = None
@@ -60,6 +64,18 @@ class PreparedRun:
     _refusal: InputError | None = None
     _looked_for_conflicts: bool = False
     _before: Sweep | None = None
+
+    @property
+    def asked(self) -> Options:
+        """The options as they were given."""
+        return self.chosen.asked if self.chosen else self.options
+
+    def is_resolved(self) -> bool:
+        """Tell whether another run has not made the last run's choices other ones."""
+        chosen, last = self.chosen, read_last_options(self.store)
+        return chosen is None or (
+            resolve_options(chosen.asked, chosen.in_manifest, last) == self.options
+        )
 
     @property
     def store(self) -> Store:

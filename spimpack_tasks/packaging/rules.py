@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.read_assets import PlacedAsset
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.packaging.resolved_options import ChosenOptions
     from spimpack_tasks.state.store import Store
 
 MAX_NAME_BYTES = 255
@@ -48,13 +49,19 @@ BIDS_VERSIONS = ("1.7.0", "1.8.0", "1.9.0", "1.10.0", "1.10.1", "1.11.0", "1.11.
 class RuleInput:
     """Everything the rules may look at."""
 
-    options: Options
     inputs: Inputs
     assets: list[PlacedAsset]
     store: Store
     """The state directory of the output."""
     choice: Choice | None
     """The backend, `None` where there is none of that name, or it cannot be used."""
+    chosen: ChosenOptions
+    """The options with their origins."""
+
+    @property
+    def options(self) -> Options:
+        """The options of the run."""
+        return self.chosen.options
 
     @property
     def images(self) -> list[PlacedAsset]:

@@ -11,6 +11,7 @@ from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.plan import writer_versions
+from spimpack_tasks.packaging.resolved_options import resolve_options
 from spimpack_tasks.state.snapshot import (
     DatasetSnapshot,
     read_snapshot,
@@ -26,21 +27,24 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.look import Look
 
 
-def find_snapshot(options: Options, choice: Choice | None) -> DatasetSnapshot | None:
+def find_snapshot(options: Options) -> tuple[Options, DatasetSnapshot] | None:
     """Return the snapshot of the output if neither inputs nor outputs have changed since.
 
-    Without a choice, the backend that the options name cannot be used.
+    The options of which nothing is open are returned with it.
     """
     store = Store(options.output_dir)
-    snapshot = read_snapshot(store) if choice is not None else None
-    if choice is None or snapshot is None or snapshot.request != _request(options, choice):
+    snapshot = read_snapshot(store)
+    if snapshot is None or not options.manifest:
+        return None
+    # They are those of the last run: no other one has become the current one.
+    last = snapshot.request[0]
+    resolved = resolve_options(options, snapshot.manifest_options, last)
+    choice = find_choice(resolved.backend)
+    if choice is None or snapshot.request != _request(resolved, choice):
         return None
     same_texts = have_digests(snapshot.texts)
-    return (
-        snapshot
-        if same_texts and snapshot.has_same_sources(store) and snapshot.is_whole(store)
-        else None
-    )
+    is_same = same_texts and snapshot.has_same_sources(store) and snapshot.is_whole(store)
+    return (resolved, snapshot) if is_same else None
 
 
 def count_sound_images(options: Options) -> int | None:
@@ -49,9 +53,10 @@ def count_sound_images(options: Options) -> int | None:
     `None` stands for inputs that have to be checked. Warnings count as something wrong: their
     places are told as seen from the working directory.
     """
-    snapshot = find_snapshot(options, find_choice(options.backend))
-    if snapshot is None:
+    found = find_snapshot(options)
+    if found is None:
         return None
+    snapshot = found[1]
     path = Store(options.output_dir).path("validated", snapshot.plan_id)
     is_sound = read_json(path, lambda problems: problems == [], default=False)
     return sum(snapshot.groups.values()) if is_sound else None
@@ -67,7 +72,7 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
     look
         The look at the dataset by which it was found right.
     """
-    if prepared.dataset is None or prepared.choice is None:
+    if prepared.dataset is None or prepared.choice is None or prepared.chosen is None:
         return
     # A header that could not be read may be complete the next time, with the same stamp.
     if any(problem.code == "source.header" for problem in prepared.report.problems):
@@ -79,6 +84,7 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
         snapshot = DatasetSnapshot(
             plan_id=prepared.plan_id,
             request=_request(prepared.options, prepared.choice),
+            manifest_options=dict(prepared.chosen.in_manifest),
             texts=prepared.texts,
             source_count=len(prepared.sources),
             source_trace=source_trace,

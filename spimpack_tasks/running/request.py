@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.packaging.options import OPEN_FLAGS
+
 if TYPE_CHECKING:
     from spimpack_tasks.packaging.options import Options
 
@@ -23,14 +25,17 @@ class RunRequest:
     def arguments(self) -> list[str]:
         """Return the arguments of `spimpack`."""
         options = self.options
+        open_flags = [name.replace("_", "-") for name in OPEN_FLAGS]
         flags = options.flags() | {"--bids-validator": self.validates}
+        refused = [f"--{name}" for name in open_flags if flags.get(f"--{name}") is False]
         return [
             "package",
             f"--manifest={options.manifest}",
             f"--output-dir={options.output_dir}",
-            f"--backend={options.backend}",
+            *([f"--backend={options.backend}"] if options.backend else []),
             *([f"--workers={self.workers}"] if self.workers > 1 else []),
             *(flag for flag, is_set in flags.items() if is_set),
+            *(f"--no-{flag[2:]}" for flag in refused),
         ]
 
     def command(self) -> list[str]:

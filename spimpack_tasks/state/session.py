@@ -18,8 +18,8 @@ class Session:
     def __init__(self) -> None:
         self.drafts: dict[Hashable, Any] = {}
         """By the options of a run: what the inputs came to."""
-        self.plan_ids: dict[Hashable, str] = {}
-        """By the options of a run: the identity that was worked out last."""
+        self.plan_ids: dict[Hashable, Any] = {}
+        """By the options of a run: the resolved ones, and the identity that was worked out last."""
         self.is_making_task = False
         """Whether Luigi is making a task, for which it asks for the identity a second time."""
         self.task_starts: dict[str, float] = {}

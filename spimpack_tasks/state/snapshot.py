@@ -43,6 +43,8 @@ class DatasetSnapshot:
     plan_id: str
     request: list[Any]
     """Options of the run, and versions of the software; JSON-ready."""
+    manifest_options: dict[str, Any]
+    """Options that the manifest chose, which count where a run leaves them open; JSON-ready."""
     texts: dict[str, str]
     """Digest of manifest and tables by path, empty for a file that did not exist."""
     source_count: int

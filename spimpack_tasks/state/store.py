@@ -234,6 +234,11 @@ class Store:
         names = os.listdir(self.path("plan", plan_id))
         return sorted(name.removesuffix(".json") for name in names)
 
+    def backend_of(self, plan_id: str) -> str:
+        """Return the backend of a saved plan, empty where that is lost."""
+        first = self._read_part(plan_id, DATASET_PART)
+        return first.backend if first is not None else ""
+
     def load_plan(self, plan_id: str) -> Plan:
         """Return a saved plan.
 

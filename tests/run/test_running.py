@@ -39,7 +39,7 @@ def options(**changes: object) -> Options:
 
 START = "spimpack package --manifest=/study/manifest.yml --output-dir=/study/bids"
 COMMANDS = {
-    "plain": (RunRequest(options()), f"{START} --backend=symlink"),
+    "plain": (RunRequest(options()), START),
     "all": (
         RunRequest(
             options(backend="copy", relative_symlinks=True, overwrite=True), 2, validates=True
@@ -50,13 +50,11 @@ COMMANDS = {
         RunRequest(options(backend="ome-tiff", keep_source_links=True)),
         f"{START} --backend=ome-tiff --keep-source-links",
     ),
-    "strict": (RunRequest(options(strict=True)), f"{START} --backend=symlink --strict"),
+    "strict": (RunRequest(options(strict=True)), f"{START} --strict"),
+    "off": (RunRequest(options(strict=False)), f"{START} --no-strict"),
     "a name that a shell would obey": (
         RunRequest(Options("/$(rm -r *)';", "/--overwrite")),
-        (
-            """spimpack package '--manifest=/$(rm -r *)'"'"';' --output-dir=/--overwrite"""
-            " --backend=symlink"
-        ),
+        ("""spimpack package '--manifest=/$(rm -r *)'"'"';' --output-dir=/--overwrite"""),
     ),
 }
 

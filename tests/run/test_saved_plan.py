@@ -26,7 +26,7 @@ def test_each_part_is_read_by_itself(packaged, monkeypatch):
     find_part = Store.find_part
     monkeypatch.setattr(Store, "find_plan", None)
     monkeypatch.setattr(Store, "find_part", lambda *of: (read.append(of[2]), find_part(*of))[1])
-    prepared = find_prepared_run(packaged.options(), plan_id)
+    prepared = find_prepared_run(packaged.options(backend="symlink"), plan_id)
     assert prepared.dataset is None
     assert prepared.is_planned
     names = sorted(path.stem for path in (packaged.out / ".spimpack/plan" / plan_id).iterdir())
@@ -39,7 +39,7 @@ def test_each_part_is_read_by_itself(packaged, monkeypatch):
 
 def test_a_lost_part_is_told(packaged):
     plan_id = Store(str(packaged.out)).current_plan_id()
-    prepared = find_prepared_run(packaged.options(), plan_id)
+    prepared = find_prepared_run(packaged.options(backend="symlink"), plan_id)
     places = sorted((packaged.out / ".spimpack/plan" / plan_id).iterdir())
     places[0].unlink()
     with pytest.raises(SpimpackError) as told:

@@ -18,7 +18,6 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date
-from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.up_to_date import find_snapshot as find_seal_of
 from spimpack_tasks.state.checksum_lists import FILE_LIST
 from spimpack_tasks.state.session import SESSION
@@ -32,7 +31,8 @@ from spimpack_tasks.state.store import Store
 
 
 def find_seal(options):
-    return find_seal_of(options, find_choice(options.backend))
+    found = find_seal_of(options)
+    return found and found[1]
 
 
 ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
@@ -170,7 +170,7 @@ def test_strange_names_of_sources(name: str, sealed_at_all: bool, tmp_path: Path
     source = tmp_path / name
     source.touch()
     paths = [str(source)]
-    seal = DatasetSnapshot("plan", [], {}, 1, trace_sources(paths), "", {})
+    seal = DatasetSnapshot("plan", [], {}, {}, 1, trace_sources(paths), "", {})
     write_snapshot(store, seal, paths, ["output"])
     found = read_snapshot(store)
     assert (found is not None) == sealed_at_all

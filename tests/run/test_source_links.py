@@ -91,13 +91,13 @@ def test_others_do_not_take_a_link_for_an_image(space):
 
 @pytest.mark.parametrize("relative", [False, True])
 def test_switching_it_on_and_off_touches_nothing_else(space, relative):
-    space.run(backend="ome-tiff", relative_symlinks=relative)
+    space.run(backend="ome-tiff", relative_symlinks=relative, keep_source_links=False)
     before = space.stamps()
     assert keep(space, relative_symlinks=relative).counts["changed"] == 3
     on = space.stamps()
     assert on.keys() - before.keys() == source_links(space).keys()
     assert {path: on[path] for path in before} == before
-    outcome = space.run(backend="ome-tiff", relative_symlinks=relative)
+    outcome = space.run(backend="ome-tiff", relative_symlinks=relative, keep_source_links=False)
     assert outcome.exit_code == ExitCode.OK
     assert space.stamps() == before
     assert not (space.out / "sourcedata").exists()
@@ -109,7 +109,7 @@ def test_what_the_user_has_in_sourcedata_stays(space):
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
     keep(space)
-    space.run(backend="ome-tiff")
+    space.run(backend="ome-tiff", keep_source_links=False)
     assert [p for p in (space.out / "sourcedata").rglob("*") if not p.is_dir()] == [mine]
     (space.out / LINK).write_text("mine too")
     with pytest.raises(ConflictError, match=r"conflict\.foreign"):
@@ -133,7 +133,7 @@ def test_an_original_that_lies_there_itself_stays(space, overwrite):
         assert not original.is_symlink()
         assert stamp_of(original) == before
     assert len(source_links(space)) == 2
-    space.run(backend="ome-tiff")
+    space.run(backend="ome-tiff", keep_source_links=False)
     assert stamp_of(original) == before
 
 
@@ -192,7 +192,7 @@ def test_a_run_mends_it(space, fault):
 
 
 def test_the_plan_tells_of_it(space, capsys):
-    space.run(backend="ome-tiff")
+    space.run(backend="ome-tiff", keep_source_links=False)
     command = ["--manifest", str(space.manifest), "--output-dir", str(space.out)]
     command += ["--backend", "ome-tiff"]
     assert main(["plan", *command, "--keep-source-links"]) == ExitCode.OK
@@ -203,7 +203,7 @@ def test_the_plan_tells_of_it(space, capsys):
     capsys.readouterr()
     assert main(["status", *command, "--keep-source-links"]) == ExitCode.OK
     assert "5 unchanged" in capsys.readouterr().out
-    assert main(["plan", *command]) == ExitCode.OK
+    assert main(["plan", *command, "--no-keep-source-links"]) == ExitCode.OK
     shown = capsys.readouterr().out
     assert "no longer wanted" in shown
     assert "3 removed" in shown
@@ -278,7 +278,7 @@ def test_links_are_told_of_as_before(space):
     linked = sidecars(space)
     assert not [sidecar for sidecar in linked.values() if "ConvertedFrom" in sidecar]
     assert generated_by(space) == "Packaged light-sheet microscopy files into BIDS."
-    space.run(backend="ome-tiff")
+    space.run(backend="ome-tiff", keep_source_links=False)
     converted = sidecars(space)
     assert {n for n, s in converted.items() if "ConvertedFrom" in s} == {
         "sub-01",
@@ -292,12 +292,12 @@ def test_links_are_told_of_as_before(space):
 
 def test_a_key_of_the_user_stays(space):
     space.rows[0]["ConvertedFrom"] = "CZI"
-    space.run(backend="ome-tiff")
+    space.run(backend="ome-tiff", keep_source_links=False)
     assert sidecars(space)["sub-01"]["ConvertedFrom"] == "CZI"
 
 
 def test_the_official_validator_has_nothing_to_say_of_it(space):
-    space.run(backend="ome-tiff")
+    space.run(backend="ome-tiff", keep_source_links=False)
     with_it = run_bids_validator(space.out)
     for path in space.out.glob("sub-*/micr/*.json"):
         told = json.loads(path.read_text())

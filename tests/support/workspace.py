@@ -79,7 +79,7 @@ class Workspace:
 
     def run(self, workers: int = 1, *, checksum: bool = False, **changes: Any) -> Outcome:
         self.write()
-        return package(self.options(**changes), workers, checksum=checksum)
+        return package(self.options(checksum=checksum or None, **changes), workers)
 
     def tree(self) -> dict[str, tuple[str, str]]:
         return tree_of(self.out)

@@ -29,6 +29,8 @@ WITHOUT_CASE = {
     "backend.impossible",  # a disk without links
     "conflict.altered",
     "conflict.edited",  # test_desk.py
+    "option.last-run",  # test_option_sources.py
+    "option.overridden",  # test_option_sources.py
     "output.room",  # test_ome_zarr_backend.py
     "table.extra",  # test_spreadsheet_tables.py
     "output.unwritable",  # root writes anywhere

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Place, Problem, suggestion
+from spimpack_tasks.errors import Problem, suggestion
 from spimpack_tasks.packaging.backends.base import Choice
 from spimpack_tasks.packaging.backends.bugs import MEND
 from spimpack_tasks.packaging.backends.classes import fault_of_class, record_of
@@ -22,10 +22,13 @@ from spimpack_tasks.packaging.backends.symlink import SYMLINK
 from spimpack_tasks.packaging.backends.symlink_tree import SYMLINK_TREE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from importlib.metadata import EntryPoint
 
+    from spimpack_tasks.errors import Place
     from spimpack_tasks.packaging.backends.base import Backend
+
+    Where = Callable[[str, str], tuple[Place, str]]
 
 BACKENDS = {
     backend.name: backend for backend in (SYMLINK, SYMLINK_TREE, HARDLINK, COPY, OME_ZARR, OME_TIFF)
@@ -58,27 +61,34 @@ def find_choice(text: str) -> Choice | None:
     return Choice(text, backend, settings, is_foreign=name not in BACKENDS)
 
 
-def read_choice(text: str) -> tuple[Choice | None, list[Problem]]:
+def read_choice(text: str, where: Where) -> tuple[Choice | None, list[Problem]]:
     """Return the backend and settings that a text names, and what is wrong with it.
 
     The choice collects bugs; it is `None` where the backend is unknown or broken.
+
+    Parameters
+    ----------
+    text
+        The name, and behind it the settings.
+    where
+        Returns the place of an option and, if there is a second argument, of a setting.
     """
-    line, key, name = Place("command line"), "--backend", name_of(text)
+    name, (place, key) = name_of(text), where("backend", "")
     fault = find_fault(name)
     if fault:
-        return None, [Problem("backend.broken", line, key, fault, MEND)]
+        return None, [Problem("backend.broken", place, key, fault, MEND)]
     choice = find_choice(text)
     if choice is None:
         known = backend_names()
         hint = suggestion(name, known) or f"one of: {', '.join(known)}"
-        return None, [Problem("option.backend", line, key, f"{name!r} is not a backend", hint)]
-    return choice.collecting_bugs(), [*_faults_of_settings(choice)]
+        return None, [Problem("option.backend", place, key, f"{name!r} is not a backend", hint)]
+    return choice.collecting_bugs(), [*_faults_of_settings(choice, where)]
 
 
-def _faults_of_settings(choice: Choice) -> Iterator[Problem]:
-    line, key = Place("command line"), "--backend"
+def _faults_of_settings(choice: Choice, where: Where) -> Iterator[Problem]:
     name, known = choice.backend.name, choice.backend.settings
     for setting, value in choice.settings.items():
+        line, key = where("backend", setting)
         if setting not in known:
             hint = suggestion(setting, known) or f"{name} has {', '.join(known) or 'none'}"
             message = f"{setting!r} is not a setting of {name}"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import luigi
-
 from spimpack_tasks.errors import OutputError, count_of
 from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.model.plan import STEPS, Step, is_wanted
-from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
+from spimpack_tasks.packaging.options import flag_help
+from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask, OpenFlag
 from spimpack_tasks.packaging.tasks.writing import TASKS, AssetTask
 from spimpack_tasks.packaging.up_to_date import take_snapshot
 from spimpack_tasks.state.checksum_lists import has_lists
@@ -23,6 +22,8 @@ from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import luigi
 
     from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.state.look import Look
@@ -88,8 +89,8 @@ class RecordChecksums(AssetTask):
 class ChecksumTask(DatasetTask):
     """A task that has checksums made if asked to."""
 
-    checksum: luigi.Parameter[bool] = luigi.BoolParameter(
-        description="Read all images and record their checksums, for `spimpack verify`."
+    checksum: luigi.Parameter[bool | None] = OpenFlag(
+        default=None, description=flag_help("checksum")
     )
 
     def last_writers(self) -> list[luigi.Task]:

@@ -15,12 +15,13 @@ from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.manifest.headers import HEADERS_FILE
 from spimpack_tasks.model.plan import is_refused, refused_id
-from spimpack_tasks.packaging.backends.registry import backend_names, find_choice, require_choice
+from spimpack_tasks.packaging.backends.registry import backend_names, require_choice
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.losses import MANIFEST_FILE
 from spimpack_tasks.packaging.options import Options, flag_help
 from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.prepare import find_prepared_run, prepare_run
+from spimpack_tasks.packaging.resolved_options import OPTIONS_FILE, options_text
 from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.packaging.up_to_date import find_snapshot
 from spimpack_tasks.state.runs import end_run
@@ -63,8 +64,17 @@ class BackendChoice(luigi.Parameter):
         """Take what Luigi sets, which is nothing."""
 
 
+class OpenFlag(luigi.OptionalBoolParameter):
+    """An option that is on (`--strict`), off (`--strict false`), or left to the manifest."""
+
+    parsing = luigi.BoolParameter.EXPLICIT_PARSING
+
+
 class DatasetTask(CheckedTask):
-    """A task that works for one dataset, by one plan."""
+    """A task that works for one dataset, by one plan.
+
+    Options that are left open are resolved when it is made, so a task and its clones know them all.
+    """
 
     manifest: luigi.Parameter[str] = AbsolutePath(
         default="", description="YAML manifest that says what to package."
@@ -72,17 +82,19 @@ class DatasetTask(CheckedTask):
     output_dir: luigi.Parameter[str] = AbsolutePath(
         default="", description="Directory of the BIDS dataset; made if it is not there."
     )
-    backend: luigi.Parameter[str] = BackendChoice(default="symlink")
-    relative_symlinks: luigi.Parameter[bool] = luigi.BoolParameter(
-        description=flag_help("relative_symlinks")
+    backend: luigi.Parameter[str] = BackendChoice(default="")
+    relative_symlinks: luigi.Parameter[bool | None] = OpenFlag(
+        default=None, description=flag_help("relative_symlinks")
     )
-    keep_source_links: luigi.Parameter[bool] = luigi.BoolParameter(
-        description=flag_help("keep_source_links")
+    keep_source_links: luigi.Parameter[bool | None] = OpenFlag(
+        default=None, description=flag_help("keep_source_links")
     )
-    previews: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("previews"))
+    previews: luigi.Parameter[bool | None] = OpenFlag(
+        default=None, description=flag_help("previews")
+    )
     overwrite: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("overwrite"))
     replace: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("replace"))
-    strict: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("strict"))
+    strict: luigi.Parameter[bool | None] = OpenFlag(default=None, description=flag_help("strict"))
     plan_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identity of the plan; worked out from the inputs if not given."
     )
@@ -108,7 +120,9 @@ class DatasetTask(CheckedTask):
         """Work out `plan_id` where it is not given."""
         values = dict(super().get_param_values(params, args, kwargs))
         if not values["plan_id"]:
-            values["plan_id"] = cls._work_out(_options(values))
+            resolved, plan_id = cls._work_out(_options(values))
+            chosen = resolved.parameters() | {"plan_id": plan_id}
+            values |= {name: value for name, value in chosen.items() if name in values}
             record_run(DatasetTask, values["output_dir"])
             at_end_of_run(lambda: cls(**values).end())
         return list(values.items())
@@ -123,17 +137,21 @@ class DatasetTask(CheckedTask):
             SESSION.is_making_task = False
 
     @classmethod
-    def _work_out(cls, options: Options) -> str:
-        """Return the identity of the plan of these options."""
+    def _work_out(cls, options: Options) -> tuple[Options, str]:
+        """Return the options of which nothing is open, and the identity of their plan."""
         if not SESSION.is_making_task or options not in SESSION.plan_ids:
             SESSION.found_wrong.clear()
-            snapshot = find_snapshot(options, find_choice(options.backend))
-            plan_id = (snapshot or _make_sound_draft(options)).plan_id
-            if snapshot is not None:
+            found = find_snapshot(options)
+            if found is not None:
+                resolved, plan_id = found[0], found[1].plan_id
                 SESSION.found_wrong[Store(options.output_dir).root, plan_id] = frozenset()
+            else:
+                draft = _make_sound_draft(options)
+                resolved, plan_id = draft.options, draft.plan_id
             SESSION.plan_ids.clear()
-            SESSION.plan_ids[options] = plan_id
-        return SESSION.plan_ids[options]
+            SESSION.plan_ids[options] = resolved, plan_id
+        worked_out: tuple[Options, str] = SESSION.plan_ids[options]
+        return worked_out
 
     @property
     def options(self) -> Options:
@@ -267,7 +285,11 @@ class BuildPaths(DatasetTask):
         _refuse_other_plan(prepared, self.plan_id)
         with disk_trouble_told():
             plan = prepared.plan()
-            notes = {PATHS_FILE: prepared.paths.text(), MANIFEST_FILE: f"{self.manifest}\n"}
+            notes = {
+                PATHS_FILE: prepared.paths.text(),
+                MANIFEST_FILE: f"{self.manifest}\n",
+                OPTIONS_FILE: options_text(self.options),
+            }
             self.store.make_current(plan, notes)
             remove_unfinished(self.store, self.plan_id, wanted=plan)
         prepared.forget_before()  # of a hundred thousand images it is long

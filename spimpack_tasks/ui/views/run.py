@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,8 +12,9 @@ import streamlit as st
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.packaging.backends.registry import require_choice, usable_backends
+from spimpack_tasks.packaging.backends.registry import name_of, require_choice, usable_backends
 from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.prepare import read_resolved_options
 from spimpack_tasks.running.preview import RunPreview, preview_run, why_no_validator
 from spimpack_tasks.running.process import RUNS, RunningError
 from spimpack_tasks.running.request import RunRequest
@@ -157,13 +159,21 @@ def _request(editor: ManifestEditor) -> RunRequest:
     options = Options(
         manifest=editor.manifest,
         output_dir=output,
-        backend=state["run-backend"],
-        relative_symlinks=state["run-relative"] and backend.makes_symlinks,
-        keep_source_links=state["run-sources"] and bool(backend.makes),
         overwrite=state["run-overwrite"],
         replace=state["run-replace"],
         roots=editor.roots,
     )
+    # Choices of the manifest stay open, so that an edit of the manifest counts next time.
+    given = read_resolved_options(options)
+    if state["run-backend"] != name_of(given.backend):
+        options = replace(options, backend=state["run-backend"])
+        given = read_resolved_options(options)
+    is_relative = state["run-relative"] and backend.makes_symlinks
+    links_sources = state["run-sources"] and bool(backend.makes)
+    if is_relative != given.relative_symlinks:
+        options = replace(options, relative_symlinks=is_relative)
+    if links_sources != given.keep_source_links:
+        options = replace(options, keep_source_links=links_sources)
     request = RunRequest(options, state["run-workers"], state["run-validates"])
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(request.line(), language="bash", wrap_lines=True)
@@ -200,16 +210,16 @@ def _first(editor: ManifestEditor) -> dict[str, object]:
     """Return the initial content of the fields."""
     run = RUNS.find_last(editor.manifest)
     output = os.path.join(editor.folder, "bids")
-    request = (
-        run.request if run else RunRequest(Options("", output), validates=not why_no_validator())
-    )
+    open_options = Options(editor.manifest, output)
+    request = run.request if run else RunRequest(open_options, validates=not why_no_validator())
+    options = read_resolved_options(request.options)
     return {
         "manifest": editor.manifest,
         "run-output": request.options.output_dir,
-        "run-backend": request.options.backend,
+        "run-backend": name_of(options.backend),
         "run-workers": request.workers,
-        "run-relative": request.options.relative_symlinks,
-        "run-sources": request.options.keep_source_links,
+        "run-relative": options.relative_symlinks,
+        "run-sources": options.keep_source_links,
         "run-overwrite": request.options.overwrite,
         "run-replace": request.options.replace,
         "run-validates": request.validates,
