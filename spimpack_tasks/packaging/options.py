@@ -59,8 +59,9 @@ class Options:
     """Draw a small picture of each image beside it."""
     consumers: tuple[str, ...] = ()
     """Programs whose notes are wanted, by their names in `CONSUMERS`."""
-    checksum: bool | None = None
-    """Read all images and record their checksums."""
+    checksum: bool | None = field(default=None, compare=False)
+    """Read all images and record their checksums. The plan is the same with and without, and most
+    tasks know nothing of it."""
 
     def flags(self) -> dict[str, bool | None]:
         """Return the options that are on, off or open, by the spelling of the command line."""
