@@ -74,6 +74,25 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool, verbose: str = 
         metavar="NAME",
         action=BackendOption,
     )
+    parser.add_argument(
+        "--subject",
+        dest="subjects",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="LABEL",
+        help="add the images of these subjects only; images that are in the dataset stay in it, "
+        "others wait",
+    )
+    parser.add_argument(
+        "--image",
+        dest="images",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="add these images only, by their names in the dataset or in the table",
+    )
     for name, text in FLAGS.items():
         add_flag(parser, name, text)
     shown = "show each problem on a line of its own"
@@ -138,6 +157,8 @@ def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options
         backend=arguments.backend,
         **{name: getattr(arguments, name) for name in FLAGS},
         checksum=getattr(arguments, "checksum", None),
+        subjects=tuple(dict.fromkeys(arguments.subjects)),
+        images=tuple(dict.fromkeys(arguments.images)),
         writes=writes and bool(arguments.output_dir),
         consumers=tuple(dict.fromkeys(getattr(arguments, "consumers", ()))),
     )
