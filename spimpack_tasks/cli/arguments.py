@@ -172,7 +172,9 @@ def _take_paths(arguments: argparse.Namespace) -> None:
     while paths and empty:
         setattr(arguments, empty.pop(0), paths.pop(0))
     missing = [names[name] for name in empty if name == "manifest" or arguments.needs_output]
-    if paths:
+    if _is_manifest(arguments.output_dir) and not _is_manifest(arguments.manifest):
+        message = "the manifest comes first, then the directory of the dataset"
+    elif paths:
         message = f"{paths[0]!r} is one path too many: manifest and directory are given already"
     elif missing == [names["output_dir"]] and os.path.isdir(arguments.manifest):
         message = f"{arguments.manifest!r} is a directory; give the manifest before it"
@@ -181,6 +183,10 @@ def _take_paths(arguments: argparse.Namespace) -> None:
     else:
         return
     raise UsageError(message, COMMANDS[arguments.command].example)
+
+
+def _is_manifest(path: str) -> bool:
+    return path.endswith((".yml", ".yaml"))
 
 
 def _absolute(path: str) -> str:
