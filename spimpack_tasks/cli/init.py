@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.editing.scan_update import update_from_scan
 from spimpack_tasks.errors import ExitCode, InputError, Place, Problem, Report
+from spimpack_tasks.files.roots import roots_of_environment
 from spimpack_tasks.manifest.template import template_files
-from spimpack_tasks.scanning.new_inputs import init_from_scan
+from spimpack_tasks.scanning.new_inputs import init_from_scan, preview_scan
 from spimpack_tasks.scanning.options import ScanOptions
 
 if TYPE_CHECKING:
@@ -25,13 +28,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROOT",
         help="list the images below this folder in the table, with values from their headers",
     )
+    _add_options_of_a_scan(parser)
+    parser.add_argument("--name", default="", metavar="TEXT", help="name of the dataset")
+    parser.add_argument(
+        "--license",
+        default="",
+        metavar="TEXT",
+        help="licence of the data, such as CC0; nobody else can choose it",
+    )
+
+
+def _add_options_of_a_scan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pattern",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="path of images below ROOT, such as '{subject}/exp_{session}/*.ims'; the first of "
-        "several that fits counts (default: names such as sub-01_acq-4x)",
+        help="path of images below ROOT, such as '{subject}/exp_{session}/*.ims', or a regular "
+        "expression behind re:, such as 're:(?P<subject>M[0-9]+)/.*'; the first of several that "
+        "fits counts (default: names such as sub-01_acq-4x)",
     )
     parser.add_argument(
         "--label",
@@ -55,43 +70,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN=VALUE",
         help="give a column one value in all rows, in place of headers, such as sample=brain",
     )
-    parser.add_argument("--name", default="", metavar="TEXT", help="name of the dataset")
     parser.add_argument(
-        "--license",
-        default="",
-        metavar="TEXT",
-        help="licence of the data, such as CC0; nobody else can choose it",
+        "--default",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="give a column a value in rows where neither path nor header has one, such as "
+        "session=01",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print each path with its labels, and why others are ignored; write nothing",
+    )
+    parser.add_argument(
+        "--update",
+        action="store_true",
+        help="add the images that have come since to the tables in DIR, which stay as they are "
+        "otherwise; the manifest says what was scanned",
+    )
+    parser.add_argument("--verbose", action="store_true", help="name each ignored path")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files."""
-    if arguments.scan is None:
+    if arguments.scan is None and not arguments.update:
         _refuse_options_of_a_scan(arguments)
         given = {"Name": arguments.name, "License": arguments.license}
         _write_templates(Path(arguments.directory), given)
+        return ExitCode.OK
+    options = ScanOptions(
+        root=arguments.scan or "",
+        directory=arguments.directory,
+        patterns=tuple(arguments.pattern),
+        excludes=tuple(arguments.exclude),
+        settings=tuple(arguments.set),
+        defaults=tuple(arguments.default),
+        labels=tuple(arguments.label),
+        name=arguments.name,
+        license=arguments.license,
+    )
+    if arguments.update:
+        lines, warnings = _update(options, writes=not arguments.dry_run)
+    elif arguments.dry_run:
+        lines, warnings = preview_scan(options, verbose=arguments.verbose)
     else:
-        options = ScanOptions(
-            root=arguments.scan,
-            directory=arguments.directory,
-            patterns=tuple(arguments.pattern),
-            excludes=tuple(arguments.exclude),
-            settings=tuple(arguments.set),
-            labels=tuple(arguments.label),
-            name=arguments.name,
-            license=arguments.license,
-        )
         lines, warnings = init_from_scan(options)
-        for problem in warnings:
-            print(problem, file=sys.stderr)
-        print("\n".join(lines))
+    for problem in warnings:
+        print(problem, file=sys.stderr)
+    print("\n".join(lines))
     return ExitCode.OK
 
 
+def _update(options: ScanOptions, *, writes: bool) -> tuple[list[str], list[Problem]]:
+    manifest = os.path.abspath(os.path.join(options.directory, "manifest.yml"))
+    roots = roots_of_environment() or ("/",)
+    update = update_from_scan(manifest, options, roots, writes=writes)
+    listed = [] if writes else [f"new: {image.path}" for image in update.images]
+    return [*listed, *update.lines, *([] if writes else ["nothing was written"])], update.warnings
+
+
 def _refuse_options_of_a_scan(arguments: argparse.Namespace) -> None:
-    for name in ("pattern", "label", "exclude", "set"):
+    for name in ("pattern", "label", "exclude", "set", "default", "dry_run"):
         if getattr(arguments, name):
-            message, hint = f"is missing beside --{name}", "name the folder to look through"
+            option = name.replace("_", "-")
+            message, hint = f"is missing beside --{option}", "name the folder to look through"
             place = Place("command line")
             raise InputError(Report([Problem("option.missing", place, "--scan", message, hint)]))
 

@@ -61,6 +61,7 @@ def compose_manifest(
     tables: Container[str] = ("scans_tsv",),
     origin: str = "",
     given: Mapping[str, str] = NOTHING_GIVEN,
+    scan: Mapping[str, Any] = NOTHING_GIVEN,
 ) -> str:
     """Return a manifest with every key, the optional ones as comments.
 
@@ -73,6 +74,8 @@ def compose_manifest(
     given
         Values of the dataset description, such as its name. A licence is the user's to choose, so
         there is no other one.
+    scan
+        How the images were found, for the next time.
     """
     properties = load_schema("manifest")["properties"]
     description = properties["dataset_description"]
@@ -98,6 +101,10 @@ def compose_manifest(
     lines += ["", *(f"# {line}" for line in textwrap.wrap(columns, 94)), f"# {KEY}: []"]
     lines += ["", "# How a run makes the dataset, where its command line does not say otherwise:"]
     lines += [f"# {key}: {value}" for key, value in _RUN_CHOICES.items()]
+    if scan:
+        about = properties["scan"]["description"]
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(about, 94)), "scan:"]
+        lines += [f"  {k}: {json.dumps(v, ensure_ascii=False)}" for k, v in scan.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -16,8 +16,8 @@ from spimpack_tasks.model.entities import ENTITIES, OTHER_SUFFIXES, PHOTO_SUFFIX
 from spimpack_tasks.model.labels import differ_in_zeros
 from spimpack_tasks.scanning.labels import Labels, as_label, suffix_of, tokens_of
 from spimpack_tasks.scanning.options import COMMAND_LINE
-from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, surroundings
-from spimpack_tasks.scanning.walk import Walk, natural
+from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PARTICIPANT_COLUMNS, surroundings
+from spimpack_tasks.scanning.walk import EXCLUDED, Walk, natural
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source, format_of_source
 from spimpack_tasks.volumes.formats import FORMATS, PHOTO_FORMATS
@@ -55,6 +55,10 @@ class FoundImage:
     """By column of the scans table."""
     notes: list[str] = field(default_factory=list)
     """Remarks for the user."""
+    pattern: str = ""
+    """The pattern that took it, empty where there is none."""
+    participant: dict[str, str] = field(default_factory=dict)
+    """Facts about the subject in its path, by column of the participants table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,10 @@ class ScanResult:
         return [one for one in self.found if isinstance(one, SkippedPath)]
 
 
+def _by(image: FoundImage) -> str:
+    return f" by {image.pattern!r}" if image.pattern else ""
+
+
 def _why_ignored(path: str, whole: str, kind: str) -> str:
     """Return why a file is not an image by its name; empty if it may be one."""
     if kind != PHOTO_SUFFIX and format_of_source(whole) is None:
@@ -110,6 +118,8 @@ class FolderScanner:
         self.report = report
         self.result = ScanResult()
         self.labels = Labels(report)
+        self.parts = frozenset(n for t in request.templates.values() for n in t.names)
+        """Names of captures that make labels."""
         self.matched: set[str] = set()
         """Texts of the patterns that found an image."""
         self.unclear: set[str] = set()
@@ -130,6 +140,7 @@ class FolderScanner:
                 self.result.found.append(SkippedPath(found.path, reason))
         self._check_patterns()
         self._check_names()
+        self._check_participants()
         self._check_surroundings()
         self._check_zeros()
         return self.result
@@ -142,7 +153,7 @@ class FolderScanner:
         refusal = _why_ignored(path, whole, kind)
         if refusal:
             return refusal
-        texts, notes = self._read_path(path, is_photo=kind == PHOTO_SUFFIX)
+        texts, notes, pattern = self._read_path(path, is_photo=kind == PHOTO_SUFFIX)
         if texts is None:
             return UNFIT
         try:
@@ -152,8 +163,10 @@ class FolderScanner:
         if kind == PHOTO_SUFFIX:
             self.result.found.append(self._photo(path, texts, notes))
             return ""
-        image = FoundImage(path, source, self._entities(path, texts, notes), notes)
-        image.cells.update(self.request.settings)
+        columns = PARTICIPANT_COLUMNS - self.parts
+        about = {name: text for name, text in texts.items() if name in columns}
+        cells = self._entities(path, texts, notes) | self.request.settings
+        image = FoundImage(path, source, cells, notes, pattern, about)
         self.result.found.append(image)
         return ""
 
@@ -164,13 +177,15 @@ class FolderScanner:
         notes.insert(0, "as a photo of a sample")
         return FoundPhoto(path, {name: cells[name] for name in names if cells.get(name)}, notes)
 
-    def _read_path(self, path: str, *, is_photo: bool) -> tuple[dict[str, str] | None, list[str]]:
-        """Return the texts of entities, and notes; `None` if no pattern fits.
+    def _read_path(
+        self, path: str, *, is_photo: bool
+    ) -> tuple[dict[str, str] | None, list[str], str]:
+        """Return the texts of entities, notes, and the pattern; `None` if no pattern fits.
 
         A photo that no pattern fits gets the labels that BIDS-like names in its path give.
         """
         if not self.request.patterns:
-            return tokens_of(path)
+            return *tokens_of(path), ""
         for pattern in self.request.patterns:
             readings = pattern.readings(path)
             if readings:
@@ -179,8 +194,9 @@ class FolderScanner:
                 if len(readings) > 1 and pattern.text not in self.unclear:
                     self.unclear.add(pattern.text)
                     self._report_two_readings(path, pattern, readings)
-                return readings[0], []
-        return tokens_of(path) if is_photo else (None, [])
+                several = self.request.patterns[1:]
+                return readings[0], [f"by {pattern.text!r}"] if several else [], pattern.text
+        return (*tokens_of(path), "") if is_photo else (None, [], "")
 
     def _note_surroundings(self, path: str, pattern: Pattern, texts: dict[str, str]) -> None:
         """Note in which folder or file the text of a subject was found."""
@@ -253,19 +269,42 @@ class FolderScanner:
             endings = (ending for form in FORMATS for ending in form.endings)
             hint = f"known endings are {', '.join(endings)}"
             message = f"no image is below it; {others} found"
+            excluded = [s.reason for s in self.result.skipped if s.reason.startswith(EXCLUDED)]
+            if excluded:
+                glob = excluded[0].removeprefix(EXCLUDED)
+                number = count_of(len(excluded), "path")
+                message = f"no image is left below it: --exclude {glob} leaves out {number}"
+                hint = "exclude less"
             place = Place(self.request.shown_root)
             self.report.add(Problem("scan.no-image", place, "", message, hint))
 
+    def _check_participants(self) -> None:
+        """A subject has one sex, one genotype and so on; report each that has two."""
+        first: dict[tuple[str, str], FoundImage] = {}
+        told = set()
+        for image in self.result.images:
+            for column, text in image.participant.items():
+                key = image.cells.get("subject", ""), column
+                other = first.setdefault(key, image)
+                if other.participant[column] != text and key not in told:
+                    told.add(key)
+                    message = f"gives sub-{key[0]} {text!r}, but {other.path!r} gives "
+                    message += repr(other.participant[column])
+                    hint = "rename one of them, or leave the capture out"
+                    where = self.request.place(image.path)
+                    self.report.add(Problem("scan.participant", where, column, message, hint))
+
     def _check_names(self) -> None:
         """Report each name in the dataset that two images would share."""
-        paths: dict[str, list[str]] = {}
+        named: dict[str, list[FoundImage]] = {}
         for image in self.result.images:
-            if all(image.cells.get(name) for name in REQUIRED):
-                paths.setdefault(stem(image.cells), []).append(image.path)
-        for name, (first, *others) in paths.items():
+            cells = self.request.defaults | image.cells
+            if all(cells.get(name) for name in REQUIRED):
+                named.setdefault(stem(cells), []).append(image)
+        for name, (first, *others) in named.items():
             if others:
                 more = f"; so do {len(others) - 1:,} more" if others[1:] else ""
-                message = f"makes {name}, as {first!r} does{more}"
+                message = f"makes {name}{_by(others[0])}, as {first.path!r} does{_by(first)}{more}"
                 hint = "capture what tells them apart in --pattern, or leave some out"
-                where = self.request.place(others[0])
+                where = self.request.place(others[0].path)
                 self.report.add(Problem("path.duplicate", where, "", message, hint))

@@ -12,8 +12,7 @@ from unicodedata import normalize
 
 from spimpack_tasks.errors import Place, Problem
 from spimpack_tasks.model.entities import OTHER_SUFFIXES, PHOTO_SUFFIX
-from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME
-from spimpack_tasks.volumes.formats import PHOTO_FORMATS, format_of
+from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, without_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,18 +80,11 @@ def suffix_of(name: str) -> str:
 
 
 def _tokens(path: str) -> Iterator[tuple[str, str]]:
-    *folders, file = path.split("/")
-    form = format_of(file)
-    endings = form.endings if form is not None else _PHOTO_ENDINGS
-    ending = next((ending for ending in endings if file.lower().endswith(ending)), "")
-    for name in (*folders, file[: len(file) - len(ending)]):
+    for name in without_ending(path).split("/"):
         for token in name.split("_"):
             match = _TOKEN.fullmatch(token)
             if match:
                 yield match[1], match[2]
-
-
-_PHOTO_ENDINGS = tuple(ending for form in PHOTO_FORMATS for ending in form.endings)
 
 
 class Labels:

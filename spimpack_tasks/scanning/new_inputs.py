@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Report
+from spimpack_tasks.errors import ConflictError, InputError, Place, Problem, Report, count_of
 from spimpack_tasks.files.atomic import write_together
 from spimpack_tasks.manifest.template import SCHEMA_FILE, compose_manifest, compose_schema
 from spimpack_tasks.scanning.folder_scan import FolderScanner
@@ -18,12 +19,70 @@ from spimpack_tasks.scanning.tables import (
     SCANS,
     compose_tables,
     describe_scan,
+    folder_of_tables,
+    list_findings,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from spimpack_tasks.scanning.options import ScanOptions
+    from spimpack_tasks.scanning.folder_scan import ScanResult
+    from spimpack_tasks.scanning.options import ScanOptions, ScanRequest
+
+
+def preview_scan(options: ScanOptions, *, verbose: bool) -> tuple[list[str], list[Problem]]:
+    """Return what a scan finds: each image with its labels, what is ignored, and warnings.
+
+    Nothing is written, and no header is read.
+
+    Raises
+    ------
+    InputError
+        The options are wrong, no image is found, or images cannot be told apart.
+    """
+    report = Report()
+    request, result = scan(options, report)
+    used = [*result.images, *result.photos]
+    counts = f"{count_of(len(used), 'path')} used, {len(result.skipped):,} ignored"
+    lines = [*list_findings(request, result, verbose=verbose), f"{counts}; nothing was written"]
+    return lines, report.warnings
+
+
+def scan(
+    options: ScanOptions, report: Report, *, conflicts: Iterable[Problem] = ()
+) -> tuple[ScanRequest, ScanResult]:
+    """Look through a folder; warnings go to the report.
+
+    Raises
+    ------
+    InputError
+        The options are wrong, no image is found, or images cannot be told apart.
+    ConflictError
+        There are conflicts, which are looked for before the folder is.
+    """
+    request = check_options(options, report)
+    if report.errors:
+        raise InputError(report)
+    report.extend(conflicts)
+    if report.errors:
+        raise ConflictError(report)
+    result = FolderScanner(request, report).run()
+    if report.errors:
+        raise InputError(report)
+    return request, result
+
+
+def scan_keys(options: ScanOptions, request: ScanRequest) -> dict[str, str | list[str]]:
+    """Return what the manifest says about a scan, so that the next one needs no options."""
+    given = {
+        "patterns": options.patterns,
+        "labels": options.labels,
+        "exclude": options.excludes,
+        "set": options.settings,
+        "default": options.defaults,
+    }
+    lists = {name: list(values) for name, values in given.items() if values}
+    return {"folder": folder_of_tables(request), **lists}
 
 
 def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
@@ -41,27 +100,23 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
         A manifest or a table is there already. In both cases nothing was written.
     """
     report = Report()
-    request = check_options(options, report)
-    if report.errors:
-        raise InputError(report)
-    report.extend(_conflicts(options.directory))
-    if report.errors:
-        raise ConflictError(report)
-    result = FolderScanner(request, report).run()
-    if report.errors:
-        raise InputError(report)
+    request, result = scan(options, report, conflicts=_conflicts(options.directory))
     fill_from_headers(result, request, report)
     files = compose_tables(request, result)
     keys = {f"{name.removesuffix('.tsv')}_tsv" for name in files}
-    files["manifest.yml"] = compose_manifest(
-        keys, f"Made by: {options.command()}", {"Name": options.name, "License": options.license}
-    )
+    given = {"Name": options.name, "License": options.license}
+    origin, kept = f"Made by: {options.command()}", scan_keys(options, request)
+    files["manifest.yml"] = compose_manifest(keys, origin, given, kept)
     if not os.path.lexists(os.path.join(request.directory, SCHEMA_FILE)):
         files[SCHEMA_FILE] = compose_schema()
     os.makedirs(request.directory, exist_ok=True)
     write_together(request.directory, files)
     wrote = [f"wrote {os.path.join(options.directory, name)}" for name in sorted(files)]
-    return [*wrote, *describe_scan(result)], report.warnings
+    lacking = " and ".join(name for name, value in given.items() if not value)
+    to_fill = [f"To fill in, in manifest.yml: {lacking}"] if lacking else []
+    manifest = shlex.quote(os.path.join(options.directory, "manifest.yml"))
+    then = f"Then run: spimpack validate {manifest}"
+    return [*wrote, *describe_scan(result), *to_fill, then], report.warnings
 
 
 def _conflicts(directory: str) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Place, Problem, closest, printable
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.model.labels import probable_label
+from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.scanning.labels import as_label, wanted_form
 from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PatternError, read_glob, read_pattern
 from spimpack_tasks.scanning.templates import read_template
@@ -41,6 +42,8 @@ class ScanOptions:
     """Each `COLUMN=VALUE`."""
     labels: tuple[str, ...] = ()
     """Each `ENTITY=TEMPLATE`."""
+    defaults: tuple[str, ...] = ()
+    """Each `COLUMN=VALUE`, for rows of which neither path nor header gives one."""
     name: str = ""
     """Name of the dataset."""
     license: str = ""
@@ -53,6 +56,7 @@ class ScanOptions:
             "--label": self.labels,
             "--exclude": self.excludes,
             "--set": self.settings,
+            "--default": self.defaults,
             "--name": [self.name] if self.name else [],
             "--license": [self.license] if self.license else [],
         }
@@ -78,6 +82,8 @@ class ScanRequest:
     """Texts and regular expressions of excluded paths."""
     settings: dict[str, str] = field(default_factory=dict)
     """Values by canonical column name, for all rows."""
+    defaults: dict[str, str] = field(default_factory=dict)
+    """The same, for rows that have none."""
 
     def place(self, path: str) -> Place:
         """Return a path below the scanned folder as a place of problems."""
@@ -128,7 +134,9 @@ def check_options(options: ScanOptions, report: Report) -> ScanRequest:
             report.add(_pattern_problem("--exclude", text, error))
     report.extend(_template_problems(request))
     for text in options.settings:
-        report.extend(_take_setting(text, request))
+        report.extend(_take_setting("--set", text, request.settings, request))
+    for text in options.defaults:
+        report.extend(_take_setting("--default", text, request.defaults, request))
     return request
 
 
@@ -167,38 +175,58 @@ def _place_problems(request: ScanRequest) -> Iterator[Problem]:
         yield Problem("scan.inside", COMMAND_LINE, "DIR", message, hint)
 
 
-def _take_setting(text: str, request: ScanRequest) -> Iterator[Problem]:
-    """Add `COLUMN=VALUE` to the settings, or yield its problems."""
+def _take_setting(
+    option: str, text: str, values: dict[str, str], request: ScanRequest
+) -> Iterator[Problem]:
+    """Add `COLUMN=VALUE` to the values of an option, or yield its problems."""
     column, equals, value = (part.strip() for part in text.partition("="))
     entity = ENTITY_BY_NAME.get(column)
     name = entity.name if entity is not None else column
-    reason, hint = _setting_refusal(name, value if equals else "", request)
+    reason, hint = _setting_refusal(option, name, value if equals else "", request)
     if reason:
-        yield Problem("scan.setting", COMMAND_LINE, "--set", f"{text!r} {reason}", hint)
+        yield Problem("scan.setting", COMMAND_LINE, option, f"{text!r} {reason}", hint)
     elif entity is not None and as_label(name, value) != value:
         code, wanted = wanted_form(name)
         label = probable_label(entity.form, value)
         hint = f"write {label!r}" if label else f"write {wanted}"
         message = f"{value!r} has other characters than {wanted}"
-        yield Problem(code, COMMAND_LINE, f"--set {column}", message, hint)
+        yield Problem(code, COMMAND_LINE, f"{option} {column}", message, hint)
     else:
-        request.settings[name] = value
+        values[name] = value
 
 
-def _setting_refusal(column: str, value: str, request: ScanRequest) -> tuple[str, str]:
+def _setting_refusal(option: str, column: str, value: str, request: ScanRequest) -> tuple[str, str]:
     """Return why a column cannot be set, and a hint; two empty texts if it can."""
     schemas = map(load_schema, ("scans", "sidecar", "participants"))
     known = [name for schema in schemas for name in schema["properties"]]
-    near = "" if column in known else closest(column, known, 0.85)
+    begun = [name for name in known if len(column) > 3 and name.startswith(f"{column}_")]
+    near = "" if column in known else closest(column, known, 0.8) or "".join(begun[:1])
+    is_fixed = option == "--set"
+    has_twice = column in (request.settings if is_fixed else request.defaults)
+    is_orientation = column == "orientation_string_xyz"
     pattern = next((p.text for p in request.patterns if column in p.entities), "")
     template = request.templates[column].text if column in request.templates else ""
     reasons = (
         (not column or not value, "is not COLUMN=VALUE", "write it like sample=brain"),
         (column == "spim_path", "cannot be set", "it is the path of each image"),
         (not fits_cell(column + value), "cannot stand in a table", "leave out line ends"),
-        (column in request.settings, "sets a column once more", "keep one"),
+        (has_twice, "sets a column once more", "keep one"),
+        (
+            not is_fixed and column in request.settings,
+            "is for a column that --set gives a value in all rows",
+            "keep one",
+        ),
+        (
+            is_orientation and normalise_orientation(value) is None,
+            "is not an orientation",
+            "write one letter each of L/R, A/P and S/I, such as RPI; spimpack qc shows which",
+        ),
         (near, "names no known column", f"did you mean {near!r}?"),
-        (template, f"sets what --label {template!r} makes", "leave one of them out"),
-        (pattern, f"sets what the pattern {pattern!r} captures", "leave one of them out"),
+        (is_fixed and template, f"sets what --label {template!r} makes", "leave one of them out"),
+        (
+            is_fixed and pattern,
+            f"sets what the pattern {pattern!r} captures",
+            "leave one of them out, or use --default for paths that do not say it",
+        ),
     )
     return next(((reason, hint) for applies, reason, hint in reasons if applies), ("", ""))

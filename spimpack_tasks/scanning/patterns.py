@@ -5,7 +5,10 @@ within a name, `**` as a whole name for any number of folders, and `{session}` f
 becomes the label of the session. `{session:TP[0-9]+}` also requires that the whole text matches a
 regular expression. A name fits as a whole or not at all. The text between a capture and the next
 `*` or capture cannot be part of the capture. A path that still has two readings is reported, not
-guessed.
+guessed. The ending of an image, such as `.ome.tif`, need not be written.
+
+A pattern that begins with `re:` is a regular expression for the whole path, without the ending of
+the image; its named groups are the captures.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import suggestion
 from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.volumes.formats import FORMATS, PHOTO_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +30,15 @@ ENTITY_BY_NAME = {name: entity for entity in ENTITIES for name in entity.columns
 """Entities by their long and short names."""
 
 FOLDERS = "**"
+EXPRESSION = "re:"
+"""Begins a pattern that is a regular expression."""
+
+PARTICIPANT_COLUMNS = frozenset(
+    {*load_schema("participants")["properties"], "genotype", "group", "treatment"}
+) - {"participant_id"}
+"""Captures that become columns of the participants table: those that BIDS knows, and usual ones."""
+
+ENDINGS = tuple(ending for form in (*FORMATS, *PHOTO_FORMATS) for ending in form.endings)
 
 _PART = re.compile(
     r"\{(?P<capture>[^{}:]*)(?P<form>:(?:[^{}]|\{[0-9,]*\})*)?\}"
@@ -66,24 +80,47 @@ class Pattern:
     entities: frozenset[str]
     """Names of the entities that it captures, and of further parts of labels."""
     shortest: re.Pattern[str]
-    """Expression in which earlier captures take as little text as possible."""
+    """Expression in which earlier captures take as little text as possible; its groups are named
+    as the user has them."""
     longest: re.Pattern[str]
     forms: tuple[tuple[str, re.Pattern[str]], ...]
     """Regular expression for the text of an entity, if the pattern gives one."""
 
     def readings(self, path: str) -> list[dict[str, str]]:
         """Return the texts captured from a path by entity: none, one, or two that differ."""
-        match = self.shortest.fullmatch(path)
+        match = self.match(path)
         if match is None:
             return []
-        first = match.groupdict()
-        last = (self.longest.fullmatch(path) or match).groupdict()
+        first = _by_entity(match)
+        last = _by_entity(self.longest.fullmatch(match.string) or match)
         readings = [first] if last == first else [first, last]
         return [
             texts
             for texts in readings
             if all(form.fullmatch(texts[entity]) for entity, form in self.forms)
         ]
+
+    def match(self, path: str) -> re.Match[str] | None:
+        """Match a path without the ending of an image, or as it is."""
+        found = self.shortest.fullmatch(without_ending(path))
+        return found or self.shortest.fullmatch(path)
+
+
+def without_ending(path: str) -> str:
+    """Return a path without the ending of an image."""
+    lower = path.lower()
+    ending = max((e for e in ENDINGS if lower.endswith(e)), key=len, default="")
+    return path[: len(path) - len(ending)]
+
+
+def _by_entity(match: re.Match[str]) -> dict[str, str]:
+    """Return the texts of the groups that took part."""
+    found = {name: text for name, text in match.groupdict().items() if text is not None}
+    return {_capture_name(name): text for name, text in found.items()}
+
+
+def _capture_name(name: str) -> str:
+    return ENTITY_BY_NAME[name].name if name in ENTITY_BY_NAME else name
 
 
 def surroundings(pattern: Pattern, path: str) -> tuple[str, str]:
@@ -92,12 +129,14 @@ def surroundings(pattern: Pattern, path: str) -> tuple[str, str]:
     Both are empty if the pattern captures no subject. Digits, punctuation and upper case in the
     words are ignored: `Mouse 04` and `mouse-4` are alike, `brain4` is different.
     """
-    match = pattern.shortest.fullmatch(path) if "subject" in pattern.entities else None
-    if match is None:
+    match = pattern.match(path) if "subject" in pattern.entities else None
+    names = match.re.groupindex if match else {}
+    subject = next((name for name in names if _capture_name(name) == "subject"), "")
+    if match is None or match.start(subject) < 0:
         return "", ""
-    begin, end = match.span("subject")
+    begin, end = match.span(subject)
     shown = path[: path.find("/", end)] if "/" in path[end:] else path
-    spans = sorted(match.span(name) for name in pattern.entities)
+    spans = sorted(match.span(name) for name in names if match.start(name) >= 0)
     words, at = "", 0
     for start, stop in spans:
         if stop <= begin:
@@ -122,6 +161,8 @@ def read_pattern(text: str, further: frozenset[str] = frozenset()) -> Pattern:
         It leaves the folder, names an entity that there is not, or does not say where a capture
         ends.
     """
+    if text.startswith(EXPRESSION):
+        return _read_expression(text, further)
     names = [[] if name == FOLDERS else _read_name(name, further) for name in _split(text)]
     parts = [part for name in names for part in name if part.entity]
     return Pattern(
@@ -131,6 +172,17 @@ def read_pattern(text: str, further: frozenset[str] = frozenset()) -> Pattern:
         longest=_compile(names, lazy=""),
         forms=tuple((part.entity, part.form) for part in parts if part.form),
     )
+
+
+def _read_expression(text: str, further: frozenset[str]) -> Pattern:
+    form = _read_form(text[len(EXPRESSION) - 1 :])
+    if form is None or not form.groupindex:
+        hint = r"write it like 're:(?P<subject>[A-Z]+\d+)/.*'"
+        raise PatternError("captures nothing by named groups", hint)
+    for name in form.groupindex:
+        _check_capture(name, further)
+    entities = frozenset(map(_capture_name, form.groupindex))
+    return Pattern(text, entities, shortest=form, longest=form, forms=())
 
 
 def read_glob(text: str) -> re.Pattern[str]:
@@ -179,12 +231,17 @@ def _read_part(match: re.Match[str], further: frozenset[str]) -> _Part:
     if match["text"]:
         return _Part(match["text"])
     name = match["capture"]
-    if name not in ENTITY_BY_NAME and name not in further:
-        hint = suggestion(name, ENTITY_BY_NAME) or f"known are {', '.join(ENTITY_BY_NAME)}"
+    _check_capture(name, further)
+    return _Part("{" + name + "}", _capture_name(name), _read_form(match["form"] or ""))
+
+
+def _check_capture(name: str, further: frozenset[str]) -> None:
+    known = {**ENTITY_BY_NAME, **dict.fromkeys(PARTICIPANT_COLUMNS)}
+    if name not in known and name not in further:
+        hint = suggestion(name, known) or f"known are {', '.join(known)}"
         hint += "; a part of a label is named in --label"
-        raise PatternError(f"captures {name!r}, which is not an entity", hint)
-    entity = ENTITY_BY_NAME[name].name if name in ENTITY_BY_NAME else name
-    return _Part("{" + name + "}", entity, _read_form(match["form"] or ""))
+        message = f"captures {name!r}, which is no entity, and no column of participants"
+        raise PatternError(message, hint)
 
 
 def _read_form(text: str) -> re.Pattern[str] | None:

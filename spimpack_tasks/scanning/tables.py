@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SCANS, PARTICIPANTS, PHOTOS = "scans.tsv", "participants.tsv", "photos.tsv"
 REPORT = "scan_report.tsv"
+_SHOWN = 3
+"""Ignored paths of one reason that are named."""
 
 
 def compose_tables(request: ScanRequest, result: ScanResult) -> dict[str, str]:
@@ -29,11 +31,25 @@ def compose_tables(request: ScanRequest, result: ScanResult) -> dict[str, str]:
     listed: list[FoundImage | FoundPhoto] = [*result.images, *result.photos]
     subjects = {one.cells.get("subject", "") for one in listed} - {""}
     if subjects:
-        rows = [["participant_id"], *([f"sub-{label}"] for label in sorted(subjects, key=natural))]
-        tables[PARTICIPANTS] = compose_tsv(rows)
+        tables[PARTICIPANTS] = _compose_participants(result, sorted(subjects, key=natural))
     if result.photos:
         tables[PHOTOS] = _compose_photos(request, result)
     return tables
+
+
+def participants_of(result: ScanResult) -> dict[str, dict[str, str]]:
+    """Return what paths say about each subject, by its label and the column."""
+    found: dict[str, dict[str, str]] = {}
+    for image in result.images:
+        found.setdefault(image.cells.get("subject", ""), {}).update(image.participant)
+    return found
+
+
+def _compose_participants(result: ScanResult, subjects: list[str]) -> str:
+    said = participants_of(result)
+    columns = list(dict.fromkeys(name for values in said.values() for name in values))
+    rows = [[f"sub-{s}", *(said.get(s, {}).get(c, "") for c in columns)] for s in subjects]
+    return compose_tsv([["participant_id", *columns], *rows])
 
 
 def _compose_scans(request: ScanRequest, result: ScanResult) -> str:
@@ -54,16 +70,27 @@ def _compose(
     columns: list[str],
     found: Iterable[FoundImage | FoundPhoto],
 ) -> str:
-    below = os.path.relpath(request.root, request.directory)
-    # A relative path lives on when manifest and images are moved together.
-    start = request.root if below.split("/")[0] == os.pardir else below
     rows = []
     for one in found:
-        path = os.path.join(start, one.path)
-        # A table is read with ~ for the home.
-        cells = {path_column: f"./{path}" if path.startswith("~") else path, **one.cells}
+        cells = {path_column: cell_of_path(request, one.path), **one.cells}
         rows.append([cells.get(column, "") for column in columns])
     return compose_tsv([columns, *rows])
+
+
+def cell_of_path(request: ScanRequest, path: str) -> str:
+    """Return a path below the scanned folder as a table has it."""
+    whole = os.path.join(folder_of_tables(request), path) if path else folder_of_tables(request)
+    # A table is read with ~ for the home.
+    return f"./{whole}" if whole.startswith("~") else whole
+
+
+def folder_of_tables(request: ScanRequest) -> str:
+    """Return the scanned folder as seen from the tables, or absolute if it is not below them.
+
+    A relative path lives on when manifest and images are moved together.
+    """
+    below = os.path.relpath(request.root, request.directory)
+    return request.root if below.split("/")[0] == os.pardir else below
 
 
 def _columns(result: ScanResult) -> list[str]:
@@ -94,12 +121,43 @@ def describe_scan(result: ScanResult) -> Iterator[str]:
     used += f" and {count_of(len(result.photos), 'photo')}" if result.photos else ""
     ignored = count_of(len(result.skipped), "other path")
     yield f"{used} used{headers}, {ignored} ignored; {REPORT} says why"
+    yield from _gaps(result)
+
+
+def list_findings(request: ScanRequest, result: ScanResult, *, verbose: bool) -> Iterator[str]:
+    """Yield a line for each image with its labels, then what is ignored, by reason."""
+    listed: list[FoundImage | FoundPhoto] = [*result.images, *result.photos]
+    for one in listed:
+        cells = request.defaults | one.cells
+        labels = (f"{e.short}-{cells[e.name]}" for e in ENTITIES if cells.get(e.name))
+        about = [f"{k}={v}" for k, v in _about_subject(one).items()]
+        notes = "; ".join(one.notes)
+        words = " ".join([*labels, *about]) or "no label"
+        yield printable(f"{one.path} -> {words}" + (f" ({notes})" if notes else ""))
+    reasons: dict[str, list[str]] = {}
+    for skipped in result.skipped:
+        reasons.setdefault(skipped.reason, []).append(skipped.path)
+    for reason, paths in sorted(reasons.items()):
+        shown = paths if verbose else paths[:_SHOWN]
+        more = f" and {len(paths) - len(shown):,} more" if paths[len(shown) :] else ""
+        yield printable(f"ignored, {reason}: {', '.join(shown)}{more}")
+
+
+def _about_subject(one: FoundImage | FoundPhoto) -> dict[str, str]:
+    return one.participant if isinstance(one, FoundImage) else {}
+
+
+def _gaps(result: ScanResult) -> Iterator[str]:
+    """Yield what is still to be filled in."""
+    images = result.images
     gaps = []
     for column in (*load_schema("scans")["required"], *PIXEL_COLUMNS):
         number = sum(not image.cells.get(column) for image in images)
         if number and column != "spim_path":
             gaps.append(f"{column} in {count_of(number, 'row')}")
     yield f"To fill in, in {SCANS}: {', '.join(gaps)}" if gaps else f"{SCANS} has no gaps"
+    if any(not image.cells.get("subject") for image in images):
+        yield "Labels of other names than sub-01 are found by --pattern, such as '{subject}/*'"
     required = [name for name in load_schema("photos")["required"] if name != "photo_path"]
     lacking = sum(not all(photo.cells.get(n) for n in required) for photo in result.photos)
     if lacking:

@@ -30,6 +30,10 @@ BARE_ZARR = "is a Zarr store, but no OME-Zarr by its metadata"
 _looks_like_plane = Deferred("spimpack_tasks.volumes.plane_folder.header:looks_like_plane")
 
 
+EXCLUDED = "is excluded by "
+"""Begins the reason for a path that `--exclude` leaves out."""
+
+
 class FoundPath(NamedTuple):
     """A file, or a folder that was not entered."""
 
@@ -124,7 +128,7 @@ class Walk:
             return FoundPath(path + slash, "is hidden")
         glob = self.excluded_by(path)
         if glob:
-            return FoundPath(path + slash, f"is excluded by {glob!r}")
+            return FoundPath(path + slash, f"{EXCLUDED}{glob!r}")
         if is_folder:
             form = format_of(entry.name)
             return FoundPath(path) if form is not None and form.directory else None

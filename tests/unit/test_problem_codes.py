@@ -33,6 +33,7 @@ WITHOUT_CASE = {
     "option.overridden",  # test_option_sources.py
     "option.part",  # test_parts.py
     "output.room",  # test_ome_zarr_backend.py
+    "scan.table",  # test_scan_again.py
     "table.extra",  # test_spreadsheet_tables.py
     "output.unwritable",  # root writes anywhere
     "source.outside-roots",  # test_desk.py

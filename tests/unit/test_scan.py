@@ -301,9 +301,11 @@ def name_the_dataset(where: str = "study") -> None:
 def test_real_images_become_a_dataset(folder, capsys):
     write_images()
     assert scan(*ALL_SET) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == [
+    assert capsys.readouterr().out.splitlines()[-4:] == [
         "6 images used, 0 other paths ignored; scan_report.tsv says why",
         "scans.tsv has no gaps",
+        "To fill in, in manifest.yml: Name and License",
+        "Then run: spimpack validate study/manifest.yml",
     ]
     columns = ("sample_staining", "PixelSize", "PixelSizeUnits")
     assert rows(*columns) == [("YoPro;Abeta", "1.8;0.3467;4", "um")] * 6
@@ -345,7 +347,10 @@ def test_what_is_not_known_is_left_open_and_counted_last(capsys):
     add("sub-01.ome.tif")
     write_ome_tiff(Path("scope/b.ome.tif"), IMAGE)
     assert scan() == 0
-    *_, used, gaps = capsys.readouterr().out.splitlines()
+    *_, used, gaps, hint, _, _ = capsys.readouterr().out.splitlines()
+    assert hint == (
+        "Labels of other names than sub-01 are found by --pattern, such as '{subject}/*'"
+    )
     assert (
         used == "2 images used (1 header not read), 0 other paths ignored; scan_report.tsv says why"
     )

@@ -56,7 +56,7 @@ READINGS = {
     "many-folders": ("**/{subject}.ims", "x/y/z/a.ims", {"subject": "a"}),
     "folders-at-the-end": ("{subject}/**", "a/x/y/b.ims", {"subject": "a"}),
     "slash-at-the-end": ("{subject}.ome.zarr/", "a.ome.zarr", {"subject": "a"}),
-    "signs-of-expressions": ("[a]+(b)|^$/{subject}", "[a]+(b)|^$/c.ims", {"subject": "c.ims"}),
+    "signs-of-expressions": ("[a]+(b)|^$/{subject}", "[a]+(b)|^$/c.ims", {"subject": "c"}),
     "no-ascii": ("Maus ä/{subject}_µ.ims", "Maus ä/1_µ.ims", {"subject": "1"}),
 }
 

@@ -1,0 +1,199 @@
+"""Adds the images that have come since to the tables of a manifest; their rows stay as they are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.editing.editor import open_manifest
+from spimpack_tasks.errors import InputError, Place, Problem, Report, UsageError, count_of
+from spimpack_tasks.files.near_paths import shown
+from spimpack_tasks.files.text import is_spreadsheet
+from spimpack_tasks.files.tsv_edit import cells_by_column
+from spimpack_tasks.manifest.records import CANONICAL
+from spimpack_tasks.model.entities import ENTITIES, stem
+from spimpack_tasks.scanning.folder_scan import UNFIT
+from spimpack_tasks.scanning.headers import fill_from_headers
+from spimpack_tasks.scanning.new_inputs import scan
+from spimpack_tasks.scanning.tables import PHOTOS, cell_of_path, participants_of
+from spimpack_tasks.scanning.walk import natural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.editing.editor import ManifestEditor
+    from spimpack_tasks.scanning.folder_scan import FoundImage, ScanResult
+    from spimpack_tasks.scanning.options import ScanOptions, ScanRequest
+
+_KEYS = {
+    "patterns": "patterns",
+    "labels": "labels",
+    "exclude": "excludes",
+    "set": "settings",
+    "default": "defaults",
+}
+"""Options by their keys below `scan`."""
+_SHOWN = 3
+"""Rows without an image that are named."""
+
+
+@dataclass(slots=True)
+class ScanUpdate:
+    """New images of an update, and its messages."""
+
+    images: list[FoundImage] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def update_from_scan(
+    manifest: str, asked: ScanOptions, roots: tuple[str, ...], *, writes: bool = True
+) -> ScanUpdate:
+    """Add rows for images that no row has, and their subjects to the participants table.
+
+    Parameters
+    ----------
+    manifest
+        Absolute path.
+    asked
+        Options of the command line, each of which takes the place of that of the manifest.
+    roots
+        Folders below which files may be written; none where there is no such limit.
+    writes
+        Whether the tables are written.
+
+    Raises
+    ------
+    UsageError
+        The manifest does not say what was scanned, and the options do not either.
+    InputError
+        The options are wrong, no image is found, images cannot be told apart, or the table cannot
+        take rows.
+    ConflictError
+        A table was changed by someone else meanwhile; nothing was written.
+    """
+    editor = open_manifest(manifest, roots)
+    update = ScanUpdate()
+    options = _join(editor, asked, update)
+    tables = editor.scans_tables
+    if not tables or is_spreadsheet(tables[0]):
+        message = "is no tab-separated table, so rows cannot be added without touching the others"
+        place = Place(shown(tables[0] if tables else manifest))
+        hint = "save it as .tsv and name that under scans_tsv"
+        raise InputError(Report([Problem("scan.table", place, "", message, hint)]))
+    report = Report()
+    request, result = scan(options, report)
+    rows = cells_by_column(editor.scans.table)
+    known = {_real(editor.folder, row.get("spim_path", "")) for row in rows}
+    new = [i for i in result.images if os.path.realpath(i.source.path) not in known]
+    report.extend(_same_names(rows, new, request))
+    if report.errors:
+        raise InputError(report)
+    update.images, update.warnings = new, report.warnings
+    others = _other_findings(result, request)
+    result.found = list(new)
+    fill_from_headers(result, request, report)
+    _add_rows(editor, request, new)
+    subjects = _add_participants(editor, result)
+    saved = editor.save() if writes and editor.changes() else []
+    update.lines += [f"wrote {shown(path)}" for path in sorted(saved)]
+    update.lines += [*_describe(rows, new, subjects, editor.folder), *others]
+    return update
+
+
+def _join(editor: ManifestEditor, asked: ScanOptions, update: ScanUpdate) -> ScanOptions:
+    """Return the options of the manifest with those of the command line in their places."""
+    said: dict[str, Any] = editor.data.get("scan") or {}
+    if not isinstance(said, dict) or not (asked.root or isinstance(said.get("folder"), str)):
+        message = f"{shown(editor.manifest)} does not say which folder was scanned"
+        raise UsageError(message, "spimpack init study --update --scan raw")
+    values: dict[str, Any] = {}
+    for key, name in _KEYS.items():
+        given, kept = getattr(asked, name), said.get(key, ())
+        if given and kept and list(given) != list(kept):
+            update.lines.append(f"the command line takes the place of scan.{key} in the manifest")
+        values[name] = given or tuple(str(each) for each in kept)
+    folder = os.path.normpath(os.path.join(editor.folder, said.get("folder", "")))
+    root = asked.root or os.path.relpath(folder)
+    return replace(asked, root=root, directory=editor.folder, **values)
+
+
+def _real(folder: str, path: str) -> str:
+    return os.path.realpath(os.path.join(folder, os.path.expanduser(path)))
+
+
+def _other_findings(result: ScanResult, request: ScanRequest) -> list[str]:
+    """Return lines on photos, which are not added, and on images that no pattern takes."""
+    photos = len(result.photos)
+    unfit = [skipped.path for skipped in result.skipped if skipped.reason == UNFIT]
+    lines = [f"{count_of(photos, 'photo')} found; add new ones to {PHOTOS} yourself"]
+    listed = ", ".join(unfit[:_SHOWN]) + (" ..." if unfit[_SHOWN:] else "")
+    more = [f"{count_of(len(unfit), 'image')} in {request.shown_root} left out, {UNFIT}: {listed}"]
+    return [*(lines if photos else []), *(more if unfit else [])]
+
+
+def _same_names(
+    rows: list[dict[str, str]], new: list[FoundImage], request: ScanRequest
+) -> Iterator[Problem]:
+    """Yield each new image that would have the name of one in the table."""
+    named = {stem(_labels(row)): row.get("spim_path", "") for row in rows}
+    for image in new:
+        name = stem(_labels(request.defaults | image.cells))
+        if image.cells.get("subject") and name in named:
+            message = f"makes {name}, which the table has for {named[name]!r}"
+            hint = "give one of the rows another session, acquisition or run"
+            yield Problem("path.duplicate", request.place(image.path), "", message, hint)
+
+
+def _labels(cells: dict[str, str]) -> dict[str, str]:
+    found = {CANONICAL[name]: text for name, text in cells.items() if name in CANONICAL and text}
+    return {
+        entity.name: found[entity.name].removeprefix(f"{entity.short}-")
+        for entity in ENTITIES
+        if entity.name in found
+    }
+
+
+def _add_rows(editor: ManifestEditor, request: ScanRequest, new: list[FoundImage]) -> None:
+    if not new:
+        return
+    names = {CANONICAL.get(name, name): name for name in editor.scans.table.columns}
+    rows = (
+        {"spim_path": cell_of_path(request, image.path)}
+        | {names.get(column, column): text for column, text in image.cells.items()}
+        for image in new
+    )
+    editor.add_rows(list(rows))
+
+
+def _add_participants(editor: ManifestEditor, result: ScanResult) -> list[str]:
+    """Add the subjects that the participants table has not, and return their labels."""
+    path = editor.participants_table
+    if is_spreadsheet(path):
+        return []
+    table = editor.table(path, ["participant_id"])
+    known = {row.get("participant_id", "") for row in cells_by_column(table.table)}
+    known = {label.strip().removeprefix("sub-") for label in known}
+    said = participants_of(result)
+    new = sorted(said.keys() - known - {""}, key=natural)
+    if new:
+        table.add_rows([{"participant_id": f"sub-{label}", **said[label]} for label in new])
+        editor.edit(path, table.text)
+    return new
+
+
+def _describe(
+    rows: list[dict[str, str]], new: list[FoundImage], subjects: list[str], folder: str
+) -> Iterator[str]:
+    yield f"{count_of(len(new), 'new image')}, {len(rows):,} in the table before"
+    if subjects:
+        yield f"{count_of(len(subjects), 'new subject')}: {', '.join(subjects[:_SHOWN])}" + (
+            f" and {len(subjects) - _SHOWN:,} more" if subjects[_SHOWN:] else ""
+        )
+    paths = [row.get("spim_path", "") for row in rows]
+    gone = [path for path in paths if path and not os.path.exists(_real(folder, path))]
+    if gone:
+        more = f" and {len(gone) - _SHOWN:,} more" if gone[_SHOWN:] else ""
+        names = ", ".join(gone[:_SHOWN])
+        yield f"{count_of(len(gone), 'row')} without an image, left as they are: {names}{more}"
