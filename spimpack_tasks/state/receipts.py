@@ -18,7 +18,7 @@ from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step, bucket_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.store import ScratchFolder, Store
@@ -108,7 +108,12 @@ def images_made_from(store: Store, source: str, stamp: str) -> Iterator[tuple[st
 def recorded_paths(store: Store) -> Iterator[str]:
     """Yield the path of every output on record."""
     for name in receipt_names(store):
-        yield from read_json(_file(store, name), dict, {})
+        yield from paths_on_record(store, name)
+
+
+def paths_on_record(store: Store, name: str) -> Iterable[str]:
+    """Return the paths of the outputs in one file of receipts."""
+    return read_json(_file(store, name), dict, {})
 
 
 def receipt_names(store: Store) -> list[str]:
