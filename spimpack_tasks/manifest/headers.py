@@ -171,7 +171,8 @@ def _frozen(value: Any) -> Any:
 
 def _with_others(stamp: str, facts: HeaderFacts) -> str:
     """Return the stamp of a source with those of the other files that its image lies in."""
-    return " ".join([stamp, *map(stamp_text, facts.other_files)])
+    others = facts.other_files
+    return " ".join([stamp, *map(stamp_text, others)]) if others else stamp
 
 
 def _read_facts(source: Source) -> HeaderFacts:

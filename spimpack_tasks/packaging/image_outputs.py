@@ -90,7 +90,7 @@ class PlannedImage:
 def compose_sidecar(sidecar: dict[str, Any]) -> tuple[str, str]:
     """Return the text of a sidecar, and the fingerprint."""
     text = json_text(sidecar)
-    return text, digest_of([SPECS[Step.SIDECARS].version, text])
+    return text, _digest_of_text(f"[{SPECS[Step.SIDECARS].version}, {quoted(text)}]")
 
 
 def _compose_sidecar(image: PlannedImage) -> Iterator[Output]:

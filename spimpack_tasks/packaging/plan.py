@@ -62,9 +62,8 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
         of_source = f"{quoted(a.source)}, [{a.stamp[0]}, {a.stamp[1]}], {quoted(a.extension)}"
         of_row = f"{shared.text(a.sidecar)}, {shared.text(a.sample)}, {shared.text(a.scan)}"
         of_others = f"{shared.text(a.origins)}, {shared.text(a.intended_for)}"
-        last = quoted(a.source_extension)
-        text = f"[{quoted(a.key)}, {quoted(a.dataset_id)}, {of_source}, {of_row}, {of_others}, {last}]"
-        digest.update(text.encode())
+        names, last = f"{quoted(a.key)}, {quoted(a.dataset_id)}", quoted(a.source_extension)
+        digest.update(f"[{names}, {of_source}, {of_row}, {of_others}, {last}]".encode())
         if a.other_files or a.left_out:
             digest.update(json.dumps([a.other_files, a.left_out]).encode())
         if a.extras:

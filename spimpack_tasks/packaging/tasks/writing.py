@@ -129,9 +129,7 @@ class AssetTask(WriteOutputs):
     """Whether the work is slow: then an asset is alone in its task until there are too many."""
 
     def requires(self) -> list[luigi.Task]:
-        return self.refusal() or (
-            [self.clone(BuildPaths)] if self.unit else list(self.units())
-        )
+        return self.refusal() or ([self.clone(BuildPaths)] if self.unit else list(self.units()))
 
     @classmethod
     def unit_of(cls, key: str, keys: list[str]) -> str:
