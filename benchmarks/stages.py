@@ -46,7 +46,7 @@ STAGES = {
         "spimpack_tasks.targets:are_right",
         "spimpack_tasks.packaging.tasks.dataset:is_whole",
     ],
-    "saying what has changed": ["spimpack_tasks.package_run:find_changes"],
+    "saying what has changed": ["spimpack_tasks.package_run:find_differences"],
     "writing sidecars, links and receipts": ["spimpack_tasks.packaging.tasks.writing:publish"],
     "removing what is stale": ["spimpack_tasks.packaging.tasks.dataset:prune"],
     "sealing": [

@@ -13,8 +13,9 @@ from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import (
     NOT_WRITTEN,
+    Verdict,
     count_verdicts,
-    find_changes,
+    find_differences,
     images_to_do,
 )
 from spimpack_tasks.packaging.outcome import Outcome, RemainingWork
@@ -22,7 +23,6 @@ from spimpack_tasks.packaging.prepare import collecting_rarely, prepare_run
 from spimpack_tasks.state.checksums import lacks_checksum
 from spimpack_tasks.state.runs import begin_run, run_path
 from spimpack_tasks.state.session import SESSION
-from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,7 @@ def package_changes(
     failed: set[str] = set()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code
-        inspections = prepared.sweep().inspections
-        failed = {f.output.asset for f in inspections if f.status is not Status.RIGHT} - {""}
+        failed = {f.output.asset for f in prepared.sweep().differences} - {""}
     still_unread = _unread(prepared) if options.checksum else set()
     failed |= still_unread
     counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
@@ -82,13 +81,16 @@ def _look_before(
 ) -> Outcome:
     """Return the outcome of a successful run, after passing its work to `on_begin`."""
     # Of a hundred thousand images the changes are large: they must not outlive this.
-    changes = find_changes(prepared)
+    changes = find_differences(prepared)
     if on_begin is not None:
         on_begin(RemainingWork(run_path(prepared.store), images_to_do(changes), frozenset(unread)))
-    datasets = Counter(change.dataset_id for change in changes if change.source)
+    images = (output for output in prepared.plan().outputs if output.step is Step.ASSETS)
+    datasets = Counter(output.dataset_id for output in images)
+    counts = count_verdicts(changes)
+    counts[Verdict.UNCHANGED] += datasets.total() - sum(bool(change.source) for change in changes)
     return Outcome(
         ExitCode.OK,
-        count_verdicts(changes),
+        counts,
         dict(sorted(datasets.items())),
         sum(not change.source and change.verdict not in NOT_WRITTEN for change in changes),
     )

@@ -106,7 +106,8 @@ class SourceFinder:
         """
         if "\0" in path:
             return path, None  # no file has such a name; examining it says so
-        head, name = os.path.split(path.rstrip("/") or "/")
+        head, _, name = path.rstrip("/").rpartition("/")
+        head = head or "/"
         folder = self._real_directories.get(head)
         if folder is None:
             folder = self._real_directories[head] = os.path.realpath(head)

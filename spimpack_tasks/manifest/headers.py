@@ -88,6 +88,8 @@ class Headers:
         self._saved: dict[str, tuple[str, HeaderFacts]] | None = None
         self._facts: dict[str, tuple[str, HeaderFacts]] = {}
         """Stamp and facts of each source that was asked for, by its key."""
+        self._has_read = False
+        """Whether a header was read that is not saved."""
         self._equal: dict[str, HeaderFacts] = {}
 
     def facts(self, source: Source) -> HeaderFacts:
@@ -112,6 +114,7 @@ class Headers:
         saved = self._saved.pop(key, None)  # it is in `_facts` from now on
         if saved is not None and saved[0] == _with_others(stamp, saved[1]):
             return saved
+        self._has_read = True
         facts = self._share(_read_facts(source))
         return _with_others(stamp, facts), facts
 
@@ -132,11 +135,13 @@ class Headers:
         return {key: (str(stamp), facts[at]) for key, (stamp, at) in data["sources"].items()}
 
     def text(self) -> str:
-        """Return the values to keep, as JSON; empty if there are none.
+        """Return the values to keep, as JSON; empty if there are none, or they are kept already.
 
         A library that is missing now may be installed by the next run, and what could not be read
         may be complete by then, without another size or time of the file that is looked at.
         """
+        if not self._has_read and not self._saved:
+            return ""
         numbers: dict[int, int] = {}
         listed: list[HeaderFacts] = []
         sources: dict[str, tuple[str, int]] = {}
@@ -166,7 +171,8 @@ def _frozen(value: Any) -> Any:
 
 def _with_others(stamp: str, facts: HeaderFacts) -> str:
     """Return the stamp of a source with those of the other files that its image lies in."""
-    return " ".join([stamp, *map(stamp_text, facts.other_files)])
+    others = facts.other_files
+    return " ".join([stamp, *map(stamp_text, others)]) if others else stamp
 
 
 def _read_facts(source: Source) -> HeaderFacts:

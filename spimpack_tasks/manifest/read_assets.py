@@ -102,6 +102,8 @@ def _read_rows(
         asset = reader.read(record)
         if asset is not None:
             yield PlacedAsset(record, asset)
+    # The finder refers to the reader: as a cycle, both would keep all rows in memory.
+    del reader.sources
 
 
 class PhotoReader(RowReader):

@@ -7,6 +7,7 @@ Spreadsheets write numbers and dates in their own way: a label `1` comes back as
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Literal
 from unicodedata import normalize
 
@@ -76,18 +77,17 @@ def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int
         Other entities than the subject are compared within a subject.
     """
     given_labels = list(labels)
-    with_zeros = set()
-    for given in given_labels:
-        for name, label in given.items():
-            without = without_zeros(label)
-            if without != label:
-                with_zeros.add((name, without))
+    distinct = {pair for given in given_labels for pair in given.items()}
+    counts = Counter((name, without_zeros(label)) for name, label in distinct)
+    ambiguous = {pair for pair, count in counts.items() if count > 1}
+    if not ambiguous:
+        return
     firsts: dict[tuple[str, str, str], tuple[str, int]] = {}
     reported = set()
     for number, given in enumerate(given_labels):
         for name, label in given.items():
             without = without_zeros(label)
-            if (name, without) not in with_zeros:
+            if (name, without) not in ambiguous:
                 continue  # no other label differs in zeros alone
             subject = "" if name == "subject" else without_zeros(given.get("subject", ""))
             key = (subject, name, without)

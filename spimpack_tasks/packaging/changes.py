@@ -86,22 +86,36 @@ def find_changes(prepared: PreparedRun, sweep: Sweep | None = None) -> list[Chan
 
     Parameters
     ----------
-    draft
-        What the inputs come to.
+    prepared
+        The inputs of the run.
     sweep
-        How the outputs stand, if that is known; else they are looked at.
+        The result of comparing the outputs with the plan; they are compared if it is not given.
     """
     sweep = prepared.before() if sweep is None else sweep
-    assets: dict[str, list[Inspection]] = {}
-    others = []
-    for inspection in sweep.inspections:
-        if inspection.output.step in ASSET_STEPS:
-            assets.setdefault(inspection.output.asset, []).append(inspection)
-        else:
-            others.append(inspection)
+    return _changes(prepared, sweep, prepared.plan().outputs)
+
+
+def find_differences(prepared: PreparedRun) -> list[Change]:
+    """Return what a run would do, without assets and files of which every output is right."""
+    sweep = prepared.before()
+    different = {inspection.output.asset for inspection in sweep.differences}
+    outputs = (output for output in prepared.plan().outputs if output.asset in different)
+    return _changes(prepared, sweep, outputs)
+
+
+def _changes(prepared: PreparedRun, sweep: Sweep, outputs: Iterable[Output]) -> list[Change]:
+    """Return what a run would do about the assets and files with these outputs."""
     root = prepared.options.output_dir
-    changes = [_asset_change(root, inspections) for _, inspections in sorted(assets.items())]
-    changes += [Change(f.output.path, _verdict(f), tuple(_reasons(root, f))) for f in others]
+    differences = {inspection.output.path: inspection for inspection in sweep.differences}
+    assets: dict[str, list[Output]] = {}
+    others = []
+    for output in outputs:
+        if output.step in ASSET_STEPS:
+            assets.setdefault(output.asset, []).append(output)
+        else:
+            others.append(output)
+    changes = [_asset_change(root, planned, differences) for _, planned in sorted(assets.items())]
+    changes += [_file_change(root, output, differences.get(output.path)) for output in others]
     for path in sweep.stale:
         why = "no longer wanted" if path in sweep.unwanted else "no longer in the tables"
         changes.append(Change(path, Verdict.REMOVED, (why,)))
@@ -124,14 +138,21 @@ def _is_made_from_others(inspection: Inspection) -> bool:
     return bool(receipt and receipt.fingerprint != inspection.output.fingerprint)
 
 
-def _asset_change(root: str, inspections: list[Inspection]) -> Change:
-    image = next(f.output for f in inspections if f.output.step is Step.ASSETS)
-    sidecar = next(f.output for f in inspections if f.output.step is Step.SIDECARS)
-    verdict = max((_verdict(f) for f in inspections), key=_WEIGHT.index)
-    reasons = tuple(reason for inspection in inspections for reason in _reasons(root, inspection))
+def _asset_change(root: str, outputs: list[Output], differences: dict[str, Inspection]) -> Change:
+    image = next(output for output in outputs if output.step is Step.ASSETS)
+    sidecar = next(output for output in outputs if output.step is Step.SIDECARS)
+    found = [differences[output.path] for output in outputs if output.path in differences]
+    verdict = max(map(_verdict, found), key=_WEIGHT.index, default=Verdict.UNCHANGED)
+    reasons = tuple(reason for inspection in found for reason in _reasons(root, inspection))
     if verdict is Verdict.NEW:
         reasons = ()
     return Change(image.path, verdict, reasons, image.source, image.dataset_id, sidecar)
+
+
+def _file_change(root: str, output: Output, difference: Inspection | None) -> Change:
+    if difference is None:
+        return Change(output.path, Verdict.UNCHANGED)
+    return Change(output.path, _verdict(difference), tuple(_reasons(root, difference)))
 
 
 def _reasons(root: str, inspection: Inspection) -> Iterator[str]:

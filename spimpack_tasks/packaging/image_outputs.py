@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.stamps import write_stamp
@@ -89,7 +90,7 @@ class PlannedImage:
 def compose_sidecar(sidecar: dict[str, Any]) -> tuple[str, str]:
     """Return the text of a sidecar, and the fingerprint."""
     text = json_text(sidecar)
-    return text, digest_of([SPECS[Step.SIDECARS].version, text])
+    return text, _digest_of_text(f"[{SPECS[Step.SIDECARS].version}, {quoted(text)}]")
 
 
 def _compose_sidecar(image: PlannedImage) -> Iterator[Output]:
@@ -119,12 +120,14 @@ def _compose_image(image: PlannedImage) -> Iterator[Output]:
     backend = choice.backend
     target = choice.recipe(asset, image.folder(image.path))
     # The target shows the effect of a setting; a setting without effect makes nothing again.
-    versions = [SPECS[Step.ASSETS].version, backend.name, backend.version]
+    version, name = SPECS[Step.ASSETS].version, quoted(backend.name)
+    stamp = f"[{asset.stamp[0]}, {asset.stamp[1]}]"
+    made_from = f"[{version}, {name}, {backend.version}, {quoted(target)}, {stamp}]"
     yield Output(
         image.path,
         Step.ASSETS,
         Kind.IMAGE,
-        fingerprint=digest_of([*versions, target, asset.stamp]),
+        fingerprint=_digest_of_text(made_from),
         source=asset.source,
         stamp=write_stamp(*asset.stamp),
         target=target,
@@ -220,4 +223,9 @@ def sidecar_path(path: str, asset: Asset) -> str:
 
 def digest_of(data: Any) -> str:
     """Return the digest of what an output is made from."""
-    return blake2b(json.dumps(data).encode(), digest_size=8).hexdigest()
+    return _digest_of_text(json.dumps(data))
+
+
+def _digest_of_text(text: str) -> str:
+    """Return the digest of what an output is made from, as JSON."""
+    return blake2b(text.encode(), digest_size=8).hexdigest()

@@ -87,7 +87,7 @@ def _exchanged_images(sweep: Sweep) -> Receipts:
     """Return the receipts of the images that would be replaced by those of another source."""
     return {
         inspection.output.path: inspection.receipt
-        for inspection in sweep.inspections
+        for inspection in sweep.differences
         if inspection.receipt is not None
         and inspection.status is Status.CHANGED
         and inspection.output.kind is Kind.IMAGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from hashlib import blake2b
+from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.plan import SPECS, STEPS, Dataset, Kind, Output, Plan, Step, is_wanted
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.options import Options
 
 
+_MOST_TEXTS = 4096
+"""Texts that are kept: where most images have their own, keeping more is of no use."""
+
+
 def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
     """Return the identity of the plan of a dataset, without making the plan.
 
@@ -51,19 +56,35 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
     ]
     head += [dataset.described_participants] if dataset.described_participants else []
     digest = blake2b(json.dumps(head).encode(), digest_size=8)
-    sidecars: dict[int, str] = {}
+    shared = SharedTexts()
     for a in dataset.assets:
-        sidecar = sidecars.get(id(a.sidecar))
-        if sidecar is None:  # many images may share one
-            sidecar = sidecars[id(a.sidecar)] = json.dumps(a.sidecar)
-        first = json.dumps((a.key, a.dataset_id, a.source, a.stamp, a.extension))
-        last = json.dumps((a.sample, a.scan, a.origins, a.intended_for, a.source_extension))
-        digest.update(f"{first[:-1]}, {sidecar}, {last[1:]}".encode())
+        # As `json.dumps` writes a list of these, in a sixth of its time.
+        of_source = f"{quoted(a.source)}, [{a.stamp[0]}, {a.stamp[1]}], {quoted(a.extension)}"
+        of_row = f"{shared.text(a.sidecar)}, {shared.text(a.sample)}, {shared.text(a.scan)}"
+        of_others = f"{shared.text(a.origins)}, {shared.text(a.intended_for)}"
+        names, last = f"{quoted(a.key)}, {quoted(a.dataset_id)}", quoted(a.source_extension)
+        digest.update(f"[{names}, {of_source}, {of_row}, {of_others}, {last}]".encode())
         if a.other_files or a.left_out:
             digest.update(json.dumps([a.other_files, a.left_out]).encode())
         if a.extras:
             digest.update(json.dumps(a.extras).encode())
     return digest.hexdigest()
+
+
+class SharedTexts:
+    """JSON texts of values that many images share, by the `id` of the value."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, str] = {}
+
+    def text(self, value: object) -> str:
+        """Return the JSON text of a value that lives on."""
+        known = self._known.get(id(value))
+        if known is None:
+            known = json.dumps(value)
+            if len(self._known) < _MOST_TEXTS:
+                self._known[id(value)] = known
+        return known
 
 
 def writer_versions(options: Options | Dataset, backend: Backend) -> list[str | int]:

@@ -16,6 +16,7 @@ from spimpack_tasks.errors import (
 )
 from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.files.stamps import stamp_source
+from spimpack_tasks.model.plan import unit_of
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
 from spimpack_tasks.packaging.disk_space import lack_of_room
@@ -61,6 +62,7 @@ class PreparedRun:
     """Since when the output had had its current plan when the draft was asked for."""
     _plan: Plan | None = None
     _parts: dict[str, list[Output]] = field(default_factory=dict, repr=False)
+    _units: dict[bool, list[str]] = field(default_factory=dict, repr=False)
     _refusal: InputError | None = None
     _looked_for_conflicts: bool = False
     _before: Sweep | None = None
@@ -87,12 +89,20 @@ class PreparedRun:
         """The builder of the paths of the images."""
         return PathBuilder(self.store)
 
-    @property
+    @cached_property
     def keys(self) -> list[str]:
         """The keys of all assets, sorted."""
         if self.dataset is not None:
             return [asset.key for asset in self.dataset.assets]
         return sorted({output.asset for output in self.plan().outputs} - {""})
+
+    def units(self, *, is_slow: bool) -> list[str]:
+        """Return the units of work that the assets are divided into, sorted."""
+        if is_slow not in self._units:
+            count = len(self.keys)
+            found = {unit_of(key, count, is_slow=is_slow) for key in self.keys}
+            self._units[is_slow] = sorted(found)
+        return self._units[is_slow]
 
     def plan(self) -> Plan:
         """Return the plan, the saved one if there is one.

@@ -16,7 +16,6 @@ from spimpack_tasks.packaging.backends.registry import require_choice
 from spimpack_tasks.state.checksum_lists import has_lists
 from spimpack_tasks.state.checksums import lists_are_right
 from spimpack_tasks.state.staging import idle_unfinished
-from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,10 +92,9 @@ def _units(prepared: PreparedRun, sweep: Sweep) -> dict[str, dict[str, bool]]:
         if is_wanted(spec, prepared.options, backend):
             name = tasks[spec.step] = backend.task if spec.step is Step.ASSETS else spec.task
             units[name] = {unit_in(spec.step, key): True for key in keys}
-    for inspection in sweep.inspections:
+    for inspection in sweep.differences:
         step = inspection.output.step
-        is_right = inspection.status is Status.RIGHT
-        units[tasks[step]][unit_in(step, inspection.output.asset)] &= is_right
+        units[tasks[step]][unit_in(step, inspection.output.asset)] = False
     return units
 
 

@@ -30,6 +30,7 @@ from spimpack_tasks.state.content import (
 )
 from spimpack_tasks.state.receipts import (
     Receipt,
+    paths_on_record,
     read_receipts,
     receipt_names,
     receipts_name,
@@ -280,10 +281,10 @@ def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
     ):
         for name in receipt_names(store):
             with store.scratch_folder(f"receipts-{name}") as scratch:
-                receipts = read_receipts(store, name)
-                stale = [path for path in receipts if path not in planned]
-                left += [path for path in stale if not _remove(tree, scratch, path, receipts[path])]
+                stale = [path for path in paths_on_record(store, name) if path not in planned]
                 if stale:
+                    receipts = read_receipts(store, name)
+                    left += [p for p in stale if not _remove(tree, scratch, p, receipts[p])]
                     kept = {path: r for path, r in receipts.items() if path in planned}
                     write_receipts(scratch, name, kept)
         store.forget_other_plans(plan_id, trash)

@@ -22,7 +22,7 @@ from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish, reason_of
 from spimpack_tasks.state.receipts import images_made_from
 from spimpack_tasks.state.staging import hold_unfinished
-from spimpack_tasks.state.sweep import Status, find
+from spimpack_tasks.state.sweep import Status, differences_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +113,7 @@ class _Work:
         wanting = {Status.NEW, Status.MISSING, Status.CHANGED}
         if self.overwrite:
             wanting |= {Status.ALTERED, Status.FOREIGN}
-        for inspection in find(self.store, outputs, self.maker.matches):
+        for inspection in differences_of(self.store, outputs, self.maker.matches):
             if inspection.status in wanting:
                 yield inspection.output
 

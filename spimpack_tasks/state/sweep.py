@@ -68,7 +68,6 @@ class Inspection:
     output: Output
     status: Status
     receipt: Receipt | None
-    """Its record, if any; `None` if the output is right."""
 
 
 def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches) -> Status:
@@ -185,7 +184,8 @@ def digest(data: bytes) -> str:
 class Sweep:
     """Result of comparing a whole plan with the disk."""
 
-    inspections: tuple[Inspection, ...]
+    differences: tuple[Inspection, ...]
+    """The outputs that are not right. All others of the plan are, which may be a great many."""
     stale: tuple[str, ...]
     """Paths that we wrote and that the plan no longer has."""
     unwanted: frozenset[str] = frozenset()
@@ -196,31 +196,30 @@ class Sweep:
     @property
     def is_right(self) -> bool:
         """Whether the disk matches the plan."""
-        right = all(inspection.status is Status.RIGHT for inspection in self.inspections)
-        return right and not self.stale
+        return not self.differences and not self.stale
 
     @property
     def conflicts(self) -> list[Inspection]:
         """The outputs whose paths are occupied or were changed by someone else."""
-        return [inspection for inspection in self.inspections if inspection.status in CONFLICTS]
+        return [inspection for inspection in self.differences if inspection.status in CONFLICTS]
 
 
 def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     """Compare every output of a plan with the disk."""
-    inspections: list[Inspection] = []
+    differences: list[Inspection] = []
     stale: list[str] = []
     unwanted: set[str] = set()
     wrong: set[str] = set()
     for part in _parts(store, plan.outputs, all_receipts=True):
-        found = [*part.inspections(matches)]
-        inspections += found
-        if any(inspection.status is not Status.RIGHT for inspection in found):
+        found = [*part.differences(matches)]
+        differences += found
+        if found:
             wrong.add(part.name)
         left = part.receipts.keys() - part.planned
         stale.extend(left)
         if part.is_further:
             unwanted |= left
-    return Sweep(tuple(inspections), tuple(sorted(stale)), frozenset(unwanted), frozenset(wrong))
+    return Sweep(tuple(differences), tuple(sorted(stale)), frozenset(unwanted), frozenset(wrong))
 
 
 def is_whole(store: Store, plan: Plan, matches: Matches, look: Look) -> bool:
@@ -242,10 +241,12 @@ def are_right(store: Store, outputs: Iterable[Output], matches: Matches) -> bool
     return all(part.is_right(matches) for part in _parts(store, outputs))
 
 
-def find(store: Store, outputs: Iterable[Output], matches: Matches) -> Iterator[Inspection]:
-    """Yield the inspection of each of some outputs of a plan."""
+def differences_of(
+    store: Store, outputs: Iterable[Output], matches: Matches
+) -> Iterator[Inspection]:
+    """Yield the inspection of each of some outputs of a plan that is not right."""
     for part in _parts(store, outputs):
-        yield from part.inspections(matches)
+        yield from part.differences(matches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,32 +270,29 @@ class _Part:
         return any(spec.is_further for spec in STEPS if spec.step.value == step)
 
     def is_right(self, matches: Matches, look: Look | None = None) -> bool:
-        return all(
-            self._is_unchanged(output, look)
-            or self._inspection(output, matches).status is Status.RIGHT
-            for output in self.outputs
-        )
+        return not any(True for _ in self.differences(matches, look))
 
-    def inspections(self, matches: Matches) -> Iterator[Inspection]:
-        """Yield the inspection of each output."""
+    def differences(self, matches: Matches, look: Look | None = None) -> Iterator[Inspection]:
+        """Yield the inspection of each output that is not right.
+
+        One look tells that of most outputs they are: those are passed over.
+        """
+        root, receipts = self.store.output_dir, self.receipts
         for output in self.outputs:
-            if self._is_unchanged(output):
-                yield Inspection(output, Status.RIGHT, None)
-            else:
-                yield self._inspection(output, matches)
-
-    def _is_unchanged(self, output: Output, look: Look | None = None) -> bool:
-        """Tell whether an output is right by one look: the way that most outputs take."""
-        receipt = self.receipts.get(output.path)
-        evidence = receipt.evidence if receipt else ""
-        is_known = (
-            receipt is not None
-            and receipt.fingerprint == output.fingerprint
-            and output.kind is not Kind.BLOCK
-        )
-        if look:
-            return look.finds(output.path, evidence) and is_known
-        return is_known and is_still(f"{self.store.output_dir}/{output.path}", evidence)
+            path = output.path
+            receipt = receipts.get(path)
+            evidence = ""
+            if receipt and receipt.fingerprint == output.fingerprint:
+                evidence = "" if output.kind is Kind.BLOCK else receipt.evidence
+            if look is None:
+                is_right = bool(evidence) and is_still(f"{root}/{path}", evidence)
+            else:  # it has to see what is not on record as well
+                is_right = look.finds(path, receipt.evidence if receipt else "") and bool(evidence)
+            if is_right:
+                continue
+            inspection = self._inspection(output, matches)
+            if inspection.status is not Status.RIGHT:
+                yield inspection
 
     def _inspection(self, output: Output, matches: Matches) -> Inspection:
         root = self.store.output_dir
@@ -306,7 +304,7 @@ class _Part:
             status = inspect(root, output, receipt, matches)
         if status is not Status.RIGHT and output.path.rpartition("/")[0] in self.blocked:
             status = Status.BLOCKED
-        return Inspection(output, status, None if status is Status.RIGHT else receipt)
+        return Inspection(output, status, receipt)
 
 
 def _parts(

@@ -430,3 +430,23 @@ def test_b2_a_large_set(tmp_path: Path) -> None:
     says = r"lacks 5000 of its planes: .* and 4997 more"
     with pytest.raises(UNCONVERTIBLE, match=says), open_volume(str(tmp_path / "own.ome.tif")):
         pass
+
+
+def test_14_files_that_begin_alike_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    """A header is known from a file with the same bytes, unless it names other files."""
+    path, _ = channels_apart(0)(tmp_path)
+    (tmp_path / "copy").mkdir()
+    copy = tmp_path / "copy" / path.name
+    copy.write_bytes(path.read_bytes())
+    for place in (path, copy):
+        others = read_header(str(place), "OME-TIFF").other_files
+        assert others == (str(place.parent / "c1.ome.tif"),)
+
+
+def test_14_a_file_that_begins_alike_and_is_cut_off_is_refused(tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.ome.tif", tmp_path / "part.ome.tif"
+    tifffile.imwrite(whole, np.zeros((64, 64), "uint16"), ome=True)
+    assert read_header(str(whole), "OME-TIFF").shapes == ((1, 1, 1, 64, 64),)
+    part.write_bytes(whole.read_bytes()[:5000])
+    with pytest.raises(HeaderError, match="cut off"):
+        read_header(str(part), "OME-TIFF")

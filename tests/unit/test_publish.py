@@ -14,7 +14,7 @@ from spimpack_tasks.model.plan import Kind, Output, Plan, Step
 from spimpack_tasks.state import publish as publishing
 from spimpack_tasks.state.publish import Failure, ImageMaker, prune, publish
 from spimpack_tasks.state.store import Store
-from spimpack_tasks.state.sweep import Status, find, sweep
+from spimpack_tasks.state.sweep import Status, differences_of, sweep
 
 KINDS = [Kind.TEXT, Kind.SEED, Kind.LINK, Kind.BLOCK]
 PATH = "folder/x"
@@ -134,7 +134,7 @@ def test_what_came_in_the_way_after_planning_is_written_over_only_if_asked(
     place(path)
     plan = plan_of(kind, "ours")
     store.make_current(plan)
-    assert [finding.status for finding in find(store, plan.outputs, matches)] == [status]
+    assert [finding.status for finding in differences_of(store, plan.outputs, matches)] == [status]
     before = tree_of(Path(store.output_dir))
     (failure,) = run(store, plan)
     assert failure.path == PATH

@@ -90,7 +90,7 @@ def test_how_an_output_stands(name: str, kind: Kind, tmp_path: Path) -> None:
         receipt = Receipt(kind, recorded, evidence[recorded], sha256_of)
         if announced != "-":
             coming = {"next_fingerprint": announced, "next_evidence": evidence[announced]}
-            receipt = replace(receipt, **coming)
+            receipt = receipt._replace(**coming)
     if kind is Kind.BLOCK and expected is Status.FOREIGN:
         expected = Status.ALTERED  # its marks are ours
     found = inspect(str(tmp_path), planned(kind, wanted), receipt, matches)

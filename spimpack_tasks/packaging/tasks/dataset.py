@@ -39,11 +39,10 @@ class PruneStale(DatasetTask):
 
     def steps(self) -> Iterator[luigi.Task]:
         """Yield the tasks that write, each unit on its own."""
-        keys = self.prepared.keys
         for spec in STEPS:
             if is_wanted(spec, self, self.choice.backend):
                 task = self.clone(TASKS[spec.step])
-                yield from task.units(keys) if isinstance(task, AssetTask) else [task]
+                yield from task.units() if isinstance(task, AssetTask) else [task]
 
     def output(self) -> luigi.Target:
         return NothingStale(self.store, self.plan_id, self.stale)
@@ -60,6 +59,7 @@ class PruneStale(DatasetTask):
         for path in left:
             message = "%s is no longer in the tables, but was changed: it is left, and is yours now"
             logger.warning(message, path)
+        self.has_looked = True  # at all that is on record, when it was pruned
 
     def _planned(self) -> set[str]:
         return {o.path for o in self.prepared.plan().outputs}
@@ -96,7 +96,7 @@ class ChecksumTask(DatasetTask):
     def last_writers(self) -> list[luigi.Task]:
         """Return all that must have been done before checksums are listed."""
         prune_stale = self.clone(PruneStale)
-        records = self.clone(RecordChecksums).units(self.prepared.keys) if self.checksum else ()
+        records = self.clone(RecordChecksums).units() if self.checksum else ()
         return [*prune_stale.steps(), prune_stale, *records]
 
     def checksum_targets(self) -> list[luigi.Target]:

@@ -129,18 +129,16 @@ class AssetTask(WriteOutputs):
     """Whether the work is slow: then an asset is alone in its task until there are too many."""
 
     def requires(self) -> list[luigi.Task]:
-        return self.refusal() or (
-            [self.clone(BuildPaths)] if self.unit else list(self.units(self.prepared.keys))
-        )
+        return self.refusal() or ([self.clone(BuildPaths)] if self.unit else list(self.units()))
 
     @classmethod
     def unit_of(cls, key: str, keys: list[str]) -> str:
         """Return the unit that an asset belongs to, given the keys of all."""
         return unit_of(key, len(keys), is_slow=cls.one_task_per_asset)
 
-    def units(self, keys: list[str]) -> Iterator[luigi.Task]:
+    def units(self) -> Iterator[luigi.Task]:
         """Yield a task for each unit."""
-        for unit in sorted({self.unit_of(key, keys) for key in keys}):
+        for unit in self.prepared.units(is_slow=self.one_task_per_asset):
             yield self.clone(unit=unit)
 
     def part_names(self) -> list[str]:
@@ -211,13 +209,13 @@ class LinkAssets(ClassMethods, AssetTask):
             kwargs = {**kwargs, "backend": name}
         return super().get_param_values(params, args, kwargs)
 
-    def units(self, keys: list[str]) -> Iterator[luigi.Task]:
+    def units(self) -> Iterator[luigi.Task]:
         """Yield a task of the chosen backend for each unit."""
         task = self.task_of_backend()
         if type(self) is task:
-            yield from super().units(keys)
+            yield from super().units()
         else:
-            yield from self.clone(task).units(keys)
+            yield from self.clone(task).units()
 
 
 class LinkSources(AssetTask):

@@ -87,9 +87,15 @@ class TiffFile:
         """Close the file."""
         os.close(self._descriptor)
 
+    @property
+    def beginning_told(self) -> tuple[int, bytes] | None:
+        """Size and first bytes of the file; `None` if bytes behind them were asked for as well."""
+        return None if self._has_read_on else (self.size, self._head)
+
     def _read_magic(self) -> None:
-        self._head = b""
+        self._head, self._has_read_on = b"", False
         self._head = self.bytes_at(0, min(self.size, _FIRST_BYTES))
+        self._has_read_on = False
         order = {b"II": "<", b"MM": ">"}.get(self._head[:2], "")
         version = _layout(f"{order}H").unpack_from(self._head, 2)[0] if len(self._head) > 8 else 0
         if not order or version not in {42, 43}:
@@ -113,6 +119,7 @@ class TiffFile:
             return self._head[offset : offset + count]
         if offset + count > self.size:
             raise self.truncated(offset + count)
+        self._has_read_on = True
         try:
             content = os.pread(self._descriptor, count, offset)
         except OSError as error:

@@ -63,6 +63,13 @@ _OME = re.compile(rb"<(\w+:)?OME[\s>]")
 _LONGEST_SIZE = 18
 """Digits of a number that is sure to have 64 bits at the most."""
 _DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
+_NAMES_OF_FILES = (b"FileName", b"MetadataFile", b"<UUID", b":UUID", b"/UUID")
+"""What OME-XML has in it where other files, or the name of its own, play a part."""
+_KNOWN: dict[tuple[int, bytes] | None, Header] = {}
+"""Headers by size and first bytes of the file: images that one program has written are often alike
+in them, since their voxels lie behind."""
+_MOST_KNOWN = 64
+"""Headers that are kept, of a few kB each: where all differ, keeping more is of no use."""
 _DEFAULT_UNIT = "µm"
 """Of the schema, where a size has no unit."""
 
@@ -70,14 +77,31 @@ _DEFAULT_UNIT = "µm"
 def read_header(path: str) -> Header:
     """Return the header of an OME-TIFF."""
     with TiffFile(path) as file:
-        tags, following = file.directory(file.first_directory)
-        if following > file.size:
-            raise file.truncated(following)
-        check_first_page(file, tags)
-        description = find_ome_xml(file, tags)
-        if description is None:
-            raise HeaderError(path, "holds no OME-XML", "give a plain TIFF the ending .tif")
-        return read_ome(file, tags, description)
+        alike = file.beginning_told
+        known = _KNOWN.get(alike)
+        if known is None:
+            known = _read_header(file)
+            if _is_told_by(file.beginning_told):
+                if len(_KNOWN) >= _MOST_KNOWN:
+                    _KNOWN.clear()
+                _KNOWN[alike] = known
+        return known
+
+
+def _read_header(file: TiffFile) -> Header:
+    tags, following = file.directory(file.first_directory)
+    if following > file.size:
+        raise file.truncated(following)
+    check_first_page(file, tags)
+    description = find_ome_xml(file, tags)
+    if description is None:
+        raise HeaderError(file.path, "holds no OME-XML", "give a plain TIFF the ending .tif")
+    return read_ome(file, tags, description)
+
+
+def _is_told_by(beginning: tuple[int, bytes] | None) -> bool:
+    """Tell whether size and first bytes of a file tell its header, whatever its name is."""
+    return beginning is not None and not any(mark in beginning[1] for mark in _NAMES_OF_FILES)
 
 
 def find_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
