@@ -17,6 +17,7 @@ from spimpack_tasks.packaging.changes import (
     find_changes,
     images_to_do,
 )
+from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.packaging.outcome import Outcome, RemainingWork
 from spimpack_tasks.packaging.prepare import collecting_rarely, prepare_run
 from spimpack_tasks.state.checksums import lacks_checksum
@@ -84,7 +85,9 @@ def _look_before(
     # Of a hundred thousand images the changes are large: they must not outlive this.
     changes = find_changes(prepared)
     if on_begin is not None:
-        on_begin(RemainingWork(run_path(prepared.store), images_to_do(changes), frozenset(unread)))
+        store = prepared.store
+        work = expect_work(prepared, images_to_do(changes), unread)
+        on_begin(RemainingWork(store, run_path(store), prepared.plan_id, work))
     datasets = Counter(change.dataset_id for change in changes if change.source)
     return Outcome(
         ExitCode.OK,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_flag, add_inputs, options_of, positive
-from spimpack_tasks.cli.progress import RunLine
+from spimpack_tasks.cli.progress_line import counting
+from spimpack_tasks.cli.run_line import RunLine
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.options import CHECKSUM
@@ -46,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     print("\n".join(outcome.lines(arguments.output_dir)), flush=True)
     if not arguments.bids_validator or outcome.exit_code is not ExitCode.OK:
         return outcome.exit_code
-    report = validate_packaged(options)
+    with counting("Validating"):
+        report = validate_packaged(options)
     print("\n".join(report.lines(arguments.output_dir, _place_for(options.output_dir))))
     is_strict = bool(_read_resolved_options(options).strict)
     return ExitCode.OK if report.verdict.is_valid(strict=is_strict) else ExitCode.INVALID

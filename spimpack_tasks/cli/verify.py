@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
-from spimpack_tasks.cli.byte_progress import ProgressLine
+from spimpack_tasks.cli.progress_line import ByteLine, above, counting
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.verification.pixels import count_pixels, verify_pixels
@@ -17,7 +17,7 @@ from spimpack_tasks.verification.verify import Fault, verify_fast, verify_full
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from spimpack_tasks.state.store import Store
     from spimpack_tasks.verification.verify import Deviation
@@ -73,20 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _find(store: Store, *, full: bool, pixels: bool) -> Iterator[Deviation]:
     if full:
-        total = sum(record.size for record in read_all_records(store).values())
-        yield from _shown(total, lambda advance: verify_full(store, advance))
+        line = ByteLine("Reading", lambda: sum(r.size for r in read_all_records(store).values()))
+        yield from above(line, verify_full(store, line.advance))
     else:
-        yield from verify_fast(store)
+        yield from above(counting("Comparing with the records"), verify_fast(store))
     if pixels:
-        yield from _shown(count_pixels(store), lambda advance: verify_pixels(store, advance))
-
-
-def _shown(
-    total: int, verify: Callable[[Callable[[int], None]], Iterator[Deviation]]
-) -> Iterator[Deviation]:
-    """Yield the deviations, with a line below them that shows how much has been read."""
-    line = ProgressLine(total)
-    for deviation in verify(line.advance):
-        line.clear()
-        yield deviation
-    line.clear()
+        line = ByteLine("Comparing voxels", lambda: count_pixels(store))
+        yield from above(line, verify_pixels(store, line.advance))

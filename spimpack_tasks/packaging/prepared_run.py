@@ -198,6 +198,7 @@ class PreparedRun:
 
     def _find_obstacle(self, dataset: Dataset) -> InputError | None:
         """Return what the disk has against the plan."""
+        SESSION.kept[self.store.root, self.plan_id] = 0
         if os.path.isdir(self.options.output_dir):
             conflicts = self._conflicts()
             if conflicts.problems:
@@ -214,6 +215,7 @@ class PreparedRun:
         self._before = self.sweep()
         # The whole counts as wrong: its parts may be right, and it may still have another plan.
         SESSION.found_wrong[self.store.root, self.plan_id] = self._before.wrong_parts | {""}
+        SESSION.kept[self.store.root, self.plan_id] = self._before.count_right_images()
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
         report.extend(find_losses(self.options, self.store, self._before))

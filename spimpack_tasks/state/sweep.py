@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of, is_still
 from spimpack_tasks.files.regular import read_regular
-from spimpack_tasks.model.plan import STEPS, Kind
+from spimpack_tasks.model.plan import STEPS, Kind, Step
 from spimpack_tasks.state.content import evidence_beside, holds_record, is_edited_in_place
 from spimpack_tasks.state.receipts import (
     read_receipts,
@@ -119,9 +119,14 @@ def _is_known_to_differ(receipt: Receipt | None, output: Output, path: str, ther
 
 
 def _inspect_nothing(root: str, output: Output, receipt: Receipt | None) -> Status:
-    if output.path in README_NAMES and any(os.path.lexists(f"{root}/{n}") for n in README_NAMES):
+    if has_other_readme(root, output.path):
         return Status.RIGHT
     return Status.MISSING if receipt else Status.NEW
+
+
+def has_other_readme(root: str, path: str) -> bool:
+    """Tell whether a path is that of a README, and a dataset has one with any ending."""
+    return path in README_NAMES and any(os.path.lexists(f"{root}/{n}") for n in README_NAMES)
 
 
 def _inspect_other(path: str, there: str, output: Output, receipt: Receipt | None) -> Status:
@@ -198,6 +203,11 @@ class Sweep:
         """Whether the disk matches the plan."""
         right = all(inspection.status is Status.RIGHT for inspection in self.inspections)
         return right and not self.stale
+
+    def count_right_images(self) -> int:
+        """Return how many images are as planned, whether on record or not."""
+        found = (i.status for i in self.inspections if i.output.step is Step.ASSETS)
+        return sum(status in {Status.RIGHT, Status.EQUAL} for status in found)
 
     @property
     def conflicts(self) -> list[Inspection]:

@@ -187,7 +187,7 @@ def test_a_failed_image_is_named_with_its_reason(tmp_path: Path) -> None:
     workspace.run(backend="copy")
     assert statuses(workspace) == ["unchanged", "new", "unchanged"]
     text = page_text(workspace)
-    assert "✗ Not complete: 1 of 3 images need attention; 1 error" in text
+    assert "✗ Not complete: 1 of 3 images needs attention; 1 error" in text
     assert "0/c/0/0/0/0" in text
     assert "which is not there" in text
     assert "it did not complete the dataset" in text

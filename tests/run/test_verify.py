@@ -166,7 +166,7 @@ CASES = [
         *[Fault.REPLACED] * 2,
     ),
     case("README edited", "README.md", grow, None, None),
-    case("README deleted", "README.md", Path.unlink, None, None),
+    case("README deleted", "README.md", Path.unlink, *[Fault.MISSING] * 2),
     case("own line in .bidsignore", ".bidsignore", grow, None, None),
     case(
         "our block of .bidsignore emptied",
@@ -592,7 +592,12 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
     piped = subprocess.run(command.split(), capture_output=True, text=True, check=True)
     assert piped.stderr == ""
     terminal, inside = pty.openpty()
-    process = subprocess.Popen(command.split(), stdout=subprocess.DEVNULL, stderr=inside)
+    process = subprocess.Popen(
+        command.split(),
+        stdout=subprocess.DEVNULL,
+        stderr=inside,
+        env=os.environ | {"TERM": "xterm", "NO_COLOR": ""},
+    )
     os.close(inside)
     seen = os.read(terminal, 1000)
     assert process.wait() == ExitCode.OK
