@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli.arguments import add_format, add_inputs, options_of
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.packaging.activity import find_activity
-from spimpack_tasks.packaging.changes import NOT_WRITTEN, Verdict, count_verdicts
+from spimpack_tasks.packaging.changes import NOT_WRITTEN, OTHERS_REMOVED, Verdict, count_verdicts
 from spimpack_tasks.packaging.prepare import look
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Count the changes, and print the numbers."""
     prepared, changes, refusal = look(options_of(arguments, writes=False))
     counts = count_verdicts(changes)
-    counts.pop(str(Verdict.REMOVED))
+    del counts[str(Verdict.REMOVED)], counts[OTHERS_REMOVED]
     stale = sum(change.verdict is Verdict.REMOVED for change in changes)
     others = (c for c in changes if not c.source and c.verdict not in NOT_WRITTEN)
     files = {change.path: str(change.verdict) for change in others}

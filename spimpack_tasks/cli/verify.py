@@ -13,7 +13,7 @@ from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.verification.pixels import count_pixels, verify_pixels
 from spimpack_tasks.verification.recorded import recorded_store
-from spimpack_tasks.verification.verify import Fault, verify_fast, verify_full
+from spimpack_tasks.verification.verify import REMEDIES, Fault, verify_fast, verify_full
 
 if TYPE_CHECKING:
     import argparse
@@ -49,9 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify, and print the deviations."""
     store = recorded_store(arguments.dataset)
     deviations = 0
+    found: Counter[Fault] = Counter()
     others: Counter[Fault] = Counter()
     for deviation in _find(store, full=arguments.checksum == "full", pixels=arguments.pixels):
         deviations += deviation.counts
+        found[deviation.fault] += deviation.counts
         others[deviation.fault] += not deviation.counts
         if deviation.fault is not Fault.AS_IT_IS:
             is_json = arguments.format == "json"
@@ -62,6 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
             line += f", {count_of(others[fault], 'image')} {note}" if others[fault] else ""
         print(line)
     if deviations:
+        for fault, remedy in REMEDIES.items() if arguments.format == "text" else ():
+            if found[fault]:
+                print(f"spimpack: {fault}: {remedy}", file=sys.stderr)
         return ExitCode.CONFLICT
     if others[Fault.UNRECORDED]:
         unread = count_of(others[Fault.UNRECORDED], "image")

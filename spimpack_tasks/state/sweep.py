@@ -7,7 +7,7 @@ it for a whole plan. Nothing here writes.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from spimpack_tasks.state.receipts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.state.look import Look
@@ -193,6 +193,8 @@ class Sweep:
     inspections: tuple[Inspection, ...]
     stale: tuple[str, ...]
     """Paths that we wrote and that the plan no longer has."""
+    stale_steps: Mapping[str, str] = field(default_factory=dict)
+    """The step that wrote each stale path."""
     unwanted: frozenset[str] = frozenset()
     """Stale files that lie beside an image, such as a preview, while the image may stay."""
     wrong_parts: frozenset[str] = frozenset()
@@ -218,7 +220,7 @@ class Sweep:
 def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     """Compare every output of a plan with the disk."""
     inspections: list[Inspection] = []
-    stale: list[str] = []
+    stale: dict[str, str] = {}
     unwanted: set[str] = set()
     wrong: set[str] = set()
     for part in _parts(store, plan.outputs, all_receipts=True):
@@ -227,10 +229,11 @@ def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
         if any(inspection.status is not Status.RIGHT for inspection in found):
             wrong.add(part.name)
         left = part.receipts.keys() - part.planned
-        stale.extend(left)
+        stale |= dict.fromkeys(left, part.step)
         if part.is_further:
             unwanted |= left
-    return Sweep(tuple(inspections), tuple(sorted(stale)), frozenset(unwanted), frozenset(wrong))
+    paths = tuple(sorted(stale))
+    return Sweep(tuple(inspections), paths, stale, frozenset(unwanted), frozenset(wrong))
 
 
 def is_whole(store: Store, plan: Plan, matches: Matches, look: Look) -> bool:
@@ -273,10 +276,14 @@ class _Part:
         return {output.path for output in self.outputs}
 
     @property
+    def step(self) -> str:
+        """The step that writes its outputs."""
+        return self.name.partition("-")[0]
+
+    @property
     def is_further(self) -> bool:
         """Whether its outputs are files beside images, such as previews."""
-        step = self.name.partition("-")[0]
-        return any(spec.is_further for spec in STEPS if spec.step.value == step)
+        return any(spec.is_further for spec in STEPS if spec.step.value == self.step)
 
     def is_right(self, matches: Matches, look: Look | None = None) -> bool:
         return all(

@@ -59,6 +59,20 @@ class Fault(StrEnum):
     """No deviation: an image that is its source, or a copy, has no voxels of its own."""
 
 
+REMEDIES = {
+    Fault.MISSING: "spimpack package writes it again",
+    Fault.ALTERED: "keep the change elsewhere, then spimpack package --overwrite",
+    Fault.REPLACED: "move it away, then spimpack package",
+    Fault.RETARGETED: "spimpack package --overwrite, or name the new source in the table",
+    Fault.EXTRA: "move it out of the folders of subjects; spimpack never removes it",
+    Fault.SOURCE_GONE: "put the source back, or take its row out of the table",
+    Fault.SOURCE_CHANGED: "look at the source; if it is right, spimpack package takes it up",
+    Fault.CHECKSUM: "restore it from a copy, or delete it and run spimpack package",
+    Fault.PIXELS: "delete the image and run spimpack package, which makes it again",
+    Fault.UNREADABLE: "look at the rights and the disk; git annex get brings what is elsewhere",
+}
+"""The remedy for each deviation."""
+
 _ONLY_THE_TIME = "its size is as recorded, and its time is another"
 
 _NOT_READ = {

@@ -357,6 +357,7 @@ def test_another_file_is_replaced_if_told(tmp_path: Path) -> None:
 def test_a_dataset_of_others_has_no_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "dataset_description.json").write_text("{}")
     assert main(["report", str(tmp_path)]) == ExitCode.FAILED
     assert "holds no record of a run" in capsys.readouterr().err
 
