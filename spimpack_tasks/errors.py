@@ -286,6 +286,12 @@ class UsageError(SpimpackError):
         super().__init__(f"{message}, such as: {example}")
 
 
+class OccupiedError(SpimpackError):
+    """A directory holds other things than those that are to be made there."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
 class OutputError(SpimpackError):
     """Some outputs could not be written; the message names each with its reason."""
 

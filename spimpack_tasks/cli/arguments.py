@@ -74,6 +74,25 @@ def add_inputs(parser: argparse.ArgumentParser, *, output: bool, verbose: str = 
         metavar="NAME",
         action=BackendOption,
     )
+    parser.add_argument(
+        "--subject",
+        dest="subjects",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="LABEL",
+        help="add the images of these subjects only; images that are in the dataset stay in it, "
+        "others wait",
+    )
+    parser.add_argument(
+        "--image",
+        dest="images",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="add these images only, by their names in the dataset or in the table",
+    )
     for name, text in FLAGS.items():
         add_flag(parser, name, text)
     shown = "show each problem on a line of its own"
@@ -138,6 +157,8 @@ def options_of(arguments: argparse.Namespace, *, writes: bool = True) -> Options
         backend=arguments.backend,
         **{name: getattr(arguments, name) for name in FLAGS},
         checksum=getattr(arguments, "checksum", None),
+        subjects=tuple(dict.fromkeys(arguments.subjects)),
+        images=tuple(dict.fromkeys(arguments.images)),
         writes=writes and bool(arguments.output_dir),
         consumers=tuple(dict.fromkeys(getattr(arguments, "consumers", ()))),
     )
@@ -151,7 +172,9 @@ def _take_paths(arguments: argparse.Namespace) -> None:
     while paths and empty:
         setattr(arguments, empty.pop(0), paths.pop(0))
     missing = [names[name] for name in empty if name == "manifest" or arguments.needs_output]
-    if paths:
+    if _is_manifest(arguments.output_dir) and not _is_manifest(arguments.manifest):
+        message = "the manifest comes first, then the directory of the dataset"
+    elif paths:
         message = f"{paths[0]!r} is one path too many: manifest and directory are given already"
         message += f" ({QUOTING})"
     elif missing == [names["output_dir"]] and os.path.isdir(arguments.manifest):
@@ -161,6 +184,10 @@ def _take_paths(arguments: argparse.Namespace) -> None:
     else:
         return
     raise UsageError(message, COMMANDS[arguments.command].example)
+
+
+def _is_manifest(path: str) -> bool:
+    return path.endswith((".yml", ".yaml"))
 
 
 def _absolute(path: str) -> str:

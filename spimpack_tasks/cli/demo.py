@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.demo.dataset import write_demo_inputs
 from spimpack_tasks.demo.tree import draw_tree
-from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.errors import ExitCode, OccupiedError
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.pipelines import package
@@ -44,8 +44,10 @@ def _make_demo(directory: Path, backend: str) -> Iterator[str]:
 
     Raises
     ------
+    OccupiedError
+        The directory holds other things.
     SpimpackError
-        The directory holds other things, an extra is missing, or packaging failed.
+        An extra is missing, or packaging failed.
     """
     if (
         directory.exists()
@@ -53,7 +55,7 @@ def _make_demo(directory: Path, backend: str) -> Iterator[str]:
         and not (directory / "manifest.yml").exists()
     ):
         message = f"{directory} is not empty and holds no demo; choose another directory"
-        raise SpimpackError(message)
+        raise OccupiedError(message)
     manifest = write_demo_inputs(directory)
     yield f"Images, manifest and tables: {directory}"
     output = directory / "bids"

@@ -24,9 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal that cannot show a character must not end a run.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
     verbose = False
     try:
-        arguments = build_parser().parse_args(argv)
+        arguments = build_parser().parse_args(words)
         verbose = getattr(arguments, "verbose", False)
         code: int = arguments.run(arguments)
         sys.stdout.flush()

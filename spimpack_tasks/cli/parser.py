@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from spimpack_tasks.errors import suggestion
 from spimpack_tasks.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Command(NamedTuple):
@@ -106,9 +109,21 @@ class CommandModule(Protocol):
 class PlainParser(argparse.ArgumentParser):
     """A parser that ends with what is wrong, and an example of what is right."""
 
+    words: Sequence[str] = ()
+    """Those that are being parsed."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and remember the words for a message."""
+        self.words = args or ()
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """End with exit code 2, and without the list of all options."""
         chosen = re.match(r"argument (\S+): invalid choice: '([^']*)'", message)
+        if message.endswith("required: COMMAND"):
+            given = next((word for word in self.words if word.startswith("-")), "")
+            near = suggestion(given, ("--version", "--help"))
+            message = f"there is no option {given}; {near}" if near else "give a command"
         if chosen and chosen[1] == "COMMAND":
             near = suggestion(chosen[2], COMMANDS)
             message = f"there is no command {chosen[2]!r}{f'; {near}' if near else ''}"

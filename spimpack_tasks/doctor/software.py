@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 PACKAGE = "spimpack_tasks"
 EXTRAS = {
-    "images": "headers of Imaris and NIfTI, the demo, and zarrnii for voxels",
+    "images": "headers of Imaris and NIfTI, previews, the demo",
     "convert": "converting images: convert, the backend ome-zarr",
     "bids": "the official BIDS validator: bids-validate, demo",
     "spreadsheets": "tables in xlsx",
     "ui": "the web pages: ui",
     "view": "napari: view",
+    "zarrnii": "voxels of a dataset by zarrnii",
 }
 """Extras for users, and the purpose of each."""
 

@@ -89,6 +89,10 @@ def _why_unreadable(path: str, limit: int) -> tuple[str, str, str] | None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return "file.unreadable", f"cannot be read: {reason}", ""
+    if stat.S_ISDIR(status.st_mode):
+        inside = sorted(name for name in os.listdir(path) if name.endswith((".yml", ".yaml")))
+        hint = f"did you mean {os.path.join(path, inside[0])!r}?" if inside[:1] else "give a file"
+        return "file.not-a-file", "is a directory", hint
     if not stat.S_ISREG(status.st_mode):
         return "file.not-a-file", "is not a regular file", "give the path of a text file"
     if status.st_size > limit:

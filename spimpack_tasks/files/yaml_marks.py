@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 
 Path = tuple["str | int", ...]
 
+_SYNTAX_HINTS = {
+    "expected key": "look above for a quotation mark that is not closed, or lines that begin in "
+    "different columns",
+    "expected ',' or ']'": "close the list with ]",
+    "expected ',' or '}'": "close the mapping with }",
+    "mapping values are not allowed": "put a value with a colon in quotation marks",
+    "tab character": "indent with spaces",
+    "cannot start any token": "indent with spaces, and put a value with this character in "
+    "quotation marks",
+}
+"""The usual remedy, by words of the parser, which libyaml and PyYAML share. Where a version words
+it otherwise, the message stands alone."""
+
 MAX_DEPTH = 50
 """A manifest is nested about five levels deep; each level is a call in Python."""
 MAX_VALUES = 2_000_000
@@ -83,13 +96,25 @@ def load_yaml(text: str, file: str, report: Report) -> Document:
         if _count_opened(text[builder.parsed : end]) > MAX_DEPTH:
             report.add(Problem("yaml.depth", Place(file, line, column), "", _TOO_DEEP))
         else:
-            message = f"is not valid YAML: {error.problem or error.context}"
-            report.add(Problem("yaml.syntax", Place(file, line, column), "", message))
+            report.add(_syntax_problem(error, Place(file, line, column)))
     except yaml.reader.ReaderError as error:
         report.add(_character_problem(text, file, error))
     except _RefusedError as refused:
         report.add(refused.problem)
     return document
+
+
+def _syntax_problem(error: Any, place: Place) -> Problem:
+    """Report what the parser says, at the beginning of what it does not find the end of."""
+    begun = error.context_mark
+    if begun is not None and begun.line + 1 < place.line and "quoted scalar" in str(error.context):
+        message = "is not valid YAML: a quotation mark opens here and is never closed"
+        hint = "close it at the end of the value"
+        start = Place(place.file, begun.line + 1, begun.column + 1)
+        return Problem("yaml.syntax", start, "", message, hint)
+    said = str(error.problem or error.context)
+    hint = next((hint for words, hint in _SYNTAX_HINTS.items() if words in said), "")
+    return Problem("yaml.syntax", place, "", f"is not valid YAML: {said}", hint)
 
 
 def _count_opened(text: str) -> int:

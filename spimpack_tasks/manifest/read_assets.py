@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from spimpack_tasks.errors import suggestion
 from spimpack_tasks.manifest.assets import AssetReader
 from spimpack_tasks.manifest.find_sources import AHEAD, SourceFinder
+from spimpack_tasks.manifest.part import ALL
 from spimpack_tasks.manifest.records import CANONICAL, known_columns
 from spimpack_tasks.manifest.rows import RowReader, WrittenLabels
 from spimpack_tasks.manifest.schema_check import shown_value
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
     from spimpack_tasks.manifest.headers import Headers
     from spimpack_tasks.manifest.load import Inputs
+    from spimpack_tasks.manifest.part import Part
     from spimpack_tasks.manifest.records import Record
 
 
@@ -45,7 +47,7 @@ class PlacedAsset(NamedTuple):
 
 
 def read_assets(
-    inputs: Inputs, headers: Headers, report: Report, roots: tuple[str, ...]
+    inputs: Inputs, headers: Headers, report: Report, roots: tuple[str, ...], part: Part = ALL
 ) -> list[PlacedAsset]:
     """Return the assets of all rows whose labels can be used; the report gets what is wrong.
 
@@ -59,6 +61,8 @@ def read_assets(
         Gets the problems.
     roots
         Folders outside of which no source is looked at; none where there is no such limit.
+    part
+        The rows that are wanted; mistakes in the others are not told.
     """
     required = inputs.description.get("RequiredMicroscopyFields", [])
     names = (
@@ -66,16 +70,21 @@ def read_assets(
     )
     images: list[PlacedAsset] = []
     photos: list[PlacedAsset] = []
-    labels = WrittenLabels([r for part in inputs.parts for r in (*part.records, *part.photos)])
-    for part in inputs.parts:
-        defaults = read_defaults(part.document, report)
+    labels = WrittenLabels([r for each in inputs.parts for r in (*each.records, *each.photos)])
+    for each in inputs.parts:
+        defaults = read_defaults(each.document, report)
         sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
-        reader = AssetReader(part.folder, labels, sidecars, report)
-        images += _read_rows(part.records, reader, roots)
+        reader = AssetReader(each.folder, labels, sidecars, report)
+        records = [record for record in each.records if part.may_hold(record)]
+        images += (found for found in _read_rows(records, reader, roots) if part.holds(*found))
         inputs.sources += reader.looked_for
-    for part in inputs.parts:
-        photo_reader = PhotoReader(part.folder, labels, (i.asset for i in images), report)
-        photos += _read_rows(part.photos, photo_reader, roots)
+    keys = {placed.asset.key for placed in images}
+    report.extend(part.problems((r for each in inputs.parts for r in each.records), keys))
+    subjects = {placed.asset.entities["subject"] for placed in images}
+    for each in inputs.parts:
+        photo_reader = PhotoReader(each.folder, labels, (i.asset for i in images), report)
+        found = _read_rows([r for r in each.photos if part.may_hold(r)], photo_reader, roots)
+        photos += (p for p in found if part.is_all or p.asset.entities["subject"] in subjects)
         inputs.sources += photo_reader.looked_for
     return [*images, *photos]
 

@@ -260,7 +260,7 @@ class SidecarReader(CellReader):
 
     def _orientation(self, record: Record) -> str:
         key = "orientation_string_xyz"
-        hint = "write one letter each of L/R, A/P and S/I, such as RPI"
+        hint = "write one letter each of L/R, A/P and S/I, such as RPI; spimpack qc shows which"
         if self.is_empty(record, key, hint):
             return ""
         text = self.text(record, key)

@@ -59,8 +59,13 @@ class Options:
     """Draw a small picture of each image beside it."""
     consumers: tuple[str, ...] = ()
     """Programs whose notes are wanted, by their names in `CONSUMERS`."""
-    checksum: bool | None = None
-    """Read all images and record their checksums."""
+    subjects: tuple[str, ...] = ()
+    """Labels of the subjects that are wanted now; all, if neither these nor images are given."""
+    images: tuple[str, ...] = ()
+    """Images that are wanted now, by their names in the dataset or as the table has their paths."""
+    checksum: bool | None = field(default=None, compare=False)
+    """Read all images and record their checksums. The plan is the same with and without, and most
+    tasks know nothing of it."""
 
     def flags(self) -> dict[str, bool | None]:
         """Return the options that are on, off or open, by the spelling of the command line."""
@@ -74,10 +79,10 @@ class Options:
 
     def as_json(self) -> dict[str, Any]:
         """Return the options that decide what a dataset is; a later one only if it is set."""
-        values = asdict(self) | {"roots": list(self.roots)}
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         del values["checksum"]  # it is asked for in each run, and changes no other output
         return {name: value for name, value in values.items() if value or name not in _LATER}
 
 
-_LATER = frozenset({"previews", "consumers"})
+_LATER = frozenset({"previews", "consumers", "subjects", "images"})
 """Options that datasets of earlier versions know nothing of."""

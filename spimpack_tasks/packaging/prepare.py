@@ -8,6 +8,7 @@ none of these has changed.
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from spimpack_tasks.files.yaml_marks import load_yaml
 from spimpack_tasks.manifest.column_descriptions import join_descriptions
 from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import NOTHING_EDITED, load_inputs
+from spimpack_tasks.manifest.part import ALL, Part
 from spimpack_tasks.manifest.read_assets import read_assets
 from spimpack_tasks.model.plan import Dataset, refused_id
 from spimpack_tasks.packaging.backends.registry import read_choice, require_choice
@@ -34,6 +36,7 @@ from spimpack_tasks.packaging.resolved_options import (
 )
 from spimpack_tasks.packaging.rules import RULES, RuleInput
 from spimpack_tasks.packaging.tables import join_tables
+from spimpack_tasks.state.receipts import recorded_paths
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.files.yaml_marks import Document
     from spimpack_tasks.manifest.read_assets import PlacedAsset
+    from spimpack_tasks.model.plan import Table
     from spimpack_tasks.packaging.backends.base import Choice
     from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.packaging.options import Options
@@ -149,7 +153,8 @@ def _prepare(
     chosen = _choose(options, inputs.document, store)
     options = chosen.options
     headers = headers or Headers(store)
-    placed = read_assets(inputs, headers, report, options.roots)
+    part = _part(options, store)
+    placed = read_assets(inputs, headers, report, options.roots, part)
     inputs.described_participants = join_descriptions(inputs.descriptions, report)
     choice, problems = read_choice(options.backend, chosen.where)
     report.extend([*settings_problems(inputs.document), *problems, *chosen.notes()])
@@ -162,7 +167,7 @@ def _prepare(
     if choice is None or report.errors or (options.strict and report.warnings):
         refused = refused_id(report)
         return PreparedRun(options, refused, None, report, texts=inputs.texts, chosen=chosen)
-    dataset = _dataset(facts)
+    dataset = _dataset(facts, part)
     return PreparedRun(
         options,
         identify(dataset, options.output_dir, choice.backend),
@@ -213,11 +218,33 @@ def _as_packaged(assets: list[PlacedAsset], choice: Choice | None) -> list[Place
     return packaged
 
 
-def _dataset(facts: RuleInput) -> Dataset:
+def _part(options: Options, store: Store) -> Part:
+    """Return the rows that are wanted now, with those of images that are there: they stay."""
+    if not options.subjects and not options.images:
+        return ALL
+    names = (os.path.basename(path) for path in recorded_paths(store) if path.startswith("sub-"))
+    return Part(
+        frozenset(label.removeprefix("sub-") for label in options.subjects),
+        frozenset(options.images),
+        frozenset(name.partition(".")[0] for name in names),
+    )
+
+
+def _participants(facts: RuleInput, part: Part) -> Table | None:
+    table = join_tables(facts.inputs.participant_tables)
+    if table is None or part.is_all:
+        return table
+    index = table.columns.index("participant_id")
+    wanted = {placed.asset.entities["subject"] for placed in facts.assets}
+    rows = (row for row in table.rows if row[index].strip().removeprefix("sub-") in wanted)
+    return replace(table, rows=tuple(rows))
+
+
+def _dataset(facts: RuleInput, part: Part) -> Dataset:
     return Dataset(
         description=facts.inputs.description,
         assets=tuple(sorted((placed.asset for placed in facts.assets), key=lambda a: a.key)),
-        participants=join_tables(facts.inputs.participant_tables),
+        participants=_participants(facts, part),
         backend=facts.options.backend,
         relative_symlinks=bool(facts.options.relative_symlinks),
         keep_source_links=bool(facts.options.keep_source_links),

@@ -33,6 +33,8 @@ class RunRequest:
             f"--manifest={options.manifest}",
             f"--output-dir={options.output_dir}",
             *([f"--backend={options.backend}"] if options.backend else []),
+            *_listed("--subject", options.subjects),
+            *_listed("--image", options.images),
             *([f"--workers={self.workers}"] if self.workers > 1 else []),
             *(flag for flag, is_set in flags.items() if is_set),
             *(f"--no-{flag[2:]}" for flag in refused),
@@ -46,3 +48,7 @@ class RunRequest:
     def line(self) -> str:
         """Return the command as a user would type it."""
         return shlex.join(["spimpack", *self.arguments()])
+
+
+def _listed(option: str, values: tuple[str, ...]) -> list[str]:
+    return [option, *values] if values else []

@@ -18,6 +18,10 @@ GROUP_WIDTH = 100
 """Characters of a line that stands for several findings."""
 
 
+_OF_MISSING_KEYS = ("_KEY_REQUIRED", "_KEY_RECOMMENDED")
+"""Ends of codes for keys that are not there; the messages explain the key only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding of the validator, or of a check of our own."""
@@ -37,7 +41,9 @@ class Finding:
     def __str__(self) -> str:
         """Render as `location:line: message [code sub_code]`, on one line."""
         place = ":".join(filter(None, [self.location or "dataset", str(self.line or "")]))
-        summary = textwrap.shorten(self.message, MESSAGE_WIDTH, placeholder=" ...")
+        is_missing = self.sub_code and self.code.endswith(_OF_MISSING_KEYS)
+        message = f"{self.sub_code} is missing. {self.message}" if is_missing else self.message
+        summary = textwrap.shorten(message, MESSAGE_WIDTH, placeholder=" ...")
         code = " ".join(filter(None, [self.code, self.sub_code]))
         return printable(": ".join(filter(None, [place, summary])) + f" [{code}]")
 
@@ -86,15 +92,27 @@ class ValidationResult:
         return [f"{validator}: {counts}", *(str(e) for e in errors[:max_errors]), *more]
 
     def page(self, *, max_errors: int = 12, max_groups: int = 8) -> list[str]:
-        """Return the page a user reads: the counts, the errors, and the warnings by code."""
-        _, *errors = self.lines(max_errors=max_errors)
+        """Return the page a user reads: the counts, the errors of each kind, the warnings."""
+        errors = list(self._error_lines(max_errors))
         counts = count_of(len(self.warnings), "warning")
         if self.errors:
             counts = f"not valid BIDS: {count_of(len(self.errors), 'error')}, {counts}"
         else:
             counts = f"valid BIDS, {counts}"
         validator = f"bids-validator {self.validator_version}, BIDS schema {self.schema_version}"
-        return [f"{counts} ({validator})", *errors, *self._warning_lines(max_groups)]
+        warnings = list(self._warning_lines(max_groups))
+        help_page = ["how to reach zero warnings: docs/how-to/reach-zero-warnings.md"]
+        return [f"{counts} ({validator})", *errors, *warnings, *(help_page if warnings else [])]
+
+    def _error_lines(self, most: int) -> Iterator[str]:
+        """Yield a line for each code, sub-code and message, with the first place and the number."""
+        kinds: dict[tuple[str, str, str], list[Finding]] = {}
+        for error in self.errors:
+            kinds.setdefault((error.code, error.sub_code, error.message), []).append(error)
+        for first, *others in list(kinds.values())[:most]:
+            yield str(first) + (f" and {len(others):,} more like it" if others else "")
+        if len(kinds) > most:
+            yield f"... and {count_of(len(kinds) - most, 'more kind')} of errors"
 
     def _warning_lines(self, most: int) -> Iterator[str]:
         """Yield a line for each code, with its number and the first message."""

@@ -103,6 +103,28 @@ WRONG = {
             f"example: {EXAMPLE}\nhelp: spimpack package --help\n"
         ),
     ),
+    "swapped": (
+        "package bids manifest.yml",
+        (
+            "spimpack: the manifest comes first, then the directory of the dataset, such as: "
+            f"{EXAMPLE}\n"
+        ),
+    ),
+    "unknown option of the program": (
+        "--versoin",
+        (
+            "spimpack: there is no option --versoin; did you mean '--version'?\n"
+            f"example: {EXAMPLE}\nhelp: spimpack --help\n"
+        ),
+    ),
+    "no command": (
+        "",
+        f"spimpack: give a command\nexample: {EXAMPLE}\nhelp: spimpack --help\n",
+    ),
+    "a directory that is no demo": (
+        "demo raw",
+        "spimpack: raw is not empty and holds no demo; choose another directory\n",
+    ),
     "no dataset": (
         "report nosuch",
         "spimpack: nosuch does not exist; give the directory of the dataset\n",
@@ -124,6 +146,37 @@ def test_a_wrong_line_is_told_with_one_that_is_right(line, told, study, capsys):
     assert code == ExitCode.BAD_INPUT
     assert capsys.readouterr().err == told
     assert sorted(study.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("line", "usage"), [("help", "spimpack"), ("help plan", "spimpack plan")])
+def test_help_is_a_word_as_well(line, usage, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(line.split())
+    assert end.value.code == ExitCode.OK
+    assert capsys.readouterr().out.startswith(f"usage: {usage} ")
+
+
+def test_a_directory_in_place_of_its_manifest(study, capsys):
+    assert main(["validate", str(study)]) == ExitCode.BAD_INPUT
+    shown = capsys.readouterr()
+    assert f"is a directory; did you mean '{study}/manifest.yml'?" in shown.out + shown.err
+
+
+YAML = {
+    "a quotation mark": ('Name: "a\n  License: CC0\n', "2:9", "quotation mark opens here"),
+    "a list": ("Name: [a\n  License: CC0\n", "3:10", "close the list with ]"),
+    "a colon": ("Name: a: b\n", "2:10", "put a value with a colon in quotation marks"),
+    "a tab": ("Name: a\n\tLicense: CC0\n", "3:1", "indent with spaces"),
+}
+
+
+@pytest.mark.parametrize(("text", "place", "told"), YAML.values(), ids=YAML)
+def test_mistakes_of_yaml_come_with_a_remedy(text, place, told, study, capsys):
+    (study / "manifest.yml").write_text(f"dataset_description:\n  {text}")
+    assert main(["validate", "manifest.yml"]) == ExitCode.BAD_INPUT
+    shown = capsys.readouterr()
+    assert f"manifest.yml:{place}: " in shown.err + shown.out
+    assert told in shown.err + shown.out
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -21,7 +21,7 @@ from markdown_blocks import ROOT, environment_of_tests
 from workspace import Workspace
 
 CONFIG = ROOT / "configs" / "luigi.cfg"
-PATIENCE_S = 240
+PATIENCE_S = 600
 # What configs/luigi.cfg says, in a time that a test can wait for.
 SHORT = {
     ("core", "rpc-retry-wait"): "1",

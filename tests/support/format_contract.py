@@ -233,6 +233,7 @@ class Answer:
     """`fine`, `refused`, `wrong` voxels, or `raised` what it may not."""
     message: str
     seconds: float
+    """Of the processor."""
     megabytes: int
     """The peak of the process so far."""
 
@@ -423,9 +424,9 @@ def _main() -> None:
         told = json.loads(line)
         case = Case(**told | {"actions": tuple(told["actions"])})
         for action in case.actions:
-            begun = time.monotonic()
+            begun = time.process_time()  # other programs do not make it take longer
             outcome, message = _act(case, action)
-            seconds = time.monotonic() - begun
+            seconds = time.process_time() - begun
             answer = Answer(case.name, case.path, action, outcome, message, seconds, _peak())
             sys.stdout.write(json.dumps(asdict(answer)) + "\n")
             sys.stdout.flush()

@@ -471,10 +471,25 @@ def test_the_page_is_short_and_says_where_the_rest_is():
         "not valid BIDS: 30 errors, 40 warnings (bids-validator 3.0.2, BIDS schema 1.2.7)"
     )
     assert page[1] == "sub-00/x.json: is not good [BAD Key0]"
-    assert page[13] == "... and 18 more errors"
+    assert page[13] == "... and 18 more kinds of errors"
     assert page[14] == "warning: 2 x HINT_00: Key0, Key20"
-    assert page[22:] == ["... and warnings of 12 more codes"]
+    assert page[22:] == [
+        "... and warnings of 12 more codes",
+        "how to reach zero warnings: docs/how-to/reach-zero-warnings.md",
+    ]
     assert len(page) < 25
+
+
+def test_errors_of_one_kind_are_one_line():
+    what = ("SIDECAR_KEY_REQUIRED", "PixelSize", Severity.ERROR)
+    findings = [Finding(*what, f"sub-{n:02}/x.json", "The size of a pixel.") for n in range(11)]
+    page = ValidationResult(tuple(findings), "3.0.2", "1.2.7").page()
+    assert page[1:] == [
+        (
+            "sub-00/x.json: PixelSize is missing. The size of a pixel. "
+            "[SIDECAR_KEY_REQUIRED PixelSize] and 10 more like it"
+        )
+    ]
 
 
 def test_the_page_of_a_clean_dataset_is_one_line():

@@ -31,6 +31,7 @@ WITHOUT_CASE = {
     "conflict.edited",  # test_desk.py
     "option.last-run",  # test_option_sources.py
     "option.overridden",  # test_option_sources.py
+    "option.part",  # test_parts.py
     "output.room",  # test_ome_zarr_backend.py
     "table.extra",  # test_spreadsheet_tables.py
     "output.unwritable",  # root writes anywhere

@@ -95,6 +95,12 @@ class DatasetTask(CheckedTask):
     overwrite: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("overwrite"))
     replace: luigi.Parameter[bool] = luigi.BoolParameter(description=flag_help("replace"))
     strict: luigi.Parameter[bool | None] = OpenFlag(default=None, description=flag_help("strict"))
+    subjects: luigi.Parameter[tuple[str, ...]] = luigi.ListParameter(
+        default=(), description='Package these subjects now, as in \'["01", "02"]\'; others wait.'
+    )
+    images: luigi.Parameter[tuple[str, ...]] = luigi.ListParameter(
+        default=(), description="Package these images now; others wait."
+    )
     plan_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identity of the plan; worked out from the inputs if not given."
     )
