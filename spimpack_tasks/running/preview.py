@@ -32,7 +32,7 @@ class RunPreview:
     """The images that a run would make, and their bytes."""
 
     def counts(self) -> dict[str, int]:
-        """Return the number of images, and of files that would be removed, by verdict."""
+        """Return the number of images by verdict, and of other files that would be removed."""
         return count_verdicts(list(self.changes))
 
     def shown(self) -> list[Change]:

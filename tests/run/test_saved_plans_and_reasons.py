@@ -14,6 +14,9 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging import saved_plan
 from spimpack_tasks.packaging.backends.symlink import make_link
+from spimpack_tasks.running.preview import preview_run
+from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.ui.changes import _MEANING
 
 ONE = "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM"
 TWO = "sub-02/micr/sub-02_sample-brain_acq-4x_SPIM"
@@ -300,3 +303,12 @@ def test_i15_8_two_paths_to_verify(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == ExitCode.BAD_INPUT
     said = capsys.readouterr().err
     assert "'data' is one path too many; put a path with spaces into quotes" in said
+
+
+def test_i15_8_every_count_has_a_meaning_on_the_page(tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path)
+    workspace.write()
+    counts = preview_run(workspace.options()).counts()
+    assert counts.keys() <= {str(name) for name in _MEANING}
+    known = load_schema("report")["properties"]["counts"]["propertyNames"]["enum"]
+    assert counts.keys() <= set(known)
