@@ -15,9 +15,11 @@ from spimpack_tasks.packaging.changes import (
     NOT_WRITTEN,
     Verdict,
     count_verdicts,
+    find_changes,
     find_differences,
     images_to_do,
 )
+from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.packaging.outcome import Outcome, RemainingWork
 from spimpack_tasks.packaging.prepare import collecting_rarely, prepare_run
 from spimpack_tasks.state.checksums import lacks_checksum
@@ -27,6 +29,7 @@ from spimpack_tasks.state.session import SESSION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.packaging.prepared_run import PreparedRun
 
@@ -41,14 +44,20 @@ def package_changes(
     workers: int,
     *,
     on_begin: Callable[[RemainingWork], None] | None,
+    check: Callable[[PreparedRun, list[Change]], None] | None,
 ) -> Outcome:
     """Package as `pipelines.package` does, without looking whether nothing has changed at all."""
     prepared = _require_prepared(options)
+    changes = find_differences(prepared) if check is None else find_changes(prepared)
+    if check is not None:
+        check(prepared, changes)
     options = prepared.options
     _show_messages()
     unread = _unread(prepared) if options.checksum else set()
     begin_run(options.output_dir)
-    before = _look_before(prepared, unread, on_begin)
+    before = _look_before(prepared, changes, unread, on_begin)
+    # Of a hundred thousand images the changes are large: they must not outlive this.
+    del changes
     code = _run_tasks(options, prepared.plan_id, workers)
     failed: set[str] = set()
     if code is not ExitCode.OK:
@@ -77,13 +86,16 @@ def _require_prepared(options: Options) -> PreparedRun:
 
 
 def _look_before(
-    prepared: PreparedRun, unread: set[str], on_begin: Callable[[RemainingWork], None] | None
+    prepared: PreparedRun,
+    changes: list[Change],
+    unread: set[str],
+    on_begin: Callable[[RemainingWork], None] | None,
 ) -> Outcome:
     """Return the outcome of a successful run, after passing its work to `on_begin`."""
-    # Of a hundred thousand images the changes are large: they must not outlive this.
-    changes = find_differences(prepared)
     if on_begin is not None:
-        on_begin(RemainingWork(run_path(prepared.store), images_to_do(changes), frozenset(unread)))
+        store = prepared.store
+        work = expect_work(prepared, images_to_do(changes), unread)
+        on_begin(RemainingWork(store, run_path(store), prepared.plan_id, work))
     images = (output for output in prepared.plan().outputs if output.step is Step.ASSETS)
     datasets = Counter(output.dataset_id for output in images)
     counts = count_verdicts(changes)

@@ -16,8 +16,10 @@ from spimpack_tasks.state.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.packaging.options import Options
     from spimpack_tasks.packaging.outcome import RemainingWork
+    from spimpack_tasks.packaging.prepared_run import PreparedRun
     from spimpack_tasks.validation.report import ValidationReport
 
 _package_changes = Deferred("spimpack_tasks.package_run:package_changes")
@@ -30,6 +32,7 @@ def package(
     workers: int = 1,
     *,
     on_begin: Callable[[RemainingWork], None] | None = None,
+    check: Callable[[PreparedRun, list[Change]], None] | None = None,
 ) -> Outcome:
     """Run PackageDataset with the local scheduler.
 
@@ -41,18 +44,20 @@ def package(
         Number of processes.
     on_begin
         Receives the work before it begins.
+    check
+        Receives all that the run would do before it begins, and raises an error to stop it.
 
     Raises
     ------
     InputError
         The inputs are refused, or something is in the way; nothing was written.
     """
-    found = find_snapshot(options)
+    found = find_snapshot(options) if check is None else None
     if found is not None:
         resolved, snapshot = found
         if not resolved.checksum and not has_lists(Store(options.output_dir)):
             return Outcome.of_nothing(snapshot.groups)
-    outcome: Outcome = _package_changes(options, workers, on_begin=on_begin)
+    outcome: Outcome = _package_changes(options, workers, on_begin=on_begin, check=check)
     return outcome
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from spimpack_tasks.cli.parser import COMMANDS
+from spimpack_tasks.cli.parser import COMMANDS, QUOTING
 from spimpack_tasks.errors import UsageError
 from spimpack_tasks.packaging.consumers import CONSUMERS
 from spimpack_tasks.packaging.options import FLAGS, OPEN_FLAGS, Options
@@ -176,6 +176,7 @@ def _take_paths(arguments: argparse.Namespace) -> None:
         message = "the manifest comes first, then the directory of the dataset"
     elif paths:
         message = f"{paths[0]!r} is one path too many: manifest and directory are given already"
+        message += f" ({QUOTING})"
     elif missing == [names["output_dir"]] and os.path.isdir(arguments.manifest):
         message = f"{arguments.manifest!r} is a directory; give the manifest before it"
     elif missing:

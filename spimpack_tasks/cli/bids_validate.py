@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
+from spimpack_tasks.cli.progress_line import counting
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.validation.report import check_place, place_for
 from spimpack_tasks.validation.validate import validate
@@ -43,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     path = os.path.abspath(os.path.expanduser(arguments.report)) if arguments.report else ""
     if path:
         check_place(dataset, path)
-    report = validate(dataset, full=arguments.full)
+    with counting("Validating"):
+        report = validate(dataset, full=arguments.full)
     kept = _keep(report, dataset, path)
     if arguments.format == "json":
         print(report.text(), end="")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.cli.arguments import positive
-from spimpack_tasks.cli.byte_progress import ByteLine, ProgressLine
+from spimpack_tasks.cli.progress_line import ByteLine, above
 from spimpack_tasks.conversion.convert_file import (
     CODECS,
     ConversionRefusedError,
@@ -141,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     threads = arguments.threads or count_threads()
     try:
-        with ByteLine(lambda: measure_file(source, target)) as line:
+        with ByteLine("Converting", lambda: measure_file(source, target)) as line:
             is_new = convert_file(source, target, request, threads, line.advance)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -160,12 +160,10 @@ def _verify(source: str, target: str) -> ExitCode:
     """Compare an image with its source, and print the differences."""
     count = 0
     try:
-        line = ProgressLine(measure_file(source, target) or 0)
-        for fault in compare_file(source, target, line.advance):
-            line.clear()
+        line = ByteLine("Comparing", lambda: measure_file(source, target))
+        for fault in above(line, compare_file(source, target, line.advance)):
             print(f"{target}: {fault}")
             count += 1
-        line.clear()
     except OSError as error:
         message = f"it cannot be compared: {error.strerror or error}"
         raise SpimpackError(message) from error

@@ -63,6 +63,10 @@ COMMANDS = {
         "compare a dataset with its records, without its manifest",
         "spimpack verify bids",
     ),
+    "why": Command(
+        "show where an output came from: row, header, setting; and why it was last written",
+        "spimpack why bids/sub-01/micr/sub-01_sample-brain_SPIM.json",
+    ),
     "convert": Command(
         "convert one image to OME-Zarr or OME-TIFF",
         "spimpack convert image.ims image.ome.zarr",
@@ -86,6 +90,10 @@ COMMANDS = {
 }
 """Each subcommand, in the order of `--help`. Each is a module of this package, with `_` for
 `-`, that is imported when the subcommand is chosen: no other one pays for its imports."""
+
+
+QUOTING = "put a path with spaces into quotes"
+"""Hint for a path too many, which is often a part of one."""
 
 
 class CommandModule(Protocol):
@@ -141,6 +149,8 @@ class CommandParser(PlainParser):
         if hasattr(found, "paths") and not any(word.startswith("-") for word in rest):
             found.paths, rest = [*found.paths, *rest], []
         if rest:
+            if not rest[0].startswith("-"):
+                self.error(f"{rest[0]!r} is one path too many; {QUOTING}")
             option = rest[0].partition("=")[0]
             near = suggestion(option, self._option_string_actions)
             self.error(f"there is no argument {option}{f'; {near}' if near else ''}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts
 from spimpack_tasks.packaging.prepare import look
+from spimpack_tasks.packaging.saved_plan import compose_saved_plan, write_saved_plan
 from spimpack_tasks.report.graph import draw_dot, task_graph
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print the task graph for Graphviz, with complete tasks, instead of the changes",
     )
     parser.add_argument(
+        "--save",
+        default="",
+        metavar="FILE",
+        help="write the plan to a file as well, for package --plan FILE, which does just that",
+    )
+    parser.add_argument(
         "--exit-code",
         action="store_true",
         help="for scripts: on standard output, print only the images and other files that a run "
@@ -48,8 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plan, and print the changes."""
     prepared, changes, refusal = look(options_of(arguments, writes=False))
+    if arguments.save and refusal is None:
+        path = os.path.abspath(os.path.expanduser(arguments.save))
+        write_saved_plan(path, compose_saved_plan(prepared, changes))
     if arguments.exit_code:
-        return _answer(changes, refusal)
+        return _answer(changes, refusal, verbose=arguments.verbose)
     if arguments.dot:
         print("\n".join(draw_dot(task_graph(prepared, prepared.sweep()))))
     elif arguments.format == "json":
@@ -65,15 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _answer(changes: list[Change], refusal: ConflictError | None) -> int:
+def _answer(changes: list[Change], refusal: ConflictError | None, *, verbose: bool) -> int:
     """Print the paths that a run would change, all else as errors, and return the exit code."""
     if refusal is not None:
-        print("\n".join(refusal.report.lines()), file=sys.stderr)
+        print("\n".join(refusal.report.lines(verbose=verbose)), file=sys.stderr)
         return ExitCode.BAD_INPUT
     paths = [change.path for change in changes if change.verdict is not Verdict.UNCHANGED]
     if paths:
         print("\n".join(paths))
-    print(_lines(changes, verbose=False)[-1], file=sys.stderr)
+    *lines, counts = _lines(changes, verbose=verbose)
+    print("\n".join([*lines, counts] if verbose else [counts]), file=sys.stderr)
     return _SOME if paths else ExitCode.OK
 
 

@@ -8,16 +8,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
-from spimpack_tasks.cli.byte_progress import ProgressLine
+from spimpack_tasks.cli.progress_line import ByteLine, above, counting
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.verification.pixels import count_pixels, verify_pixels
 from spimpack_tasks.verification.recorded import recorded_store
-from spimpack_tasks.verification.verify import Fault, verify_fast, verify_full
+from spimpack_tasks.verification.verify import REMEDIES, Fault, verify_fast, verify_full
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from spimpack_tasks.state.store import Store
     from spimpack_tasks.verification.verify import Deviation
@@ -49,9 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify, and print the deviations."""
     store = recorded_store(arguments.dataset)
     deviations = 0
+    found: Counter[Fault] = Counter()
     others: Counter[Fault] = Counter()
     for deviation in _find(store, full=arguments.checksum == "full", pixels=arguments.pixels):
         deviations += deviation.counts
+        found[deviation.fault] += deviation.counts
         others[deviation.fault] += not deviation.counts
         if deviation.fault is not Fault.AS_IT_IS:
             is_json = arguments.format == "json"
@@ -62,6 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
             line += f", {count_of(others[fault], 'image')} {note}" if others[fault] else ""
         print(line)
     if deviations:
+        for fault, remedy in REMEDIES.items() if arguments.format == "text" else ():
+            if found[fault]:
+                print(f"spimpack: {fault}: {remedy}", file=sys.stderr)
         return ExitCode.CONFLICT
     if others[Fault.UNRECORDED]:
         unread = count_of(others[Fault.UNRECORDED], "image")
@@ -73,20 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _find(store: Store, *, full: bool, pixels: bool) -> Iterator[Deviation]:
     if full:
-        total = sum(record.size for record in read_all_records(store).values())
-        yield from _shown(total, lambda advance: verify_full(store, advance))
+        line = ByteLine("Reading", lambda: sum(r.size for r in read_all_records(store).values()))
+        yield from above(line, verify_full(store, line.advance))
     else:
-        yield from verify_fast(store)
+        yield from above(counting("Comparing with the records"), verify_fast(store))
     if pixels:
-        yield from _shown(count_pixels(store), lambda advance: verify_pixels(store, advance))
-
-
-def _shown(
-    total: int, verify: Callable[[Callable[[int], None]], Iterator[Deviation]]
-) -> Iterator[Deviation]:
-    """Yield the deviations, with a line below them that shows how much has been read."""
-    line = ProgressLine(total)
-    for deviation in verify(line.advance):
-        line.clear()
-        yield deviation
-    line.clear()
+        line = ByteLine("Comparing voxels", lambda: count_pixels(store))
+        yield from above(line, verify_pixels(store, line.advance))

@@ -9,14 +9,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.plan import ASSET_STEPS, SPECS, Step
-from spimpack_tasks.state.sweep import CONFLICTS, Status, read_file
+from spimpack_tasks.state.reasons import changed_fields, reason_to_make
+from spimpack_tasks.state.sweep import CONFLICTS, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.packaging.prepared_run import PreparedRun
-    from spimpack_tasks.state.receipts import Receipt
     from spimpack_tasks.state.sweep import Inspection, Sweep
 
 
@@ -42,6 +42,13 @@ class Change:
     dataset_id: str = ""
     sidecar: Output | None = None
     """Of an asset, as it is planned."""
+    removed_step: str = ""
+    """Of a path to be removed: the step that wrote it."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether this is an image, and no other file."""
+        return bool(self.source) or self.removed_step == Step.ASSETS
 
     def automatic(self) -> dict[str, dict[str, Any]]:
         """Return value and origin of each sidecar key that the asset's row does not give."""
@@ -76,6 +83,9 @@ _VERDICTS = {
 
 NOT_WRITTEN = frozenset({Verdict.UNCHANGED, Verdict.REMOVED})
 """Verdicts on what a run would not write."""
+
+OTHERS_REMOVED = "other files removed"
+"""Key of `count_verdicts` for files to be removed that are neither images nor their sidecars."""
 
 # Of two outputs of one asset, the weightier verdict stands for both.
 _WEIGHT = [Verdict.UNCHANGED, Verdict.CHANGED, Verdict.MISSING, Verdict.NEW, Verdict.CONFLICT]
@@ -118,7 +128,8 @@ def _changes(prepared: PreparedRun, sweep: Sweep, outputs: Iterable[Output]) -> 
     changes += [_file_change(root, output, differences.get(output.path)) for output in others]
     for path in sweep.stale:
         why = "no longer wanted" if path in sweep.unwanted else "no longer in the tables"
-        changes.append(Change(path, Verdict.REMOVED, (why,)))
+        step = sweep.stale_steps[path]
+        changes.append(Change(path, Verdict.REMOVED, (why,), removed_step=step))
     return changes
 
 
@@ -169,34 +180,14 @@ def _reasons(root: str, inspection: Inspection) -> Iterator[str]:
     elif status is Status.CHANGED and (remade := SPECS[output.step].remade):
         yield f"{output.path} {remade}"
     elif status is Status.CHANGED and output.step is Step.SIDECARS:
-        yield from _field_reasons(os.path.join(root, output.path), output.text)
+        yield from changed_fields(os.path.join(root, output.path), output.text)
     elif output.step is Step.ASSETS and receipt and _is_remade(inspection):
-        yield _image_reason(output, receipt)
+        yield reason_to_make(output, receipt)
 
 
 def _is_remade(inspection: Inspection) -> bool:
     is_equal = inspection.status is Status.EQUAL and _is_made_from_others(inspection)
     return inspection.status is Status.CHANGED or is_equal
-
-
-def _image_reason(output: Output, receipt: Receipt) -> str:
-    """Return why an image is not what it was."""
-    if receipt.source != output.source:
-        return f"source was {receipt.source}"
-    if receipt.stamp != output.stamp:
-        return "source changed"
-    return "what is written into it changed" if output.is_converted else "way of linking changed"
-
-
-def _field_reasons(path: str, text: str) -> Iterator[str]:
-    try:
-        old = json.loads(read_file(path))
-    except (OSError, ValueError):
-        return
-    new = json.loads(text)
-    for key in sorted(set(old) | set(new)):
-        if old.get(key) != new.get(key):
-            yield f"{key}: {json.dumps(old.get(key))} -> {json.dumps(new.get(key))}"
 
 
 def images_to_do(changes: Iterable[Change]) -> frozenset[str]:
@@ -205,7 +196,11 @@ def images_to_do(changes: Iterable[Change]) -> frozenset[str]:
 
 
 def count_verdicts(changes: list[Change]) -> dict[str, int]:
-    """Return how many assets (and removed files) there are of each verdict."""
-    counted = [c for c in changes if c.source or c.verdict is Verdict.REMOVED]
-    counts = {verdict: sum(c.verdict is verdict for c in counted) for verdict in Verdict}
-    return {str(verdict): number for verdict, number in counts.items()}
+    """Return how many images there are of each verdict, and other files to be removed.
+
+    A sidecar goes with its image, and is not counted.
+    """
+    images = [change for change in changes if change.is_image]
+    counts = {str(v): sum(change.verdict is v for change in images) for v in Verdict}
+    others = (c.removed_step for c in changes if c.removed_step and not c.is_image)
+    return counts | {OTHERS_REMOVED: sum(step != Step.SIDECARS for step in others)}

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.packaging.changes import Verdict
+
+if TYPE_CHECKING:
+    from spimpack_tasks.state.run_progress import Work
+    from spimpack_tasks.state.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,10 @@ _DONE = {str(Verdict.MISSING): "restored", str(Verdict.CONFLICT): "replaced"}
 
 @dataclass(frozen=True, slots=True)
 class RemainingWork:
-    """Work of a run, and the log that shows its progress."""
+    """Work of a run, and where its progress is seen."""
 
+    store: Store
     log: str
     """Path of the log of the run (see `state.runs`)."""
-    images: frozenset[str]
-    """The images that are not as planned."""
-    unread: frozenset[str]
-    """The images to be read for their checksums."""
+    plan_id: str
+    work: Work

@@ -16,7 +16,7 @@ from spimpack_tasks.errors import (
 )
 from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.files.stamps import stamp_source
-from spimpack_tasks.model.plan import unit_of
+from spimpack_tasks.model.plan import Step, unit_of
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
 from spimpack_tasks.packaging.disk_space import lack_of_room
@@ -208,6 +208,7 @@ class PreparedRun:
 
     def _find_obstacle(self, dataset: Dataset) -> InputError | None:
         """Return what the disk has against the plan."""
+        SESSION.kept[self.store.root, self.plan_id] = 0
         if os.path.isdir(self.options.output_dir):
             conflicts = self._conflicts()
             if conflicts.problems:
@@ -224,6 +225,9 @@ class PreparedRun:
         self._before = self.sweep()
         # The whole counts as wrong: its parts may be right, and it may still have another plan.
         SESSION.found_wrong[self.store.root, self.plan_id] = self._before.wrong_parts | {""}
+        images = sum(output.step is Step.ASSETS for output in self.plan().outputs)
+        kept = images - self._before.count_other_images()
+        SESSION.kept[self.store.root, self.plan_id] = kept
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
         report.extend(find_losses(self.options, self.store, self._before))

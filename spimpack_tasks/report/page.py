@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Severity, count_of, counts_in_words
 from spimpack_tasks.files.pages import safe
+from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.report import sections
 from spimpack_tasks.report.formatting import time_as_iso, time_in_words
 from spimpack_tasks.report.gallery import pictures
@@ -89,10 +90,21 @@ def _verdict(gathered: ReportData) -> str:
     errors = sum(problem.severity is Severity.ERROR for problem in gathered.problems)
     suffix = f"; {count_of(errors, 'error')}" if errors else ""
     if not gathered.is_complete:
-        images = count_of(len(gathered.images), "image")
-        return f"Not complete: {amiss:,} of {images} need attention{suffix}"
+        return f"Not complete: {_attention(gathered, amiss)}{suffix}"
     sources = f", but {count_of(amiss, 'source')} changed or gone since" if amiss else ""
     return f"Complete: every output is in place{sources}{suffix}"
+
+
+def _attention(gathered: ReportData, amiss: int) -> str:
+    """Return the number of images, and of other files, that are not as planned."""
+    files = sum(change.verdict is not Verdict.UNCHANGED for change in gathered.files)
+    parts = []
+    if amiss:
+        images = count_of(len(gathered.images), "image")
+        parts.append(f"{amiss:,} of {images} need{'s' if amiss == 1 else ''} attention")
+    if files:
+        parts.append(f"{count_of(files, 'other file')} missing, changed or no longer wanted")
+    return ", ".join(parts) or "the run did not end, so run it again"
 
 
 def _verdict_of_validator(gathered: ReportData) -> str:

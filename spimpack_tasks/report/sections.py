@@ -136,7 +136,8 @@ def last_run(gathered: ReportData) -> Iterator[str]:
         processes = f", by {run.processes} processes" if run.processes > 1 else ""
         yield (
             f"<p>Began {time_in_words(run.started)} and took "
-            f"{duration_in_words(run.ended - run.started)}{processes}; {run_state(run)}.</p>"
+            f"{duration_in_words(run.ended - run.started)}{processes}: {run.numbers()}; "
+            f"{run_state(run)}.</p>"
         )
     yield '<div class="scroll" tabindex="0" role="region" aria-label="Picture of the tasks">'
     yield from draw_svg(gathered.tasks)

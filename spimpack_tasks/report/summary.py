@@ -121,8 +121,7 @@ def _run(gathered: ReportData) -> dict[str, Any] | None:
     return {
         "plan": run.plan_id,
         "started": time_as_iso(run.started),
-        "seconds": round(run.ended - run.started, 3),
-        "completed": run.is_complete,
+        **run.as_dict(),
         "processes": run.processes,
         "versions": run.versions,
         "steps": [

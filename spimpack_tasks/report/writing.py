@@ -35,6 +35,10 @@ def check_place(store: Store, path: str, *, overwrite: bool) -> None:
     if not inner.startswith("."):
         message = f"{path} would be a part of the dataset; choose another place for the report"
         raise PlaceRefusedError(message)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        message = f"there is no folder {folder}; make it, or choose another place for the report"
+        raise PlaceRefusedError(message)
     if os.path.isdir(path):
         message = f"{path} is a directory; give the name of a file for the report"
         raise PlaceRefusedError(message)

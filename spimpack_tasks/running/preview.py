@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import InputError, Report, SpimpackError
 from spimpack_tasks.packaging.changes import Change, Verdict, count_verdicts, images_to_do
+from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.packaging.prepare import look
+from spimpack_tasks.state.run_progress import NO_WORK
 from spimpack_tasks.validation.bids_validator import find_validator
 
 if TYPE_CHECKING:
     from spimpack_tasks.packaging.options import Options
+    from spimpack_tasks.state.run_progress import Work
 
 _lock = threading.Lock()
 
@@ -25,18 +28,16 @@ class RunPreview:
     """Reasons for a refusal, or warnings."""
     changes: tuple[Change, ...]
     may_run: bool
+    work: Work = NO_WORK
+    """The images that a run would make, and their bytes."""
 
     def counts(self) -> dict[str, int]:
-        """Return the number of images, and of files that would be removed, by verdict."""
+        """Return the number of images by verdict, and of other files that would be removed."""
         return count_verdicts(list(self.changes))
 
     def shown(self) -> list[Change]:
         """Return the changes, without unchanged images and files."""
         return [change for change in self.changes if change.verdict is not Verdict.UNCHANGED]
-
-    def images(self) -> frozenset[str]:
-        """Return the images that a run would make."""
-        return images_to_do(self.changes)
 
 
 def preview_run(options: Options) -> RunPreview:
@@ -48,7 +49,8 @@ def preview_run(options: Options) -> RunPreview:
         except InputError as error:
             return RunPreview(error.report, (), may_run=False)
     report = refusal.report if refusal else prepared.report
-    return RunPreview(report, tuple(changes), may_run=refusal is None)
+    work = expect_work(prepared, images_to_do(changes))
+    return RunPreview(report, tuple(changes), may_run=refusal is None, work=work)
 
 
 def why_no_validator() -> str:

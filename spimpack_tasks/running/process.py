@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
 from spimpack_tasks.files.roots import VARIABLE
+from spimpack_tasks.model.meter import Meter
 from spimpack_tasks.running import supervisor
-from spimpack_tasks.state.run_progress import RunProgress
+from spimpack_tasks.state.run_progress import NO_WORK, RunProgress
 from spimpack_tasks.state.runs import find_log, read_new_tasks
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.state.work_notes import describe_worker, heard_notes, host_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from spimpack_tasks.running.request import RunRequest
+    from spimpack_tasks.state.run_progress import Work
 
 TAIL_BYTES = 2**16
 """The end of the output that a page shows."""
@@ -46,6 +49,10 @@ class StepProgress:
     """Number of images in this step; 0 where they are not counted."""
     share: float
     """Of all steps, from 0 to 1."""
+    text: str = ""
+    """The bytes, their rate, the time so far, and the time left."""
+    workers: tuple[str, ...] = ()
+    """A line for each worker that is at slow work."""
 
 
 class PackagingRun:
@@ -55,8 +62,8 @@ class PackagingRun:
     ----------
     request
         Options of the run.
-    images
-        The images that the run has to make, for counting.
+    work
+        The images that the run has to make, and their bytes, for counting.
     environment
         Environment variables of the process.
     """
@@ -64,7 +71,7 @@ class PackagingRun:
     def __init__(
         self,
         request: RunRequest,
-        images: Iterable[str] = (),
+        work: Work = NO_WORK,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.request = request
@@ -72,7 +79,8 @@ class PackagingRun:
         self.ended = 0.0
         self.exit_code: int | None = None
         self.is_stopping = False
-        self._progress = RunProgress(images, ())
+        self._progress = RunProgress(work)
+        self._meter = Meter()
         self._log, self._log_offset = "", 0
         self._lock = threading.Lock()
         self._out, self._err = _unnamed_file(), _unnamed_file()
@@ -147,10 +155,14 @@ class PackagingRun:
                 for task in tasks:
                     self._progress.add(task)
             progress = self._progress
-            step = progress.step if self._log else "Checking inputs"
+            progress.follow(heard_notes(store) if self.is_going_on else ())
+            step = progress.step if self._log or progress.notes else "Checking inputs"
             if self._log and progress.share >= 1 and self.request.validates:
                 step = "Finishing and validating"
-            return StepProgress(step, *progress.counted, progress.share)
+            text = self._meter.text(progress.amount)
+            host, now = host_name(), time.time()
+            workers = tuple(describe_worker(note, host, now) for note in progress.notes)
+            return StepProgress(step, *progress.counted, progress.share, text, workers)
 
     def summary(self) -> list[str]:
         """Return the lines on standard output: the summary, and the validator's findings."""
@@ -170,7 +182,7 @@ class Runs:
         self._by_output: dict[str, PackagingRun] = {}
         self._lock = threading.Lock()
 
-    def start(self, request: RunRequest, images: Iterable[str] = ()) -> PackagingRun:
+    def start(self, request: RunRequest, work: Work = NO_WORK) -> PackagingRun:
         """Start a run.
 
         Raises
@@ -184,7 +196,7 @@ class Runs:
             if known is not None and known.is_going_on:
                 message = f"a run of {request.options.output_dir} is going on already"
                 raise RunningError(message)
-            self._by_output[output] = PackagingRun(request, images)
+            self._by_output[output] = PackagingRun(request, work)
             return self._by_output[output]
 
     def find(self, output_dir: str) -> PackagingRun | None:

@@ -31,12 +31,13 @@ from spimpack_tasks.state.publish import Failure
 from spimpack_tasks.state.receipts import read_all_receipts, read_receipts, receipts_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from spimpack_tasks.files.digests import Checksum
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.receipts import Receipt, Receipts
     from spimpack_tasks.state.store import Store
+    from spimpack_tasks.state.work_notes import Worker
 
 _FOLDER = "checksums"
 _PARTIAL = "partial"
@@ -112,8 +113,21 @@ def lacks_checksum(store: Store, outputs: Iterable[Output]) -> list[Output]:
     return lacking
 
 
-def record_checksums(store: Store, plan_id: str, outputs: Iterable[Output]) -> list[Failure]:
+def record_checksums(
+    store: Store, plan_id: str, outputs: Iterable[Output], worker: Worker
+) -> list[Failure]:
     """Read the images that have no checksum yet, and record it.
+
+    Parameters
+    ----------
+    store
+        The state directory of the dataset.
+    plan_id
+        Identity of the plan that must be the current one.
+    outputs
+        The images.
+    worker
+        Receives the image that is read, and the bytes.
 
     Returns
     -------
@@ -126,12 +140,15 @@ def record_checksums(store: Store, plan_id: str, outputs: Iterable[Output]) -> l
         Another plan has become the current one.
     """
     failures = []
-    for output in lacks_checksum(store, outputs):
+    lacking = lacks_checksum(store, outputs)
+    worker.expect(sum(size_of_stamp(output) for output in lacking))
+    for output in lacking:
         with store.writing(plan_id):
             os.makedirs(store.path(_FOLDER, _PARTIAL), exist_ok=True)
         try:
             with store.lock("checksums", shared=True):
-                is_recorded = _record(store, plan_id, output)
+                worker.begin_image(output.path, size_of_stamp(output))
+                is_recorded = _record(store, plan_id, output, worker.advance)
         except OSError as error:
             failures.append(Failure(output.path, error.strerror or str(error)))
         else:
@@ -139,11 +156,16 @@ def record_checksums(store: Store, plan_id: str, outputs: Iterable[Output]) -> l
     return failures
 
 
-def _record(store: Store, plan_id: str, output: Output) -> bool:
+def size_of_stamp(output: Output) -> int:
+    """Return the bytes of the source of an image, 0 for a folder: its stamp does not have them."""
+    return int(output.stamp.partition(" ")[0] or 0)
+
+
+def _record(store: Store, plan_id: str, output: Output, on_read: Callable[[int], None]) -> bool:
     """Read an image, and record its checksum unless the image has changed by then."""
     receipt = read_receipts(store, receipts_name(output)).get(output.path)
     path = f"{store.output_dir}/{output.path}"
-    with DigestLog(_partial(store, output.path)) as log:
+    with DigestLog(_partial(store, output.path), on_read) as log:
         checksum = log.checksum(path, output.path)
         bucket = bucket_of(output.asset)
         with store.writing(plan_id), store.scratch_folder(f"checksums-{bucket}") as place:

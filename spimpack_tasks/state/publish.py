@@ -28,6 +28,7 @@ from spimpack_tasks.state.content import (
     is_edited_in_place,
     times_of,
 )
+from spimpack_tasks.state.reasons import ADOPTED, reason_to_write
 from spimpack_tasks.state.receipts import (
     Receipt,
     paths_on_record,
@@ -37,6 +38,7 @@ from spimpack_tasks.state.receipts import (
     write_receipts,
 )
 from spimpack_tasks.state.sweep import CONFLICTS, Status, digest, inspect, read_file
+from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -194,7 +196,8 @@ class _Publisher:
                 self.failures.append(Failure(output.path, SOURCE_CHANGED))
                 return None
             evidence = self._evidence_of_new(output, temporary)
-            return _Staged(output, temporary, self._receipt(output, temporary, evidence))
+            why = reason_to_write(self.root, output, status, receipt)
+            return _Staged(output, temporary, self._receipt(output, temporary, evidence, why))
         except OSError as error:
             self._fail(output, error)
             return None
@@ -225,7 +228,11 @@ class _Publisher:
     def _adopt(self, output: Output, receipt: Receipt | None) -> Receipt:
         """Return the receipt of an output that is right, but has no matching record."""
         path = f"{self.root}/{output.path}"
-        return self._receipt(output, path, evidence_beside(path, receipt))
+        evidence = evidence_beside(path, receipt)
+        if receipt is None or not receipt.why:
+            return self._receipt(output, path, evidence, ADOPTED)
+        found = self._receipt(output, path, evidence, receipt.why)
+        return found._replace(version=receipt.version)
 
     def _evidence_of_new(self, output: Output, path: str) -> str:
         """Return the evidence of what was just made."""
@@ -235,7 +242,7 @@ class _Publisher:
             return f"{LINK}{output.target}"
         return evidence_of(path)
 
-    def _receipt(self, output: Output, path: str, evidence: str) -> Receipt:
+    def _receipt(self, output: Output, path: str, evidence: str, why: str) -> Receipt:
         text = output.text.encode()
         evidence = digest(text) if output.kind is Kind.BLOCK else evidence
         if output.kind is Kind.COMPANION:
@@ -251,6 +258,8 @@ class _Publisher:
             output.stamp,
             content=content_of(path) if is_folder else "",
             times=times_of(path) if is_folder else "",
+            why=why,
+            version=__version__,
         )
 
     def _fail(self, output: Output, error: OSError) -> None:

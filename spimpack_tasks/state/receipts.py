@@ -47,6 +47,10 @@ class Receipt(NamedTuple):
 
     times: str = ""
     """Digest of the times of a directory's files (`state.content`)."""
+    why: str = ""
+    """Reason for which it was last written (`state.reasons`); empty in early receipts."""
+    version: str = ""
+    """Version of this program that wrote it."""
 
     @property
     def is_data(self) -> bool:
@@ -58,13 +62,14 @@ class Receipt(NamedTuple):
         return Receipt(
             *(self.kind, self.fingerprint, self.evidence, self.sha256, self.source, self.stamp),
             *(coming.fingerprint, coming.evidence, self.content, self.times),
+            *(self.why, self.version),
         )
 
     def announced(self) -> Receipt:
         """Return the record of an output that is about to take a free place."""
         return Receipt(
             *(self.kind, "", "", "", self.source, self.stamp, self.fingerprint, self.evidence),
-            *(self.content, self.times),
+            *(self.content, self.times, self.why, self.version),
         )
 
 

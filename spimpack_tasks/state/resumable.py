@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.state.runs import TaskWork
     from spimpack_tasks.state.store import Store
     from spimpack_tasks.state.sweep import Matches
+    from spimpack_tasks.state.work_notes import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,10 @@ class ResumableMaker:
     """Makes an image, or resumes the one at the path, and reports each amount that is done."""
     tell: Callable[[int, int], None]
     """Receives the amount that is done, and the total."""
+    worker: Worker
+    """Receives the image that is made, and each amount that is done."""
+    work: TaskWork
+    """Counts the finished work."""
     take_over: Callable[[Output, str, str], bool] | None = None
     """Makes an image from an earlier one of the same source; returns whether it could."""
 
@@ -92,7 +98,6 @@ class _Work:
         self.maker = maker
         self.overwrite = overwrite
         self.sizes: dict[str, int] = {}
-        self.done = 0
         self.next_look = time.monotonic() + _LOOK_S
 
     def run(self, outputs: list[Output]) -> list[Failure]:
@@ -103,6 +108,7 @@ class _Work:
                 self.sizes[output.path] = self.maker.measure(output)
             except OSError as error:
                 failures.append(Failure(output.path, _reason(output, error)))
+        self.maker.worker.expect(sum(self.sizes.values()))
         failed = {failure.path for failure in failures}
         for batch in self._batches([o for o in outputs if o.path not in failed]):
             failures += self._make(batch)
@@ -144,12 +150,14 @@ class _Work:
             rest = [output for output in outputs if output.path not in failed]
             maker = ImageMaker(self.maker.matches, _refuse, made)
             failures += publish(self.store, self.plan_id, rest, maker, overwrite=self.overwrite)
+            self.maker.work.made += len(made.keys() - {failure.path for failure in failures})
         return failures
 
     def _make_one(self, output: Output, path: str) -> bool:
         """Make an image, unless another process has made it while we waited for its folder."""
         if not any(self._wanting([output])):
             return False
+        self.maker.worker.begin_image(output.path, self.sizes[output.path])
         if stamp_text(output.source) != output.stamp:
             raise OSError(errno.ESTALE, SOURCE_CHANGED)
         if self._take_over(output, path):
@@ -178,8 +186,9 @@ class _Work:
         return False
 
     def _advance(self, amount: int) -> None:
-        self.done += amount
-        self.maker.tell(self.done, sum(self.sizes.values()))
+        self.maker.worker.advance(amount)
+        self.maker.work.bytes += amount
+        self.maker.tell(self.maker.work.bytes, sum(self.sizes.values()))
         if time.monotonic() >= self.next_look:
             self.store.require_current(self.plan_id)
             self.next_look = time.monotonic() + _LOOK_S

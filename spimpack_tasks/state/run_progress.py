@@ -1,52 +1,80 @@
-"""Progress of a run, counted from its log (see `state.runs`)."""
+"""Progress of a run, counted from its log (see `state.runs`) and its workers' notes."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.model.meter import Amount
 from spimpack_tasks.model.plan import SPECS, STEPS, Step, bucket_of, light_unit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from spimpack_tasks.model.meter import Meter
     from spimpack_tasks.state.runs import TaskRun
+    from spimpack_tasks.state.work_notes import WorkNote
 
-_COUNTS = {spec.task: spec.counts for spec in STEPS} | {"RecordChecksums": "read"}
-_NAMES = 4
-"""Number of unit names that may stand for one image: its own, its bucket's, and two shares'."""
+READING = "RecordChecksums"
+"""Name of the task that reads images for their checksums."""
+_COUNTS = {spec.task: spec.counts for spec in STEPS} | {READING: "read"}
+UNKNOWN = -1
+"""Stands for the bytes of an image that nobody knows before it is started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The images of a run, and the bytes that each will report; `UNKNOWN` where nobody knows."""
+
+    images: Mapping[str, int]
+    """By key, of images that are not as planned. One that is linked has 0 bytes."""
+    unread: Mapping[str, int]
+    """By key, of images to be read for their checksums."""
+
+
+NO_WORK = Work({}, {})
 
 
 class RunProgress:
-    """Counter of the finished work of a run."""
+    """Counter of the work of a run."""
 
-    def __init__(self, images: Iterable[str], unread: Iterable[str]) -> None:
-        self._images = _by_unit(images)
-        self._unread = _by_unit(unread)
-        self.image_count = sum(self._images.values()) // _NAMES
-        self.unread_count = sum(self._unread.values()) // _NAMES
+    def __init__(self, work: Work = NO_WORK) -> None:
+        self._images = _by_unit(work.images)
+        self._unread = _by_unit(work.unread)
+        self.image_count, self.unread_count = len(work.images), len(work.unread)
+        self._pools = {"placed": _Bytes(work.images), "read": _Bytes(work.unread)}
         self.sidecars = self.placed = self.read = 0
+        self.bytes_done = 0
+        """By tasks that have ended."""
+        self.notes: list[WorkNote] = []
         self._seen: set[tuple[str, str]] = set()
 
     def add(self, task: TaskRun) -> None:
         """Count a task that has ended; one that failed has ended as well."""
+        self.bytes_done += task.bytes
         if (task.task, task.unit) in self._seen:
             return
         self._seen.add((task.task, task.unit))
-        # A task that no step names is one of a backend.
-        counts = _COUNTS.get(task.task, SPECS[Step.ASSETS].counts)
+        counts = _counter_of(task.task)
         if counts == "read":
             self.read += self._unread[task.unit]
         elif counts == "sidecars":
             self.sidecars += self._images[task.unit]
         elif counts == "placed" and task.unit:
             self.placed += self._images[task.unit]
+        if counts in self._pools and task.unit:
+            self._pools[counts].take(task.unit)
+
+    def follow(self, notes: Iterable[WorkNote]) -> None:
+        """Take the present notes of the workers."""
+        self.notes = list(notes)
 
     @property
     def step(self) -> str:
         """The present step, in words."""
         if self.placed < self.image_count:
-            return "Placing images" if self.sidecars or self.placed else "Planning"
+            return "Placing images"
         return "Reading images" if self.read < self.unread_count else "Finishing"
 
     @property
@@ -57,20 +85,97 @@ class RunProgress:
         return self.placed, self.image_count
 
     @property
+    def amount(self) -> Amount:
+        """The bytes that are done, and of all where they are known."""
+        done = self.bytes_done + sum(note.done for note in self.notes)
+        total, is_known = self.bytes_done, True
+        pools = {name: pool.left() for name, pool in self._pools.items()}
+        for note in self.notes:
+            name = _counter_of(note.task)
+            if name in pools:
+                # The worker has measured its images, which is better than an estimate.
+                pools[name] -= self._pools[name].of(note.unit)
+            total += max(note.total, note.done)
+        for left in pools.values():
+            total += left.bytes
+            is_known = is_known and left.unknown <= 0
+        return Amount(done, max(total, done) if is_known else 0)
+
+    @property
     def share(self) -> float:
-        """The share of all steps that is done, from 0 to 1."""
-        total = 2 * self.image_count + self.unread_count
-        return (self.sidecars + self.placed + self.read) / total if total else 0.0
+        """The share of all work that is done, from 0 to 1: of bytes where they are known."""
+        amount = self.amount
+        steps = 2 * self.image_count + self.unread_count
+        counted = (self.sidecars + self.placed + self.read) / steps if steps else 0.0
+        return amount.share if amount.total and counted < 1 else counted
+
+    def text(self, meter: Meter) -> str:
+        """Return the step, the images, the bytes with their rate, and what is being made."""
+        done, total = self.counted
+        count = f"{done:,} of {total:,} images" if total else ""
+        return "  ".join(filter(None, [self.step, count, meter.text(self.amount), self._present()]))
+
+    def _present(self) -> str:
+        """Return the image that has been in work for longest, and the number of others."""
+        notes = sorted((n for n in self.notes if n.path), key=lambda note: note.path_since)
+        if not notes:
+            return ""
+        first, *others = notes
+        share = f" {first.image.share:.0%}" if first.path_total else ""
+        more = f" and {len(others):,} more" if others else ""
+        return f"{first.path.rpartition('/')[2]}{share}{more}"
 
 
-def _by_unit(keys: Iterable[str]) -> Counter[str]:
-    """Count images by the units that may stand for them: the image itself, and its shares.
+@dataclass(frozen=True, slots=True)
+class _Left:
+    bytes: int
+    unknown: int
+    """Number of images of which nobody knows the bytes."""
+
+    def __sub__(self, other: _Left) -> _Left:
+        return _Left(self.bytes - other.bytes, self.unknown - other.unknown)
+
+
+class _Bytes:
+    """Bytes of images that have not been made, by the units that may stand for them."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self._sizes: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
+        for key, size in sizes.items():
+            for unit in _units_of(key):
+                self._sizes[unit] += max(size, 0)
+                self._unknown[unit] += size == UNKNOWN
+        self._left = _Left(
+            sum(max(size, 0) for size in sizes.values()),
+            sum(size == UNKNOWN for size in sizes.values()),
+        )
+
+    def left(self) -> _Left:
+        return self._left
+
+    def of(self, unit: str) -> _Left:
+        return _Left(self._sizes[unit], self._unknown[unit])
+
+    def take(self, unit: str) -> None:
+        """Count a unit as done."""
+        self._left -= self.of(unit)
+
+
+def _counter_of(task: str) -> str:
+    """Return the counter of a task; one that no step names is one of a backend."""
+    return _COUNTS.get(task, SPECS[Step.ASSETS].counts)
+
+
+def _units_of(key: str) -> tuple[str, ...]:
+    """Return the units that may stand for an image: itself, and its shares.
 
     The log of an earlier version has buckets.
     """
-    return Counter(
-        unit
-        for key in keys
-        for bucket in (bucket_of(key, 3),)
-        for unit in (key, light_unit_of(bucket), bucket[:2], bucket)
-    )
+    bucket = bucket_of(key, 3)
+    return key, light_unit_of(bucket), bucket[:2], bucket
+
+
+def _by_unit(keys: Iterable[str]) -> Counter[str]:
+    """Count images by the units that may stand for them."""
+    return Counter(unit for key in keys for unit in _units_of(key))

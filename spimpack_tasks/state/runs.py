@@ -18,8 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.errors import count_of, size_in_words
 from spimpack_tasks.files.regular import open_regular, open_regular_text
 from spimpack_tasks.state.session import SESSION
+from spimpack_tasks.state.work_notes import remove_silent
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -43,6 +45,21 @@ class TaskRun:
     started: float
     ended: float
     error: str = ""
+    made: int = 0
+    """Number of images that it made, also where it failed at others."""
+    removed: int = 0
+    """Number of files that it removed."""
+    bytes: int = 0
+    """Bytes that its slow work reported."""
+
+
+@dataclass(slots=True)
+class TaskWork:
+    """Finished work of a task, counted by those who do it."""
+
+    made: int = 0
+    removed: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,45 @@ class Run:
     """Number of processes that ran Luigi, without their workers."""
     versions: dict[str, str]
     tasks: tuple[TaskRun, ...]
+    kept: int | None = None
+    """Number of images that were right when it began; `None` where nobody had looked."""
+
+    @property
+    def made(self) -> int:
+        """Number of images that were made."""
+        return sum(task.made for task in self.tasks)
+
+    @property
+    def removed(self) -> int:
+        """Number of files that were removed."""
+        return sum(task.removed for task in self.tasks)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that slow work reported: those of voxels, or of files."""
+        return sum(task.bytes for task in self.tasks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers of the run as a JSON-ready mapping."""
+        return {
+            "seconds": round(self.ended - self.started, 3),
+            "completed": self.is_complete,
+            "made": self.made,
+            "kept": self.kept,
+            "removed": self.removed,
+            "bytes": self.bytes,
+            "failed": len(self.failures),
+        }
+
+    def numbers(self) -> str:
+        """Return in words what was done, as far as the run went."""
+        parts = [f"{count_of(self.made, 'image')} made"]
+        if self.bytes:
+            parts[0] += f" ({size_in_words(self.bytes)})"
+        parts += [] if self.kept is None else [f"{self.kept:,} kept"]
+        parts += [f"{count_of(self.removed, 'file')} removed"] if self.removed else []
+        parts += [count_of(len(self.failures), "failure")] if self.failures else []
+        return ", ".join(parts)
 
     @property
     def failures(self) -> list[TaskRun]:
@@ -103,6 +159,7 @@ def end_run(store: Store, *, is_complete: bool) -> None:
     SESSION.runs.pop(store.output_dir, None)
     if path and os.path.exists(path):
         with suppress(OSError):
+            remove_silent(store)
             _append(path, {"ended": time.time(), "complete": is_complete})
 
 
@@ -123,7 +180,8 @@ def _begin_file(store: Store, path: str, plan_id: str) -> None:
         "python": platform.python_version(),
         "luigi": version("luigi"),
     }
-    _append(path, {"plan_id": plan_id, "started": started, "versions": versions})
+    head = {"plan_id": plan_id, "started": started, "versions": versions}
+    _append(path, head | {"kept": SESSION.kept.get((store.root, plan_id))})
     for name in sorted(os.listdir(store.path(FOLDER)))[:-KEPT]:
         with suppress(FileNotFoundError):
             os.unlink(store.path(FOLDER, name))
@@ -196,6 +254,7 @@ def _join(first: Run, second: Run) -> Run:
         first.processes + second.processes,
         first.versions,
         (*first.tasks, *second.tasks),
+        first.kept,
     )
 
 
@@ -212,7 +271,8 @@ def _read_run(path: str) -> Run | None:
     end = next((line for line in lines if "complete" in line), None)
     ended = end["ended"] if end else max((t.ended for t in tasks), default=head["started"])
     is_complete = end["complete"] if end else None
-    return Run(head["plan_id"], head["started"], ended, is_complete, 1, head["versions"], tasks)
+    about = head["plan_id"], head["started"], ended, is_complete, 1, head["versions"]
+    return Run(*about, tasks, head.get("kept"))
 
 
 def _parse(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

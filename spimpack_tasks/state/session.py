@@ -30,12 +30,15 @@ class Session:
         """By state directory and plan, what a run of ours found not to be right when it looked at
         all, before its first task began: names of files of receipts. An empty name among them says
         that the dataset as a whole may not be right."""
+        self.kept: dict[tuple[str, str], int] = {}
+        """By state directory and plan: the number of images that were right when a run of ours
+        looked at all."""
         self.is_alone = False
         """Whether the process is in a call that packages, and does nothing else meanwhile."""
 
     def reset(self) -> None:
         """Forget everything, as a process of its own would."""
-        for memory in (self.drafts, self.plan_ids, self.task_starts, self.runs):
+        for memory in (self.drafts, self.plan_ids, self.task_starts, self.runs, self.kept):
             memory.clear()
         self.found_wrong.clear()
         self.is_making_task = self.is_alone = False

@@ -11,6 +11,7 @@
     runs/              logs of runs (see `state.runs`)
     locks/             locks that the kernel frees when a process dies
     tmp/<lock>/        temporary files of the process that holds the lock
+    working/           notes of the workers of a run (see `state.work_notes`)
     unfinished/        slow images before they are complete (see `state.staging`)
 
 BIDS validators, pybids and DANDI ignore names that begin with a dot. If the directory is lost, one
@@ -41,8 +42,9 @@ STATE_DIRECTORY = ".spimpack"
 
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
+_LOCAL = ["locks/", "runs/", "seal", "tmp/", "unfinished/", "verify", "verify-pixels", "working/"]
 _FOR_GIT = {
-    ".gitignore": "/locks/\n/runs/\n/seal\n/tmp/\n/unfinished/\n/verify\n/verify-pixels\n",
+    ".gitignore": "".join(f"/{name}\n" for name in _LOCAL),
     ".gitattributes": "* annex.largefiles=nothing\n",
 }
 """Files that are useful on this machine only stay out of git. The others stay out of git-annex,

@@ -7,7 +7,7 @@ it for a whole plan. Nothing here writes.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of, is_still
 from spimpack_tasks.files.regular import read_regular
-from spimpack_tasks.model.plan import STEPS, Kind
+from spimpack_tasks.model.plan import STEPS, Kind, Step
 from spimpack_tasks.state.content import evidence_beside, holds_record, is_edited_in_place
 from spimpack_tasks.state.receipts import (
     read_receipts,
@@ -24,7 +24,7 @@ from spimpack_tasks.state.receipts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.state.look import Look
@@ -118,9 +118,14 @@ def _is_known_to_differ(receipt: Receipt | None, output: Output, path: str, ther
 
 
 def _inspect_nothing(root: str, output: Output, receipt: Receipt | None) -> Status:
-    if output.path in README_NAMES and any(os.path.lexists(f"{root}/{n}") for n in README_NAMES):
+    if has_other_readme(root, output.path):
         return Status.RIGHT
     return Status.MISSING if receipt else Status.NEW
+
+
+def has_other_readme(root: str, path: str) -> bool:
+    """Tell whether a path is that of a README, and a dataset has one with any ending."""
+    return path in README_NAMES and any(os.path.lexists(f"{root}/{n}") for n in README_NAMES)
 
 
 def _inspect_other(path: str, there: str, output: Output, receipt: Receipt | None) -> Status:
@@ -188,6 +193,8 @@ class Sweep:
     """The outputs that are not right. All others of the plan are, which may be a great many."""
     stale: tuple[str, ...]
     """Paths that we wrote and that the plan no longer has."""
+    stale_steps: Mapping[str, str] = field(default_factory=dict)
+    """The step that wrote each stale path."""
     unwanted: frozenset[str] = frozenset()
     """Stale files that lie beside an image, such as a preview, while the image may stay."""
     wrong_parts: frozenset[str] = frozenset()
@@ -198,6 +205,11 @@ class Sweep:
         """Whether the disk matches the plan."""
         return not self.differences and not self.stale
 
+    def count_other_images(self) -> int:
+        """Return how many images are not as planned; one that is not on record may be."""
+        found = (i.status for i in self.differences if i.output.step is Step.ASSETS)
+        return sum(status is not Status.EQUAL for status in found)
+
     @property
     def conflicts(self) -> list[Inspection]:
         """The outputs whose paths are occupied or were changed by someone else."""
@@ -207,7 +219,7 @@ class Sweep:
 def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     """Compare every output of a plan with the disk."""
     differences: list[Inspection] = []
-    stale: list[str] = []
+    stale: dict[str, str] = {}
     unwanted: set[str] = set()
     wrong: set[str] = set()
     for part in _parts(store, plan.outputs, all_receipts=True):
@@ -216,10 +228,11 @@ def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
         if found:
             wrong.add(part.name)
         left = part.receipts.keys() - part.planned
-        stale.extend(left)
+        stale |= dict.fromkeys(left, part.step)
         if part.is_further:
             unwanted |= left
-    return Sweep(tuple(differences), tuple(sorted(stale)), frozenset(unwanted), frozenset(wrong))
+    paths = tuple(sorted(stale))
+    return Sweep(tuple(differences), paths, stale, frozenset(unwanted), frozenset(wrong))
 
 
 def is_whole(store: Store, plan: Plan, matches: Matches, look: Look) -> bool:
@@ -264,10 +277,14 @@ class _Part:
         return {output.path for output in self.outputs}
 
     @property
+    def step(self) -> str:
+        """The step that writes its outputs."""
+        return self.name.partition("-")[0]
+
+    @property
     def is_further(self) -> bool:
         """Whether its outputs are files beside images, such as previews."""
-        step = self.name.partition("-")[0]
-        return any(spec.is_further for spec in STEPS if spec.step.value == step)
+        return any(spec.is_further for spec in STEPS if spec.step.value == self.step)
 
     def is_right(self, matches: Matches, look: Look | None = None) -> bool:
         return not any(True for _ in self.differences(matches, look))

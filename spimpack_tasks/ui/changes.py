@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.packaging.changes import Verdict
+from spimpack_tasks.packaging.changes import OTHERS_REMOVED, Verdict
 from spimpack_tasks.ui.problems import show_problems
 
 if TYPE_CHECKING:
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 2_000
 """Rows of the table; a browser with more becomes slow."""
-_MEANING = {
+_MEANING: dict[str, str] = {
     Verdict.NEW: "not in the dataset yet",
     Verdict.CHANGED: "in the dataset, and to become another",
     Verdict.MISSING: "was written, and is gone",
     Verdict.UNCHANGED: "stays as it is",
     Verdict.CONFLICT: "a file that is not ours is in the way",
     Verdict.REMOVED: "no longer in the tables, and goes",
+    OTHERS_REMOVED: "no longer wanted, such as a preview, and goes",
 }
 
 
 def show_counts(seen: RunPreview) -> None:
-    """Show the number of images, and of files to be removed, by verdict."""
+    """Show the number of images by verdict, and of other files to be removed."""
     for name, number in seen.counts().items():
         if number:
-            about = _MEANING[Verdict(name)]
-            st.metric(name, f"{number:,}", help=about, border=True, width="content")
+            st.metric(name, f"{number:,}", help=_MEANING[name], border=True, width="content")
 
 
 def show_changes(editor: ManifestEditor, seen: RunPreview) -> None:

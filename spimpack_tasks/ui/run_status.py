@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -37,8 +36,9 @@ def _follow(run: PackagingRun) -> None:
         st.rerun()
     progress = run.progress()
     count = f": {progress.done:,} of {count_of(progress.total, 'image')}" if progress.total else ""
-    elapsed = duration_in_words(time.time() - run.started)
-    st.progress(min(progress.share, 1.0), f"{progress.step}{count} ({elapsed})")
+    st.progress(min(progress.share, 1.0), f"{progress.step}{count} ({progress.text})")
+    for line in progress.workers:
+        st.caption(line)
     if run.is_stopping:
         st.caption("Stopping. Unfinished images are resumed by the next run.")
     else:

@@ -2,9 +2,9 @@
 
 The fast check calls `lstat` on every path and `stat` on every source; text files are read again if
 their time differs. The full check reads all texts and images, through links, and compares their
-checksums; equal content is right, regardless of its time. Files that the user may edit (README.md,
-CHANGES, own lines in .bidsignore), and files outside of `sub-*` folders, are the user's and are
-skipped.
+checksums; equal content is right, regardless of its time. Of files that the user may edit
+(README.md, CHANGES) only the presence is checked. Own lines in .bidsignore, and further files
+outside of `sub-*` folders, are the user's and are skipped.
 
 Only the log of a full verification (`.spimpack/verify`) is written; an interrupted verification
 resumes from it. If it cannot be written, the verification works without it.
@@ -27,7 +27,7 @@ from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.state.content import evidence_beside, holds_record
 from spimpack_tasks.state.receipts import read_all_receipts
-from spimpack_tasks.state.sweep import digest, read_file
+from spimpack_tasks.state.sweep import digest, has_other_readme, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +58,20 @@ class Fault(StrEnum):
     AS_IT_IS = "not converted"
     """No deviation: an image that is its source, or a copy, has no voxels of its own."""
 
+
+REMEDIES = {
+    Fault.MISSING: "spimpack package writes it again",
+    Fault.ALTERED: "keep the change elsewhere, then spimpack package --overwrite",
+    Fault.REPLACED: "move it away, then spimpack package",
+    Fault.RETARGETED: "spimpack package --overwrite, or name the new source in the table",
+    Fault.EXTRA: "move it out of the folders of subjects; spimpack never removes it",
+    Fault.SOURCE_GONE: "put the source back, or take its row out of the table",
+    Fault.SOURCE_CHANGED: "look at the source; if it is right, spimpack package takes it up",
+    Fault.CHECKSUM: "restore it from a copy, or delete it and run spimpack package",
+    Fault.PIXELS: "delete the image and run spimpack package, which makes it again",
+    Fault.UNREADABLE: "look at the rights and the disk; git annex get brings what is elsewhere",
+}
+"""The remedy for each deviation."""
 
 _ONLY_THE_TIME = "its size is as recorded, and its time is another"
 
@@ -178,7 +192,8 @@ def _verify(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
 def _verify_output(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
     absolute = f"{root}/{path}"
     there = evidence_beside(absolute, receipt)
-    if receipt.kind is Kind.SEED or (there and there in {receipt.evidence, receipt.next_evidence}):
+    is_users = receipt.kind is Kind.SEED and (there or has_other_readme(root, path))
+    if is_users or (there and there in {receipt.evidence, receipt.next_evidence}):
         return
     if not there:
         yield Deviation(path, Fault.MISSING)

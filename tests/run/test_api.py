@@ -75,7 +75,7 @@ def test_s7_the_examples_of_the_page_run(demo, monkeypatch, capsys):
 
 
 def test_s7_a_dataset_that_was_not_packaged_is_not_verified(tmp_path):
-    with pytest.raises(api.SpimpackError, match="holds no record of a run"):
+    with pytest.raises(api.SpimpackError, match="is no dataset that was packaged"):
         list(api.verify(tmp_path))
 
 

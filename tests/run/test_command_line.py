@@ -57,15 +57,15 @@ WRONG = {
     "too many": (
         "package a b c",
         (
-            "spimpack: 'c' is one path too many: manifest and directory are given already, "
-            f"such as: {EXAMPLE}\n"
+            "spimpack: 'c' is one path too many: manifest and directory are given already "
+            f"(put a path with spaces into quotes), such as: {EXAMPLE}\n"
         ),
     ),
     "both ways": (
         "package a b --manifest m.yml",
         (
-            "spimpack: 'b' is one path too many: manifest and directory are given already, "
-            f"such as: {EXAMPLE}\n"
+            "spimpack: 'b' is one path too many: manifest and directory are given already "
+            f"(put a path with spaces into quotes), such as: {EXAMPLE}\n"
         ),
     ),
     "unknown option": (

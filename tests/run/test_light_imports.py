@@ -108,7 +108,7 @@ def test_a_command_is_the_only_one_that_is_imported(folder: Path) -> None:
     commands = {name for name in modules if name.startswith("spimpack_tasks.cli.")}
     assert commands == {
         f"spimpack_tasks.cli.{name}"
-        for name in ("arguments", "byte_progress", "main", "parser", "verify")
+        for name in ("arguments", "main", "parser", "progress_line", "verify")
     }
 
 

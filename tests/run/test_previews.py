@@ -99,7 +99,7 @@ def test_switching_it_on_and_off_touches_nothing_else(space: Workspace) -> None:
     assert all(on[path] == before[path] for path in before if path != ".bidsignore")
     outcome = space.run(previews=False)
     assert outcome.exit_code == ExitCode.OK
-    assert outcome.counts["removed"] == 3
+    assert outcome.counts["other files removed"] == 3
     assert space.stamps().keys() == before.keys()
 
 
@@ -343,5 +343,7 @@ def test_a_companion_follows_its_image(space: Workspace, summed: str) -> None:
     states, _ = real_graph(space, backend=summed)
     assert {node.name: node.units for node in task_graph(draft, draft.sweep())} == states
     assert Step.COMPANIONS in {output.step for output in draft.plan().outputs}
-    assert space.run(backend="symlink").counts["removed"] == 3  # two companions, and .bidsignore
+    assert (
+        space.run(backend="symlink").counts["other files removed"] == 3
+    )  # two companions, and .bidsignore
     assert not [path for path in space.tree() if path.endswith(".sha256")]

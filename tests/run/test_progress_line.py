@@ -14,10 +14,10 @@ import pytest
 from imaris_variants import Variant, write_variant
 from workspace import Workspace, small_workspace
 
-from spimpack_tasks.cli.byte_progress import shows_lines
+from spimpack_tasks.cli.progress_line import shows_lines
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import bucket_of
-from spimpack_tasks.state.run_progress import RunProgress
+from spimpack_tasks.state.run_progress import UNKNOWN, RunProgress, Work
 from spimpack_tasks.state.runs import TaskRun
 
 SPIMPACK = Path(sys.executable).with_name("spimpack")
@@ -159,30 +159,30 @@ def done(task: str, unit: str, error: str = "") -> TaskRun:
 
 def test_units_are_counted_once_and_by_what_was_to_be_done() -> None:
     keys = [f"sub-{n:02}_sample-brain_SPIM" for n in range(10)]
-    tally = RunProgress(keys[:4], keys[:2])
-    assert (tally.step, tally.counted, tally.share) == ("Planning", (0, 4), 0)
-    tally.add(done("BuildPaths", ""))
-    tally.add(done("WriteSidecars", keys[0]))
-    assert (tally.step, tally.counted) == ("Placing images", (0, 4))
+    progress = RunProgress(Work(dict.fromkeys(keys[:4], 0), dict.fromkeys(keys[:2], UNKNOWN)))
+    assert (progress.step, progress.counted, progress.share) == ("Placing images", (0, 4), 0)
+    progress.add(done("BuildPaths", ""))
+    progress.add(done("WriteSidecars", keys[0]))
+    assert (progress.step, progress.counted) == ("Placing images", (0, 4))
     for key in [*keys, keys[0]]:
-        tally.add(done("WriteSidecars", key))
-        tally.add(done("LinkSources", key))
-        tally.add(done("CopyAssets", key, "full disk"))
-    assert (tally.step, tally.counted, tally.share) == ("Reading images", (0, 2), 0.8)
-    tally.add(done("RecordChecksums", keys[0]))
-    tally.add(done("RecordChecksums", keys[1]))
-    assert (tally.step, tally.counted, tally.share) == ("Finishing", (4, 4), 1)
+        progress.add(done("WriteSidecars", key))
+        progress.add(done("LinkSources", key))
+        progress.add(done("CopyAssets", key, "full disk"))
+    assert (progress.step, progress.counted, progress.share) == ("Reading images", (0, 2), 0.8)
+    progress.add(done("RecordChecksums", keys[0]))
+    progress.add(done("RecordChecksums", keys[1]))
+    assert (progress.step, progress.counted, progress.share) == ("Finishing", (4, 4), 1)
 
 
 @pytest.mark.parametrize("digits", [2, 3], ids=["light step", "slow step"])
 def test_a_bucket_stands_for_its_images(digits: int) -> None:
     keys = [f"sub-{n:03}_sample-brain_SPIM" for n in range(200)]
-    tally = RunProgress(keys, ())
+    progress = RunProgress(Work(dict.fromkeys(keys, 0), {}))
     for bucket in sorted({bucket_of(key) for key in keys}):
-        tally.add(done("WriteSidecars", bucket))
+        progress.add(done("WriteSidecars", bucket))
     for bucket in sorted({bucket_of(key, digits) for key in keys}):
-        tally.add(done("Assets", bucket))
-    assert (tally.counted, tally.share) == ((200, 200), 1)
+        progress.add(done("Assets", bucket))
+    assert (progress.counted, progress.share) == ((200, 200), 1)
 
 
 def test_nobody_looks_at_a_pipe() -> None:

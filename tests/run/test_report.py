@@ -187,7 +187,7 @@ def test_a_failed_image_is_named_with_its_reason(tmp_path: Path) -> None:
     workspace.run(backend="copy")
     assert statuses(workspace) == ["unchanged", "new", "unchanged"]
     text = page_text(workspace)
-    assert "✗ Not complete: 1 of 3 images need attention; 1 error" in text
+    assert "✗ Not complete: 1 of 3 images needs attention; 1 error" in text
     assert "0/c/0/0/0/0" in text
     assert "which is not there" in text
     assert "it did not complete the dataset" in text
@@ -357,6 +357,7 @@ def test_another_file_is_replaced_if_told(tmp_path: Path) -> None:
 def test_a_dataset_of_others_has_no_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "dataset_description.json").write_text("{}")
     assert main(["report", str(tmp_path)]) == ExitCode.FAILED
     assert "holds no record of a run" in capsys.readouterr().err
 

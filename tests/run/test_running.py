@@ -78,7 +78,7 @@ def finish(run: PackagingRun) -> int | None:
 
 def run_of(workspace: Workspace, **changes: object) -> PackagingRun:
     workspace.write()
-    images = preview_run(workspace.options(**changes)).images()
+    images = preview_run(workspace.options(**changes)).work
     return PackagingRun(RunRequest(workspace.options(**changes)), images)
 
 
@@ -109,7 +109,7 @@ def test_a_run_tells_why_it_is_refused(tmp_path: Path) -> None:
 
 def start_slowly(root: Path, workers: int = 1) -> tuple[Workspace, PackagingRun]:
     workspace = slow_workspace(root)
-    images = preview_run(workspace.options()).images()
+    images = preview_run(workspace.options()).work
     return workspace, PackagingRun(SlowRequest(workspace.options(), workers), images)
 
 
@@ -138,7 +138,7 @@ def members(group: int) -> list[int]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_progress_grows(workers: int, tmp_path: Path) -> None:
     _, run = start_slowly(tmp_path, workers)
-    assert run.progress().step in {"Checking inputs", "Planning"}
+    assert run.progress().step in {"Checking inputs", "Placing images"}
     wait_until(lambda: 0 < run.progress().done < 20, run)
     progress = run.progress()
     assert progress.step == "Placing images"
@@ -284,7 +284,7 @@ def test_a_preview_tells_all_that_would_change(tmp_path: Path) -> None:
     workspace.write()
     first = preview_run(workspace.options())
     assert first.may_run
-    assert first.counts()["new"] == len(first.images()) == 3
+    assert first.counts()["new"] == len(first.work.images) == 3
     assert not workspace.out.exists()
     workspace.run()
     assert preview_run(workspace.options()).shown() == []

@@ -206,7 +206,7 @@ def test_the_plan_tells_of_it(space, capsys):
     assert main(["plan", *command, "--no-keep-source-links"]) == ExitCode.OK
     shown = capsys.readouterr().out
     assert "no longer wanted" in shown
-    assert "3 removed" in shown
+    assert "3 other files removed" in shown
 
 
 @pytest.mark.parametrize("is_done", [False, True])

@@ -41,16 +41,21 @@ def test_status_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert not workspace.out.exists()
     workspace.run()
     current = Store(str(workspace.out)).current_plan_id()
-    assert status(workspace, capsys) == [
+    *lines, last = status(workspace, capsys)
+    assert lines == [
         "3 images: 3 unchanged; 0 stale files",
         f"current plan: {current}, that of these inputs",
         "no run is going on",
     ]
+    made = "last run: 3 images made, 0 kept, in 0:00:0"
+    assert last.startswith(made)
+    assert last.endswith("; it completed the dataset")
     workspace.rows[0]["Species"] = "rat"
     workspace.rows.pop(2)
     workspace.participants.pop(2)
-    first, second, third = status(workspace, capsys)
+    first, others, second, third, _ = status(workspace, capsys)
     assert first == "2 images: 1 changed, 1 unchanged; 2 stale files"
+    assert others.startswith("other files: ")
     assert second.startswith(f"current plan: {current}; these inputs make ")
     assert third == "no run is going on"
     (workspace.out / "sub-02/micr/sub-02_sample-brain_acq-4x_SPIM.json").write_text("mine")

@@ -166,7 +166,7 @@ CASES = [
         *[Fault.REPLACED] * 2,
     ),
     case("README edited", "README.md", grow, None, None),
-    case("README deleted", "README.md", Path.unlink, None, None),
+    case("README deleted", "README.md", Path.unlink, *[Fault.MISSING] * 2),
     case("own line in .bidsignore", ".bidsignore", grow, None, None),
     case(
         "our block of .bidsignore emptied",
@@ -555,7 +555,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert found[0]["detail"].endswith(f"is {is_now}")
     assert said.err == ""
     assert main(["verify", out]) == ExitCode.CONFLICT
-    assert capsys.readouterr().out == f"missing: {SIDECAR}\n{out}: 1 deviation\n"
+    said = capsys.readouterr()
+    assert said.out == f"missing: {SIDECAR}\n{out}: 1 deviation\n"
+    assert said.err == "spimpack: missing: spimpack package writes it again\n"
 
 
 def test_images_without_checksum_are_named(
@@ -581,6 +583,11 @@ def test_the_summary_counts_checksums_and_other_files(tmp_path: Path) -> None:
 def test_a_folder_without_record_is_said_to_be_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["verify", str(tmp_path)]) == ExitCode.BAD_INPUT
+    said = capsys.readouterr().err
+    assert "is no dataset that was packaged here (no .spimpack, " in said
+    assert "give the directory that spimpack package wrote" in said
+    (tmp_path / "dataset_description.json").write_text("{}")
     assert main(["verify", str(tmp_path)]) == ExitCode.FAILED
     assert "holds no record of a run (no .spimpack)" in capsys.readouterr().err
 
@@ -592,7 +599,12 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
     piped = subprocess.run(command.split(), capture_output=True, text=True, check=True)
     assert piped.stderr == ""
     terminal, inside = pty.openpty()
-    process = subprocess.Popen(command.split(), stdout=subprocess.DEVNULL, stderr=inside)
+    process = subprocess.Popen(
+        command.split(),
+        stdout=subprocess.DEVNULL,
+        stderr=inside,
+        env=os.environ | {"TERM": "xterm", "NO_COLOR": ""},
+    )
     os.close(inside)
     seen = os.read(terminal, 1000)
     assert process.wait() == ExitCode.OK

@@ -1,8 +1,8 @@
 """A backend that copies slowly and notes when: `luigi --module slow_copy` has it as `slow-copy`.
 
-Each image takes half a second. What is noted, one line an image, lies beside the dataset in `log`:
-the process, the image, and the times between which it was made. The module has the name that the
-package is imported by in luigi's workers and assistants.
+Each image takes half a second, or as many steps as SLOW_COPY_STEPS says. What is noted, one line an
+image, lies beside the dataset in `log`: the process, the image, and the times between which it was
+made. The module has the name that the package is imported by in luigi's workers and assistants.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spimpack_tasks.model.plan import Output
 from spimpack_tasks.packaging.backends.copy import COPY, resume_copy
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 
-STEPS = 25
+STEPS = int(os.environ.get("SLOW_COPY_STEPS", "25"))
 STEP_S = 0.02
 
 

@@ -54,7 +54,9 @@ class PruneStale(DatasetTask):
 
     def run(self) -> None:
         with disk_trouble_told():
+            stale = len([*self.stale()])
             left = prune(self.store, self.plan_id, self._planned())
+            self.work.removed = stale - len(left)
             remove_unfinished(self.store, self.plan_id)
         for path in left:
             message = "%s is no longer in the tables, but was changed: it is left, and is yours now"
@@ -80,8 +82,9 @@ class RecordChecksums(AssetTask):
     def run(self) -> None:
         if not self.unit:
             return
-        with disk_trouble_told():
-            failures = record_checksums(self.store, self.plan_id, self.outputs())
+        with disk_trouble_told(), self.worker() as worker:
+            failures = record_checksums(self.store, self.plan_id, self.outputs(), worker)
+            self.work.bytes = worker.done
         if failures:
             raise OutputError("\n".join(f"{f.path}: {f.reason}" for f in failures))
 

@@ -39,14 +39,16 @@ class MakeAssets(LinkAssets):
         backend = self.choice.backend
         progress = progress_of(self)
         guard = BugGuard(self.backend, self.store)
-        maker = ResumableMaker(
-            guard(backend.matches),
-            guard(backend.measure),
-            guard(backend.resume or missing),
-            lambda done, total: progress.reach(done // _MB, total // _MB, "MB"),
-            guard(backend.take_over) if backend.take_over else None,
-        )
-        with disk_trouble_told():
+        with disk_trouble_told(), self.worker() as worker:
+            maker = ResumableMaker(
+                guard(backend.matches),
+                guard(backend.measure),
+                guard(backend.resume or missing),
+                lambda done, total: progress.reach(done // _MB, total // _MB, "MB"),
+                worker,
+                self.work,
+                guard(backend.take_over) if backend.take_over else None,
+            )
             failures = make_and_publish(
                 self.store, self.plan_id, self.outputs(), maker, overwrite=self.overwrite
             )

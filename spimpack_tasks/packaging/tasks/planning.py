@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -24,7 +24,7 @@ from spimpack_tasks.packaging.prepare import find_prepared_run, prepare_run
 from spimpack_tasks.packaging.resolved_options import OPTIONS_FILE, options_text
 from spimpack_tasks.packaging.tasks.recording import record_run
 from spimpack_tasks.packaging.up_to_date import find_snapshot
-from spimpack_tasks.state.runs import end_run
+from spimpack_tasks.state.runs import TaskWork, end_run
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.staging import remove_unfinished
 from spimpack_tasks.state.store import Store
@@ -168,6 +168,11 @@ class DatasetTask(CheckedTask):
     def store(self) -> Store:
         """The state directory of the output."""
         return Store(self.output_dir)
+
+    @cached_property
+    def work(self) -> TaskWork:
+        """Counts of the finished work of this task in this process, for the log of the run."""
+        return TaskWork()
 
     @property
     def prepared(self) -> PreparedRun:

@@ -34,6 +34,7 @@ def record_tasks(kind: type[DatasetTask]) -> None:
 def _note_start(task: DatasetTask) -> None:
     SESSION.task_starts[task.task_id] = time.time()
     SESSION.found_wrong.clear()
+    vars(task).pop("work", None)  # a task that failed may be tried again by the same process
 
 
 def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:
@@ -49,5 +50,7 @@ def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:
     with suppress(OSError):
         images = task.image_count()
     reason = "" if error is None else plain_message(error) or f"{type(error).__name__}: {error}"
-    done = TaskRun(task.task_family, unit, images, started, now, reason)
+    work = task.work
+    numbers = work.made, work.removed, work.bytes
+    done = TaskRun(task.task_family, unit, images, started, now, reason, *numbers)
     note_task(task.store, task.plan_id, done)

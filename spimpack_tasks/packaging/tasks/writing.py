@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,7 +11,7 @@ import luigi
 
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
-from spimpack_tasks.model.plan import Step, bucket_of, buckets_of_unit, light_unit_of, unit_of
+from spimpack_tasks.model.plan import Kind, Step, bucket_of, buckets_of_unit, light_unit_of, unit_of
 from spimpack_tasks.packaging.backends.base import Backend, missing
 from spimpack_tasks.packaging.backends.classes import record_of
 from spimpack_tasks.packaging.backends.registry import name_of
@@ -21,6 +22,7 @@ from spimpack_tasks.packaging.tasks.class_methods import ClassMethods
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
 from spimpack_tasks.state.plan_files import DATASET_PART
 from spimpack_tasks.state.publish import ImageMaker, publish
+from spimpack_tasks.state.work_notes import Worker
 from spimpack_tasks.targets import OutputsOnDisk
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.progress import Progress
     from spimpack_tasks.state.publish import Failure
+    from spimpack_tasks.state.runs import TaskWork
+
+
+_luigi_log = logging.getLogger("luigi-interface")
+"""Shown by the command `luigi`; `spimpack package` has a line of its own."""
 
 
 class WriteOutputs(DatasetTask):
@@ -65,7 +72,7 @@ class WriteOutputs(DatasetTask):
         guard = BugGuard(self.backend, self.store)
         choice = self.choice
         make = guard(partial(make_output, choice.backend, self.output_dir))
-        counted = _count_images(make, progress_of(self), len(outputs))
+        counted = _count_images(make, progress_of(self), len(outputs), self.work)
         maker = ImageMaker(
             guard(partial(matches_output, choice, self.output_dir)),
             counted,
@@ -171,6 +178,16 @@ class AssetTask(WriteOutputs):
         """Return the task of the chosen backend."""
         return LinkAssets.by_backend[self.choice.backend.name]
 
+    def worker(self) -> Worker:
+        """Return a worker that notes what this task makes."""
+        return Worker(
+            self.store,
+            self.plan_id,
+            self.task_family,
+            self.unit,
+            lambda line: _luigi_log.info("%s", line),
+        )
+
     def image_count(self) -> int:
         """Return how many images the task is about; the whole step works at none itself."""
         return len(self.outputs()) if self.unit else 0
@@ -264,7 +281,7 @@ def refuse_failures(failures: list[Failure]) -> None:
 
 
 def _count_images(
-    make: Callable[[Output, str], None], progress: Progress, total: int
+    make: Callable[[Output, str], None], progress: Progress, total: int, work: TaskWork
 ) -> Callable[[Output, str], None]:
     """Return `make`, with the images that it has made told as progress."""
     numbers = count()
@@ -272,5 +289,6 @@ def _count_images(
     def make_and_count(output: Output, path: str) -> None:
         progress.reach(next(numbers), total, "images made")
         make(output, path)
+        work.made += output.kind is Kind.IMAGE
 
     return make_and_count

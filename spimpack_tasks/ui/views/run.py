@@ -86,7 +86,7 @@ def _offer(editor: ManifestEditor, request: RunRequest, seen: RunPreview) -> Non
         del st.session_state[_PREVIEW]
         # Another tab may have been faster; then its run is shown.
         with suppress(RunningError):
-            RUNS.start(request, seen.images())
+            RUNS.start(request, seen.work)
         st.rerun()
     show_changes(editor, seen)
 

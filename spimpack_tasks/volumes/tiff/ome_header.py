@@ -64,7 +64,7 @@ _LONGEST_SIZE = 18
 """Digits of a number that is sure to have 64 bits at the most."""
 _DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
 _NAMES_OF_FILES = (b"FileName", b"MetadataFile", b"<UUID", b":UUID", b"/UUID")
-"""What OME-XML has in it where other files, or the name of its own, play a part."""
+"""Parts of OME-XML that name other files, or its own."""
 _KNOWN: dict[tuple[int, bytes] | None, Header] = {}
 """Headers by size and first bytes of the file: images that one program has written are often alike
 in them, since their voxels lie behind."""
@@ -100,7 +100,7 @@ def _read_header(file: TiffFile) -> Header:
 
 
 def _is_told_by(beginning: tuple[int, bytes] | None) -> bool:
-    """Tell whether size and first bytes of a file tell its header, whatever its name is."""
+    """Tell whether size and first bytes of a file tell its header under any name."""
     return beginning is not None and not any(mark in beginning[1] for mark in _NAMES_OF_FILES)
 
 
