@@ -28,6 +28,9 @@ _UNDONE = (
 # Luigi's message, with a traceback, for each scheduler request without an answer.
 _NO_ANSWER = "Failed connecting to remote scheduler"
 
+_TO_LOOK_AT = "see that luigid runs there and lets you in"
+"""For a scheduler that does not answer: Luigi itself tries for a minute before it says so."""
+
 # Luigi's messages about each single task.
 _PER_TASK = (
     "Informed scheduler",
@@ -69,6 +72,8 @@ class ReadableLog(logging.Filter):
                 record.msg, record.args, record.exc_info = "%s", (message,), None
         if str(record.msg).startswith(_NO_ANSWER) and not all_details:
             record.exc_info = None  # without an error, logging would show `NoneType: None`
+            if own:
+                record.msg = f"{record.msg}; {_TO_LOOK_AT}"
         chatter = record.levelno == logging.INFO and str(record.msg).startswith(_PER_TASK)
         _hide_password(record)
         return not (own and chatter) or all_details
@@ -91,7 +96,7 @@ def plain_message(error: BaseException | None) -> str | None:
     if isinstance(error, AssertionError) and "requests-unixsocket" in str(error):
         return str(MissingExtraError("requests-unixsocket", "cluster"))
     if isinstance(error, RPCError):
-        return f"{error}; see that luigid runs there and lets you in, then run it again"
+        return f"{error}; {_TO_LOOK_AT}, then run it again"
     if isinstance(error, (RuntimeError, TaskException)) and str(error).startswith(_UNDONE):
         return OVERTAKEN
     return None

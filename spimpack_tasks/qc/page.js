@@ -107,6 +107,14 @@ function listen() {
     button.addEventListener("click", () => choose(
       [...state.code].map((c) => (c === one ? other : c === other ? one : c)).join("")));
   }
+  for (const button of document.querySelectorAll("[data-swap]")) {
+    const [one, other] = button.dataset.swap;
+    button.addEventListener("click", () => {
+      const letters = [...state.code];
+      [letters[one], letters[other]] = [letters[other], letters[one]];
+      choose(letters.join(""));
+    });
+  }
   for (const button of document.querySelectorAll("[data-take]")) {
     button.addEventListener("click", () => choose(button.dataset.take));
   }

@@ -157,7 +157,10 @@ def _chosen(page: QcPage) -> Iterator[str]:
 <div class="controls live"><label>Orientation <select id="code">{options}</select></label>
 <button type="button" data-flip="RL">Flip left and right</button>
 <button type="button" data-flip="AP">Flip front and back</button>
-<button type="button" data-flip="SI">Flip up and down</button></div>"""
+<button type="button" data-flip="SI">Flip up and down</button>
+<button type="button" data-swap="01">Swap x and y</button>
+<button type="button" data-swap="02">Swap x and z</button>
+<button type="button" data-swap="12">Swap y and z</button></div>"""
     yield from _views(page.preview, code, _SIDE)
     yield '<div class="slices live">'
     for view in VIEWS:

@@ -68,6 +68,9 @@ def test_the_script_draws_what_python_draws_for_all_48_codes(pages, tmp_path):
     tab.click("[data-flip=RL]")
     tab.click("[data-take=RPI]")
     assert tab.text_content("#answer") == "RPI"
+    for axes, answer in (("01", "PRI"), ("02", "IRP"), ("12", "IPR")):  # i15-7-swap, one by one
+        tab.click(f"[data-swap='{axes}']")
+        assert tab.text_content("#answer") == answer
     tab.locator("[data-channel='0'][data-key=on]").uncheck()
     assert not problems
     assert pages.hosts == {""}

@@ -19,5 +19,6 @@ def test_a_silent_scheduler_is_one_line_unless_all_details_are_wanted(error, tra
     record = logging.LogRecord("luigi-interface", 30, "rpc.py", 1, SILENT, None, error)
     assert log.filter(record)
     lines = logging.Formatter("%(message)s").format(record).splitlines()
-    assert lines[0] == SILENT
+    hint = "" if tracebacks else "; see that luigid runs there and lets you in"
+    assert lines[0] == f"{SILENT}{hint}"
     assert (len(lines) > 1) is tracebacks
