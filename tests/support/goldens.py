@@ -197,7 +197,9 @@ def _normalise_times(text: str) -> str:
     text = re.sub(r"\b1\d{18}\b", lambda m: m[0] if int(m[0]) == TIME_NS else "{time}", text)
     text = re.sub(r"\b1\d{9}\.\d+\b", "{time}", text)
     text = re.sub(r"\bdirectory \d+ (?=\{time\}|\d)", "directory {inode} ", text)
-    return re.sub(r'("directory \{inode\}[^]]*, )"[0-9a-f]{32}"(?=\])', r'\1"{times}"', text)
+    return re.sub(
+        r'("directory \{inode\}[^]]*, )"[0-9a-f]{32}"(?=, "[^"]*", "[^"]*"\])', r'\1"{times}"', text
+    )
 
 
 def _normalise_line(line: str) -> str:
