@@ -158,6 +158,25 @@ class ByteLine(ProgressLine):
         return amount.share, f"{self._verb}  {self._meter.text(amount)}"
 
 
+class CountLine(ProgressLine):
+    """The line of work that is counted, with the name of an item in the plural."""
+
+    def __init__(self, verb: str, items: str) -> None:
+        super().__init__(self._compose_count)
+        self._verb, self._items = verb, items
+        self._done = self._total = 0
+        self._meter = Meter()
+
+    def reach(self, done: int, total: int) -> None:
+        """Set the number of finished items, and of all."""
+        self._done, self._total = done, total
+
+    def _compose_count(self) -> tuple[float, str]:
+        count = f"{self._done:,} of {self._total:,} {self._items}"
+        share = self._done / self._total if self._total else 0.0
+        return share, f"{self._verb}  {count}  {self._meter.text(Amount())}"
+
+
 def counting(verb: str) -> ProgressLine:
     """Return the line of work of which only the time is known."""
     meter = Meter()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
+from spimpack_tasks.cli.progress_line import CountLine
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.report.data import gather_data
 from spimpack_tasks.report.page import compose_page
@@ -52,13 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
     if path:
         check_place(store, path, overwrite=arguments.overwrite)
     gathered = gather_data(store)
-    thumbnails = make_thumbnails(store, gathered, _show_count) if arguments.thumbnails else None
-    print(f"wrote {write_report(store, compose_page(gathered, thumbnails), path)}")
+    if not arguments.thumbnails:
+        print(f"wrote {write_report(store, compose_page(gathered), path)}")
+        return ExitCode.OK
+    with CountLine("Drawing", "pictures") as line:
+        thumbnails = make_thumbnails(store, gathered, line.reach)
+        written = write_report(store, compose_page(gathered, thumbnails), path)
+    print(f"wrote {written}")
     return ExitCode.OK
-
-
-def _show_count(done: int, of: int) -> None:
-    """Show the number of finished pictures on a terminal."""
-    if sys.stderr.isatty():
-        end = "\r\033[K" if done == of else ""
-        print(f"\r\033[K{done:,} of {of:,} pictures{end}", end="", file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.progress_line import ProgressLine
-from spimpack_tasks.model.meter import Meter
+from spimpack_tasks.model.meter import Amount, Meter
 from spimpack_tasks.state.run_progress import RunProgress
 from spimpack_tasks.state.runs import read_new_tasks
 from spimpack_tasks.state.work_notes import heard_notes
@@ -24,20 +24,21 @@ class RunLine(ProgressLine):
     def __init__(self) -> None:
         super().__init__(self._compose_run)
         self._remaining: RemainingWork | None = None
-        self._progress = RunProgress()
+        self._progress: RunProgress | None = None
         self._log_offset = 0
         self._meter = Meter()
 
     def begin(self, remaining: RemainingWork) -> None:
         """Set the amount of work."""
         self.catch_log_handlers()
-        self._progress = RunProgress(remaining.work)
         self._remaining = remaining
 
     def _compose_run(self) -> tuple[float, str]:
-        remaining, progress = self._remaining, self._progress
+        remaining = self._remaining
         if remaining is None:
-            return 0.0, f"Checking inputs  {self._meter.text(progress.amount)}"
+            return 0.0, f"Checking inputs  {self._meter.text(Amount())}"
+        # Not before it is shown: of ten thousand images it takes a while.
+        progress = self._progress = self._progress or RunProgress(remaining.work)
         tasks, self._log_offset = read_new_tasks(remaining.log, self._log_offset)
         for task in tasks:
             progress.add(task)

@@ -58,7 +58,11 @@ class SavedPlan:
 
     def run_options(self) -> Options:
         """Return the options of a run; the folders that may be read are those of this process."""
-        return Options(**self.options, roots=roots_of_environment())
+        # JSON has no tuples, and options must be hashable.
+        values: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in self.options.items()
+        }
+        return Options(**values, roots=roots_of_environment())
 
     def require_same(self, prepared: PreparedRun, changes: list[Change]) -> None:
         """Compare the plan with what a run would do now.

@@ -143,7 +143,7 @@ class _Bytes:
         self._sizes: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         for key, size in sizes.items():
-            for unit in _units_of(key):
+            for unit in _units_of(key) if size else ():
                 self._sizes[unit] += max(size, 0)
                 self._unknown[unit] += size == UNKNOWN
         self._left = _Left(

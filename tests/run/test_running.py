@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from test_long_runs import SLOW as SLOW_COPY
 from test_progress_line import SLOW, slow_workspace
 from workspace import Workspace, leftovers, small_workspace, tree_of
 
@@ -313,3 +314,26 @@ def test_a_preview_of_refused_inputs_is_what_validation_says(tmp_path: Path) -> 
     assert not refused.may_run
     assert "value.label" in {problem.code for problem in refused.report.errors}
     assert refused.changes == ()
+
+
+class SlowCopy(RunRequest):
+    """Copies each image in four seconds."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-c", SLOW_COPY, *self.arguments()]
+
+
+def test_i15_2_a_page_sees_bytes_and_workers(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    workspace = small_workspace(tmp_path)
+    workspace.write()
+    options = workspace.options(backend="copy")
+    run = PackagingRun(SlowCopy(options), preview_run(options).work)
+    wait_until(lambda: run.progress().workers, run)
+    progress = run.progress()
+    assert progress.step == "Placing images"
+    assert f"process {run._process}: sub-" in progress.workers[0]
+    assert "0:00:0" in progress.text
+    run.stop()
+    assert run.wait(PATIENCE_S)
+    assert run.progress().workers == ()
