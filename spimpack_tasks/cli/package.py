@@ -56,7 +56,7 @@ def _read_plan(arguments: argparse.Namespace) -> SavedPlan:
     UsageError
         Another choice is made beside it, that it has as well.
     """
-    inputs = ("paths", "manifest", "output_dir", "backend", *FLAGS)
+    inputs = ("paths", "manifest", "output_dir", "backend", "subjects", "images", *FLAGS)
     values = {name: getattr(arguments, name) for name in inputs}
     given = [n for n, value in values.items() if value or (n in OPEN_FLAGS and value is not None)]
     if given:

@@ -121,6 +121,7 @@ def test_i15_8_another_version_stops_the_run(
         pytest.param(["a.yml"], "leave out manifest", id="i15-8-a manifest beside it"),
         pytest.param(["--backend", "copy"], "leave out backend", id="i15-8-a backend beside it"),
         pytest.param(["--no-previews"], "leave out previews", id="i15-8-a flag beside it"),
+        pytest.param(["--subject", "01"], "leave out subjects", id="i15-8-a part beside it"),
     ],
 )
 def test_nothing_else_is_chosen(
