@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.demo.dataset import write_demo_inputs
+from spimpack_tasks.demo.study import write_study
 from spimpack_tasks.demo.tree import draw_tree
 from spimpack_tasks.errors import ExitCode, OccupiedError
 from spimpack_tasks.packaging.backends.registry import BACKENDS
@@ -27,13 +29,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=tuple(BACKENDS),
         help="how images get into the dataset (default: symlink)",
     )
+    parser.add_argument(
+        "--study",
+        action="store_true",
+        help="only write the manifest, tables and images that the how-to pages work on",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the demo, and print its messages."""
+    if arguments.study:
+        directory = Path(arguments.directory)
+        _require_room(directory)
+        write_study(directory)
+        print(f"Manifest, tables and images of the pages: {directory}")
+        print(f"Then run: cd {shlex.quote(str(directory))} && spimpack validate manifest.yml")
+        return ExitCode.OK
     for line in _make_demo(Path(arguments.directory), arguments.backend):
         print(line, flush=True)
     return ExitCode.OK
+
+
+def _require_room(directory: Path) -> None:
+    is_taken = directory.exists() and any(directory.iterdir())
+    if is_taken and not (directory / "manifest.yml").exists():
+        message = f"{directory} is not empty and holds no demo; choose another directory"
+        raise OccupiedError(message)
 
 
 def _make_demo(directory: Path, backend: str) -> Iterator[str]:
@@ -49,13 +70,7 @@ def _make_demo(directory: Path, backend: str) -> Iterator[str]:
     SpimpackError
         An extra is missing, or packaging failed.
     """
-    if (
-        directory.exists()
-        and any(directory.iterdir())
-        and not (directory / "manifest.yml").exists()
-    ):
-        message = f"{directory} is not empty and holds no demo; choose another directory"
-        raise OccupiedError(message)
+    _require_room(directory)
     manifest = write_demo_inputs(directory)
     yield f"Images, manifest and tables: {directory}"
     output = directory / "bids"

@@ -1,24 +1,17 @@
 """Puts the example manifest into a folder, with small images where its table says."""
 
 import csv
-import shutil
 from pathlib import Path
 
 from spimpack_tasks.demo.images import DemoImage, write_ome_zarr
+from spimpack_tasks.demo.study import write_study
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "example"
 
 
 def place_example(folder):
     """Return the manifest's path."""
-    for path in EXAMPLE.iterdir():
-        shutil.copy(path, folder)
-    for row in read_rows(folder / "scans.tsv"):
-        x, y, z = map(float, row["PixelSize"].split(";"))
-        stains = tuple(row["sample_staining"].split(";"))
-        image = DemoImage(stains, (4, 16, 16), (z, y, x), levels=1)
-        write_ome_zarr(folder / row["spim_path"], image, ngff="0.5")
-    return folder / "manifest.yml"
+    return write_study(folder)
 
 
 def place_tree(folder, paths):
