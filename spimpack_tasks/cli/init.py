@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.editing.scan_update import update_from_scan
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, InputError, Place, Problem, Report
 from spimpack_tasks.files.roots import roots_of_environment
 from spimpack_tasks.manifest.template import template_files
@@ -16,6 +16,9 @@ from spimpack_tasks.scanning.options import ScanOptions
 
 if TYPE_CHECKING:
     import argparse
+
+_update_from_scan = Deferred("spimpack_tasks.editing.scan_update:update_from_scan")
+"""It imports what edits tables, which nobody else needs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _update(options: ScanOptions, *, writes: bool) -> tuple[list[str], list[Problem]]:
     manifest = os.path.abspath(os.path.join(options.directory, "manifest.yml"))
     roots = roots_of_environment() or ("/",)
-    update = update_from_scan(manifest, options, roots, writes=writes)
+    update = _update_from_scan(manifest, options, roots, writes=writes)
     listed = [] if writes else [f"new: {image.path}" for image in update.images]
     return [*listed, *update.lines, *([] if writes else ["nothing was written"])], update.warnings
 
