@@ -51,7 +51,7 @@ def package_changes(
     changes = find_differences(prepared) if check is None else find_changes(prepared)
     if check is not None:
         check(prepared, changes)
-    options = prepared.options
+    options = prepared.resolve(options)
     _show_messages()
     unread = _unread(prepared) if options.checksum else set()
     begin_run(options.output_dir)

@@ -72,6 +72,14 @@ class PreparedRun:
         """The options as they were given."""
         return self.chosen.asked if self.chosen else self.options
 
+    def resolve(self, asked: Options) -> Options:
+        """Return options of which nothing is open, as the inputs of this draft have them.
+
+        The draft may be that of a run without checksums, while they are asked for now.
+        """
+        chosen = self.chosen
+        return resolve_options(asked, chosen.in_manifest, chosen.last) if chosen else self.options
+
     def is_resolved(self) -> bool:
         """Tell whether another run has not made the last run's choices other ones."""
         chosen, last = self.chosen, read_last_options(self.store)

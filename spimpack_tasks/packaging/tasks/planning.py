@@ -153,7 +153,7 @@ class DatasetTask(CheckedTask):
                 SESSION.found_wrong[Store(options.output_dir).root, plan_id] = frozenset()
             else:
                 draft = _make_sound_draft(options)
-                resolved, plan_id = draft.options, draft.plan_id
+                resolved, plan_id = draft.resolve(options), draft.plan_id
             SESSION.plan_ids.clear()
             SESSION.plan_ids[options] = resolved, plan_id
         worked_out: tuple[Options, str] = SESSION.plan_ids[options]
