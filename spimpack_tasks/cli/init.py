@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.progress_line import counting
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, InputError, Place, Problem, Report
 from spimpack_tasks.files.roots import roots_of_environment
@@ -113,16 +114,21 @@ def run(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         license=arguments.license,
     )
-    if arguments.update:
-        lines, warnings = _update(options, writes=not arguments.dry_run)
-    elif arguments.dry_run:
-        lines, warnings = preview_scan(options, verbose=arguments.verbose)
-    else:
-        lines, warnings = init_from_scan(options)
+    with counting("Scanning"):
+        lines, warnings = _scan(arguments, options)
     for problem in warnings:
         print(problem, file=sys.stderr)
     print("\n".join(lines))
     return ExitCode.OK
+
+
+def _scan(arguments: argparse.Namespace, options: ScanOptions) -> tuple[list[str], list[Problem]]:
+    """Scan as the arguments say; return lines for the user, and warnings."""
+    if arguments.update:
+        return _update(options, writes=not arguments.dry_run)
+    if arguments.dry_run:
+        return preview_scan(options, verbose=arguments.verbose)
+    return init_from_scan(options)
 
 
 def _update(options: ScanOptions, *, writes: bool) -> tuple[list[str], list[Problem]]:
