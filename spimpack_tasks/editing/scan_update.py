@@ -95,10 +95,10 @@ def update_from_scan(
     result.found = list(new)
     fill_from_headers(result, request, report)
     _add_rows(editor, request, new)
-    subjects = _add_participants(editor, result)
+    subjects, left_out = _add_participants(editor, result)
     saved = editor.save() if writes and editor.changes() else []
     update.lines += [f"wrote {shown(path)}" for path in sorted(saved)]
-    update.lines += [*_describe(rows, new, subjects, editor.folder), *others]
+    update.lines += [*_describe(rows, new, subjects, editor.folder), *left_out, *others]
     return update
 
 
@@ -142,7 +142,8 @@ def _same_names(
         name = stem(_labels(request.defaults | image.cells))
         if image.cells.get("subject") and name in named:
             message = f"makes {name}, which the table has for {named[name]!r}"
-            hint = "give one of the rows another session, acquisition or run"
+            hint = "if the image was moved, correct the path in its row; otherwise give one of "
+            hint += "them another session, acquisition or run"
             yield Problem("path.duplicate", request.place(image.path), "", message, hint)
 
 
@@ -167,11 +168,16 @@ def _add_rows(editor: ManifestEditor, request: ScanRequest, new: list[FoundImage
     editor.add_rows(list(rows))
 
 
-def _add_participants(editor: ManifestEditor, result: ScanResult) -> list[str]:
-    """Add the subjects that the participants table has not, and return their labels."""
+def _add_participants(editor: ManifestEditor, result: ScanResult) -> tuple[list[str], list[str]]:
+    """Add the subjects that the participants table has not.
+
+    Their labels are returned, and lines on those that cannot be added.
+    """
     path = editor.participants_table
     if is_spreadsheet(path):
-        return []
+        labels = sorted(participants_of(result).keys() - {""}, key=natural)
+        listed = ", ".join(labels[:_SHOWN]) + (" ..." if labels[_SHOWN:] else "")
+        return [], [f"add new subjects to {shown(path)} yourself: {listed}"] if labels else []
     table = editor.table(path, ["participant_id"])
     known = {row.get("participant_id", "") for row in cells_by_column(table.table)}
     known = {label.strip().removeprefix("sub-") for label in known}
@@ -180,7 +186,7 @@ def _add_participants(editor: ManifestEditor, result: ScanResult) -> list[str]:
     if new:
         table.add_rows([{"participant_id": f"sub-{label}", **said[label]} for label in new])
         editor.edit(path, table.text)
-    return new
+    return new, []
 
 
 def _describe(
@@ -196,4 +202,4 @@ def _describe(
     if gone:
         more = f" and {len(gone) - _SHOWN:,} more" if gone[_SHOWN:] else ""
         names = ", ".join(gone[:_SHOWN])
-        yield f"{count_of(len(gone), 'row')} without an image, left as they are: {names}{more}"
+        yield f"{count_of(len(gone), 'row')} without an image, nothing removed: {names}{more}"

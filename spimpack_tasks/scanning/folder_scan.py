@@ -165,14 +165,18 @@ class FolderScanner:
             return ""
         columns = PARTICIPANT_COLUMNS - self.parts
         about = {name: text for name, text in texts.items() if name in columns}
-        cells = self._entities(path, texts, notes) | self.request.settings
+        request = self.request
+        about = request.about_subjects(request.defaults) | about
+        about |= request.about_subjects(request.settings)
+        cells = self._entities(path, texts, notes) | request.about_images(request.settings)
         image = FoundImage(path, source, cells, notes, pattern, about)
         self.result.found.append(image)
         return ""
 
     def _photo(self, path: str, texts: dict[str, str], notes: list[str]) -> FoundPhoto:
         """Return a photo with the labels that photos have."""
-        cells = self._entities(path, texts, notes) | self.request.settings
+        given = self.request.about_images(self.request.settings)
+        cells = self._entities(path, texts, notes) | given
         names = [entity.name for entity in ENTITIES if entity.of_photos]
         notes.insert(0, "as a photo of a sample")
         return FoundPhoto(path, {name: cells[name] for name in names if cells.get(name)}, notes)

@@ -54,8 +54,9 @@ def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) 
                 name = os.path.basename(header.metadata_file)
                 image.notes.append(f"its metadata are in {name}")
             image.cells.update((column, cells[column]) for column in cells.keys() - ours)
-        lacking = (name for name in request.defaults if not image.cells.get(name))
-        image.cells.update((name, request.defaults[name]) for name in [*lacking])
+        defaults = request.about_images(request.defaults)
+        lacking = [name for name in defaults if not image.cells.get(name)]
+        image.cells.update((name, defaults[name]) for name in lacking)
 
 
 def header_cells(header: Header) -> dict[str, str]:

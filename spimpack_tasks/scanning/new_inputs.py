@@ -20,6 +20,7 @@ from spimpack_tasks.scanning.tables import (
     compose_tables,
     describe_scan,
     folder_of_tables,
+    hint_at_patterns,
     list_findings,
 )
 
@@ -44,7 +45,9 @@ def preview_scan(options: ScanOptions, *, verbose: bool) -> tuple[list[str], lis
     request, result = scan(options, report)
     used = [*result.images, *result.photos]
     counts = f"{count_of(len(used), 'path')} used, {len(result.skipped):,} ignored"
-    lines = [*list_findings(request, result, verbose=verbose), f"{counts}; nothing was written"]
+    hint = hint_at_patterns(result.images)
+    listed = list_findings(request, result, verbose=verbose)
+    lines = [*listed, *hint, f"{counts}; nothing was written"]
     return lines, report.warnings
 
 

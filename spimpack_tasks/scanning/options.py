@@ -12,7 +12,13 @@ from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.scanning.labels import as_label, wanted_form
-from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PatternError, read_glob, read_pattern
+from spimpack_tasks.scanning.patterns import (
+    ENTITY_BY_NAME,
+    PARTICIPANT_COLUMNS,
+    PatternError,
+    read_glob,
+    read_pattern,
+)
 from spimpack_tasks.scanning.templates import read_template
 from spimpack_tasks.scanning.walk import special_folder
 from spimpack_tasks.schemas import load_schema
@@ -84,6 +90,14 @@ class ScanRequest:
     """Values by canonical column name, for all rows."""
     defaults: dict[str, str] = field(default_factory=dict)
     """The same, for rows that have none."""
+
+    def about_subjects(self, values: dict[str, str]) -> dict[str, str]:
+        """Return those of the values that are facts about subjects."""
+        return {name: text for name, text in values.items() if name in PARTICIPANT_COLUMNS}
+
+    def about_images(self, values: dict[str, str]) -> dict[str, str]:
+        """Return those of the values that are facts about images."""
+        return {name: text for name, text in values.items() if name not in PARTICIPANT_COLUMNS}
 
     def place(self, path: str) -> Place:
         """Return a path below the scanned folder as a place of problems."""

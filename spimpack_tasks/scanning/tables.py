@@ -143,6 +143,12 @@ def list_findings(request: ScanRequest, result: ScanResult, *, verbose: bool) ->
         yield printable(f"ignored, {reason}: {', '.join(shown)}{more}")
 
 
+def hint_at_patterns(images: list[FoundImage]) -> Iterator[str]:
+    """Yield what helps where a path gives no subject."""
+    if any(not image.cells.get("subject") for image in images):
+        yield "Labels of other names than sub-01 are found by --pattern, such as '{subject}/*'"
+
+
 def _about_subject(one: FoundImage | FoundPhoto) -> dict[str, str]:
     return one.participant if isinstance(one, FoundImage) else {}
 
@@ -156,8 +162,7 @@ def _gaps(result: ScanResult) -> Iterator[str]:
         if number and column != "spim_path":
             gaps.append(f"{column} in {count_of(number, 'row')}")
     yield f"To fill in, in {SCANS}: {', '.join(gaps)}" if gaps else f"{SCANS} has no gaps"
-    if any(not image.cells.get("subject") for image in images):
-        yield "Labels of other names than sub-01 are found by --pattern, such as '{subject}/*'"
+    yield from hint_at_patterns(images)
     required = [name for name in load_schema("photos")["required"] if name != "photo_path"]
     lacking = sum(not all(photo.cells.get(n) for n in required) for photo in result.photos)
     if lacking:

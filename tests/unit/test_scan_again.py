@@ -112,6 +112,35 @@ def test_i15_4_captures_of_participants_and_defaults():
     assert "genotype" not in table[0]
 
 
+def test_i15_4_facts_about_subjects_go_to_their_table():
+    facts = ("--set", "species=mus musculus", "--default", "genotype=wt")
+    options = ("--pattern", "**/mouse {subject}/{acq}", "--set", "sample=brain", *facts)
+    assert init("--scan", "raw", *options) == ExitCode.OK
+    assert rows("participants.tsv") == [
+        ["participant_id", "genotype", "species"],
+        ["sub-1", "wt", "mus musculus"],
+        ["sub-2", "wt", "mus musculus"],
+    ]
+    assert {"species", "genotype"}.isdisjoint(rows()[0])
+
+
+def test_i15_4_a_dry_run_hints_at_patterns(capsys):
+    assert init("--scan", "raw", "--dry-run") == ExitCode.OK
+    assert "are found by --pattern, such as '{subject}/*'\n" in capsys.readouterr().out
+
+
+def test_i15_4_subjects_of_a_workbook_are_named(capsys):
+    assert init("--scan", "raw", *OPTIONS) == ExitCode.OK
+    manifest = Path("study/manifest.yml")
+    text = manifest.read_text().replace(
+        "participants_tsv: participants.tsv", "participants_tsv: p.xlsx"
+    )
+    manifest.write_text(text)
+    write_tiny_image(Path("raw/wt/mouse 3/4x.ome.tif"))
+    assert init("--update") == ExitCode.OK
+    assert "add new subjects to study/p.xlsx yourself: 3\n" in capsys.readouterr().out
+
+
 def test_i15_4_a_capture_that_makes_labels_is_no_column():
     label = ("--label", "subject={group}{number:02}")
     options = ("--pattern", "{group}/mouse {number}/{acq}", *label, "--set", "sample=b")
@@ -168,7 +197,7 @@ def test_i15_4_an_update_tells_rows_whose_images_are_gone(capsys):
     before = tree()
     Path("raw/wt/mouse 1/10x.ome.tif").unlink()
     assert init("--update") == ExitCode.OK
-    assert "1 row without an image, left as they are: " in capsys.readouterr().out
+    assert "1 row without an image, nothing removed: " in capsys.readouterr().out
     assert tree() == before
 
 
