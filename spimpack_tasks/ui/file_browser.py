@@ -37,6 +37,9 @@ class Wanted:
     """Those of the files that are offered; all if empty."""
 
 
+LIST_HEIGHT = 440
+"""Pixels of the list of files: seven lines, and the button below it stays on a small screen."""
+
 IMAGE = Wanted(ListingKind.IMAGE)
 IMAGES = Wanted(ListingKind.IMAGE, several=True)
 MANIFEST = Wanted(ListingKind.FILE, endings=(".yml", ".yaml"))
@@ -77,7 +80,7 @@ def browse(key: str, roots: Sequence[str], wanted: Wanted, start: str = "") -> l
     with way:
         _show_way(key, listing, roots)
     entries = [] if wanted == FOLDER else _offered(listing, wanted)
-    with st.container(height=240):
+    with st.container(height=LIST_HEIGHT):
         _show_folders(key, listing)
         chosen = _show_entries(key, entries, several=wanted.several)
         _show_rest(listing, anything=bool(entries))

@@ -81,7 +81,7 @@ def show_grid(
         num_rows="fixed",
         hide_index=True,
         width="stretch",
-        height=min(len(rows) + 1, MOST_ROWS_SHOWN) * ROW_HEIGHT + 3,
+        height=min(max(len(rows), 2) + 1, MOST_ROWS_SHOWN) * ROW_HEIGHT + 3,
         disabled=[MARK],
         column_config=_settings(name, grid.columns),
         on_change=_hand_on,
@@ -107,7 +107,7 @@ def _frame(grid: _Grid, marks: Mapping[int, str]) -> Any:
 def _settings(schema: str, columns: Sequence[str]) -> dict[str, Any]:
     described = load_schema(schema)["properties"]
     settings: dict[str, Any] = {
-        PICK: st.column_config.CheckboxColumn(PICK, help="Pick rows", width=40, pinned=True),
+        PICK: st.column_config.CheckboxColumn(PICK, help="Pick rows", width=64, pinned=True),
         MARK: st.column_config.TextColumn(MARK, help="Problems", width=40, pinned=True),
     }
     for column in columns:

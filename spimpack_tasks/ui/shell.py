@@ -24,6 +24,10 @@ PAGES = ("description", "scans", "orientation", "participants", "save", "run")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""
 
 
+TOP = "3.5rem"
+"""Space above a title: as much as the button of the menu takes in a narrow window."""
+
+
 class PageModule(Protocol):
     """Contents of the module of a page."""
 
@@ -40,6 +44,7 @@ def main() -> None:
     # Without an icon of ours, Streamlit has the browser fetch one from elsewhere.
     icon = os.path.join(os.path.dirname(__file__), "icon.svg")
     st.set_page_config(page_title="SPIMpack", page_icon=icon, layout="wide")
+    st.html(f"<style>[data-testid=stMainBlockContainer] {{padding-top: {TOP}}}</style>")
     stop_strangers()
     editor = session.current_editor(roots, manifest)
     start: Any = import_module("spimpack_tasks.ui.views.start")
