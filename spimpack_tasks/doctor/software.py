@@ -45,8 +45,6 @@ def check_versions() -> Iterator[Answer]:
         found = _version(name)
         if found:
             yield ok(name, found)
-        elif name == "rich":
-            yield note(name, "is not installed, so no progress is shown; pip install rich")
         else:
             yield problem(name, f"is not installed; pip install --force-reinstall {PACKAGE}")
 

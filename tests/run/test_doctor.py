@@ -128,17 +128,15 @@ def lacking(*names: str) -> object:
 def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = [
         "luigi>=3.8.1,<4",
-        "rich<16,>=13.9",
         'h5py<4,>=3.14; extra == "images"',
         'numpy; python_version > "3" and extra == "images"',
         "bids-validator-deno>=3; extra == 'bids'",
     ]
     monkeypatch.setattr(software, "requires", lambda _: needs)
     assert by_check(software.check_extras())["extra images"].state is State.OK
-    monkeypatch.setattr(software, "version", lacking("luigi", "rich", "h5py"))
+    monkeypatch.setattr(software, "version", lacking("luigi", "h5py"))
     versions = by_check(software.check_versions())
     assert versions["luigi"].state is State.PROBLEM
-    assert versions["rich"].state is State.NOTE
     images = by_check(software.check_extras())["extra images"]
     assert images.state is State.NOTE
     assert images.message.startswith("h5py not installed (")

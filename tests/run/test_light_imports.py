@@ -17,7 +17,7 @@ from workspace import small_workspace
 
 HEAVY = frozenset(
     {"bids", "dask", "h5py", "imagecodecs", "jsonschema", "luigi", "nibabel", "numpy", "pandas"}
-    | {"PIL", "rich", "streamlit", "tifffile", "yaml", "zarr", "zarrnii"}
+    | {"PIL", "streamlit", "tifffile", "yaml", "zarr", "zarrnii"}
 )
 """Packages that take longer to import than Python takes to start."""
 PROGRAM = shutil.which("spimpack", path=os.path.dirname(sys.executable)) or ""

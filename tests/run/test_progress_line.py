@@ -132,16 +132,6 @@ def test_nothing_is_drawn(name: str, tmp_path: Path) -> None:
     assert "Packaged" in shown
 
 
-@pytest.mark.slow
-def test_without_rich_there_is_no_line_and_no_error(tmp_path: Path) -> None:
-    workspace = slow_workspace(tmp_path)
-    options = ["--manifest", workspace.manifest, "--output-dir", workspace.out]
-    code = f"import sys; sys.modules['rich'] = sys.modules['rich.console'] = None\n{SLOW}"
-    code, shown = run_in_terminal([sys.executable, "-c", code, "package", *options], TERMINAL)
-    assert code == 0, shown
-    assert "\033" not in shown
-
-
 def test_a_refusal_is_shown_as_ever(tmp_path: Path) -> None:
     workspace = slow_workspace(tmp_path)
     workspace.rows[0]["subject"] = "0-1"

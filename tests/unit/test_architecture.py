@@ -29,7 +29,6 @@ HEAVY = [
     "h5py",
     "numpy",
     "pandas",
-    "rich",
     "streamlit",
     "tifffile",
     "yaml",
