@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.editing.editor import ManifestEditor
 
-PAGES = ("description", "scans", "orientation", "participants", "save", "run")
+PAGES = ("description", "scans", "orientation", "participants", "save", "run", "report")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""
 
 

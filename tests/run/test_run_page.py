@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,16 +26,16 @@ def show(manifest: str, root: str) -> None:
     import streamlit as st
 
     from spimpack_tasks.editing.editor import open_manifest
-    from spimpack_tasks.ui.views import run
+    from spimpack_tasks.ui.views import report, run
 
-    names = ("run", "save", "description", "participants", "scans")
+    names = ("run", "save", "description", "participants", "scans", "report")
     pages = {name: st.Page(lambda: None, title=name, url_path=name) for name in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
     desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
     if st.session_state.get("edit"):
         desk.set_cells({(0, "Species"): "vole"})
-    run.show(desk)
+    (report if st.session_state.get("report") else run).show(desk)
 
 
 @pytest.fixture
@@ -291,3 +292,32 @@ def test_i15_5_a_backend_that_the_manifest_names_by_mistake(workspace: Workspace
     page = open_page(workspace)
     assert page.selectbox(key="run-backend").value == "symlink"
     assert page.code[0].value.partition("--backend=")[2].startswith("symlink")
+
+
+def test_i15_6_the_report_opens_on_a_page_of_its_own(workspace: Workspace) -> None:
+    page = open_page(workspace)
+    page.session_state["report"] = True
+    page.run()
+    assert "There is no dataset in" in page.info[0].value
+    page.session_state["report"] = False
+    page.run()
+    page = press(press(page, "run-look"), "run-start")
+    assert wait(workspace) == 0
+    page.run()
+    links = [link.proto.label for link in page.get("page_link")]
+    assert "Show report" in links
+    page.session_state["report"] = True
+    page.run()
+    assert not page.exception
+    (frame,) = page.get("iframe")
+    assert "Complete: every output is in place" in frame.proto.srcdoc
+    assert "sub-01_sample-brain_acq-4x_SPIM.ims" in frame.proto.srcdoc
+    assert not re.search(r"https?://(?!127)|<script|<link", frame.proto.srcdoc)
+
+
+def test_i15_6_a_report_outside_the_roots_is_refused(workspace: Workspace) -> None:
+    page = open_page(workspace)
+    page.text_input(key="run-output").input("/etc").run()
+    page.session_state["report"] = True
+    page.run()
+    assert "is outside the folders" in str(page.exception[0].value)

@@ -160,7 +160,7 @@ def _show_settings() -> None:
     for column, (setting, values) in zip(columns, settings.items(), strict=False):
         key = setting_key(name, setting)
         value = st.session_state.setdefault(key, values[0])
-        # A value that the manifest has by mistake is shown, and told of by the check.
+        # A value that the manifest has by mistake is shown, and the check names it.
         known = values if value in values else (value, *values)
         about = f"Setting of the backend {name}; {values[0]} by default"
         column.selectbox(f"{name}: {setting}", known, key=key, help=about)
