@@ -74,18 +74,37 @@ def update_from_scan(
         A table was changed by someone else meanwhile; nothing was written.
     """
     editor = open_manifest(manifest, roots)
+    update = add_scanned(editor, asked)
+    saved = editor.save() if writes and editor.changes() else []
+    update.lines[:0] = [f"wrote {shown(path)}" for path in sorted(saved)]
+    return update
+
+
+def add_scanned(editor: ManifestEditor, asked: ScanOptions) -> ScanUpdate:
+    """Add rows for images that no row has, and their subjects, to the open tables.
+
+    The lines of the result say what was taken of which options first.
+
+    Raises
+    ------
+    UsageError
+        The manifest does not say what was scanned, and the options do not either.
+    InputError
+        The options are wrong, no image is found, images cannot be told apart, or the table cannot
+        take rows. Nothing was edited then.
+    """
     update = ScanUpdate()
     options = _join(editor, asked, update)
     tables = editor.scans_tables
     if not tables or is_spreadsheet(tables[0]):
         message = "is no tab-separated table, so rows cannot be added without touching the others"
-        place = Place(shown(tables[0] if tables else manifest))
+        place = Place(shown(tables[0] if tables else editor.manifest))
         hint = "save it as .tsv and name that under scans_tsv"
         raise InputError(Report([Problem("scan.table", place, "", message, hint)]))
     report = Report()
     request, result = scan(options, report)
     rows = cells_by_column(editor.scans.table)
-    known = {_real(editor.folder, row.get("spim_path", "")) for row in rows}
+    known = known_images(editor)
     new = [i for i in result.images if os.path.realpath(i.source.path) not in known]
     report.extend(_same_names(rows, new, request))
     if report.errors:
@@ -96,10 +115,14 @@ def update_from_scan(
     fill_from_headers(result, request, report)
     _add_rows(editor, request, new)
     subjects, left_out = _add_participants(editor, result)
-    saved = editor.save() if writes and editor.changes() else []
-    update.lines += [f"wrote {shown(path)}" for path in sorted(saved)]
     update.lines += [*_describe(rows, new, subjects, editor.folder), *left_out, *others]
     return update
+
+
+def known_images(editor: ManifestEditor) -> set[str]:
+    """Return the real paths of the images in the table."""
+    rows = cells_by_column(editor.scans.table)
+    return {_real(editor.folder, row.get("spim_path", "")) for row in rows}
 
 
 def _join(editor: ManifestEditor, asked: ScanOptions, update: ScanUpdate) -> ScanOptions:
