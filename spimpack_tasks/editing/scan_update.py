@@ -16,7 +16,7 @@ from spimpack_tasks.model.entities import ENTITIES, stem
 from spimpack_tasks.scanning.folder_scan import UNFIT
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.new_inputs import scan
-from spimpack_tasks.scanning.tables import PHOTOS, cell_of_path, participants_of
+from spimpack_tasks.scanning.tables import PHOTOS, cell_of_path, list_findings, participants_of
 from spimpack_tasks.scanning.walk import natural
 
 if TYPE_CHECKING:
@@ -43,12 +43,19 @@ class ScanUpdate:
     """New images of an update, and its messages."""
 
     images: list[FoundImage] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    """Each new image with its labels, and what is ignored."""
     lines: list[str] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
 
 def update_from_scan(
-    manifest: str, asked: ScanOptions, roots: tuple[str, ...], *, writes: bool = True
+    manifest: str,
+    asked: ScanOptions,
+    roots: tuple[str, ...],
+    *,
+    writes: bool,
+    verbose: bool = False,
 ) -> ScanUpdate:
     """Add rows for images that no row has, and their subjects to the participants table.
 
@@ -62,6 +69,8 @@ def update_from_scan(
         Folders below which files may be written; none where there is no such limit.
     writes
         Whether the tables are written.
+    verbose
+        Whether the findings name each ignored path.
 
     Raises
     ------
@@ -77,22 +86,20 @@ def update_from_scan(
     update = ScanUpdate()
     options = _join(editor, asked, update)
     tables = editor.scans_tables
-    if not tables or is_spreadsheet(tables[0]):
-        message = "is no tab-separated table, so rows cannot be added without touching the others"
-        place = Place(shown(tables[0] if tables else manifest))
-        hint = "save it as .tsv and name that under scans_tsv"
-        raise InputError(Report([Problem("scan.table", place, "", message, hint)]))
-    report = Report()
+    report = Report(_refused_tables(tables))
+    if report.errors:
+        raise InputError(report)
     request, result = scan(options, report)
-    rows = cells_by_column(editor.scans.table)
+    rows = [row for path in tables for row in cells_by_column(editor.table(path).table)]
     known = {_real(editor.folder, row.get("spim_path", "")) for row in rows}
     new = [i for i in result.images if os.path.realpath(i.source.path) not in known]
     report.extend(_same_names(rows, new, request))
     if report.errors:
         raise InputError(report)
     update.images, update.warnings = new, report.warnings
-    others = _other_findings(result, request)
-    result.found = list(new)
+    others = _other_findings(result, request) if writes else []  # the findings have them
+    result.found = [*new, *result.skipped]
+    update.findings += list_findings(request, result, verbose=verbose)
     fill_from_headers(result, request, report)
     _add_rows(editor, request, new)
     subjects, left_out = _add_participants(editor, result)
@@ -117,6 +124,14 @@ def _join(editor: ManifestEditor, asked: ScanOptions, update: ScanUpdate) -> Sca
     folder = os.path.normpath(os.path.join(editor.folder, said.get("folder", "")))
     root = asked.root or os.path.relpath(folder)
     return replace(asked, root=root, directory=editor.folder, **values)
+
+
+def _refused_tables(tables: list[str]) -> list[Problem]:
+    """Return a problem for each table of another format: no row can be added to it, or compared."""
+    message = "is no tab-separated table, so rows cannot be added without touching the others"
+    hint = "save it as .tsv and name that under scans_tsv"
+    refused = (path for path in tables if is_spreadsheet(path))
+    return [Problem("scan.table", Place(shown(path)), "", message, hint) for path in refused]
 
 
 def _real(folder: str, path: str) -> str:
