@@ -17,13 +17,14 @@ import sys
 import time
 import traceback
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import tifffile
+from lsm_sources import Lsm, write_lsm
 from plane_sources import (
     compose_voxels,
     write_folder,
@@ -134,6 +135,25 @@ def _packed(offset: int, layout: str, *values: int) -> Callable[[Path], None]:
     return change
 
 
+LSM = Lsm(z=4, c=2, y=20, x=21, compression="zlib")
+
+
+def _write_lsm(path: Path) -> None:
+    write_lsm(path, LSM, VOXELS.transpose(0, 2, 1, 3, 4))
+
+
+def _lsm_sizes(**sizes: int) -> Callable[[Path], None]:
+    """Return a change of the sizes in the information of an LSM."""
+
+    def change(path: Path) -> None:
+        data = path.read_bytes()
+        lie = replace(LSM, **sizes).info()
+        assert LSM.info()[:28] in data
+        path.write_bytes(data.replace(LSM.info()[:28], lie[:28]))
+
+    return change
+
+
 def _ome(path: Path) -> None:
     write_ome(path, VOXELS, compression="zlib")
 
@@ -183,6 +203,18 @@ SAMPLES = {
             "planes": _described("slices=4", f"slices={HUGE}"),
             "length": _tag("ImageLength", HUGE),
             "wider": _tag("BitsPerSample", 32),
+        },
+    ),
+    "LSM": Sample(
+        "a.lsm",
+        _write_lsm,
+        {
+            "planes": _lsm_sizes(z=HUGE),
+            "sizes": _lsm_sizes(x=HUGE),
+            "channels": _lsm_sizes(c=3),
+            "other order": _lsm_sizes(z=2, c=4),
+            "length": _tag("ImageLength", HUGE),
+            "times": _lsm_sizes(t=2, z=2),
         },
     ),
     "NIfTI": Sample(
