@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ from spimpack_tasks.files.plane_names import ENDINGS as PLANE_ENDINGS
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.volumes.formats import FORMATS
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from api_page import api_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +45,7 @@ def pages() -> dict[str, str]:
         "formats.md": _page(formats_lines()),
         "cli.md": _page(cli_lines()),
         "report.md": _page(report_lines()),
+        "api.md": _page(api_lines()),
         "exit-codes.md": _page(exit_codes_lines()),
     }
 

@@ -46,6 +46,7 @@ class Header:
     """Distance of two voxels in micrometres at full resolution along x, y and z; `None` where the
     file has no such axis, no value or no unit."""
     channel_count: int = 1
+    """Number of channels."""
     channel_names: tuple[str, ...] = ()
     """One for each channel, empty for a channel without one; nothing if none has a name."""
     displays: tuple[Display, ...] = ()

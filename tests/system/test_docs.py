@@ -5,6 +5,7 @@
 puts what the commands print now into the pages.
 """
 
+import inspect
 import os
 import re
 import runpy
@@ -16,6 +17,7 @@ from example_inputs import place_example, place_tree
 from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
 from workspace import Workspace
 
+from spimpack_tasks import api
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.verification.verify import LOG, Fault
@@ -41,6 +43,20 @@ def test_the_reference_shows_every_property():
     }.items():
         rows = re.findall(r"^\| `", GENERATED[f"{name}.md"], re.MULTILINE)
         assert len(rows) >= properties
+
+
+def test_i15_9_the_page_on_the_python_interface_explains_each_name():
+    text = GENERATED["api.md"]
+    headings = re.findall(r"^### (\w+)$", text, re.MULTILINE)
+    assert set(api.__all__) <= set(headings)
+    assert not re.findall(r"^.*\|  \|$", text, re.MULTILINE), "fields without a text below them"
+    for name in api.__all__:
+        function = inspect.unwrap(getattr(api, name))
+        if inspect.isfunction(function):
+            (body,) = re.findall(rf"^### {name}\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL)
+            listed = re.findall(r"^- `([\w, ]+)`:", body, re.MULTILINE)
+            explained = {one for names in listed for one in names.split(", ")}
+            assert set(inspect.signature(function).parameters) <= explained, name
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
