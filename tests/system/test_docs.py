@@ -18,6 +18,7 @@ from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
 from workspace import Workspace
 
 from spimpack_tasks import api
+from spimpack_tasks.cli.parser import COMMANDS
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.verification.verify import LOG, Fault
@@ -88,6 +89,7 @@ def test_backends_can_be_changed_as_described(tmp_path):
     [
         "fill-the-sidecars",
         "derivatives-and-photos",
+        pytest.param("../recipes", marks=pytest.mark.slow, id="i15-9-recipes"),
         pytest.param("package-in-your-own-flow", marks=pytest.mark.slow),
     ],
 )
@@ -107,6 +109,14 @@ def test_luigid_can_be_used_as_described(tmp_path):
     (tmp_path / "configs" / "luigi.cfg").write_text(settings.replace("8082", port))
     page = DOCS / "how-to" / "run-under-luigid.md"
     compare(page, tmp_path, replaced={"8082": port})
+
+
+def test_i15_9_the_recipes_name_each_command():
+    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    is_shown = {
+        name for name in COMMANDS if f"\nspimpack {name} " in text or f"\nspimpack {name}\n" in text
+    }
+    assert set(COMMANDS) - is_shown == {"ui", "demo", "completion"}
 
 
 def test_a_folder_can_be_scanned_as_described(tmp_path):
