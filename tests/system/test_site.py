@@ -59,7 +59,13 @@ def test_i15_9_a_broken_link_an_anchor_or_a_page_out_of_the_menu_fails_the_build
     for folder in ("docs", "configs", "workflows"):
         shutil.copytree(ROOT / folder, checkout / folder)
     (checkout / "spimpack_tasks").mkdir()
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "spimpack_tasks/version.py"):
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "spimpack_tasks/version.py",
+    ):
         shutil.copy(ROOT / name, checkout / name)
     with (checkout / "docs" / "tutorial.md").open("a", encoding="utf-8") as page:
         page.write("\n[A](no-such-page.md) and [b](index.md#no-such-heading).\n")
