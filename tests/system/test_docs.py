@@ -25,7 +25,7 @@ from spimpack_tasks.verification.verify import LOG, Fault
 
 DOCS = ROOT / "docs"
 GENERATED = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
-WRITTEN = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+WRITTEN = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", GENERATED)

@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 
 import pytest
+import yaml
 from markdown_blocks import ROOT
 
 FIND = "from hatch_version import find_release; print(find_release())"
@@ -111,3 +112,23 @@ def test_i15_9_a_checkout_that_was_never_built_has_the_version_that_is_cited(tmp
     ask = [sys.executable, "-c", "from spimpack_tasks.version import __version__ as v; print(v)"]
     done = subprocess.run(ask, cwd=clone, capture_output=True, text=True, check=True)
     assert done.stdout == "7.7.7\n"
+
+
+@pytest.mark.slow
+def test_i15_9_the_citation_is_valid(tmp_path):
+    """By cffconvert, which has the official schema and wants an older jsonschema than we do."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    programs = tmp_path / "venv" / "bin"
+    subprocess.run([programs / "pip", "install", "--quiet", "cffconvert==2.0.0"], check=True)
+    broken = tmp_path / "broken.cff"
+    broken.write_text((ROOT / "CITATION.cff").read_text().replace("\ntitle:", "\ntitel:"))
+    for path, expected in ((ROOT / "CITATION.cff", 0), (broken, 1)):
+        ask = [programs / "cffconvert", "--validate", "--infile", path]
+        assert subprocess.run(ask, capture_output=True, check=False).returncode == expected
+
+
+def test_i15_9_the_readme_cites_what_the_citation_says():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace("> ", "").split())
+    assert f"{citation['authors'][0]['name']}. *{citation['title']}.*" in text
+    assert f"{citation['license']} licence" in text
