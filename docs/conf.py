@@ -41,13 +41,7 @@ language = "en"
 extensions = ["myst_parser"]
 root_doc = "docs/index"
 source_suffix = {".md": "markdown", ".ipynb": "markdown"}
-include_patterns = [
-    "docs/**.md",
-    "docs/notebook.ipynb",
-    "README.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-]
+include_patterns = ["*.md", "docs/**.md", f"{NOTEBOOK}.ipynb"]
 myst_heading_anchors = 4
 nitpicky = True
 
