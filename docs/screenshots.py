@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from chromium import Grid, Pages, expect, open_browser  # noqa: E402 - of the tests
 from ui_server import start_ui  # noqa: E402
 
+from spimpack_tasks.cli.main import main as run_command  # noqa: E402
 from spimpack_tasks.demo.dataset import write_demo_inputs  # noqa: E402
 
 HEIGHT = 900
@@ -97,6 +98,15 @@ class Session:
         self.take("run-going-on", pause_ms=0)
         expect(self.pages.page.get_by_text("Every image is in the dataset")).to_be_visible()
         self.take("run-done")
+        self.take_report()
+
+    def take_report(self) -> None:
+        """Write the report of the dataset that was made, and take its upper part."""
+        (dataset,) = (path.parent for path in self.study.parent.rglob("dataset_description.json"))
+        if run_command(["report", str(dataset)]):
+            sys.exit("no report was written")
+        self.pages.page.goto((dataset / ".spimpack" / "report.html").as_uri())
+        self.take("report")
 
     def turn_to(self, title: str) -> bool:
         """Turn to a page, and tell whether there is one."""

@@ -84,6 +84,11 @@ __all__ = [
 def read_header(path: Path) -> Header:
     """Read the header of an image in milliseconds, without its voxels.
 
+    Parameters
+    ----------
+    path
+        The file or folder.
+
     Raises
     ------
     SourceRefusedError
@@ -249,6 +254,13 @@ def validate(manifest: Path, options: Options | None = None) -> list[Problem]:
 def load_manifest(manifest: Path, options: Options | None = None) -> Dataset:
     """Return the validated dataset that a manifest describes: its images, tables and sidecars.
 
+    Parameters
+    ----------
+    manifest
+        The manifest.
+    options
+        Those of the run, where they matter; its manifest is replaced by `manifest`.
+
     Raises
     ------
     InputError
@@ -263,6 +275,11 @@ def load_manifest(manifest: Path, options: Options | None = None) -> Dataset:
 
 def plan(options: Options) -> list[Change]:
     """Return what `package` would do with each image and file, and why; nothing is written.
+
+    Parameters
+    ----------
+    options
+        Manifest, output directory, backend and the rest.
 
     Raises
     ------

@@ -38,10 +38,15 @@ class Change:
     """The action of a run on one asset, or on one file of the dataset as a whole."""
 
     path: str
+    """The path below the dataset."""
     verdict: Verdict
+    """The action of a run, such as `new` or `unchanged`."""
     reasons: tuple[str, ...] = ()
+    """The reasons in words."""
     source: str = ""
+    """Absolute path of the source of an image; empty for other files."""
     dataset_id: str = ""
+    """The `dataset_id` of the image's row."""
     sidecar: Output | None = None
     """Of an asset, as it is planned."""
     removed_step: str = ""

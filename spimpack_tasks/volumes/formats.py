@@ -41,13 +41,16 @@ class Format:
     """One format. There is one record of each, so records are compared by identity."""
 
     name: str
+    """Its name in tables and messages."""
     extensions: Mapping[str, str]
     """The extension in BIDS by the ending of a file's name, in lower case.
 
     Nothing where the content alone tells the format of a folder: a dataset holds such an image only
     if it is converted."""
     valid_in_bids: bool
+    """Whether BIDS allows it for images of the suffix SPIM."""
     directory: bool = False
+    """Whether an image is a directory."""
     beginnings: tuple[bytes, ...] = ()
     """The first bytes that a file can have; nothing where they are not looked at."""
     needs_header: bool = False
@@ -59,6 +62,7 @@ class Format:
     chunks: Callable[[str], Any] | None = None
     """Returns the context of an `EncodedSource`, where `transfer` is `LEVELS`."""
     transfer: Transfer = Transfer.VOXELS
+    """How an image becomes an OME-Zarr."""
     codec: str = "blosc"
     """The codec of OME-Zarr if none is chosen. Another one would convert existing images again."""
     least_ratio: float = 0.2

@@ -48,6 +48,7 @@ class Header:
     time_step_s: float | None = None
     """Seconds between two time points; `None` where the file does not say."""
     channel_count: int = 1
+    """Number of channels."""
     channel_names: tuple[str, ...] = ()
     """One for each channel, empty for a channel without one; nothing if none has a name."""
     displays: tuple[Display, ...] = ()

@@ -88,6 +88,7 @@ class Level:
     shape: Shape
     """Sizes along t, c, z, y, x."""
     dtype: np.dtype[Any]
+    """Data type of the voxels, in the byte order of the file."""
     chunk: Shape
     """The sizes in which it is stored, so that reading a part of a chunk costs as much as all."""
     read: Callable[[Region], Voxels]
@@ -109,8 +110,11 @@ class Volume:
     """An image that is open for reading."""
 
     path: str
+    """The file or folder."""
     form: Format
+    """Its format."""
     header: Header
+    """Its header, as `read_header` returns it."""
     levels: tuple[Level, ...]
     """The full one first."""
     refusals: tuple[HeaderError, ...] = ()
