@@ -14,13 +14,14 @@ from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.ui import session
 from spimpack_tasks.ui.access import stop_strangers
 from spimpack_tasks.ui.markdown import plain
+from spimpack_tasks.ui.menu import close_menu_if_narrow
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
     from spimpack_tasks.editing.editor import ManifestEditor
 
-PAGES = ("description", "scans", "orientation", "participants", "save", "run")
+PAGES = ("description", "scans", "orientation", "participants", "save", "run", "report")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""
 
 
@@ -64,6 +65,7 @@ def main() -> None:
         st.switch_page(pages["scans"])
     if editor is not None:
         _show_sidebar(editor)
+    close_menu_if_narrow(chosen.url_path)
     st.title(chosen.title)
     session.show_notice()
     chosen.run()
