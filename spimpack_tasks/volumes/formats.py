@@ -151,6 +151,15 @@ LSM = Format(
     header=Deferred(f"{_HERE}.tiff.lsm:read_header"),
     levels=Deferred(f"{_HERE}.tiff.lsm:open_levels"),
 )
+CZI = Format(
+    "CZI",
+    MappingProxyType({".czi": ".czi"}),
+    valid_in_bids=False,
+    beginnings=(b"ZISR",),
+    needs_header=True,
+    header=Deferred(f"{_HERE}.czi:read_header"),
+    levels=Deferred(f"{_HERE}.czi:open_levels"),
+)
 NIFTI = Format(
     "NIfTI",
     MappingProxyType({".nii.gz": ".nii.gz", ".nii": ".nii"}),
@@ -172,7 +181,7 @@ NGFF = ("0.5", "0.4")
 """Versions of OME-Zarr that can be written: in shards, or each chunk an object."""
 
 # Longer endings stand before those that they end with.
-FORMATS = (ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, NIFTI, PLANE_FOLDER)
+FORMATS = (ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, CZI, NIFTI, PLANE_FOLDER)
 
 PHOTO_FORMATS = (
     Format(

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 import tifffile
+from czi_sources import Czi, write_czi
 from lsm_sources import Lsm, write_lsm
 from plane_sources import (
     compose_voxels,
@@ -154,6 +155,22 @@ def _lsm_sizes(**sizes: int) -> Callable[[Path], None]:
     return change
 
 
+def _write_czi(path: Path) -> None:
+    write_czi(path, Czi(z=4, y=20, x=21, tile=(20, 21)), VOXELS.transpose(0, 2, 1, 3, 4))
+
+
+def _czi_place(axis: bytes, start: int, size: int, *lie: int) -> Callable[[Path], None]:
+    """Return a change of the start and the size of tiles along an axis."""
+
+    def change(path: Path) -> None:
+        data = path.read_bytes()
+        entry = axis + b"\0\0\0" + struct.pack("<2i", start, size)
+        assert entry in data
+        path.write_bytes(data.replace(entry, axis + b"\0\0\0" + struct.pack("<2i", *lie)))
+
+    return change
+
+
 def _ome(path: Path) -> None:
     write_ome(path, VOXELS, compression="zlib")
 
@@ -215,6 +232,15 @@ SAMPLES = {
             "other order": _lsm_sizes(z=2, c=4),
             "length": _tag("ImageLength", HUGE),
             "times": _lsm_sizes(t=2, z=2),
+        },
+    ),
+    "CZI": Sample(
+        "a.czi",
+        _write_czi,
+        {
+            "sizes": _czi_place(b"X", 0, 21, 0, HUGE),
+            "a plane far away": _czi_place(b"Z", 3, 1, HUGE, 1),
+            "two planes in one": _czi_place(b"Z", 3, 1, 2, 1),
         },
     ),
     "NIfTI": Sample(
