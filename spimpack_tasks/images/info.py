@@ -70,6 +70,7 @@ class ImageInfo:
     time_step_s: float | None
     """Seconds between two time points."""
     channels: tuple[ImageChannel, ...]
+    """Names and colours, one of each channel."""
     left_out: tuple[str, ...]
     """Further contents of the file that are not this image, such as a second image."""
     files: tuple[str, ...]
@@ -85,6 +86,7 @@ class ImageInfo:
     doubts: tuple[str, ...] = ()
     """Impossible values in the file, which count as unknown."""
     decisions: tuple[Decision, ...] = ()
+    """Values that the file does not give by itself, and where they come from."""
 
     @property
     def size_bytes(self) -> int:
