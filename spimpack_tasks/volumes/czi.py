@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
 
 from spimpack_tasks.model.displays import Display
 from spimpack_tasks.model.quantities import (
@@ -24,6 +23,7 @@ from spimpack_tasks.model.quantities import (
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import Header, check_regular, load_library, tidy_names
 from spimpack_tasks.volumes.levels import StoredLevel
+from spimpack_tasks.volumes.xml_facts import parse_xml, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,7 +89,7 @@ def read_header(path: str) -> Header:
             channel_count=channels,
             channel_names=tidy_names(names) if len(names) == channels else (),
             displays=_displays(facts, channels),
-            acquired_at=iso_time(_text(facts, "Information/Image/AcquisitionDateAndTime")),
+            acquired_at=iso_time(text_at(facts, "Information/Image/AcquisitionDateAndTime")),
             instrument=_instrument(facts),
             doubts=doubts.told,
         )
@@ -138,7 +138,7 @@ def _find_layout(path: str, document: Any) -> _Layout:
 def _contradiction(facts: Element, layout: _Layout) -> str:
     """Return where the metadata tell other numbers of planes than the tiles, nothing if nowhere."""
     for axis, size in zip(layout.axes, layout.sizes, strict=True):
-        told = _text(facts, f"Information/Image/Size{axis.upper()}")
+        told = text_at(facts, f"Information/Image/Size{axis.upper()}")
         if told and told != str(size):
             by_metadata = f"has a size of {told[:20]} along {axis} by its metadata"
             return f"{by_metadata}, but of {size} by its tiles"
@@ -203,31 +203,25 @@ def _find_tiles(document: Any, layout: _Layout) -> tuple[tuple[int, int], set[tu
 
 def _parse(path: str, text: str) -> Element:
     """Return the element `Metadata`, an empty one where there is none."""
-    if "<!DOCTYPE" in text:
-        raise HeaderError(path, "has metadata with a document type, which CZI has not")
     try:
-        root = ET.fromstring(text)  # noqa: S314 - without a document type nothing expands
-    except ET.ParseError as error:
-        raise HeaderError(path, f"has metadata that are not well-formed: {error}") from error
+        root = parse_xml(text)
+    except ValueError as error:
+        raise HeaderError(path, f"has metadata {error}") from error
     found = root.find("Metadata")
-    return ET.Element("Metadata") if found is None else found
-
-
-def _text(facts: Element, place: str) -> str:
-    return (facts.findtext(place) or "").strip()
+    return root.makeelement("Metadata", {}) if found is None else found
 
 
 def _spacing(facts: Element, doubts: Doubts) -> SpacingXYZ:
     found: dict[str, float | None] = {}
     for distance in facts.iterfind("Scaling/Items/Distance"):
-        axis, metres = str(distance.get("Id")), _text(distance, "Value")
+        axis, metres = str(distance.get("Id")), text_at(distance, "Value")
         if metres and metres != "0":
             found[axis] = doubts.ask(f"the distance along {axis}", length_in_um, metres, "m")
     return found.get("X"), found.get("Y"), found.get("Z")
 
 
 def _time_step(facts: Element) -> float | None:
-    text = _text(facts, "Information/Image/Dimensions/T/Positions/Interval/Increment")
+    text = text_at(facts, "Information/Image/Dimensions/T/Positions/Interval/Increment")
     return time_in_s(text, "s") if text else None
 
 
@@ -239,7 +233,7 @@ def _channel_names(facts: Element) -> list[str]:
 def _displays(facts: Element, channels: int) -> tuple[Display, ...]:
     """Return the colours, which Zeiss writes as opacity, red, green and blue."""
     shown = facts.findall("DisplaySetting/Channels/Channel")
-    texts = [_text(channel, "Color") for channel in shown]
+    texts = [text_at(channel, "Color") for channel in shown]
     if len(texts) != channels or not all(_is_colour(text) for text in texts):
         return ()
     return tuple(Display(colour=text[3:].upper()) for text in texts)
@@ -257,14 +251,14 @@ def _is_colour(text: str) -> bool:
 def _instrument(facts: Element) -> dict[str, str | float]:
     objective = "Information/Instrument/Objectives/Objective"
     application = ("Name", "Version")
-    software = " ".join(_text(facts, f"Information/Application/{name}") for name in application)
+    software = " ".join(text_at(facts, f"Information/Application/{name}") for name in application)
     texts = {
-        "Immersion": _text(facts, f"{objective}/Immersion"),
+        "Immersion": text_at(facts, f"{objective}/Immersion"),
         "SoftwareVersions": software.strip(),
     }
     numbers = {
-        "NumericalAperture": positive_number(_text(facts, f"{objective}/LensNA")),
-        "Magnification": positive_number(_text(facts, f"{objective}/NominalMagnification")),
+        "NumericalAperture": positive_number(text_at(facts, f"{objective}/LensNA")),
+        "Magnification": positive_number(text_at(facts, f"{objective}/NominalMagnification")),
     }
     said: dict[str, str | float] = {key: text for key, text in texts.items() if text}
     return said | {key: number for key, number in numbers.items() if number is not None}

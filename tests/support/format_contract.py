@@ -37,6 +37,7 @@ from plane_sources import (
     write_zarr,
     write_zip,
 )
+from thorlabs_sources import Raw, write_raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -171,6 +172,14 @@ def _czi_place(axis: bytes, start: int, size: int, *lie: int) -> Callable[[Path]
     return change
 
 
+RAW = Raw(z=4, c=2, y=20, x=21)
+
+
+def _tell(path: Path, **lies: object) -> None:
+    """Have the facts beside a RAW file tell others."""
+    (path.parent / "Experiment.xml").write_text(replace(RAW, **lies).experiment())  # type: ignore[arg-type]
+
+
 def _ome(path: Path) -> None:
     write_ome(path, VOXELS, compression="zlib")
 
@@ -241,6 +250,15 @@ SAMPLES = {
             "sizes": _czi_place(b"X", 0, 21, 0, HUGE),
             "a plane far away": _czi_place(b"Z", 3, 1, HUGE, 1),
             "two planes in one": _czi_place(b"Z", 3, 1, 2, 1),
+        },
+    ),
+    "Thorlabs RAW": Sample(
+        "a.raw",
+        lambda path: write_raw(path, RAW, VOXELS.transpose(0, 2, 1, 3, 4)),
+        {
+            "planes": lambda path: _tell(path, z=HUGE),
+            "sizes": lambda path: _tell(path, x=HUGE, y=HUGE),
+            "wider": lambda path: _tell(path, dtype="float32"),
         },
     ),
     "NIfTI": Sample(
@@ -331,9 +349,9 @@ def compose_cases(form: str, folder: Path, fuzzed: int = 40) -> Iterator[Case]:
 
 
 def _copy(sound: Path, folder: Path) -> Path:
-    folder.mkdir()
-    copy = shutil.copytree if sound.is_dir() else shutil.copy
-    return Path(copy(sound, folder / sound.name))
+    """Copy a sample with the files beside it that belong to it."""
+    shutil.copytree(sound.parent, folder)
+    return folder / sound.name
 
 
 def _cut(sound: Path, folder: Path) -> Iterator[tuple[str, Path, bytes]]:
