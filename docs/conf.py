@@ -42,6 +42,7 @@ extensions = ["myst_parser"]
 root_doc = "docs/index"
 source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 include_patterns = ["*.md", "docs/**.md", f"{NOTEBOOK}.ipynb"]
+exclude_patterns = [".*", "benchmarks", "build", "demo", "spimpack_tasks", "tests"]
 myst_heading_anchors = 4
 nitpicky = True
 

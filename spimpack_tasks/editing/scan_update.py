@@ -111,7 +111,7 @@ def update_from_scan(
 
 def _join(editor: ManifestEditor, asked: ScanOptions, update: ScanUpdate) -> ScanOptions:
     """Return the options of the manifest with those of the command line in their places."""
-    said: dict[str, Any] = editor.data.get("scan") or {}
+    said: Any = editor.data.get("scan") or {}
     if not isinstance(said, dict) or not (asked.root or isinstance(said.get("folder"), str)):
         message = f"{shown(editor.manifest)} does not say which folder was scanned"
         raise UsageError(message, "spimpack init study --update --scan raw")
