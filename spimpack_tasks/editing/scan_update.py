@@ -83,6 +83,25 @@ def update_from_scan(
         A table was changed by someone else meanwhile; nothing was written.
     """
     editor = open_manifest(manifest, roots)
+    update = add_scanned(editor, asked, verbose=verbose)
+    saved = editor.save() if writes and editor.changes() else []
+    update.lines[:0] = [f"wrote {shown(path)}" for path in sorted(saved)]
+    return update
+
+
+def add_scanned(editor: ManifestEditor, asked: ScanOptions, *, verbose: bool = False) -> ScanUpdate:
+    """Add rows for images that no row has, and their subjects, to the open tables.
+
+    The lines of the result say what was taken of which options first.
+
+    Raises
+    ------
+    UsageError
+        The manifest does not say what was scanned, and the options do not either.
+    InputError
+        The options are wrong, no image is found, images cannot be told apart, or the table cannot
+        take rows. Nothing was edited then.
+    """
     update = ScanUpdate()
     options = _join(editor, asked, update)
     tables = editor.scans_tables
@@ -90,23 +109,31 @@ def update_from_scan(
     if report.errors:
         raise InputError(report)
     request, result = scan(options, report)
-    rows = [row for path in tables for row in cells_by_column(editor.table(path).table)]
-    known = {_real(editor.folder, row.get("spim_path", "")) for row in rows}
+    rows, known = _rows(editor), known_images(editor)
     new = [i for i in result.images if os.path.realpath(i.source.path) not in known]
     report.extend(_same_names(rows, new, request))
     if report.errors:
         raise InputError(report)
     update.images, update.warnings = new, report.warnings
-    others = _other_findings(result, request) if writes else []  # the findings have them
+    others = _other_findings(result, request)
     result.found = [*new, *result.skipped]
     update.findings += list_findings(request, result, verbose=verbose)
     fill_from_headers(result, request, report)
     _add_rows(editor, request, new)
     subjects, left_out = _add_participants(editor, result)
-    saved = editor.save() if writes and editor.changes() else []
-    update.lines += [f"wrote {shown(path)}" for path in sorted(saved)]
     update.lines += [*_describe(rows, new, subjects, editor.folder), *left_out, *others]
     return update
+
+
+def known_images(editor: ManifestEditor) -> set[str]:
+    """Return the real paths of the images in the tables."""
+    return {_real(editor.folder, row.get("spim_path", "")) for row in _rows(editor)}
+
+
+def _rows(editor: ManifestEditor) -> list[dict[str, str]]:
+    """Return the cells of all rows, of all tables."""
+    tables = (editor.table(path).table for path in editor.scans_tables)
+    return [row for table in tables for row in cells_by_column(table)]
 
 
 def _join(editor: ManifestEditor, asked: ScanOptions, update: ScanUpdate) -> ScanOptions:

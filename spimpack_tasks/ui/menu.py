@@ -2,7 +2,7 @@
 
 Streamlit lays the menu over the page there, and closes it on telephones only, which it knows by
 their names and not by their widths. It has no function for this, and `initial_sidebar_state` does
-not count once someone has opened the menu. So a script of two steps presses its button, and
+not count once a user has opened the menu. So a script of two steps presses its button, and
 forgets that it was pressed, or the menu would be closed in a wide window later as well.
 """
 

@@ -73,8 +73,8 @@ def filter_rows(
             f"Tick all {number:,}", icon=":material/check_box:", disabled=not number
         )
         ticks_none = st.button("Tick none", icon=":material/check_box_outline_blank:")
-        if number < size:
-            st.caption(f"{number:,} of {size:,} rows are shown")
+    # The tools of the grid are drawn over the end of this line.
+    st.caption(f"{number:,} of {size:,} rows are shown")
     if ticks_all or ticks_none:
         return ShownRows(chosen.numbers, frozenset(chosen.numbers if ticks_all else ()))
     return ShownRows(chosen.numbers, jump)

@@ -49,13 +49,20 @@ def main() -> None:
     stop_strangers()
     editor = session.current_editor(roots, manifest)
     start: Any = import_module("spimpack_tasks.ui.views.start")
+    scan: Any = import_module("spimpack_tasks.ui.views.scan")
     pages = {
         "start": st.Page(
             partial(start.show_start, roots, editor),
             title=start.TITLE,
             icon=start.ICON,
             default=True,
-        )
+        ),
+        "scan": st.Page(
+            partial(scan.show_scan, roots, editor),
+            title=scan.TITLE,
+            icon=scan.ICON,
+            url_path="scan",
+        ),
     }
     if editor is not None:
         pages |= _pages_of(editor)

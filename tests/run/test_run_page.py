@@ -313,6 +313,9 @@ def test_i15_6_the_report_opens_on_a_page_of_its_own(workspace: Workspace) -> No
     assert "Complete: every output is in place" in frame.proto.srcdoc
     assert "sub-01_sample-brain_acq-4x_SPIM.ims" in frame.proto.srcdoc
     assert not re.search(r"https?://(?!127)|<script|<link", frame.proto.srcdoc)
+    page.text_input(key="report-filter").set_value("sub-02").run()
+    (frame,) = page.get("iframe")
+    assert frame.proto.srcdoc.count("<tr><td>sub-") == 1
 
 
 def test_i15_6_a_report_outside_the_roots_is_refused(workspace: Workspace) -> None:

@@ -39,11 +39,21 @@ def show(editor: ManifestEditor) -> None:
         st.page_link(st.session_state["pages"]["run"], label="Go to Run")
         return
     with st.spinner("Comparing the dataset with its plan"):
-        page = "\n".join(compose_page(gather_data(recorded_store(output))))
+        gathered = gather_data(recorded_store(output))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Look again", icon=":material/refresh:", key="report-again")
         name = f"{os.path.basename(output)}-report.html"
-        data = page.encode(errors="backslashreplace")
+        data = "\n".join(compose_page(gathered)).encode(errors="backslashreplace")
         st.download_button("Download", data, file_name=name, icon=":material/download:")
-        st.caption(plain(output))
-    st.iframe(page, height=HEIGHT)
+        contains = st.text_input(
+            "Filter",
+            key="report-filter",
+            placeholder="List images that contain a text",
+            label_visibility="collapsed",
+            icon=":material/filter_alt:",
+            width=300,
+        )
+    st.caption(plain(output))
+    page = "\n".join(compose_page(gathered, contains=contains.strip()))
+    # Of a name that is not UTF-8 there are characters that cannot be sent.
+    st.iframe(page.encode(errors="backslashreplace").decode(), height=HEIGHT)
