@@ -138,6 +138,8 @@ def is_wanted(spec: StepSpec, options: object, backend: object) -> bool:
 SPECS = {spec.step: spec for spec in STEPS}
 ASSET_STEPS = tuple(spec.step for spec in STEPS if spec.per_image)
 
+STATE_DIRECTORY = ".spimpack"
+"""Folder of a dataset for the records of its runs."""
 SOURCE_FOLDER = "sourcedata"
 """BIDS folder for the originals of a dataset."""
 
