@@ -13,7 +13,7 @@ from spimpack_tasks.files.text import is_spreadsheet
 from spimpack_tasks.files.tsv_edit import cells_by_column
 from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.model.entities import ENTITIES, stem
-from spimpack_tasks.scanning.folder_scan import UNFIT
+from spimpack_tasks.scanning.found import UNFIT
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.new_inputs import scan
 from spimpack_tasks.scanning.tables import PHOTOS, cell_of_path, list_findings, participants_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.editing.editor import ManifestEditor
-    from spimpack_tasks.scanning.folder_scan import FoundImage, ScanResult
+    from spimpack_tasks.scanning.found import FoundImage, ScanResult
     from spimpack_tasks.scanning.options import ScanOptions, ScanRequest
 
 _KEYS = {
