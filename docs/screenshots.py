@@ -9,6 +9,7 @@ packaged, and each state is taken. Needs Chromium, and the extra test.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -20,7 +21,6 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from chromium import Grid, Pages, expect, open_browser  # noqa: E402 - of the tests
 from ui_server import start_ui  # noqa: E402
 
-from spimpack_tasks.cli.main import main as run_command  # noqa: E402
 from spimpack_tasks.demo.dataset import write_demo_inputs  # noqa: E402
 
 HEIGHT = 900
@@ -63,11 +63,14 @@ class Session:
     def take_all(self) -> None:
         """Go through all states, and take each."""
         self.take("open")
+        self.take_scan()
+        self.pages.turn_to("Open")
         self.pages.press("study")
         self.pages.press("manifest.yml")
         expect(self.pages.page.get_by_role("heading", level=1, name="Scans")).to_be_visible()
         self.pages.settle()
         self.take("scans")
+        self.take_many_rows()
         self.take_dialog("Add images", "scans-add")
         self.take_errors()
         for name in ("Description", "Participants", "Orientation", "Save"):
@@ -75,6 +78,31 @@ class Session:
                 self.take(name.lower())
         self.pages.press("Save 1 file")
         self.take_run()
+
+    def take_scan(self) -> None:
+        """Take what a scan of the demo's images would take; nothing is written."""
+        self.pages.turn_to("Scan a folder")
+        for label, text in (
+            ("Folder of the images", str(self.study / "microscope")),
+            ("Folder for the manifest and its tables", str(self.study.parent / "mice")),
+            ("Patterns", "mouse {subject}*"),
+            ("Values where neither path nor header has one", "sample=brain"),
+        ):
+            field = self.pages.page.get_by_label(label, exact=True).first
+            field.fill(text)
+            field.press("Control+Enter")
+            self.pages.page.wait_for_timeout(300)
+            self.pages.settle()
+        self.take("scan")
+
+    def take_many_rows(self) -> None:
+        """Take the form for all ticked rows, and untick them."""
+        self.pages.press(re.compile("Tick all"))
+        asked = self.pages.page.get_by_text("Set one column in all of them")
+        expect(asked).to_be_visible()
+        asked.scroll_into_view_if_needed()
+        self.take("scans-set")
+        self.pages.press("Tick none")
 
     def take_errors(self) -> None:
         """Break a cell, look, and mend it; another edit is left for the page Save."""
@@ -98,15 +126,10 @@ class Session:
         self.take("run-going-on", pause_ms=0)
         expect(self.pages.page.get_by_text("Every image is in the dataset")).to_be_visible()
         self.take("run-done")
-        self.take_report()
-
-    def take_report(self) -> None:
-        """Write the report of the dataset that was made, and take its upper part."""
-        (dataset,) = (path.parent for path in self.study.parent.rglob("dataset_description.json"))
-        if run_command(["report", str(dataset)]):
-            sys.exit("no report was written")
-        self.pages.page.goto((dataset / ".spimpack" / "report.html").as_uri())
-        self.take("report")
+        self.pages.page.get_by_role("link", name="Show report").click()
+        expect(self.pages.page.get_by_role("heading", level=1, name="Report")).to_be_visible()
+        self.pages.settle()
+        self.take("report", pause_ms=1500)
 
     def turn_to(self, title: str) -> bool:
         """Turn to a page, and tell whether there is one."""

@@ -144,6 +144,14 @@ class Report:
         """Return the problems by file, line and column."""
         return sorted(self.problems, key=lambda p: (p.place, p.key, p.code, p.message))
 
+    def groups(self) -> list[list[Problem]]:
+        """Return the problems with equal ones together; errors come first."""
+        problems = sorted(self.sorted(), key=lambda p: _ORDER[p.severity])  # stable
+        groups: dict[tuple[object, ...], list[Problem]] = {}
+        for problem in problems:
+            groups.setdefault((problem.kind, problem.message, problem.hint), []).append(problem)
+        return list(groups.values())
+
     def lines(self, *, verbose: bool = False) -> list[str]:
         """Return the page that a user reads: errors, warnings and notes, then their numbers.
 
@@ -184,7 +192,7 @@ def _grouped(problems: list[Problem]) -> list[str]:
     lines = []
     for texts in kinds.values():
         groups = list(texts.values())
-        lines += [_line_of(equal) for equal in groups[:_MOST_ALIKE]]
+        lines += [line_of(equal) for equal in groups[:_MOST_ALIKE]]
         rest = [problem for equal in groups[_MOST_ALIKE:] for problem in equal]
         if len(groups) == _MOST_ALIKE + 1 and len(rest) == 1:  # as short as a line about it
             lines.append(str(rest[0]))
@@ -193,8 +201,8 @@ def _grouped(problems: list[Problem]) -> list[str]:
     return lines
 
 
-def _line_of(equal: list[Problem]) -> str:
-    """Return one line for problems of the same text."""
+def line_of(equal: list[Problem]) -> str:
+    """Return one line for problems of the same text, with the lines of their places."""
     if len(equal) == 1:
         return str(equal[0])
     where = _lines_in_words(equal)

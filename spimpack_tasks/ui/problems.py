@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from spimpack_tasks.errors import Place, Severity, count_of
+from spimpack_tasks.errors import Place, Severity, count_of, line_of
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.ui.jumps import jump_to
 from spimpack_tasks.ui.markdown import plain
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Problem, Report
 
 MOST_BUTTONS = 20
-"""Problems with a button; each button costs time in a rerun of the page."""
+"""Groups of equal problems with a button; each button costs time in a rerun of the page."""
 ERROR_MARK, WARNING_MARK = "\N{BALLOT X}", "\N{WARNING SIGN}"
 
 
@@ -40,19 +41,21 @@ def show_problems(editor: ManifestEditor, report: Report, images: int) -> None:
     if not problems:
         st.success(f"{count_of(images, 'image')}: no problems", icon=":material/check_circle:")
         return
-    errors, warnings = len(report.errors), len(report.warnings)
-    counts = [count_of(errors, "error")] if errors else []
-    counts += [count_of(warnings, "warning")] if warnings else []
+    groups = report.groups()
+    kinds = Counter(problem.severity for problem in problems)
+    counts = [count_of(kinds[severity], severity) for severity in Severity if kinds[severity]]
     with st.expander(f"**{', '.join(counts)}**", expanded=True, icon=":material/rule:"):
-        for number, problem in enumerate(problems[:MOST_BUTTONS]):
-            _show_problem(editor, problem, number)
-        if len(problems) > MOST_BUTTONS:
-            st.caption(f"and {len(problems) - MOST_BUTTONS:,} more: see the text below")
+        for number, equal in enumerate(groups[:MOST_BUTTONS]):
+            _show_group(editor, equal, number)
+        if len(groups) > MOST_BUTTONS:
+            st.caption(f"and {len(groups) - MOST_BUTTONS:,} more: see the text below")
         if st.toggle("As text", key="problems-as-text"):
             st.code("\n".join(report.lines(verbose=True)), language=None, wrap_lines=True)
 
 
-def _show_problem(editor: ManifestEditor, problem: Problem, number: int) -> None:
+def _show_group(editor: ManifestEditor, equal: list[Problem], number: int) -> None:
+    """Show problems of the same text; the button leads to the first of them."""
+    problem = equal[0]
     is_error = problem.severity is Severity.ERROR
     icon = ":material/error:" if is_error else ":material/warning:"
     place = problem.place
@@ -65,7 +68,7 @@ def _show_problem(editor: ManifestEditor, problem: Problem, number: int) -> None
             jump_to(path, place.line)
             st.switch_page(_pages(editor)[path])
     with right:
-        st.markdown(plain(str(problem).removeprefix(f"{place}: ")))
+        st.markdown(plain(line_of(equal).removeprefix(f"{place}: ")))
 
 
 def _pages(editor: ManifestEditor) -> dict[str, StreamlitPage]:

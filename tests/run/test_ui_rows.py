@@ -133,3 +133,12 @@ def test_i15_5_problems_are_those_of_the_backend_on_the_page_run(space):  # noqa
     assert "backend.format" not in codes(page)
     page.session_state["run-kept"] |= {"run-backend": "copy"}
     assert "backend.format" in codes(well(page.run()))
+
+
+def test_i15_5_equal_problems_are_one_line_with_their_rows(space):  # noqa: F811
+    break_row(space, "RPI", "")
+    page = open_page(space, "scans")
+    said = [text.value.replace("\\", "") for text in page.markdown]
+    (line,) = [text for text in said if "orientation_string_xyz" in text]
+    assert "(3 times: lines 2-4)" in line
+    assert any("3 errors" in box.label for box in page.expander)

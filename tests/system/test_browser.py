@@ -150,6 +150,71 @@ def test_i15_5_the_menu_does_not_cover_a_page_of_a_narrow_window(
         expect(unfold).to_have_count(0)
 
 
+def fill(pages: Pages, label: str, text: str) -> None:
+    field = pages.page.get_by_label(label, exact=True).first
+    field.fill(text)
+    field.press("Control+Enter")  # of a field of one line it is Enter as well
+    pages.page.wait_for_timeout(300)
+    pages.settle()
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_i15_5_from_a_folder_to_a_report(
+    width: int, workspace: Workspace, server: UiServer
+) -> None:
+    root = workspace.root.parent
+    with open_browser(width=width) as pages:
+        page = pages.page
+        pages.open(server.url)
+        page.get_by_role("link", name="From a folder of images").click()
+        expect(page.get_by_role("heading", level=1, name="Scan a folder")).to_be_visible()
+        pages.settle()
+        fill(pages, "Folder of the images", str(workspace.root / "raw"))
+        fill(pages, "Folder for the manifest and its tables", str(root / "new"))
+        fill(pages, "Patterns", "{subject}")
+        fill(pages, "Values where neither path nor header has one", "sample=brain")
+        fill(pages, "Name of the dataset", "Mice")
+        fill(pages, "Licence", "CC0")
+        assert not (root / "new").exists()
+        scans = page.get_by_role("heading", level=1, name="Scans")
+        pages.press(re.compile("Write manifest"), until=scans)
+        pages.press("Tick all 3", until=page.get_by_text("Set one column in all of them"))
+        set_in_all(pages, "orientation_string_xyz", "RPI")
+        set_in_all(pages, "sample_staining", "YoPro;Abeta")
+        pages.turn_to("Save")
+        pages.press("Save 1 file")
+        expect(page.get_by_text("All is saved")).to_be_visible()
+        lines = (root / "new" / "scans.tsv").read_text().splitlines()
+        assert all("\tRPI\tYoPro;Abeta\t" in line for line in lines[1:]), lines
+        pages.turn_to("Run")
+        pages.press("See what would change")
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.get_by_role("link", name="Show report").click()
+        report = page.frame_locator("iframe").first
+        expect(report.get_by_text("Complete: every output is in place")).to_be_visible()
+        expect(report.get_by_text("sub-b_sample-brain_SPIM.ome.zarr", exact=True)).to_be_visible()
+        assert pages.hosts <= {"127.0.0.1", ""}
+
+
+def set_in_all(pages: Pages, column: str, text: str) -> None:
+    page = pages.page
+    choose(pages, "Column", column)
+    if column == "orientation_string_xyz":
+        choose(pages, "Value", text)
+    else:
+        fill(pages, "Value", text)
+    pages.press("Set it in 3 rows", until=page.get_by_text(f"Now: {text} in 3"))
+
+
+def choose(pages: Pages, label: str, option: str) -> None:
+    box = pages.page.get_by_test_id("stSelectbox").filter(has_text=label).last.locator("input")
+    box.click()
+    box.press_sequentially(option, delay=20)
+    pages.page.get_by_role("option", name=option, exact=True).first.click()
+    pages.page.wait_for_timeout(300)
+    pages.settle()
+
+
 def test_a_stranger_sees_nothing(server: UiServer, workspace: Workspace) -> None:
     with open_browser() as pages:
         pages.open(server.url.partition("?")[0])
