@@ -76,11 +76,10 @@ def _asset(form: Format) -> Asset:
     """Return an image of a format, as a row of a table has it."""
     extension = next(iter(form.extensions.values()), "")
     return Asset(
-        key="sub-01/micr/sub-01_SPIM",
+        key="sub-01_SPIM",
         dataset_id="",
-        entities={},
         source=f"/image{extension}",
-        stamp=(0, 0),
+        stamp="0 0",
         extension=extension,
         valid_in_bids=form.valid_in_bids,
         sidecar={},

@@ -20,6 +20,8 @@ from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.conversion.convert_file import TargetTakenError, convert_file
 from spimpack_tasks.errors import Problem, SpimpackError
 from spimpack_tasks.files.places import LocalPlace, Place
+from spimpack_tasks.images.image import Image, open_image
+from spimpack_tasks.images.info import ImageInfo, probe_image
 from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import look, prepare_run
@@ -55,6 +57,8 @@ __all__ = [
     "Backend",
     "Format",
     "Header",
+    "Image",
+    "ImageInfo",
     "Layout",
     "LocalPlace",
     "Options",
@@ -66,9 +70,11 @@ __all__ = [
     "copy_volume",
     "create_volume",
     "load_manifest",
+    "open_image",
     "open_volume",
     "package",
     "plan",
+    "probe_image",
     "read_header",
     "validate",
     "verify",

@@ -216,9 +216,15 @@ class ManifestEditor:
 
     # --- checking and saving
 
-    def check(self) -> PreparedRun:
-        """Return the prepared run of the edited files, with all problems."""
-        options = Options(self.manifest, "", roots=self.roots, writes=False)
+    def check(self, options: Options | None = None) -> PreparedRun:
+        """Return the prepared run of the edited files, with all problems.
+
+        Parameters
+        ----------
+        options
+            Of a run that writes nothing; without them the manifest chooses the backend.
+        """
+        options = options or Options(self.manifest, "", roots=self.roots, writes=False)
         return prepare_edited(options, self.files.edited, self.headers)
 
     def changes(self) -> list[FileChange]:

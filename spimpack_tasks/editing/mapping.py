@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.editing.import_values import split_unit
 from spimpack_tasks.errors import Place, Problem, Severity, count_of
 from spimpack_tasks.schemas import load_schema
 
@@ -72,7 +73,10 @@ def suggest_mapping(
     for name, others in _ALSO[table].items():
         for other in others.split("|"):
             known.setdefault(other, name)
-    mapping = {column: known.get(_plain(column), "") for column in columns}
+    names = {column: _plain(split_unit(column)[0]) for column in columns}
+    mapping = {
+        column: known.get(_plain(column)) or known.get(names[column], "") for column in names
+    }
     # A name that says it outright goes before one that only hints at it.
     taken: set[str] = set()
     for column in sorted(columns, key=lambda c: _plain(c) != _plain(mapping[c])):

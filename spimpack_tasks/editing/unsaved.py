@@ -25,12 +25,17 @@ VERSION = 1
 """The form of the file of unsaved edits; another form is ignored."""
 
 
-def unsaved_folder(environment: Mapping[str, str] = os.environ) -> str:
-    """Return where drafts are kept, as the XDG base directory specification has it."""
+def state_folder(environment: Mapping[str, str] = os.environ) -> str:
+    """Return where a user's state is kept, as the XDG base directory specification has it."""
     state = environment.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         state = os.path.expanduser("~/.local/state")
-    return os.path.join(state, "spimpack", "drafts")
+    return os.path.join(state, "spimpack")
+
+
+def unsaved_folder(environment: Mapping[str, str] = os.environ) -> str:
+    """Return where drafts are kept."""
+    return os.path.join(state_folder(environment), "drafts")
 
 
 def _name(manifest: str) -> str:

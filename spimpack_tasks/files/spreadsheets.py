@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -60,7 +61,9 @@ class _Line(NamedTuple):
     cells: list[str]
 
 
-def read_sheet(name: str, data: bytes, report: Report, sheet: str = "") -> Sheet | None:
+def read_sheet(
+    name: str, data: bytes, report: Report, sheet: str = "", header: int = 0
+) -> Sheet | None:
     """Return a table, `None` if the file is refused; problems go to `report`.
 
     Parameters
@@ -73,6 +76,9 @@ def read_sheet(name: str, data: bytes, report: Report, sheet: str = "") -> Sheet
         Receives problems. Rows of a wrong length are reported and left out.
     sheet
         Sheet of a workbook; if empty, the first one that is not empty.
+    header
+        Number of the row that names the columns, as the program shows it that kept the table; 0
+        for the first row that is not empty. Rows before it are left out.
 
     Raises
     ------
@@ -81,8 +87,8 @@ def read_sheet(name: str, data: bytes, report: Report, sheet: str = "") -> Sheet
     """
     ending = _ending(name, data, report)
     if ending in {"csv", "tsv"}:
-        return _read_text(name, data, ending, report)
-    return _read_workbook(name, data, sheet, report) if ending else None
+        return _read_text(name, data, ending, report, header)
+    return _read_workbook(name, data, sheet, report, header) if ending else None
 
 
 def _ending(name: str, data: bytes, report: Report) -> str:
@@ -100,8 +106,8 @@ def _ending(name: str, data: bytes, report: Report) -> str:
     return ending
 
 
-def _read_text(name: str, data: bytes, ending: str, report: Report) -> Sheet | None:
-    text = _decode(name, data, report)
+def _read_text(name: str, data: bytes, ending: str, report: Report, header: int) -> Sheet | None:
+    text = _from_line(_decode(name, data, report), header)
     separator = "" if text is None else _separator(name, text, ending, report)
     if text is None or not separator:
         return None
@@ -117,6 +123,14 @@ def _read_text(name: str, data: bytes, ending: str, report: Report) -> Sheet | N
         report.add(Problem("table.quote", Place(name, reader.line_num), "", message, hint))
         return None
     return _make_sheet(name, lines, report)
+
+
+def _from_line(text: str | None, number: int) -> str | None:
+    """Return a text with empty lines in place of those before a line, which keeps their numbers."""
+    if text is None or number < 2:
+        return text
+    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n|\Z)", text)
+    return "\n" * (number - 1) + "".join(lines[number - 1 :])
 
 
 def _decode(name: str, data: bytes, report: Report) -> str | None:
@@ -157,7 +171,7 @@ def _separator(name: str, text: str, ending: str, report: Report) -> str:
     return ""
 
 
-def _read_workbook(name: str, data: bytes, sheet: str, report: Report) -> Sheet | None:
+def _read_workbook(name: str, data: bytes, sheet: str, report: Report, header: int) -> Sheet | None:
     if find_spec("python_calamine") is None:
         what = "python-calamine, which reads spreadsheets,"
         raise MissingExtraError(what, "spreadsheets")
@@ -174,7 +188,7 @@ def _read_workbook(name: str, data: bytes, sheet: str, report: Report) -> Sheet 
         report.add(Problem("import.workbook", Place(name), sheet, message, hint))
         return None
     rows = enumerate(answer["rows"], start=answer["first"])
-    lines = [_Line(number, list(map(_one_line, row))) for number, row in rows]
+    lines = [_Line(number, list(map(_one_line, row))) for number, row in rows if number >= header]
     table = _make_sheet(name, [line for line in lines if any(line.cells)], report)
     return None if table is None else replace(table, all_sheets=tuple(answer["sheets"]))
 

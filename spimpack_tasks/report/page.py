@@ -14,6 +14,7 @@ from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.report import sections
 from spimpack_tasks.report.formatting import time_as_iso, time_in_words
 from spimpack_tasks.report.gallery import pictures
+from spimpack_tasks.report.images import images
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -30,15 +31,25 @@ _SECTIONS = {
     "Problems": sections.problems,
     "Last run": sections.last_run,
     "Versions": sections.versions,
-    "Images": sections.images,
 }
 
 
 def compose_page(
-    gathered: ReportData, thumbnails: Iterator[Thumbnail] | None = None
+    gathered: ReportData, thumbnails: Iterator[Thumbnail] | None = None, contains: str = ""
 ) -> Iterator[str]:
-    """Yield the lines of the page; thumbnails are taken one by one, while it is written."""
+    """Yield the lines of the page.
+
+    Parameters
+    ----------
+    gathered
+        Content of the report.
+    thumbnails
+        Taken one by one, while the page is written.
+    contains
+        A text that the paths of the listed images have; all of them are listed if it is empty.
+    """
     contents = {title: compose(gathered) for title, compose in _SECTIONS.items()}
+    contents["Images"] = images(gathered, contains)
     if thumbnails is not None:
         contents["Pictures"] = pictures(thumbnails)
     yield from _head(gathered, list(contents))
@@ -79,6 +90,7 @@ style-src 'unsafe-inline'">
 as of <time datetime="{time_as_iso(gathered.made)}">{time_in_words(gathered.made)}</time></p>
 <p class="verdict {kind}">{mark} {_verdict(gathered)}</p>
 {_verdict_of_validator(gathered)}
+{_counts(gathered)}
 <nav aria-label="Sections"><ul>"""
     for title in titles:
         yield f'<li><a href="#{_anchor(title)}">{title}</a></li>'
@@ -118,6 +130,17 @@ def _verdict_of_validator(gathered: ReportData) -> str:
     if gathered.is_validation_old:
         mark, kind, text = "!", "warn", f"{text}, before the last run"
     return f'<p class="verdict {kind}">{mark} {text}</p>'
+
+
+def _counts(gathered: ReportData) -> str:
+    """Return the number of problems of all sources by severity, and of images by status."""
+    found = counts_in_words(problem.severity for problem in gathered.problems)
+    statuses = ", ".join(f"{number:,} {status}" for status, number in gathered.counts.items())
+    kind = "bad" if any(p.severity is Severity.ERROR for p in gathered.problems) else "quiet"
+    return (
+        f'<p class="counts"><a class="{kind}" href="#problems">Problems: {found}</a> '
+        f'<a class="quiet" href="#images">Images: {statuses or "none"}</a></p>'
+    )
 
 
 def _foot(gathered: ReportData) -> Iterator[str]:

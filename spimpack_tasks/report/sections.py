@@ -5,22 +5,19 @@ No state is shown by colour alone.
 
 from __future__ import annotations
 
-import os
 import textwrap
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Severity, count_of, counts_in_words, size_in_words
 from spimpack_tasks.files.pages import safe
-from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.report.formatting import duration_in_words, time_in_words
 from spimpack_tasks.report.picture import draw_svg
 from spimpack_tasks.report.summary import group_problems, run_state, summarise_steps
-from spimpack_tasks.verification.verify import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.report.data import ReportData, ReportedImage
+    from spimpack_tasks.report.data import ReportData
     from spimpack_tasks.report.problems import ReportedProblem
 
 PLACES_SHOWN = 3
@@ -28,20 +25,6 @@ PLACES_SHOWN = 3
 MESSAGE_WIDTH = 240
 """Characters of a message in a row of the page."""
 
-_MARKS: dict[str, tuple[str, str]] = {
-    Verdict.UNCHANGED: ("good", "✓"),
-    Verdict.NEW: ("warn", "+"),
-    Verdict.CHANGED: ("warn", "~"),
-    Verdict.MISSING: ("bad", "✗"),
-    Verdict.CONFLICT: ("bad", "✗"),
-    Verdict.REMOVED: ("warn", "−"),  # noqa: RUF001 - the sign for minus, beside a plus
-    Fault.SOURCE_GONE: ("bad", "✗"),
-    Fault.SOURCE_CHANGED: ("warn", "~"),
-}
-
-MOST_OPEN = 50
-"""Unchanged images that are listed at once; more are behind a line to open, since they fill pages
-that nobody asked for."""
 _SEVERITIES = {Severity.ERROR: ("bad", "✗"), Severity.WARNING: ("warn", "!")}
 
 
@@ -171,60 +154,3 @@ def versions(gathered: ReportData) -> Iterator[str]:
     yield from _card({safe(name): value for name, value in pairs.items()})
     if not pairs:
         yield '<p class="quiet">No run is on record.</p>'
-
-
-def images(gathered: ReportData) -> Iterator[str]:
-    """Yield the table of all images, and of other files that are not as planned."""
-    counts = ", ".join(f"{number:,} {status}" for status, number in gathered.counts.items())
-    folders = {os.path.dirname(image.source) for image in gathered.images}
-    folder = os.path.commonpath(folders) if folders else ""
-    has_groups = any(image.dataset_id for image in gathered.images)
-    rows = [
-        (image.is_unchanged, _image_row(image, folder, has_groups=has_groups))
-        for image in gathered.images
-    ]
-    group = "<td>" if has_groups else ""
-    for change in gathered.files:
-        if change.verdict is not Verdict.UNCHANGED:
-            status = _status(change.verdict, change.reasons)
-            rows.append((False, f"<tr><td>{safe(change.path)}{status}<td>{group}<td></tr>"))
-    yield f"<p>{counts}. Sources are below {safe(folder)}</p>"
-    amiss = [row for is_unchanged, row in rows if not is_unchanged]
-    unchanged = [row for is_unchanged, row in rows if is_unchanged]
-    if amiss:
-        yield from _image_table(amiss, has_groups=has_groups)
-    if len(unchanged) > MOST_OPEN:
-        yield f"<details><summary>{count_of(len(unchanged), 'unchanged image')}</summary>"
-    if unchanged:
-        yield from _image_table(unchanged, has_groups=has_groups)
-    if len(unchanged) > MOST_OPEN:
-        yield "</details>"
-    yield '<p class="quiet">To look at one: <code>spimpack view IMAGE</code> opens it in napari;'
-    yield "<code>spimpack view IMAGE --neuroglancer</code> prints a state for Neuroglancer.</p>"
-
-
-def _image_table(rows: list[str], *, has_groups: bool) -> Iterator[str]:
-    yield '<table class="stack"><thead><tr>'
-    for title in ("Image", "Status", "Source", *(("Group",) if has_groups else ())):
-        yield f'<th scope="col">{title}'
-    yield '<th scope="col" class="n">Size</tr></thead><tbody>'
-    yield from rows
-    yield "</tbody></table>"
-
-
-def _image_row(image: ReportedImage, folder: str, *, has_groups: bool) -> str:
-    # End tags of cells may be left out in HTML; with 10,000 images they are a fifth of the page.
-    name = image.path.rpartition("/")[2]
-    source = image.source[len(folder) :].lstrip("/")
-    group = f"<td>{safe(image.dataset_id)}" if has_groups else ""
-    size = "" if image.size is None else size_in_words(image.size)
-    return (
-        f"<tr><td>{safe(name)}{_status(image.status, image.reasons)}"
-        f"<td>{safe(source)}{group}<td class=n>{size}</tr>"
-    )
-
-
-def _status(status: str, reasons: tuple[str, ...]) -> str:
-    kind, mark = _MARKS[status]
-    text = "".join(f"<small>{safe(reason)}</small>" for reason in reasons)
-    return f"<td class={kind}>{mark} {status}{text}"

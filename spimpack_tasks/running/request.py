@@ -26,7 +26,10 @@ class RunRequest:
         """Return the arguments of `spimpack`."""
         options = self.options
         open_flags = [name.replace("_", "-") for name in OPEN_FLAGS]
-        flags = options.flags() | {"--bids-validator": self.validates}
+        flags = options.flags() | {
+            "--checksum": options.checksum,
+            "--bids-validator": self.validates,
+        }
         refused = [f"--{name}" for name in open_flags if flags.get(f"--{name}") is False]
         return [
             "package",

@@ -229,7 +229,7 @@ class FolderScanner:
         images = self.result.images
         names = {entity.name for entity in ENTITIES}
         labels = [{n: c for n, c in i.cells.items() if n in names and c} for i in images]
-        for name, first, number in differ_in_zeros(labels):
+        for name, first, number in differ_in_zeros(lambda: labels):
             here, there = images[number], images[first]
             message = f"{here.path!r} gives {here.cells[name]!r}, and {there.path!r} "
             message += f"{there.cells[name]!r}: they differ in leading zeros only"

@@ -2,7 +2,8 @@
 
 The browser's grid keeps the edits itself, as differences from its first rows. Those rows are never
 replaced by edited ones, or every second edit would be lost; typed values are passed on instead. The
-grid starts again only when the table has been edited elsewhere.
+grid starts again only when the table has been edited elsewhere, or other rows are to be shown. Its
+content is composed once, since a table may have thousands of rows and each click runs the page.
 """
 
 from __future__ import annotations
@@ -34,16 +35,23 @@ class _Grid:
 
     number: int = 0
     columns: tuple[str, ...] = ()
-    rows: list[list[str]] = field(default_factory=list)
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    numbers: tuple[int, ...] = ()
+    """Number in the table of each row."""
     picked: frozenset[int] = frozenset()
+    """Numbers in the table."""
+    signs: list[str] = field(default_factory=list)
+    frame: Any = None
+    """Ticks, signs and cells as the browser gets them."""
 
 
-def show_grid(
+def show_grid(  # noqa: PLR0913 - all but three by name
     name: str,
     table: TsvTable,
     marks: Mapping[int, str],
     change: Callable[[dict[tuple[int, str], str]], None],
     *,
+    shown: Sequence[int] | None = None,
     pick: frozenset[int] | None = None,
 ) -> list[int]:
     """Show a table for editing, and return the numbers of the rows that are picked.
@@ -58,6 +66,8 @@ def show_grid(
         A sign beside some rows, by number.
     change
         Takes the edited cells, by number of the row and name of the column.
+    shown
+        Numbers of the rows to show; all without. Only rows that are shown can be picked.
     pick
         The rows to be picked from now on, in place of earlier ones.
     """
@@ -65,18 +75,15 @@ def show_grid(
     if len(set(names)) < len(names) or "" in names:
         st.error("Columns need names, each another one. Put the header right in a text editor.")
         return []
-    grid: _Grid = st.session_state.setdefault(f"{name}-grid", _Grid())
-    rows = [list(row.cells) for row in table.rows]
-    edits = _edits(name, grid)
-    picked = grid.picked if pick is None else pick
-    if pick is None:
-        picked = _picked(grid, edits)
-    stale = grid.columns != table.columns or _with_edits(grid, edits) != rows
-    if stale or pick is not None:
-        grid = _Grid(grid.number + 1, table.columns, rows, picked)
-        st.session_state[f"{name}-grid"] = grid
+    numbers = tuple(range(len(table.rows)) if shown is None else shown)
+    rows = [table.rows[number].cells for number in numbers]
+    grid = _present_grid(name, table.columns, numbers, rows, pick)
+    signs = [marks.get(number, "") for number in numbers]
+    if grid.frame is None or grid.signs != signs:
+        grid.signs = signs
+        grid.frame = _frame(grid)
     st.data_editor(
-        _frame(grid, marks),
+        grid.frame,
         key=_key(name, grid),
         num_rows="fixed",
         hide_index=True,
@@ -87,19 +94,36 @@ def show_grid(
         on_change=_hand_on,
         args=(name, change),
     )
-    return sorted(number for number in picked if number < len(rows))
+    return sorted(_picked(grid, _edits(name, grid)))
 
 
-def _frame(grid: _Grid, marks: Mapping[int, str]) -> Any:
+def _present_grid(
+    name: str,
+    columns: tuple[str, ...],
+    numbers: tuple[int, ...],
+    rows: list[tuple[str, ...]],
+    pick: frozenset[int] | None,
+) -> _Grid:
+    """Return the grid that the browser has, or a new one where that shows something else."""
+    grid: _Grid = st.session_state.setdefault(f"{name}-grid", _Grid())
+    edits = _edits(name, grid)
+    picked = _picked(grid, edits) if pick is None else pick
+    is_same = grid.columns == columns and grid.numbers == numbers
+    if not is_same or pick is not None or _with_edits(grid, edits) != rows:
+        picked &= frozenset(numbers)
+        grid = _Grid(grid.number + 1, columns, rows, numbers, picked)
+        st.session_state[f"{name}-grid"] = grid
+    return grid
+
+
+def _frame(grid: _Grid) -> Any:
     """Return the content for the browser: ticks, signs, and the cells."""
     import pandas as pd
 
-    numbers = range(len(grid.rows))
     # Of no rows pandas would take the type to be another one.
-    ticks = pd.Series([number in grid.picked for number in numbers], dtype="bool")
-    signs = pd.Series([marks.get(number, "") for number in numbers], dtype="object")
+    ticks = pd.Series([number in grid.picked for number in grid.numbers], dtype="bool")
     frame = pd.DataFrame(grid.rows, columns=list(grid.columns), dtype="object")
-    frame.insert(0, MARK, signs)
+    frame.insert(0, MARK, pd.Series(grid.signs, dtype="object"))
     frame.insert(0, PICK, ticks)
     return frame
 
@@ -126,15 +150,17 @@ def _edits(name: str, grid: _Grid) -> dict[int, dict[str, Any]]:
 
 
 def _picked(grid: _Grid, edits: dict[int, dict[str, Any]]) -> frozenset[int]:
-    on = {row for row, cells in edits.items() if cells.get(PICK)}
-    off = {row for row, cells in edits.items() if cells.get(PICK) is False}
+    on = {grid.numbers[row] for row, cells in edits.items() if cells.get(PICK)}
+    off = {grid.numbers[row] for row, cells in edits.items() if cells.get(PICK) is False}
     return frozenset((grid.picked | on) - off)
 
 
-def _with_edits(grid: _Grid, edits: dict[int, dict[str, Any]]) -> list[list[str]]:
-    rows = [list(row) for row in grid.rows]
+def _with_edits(grid: _Grid, edits: dict[int, dict[str, Any]]) -> list[tuple[str, ...]]:
+    rows = list(grid.rows)
     for (row, column), text in _cells(grid.columns, edits).items():
-        rows[row][grid.columns.index(column)] = text
+        cells = list(rows[row])
+        cells[grid.columns.index(column)] = text
+        rows[row] = tuple(cells)
     return rows
 
 
@@ -150,7 +176,8 @@ def _cells(columns: Sequence[str], edits: dict[int, dict[str, Any]]) -> dict[tup
 def _hand_on(name: str, change: Callable[[dict[tuple[int, str], str]], None]) -> None:
     """Hand on all cells that were edited since the grid was started; most of them were before."""
     grid: _Grid = st.session_state[f"{name}-grid"]
+    cells = _cells(grid.columns, _edits(name, grid))
     try:
-        change(_cells(grid.columns, _edits(name, grid)))
+        change({(grid.numbers[row], column): text for (row, column), text in cells.items()})
     except SpimpackError as error:
         notify(str(error))

@@ -66,6 +66,9 @@ def _show_result(run: PackagingRun) -> None:
         _show_verdict(run)
     elif not run.request.validates and run.exit_code == ExitCode.OK:
         st.caption("The BIDS validator was not asked.")
+    if run.exit_code in {ExitCode.OK, ExitCode.INVALID, ExitCode.FAILED}:
+        icon = ":material/summarize:"
+        st.page_link(st.session_state["pages"]["report"], label="Show report", icon=icon)
     _show_messages(run)
 
 

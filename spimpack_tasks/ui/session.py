@@ -9,6 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from spimpack_tasks.editing.editor import ManifestEditor, open_manifest
+from spimpack_tasks.editing.recent import note_recent
 from spimpack_tasks.editing.unsaved import drop_unsaved, find_unsaved, keep_unsaved
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.ui.markdown import plain
@@ -57,6 +58,7 @@ def take_up(editor: ManifestEditor) -> None:
     """Make a manifest the one that is open in this tab."""
     st.session_state[_EDITOR] = editor
     st.session_state[_OPENED] = True
+    note_recent(editor.manifest)
     st.query_params[_PARAMETER] = editor.manifest
 
 
@@ -83,7 +85,7 @@ def show_notice() -> None:
     """Show the message that is waiting, if there is one."""
     message = st.session_state.pop(_NOTICE, "")
     if message:
-        st.info(plain(message), icon=":material/info:")
+        st.info(plain(message).replace("\n", "  \n"), icon=":material/info:")
 
 
 def open_dialog(name: str) -> None:

@@ -14,13 +14,14 @@ from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.ui import session
 from spimpack_tasks.ui.access import stop_strangers
 from spimpack_tasks.ui.markdown import plain
+from spimpack_tasks.ui.menu import close_menu_if_narrow
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
     from spimpack_tasks.editing.editor import ManifestEditor
 
-PAGES = ("description", "scans", "orientation", "participants", "save", "run")
+PAGES = ("description", "scans", "orientation", "participants", "save", "run", "report")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""
 
 
@@ -48,13 +49,20 @@ def main() -> None:
     stop_strangers()
     editor = session.current_editor(roots, manifest)
     start: Any = import_module("spimpack_tasks.ui.views.start")
+    scan: Any = import_module("spimpack_tasks.ui.views.scan")
     pages = {
         "start": st.Page(
             partial(start.show_start, roots, editor),
             title=start.TITLE,
             icon=start.ICON,
             default=True,
-        )
+        ),
+        "scan": st.Page(
+            partial(scan.show_scan, roots, editor),
+            title=scan.TITLE,
+            icon=scan.ICON,
+            url_path="scan",
+        ),
     }
     if editor is not None:
         pages |= _pages_of(editor)
@@ -64,6 +72,7 @@ def main() -> None:
         st.switch_page(pages["scans"])
     if editor is not None:
         _show_sidebar(editor)
+    close_menu_if_narrow(chosen.url_path)
     st.title(chosen.title)
     session.show_notice()
     chosen.run()

@@ -45,6 +45,8 @@ class Header:
     spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
     """Distance of two voxels in micrometres at full resolution along x, y and z; `None` where the
     file has no such axis, no value or no unit."""
+    time_step_s: float | None = None
+    """Seconds between two time points; `None` where the file does not say."""
     channel_count: int = 1
     """Number of channels."""
     channel_names: tuple[str, ...] = ()

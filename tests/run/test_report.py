@@ -257,6 +257,63 @@ def test_many_unchanged_images_are_behind_a_line(tmp_path: Path) -> None:
     assert "<details>" not in "\n".join(compose_page(facts_of(workspace)))
 
 
+def many_images(tmp_path: Path) -> Workspace:
+    """Return a workspace of 260 images that was packaged."""
+    workspace = small_workspace(tmp_path)
+    first = workspace.root / "raw" / "c.ome.tif"
+    for number in range(4, 261):
+        (workspace.root / "raw" / f"{number}.ome.tif").write_bytes(first.read_bytes())
+        cells = {"spim_path": f"raw/{number}.ome.tif", "subject": f"{number:03}"}
+        workspace.rows.append(workspace.rows[2] | cells)
+    workspace.participants = []
+    workspace.run()
+    return workspace
+
+
+def shown_rows(page: str) -> int:
+    """Return the number of images that are listed outside of lines to open."""
+    section = page.partition('<section id="images"')[2]
+    while "<details>" in section:
+        inner = section.rpartition("<details>")
+        section = inner[0] + inner[2].partition("</details>")[2]
+    return section.count("<tr><td>sub-")
+
+
+def test_i15_6_many_images_are_behind_lines_by_their_status(tmp_path: Path) -> None:
+    workspace = many_images(tmp_path)
+    page = "\n".join(compose_page(facts_of(workspace)))
+    assert "<summary>260 unchanged images</summary>" in page
+    assert "<summary>201 to 260" in page
+    assert page.count("<tr><td>sub-") == 260
+    assert shown_rows(page) == 0
+    for path in workspace.out.glob("sub-*/micr/sub-*_SPIM.o*"):
+        path.unlink()
+    page = "\n".join(compose_page(facts_of(workspace)))
+    assert "<summary>missing: 259</summary>" in page
+    assert shown_rows(page) == 1  # the one that is unchanged
+
+
+def test_i15_6_images_are_filtered_by_a_text_in_their_paths(tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path)
+    workspace.run()
+    facts = facts_of(workspace)
+    for text, listed in {"SUB-02": 1, "raw/": 3, ".ims": 1, "nowhere": 0, "": 3}.items():
+        page = "\n".join(compose_page(facts, contains=text))
+        assert page.count("<tr><td>sub-") == listed, text
+    assert Page("\n".join(compose_page(facts, contains=NASTY))).tags.count("script") == 0
+
+
+def test_i15_6_counts_by_severity_and_status_stand_at_the_top(tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path)
+    workspace.run()
+    top = page_text(workspace).partition("Dataset Problems")[0]
+    assert "Problems: 0 errors Images: 3 unchanged" in top
+    (tmp_path / "raw/a.ims").unlink()
+    (workspace.out / "sub-01/micr/notes.txt").write_text("mine")
+    top = page_text(workspace).partition("Dataset Problems")[0]
+    assert "Problems: 1 error, 1 warning Images: 2 unchanged, 1 source gone" in top
+
+
 @pytest.mark.parametrize("state", ["complete", "failed", "validated", "without runs"])
 def test_the_json_is_as_its_schema_says(
     state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

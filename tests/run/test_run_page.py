@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from spimpack_tasks.running import request
 from spimpack_tasks.running.process import RUNS
+from spimpack_tasks.ui import run_options
 from spimpack_tasks.ui.views import run as page_module
 
 PATIENCE_S = 120
@@ -24,16 +26,16 @@ def show(manifest: str, root: str) -> None:
     import streamlit as st
 
     from spimpack_tasks.editing.editor import open_manifest
-    from spimpack_tasks.ui.views import run
+    from spimpack_tasks.ui.views import report, run
 
-    names = ("run", "save", "description", "participants", "scans")
+    names = ("run", "save", "description", "participants", "scans", "report")
     pages = {name: st.Page(lambda: None, title=name, url_path=name) for name in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
     desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
     if st.session_state.get("edit"):
         desk.set_cells({(0, "Species"): "vole"})
-    run.show(desk)
+    (report if st.session_state.get("report") else run).show(desk)
 
 
 @pytest.fixture
@@ -229,8 +231,96 @@ def test_two_tabs_start_one_run(slow: Workspace) -> None:
 def test_a_missing_validator_is_named(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_module, "why_no_validator", lambda: "it is not installed")
+    for module in (page_module, run_options):
+        monkeypatch.setattr(module, "why_no_validator", lambda: "it is not installed")
     page = open_page(workspace)
     assert page.toggle(key="run-validates").disabled
     assert not page.toggle(key="run-validates").value
     assert any("it is not installed" in caption.value for caption in page.caption)
+
+
+def test_i15_5_settings_and_switches_of_a_run(workspace: Workspace) -> None:
+    page = open_page(workspace)
+    page.selectbox(key="run-backend").select("ome-zarr").run()
+    page.selectbox(key="run-setting-ome-zarr-codec").select("blosc").run()
+    for key in ("run-previews", "run-strict", "run-checksum"):
+        page.toggle(key=key).set_value(True).run()
+    page.toggle(key="run-validates").set_value(False).run()
+    page.multiselect(key="run-subjects").set_value(["02"]).run()
+    assert not page.exception
+    assert page.code[0].value.partition("--backend=")[2] == (
+        "ome-zarr:codec=blosc --subject 02 --previews --strict --checksum"
+    )
+
+
+def test_i15_5_settings_are_those_of_the_manifest(workspace: Workspace) -> None:
+    manifest = workspace.manifest
+    text = manifest.read_text()[:-1]
+    settings = '"settings": {"codec": "blosc", "ngff": "0.4"}'
+    manifest.write_text(f'{text}, "backend": "ome-zarr", {settings}, "strict": true}}')
+    page = open_page(workspace)
+    assert page.selectbox(key="run-setting-ome-zarr-codec").value == "blosc"
+    assert page.selectbox(key="run-setting-ome-zarr-ngff").value == "0.4"
+    assert page.toggle(key="run-strict").value
+    assert "--backend" not in page.code[0].value
+    page.toggle(key="run-strict").set_value(False).run()
+    assert page.code[0].value.endswith("--bids-validator --no-strict")
+
+
+def test_i15_5_choices_are_kept_in_the_manifest(workspace: Workspace) -> None:
+    before = "# mine\ndataset_description: {Name: a, BIDSVersion: 1.10.0}\nscans_tsv: scans.tsv\n"
+    workspace.manifest.write_text(before + "checksum: true  # slow\n")
+    page = open_page(workspace)
+    page.selectbox(key="run-backend").select("ome-zarr").run()
+    page.selectbox(key="run-setting-ome-zarr-codec").select("blosc").run()
+    page.toggle(key="run-previews").set_value(True).run()
+    keep = next(b for b in page.button if b.label == "Keep these choices in the manifest")
+    keep.click().run()
+    assert not page.exception
+    desk = page.session_state["desk"]
+    assert desk.files.text(desk.manifest) == (
+        f"{before}checksum: true  # slow\nbackend: ome-zarr\nsettings:\n  codec: blosc\n"
+        "previews: true\n"
+    )
+    assert workspace.manifest.read_text() == before + "checksum: true  # slow\n"
+    desk.undo()
+    assert desk.is_saved  # it was one edit
+
+
+def test_i15_5_a_backend_that_the_manifest_names_by_mistake(workspace: Workspace) -> None:
+    workspace.manifest.write_text(f'{workspace.manifest.read_text()[:-1]}, "backend": "omezarr"}}')
+    page = open_page(workspace)
+    assert page.selectbox(key="run-backend").value == "symlink"
+    assert page.code[0].value.partition("--backend=")[2].startswith("symlink")
+
+
+def test_i15_6_the_report_opens_on_a_page_of_its_own(workspace: Workspace) -> None:
+    page = open_page(workspace)
+    page.session_state["report"] = True
+    page.run()
+    assert "There is no dataset in" in page.info[0].value
+    page.session_state["report"] = False
+    page.run()
+    page = press(press(page, "run-look"), "run-start")
+    assert wait(workspace) == 0
+    page.run()
+    links = [link.proto.label for link in page.get("page_link")]
+    assert "Show report" in links
+    page.session_state["report"] = True
+    page.run()
+    assert not page.exception
+    (frame,) = page.get("iframe")
+    assert "Complete: every output is in place" in frame.proto.srcdoc
+    assert "sub-01_sample-brain_acq-4x_SPIM.ims" in frame.proto.srcdoc
+    assert not re.search(r"https?://(?!127)|<script|<link", frame.proto.srcdoc)
+    page.text_input(key="report-filter").set_value("sub-02").run()
+    (frame,) = page.get("iframe")
+    assert frame.proto.srcdoc.count("<tr><td>sub-") == 1
+
+
+def test_i15_6_a_report_outside_the_roots_is_refused(workspace: Workspace) -> None:
+    page = open_page(workspace)
+    page.text_input(key="run-output").input("/etc").run()
+    page.session_state["report"] = True
+    page.run()
+    assert "is outside the folders" in str(page.exception[0].value)

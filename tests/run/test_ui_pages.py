@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -385,3 +386,63 @@ def test_undo_in_the_side_bar(space, open_app):
     assert len(rows_of(page)) == 4
     press(page, "Undo")
     assert len(rows_of(page)) == 3
+
+
+# --- recent manifests
+
+
+def recent(page: AppTest) -> dict[str, bool]:
+    """Return the recent manifests, and whether each can be opened."""
+    found = [b for b in page.button if (b.key or "").startswith("recent-")]
+    return {b.key.removeprefix("recent-"): not b.disabled for b in found}
+
+
+def test_i15_5_recent_manifests_are_offered(space, open_app, tmp_path):
+    assert recent(open_app()) == {}
+    other = space.root / "other.yml"
+    other.write_text(space.manifest.read_text())
+    for path in (other, space.manifest, other, space.manifest):
+        open_app("--manifest", str(path))
+    page = open_app()
+    assert list(recent(page)) == [str(space.manifest), str(other)]
+    (button,) = [b for b in page.button if b.key == f"recent-{other}"]
+    well(button.click().run())
+    assert page.session_state["desk"].manifest == str(other)
+    assert page.title[0].value == "Scans"
+    state = tmp_path / "state" / "spimpack"
+    assert (state / "recent.json").stat().st_mode & 0o777 == 0o600
+    assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_i15_5_a_recent_manifest_that_is_gone_is_marked_and_can_be_forgotten(space, open_app):
+    open_app("--manifest", str(space.manifest))
+    space.manifest.unlink()
+    page = open_app()
+    assert recent(page) == {str(space.manifest): False}
+    assert any("not there any more" in each.value for each in page.caption)
+    (button,) = [b for b in page.button if b.key == f"forget-{space.manifest}"]
+    well(button.click().run())
+    assert recent(page) == recent(open_app()) == {}
+
+
+def test_i15_5_a_recent_manifest_outside_the_roots_is_not_looked_at(open_app, tmp_path):
+    state = tmp_path / "state" / "spimpack"
+    state.mkdir(parents=True)
+    elsewhere = tmp_path / "elsewhere.yml"
+    elsewhere.write_text("")
+    (state / "recent.json").write_text(json.dumps([str(elsewhere), 7, "/etc/passwd"]))
+    assert recent(open_app()) == {str(elsewhere): False, "/etc/passwd": False}
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "null", "\ud800"], ids=ascii)
+def test_i15_5_a_damaged_list_of_manifests_counts_as_empty(space, open_app, tmp_path, text):
+    state = tmp_path / "state" / "spimpack"
+    state.mkdir(parents=True)
+    (state / "recent.json").write_bytes(text.encode(errors="surrogatepass"))
+    assert recent(open_app("--manifest", str(space.manifest))) == {}
+    assert list(recent(open_app())) == [str(space.manifest)]
+
+
+def test_i15_5_the_first_page_leads_to_the_scan_of_a_folder(open_app):
+    page = open_app()
+    assert "**From a folder of images**" in [link.proto.label for link in page.get("page_link")]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from chromium import Grid, Pages, expect, open_browser
@@ -134,6 +135,19 @@ def test_no_edit_of_the_participants_is_lost(workspace: Workspace, pages: Pages)
         expect(grid.cell(row, column)).to_have_text(text)
     save(pages)
     assert table.read_text() == with_edits(before, edits)
+
+
+def test_i15_5_the_menu_does_not_cover_a_page_of_a_narrow_window(
+    workspace: Workspace, server: UiServer
+) -> None:
+    with open_browser(width=500) as pages:
+        pages.open(f"{server.url}&manifest={quote(str(workspace.manifest))}")
+        unfold = pages.page.get_by_test_id("stExpandSidebarButton")
+        for title in ("Run", "Report", "Scans", "Participants"):
+            pages.turn_to(title)
+            expect(unfold).to_be_visible()
+        pages.page.set_viewport_size({"width": 1280, "height": 900})
+        expect(unfold).to_have_count(0)
 
 
 def test_a_stranger_sees_nothing(server: UiServer, workspace: Workspace) -> None:

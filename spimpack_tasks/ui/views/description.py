@@ -17,6 +17,7 @@ from spimpack_tasks.editing.field_values import (
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.ui.fields import choice_field, text_field
 from spimpack_tasks.ui.problems import show_problems
+from spimpack_tasks.ui.run_options import check
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import ManifestEditor
@@ -43,7 +44,7 @@ def show(editor: ManifestEditor) -> None:
             if name not in used:
                 _show_field(editor, name, schema["properties"][name], given, required=False)
     _show_shared(editor)
-    prepared = editor.check()
+    prepared = check(editor)
     show_problems(editor, prepared.report, len(editor.rows))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -19,13 +20,19 @@ from spimpack_tasks.editing.participants import (
 )
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.files.tsv_edit import cells_by_column
+from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.ui.grid import show_grid
 from spimpack_tasks.ui.import_table import import_rows
 from spimpack_tasks.ui.jumps import jump_in
 from spimpack_tasks.ui.problems import marks_of, show_problems
+from spimpack_tasks.ui.row_filter import filter_rows
+from spimpack_tasks.ui.run_options import check
 from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
+from spimpack_tasks.ui.set_column import set_column
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spimpack_tasks.editing.editor import ManifestEditor
     from spimpack_tasks.files.tsv_edit import TsvText
 
@@ -35,7 +42,7 @@ ICON = ":material/group:"
 
 def show(editor: ManifestEditor) -> None:
     """Show the grid, the buttons for its rows, and the problems."""
-    report = editor.check().report
+    report = check(editor).report
     table = participants_of(editor)
     rows = table.table.rows
     path = editor.participants_table
@@ -49,18 +56,27 @@ def show(editor: ManifestEditor) -> None:
             icon=":material/info:",
         )
     picked: list[int] = []
+    change = partial(set_participant_cells, editor)
     if rows:
+        signs = {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks}
+        shown = filter_rows("participants", table.table, signs, wanted)
         picked = show_grid(
-            "participants",
-            table.table,
-            {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks},
-            lambda cells: set_participant_cells(editor, cells),
-            pick=wanted,
+            "participants", table.table, signs, change, shown=shown.numbers, pick=shown.pick
         )
     _show_buttons(editor, table, picked)
     if is_open("import-participants"):
         _import_table(editor, table)
+    if len(picked) > 1:
+        described = load_schema("participants")["properties"]
+        names = dict.fromkeys([*table.table.columns, *described])
+        known = {name: _values(described.get(name, {})) for name in names if name != ID}
+        set_column("participants", table.table, picked, known, change)
     show_problems(editor, report, len(editor.rows))
+
+
+def _values(schema: Mapping[str, Any]) -> list[str]:
+    """Return the values that a column may have, without other spellings of the same."""
+    return [text for text in schema.get("enum", ()) if len(text) > 1 and text.islower()]
 
 
 def _show_buttons(editor: ManifestEditor, table: TsvText, picked: list[int]) -> None:

@@ -4,33 +4,56 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from spimpack_tasks.editing.run_choices import keep_choices
 from spimpack_tasks.errors import SpimpackError
-from spimpack_tasks.files.roots import check_within
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.packaging.backends.registry import name_of, require_choice, usable_backends
-from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.backends.registry import require_choice, usable_backends
+from spimpack_tasks.packaging.options import flag_help
 from spimpack_tasks.packaging.prepare import read_resolved_options
 from spimpack_tasks.running.preview import RunPreview, preview_run, why_no_validator
 from spimpack_tasks.running.process import RUNS, RunningError
-from spimpack_tasks.running.request import RunRequest
 from spimpack_tasks.ui.changes import show_changes, show_counts
 from spimpack_tasks.ui.file_browser import FOLDER, browse
 from spimpack_tasks.ui.markdown import plain
+from spimpack_tasks.ui.run_options import (
+    BACKEND,
+    IMAGES,
+    OUTPUT,
+    OVERWRITE,
+    REPLACE,
+    SUBJECTS,
+    SWITCHES,
+    VALIDATES,
+    WORKERS,
+    keep_fields,
+    request_of_fields,
+    restore_fields,
+    set_output,
+    setting_key,
+)
 from spimpack_tasks.ui.run_status import show_run
-from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
+from spimpack_tasks.ui.session import close_dialog, is_open, notify, open_dialog
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import ManifestEditor
+    from spimpack_tasks.running.request import RunRequest
 
 TITLE = "Run"
 ICON = ":material/play_arrow:"
 
-_KEPT, _PREVIEW, _DIALOG = "run-kept", "run-preview", "run-output"
+_PREVIEW, _DIALOG, _CHOSEN = "run-preview", "run-output", "run-chosen"
+_LABELS = {
+    "relative_symlinks": "Relative links",
+    "keep_source_links": "Links to originals",
+    "previews": "Previews",
+    "checksum": "Checksums",
+    "strict": "Strict",
+}
+"""Switches that a manifest may choose, as the page names them."""
 
 
 def show(editor: ManifestEditor) -> None:
@@ -93,26 +116,33 @@ def _offer(editor: ManifestEditor, request: RunRequest, seen: RunPreview) -> Non
 
 def _ask(editor: ManifestEditor) -> RunRequest | None:
     """Show the fields, and return their request, `None` if it cannot be run."""
-    _restore(editor)
+    if not restore_fields(editor):
+        st.session_state.pop(_PREVIEW, None)
+    chosen = st.session_state.pop(_CHOSEN, "")
+    if chosen:
+        set_output(chosen)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input("Output folder", key="run-output")
+            st.text_input("Output folder", key=OUTPUT)
             icon = ":material/folder_open:"
             st.button("Browse", icon=icon, on_click=open_dialog, args=(_DIALOG,))
         left, right = st.columns([3, 1])
-        left.selectbox(
-            "Backend", list(usable_backends()), key="run-backend", format_func=_with_summary
-        )
-        right.number_input("Processes", 1, max(1, os.cpu_count() or 1), key="run-workers")
+        left.selectbox("Backend", list(usable_backends()), key=BACKEND, format_func=_with_summary)
+        right.number_input("Processes", 1, max(1, os.cpu_count() or 1), key=WORKERS)
+        _show_settings()
         _show_switches()
-    _keep(editor)
+        _show_part(editor)
+    keep_fields(editor)
     if is_open(_DIALOG):
         _browse(editor)
     try:
-        return _request(editor)
+        request = request_of_fields(editor)
     except SpimpackError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
+    _show_line(request)
+    _offer_to_keep(editor, request)
+    return request
 
 
 def _with_summary(name: str) -> str:
@@ -120,15 +150,34 @@ def _with_summary(name: str) -> str:
     return f"{name}: {backend.summary}" if backend.summary else name
 
 
+def _show_settings() -> None:
+    """Show a choice for each setting of the backend, defaults first."""
+    name = st.session_state[BACKEND]
+    settings = require_choice(name).backend.settings
+    if not settings:
+        return
+    columns = st.columns(max(3, len(settings)))
+    for column, (setting, values) in zip(columns, settings.items(), strict=False):
+        key = setting_key(name, setting)
+        value = st.session_state.setdefault(key, values[0])
+        # A value that the manifest has by mistake is shown, and the check names it.
+        known = values if value in values else (value, *values)
+        about = f"Setting of the backend {name}; {values[0]} by default"
+        column.selectbox(f"{name}: {setting}", known, key=key, help=about)
+
+
 def _show_switches() -> None:
-    backend = require_choice(st.session_state["run-backend"]).backend
+    backend = require_choice(st.session_state[BACKEND]).backend
     missing = why_no_validator()
     with st.container(horizontal=True):
-        st.toggle("Relative links", key="run-relative", disabled=not backend.makes_symlinks)
-        st.toggle("Links to originals", key="run-sources", disabled=not backend.makes)
-        st.toggle("Validate afterwards", key="run-validates", disabled=bool(missing))
-        overwrites = st.toggle("Overwrite files in the way", key="run-overwrite")
-        replaces = st.toggle("Remove other images", key="run-replace")
+        for name, label in _LABELS.items():
+            has_none = (name == "relative_symlinks" and not backend.makes_symlinks) or (
+                name == "keep_source_links" and not backend.makes
+            )
+            st.toggle(label, key=SWITCHES[name], disabled=has_none, help=flag_help(name))
+        st.toggle("Validate afterwards", key=VALIDATES, disabled=bool(missing))
+        overwrites = st.toggle("Overwrite files in the way", key=OVERWRITE)
+        replaces = st.toggle("Remove other images", key=REPLACE)
     if missing:
         st.caption(plain(missing))
     if overwrites:
@@ -143,94 +192,50 @@ def _show_switches() -> None:
         )
 
 
-def _request(editor: ManifestEditor) -> RunRequest:
-    """Return the request in the fields.
+def _show_part(editor: ManifestEditor) -> None:
+    """Show the choice of a part of the table; what was chosen before stays on offer."""
+    with st.expander("Only a part of the table", icon=":material/filter_alt:"):
+        st.caption("Images that are in the dataset stay in it; others wait for another run.")
+        rows = [row.cells for row in editor.rows]
+        for key, label, column in (
+            (SUBJECTS, "Only these subjects", "subject"),
+            (IMAGES, "Only these images", "spim_path"),
+        ):
+            values = [row.get(column, "").strip() for row in rows]
+            known = dict.fromkeys([*st.session_state[key], *filter(None, values)])
+            st.multiselect(label, list(known), key=key, placeholder="All")
 
-    Raises
-    ------
-    OutsideRootsError
-        The output folder is outside the roots.
-    """
-    state = st.session_state
-    backend = require_choice(state["run-backend"]).backend
-    typed = os.path.expanduser(state["run-output"].strip())
-    output = os.path.normpath(os.path.join(editor.folder, typed))
-    check_within(output, editor.roots)
-    options = Options(
-        manifest=editor.manifest,
-        output_dir=output,
-        overwrite=state["run-overwrite"],
-        replace=state["run-replace"],
-        roots=editor.roots,
-    )
-    # Choices of the manifest stay open, so that an edit of the manifest counts next time.
-    given = read_resolved_options(options)
-    if state["run-backend"] != name_of(given.backend):
-        options = replace(options, backend=state["run-backend"])
-        given = read_resolved_options(options)
-    is_relative = state["run-relative"] and backend.makes_symlinks
-    links_sources = state["run-sources"] and bool(backend.makes)
-    if is_relative != given.relative_symlinks:
-        options = replace(options, relative_symlinks=is_relative)
-    if links_sources != given.keep_source_links:
-        options = replace(options, keep_source_links=links_sources)
-    request = RunRequest(options, state["run-workers"], state["run-validates"])
+
+def _show_line(request: RunRequest) -> None:
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(request.line(), language="bash", wrap_lines=True)
         st.caption(
             "For runs of many hours: a run started there continues when this page's server ends."
         )
-    return request
 
 
-def _restore(editor: ManifestEditor) -> None:
-    """Restore the fields: from this page before, or from the last run of the manifest."""
-    kept = st.session_state.get(_KEPT, {})
-    if kept.get("manifest") != editor.manifest:
-        kept = _first(editor)
-        st.session_state.pop(_PREVIEW, None)
-    chosen = st.session_state.pop("run-chosen", "")
-    if chosen:
-        kept["run-output"] = st.session_state["run-output"] = chosen
-    for name, value in kept.items():
-        if name.startswith("run-") and name not in st.session_state:
-            st.session_state[name] = value
-    st.session_state[_KEPT] = kept
-
-
-def _keep(editor: ManifestEditor) -> None:
-    kept = st.session_state[_KEPT]
-    names = [name for name in kept if name.startswith("run-")]
-    st.session_state[_KEPT] = {"manifest": editor.manifest} | {
-        name: st.session_state[name] for name in names
-    }
-
-
-def _first(editor: ManifestEditor) -> dict[str, object]:
-    """Return the initial content of the fields."""
-    run = RUNS.find_last(editor.manifest)
-    output = os.path.join(editor.folder, "bids")
-    open_options = Options(editor.manifest, output)
-    request = run.request if run else RunRequest(open_options, validates=not why_no_validator())
-    options = read_resolved_options(request.options)
-    return {
-        "manifest": editor.manifest,
-        "run-output": request.options.output_dir,
-        "run-backend": name_of(options.backend),
-        "run-workers": request.workers,
-        "run-relative": options.relative_symlinks,
-        "run-sources": options.keep_source_links,
-        "run-overwrite": request.options.overwrite,
-        "run-replace": request.options.replace,
-        "run-validates": request.validates,
-    }
+def _offer_to_keep(editor: ManifestEditor, request: RunRequest) -> None:
+    """Show the button that writes the choices into the manifest."""
+    about = "backend, its settings, and the switches that a manifest can have"
+    if st.button("Keep these choices in the manifest", icon=":material/save:", help=about):
+        try:
+            has_changed = keep_choices(editor, read_resolved_options(request.options))
+        except SpimpackError as error:
+            notify(str(error))
+        else:
+            notify(
+                "The choices are in the manifest now, to be saved on the page Save."
+                if has_changed
+                else "The manifest has these choices already."
+            )
+        st.rerun()
 
 
 @st.dialog("Output folder", width="medium", on_dismiss=close_dialog)
 def _browse(editor: ManifestEditor) -> None:
     st.caption("Choose a folder. A new one in it can be typed behind its name afterwards.")
-    start = os.path.join(editor.folder, st.session_state[_KEPT]["run-output"])
+    start = os.path.join(editor.folder, st.session_state[OUTPUT])
     for path in browse("run-browse", editor.roots, FOLDER, start):
-        st.session_state["run-chosen"] = path
+        st.session_state[_CHOSEN] = path
         close_dialog()
         st.rerun()

@@ -12,6 +12,7 @@ from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.problems import show_problems
+from spimpack_tasks.ui.run_options import check
 from spimpack_tasks.ui.session import notify
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def show(editor: ManifestEditor) -> None:
                 st.code(change.diff, language="diff")
     if changes:
         _show_buttons(editor, len(changes))
-    prepared = editor.check()
+    prepared = check(editor)
     show_problems(editor, prepared.report, len(editor.rows))
     _show_files(editor)
 

@@ -29,9 +29,14 @@ from spimpack_tasks.ui.import_table import import_rows
 from spimpack_tasks.ui.jumps import jump_in
 from spimpack_tasks.ui.markdown import plain
 from spimpack_tasks.ui.problems import marks_of, show_problems
+from spimpack_tasks.ui.row_filter import filter_rows
+from spimpack_tasks.ui.run_options import check
 from spimpack_tasks.ui.session import close_dialog, is_open, open_dialog
+from spimpack_tasks.ui.set_column import set_column
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from spimpack_tasks.editing.editor import ManifestEditor, ScanRow
 
 TITLE = "Scans"
@@ -43,7 +48,7 @@ COMMON_STAINS = ("Abeta", "ChAT", "CD31", "Iba1", "NeuN", "VACht", "YoPro", "aut
 
 def show(editor: ManifestEditor) -> None:
     """Show the grid, the buttons for its rows, the form of one row, and the problems."""
-    report = editor.check().report
+    report = check(editor).report
     path, table, rows = editor.scans_tables[0], editor.scans.table, editor.rows
     _show_other_tables(editor)
     marks = marks_of(report, path)
@@ -52,15 +57,35 @@ def show(editor: ManifestEditor) -> None:
     if not rows:
         st.info("There are no images yet.", icon=":material/info:")
     signs = {n: marks[row.line] for n, row in enumerate(rows) if row.line in marks}
-    picked = show_grid("scans", table, signs, editor.set_cells, pick=wanted)
+    shown = filter_rows("scans", table, signs, wanted)
+    picked = show_grid(
+        "scans", table, signs, editor.set_cells, shown=shown.numbers, pick=shown.pick
+    )
     _show_row_buttons(editor, rows, picked)
     if is_open("images"):
         _add_images(editor)
     if is_open("import-scans"):
         _import_table(editor)
-    if picked:
-        _show_form(editor, rows, picked[-1])
+    if len(picked) > 1:
+        set_column("scans", table, picked, _settable(table.columns), editor.set_cells)
+    elif picked:
+        _show_form(editor, rows, picked[0])
     show_problems(editor, report, len(rows))
+
+
+def _settable(present: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Return the columns that can be set in many rows, with the values that each may have."""
+    described = load_schema("scans")["properties"] | load_schema("sidecar")["properties"]
+    canonical = {CANONICAL.get(column, column) for column in present}
+    others = [name for name in described if name not in canonical and name not in RESERVED]
+    values: dict[str, Sequence[str]] = {
+        column: described.get(CANONICAL.get(column, column), {}).get("enum", ())
+        for column in (*present, *others)
+    }
+    for column in values:
+        if column == "orientation_string_xyz":
+            values[column] = sorted(ORIENTATION_CODES)
+    return values
 
 
 def _show_other_tables(editor: ManifestEditor) -> None:
@@ -91,7 +116,7 @@ def _show_row_buttons(editor: ManifestEditor, rows: list[ScanRow], picked: list[
             "Copy settings",
             icon=":material/content_copy:",
             disabled=not picked,
-            help="Add a row for each picked one, with all but image and subject",
+            help="Add a row for each ticked one, with all but image and subject",
         ):
             editor.add_rows([copied_row(rows[number].cells) for number in picked], picked[-1])
             st.rerun()
@@ -100,7 +125,7 @@ def _show_row_buttons(editor: ManifestEditor, rows: list[ScanRow], picked: list[
             st.rerun()
         with st.popover("Columns", icon=":material/view_column:"):
             _show_columns(editor)
-        st.caption(f"{count_of(len(rows), 'image')}, {len(picked)} picked")
+        st.caption(f"{count_of(len(rows), 'image')}, {len(picked):,} ticked")
 
 
 def _show_columns(editor: ManifestEditor) -> None:
