@@ -9,11 +9,15 @@ nothing from elsewhere: open `docs/index.html` in its folder, or serve it. Needs
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from sphinx.cmd.build import main as build
+try:
+    from sphinx.cmd.build import main as build
+except ModuleNotFoundError:
+    sys.exit("Sphinx is not installed; run: pip install '.[docs]'")
 
 DOCS = Path(__file__).parent
 STRICT = ["--fail-on-warning", "--keep-going", "--quiet", "--fresh-env"]
@@ -38,7 +42,11 @@ def main() -> int:
 def serve(folder: str, port: int) -> None:
     """Serve a folder to this machine alone, until Ctrl-C."""
     handler = partial(SimpleHTTPRequestHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        sys.exit(f"port {port} cannot be used ({error.strerror}); choose another by --port")
+    with server:
         print(f"http://127.0.0.1:{server.server_port}/ (Ctrl-C stops it)", flush=True)
         try:
             server.serve_forever()
