@@ -118,6 +118,7 @@ def measure(folder: Path) -> Counter[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--assets", type=int, default=10_000, metavar="N", help="number of images")
+    parser.add_argument("--differ", action="store_true", help="have all sidecars differ")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.run:
@@ -125,7 +126,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "inputs"
-        write_inputs(folder, arguments.assets)
+        write_inputs(folder, arguments.assets, differ=arguments.differ)
         runs = [measure(folder), measure(folder)]
         edit_one_cell(folder)
         runs.append(measure(folder))

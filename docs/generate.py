@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ from spimpack_tasks.files.plane_names import ENDINGS as PLANE_ENDINGS
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.volumes.formats import FORMATS
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from api_page import api_lines
+from format_matrix import rows as matrix_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +46,7 @@ def pages() -> dict[str, str]:
         "formats.md": _page(formats_lines()),
         "cli.md": _page(cli_lines()),
         "report.md": _page(report_lines()),
+        "api.md": _page(api_lines()),
         "exit-codes.md": _page(exit_codes_lines()),
     }
 
@@ -123,12 +130,21 @@ def formats_lines() -> Iterator[str]:
             "directory" if f.directory else "file",
             ", ".join(f"`{mine}`" for mine in dict.fromkeys(f.extensions.values()))
             or "converted only",
-            "yes" if f.valid_in_bids else "no",
         )
         for f in FORMATS
     )
-    yield from _table(("Format", "Endings", "Is a", "Becomes", "Known to BIDS"), rows)
+    yield from _table(("Format", "Endings", "Is a", "Becomes"), rows)
+    yield from ("", "## What can be done with each", "")
+    header, *matrix = matrix_rows()
+    yield from _table(header, matrix)
     yield ""
+    yield "A `yes` for a backend means that the dataset gets the image in its own format; `linked`"
+    yield "that it gets a link, or a copy with `others=copy`. An OME-TIFF in several files is"
+    yield "always converted. An OME-Zarr is made of the image's `own files`, which are unpacked,"
+    yield "of its `own chunks`, moved level by level, or of `new chunks` with smaller levels."
+    yield "[Convert images](../how-to/convert-images.md#what-becomes-of-an-image) has more, and"
+    yield "[headers](headers.md#where-it-stands) lists the values that complete a row."
+    yield from ("", "## How each is recognised", "")
     yield "An OME-TIFF in BigTIFF becomes `.ome.btf`. Images in formats that BIDS does not know"
     yield "are packaged, and listed in `.bidsignore` together with their sidecars, so that"
     yield "validators ignore them."
@@ -143,6 +159,9 @@ def formats_lines() -> Iterator[str]:
     yield "`Z`, `C` or `ch`, and `T` must stand before them, as in `C0_Z0001.tif`. No number may be"
     yield "missing, all planes must have one size and type, and no other picture may lie there."
     yield "Other files do not matter. Only a backend that converts, such as `ome-zarr`, takes it."
+    yield ""
+    yield "A Thorlabs RAW file needs the `Experiment.xml` of ThorImage, or a YAML file with its"
+    yield "sizes, beside it. CZI needs the extra `czi`, which brings the library of Zeiss (LGPL)."
     yield ""
     yield "Times are no count: if even the smallest number has 8 digits or more, as in"
     yield "`scan_20240101120000.tif`, the numbers only put the planes in order, and a gap between"

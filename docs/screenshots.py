@@ -129,7 +129,7 @@ class Session:
         self.pages.page.get_by_role("link", name="Show report").click()
         expect(self.pages.page.get_by_role("heading", level=1, name="Report")).to_be_visible()
         self.pages.settle()
-        self.take("report", pause_ms=1500)
+        self.take("run-report", pause_ms=1500)
 
     def turn_to(self, title: str) -> bool:
         """Turn to a page, and tell whether there is one."""

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.version import __version__
 
+_FUNCTIONS = frozenset({"open_image", "probe_image"})
+"""Functions of `spimpack_tasks.api` that stand here as well."""
+
 if TYPE_CHECKING:
     from spimpack_tasks import all_tasks
     from spimpack_tasks.all_tasks import *  # noqa: F403
+    from spimpack_tasks.api import open_image, probe_image  # noqa: F401
 
     __all__ = ["__version__"]
     __all__ += all_tasks.__all__
@@ -25,6 +29,8 @@ else:
         """Import the tasks when one is asked for; their names begin with a capital letter."""
         if name == "__all__" or name[:1].isupper():
             _import_tasks()
+        elif name in _FUNCTIONS:
+            return getattr(import_module("spimpack_tasks.api"), name)
         if name in globals():
             return globals()[name]
         message = f"module {__name__!r} has no attribute {name!r}"

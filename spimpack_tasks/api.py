@@ -20,6 +20,8 @@ from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.conversion.convert_file import TargetTakenError, convert_file
 from spimpack_tasks.errors import Problem, SpimpackError
 from spimpack_tasks.files.places import LocalPlace, Place
+from spimpack_tasks.images.image import Image, open_image
+from spimpack_tasks.images.info import ImageInfo, probe_image
 from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import look, prepare_run
@@ -55,6 +57,8 @@ __all__ = [
     "Backend",
     "Format",
     "Header",
+    "Image",
+    "ImageInfo",
     "Layout",
     "LocalPlace",
     "Options",
@@ -66,9 +70,11 @@ __all__ = [
     "copy_volume",
     "create_volume",
     "load_manifest",
+    "open_image",
     "open_volume",
     "package",
     "plan",
+    "probe_image",
     "read_header",
     "validate",
     "verify",
@@ -77,6 +83,11 @@ __all__ = [
 
 def read_header(path: Path) -> Header:
     """Read the header of an image in milliseconds, without its voxels.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
 
     Raises
     ------
@@ -243,6 +254,13 @@ def validate(manifest: Path, options: Options | None = None) -> list[Problem]:
 def load_manifest(manifest: Path, options: Options | None = None) -> Dataset:
     """Return the validated dataset that a manifest describes: its images, tables and sidecars.
 
+    Parameters
+    ----------
+    manifest
+        The manifest.
+    options
+        Those of the run, where they matter; its manifest is replaced by `manifest`.
+
     Raises
     ------
     InputError
@@ -257,6 +275,11 @@ def load_manifest(manifest: Path, options: Options | None = None) -> Dataset:
 
 def plan(options: Options) -> list[Change]:
     """Return what `package` would do with each image and file, and why; nothing is written.
+
+    Parameters
+    ----------
+    options
+        Manifest, output directory, backend and the rest.
 
     Raises
     ------

@@ -72,11 +72,17 @@ class Problem:
     """One mistake, its place, and a hint that names the remedy."""
 
     code: str
+    """A stable name of the kind of mistake, such as `file.missing`."""
     place: Place
+    """File, line and column; a number of 0 is unknown."""
     key: str
+    """The key or column that is wrong; empty if it is none of them."""
     message: str
+    """The mistake, with the value."""
     hint: str = ""
+    """The remedy: another value, or something to do."""
     severity: Severity = Severity.ERROR
+    """`error` or `warning`."""
 
     def __str__(self) -> str:
         """Render as `file:line:column: key: message; hint [code]`."""

@@ -12,12 +12,10 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import (
-    NOT_WRITTEN,
     Verdict,
-    count_verdicts,
     find_changes,
     find_differences,
-    images_to_do,
+    tally,
 )
 from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.packaging.outcome import Outcome, RemainingWork
@@ -27,7 +25,7 @@ from spimpack_tasks.state.runs import begin_run, run_path
 from spimpack_tasks.state.session import SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from spimpack_tasks.packaging.changes import Change
     from spimpack_tasks.packaging.options import Options
@@ -48,9 +46,11 @@ def package_changes(
 ) -> Outcome:
     """Package as `pipelines.package` does, without looking whether nothing has changed at all."""
     prepared = _require_prepared(options)
-    changes = find_differences(prepared) if check is None else find_changes(prepared)
-    if check is not None:
-        check(prepared, changes)
+    changes: Iterable[Change]
+    if check is None:
+        changes = find_differences(prepared)
+    else:
+        check(prepared, changes := find_changes(prepared))
     options = prepared.resolve(options)
     _show_messages()
     unread = _unread(prepared) if options.checksum else set()
@@ -87,24 +87,25 @@ def _require_prepared(options: Options) -> PreparedRun:
 
 def _look_before(
     prepared: PreparedRun,
-    changes: list[Change],
+    changes: Iterable[Change],
     unread: set[str],
     on_begin: Callable[[RemainingWork], None] | None,
 ) -> Outcome:
     """Return the outcome of a successful run, after passing its work to `on_begin`."""
+    found = tally(changes)
     if on_begin is not None:
         store = prepared.store
-        work = expect_work(prepared, images_to_do(changes), unread)
+        work = expect_work(prepared, found.to_do, unread)
         on_begin(RemainingWork(store, run_path(store), prepared.plan_id, work))
     images = (output for output in prepared.plan().outputs if output.step is Step.ASSETS)
     datasets = Counter(output.dataset_id for output in images)
-    counts = count_verdicts(changes)
-    counts[Verdict.UNCHANGED] += datasets.total() - sum(bool(change.source) for change in changes)
+    counts = found.verdicts
+    counts[Verdict.UNCHANGED] += datasets.total() - found.images
     return Outcome(
         ExitCode.OK,
         counts,
         dict(sorted(datasets.items())),
-        sum(not change.source and change.verdict not in NOT_WRITTEN for change in changes),
+        found.files,
     )
 
 

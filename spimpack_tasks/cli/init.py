@@ -90,8 +90,8 @@ def _add_options_of_a_scan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--update",
         action="store_true",
-        help="add the images that have come since to the tables in DIR, which stay as they are "
-        "otherwise; the manifest says what was scanned",
+        help="add the images that have come since to the tables in DIR, or to those of a manifest "
+        "of another name; they stay as they are otherwise, and the manifest says what was scanned",
     )
     parser.add_argument("--verbose", action="store_true", help="name each ignored path")
 
@@ -125,18 +125,22 @@ def run(arguments: argparse.Namespace) -> int:
 def _scan(arguments: argparse.Namespace, options: ScanOptions) -> tuple[list[str], list[Problem]]:
     """Scan as the arguments say; return lines for the user, and warnings."""
     if arguments.update:
-        return _update(options, writes=not arguments.dry_run)
+        return _update(options, writes=not arguments.dry_run, verbose=arguments.verbose)
     if arguments.dry_run:
         return preview_scan(options, verbose=arguments.verbose)
     return init_from_scan(options)
 
 
-def _update(options: ScanOptions, *, writes: bool) -> tuple[list[str], list[Problem]]:
-    manifest = os.path.abspath(os.path.join(options.directory, "manifest.yml"))
+def _update(
+    options: ScanOptions, *, writes: bool, verbose: bool
+) -> tuple[list[str], list[Problem]]:
+    given = os.path.abspath(options.directory)
+    manifest = given if os.path.isfile(given) else os.path.join(given, "manifest.yml")
     roots = roots_of_environment() or ("/",)
-    update = _update_from_scan(manifest, options, roots, writes=writes)
-    listed = [] if writes else [f"new: {image.path}" for image in update.images]
-    return [*listed, *update.lines, *([] if writes else ["nothing was written"])], update.warnings
+    update = _update_from_scan(manifest, options, roots, writes=writes, verbose=verbose)
+    if writes:
+        return update.lines, update.warnings
+    return [*update.findings, *update.lines, "nothing was written"], update.warnings
 
 
 def _refuse_options_of_a_scan(arguments: argparse.Namespace) -> None:

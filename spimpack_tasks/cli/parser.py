@@ -47,6 +47,10 @@ COMMANDS = {
         "show the state of a dataset in short, and whether a run is in progress",
         "spimpack status manifest.yml bids",
     ),
+    "info": Command(
+        "show what an image is: sizes, axes, size of voxels, channels, levels",
+        "spimpack info image.ims",
+    ),
     "qc": Command(
         "write one HTML page that shows an image in each orientation, to find the right code",
         "spimpack qc image.ims",

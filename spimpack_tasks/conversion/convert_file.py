@@ -17,7 +17,7 @@ from spimpack_tasks.arrays.codec_table import CODEC_NAMES
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
-from spimpack_tasks.files.stamps import stamp_text, write_stamp
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import (
     convert_to_ome_tiff,
@@ -251,7 +251,7 @@ def _check_is_plain(request: Request, source: Source) -> None:
 
 
 def _identify(source: Source, request: Request) -> str:
-    text = "\0".join([source.path, write_stamp(source.size, source.mtime_ns), request.as_text()])
+    text = f"{source.path}\0{source.stamp}\0{request.as_text()}"
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 

@@ -15,7 +15,8 @@ from spimpack_tasks.editing.scan_update import add_scanned, known_images
 from spimpack_tasks.errors import ConflictError, InputError, Problem, Report, SpimpackError
 from spimpack_tasks.files.roots import check_within, is_within
 from spimpack_tasks.model.entities import ENTITIES
-from spimpack_tasks.scanning.folder_scan import FolderScanner, FoundImage
+from spimpack_tasks.scanning.folder_scan import FolderScanner
+from spimpack_tasks.scanning.found import FoundImage
 from spimpack_tasks.scanning.new_inputs import init_from_scan, scan_keys
 from spimpack_tasks.scanning.options import ScanOptions, check_options
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.editing.editor import ManifestEditor
     from spimpack_tasks.editing.scan_update import ScanUpdate
-    from spimpack_tasks.scanning.folder_scan import FoundPhoto, SkippedPath
+    from spimpack_tasks.scanning.found import FoundPhoto, SkippedPath
     from spimpack_tasks.scanning.options import ScanRequest
 
 

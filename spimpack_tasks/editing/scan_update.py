@@ -13,17 +13,17 @@ from spimpack_tasks.files.text import is_spreadsheet
 from spimpack_tasks.files.tsv_edit import cells_by_column
 from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.model.entities import ENTITIES, stem
-from spimpack_tasks.scanning.folder_scan import UNFIT
+from spimpack_tasks.scanning.found import UNFIT
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.new_inputs import scan
-from spimpack_tasks.scanning.tables import PHOTOS, cell_of_path, participants_of
+from spimpack_tasks.scanning.tables import PHOTOS, cell_of_path, list_findings, participants_of
 from spimpack_tasks.scanning.walk import natural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.editing.editor import ManifestEditor
-    from spimpack_tasks.scanning.folder_scan import FoundImage, ScanResult
+    from spimpack_tasks.scanning.found import FoundImage, ScanResult
     from spimpack_tasks.scanning.options import ScanOptions, ScanRequest
 
 _KEYS = {
@@ -43,12 +43,19 @@ class ScanUpdate:
     """New images of an update, and its messages."""
 
     images: list[FoundImage] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    """Each new image with its labels, and what is ignored."""
     lines: list[str] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
 
 def update_from_scan(
-    manifest: str, asked: ScanOptions, roots: tuple[str, ...], *, writes: bool = True
+    manifest: str,
+    asked: ScanOptions,
+    roots: tuple[str, ...],
+    *,
+    writes: bool,
+    verbose: bool = False,
 ) -> ScanUpdate:
     """Add rows for images that no row has, and their subjects to the participants table.
 
@@ -62,6 +69,8 @@ def update_from_scan(
         Folders below which files may be written; none where there is no such limit.
     writes
         Whether the tables are written.
+    verbose
+        Whether the findings name each ignored path.
 
     Raises
     ------
@@ -74,13 +83,13 @@ def update_from_scan(
         A table was changed by someone else meanwhile; nothing was written.
     """
     editor = open_manifest(manifest, roots)
-    update = add_scanned(editor, asked)
+    update = add_scanned(editor, asked, verbose=verbose)
     saved = editor.save() if writes and editor.changes() else []
     update.lines[:0] = [f"wrote {shown(path)}" for path in sorted(saved)]
     return update
 
 
-def add_scanned(editor: ManifestEditor, asked: ScanOptions) -> ScanUpdate:
+def add_scanned(editor: ManifestEditor, asked: ScanOptions, *, verbose: bool = False) -> ScanUpdate:
     """Add rows for images that no row has, and their subjects, to the open tables.
 
     The lines of the result say what was taken of which options first.
@@ -96,22 +105,19 @@ def add_scanned(editor: ManifestEditor, asked: ScanOptions) -> ScanUpdate:
     update = ScanUpdate()
     options = _join(editor, asked, update)
     tables = editor.scans_tables
-    if not tables or is_spreadsheet(tables[0]):
-        message = "is no tab-separated table, so rows cannot be added without touching the others"
-        place = Place(shown(tables[0] if tables else editor.manifest))
-        hint = "save it as .tsv and name that under scans_tsv"
-        raise InputError(Report([Problem("scan.table", place, "", message, hint)]))
-    report = Report()
+    report = Report(_refused_tables(tables))
+    if report.errors:
+        raise InputError(report)
     request, result = scan(options, report)
-    rows = cells_by_column(editor.scans.table)
-    known = known_images(editor)
+    rows, known = _rows(editor), known_images(editor)
     new = [i for i in result.images if os.path.realpath(i.source.path) not in known]
     report.extend(_same_names(rows, new, request))
     if report.errors:
         raise InputError(report)
     update.images, update.warnings = new, report.warnings
     others = _other_findings(result, request)
-    result.found = list(new)
+    result.found = [*new, *result.skipped]
+    update.findings += list_findings(request, result, verbose=verbose)
     fill_from_headers(result, request, report)
     _add_rows(editor, request, new)
     subjects, left_out = _add_participants(editor, result)
@@ -120,14 +126,19 @@ def add_scanned(editor: ManifestEditor, asked: ScanOptions) -> ScanUpdate:
 
 
 def known_images(editor: ManifestEditor) -> set[str]:
-    """Return the real paths of the images in the table."""
-    rows = cells_by_column(editor.scans.table)
-    return {_real(editor.folder, row.get("spim_path", "")) for row in rows}
+    """Return the real paths of the images in the tables."""
+    return {_real(editor.folder, row.get("spim_path", "")) for row in _rows(editor)}
+
+
+def _rows(editor: ManifestEditor) -> list[dict[str, str]]:
+    """Return the cells of all rows, of all tables."""
+    tables = (editor.table(path).table for path in editor.scans_tables)
+    return [row for table in tables for row in cells_by_column(table)]
 
 
 def _join(editor: ManifestEditor, asked: ScanOptions, update: ScanUpdate) -> ScanOptions:
     """Return the options of the manifest with those of the command line in their places."""
-    said: dict[str, Any] = editor.data.get("scan") or {}
+    said: Any = editor.data.get("scan") or {}
     if not isinstance(said, dict) or not (asked.root or isinstance(said.get("folder"), str)):
         message = f"{shown(editor.manifest)} does not say which folder was scanned"
         raise UsageError(message, "spimpack init study --update --scan raw")
@@ -140,6 +151,14 @@ def _join(editor: ManifestEditor, asked: ScanOptions, update: ScanUpdate) -> Sca
     folder = os.path.normpath(os.path.join(editor.folder, said.get("folder", "")))
     root = asked.root or os.path.relpath(folder)
     return replace(asked, root=root, directory=editor.folder, **values)
+
+
+def _refused_tables(tables: list[str]) -> list[Problem]:
+    """Return a problem for each table of another format: no row can be added to it, or compared."""
+    message = "is no tab-separated table, so rows cannot be added without touching the others"
+    hint = "save it as .tsv and name that under scans_tsv"
+    refused = (path for path in tables if is_spreadsheet(path))
+    return [Problem("scan.table", Place(shown(path)), "", message, hint) for path in refused]
 
 
 def _real(folder: str, path: str) -> str:

@@ -57,9 +57,8 @@ class AssetReader(RowReader):
         return Asset(
             key=stem(entities),
             dataset_id=dataset_id,
-            entities=entities,
             source=source.path if source else "",
-            stamp=(source.size, source.mtime_ns) if source else (0, 0),
+            stamp=source.stamp if source else "",
             extension=source.extension if source else "",
             valid_in_bids=source is not None and source.format.valid_in_bids,
             sidecar=sidecar,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.json_files import read_json
-from spimpack_tasks.files.stamps import stamp_text, write_stamp
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import look_inside
 from spimpack_tasks.volumes.formats import OME_TIFF, TIFF_EXTENSIONS, format_of
@@ -100,7 +100,7 @@ class Headers:
         SourceRefusedError
             The file does not begin as one of its format.
         """
-        stamp = write_stamp(source.size, source.mtime_ns)
+        stamp = source.stamp
         key = _key_of(source)
         known = self._facts.get(key)
         if known is None or known[0] != _with_others(stamp, known[1]):

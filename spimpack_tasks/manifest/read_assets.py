@@ -69,7 +69,6 @@ def read_assets(
         [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
     )
     images: list[PlacedAsset] = []
-    photos: list[PlacedAsset] = []
     labels = WrittenLabels([r for each in inputs.parts for r in (*each.records, *each.photos)])
     for each in inputs.parts:
         defaults = read_defaults(each.document, report)
@@ -78,14 +77,18 @@ def read_assets(
         records = [record for record in each.records if part.may_hold(record)]
         images += (found for found in _read_rows(records, reader, roots) if part.holds(*found))
         inputs.sources += reader.looked_for
-    keys = {placed.asset.key for placed in images}
-    report.extend(part.problems((r for each in inputs.parts for r in each.records), keys))
-    subjects = {placed.asset.entities["subject"] for placed in images}
+    subjects: set[str] = set()
+    if not part.is_all:
+        keys = {placed.asset.key for placed in images}
+        report.extend(part.problems((r for each in inputs.parts for r in each.records), keys))
+        subjects = {placed.asset.entities["subject"] for placed in images}
+    photos: list[PlacedAsset] = []
     for each in inputs.parts:
-        photo_reader = PhotoReader(each.folder, labels, (i.asset for i in images), report)
-        found = _read_rows([r for r in each.photos if part.may_hold(r)], photo_reader, roots)
-        photos += (p for p in found if part.is_all or p.asset.entities["subject"] in subjects)
-        inputs.sources += photo_reader.looked_for
+        if each.photos:
+            photo_reader = PhotoReader(each.folder, labels, (i.asset for i in images), report)
+            found = _read_rows([r for r in each.photos if part.may_hold(r)], photo_reader, roots)
+            photos += (p for p in found if part.is_all or p.asset.entities["subject"] in subjects)
+            inputs.sources += photo_reader.looked_for
     return [*images, *photos]
 
 
@@ -116,8 +119,7 @@ class PhotoReader(RowReader):
         self, folder: str, labels: WrittenLabels, images: Iterable[Asset], report: Report
     ) -> None:
         super().__init__(folder, labels, report)
-        self.images = list(images)
-        self.keys = {image.key for image in self.images}
+        self.images = {image.key: image.entities for image in images}
 
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where its entities have an error."""
@@ -134,9 +136,8 @@ class PhotoReader(RowReader):
         return Asset(
             key=stem(entities, PHOTO_SUFFIX),
             dataset_id=dataset_id,
-            entities=entities,
             source=source.path if source else "",
-            stamp=(source.size, source.mtime_ns) if source else (0, 0),
+            stamp=source.stamp if source else "",
             extension=source.extension if source else "",
             valid_in_bids=True,
             format=source.format.name if source else "",
@@ -153,15 +154,15 @@ class PhotoReader(RowReader):
             return self._images_of_sample(record, entities)
         found = [_key_of(name) for name in given]
         for name, image in zip(given, found, strict=True):
-            if image not in self.keys or not image.startswith(f"sub-{entities['subject']}_"):
-                subject = [k for k in self.keys if k.startswith(f"sub-{entities['subject']}_")]
+            if image not in self.images or not image.startswith(f"sub-{entities['subject']}_"):
+                subject = [k for k in self.images if k.startswith(f"sub-{entities['subject']}_")]
                 hint = suggestion(image, subject) or "give the file name of an image in the dataset"
                 message = f"{shown_value(name)} is no image of sub-{entities['subject']}"
                 self.add(record, key, "photo.intended-for", message, hint)
         return found
 
     def _images_of_sample(self, record: Record, entities: dict[str, str]) -> list[str]:
-        found = [image.key for image in self.images if entities.items() <= image.entities.items()]
+        found = [key for key, own in self.images.items() if entities.items() <= own.items()]
         if not found:
             message = "there is no image of this sample, so the photo belongs to none"
             hint = "check the labels, or name the images in a column IntendedFor"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.formats import Format
 
 
+_KEPT_TEXTS = 4096
+"""Texts of cells of which the result is remembered: most columns have few, and times have many."""
 _NOTHING: dict[str, str] = {}
 """Shared by all rows that say nothing, which may be a hundred thousand."""
 
@@ -143,13 +145,13 @@ def sidecar_value(key: str, value: Any, written: str) -> Any:
     return None if value is None else check_value(key, value, written)
 
 
-@cache
+@lru_cache(_KEPT_TEXTS)
 def split_names(text: str) -> tuple[str, ...]:
     """Return the names that stand between semicolons, or commas, whether or not both are there."""
     return tuple(name.strip() for name in text.replace(",", ";").split(";"))
 
 
-@cache
+@lru_cache(_KEPT_TEXTS)
 def cell_problem(schema: str, column: str, text: str) -> tuple[str, str, str] | None:
     """Return code, message and hint of what the schema of a table finds wrong with a cell."""
     for error in property_validator(schema, column).iter_errors(text):

@@ -55,6 +55,7 @@ ENTITIES = (
 )
 
 _SHORT = tuple((entity.name, entity.short) for entity in ENTITIES)
+_NAMES = {entity.short: entity.name for entity in ENTITIES}
 
 # Template for pybids; brackets mark optional parts.
 PATH_PATTERN = (
@@ -88,3 +89,15 @@ def stem(entities: dict[str, str], suffix: str = SUFFIX) -> str:
     """
     parts = [f"{short}-{entities[name]}" for name, short in _SHORT if entities.get(name)]
     return "_".join([*parts, suffix])
+
+
+def entities_in(stem: str) -> dict[str, str]:
+    """Return values by canonical entity name, of a name that `stem` has made of labels.
+
+    Examples
+    --------
+    >>> entities_in("sub-01_sample-brain_acq-4x_SPIM")
+    {'subject': '01', 'sample': 'brain', 'acquisition': '4x'}
+    """
+    pairs = (part.partition("-") for part in stem.split("_")[:-1])
+    return {_NAMES[short]: label for short, _, label in pairs}

@@ -14,7 +14,7 @@ from unicodedata import normalize
 from spimpack_tasks.model.entities import ENTITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 LabelForm = Literal["label", "index"]
 ALLOWED: dict[str, str] = {"label": "A-Za-z0-9", "index": "0-9"}
@@ -62,13 +62,16 @@ def without_zeros(label: str) -> str:
     return _LEADING_ZEROS.sub("", label) if "0" in label else label
 
 
-def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int, int]]:
+def differ_in_zeros(
+    labels: Callable[[], Iterable[dict[str, str]]],
+) -> Iterator[tuple[str, int, int]]:
     """Yield the entities of which labels differ in leading zeros only.
 
     Parameters
     ----------
     labels
-        Those of each image, by entity.
+        Returns those of each image, by entity; it is called twice, since those of all images take
+        much memory.
 
     Yields
     ------
@@ -76,15 +79,14 @@ def differ_in_zeros(labels: Iterable[dict[str, str]]) -> Iterator[tuple[str, int
         Name of the entity, and number of an image of each of the two labels, the earlier first.
         Other entities than the subject are compared within a subject.
     """
-    given_labels = list(labels)
-    distinct = {pair for given in given_labels for pair in given.items()}
+    distinct = {pair for given in labels() for pair in given.items()}
     counts = Counter((name, without_zeros(label)) for name, label in distinct)
     ambiguous = {pair for pair, count in counts.items() if count > 1}
     if not ambiguous:
         return
     firsts: dict[tuple[str, str, str], tuple[str, int]] = {}
     reported = set()
-    for number, given in enumerate(given_labels):
+    for number, given in enumerate(labels()):
         for name, label in given.items():
             without = without_zeros(label)
             if (name, without) not in ambiguous:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from hashlib import blake2b
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX
+from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX, entities_in
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
@@ -26,6 +26,9 @@ UNITS = BUCKETS // 4
 their square, and each of them waits for the disk once."""
 SLOW_UNITS = 16 * BUCKETS
 """Most tasks of a step whose work is slow, so that many workers can share it."""
+
+_KEPT_BUCKETS = 2**15
+"""Assets of which the bucket is remembered, which is asked for some ten times in a run."""
 
 MOST_UNITS, MOST_SLOW_UNITS = UNITS, SLOW_UNITS
 """Most assets that each have a task of their own."""
@@ -135,6 +138,8 @@ def is_wanted(spec: StepSpec, options: object, backend: object) -> bool:
 SPECS = {spec.step: spec for spec in STEPS}
 ASSET_STEPS = tuple(spec.step for spec in STEPS if spec.per_image)
 
+STATE_DIRECTORY = ".spimpack"
+"""Folder of a dataset for the records of its runs."""
 SOURCE_FOLDER = "sourcedata"
 """BIDS folder for the originals of a dataset."""
 
@@ -228,10 +233,9 @@ class Asset:
 
     key: str
     dataset_id: str
-    entities: dict[str, str]
     source: str
-    stamp: tuple[int, int]
-    """Size in bytes and modification time in nanoseconds of the source."""
+    stamp: str
+    """Size in bytes and modification time in nanoseconds of the source, as one text."""
     extension: str
     """The extension in the dataset, such as `.ome.zarr`."""
     valid_in_bids: bool
@@ -263,6 +267,16 @@ class Asset:
     """Wrong colours and windows in the source."""
     ome_sizes: dict[str, str] | None = None
     """Attributes of OME-XML that the official validator compares with the sidecar."""
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Labels by entity; its key has them, and a dictionary of each of many takes memory."""
+        return entities_in(self.key)
+
+    @property
+    def stamp_numbers(self) -> list[int]:
+        """Size in bytes and modification time in nanoseconds of the source."""
+        return [int(number) for number in self.stamp.split()]
 
     @property
     def is_photo(self) -> bool:
@@ -308,6 +322,7 @@ class Plan:
     plan_id: str
     backend: str
     outputs: tuple[Output, ...]
+    """Those of one asset follow one another."""
 
     @property
     def asset_count(self) -> int:
@@ -315,7 +330,7 @@ class Plan:
         return sum(output.step is Step.ASSETS for output in self.outputs)
 
 
-@cache
+@lru_cache(_KEPT_BUCKETS)
 def bucket_of(key: str, digits: int = 2) -> str:
     """Return the hex digits of the bucket of an asset, which do not depend on its row number.
 

@@ -54,6 +54,21 @@ UM_PER_UNIT: dict[str, Decimal] = _list_units()
 names, and those of ImageJ and Imaris. Case matters in symbols: mm is not Mm."""
 _BY_LOWER_CASE = {name.lower(): name for name in reversed(UM_PER_UNIT)}
 
+_S_PER_UNIT = {
+    name: factor
+    for names, factor in (
+        ("s sec second seconds", Decimal(1)),
+        ("ms msec millisecond milliseconds", Decimal("1e-3")),
+        ("\u00b5s \u03bcs us usec microsecond microseconds", Decimal("1e-6")),
+        ("ns nanosecond nanoseconds", Decimal("1e-9")),
+        ("min minute minutes", Decimal(60)),
+        ("h hour hours", Decimal(3600)),
+        ("d day days", Decimal(86400)),
+    )
+    for name in names.split()
+}
+"""Seconds in one unit, by its name: the usual ones of OME's `UnitsTime`, of NGFF and of ImageJ."""
+
 NO_UNITS = frozenset({"", "pixel", "pixels", "px", "reference frame", "unknown"})
 """Texts in place of a unit that are not lengths."""
 
@@ -164,6 +179,19 @@ def length_in_um(value: object, unit: str) -> float | None:
     number = value if isinstance(value, Decimal) else parse_length(value)
     factor = unit_in_um(unit)
     return None if factor is None else checked_um(EXACT.multiply(number, factor))
+
+
+def time_in_s(value: object, unit: str) -> float | None:
+    """Return a time above 0 in seconds, `None` for any other value and for a unit that is no time.
+
+    Nothing but the frame rate depends on it, so an impossible value is no fault of an image.
+    """
+    factor = _S_PER_UNIT.get(unit.strip())
+    try:
+        number = parse_length(value)
+    except QuantityError:
+        return None
+    return None if factor is None else float(EXACT.multiply(number, factor))
 
 
 def checked_um(number: Decimal) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.plan import ASSET_STEPS, SPECS, Step
+from spimpack_tasks.model.plan import SPECS, Step
 from spimpack_tasks.state.reasons import changed_fields, reason_to_make
 from spimpack_tasks.state.sweep import CONFLICTS, Status
 
@@ -36,10 +38,15 @@ class Change:
     """The action of a run on one asset, or on one file of the dataset as a whole."""
 
     path: str
+    """The path below the dataset."""
     verdict: Verdict
+    """The action of a run, such as `new` or `unchanged`."""
     reasons: tuple[str, ...] = ()
+    """The reasons in words."""
     source: str = ""
+    """Absolute path of the source of an image; empty for other files."""
     dataset_id: str = ""
+    """The `dataset_id` of the image's row."""
     sidecar: Output | None = None
     """Of an asset, as it is planned."""
     removed_step: str = ""
@@ -87,6 +94,8 @@ NOT_WRITTEN = frozenset({Verdict.UNCHANGED, Verdict.REMOVED})
 OTHERS_REMOVED = "other files removed"
 """Key of `count_verdicts` for files to be removed that are neither images nor their sidecars."""
 
+_COUNTED = (*map(str, Verdict), OTHERS_REMOVED)
+
 # Of two outputs of one asset, the weightier verdict stands for both.
 _WEIGHT = [Verdict.UNCHANGED, Verdict.CHANGED, Verdict.MISSING, Verdict.NEW, Verdict.CONFLICT]
 
@@ -102,35 +111,35 @@ def find_changes(prepared: PreparedRun, sweep: Sweep | None = None) -> list[Chan
         The result of comparing the outputs with the plan; they are compared if it is not given.
     """
     sweep = prepared.before() if sweep is None else sweep
-    return _changes(prepared, sweep, prepared.plan().outputs)
+    found = [*_changes(prepared, sweep, prepared.plan().outputs)]
+    assets = {change.sidecar.asset: change for change in found if change.sidecar}
+    others = (change for change in found if not change.sidecar)
+    return [*(assets[key] for key in sorted(assets)), *others]
 
 
-def find_differences(prepared: PreparedRun) -> list[Change]:
-    """Return what a run would do, without assets and files of which every output is right."""
+def find_differences(prepared: PreparedRun) -> Iterator[Change]:
+    """Yield what a run would do, without assets and files of which every output is right."""
     sweep = prepared.before()
     different = {inspection.output.asset for inspection in sweep.differences}
     outputs = (output for output in prepared.plan().outputs if output.asset in different)
     return _changes(prepared, sweep, outputs)
 
 
-def _changes(prepared: PreparedRun, sweep: Sweep, outputs: Iterable[Output]) -> list[Change]:
-    """Return what a run would do about the assets and files with these outputs."""
+def _changes(prepared: PreparedRun, sweep: Sweep, outputs: Iterable[Output]) -> Iterator[Change]:
+    """Yield what a run would do about the assets and files with these outputs."""
     root = prepared.options.output_dir
     differences = {inspection.output.path: inspection for inspection in sweep.differences}
-    assets: dict[str, list[Output]] = {}
-    others = []
-    for output in outputs:
-        if output.step in ASSET_STEPS:
-            assets.setdefault(output.asset, []).append(output)
+    # One asset at a time: those of a hundred thousand images take much memory.
+    for key, group in groupby(outputs, attrgetter("asset")):
+        if key:
+            yield _asset_change(root, [*group], differences)
         else:
-            others.append(output)
-    changes = [_asset_change(root, planned, differences) for _, planned in sorted(assets.items())]
-    changes += [_file_change(root, output, differences.get(output.path)) for output in others]
+            for output in group:
+                yield _file_change(root, output, differences.get(output.path))
     for path in sweep.stale:
         why = "no longer wanted" if path in sweep.unwanted else "no longer in the tables"
         step = sweep.stale_steps[path]
-        changes.append(Change(path, Verdict.REMOVED, (why,), removed_step=step))
-    return changes
+        yield Change(path, Verdict.REMOVED, (why,), removed_step=step)
 
 
 def _verdict(inspection: Inspection) -> Verdict:
@@ -190,17 +199,41 @@ def _is_remade(inspection: Inspection) -> bool:
     return inspection.status is Status.CHANGED or is_equal
 
 
-def images_to_do(changes: Iterable[Change]) -> frozenset[str]:
-    """Return the keys of the images that a run would work at."""
-    return frozenset(c.sidecar.asset for c in changes if c.sidecar and c.verdict not in NOT_WRITTEN)
+@dataclass(slots=True)
+class Tally:
+    """How many images and files a run would work at."""
+
+    verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
+    """Images of each verdict, and other files to be removed."""
+    images: int = 0
+    """Images of the plan that were counted."""
+    files: int = 0
+    """Files of the dataset as a whole to be written."""
+    to_do: set[str] = field(default_factory=set)
+    """The keys of the images to work at."""
+
+    def add(self, change: Change) -> None:
+        """Count a change; a sidecar goes with its image, and is not counted."""
+        if change.is_image:
+            self.verdicts[change.verdict] += 1
+        elif change.removed_step and change.removed_step != Step.SIDECARS:
+            self.verdicts[OTHERS_REMOVED] += 1
+        self.images += bool(change.source)
+        if change.verdict in NOT_WRITTEN:
+            return
+        self.files += not change.source
+        if change.sidecar:
+            self.to_do.add(change.sidecar.asset)
 
 
-def count_verdicts(changes: list[Change]) -> dict[str, int]:
-    """Return how many images there are of each verdict, and other files to be removed.
+def tally(changes: Iterable[Change]) -> Tally:
+    """Count changes, which are looked at once."""
+    found = Tally()
+    for change in changes:
+        found.add(change)
+    return found
 
-    A sidecar goes with its image, and is not counted.
-    """
-    images = [change for change in changes if change.is_image]
-    counts = {str(v): sum(change.verdict is v for change in images) for v in Verdict}
-    others = (c.removed_step for c in changes if c.removed_step and not c.is_image)
-    return counts | {OTHERS_REMOVED: sum(step != Step.SIDECARS for step in others)}
+
+def count_verdicts(changes: Iterable[Change]) -> dict[str, int]:
+    """Return how many images there are of each verdict, and other files to be removed."""
+    return tally(changes).verdicts

@@ -13,7 +13,6 @@ from hashlib import blake2b
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.files.stamps import write_stamp
 from spimpack_tasks.manifest.serialise import json_text
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.plan import (
@@ -121,7 +120,7 @@ def _compose_image(image: PlannedImage) -> Iterator[Output]:
     target = choice.recipe(asset, image.folder(image.path))
     # The target shows the effect of a setting; a setting without effect makes nothing again.
     version, name = SPECS[Step.ASSETS].version, quoted(backend.name)
-    stamp = f"[{asset.stamp[0]}, {asset.stamp[1]}]"
+    stamp = f"[{asset.stamp.replace(' ', ', ')}]"
     made_from = f"[{version}, {name}, {backend.version}, {quoted(target)}, {stamp}]"
     yield Output(
         image.path,
@@ -129,7 +128,7 @@ def _compose_image(image: PlannedImage) -> Iterator[Output]:
         Kind.IMAGE,
         fingerprint=_digest_of_text(made_from),
         source=asset.source,
-        stamp=write_stamp(*asset.stamp),
+        stamp=asset.stamp,
         target=target,
         asset=asset.key,
         dataset_id=asset.dataset_id,
@@ -152,10 +151,10 @@ def _compose_source_link(image: PlannedImage) -> Iterator[Output]:
         at,
         Step.SOURCES,
         Kind.LINK,
-        fingerprint=digest_of([SPECS[Step.SOURCES].version, text, asset.stamp]),
+        fingerprint=digest_of([SPECS[Step.SOURCES].version, text, asset.stamp_numbers]),
         text=text,
         source=asset.source,
-        stamp=write_stamp(*asset.stamp),
+        stamp=asset.stamp,
         asset=asset.key,
         dataset_id=asset.dataset_id,
     )
@@ -177,7 +176,7 @@ def _compose_preview(image: PlannedImage) -> Iterator[Output]:
     code = normalise_orientation(str(asset.sidecar.get("OrientationStringXYZ", "")))
     if code and not asset.is_photo:
         path = image.path.removesuffix(f"_{asset.suffix}{asset.extension}") + PREVIEW
-        made_from = [SPECS[Step.PREVIEWS].version, asset.stamp, code]
+        made_from = [SPECS[Step.PREVIEWS].version, asset.stamp_numbers, code]
         yield _companion(image, Step.PREVIEWS, path, made_from, code)
 
 
@@ -192,7 +191,7 @@ def _companion(
         fingerprint=digest_of(made_from),
         text=image.path,
         source=asset.source,
-        stamp=write_stamp(*asset.stamp),
+        stamp=asset.stamp,
         target=target,
         asset=asset.key,
         dataset_id=asset.dataset_id,

@@ -40,9 +40,13 @@ class Options:
     """
 
     manifest: str
+    """Path of the manifest."""
     output_dir: str
+    """Folder of the dataset."""
     backend: str = ""
+    """Name and settings, as after `--backend`: `ome-zarr:codec=blosc`."""
     relative_symlinks: bool | None = None
+    """Make relative symbolic links instead of absolute ones."""
     keep_source_links: bool | None = None
     """Link the original of each converted image below `sourcedata/`."""
     overwrite: bool = False

@@ -18,6 +18,7 @@ class Outcome:
     """Result of a run."""
 
     exit_code: ExitCode
+    """That of `spimpack package`."""
     counts: dict[str, int]
     """Number of assets by verdict, and by `failed`."""
     datasets: dict[str, int]

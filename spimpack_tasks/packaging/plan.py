@@ -59,7 +59,7 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
     shared = SharedTexts()
     for a in dataset.assets:
         # As `json.dumps` writes a list of these, in a sixth of its time.
-        of_source = f"{quoted(a.source)}, [{a.stamp[0]}, {a.stamp[1]}], {quoted(a.extension)}"
+        of_source = f"{quoted(a.source)}, [{a.stamp.replace(' ', ', ')}], {quoted(a.extension)}"
         of_row = f"{shared.text(a.sidecar)}, {shared.text(a.sample)}, {shared.text(a.scan)}"
         of_others = f"{shared.text(a.origins)}, {shared.text(a.intended_for)}"
         names, last = f"{quoted(a.key)}, {quoted(a.dataset_id)}", quoted(a.source_extension)

@@ -15,7 +15,7 @@ from spimpack_tasks.errors import (
     SupersededError,
 )
 from spimpack_tasks.files.input_files import have_digests
-from spimpack_tasks.files.stamps import stamp_source
+from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Step, unit_of
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
@@ -250,7 +250,7 @@ class PreparedRun:
         return (
             self.dataset is not None
             and self.has_same_texts()
-            and all(stamp_source(asset.source) == asset.stamp for asset in self.dataset.assets)
+            and all(stamp_text(asset.source) == asset.stamp for asset in self.dataset.assets)
         )
 
     def refresh(self) -> PreparedRun:

@@ -138,7 +138,9 @@ def subjects_differ_in_more_than_case(facts: RuleInput) -> Iterator[Problem]:
 def labels_differ_in_more_than_zeros(facts: RuleInput) -> Iterator[Problem]:
     """`sub-1` and `sub-01` are two subjects, and one animal more often than not."""
     assets = facts.assets
-    for name, first, number in differ_in_zeros(placed.asset.entities for placed in assets):
+    for name, first, number in differ_in_zeros(
+        lambda: (placed.asset.entities for placed in assets)
+    ):
         here, there = (assets[n].asset.entities[name] for n in (number, first))
         where = assets[first].record.where(name).line_in_words()
         message = f"{here!r} and {there!r} ({where}) differ in leading zeros only"

@@ -16,7 +16,6 @@ from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import Durability, replacing
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.roots import roots_of_environment
-from spimpack_tasks.files.stamps import write_stamp
 from spimpack_tasks.packaging.changes import Verdict
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.version import __version__
@@ -120,7 +119,7 @@ def compose_saved_plan(prepared: PreparedRun, changes: list[Change]) -> SavedPla
         prepared.plan_id,
         {name: getattr(options, name) for name in names},
         dict(sorted(prepared.texts.items())),
-        {asset.source: write_stamp(*asset.stamp) for asset in assets},
+        {asset.source: asset.stamp for asset in assets},
         {c.path: str(c.verdict) for c in changes if c.verdict is not Verdict.UNCHANGED},
     )
 

@@ -7,13 +7,13 @@ Headers are not read here, so a user with a wrong pattern does not wait for them
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, Severity, count_of
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.model.entities import ENTITIES, OTHER_SUFFIXES, PHOTO_SUFFIX, SUFFIX, stem
 from spimpack_tasks.model.labels import differ_in_zeros
+from spimpack_tasks.scanning.found import UNFIT, FoundImage, FoundPhoto, ScanResult, SkippedPath
 from spimpack_tasks.scanning.labels import Labels, as_label, suffix_of, tokens_of
 from spimpack_tasks.scanning.options import COMMAND_LINE
 from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PARTICIPANT_COLUMNS, surroundings
@@ -26,73 +26,11 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
     from spimpack_tasks.scanning.options import ScanRequest
     from spimpack_tasks.scanning.patterns import Pattern
-    from spimpack_tasks.volumes.examine import Source
-
-UNFIT = "fits no pattern"
-"""Reason for skipping an image that no pattern fits."""
 
 MOST_FOLDERS = 5
 """Folders named in a message; the others are counted."""
 
 REQUIRED = [entity.name for entity in ENTITIES if entity.required]
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedPath:
-    """A file that is no image of the dataset, or a folder that was not entered."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoundImage:
-    """An image to list: its path below the scanned folder, and the cells of its row so far."""
-
-    path: str
-    source: Source
-    cells: dict[str, str]
-    """By column of the scans table."""
-    notes: list[str] = field(default_factory=list)
-    """Remarks for the user."""
-    pattern: str = ""
-    """The pattern that took it, empty where there is none."""
-    participant: dict[str, str] = field(default_factory=dict)
-    """Facts about the subject in its path, by column of the participants table."""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPhoto:
-    """A photo of a sample to list: its path below the scanned folder, and its labels."""
-
-    path: str
-    cells: dict[str, str]
-    """By column of the photos table."""
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class ScanResult:
-    """All that was found, in natural order."""
-
-    found: list[FoundImage | FoundPhoto | SkippedPath] = field(default_factory=list)
-    unread_headers: int = 0
-    """Number of images whose header could not be read."""
-
-    @property
-    def images(self) -> list[FoundImage]:
-        """Images of the scans table."""
-        return [one for one in self.found if isinstance(one, FoundImage)]
-
-    @property
-    def photos(self) -> list[FoundPhoto]:
-        """Photos of the photos table."""
-        return [one for one in self.found if isinstance(one, FoundPhoto)]
-
-    @property
-    def skipped(self) -> list[SkippedPath]:
-        """Everything else."""
-        return [one for one in self.found if isinstance(one, SkippedPath)]
 
 
 def _by(image: FoundImage) -> str:
@@ -229,7 +167,7 @@ class FolderScanner:
         images = self.result.images
         names = {entity.name for entity in ENTITIES}
         labels = [{n: c for n, c in i.cells.items() if n in names and c} for i in images]
-        for name, first, number in differ_in_zeros(labels):
+        for name, first, number in differ_in_zeros(lambda: labels):
             here, there = images[number], images[first]
             message = f"{here.path!r} gives {here.cells[name]!r}, and {there.path!r} "
             message += f"{there.cells[name]!r}: they differ in leading zeros only"

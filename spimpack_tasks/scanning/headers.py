@@ -15,7 +15,7 @@ from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
-    from spimpack_tasks.scanning.folder_scan import ScanResult
+    from spimpack_tasks.scanning.found import ScanResult
     from spimpack_tasks.scanning.options import ScanRequest
     from spimpack_tasks.volumes.header import Header
 

@@ -27,7 +27,7 @@ from spimpack_tasks.scanning.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from spimpack_tasks.scanning.folder_scan import ScanResult
+    from spimpack_tasks.scanning.found import ScanResult
     from spimpack_tasks.scanning.options import ScanOptions, ScanRequest
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import count_of, printable
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell
 from spimpack_tasks.model.entities import ENTITIES
-from spimpack_tasks.scanning.folder_scan import FoundImage, FoundPhoto
+from spimpack_tasks.scanning.found import FoundImage, FoundPhoto
 from spimpack_tasks.scanning.headers import PIXEL_COLUMNS
 from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.schemas import load_schema
@@ -16,7 +16,7 @@ from spimpack_tasks.schemas import load_schema
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from spimpack_tasks.scanning.folder_scan import ScanResult
+    from spimpack_tasks.scanning.found import ScanResult
     from spimpack_tasks.scanning.options import ScanRequest
 
 SCANS, PARTICIPANTS, PHOTOS = "scans.tsv", "participants.tsv", "photos.tsv"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.files.plane_names import differ_in_numbers, is_plane
+from spimpack_tasks.model.plan import STATE_DIRECTORY
 from spimpack_tasks.scanning.labels import tokens_of
-from spimpack_tasks.state.store import STATE_DIRECTORY
 from spimpack_tasks.volumes.formats import format_of
 from spimpack_tasks.volumes.ome_zarr.header import looks_like_image
 

@@ -40,9 +40,8 @@ class RunProgress:
     """Counter of the work of a run."""
 
     def __init__(self, work: Work = NO_WORK) -> None:
-        self._images = _by_unit(work.images)
-        self._unread = _by_unit(work.unread)
-        self.image_count, self.unread_count = len(work.images), len(work.unread)
+        self._images, self._unread = _Count(work.images), _Count(work.unread)
+        self.image_count, self.unread_count = len(self._images), len(self._unread)
         self._pools = {"placed": _Bytes(work.images), "read": _Bytes(work.unread)}
         self.sidecars = self.placed = self.read = 0
         self.bytes_done = 0
@@ -58,11 +57,11 @@ class RunProgress:
         self._seen.add((task.task, task.unit))
         counts = _counter_of(task.task)
         if counts == "read":
-            self.read += self._unread[task.unit]
+            self.read += self._unread.of(task.unit)
         elif counts == "sidecars":
-            self.sidecars += self._images[task.unit]
+            self.sidecars += self._images.of(task.unit)
         elif counts == "placed" and task.unit:
-            self.placed += self._images[task.unit]
+            self.placed += self._images.of(task.unit)
         if counts in self._pools and task.unit:
             self._pools[counts].take(task.unit)
 
@@ -132,34 +131,54 @@ class _Left:
     unknown: int
     """Number of images of which nobody knows the bytes."""
 
+    def __add__(self, other: _Left) -> _Left:
+        return _Left(self.bytes + other.bytes, self.unknown + other.unknown)
+
     def __sub__(self, other: _Left) -> _Left:
         return _Left(self.bytes - other.bytes, self.unknown - other.unknown)
+
+
+_NOTHING_LEFT = _Left(0, 0)
 
 
 class _Bytes:
     """Bytes of images that have not been made, by the units that may stand for them."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
-        self._sizes: Counter[str] = Counter()
-        self._unknown: Counter[str] = Counter()
+        self._of_images = sizes
+        self._of_shares: dict[str, _Left] = {}
+        self._left = _NOTHING_LEFT
         for key, size in sizes.items():
-            for unit in _units_of(key) if size else ():
-                self._sizes[unit] += max(size, 0)
-                self._unknown[unit] += size == UNKNOWN
-        self._left = _Left(
-            sum(max(size, 0) for size in sizes.values()),
-            sum(size == UNKNOWN for size in sizes.values()),
-        )
+            if size:
+                self._left += _left_of(size)
+                for share in _shares_of(key):
+                    before = self._of_shares.get(share, _NOTHING_LEFT)
+                    self._of_shares[share] = before + _left_of(size)
 
     def left(self) -> _Left:
         return self._left
 
     def of(self, unit: str) -> _Left:
-        return _Left(self._sizes[unit], self._unknown[unit])
+        size = self._of_images.get(unit)
+        return self._of_shares.get(unit, _NOTHING_LEFT) if size is None else _left_of(size)
 
     def take(self, unit: str) -> None:
         """Count a unit as done."""
         self._left -= self.of(unit)
+
+
+class _Count:
+    """Number of images, by the units that may stand for them."""
+
+    def __init__(self, images: Mapping[str, int]) -> None:
+        self._images = images
+        self._of_shares = Counter(share for key in images for share in _shares_of(key))
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def of(self, unit: str) -> int:
+        return 1 if unit in self._images else self._of_shares[unit]
 
 
 def _counter_of(task: str) -> str:
@@ -167,15 +186,14 @@ def _counter_of(task: str) -> str:
     return _COUNTS.get(task, SPECS[Step.ASSETS].counts)
 
 
-def _units_of(key: str) -> tuple[str, ...]:
-    """Return the units that may stand for an image: itself, and its shares.
+def _left_of(size: int) -> _Left:
+    return _Left(0, 1) if size == UNKNOWN else _Left(size, 0)
+
+
+def _shares_of(key: str) -> tuple[str, ...]:
+    """Return the shares that may stand for an image, besides itself.
 
     The log of an earlier version has buckets.
     """
     bucket = bucket_of(key, 3)
-    return key, light_unit_of(bucket), bucket[:2], bucket
-
-
-def _by_unit(keys: Iterable[str]) -> Counter[str]:
-    """Count images by the units that may stand for them."""
-    return Counter(unit for key in keys for unit in _units_of(key))
+    return light_unit_of(bucket), bucket[:2], bucket

@@ -19,7 +19,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TextIO
 
 from spimpack_tasks.files.regular import open_regular_text
-from spimpack_tasks.files.stamps import stamp_source
+from spimpack_tasks.files.stamps import stamp_source, stamp_text, write_stamp
 from spimpack_tasks.state.look import Result, ResultDigest, trace_again
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _open(store: Store) -> TextIO:
     return open_regular_text(path, errors="surrogateescape", newline="\n")
 
 
-def trace_sources(paths: Iterable[str], stamps: dict[str, tuple[int, int]] | None = None) -> str:
+def trace_sources(paths: Iterable[str], stamps: dict[str, str] | None = None) -> str:
     """Return a digest of `stat` results for sources, and for the metadata of an OME-Zarr.
 
     Parameters
@@ -130,10 +130,11 @@ def trace_sources(paths: Iterable[str], stamps: dict[str, tuple[int, int]] | Non
             folders[folder] = os.path.realpath(folder)
             digest.add((folders[folder],))
         trace, stamp = _trace_source(path)
-        if unseen.pop(path, stamp) != stamp:
+        told = unseen.pop(path, None)
+        if told is not None and (stamp is None or told != write_stamp(*stamp)):
             return ""
         digest.add(trace)
-    is_same = all(stamp_source(path) == stamp for path, stamp in unseen.items())
+    is_same = all(stamp_text(path) == stamp for path, stamp in unseen.items())
     return digest.text() if is_same else ""
 
 

@@ -32,13 +32,11 @@ from spimpack_tasks.errors import SpimpackError, SupersededError
 from spimpack_tasks.files.atomic import OpenTree, discard, write_new, write_pieces
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import read_regular
-from spimpack_tasks.model.plan import Plan
+from spimpack_tasks.model.plan import STATE_DIRECTORY, Plan
 from spimpack_tasks.state.plan_files import DATASET_PART, PlanPart, part_of, parts_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-STATE_DIRECTORY = ".spimpack"
 
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

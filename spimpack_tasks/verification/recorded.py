@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.state.store import STATE_DIRECTORY, Store
+from spimpack_tasks.model.plan import STATE_DIRECTORY
+from spimpack_tasks.state.store import Store
 
 _DESCRIPTION = "dataset_description.json"
 

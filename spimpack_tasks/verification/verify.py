@@ -90,8 +90,11 @@ class Deviation:
     """One path that is not as recorded."""
 
     path: str
+    """The path below the dataset."""
     fault: Fault
+    """The kind of difference."""
     detail: str = ""
+    """The difference, where the kind does not say it."""
 
     @property
     def counts(self) -> bool:

@@ -28,8 +28,11 @@ class Request:
     ngff: str = NGFF[0]
     """Version of OME-Zarr."""
     name: str = ""
+    """Name of the image."""
     orientation_xyz: str | None = None
+    """Such as `RPI`: towards which side the index of x, y and z increases."""
     channel_names: tuple[str, ...] = ()
+    """One name for each channel."""
     spacing_um_xyz: tuple[float | None, ...] = ()
     """Distance of voxels along x, y and z, `None` where there is none."""
     axes: str = ""

@@ -16,7 +16,7 @@ from spimpack_tasks.files.plane_names import (
     stamp_planes,
 )
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_zarr
+from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_zarr, write_stamp
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import FORMATS, OME_TIFF, TIFF_EXTENSIONS, format_of
 
@@ -35,7 +35,8 @@ class Source:
     """The extension in BIDS; BigTIFF makes it differ from the format's."""
     size: int
     """Bytes of a file; 0 for a directory, whose content is not walked."""
-    mtime_ns: int
+    stamp: str
+    """Size and modification time in nanoseconds, as `files.stamps.write_stamp` has them."""
 
 
 def format_of_source(path: str) -> Format | None:
@@ -113,8 +114,8 @@ def find_source(
         raise SourceRefusedError("source.not-a-file", message)
     if status.st_size == 0:
         raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
-    extension = form.extension_of(name or path)
-    return Source(path, form, extension, status.st_size, status.st_mtime_ns)
+    extension, size = form.extension_of(name or path), status.st_size
+    return Source(path, form, extension, size, write_stamp(size, status.st_mtime_ns))
 
 
 def _ask_status(path: str) -> os.stat_result:
@@ -132,7 +133,7 @@ def _examine_directory(path: str, name: str, form: Format, status: os.stat_resul
         raise SourceRefusedError("source.not-a-directory", message)
     stamp = stamp_zarr(path, status)
     if stamp is not None:
-        return Source(path, form, form.extension_of(name or path), *stamp)
+        return Source(path, form, form.extension_of(name or path), stamp[0], write_stamp(*stamp))
     for metadata in ZARR_METADATA:
         if os.path.lexists(os.path.join(path, metadata)):
             raise _missing(os.path.join(path, metadata))
@@ -153,7 +154,7 @@ def _examine_planes(path: str, form: Format, formats: tuple[Format, ...]) -> Sou
         sort_planes(names)
     except UnclearPlanesError as error:
         raise SourceRefusedError("source.content", f"{path!r} {error.what}", error.hint) from error
-    return Source(path, form, "", *stamp)
+    return Source(path, form, "", stamp[0], write_stamp(*stamp))
 
 
 def look_inside(source: Source) -> Source:

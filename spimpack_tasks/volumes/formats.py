@@ -41,13 +41,16 @@ class Format:
     """One format. There is one record of each, so records are compared by identity."""
 
     name: str
+    """Its name in tables and messages."""
     extensions: Mapping[str, str]
     """The extension in BIDS by the ending of a file's name, in lower case.
 
     Nothing where the content alone tells the format of a folder: a dataset holds such an image only
     if it is converted."""
     valid_in_bids: bool
+    """Whether BIDS allows it for images of the suffix SPIM."""
     directory: bool = False
+    """Whether an image is a directory."""
     beginnings: tuple[bytes, ...] = ()
     """The first bytes that a file can have; nothing where they are not looked at."""
     needs_header: bool = False
@@ -59,6 +62,7 @@ class Format:
     chunks: Callable[[str], Any] | None = None
     """Returns the context of an `EncodedSource`, where `transfer` is `LEVELS`."""
     transfer: Transfer = Transfer.VOXELS
+    """How an image becomes an OME-Zarr."""
     codec: str = "blosc"
     """The codec of OME-Zarr if none is chosen. Another one would convert existing images again."""
     least_ratio: float = 0.2
@@ -138,6 +142,32 @@ TIFF = Format(
     header=Deferred(f"{_HERE}.tiff.header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
 )
+LSM = Format(
+    "LSM",
+    MappingProxyType({".lsm": ".lsm"}),
+    valid_in_bids=False,
+    beginnings=(b"II\x2a\x00",),
+    needs_header=True,
+    header=Deferred(f"{_HERE}.tiff.lsm:read_header"),
+    levels=Deferred(f"{_HERE}.tiff.lsm:open_levels"),
+)
+CZI = Format(
+    "CZI",
+    MappingProxyType({".czi": ".czi"}),
+    valid_in_bids=False,
+    beginnings=(b"ZISR",),
+    needs_header=True,
+    header=Deferred(f"{_HERE}.czi:read_header"),
+    levels=Deferred(f"{_HERE}.czi:open_levels"),
+)
+THORLABS = Format(
+    "Thorlabs RAW",
+    MappingProxyType({".raw": ".raw"}),
+    valid_in_bids=False,
+    needs_header=True,
+    header=Deferred(f"{_HERE}.thorlabs:read_header"),
+    levels=Deferred(f"{_HERE}.thorlabs:open_levels"),
+)
 NIFTI = Format(
     "NIfTI",
     MappingProxyType({".nii.gz": ".nii.gz", ".nii": ".nii"}),
@@ -159,7 +189,7 @@ NGFF = ("0.5", "0.4")
 """Versions of OME-Zarr that can be written: in shards, or each chunk an object."""
 
 # Longer endings stand before those that they end with.
-FORMATS = (ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, NIFTI, PLANE_FOLDER)
+FORMATS = (ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, CZI, THORLABS, NIFTI, PLANE_FOLDER)
 
 PHOTO_FORMATS = (
     Format(

@@ -45,7 +45,10 @@ class Header:
     spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
     """Distance of two voxels in micrometres at full resolution along x, y and z; `None` where the
     file has no such axis, no value or no unit."""
+    time_step_s: float | None = None
+    """Seconds between two time points; `None` where the file does not say."""
     channel_count: int = 1
+    """Number of channels."""
     channel_names: tuple[str, ...] = ()
     """One for each channel, empty for a channel without one; nothing if none has a name."""
     displays: tuple[Display, ...] = ()

@@ -41,6 +41,7 @@ class VolumeSpec:
     dtype: Any
     """Data type of numpy; its byte order is that of the chunks."""
     name: str = ""
+    """Name of the image, which is written into its metadata."""
     axes: str = ALL_AXES
     """Those that the image has, see `model.axes`."""
     spacing_um_zyx: tuple[float | None, float | None, float | None] = (None, None, None)
@@ -48,6 +49,7 @@ class VolumeSpec:
     origin_um_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Where the first voxel of the full level lies, in micrometres."""
     channels: tuple[Channel, ...] = ()
+    """Names, colours and windows, one for each channel; nothing if none is known."""
     orientation_xyz: str | None = None
     """Such as `RPI`: towards which side the index of x, y and z increases."""
     provenance: Mapping[str, str] = field(default_factory=dict)

@@ -88,6 +88,7 @@ class Level:
     shape: Shape
     """Sizes along t, c, z, y, x."""
     dtype: np.dtype[Any]
+    """Data type of the voxels, in the byte order of the file."""
     chunk: Shape
     """The sizes in which it is stored, so that reading a part of a chunk costs as much as all."""
     read: Callable[[Region], Voxels]
@@ -109,8 +110,11 @@ class Volume:
     """An image that is open for reading."""
 
     path: str
+    """The file or folder."""
     form: Format
+    """Its format."""
     header: Header
+    """Its header, as `read_header` returns it."""
     levels: tuple[Level, ...]
     """The full one first."""
     refusals: tuple[HeaderError, ...] = ()
@@ -135,7 +139,7 @@ class Volume:
 
 @contextmanager
 def open_volume(
-    path: str, form: Format | str | None = None, *, accept_unclear: bool = False
+    path: str, form: Format | str | None = None, *, accept_unclear: bool = False, axes: str = ""
 ) -> Iterator[Volume]:
     """Open an image for reading.
 
@@ -148,6 +152,9 @@ def open_volume(
     accept_unclear
         Whether an image is opened of which it is not certain which plane is where, such as a TIFF
         that does not say what its pages are. `Volume.refusals` says so.
+    axes
+        Names of the axes as they are stored, the slowest first, such as `zyx`; those of the file if
+        not given.
 
     Raises
     ------
@@ -160,7 +167,11 @@ def open_volume(
     """
     known = _resolve(path, form)
     header = read_header(path, known)
-    with open_levels(path, known) as stored:
+    with open_levels(path, known) as opened:
+        stored = opened
+        if axes:
+            stored = [_with_axes(path, level, axes) for level in opened]
+            header = replace(header, axes=tuple(axes), shapes=tuple(each.shape for each in stored))
         levels = tuple(map(_normalise, stored))
         refusals = tuple(_refusals(path, stored[0], header))
         if refusals and not accept_unclear:
@@ -172,6 +183,30 @@ def _resolve(path: str, form: Format | str | None) -> Format:
     if isinstance(form, Format):
         return form
     return examine_source(path).format if form is None else format_named(form)
+
+
+def check_axes(path: str, shape: Sequence[int], axes: str) -> None:
+    """Refuse names of axes, in lower case, that do not fit an image as it is stored.
+
+    Raises
+    ------
+    SourceRefusedError
+        The names are no axes, or of another number.
+    """
+    shown = " x ".join(map(str, shape))
+    if len(axes) != len(shape):
+        what = f"has {len(shape)} axes of {shown}, which {axes.upper()!r} does not name"
+    elif set(axes) - set(ALL_AXES) or len(set(axes)) != len(axes) or not set("yx") <= set(axes):
+        what = f"of {shown} cannot have the axes {axes.upper()!r}"
+    else:
+        return
+    hint = "name what the sizes are, such as ZYX: each of T, C, Z, Y and X once at the most"
+    raise HeaderError(path, what, hint)
+
+
+def _with_axes(path: str, level: StoredLevel, axes: str) -> StoredLevel:
+    check_axes(path, level.shape, axes)
+    return replace(level, axes=tuple(axes))
 
 
 def _normalise(stored: StoredLevel) -> Level:

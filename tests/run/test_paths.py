@@ -14,7 +14,7 @@ from path_templates import entity_sets
 from workspace import small_workspace
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.model.entities import ENTITIES, PATH_PATTERN, PHOTO_SUFFIX, SUFFIX
+from spimpack_tasks.model.entities import ENTITIES, PATH_PATTERN, PHOTO_SUFFIX, SUFFIX, stem
 from spimpack_tasks.model.plan import Asset
 from spimpack_tasks.packaging import paths
 from spimpack_tasks.packaging.paths import PATHS_FILE, PathBuilder
@@ -30,11 +30,10 @@ EXTENSIONS = st.sampled_from([".ome.zarr", ".ome.tif", ".ims", ".nii.gz", ".png"
 
 def make_asset(entities: dict[str, str], suffix: str, extension: str) -> Asset:
     return Asset(
-        key="key",
+        key=stem(entities, suffix),
         dataset_id="",
-        entities=entities,
         source="",
-        stamp=(0, 0),
+        stamp="0 0",
         extension=extension,
         valid_in_bids=True,
         sidecar={},
@@ -47,7 +46,8 @@ def test_paths_are_those_of_pybids(entities: dict[str, str], suffix: str, extens
     builder = PathBuilder(Store("/nowhere"))
     whole = entities | {"suffix": suffix, "extension": extension}
     expected = build_path(whole, [PATH_PATTERN], strict=True)
-    assert builder.build([make_asset(entities, suffix, extension)]) == {"key": expected}
+    asset = make_asset(entities, suffix, extension)
+    assert builder.build([asset]) == {asset.key: expected}
 
 
 @pytest.fixture
@@ -73,23 +73,15 @@ def test_every_shipped_template_is_what_pybids_builds(extension: str, asked: lis
         for suffix in (SUFFIX, PHOTO_SUFFIX):
             whole = labels | {"suffix": suffix, "extension": extension}
             expected = build_path(whole, [PATH_PATTERN], strict=True)
-            assert builder.build([make_asset(labels, suffix, extension)]) == {"key": expected}
+            asset = make_asset(labels, suffix, extension)
+            assert builder.build([asset]) == {asset.key: expected}
     assert not asked
 
 
-@pytest.mark.parametrize(
-    ("names", "extension"),
-    [
-        pytest.param(("subject", "sample"), ".new", id="extension of a plug-in"),
-        pytest.param(("sample", "subject"), ".png", id="other order"),
-    ],
-)
-def test_pybids_is_asked_for_unusual_names(
-    names: tuple[str, ...], extension: str, asked: list[object]
-) -> None:
-    labels = dict.fromkeys(names, "1")
-    path = PathBuilder(Store("/nowhere")).build([make_asset(labels, SUFFIX, extension)])
-    assert path == {"key": f"sub-1/micr/sub-1_sample-1_SPIM{extension}"}
+def test_pybids_is_asked_for_the_extension_of_a_plug_in(asked: list[object]) -> None:
+    asset = make_asset({"subject": "1", "sample": "1"}, SUFFIX, ".new")
+    path = PathBuilder(Store("/nowhere")).build([asset])
+    assert path == {asset.key: "sub-1/micr/sub-1_sample-1_SPIM.new"}
     assert len(asked) == 1
 
 
@@ -106,8 +98,9 @@ def test_templates_of_another_pattern_are_not_used(
     monkeypatch.setattr(paths, "PATH_PATTERN", PATH_PATTERN.replace("micr", "other"))
     paths._shipped_templates.cache_clear()
     labels = {"subject": "1", "sample": "1"}
-    path = PathBuilder(Store("/nowhere")).build([make_asset(labels, SUFFIX, ".png")])
-    assert path == {"key": "sub-1/other/sub-1_sample-1_SPIM.png"}
+    asset = make_asset(labels, SUFFIX, ".png")
+    path = PathBuilder(Store("/nowhere")).build([asset])
+    assert path == {asset.key: "sub-1/other/sub-1_sample-1_SPIM.png"}
     assert len(asked) == 1
     paths._shipped_templates.cache_clear()
 

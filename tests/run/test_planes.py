@@ -473,7 +473,7 @@ UNCONVERTIBLE = {
         "'{path}' is cut off or damaged",
     ),
     "gone.nii": (lambda _: None, "'{path}' does not exist"),
-    "a.czi": (lambda path: path.write_bytes(b"x"), "'{path}' is a file of no known format"),
+    "a.oib": (lambda path: path.write_bytes(b"x"), "'{path}' is a file of no known format"),
 }
 
 

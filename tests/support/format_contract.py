@@ -17,13 +17,15 @@ import sys
 import time
 import traceback
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import tifffile
+from czi_sources import Czi, write_czi
+from lsm_sources import Lsm, write_lsm
 from plane_sources import (
     compose_voxels,
     write_folder,
@@ -35,6 +37,7 @@ from plane_sources import (
     write_zarr,
     write_zip,
 )
+from thorlabs_sources import Raw, write_raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,6 +137,49 @@ def _packed(offset: int, layout: str, *values: int) -> Callable[[Path], None]:
     return change
 
 
+LSM = Lsm(z=4, c=2, y=20, x=21, compression="zlib")
+
+
+def _write_lsm(path: Path) -> None:
+    write_lsm(path, LSM, VOXELS.transpose(0, 2, 1, 3, 4))
+
+
+def _lsm_sizes(**sizes: int) -> Callable[[Path], None]:
+    """Return a change of the sizes in the information of an LSM."""
+
+    def change(path: Path) -> None:
+        data = path.read_bytes()
+        lie = replace(LSM, **sizes).info()
+        assert LSM.info()[:28] in data
+        path.write_bytes(data.replace(LSM.info()[:28], lie[:28]))
+
+    return change
+
+
+def _write_czi(path: Path) -> None:
+    write_czi(path, Czi(z=4, y=20, x=21, tile=(20, 21)), VOXELS.transpose(0, 2, 1, 3, 4))
+
+
+def _czi_place(axis: bytes, start: int, size: int, *lie: int) -> Callable[[Path], None]:
+    """Return a change of the start and the size of tiles along an axis."""
+
+    def change(path: Path) -> None:
+        data = path.read_bytes()
+        entry = axis + b"\0\0\0" + struct.pack("<2i", start, size)
+        assert entry in data
+        path.write_bytes(data.replace(entry, axis + b"\0\0\0" + struct.pack("<2i", *lie)))
+
+    return change
+
+
+RAW = Raw(z=4, c=2, y=20, x=21)
+
+
+def _tell(path: Path, **lies: object) -> None:
+    """Have the facts beside a RAW file tell others."""
+    (path.parent / "Experiment.xml").write_text(replace(RAW, **lies).experiment())  # type: ignore[arg-type]
+
+
 def _ome(path: Path) -> None:
     write_ome(path, VOXELS, compression="zlib")
 
@@ -183,6 +229,36 @@ SAMPLES = {
             "planes": _described("slices=4", f"slices={HUGE}"),
             "length": _tag("ImageLength", HUGE),
             "wider": _tag("BitsPerSample", 32),
+        },
+    ),
+    "LSM": Sample(
+        "a.lsm",
+        _write_lsm,
+        {
+            "planes": _lsm_sizes(z=HUGE),
+            "sizes": _lsm_sizes(x=HUGE),
+            "channels": _lsm_sizes(c=3),
+            "other order": _lsm_sizes(z=2, c=4),
+            "length": _tag("ImageLength", HUGE),
+            "times": _lsm_sizes(t=2, z=2),
+        },
+    ),
+    "CZI": Sample(
+        "a.czi",
+        _write_czi,
+        {
+            "sizes": _czi_place(b"X", 0, 21, 0, HUGE),
+            "a plane far away": _czi_place(b"Z", 3, 1, HUGE, 1),
+            "two planes in one": _czi_place(b"Z", 3, 1, 2, 1),
+        },
+    ),
+    "Thorlabs RAW": Sample(
+        "a.raw",
+        lambda path: write_raw(path, RAW, VOXELS.transpose(0, 2, 1, 3, 4)),
+        {
+            "planes": lambda path: _tell(path, z=HUGE),
+            "sizes": lambda path: _tell(path, x=HUGE, y=HUGE),
+            "wider": lambda path: _tell(path, dtype="float32"),
         },
     ),
     "NIfTI": Sample(
@@ -273,9 +349,9 @@ def compose_cases(form: str, folder: Path, fuzzed: int = 40) -> Iterator[Case]:
 
 
 def _copy(sound: Path, folder: Path) -> Path:
-    folder.mkdir()
-    copy = shutil.copytree if sound.is_dir() else shutil.copy
-    return Path(copy(sound, folder / sound.name))
+    """Copy a sample with the files beside it that belong to it."""
+    shutil.copytree(sound.parent, folder)
+    return folder / sound.name
 
 
 def _cut(sound: Path, folder: Path) -> Iterator[tuple[str, Path, bytes]]:

@@ -5,6 +5,7 @@
 puts what the commands print now into the pages.
 """
 
+import inspect
 import os
 import re
 import runpy
@@ -16,13 +17,15 @@ from example_inputs import place_example, place_tree
 from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
 from workspace import Workspace
 
+from spimpack_tasks import api
+from spimpack_tasks.cli.parser import COMMANDS
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.validation.bids_validator import run_bids_validator
 from spimpack_tasks.verification.verify import LOG, Fault
 
 DOCS = ROOT / "docs"
 GENERATED = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
-WRITTEN = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+WRITTEN = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -41,6 +44,20 @@ def test_the_reference_shows_every_property():
     }.items():
         rows = re.findall(r"^\| `", GENERATED[f"{name}.md"], re.MULTILINE)
         assert len(rows) >= properties
+
+
+def test_i15_9_the_page_on_the_python_interface_explains_each_name():
+    text = GENERATED["api.md"]
+    headings = re.findall(r"^### (\w+)$", text, re.MULTILINE)
+    assert set(api.__all__) <= set(headings)
+    assert not re.findall(r"^.*\|  \|$", text, re.MULTILINE), "fields without a text below them"
+    for name in api.__all__:
+        function = inspect.unwrap(getattr(api, name))
+        if inspect.isfunction(function):
+            (body,) = re.findall(rf"^### {name}\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL)
+            listed = re.findall(r"^- `([\w, ]+)`:", body, re.MULTILINE)
+            explained = {one for names in listed for one in names.split(", ")}
+            assert set(inspect.signature(function).parameters) <= explained, name
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
@@ -72,6 +89,7 @@ def test_backends_can_be_changed_as_described(tmp_path):
     [
         "fill-the-sidecars",
         "derivatives-and-photos",
+        pytest.param("../recipes", marks=pytest.mark.slow, id="i15-9-recipes"),
         pytest.param("package-in-your-own-flow", marks=pytest.mark.slow),
     ],
 )
@@ -91,6 +109,14 @@ def test_luigid_can_be_used_as_described(tmp_path):
     (tmp_path / "configs" / "luigi.cfg").write_text(settings.replace("8082", port))
     page = DOCS / "how-to" / "run-under-luigid.md"
     compare(page, tmp_path, replaced={"8082": port})
+
+
+def test_i15_9_the_recipes_name_each_command():
+    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    is_shown = {
+        name for name in COMMANDS if f"\nspimpack {name} " in text or f"\nspimpack {name}\n" in text
+    }
+    assert set(COMMANDS) - is_shown == {"ui", "demo", "completion"}
 
 
 def test_a_folder_can_be_scanned_as_described(tmp_path):

@@ -77,3 +77,14 @@ def test_the_demo_runs_in_a_fresh_clone_with_an_empty_home(tmp_path):
     for path in ("sub-01/sub-01_scans.tsv", "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.ome.zarr"):
         assert (clone / "demo" / "bids" / path).exists()
         assert path.rpartition("/")[2] in TEXT
+
+
+def test_i15_9_nox_runs_the_commands_of_the_gate():
+    gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    text = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    calls = re.findall(r"session\.run\((.*)\)", text)
+    commands = [" ".join(re.findall(r'"([^"]*)"', call)) for call in calls]
+    of_readme = re.search(r"python (-m pytest .*)", command("test"))[1]
+    known = [*gate, ".ci/run", f"python {of_readme} --dist loadgroup"]
+    assert len(commands) == 7
+    assert [each for each in commands if each not in known] == []

@@ -73,6 +73,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     ours = {str(p.relative_to(ROOT)) for p in ROOT.glob("spimpack_tasks/**/*.py")}
     ours |= {str(p.relative_to(ROOT)) for p in ROOT.glob("spimpack_tasks/schemas/*.json")}
     ours |= {"spimpack_tasks/packaging/path_templates.json", "spimpack_tasks/py.typed"}
+    ours |= {"spimpack_tasks/VERSION"}
     ours |= {"spimpack_tasks/report/style.css"}
     ours |= {
         "spimpack_tasks/ui/icon.svg",

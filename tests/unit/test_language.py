@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from markdown_blocks import ROOT
 
-CLEAN = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "spimpack_tasks"]
+CLEAN = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "RELEASING.md",
+    "SECURITY.md",
+    "docs",
+    "spimpack_tasks",
+]
 """Pages, and folders of pages or of modules, in which nothing is found."""
 
 LATER = {"spimpack_tasks/demo/dataset.py"}

@@ -316,7 +316,7 @@ def spoil_stream(path):
 
 BROKEN = {
     "missing": ("gone.ims", None, "does not exist"),
-    "no format": ("a.czi", lambda path: path.write_bytes(b"x"), "is a file of no known format"),
+    "no format": ("a.oib", lambda path: path.write_bytes(b"x"), "is a file of no known format"),
     "damaged zip": ("zipped.ozx", cut_in_half, "is not a sound zip file"),
     "cut stream": ("packed.nii.gz", cut_in_half, "the voxels of"),
     "damaged chunk": ("chunks.ome.zarr", spoil_chunk, "the voxels of"),

@@ -206,7 +206,36 @@ def test_i15_4_an_update_may_only_look(capsys):
     write_tiny_image(Path("raw/wt/mouse 3/4x.ome.tif"))
     before = tree()
     assert init("--update", "--dry-run") == ExitCode.OK
-    assert "new: wt/mouse 3/4x.ome.tif\n" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "wt/mouse 3/4x.ome.tif -> sub-3 ses-1 sample-brain acq-4x genotype=wt\n" in told
+    assert "ignored, is of no known format: notes.txt\n" in told
+    assert "mouse 1" not in told
+    assert tree() == before
+
+
+def test_i15_4_an_update_of_a_manifest_of_another_name(capsys):
+    assert init("--scan", "raw", *OPTIONS) == ExitCode.OK
+    Path("study/manifest.yml").rename("study/week.yml")
+    write_tiny_image(Path("raw/wt/mouse 3/4x.ome.tif"))
+    assert main(["init", "study/week.yml", "--update"]) == ExitCode.OK
+    assert "1 new image, 3 in the table before\n" in capsys.readouterr().out
+    assert rows()[-1][0] == "3"
+
+
+def test_i15_4_an_update_looks_into_all_tables(capsys):
+    """An image in the second table is not new, and its name is not given twice."""
+    assert init("--scan", "raw", *OPTIONS) == ExitCode.OK
+    header, first, *others = Path("study/scans.tsv").read_text().splitlines(keepends=True)
+    Path("study/scans.tsv").write_text(header + first)
+    Path("study/more.tsv").write_text(header + "".join(others))
+    manifest = Path("study/manifest.yml")
+    text = manifest.read_text().replace(
+        "scans_tsv: scans.tsv", "scans_tsv: scans.tsv\ndatasets_tsv: more.tsv"
+    )
+    manifest.write_text(text)
+    before = tree()
+    assert init("--update") == ExitCode.OK
+    assert "0 new images, 3 in the table before\n" in capsys.readouterr().out
     assert tree() == before
 
 

@@ -122,6 +122,7 @@ class Backend:
     makes: str = ""
     """The name of the format that images are converted to; empty where none is converted."""
     makes_symlinks: bool = False
+    """Whether images become symbolic links, which may be relative."""
     same_disk: bool = False
     """Whether sources must lie on the disk of the output."""
     impossible_on: frozenset[str] = frozenset()

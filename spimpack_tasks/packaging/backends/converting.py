@@ -100,7 +100,7 @@ class ConvertingBackend:
         """Return how many bytes are written at the least."""
         if not self.converts(asset, settings):
             return 0
-        return format_named(asset.format).least_size(asset.stamp[0], self.makes)
+        return format_named(asset.format).least_size(asset.stamp_numbers[0], self.makes)
 
     def recipe(self, asset: Asset, relative_to: str | None, settings: Settings) -> str:
         """Return how to convert an image, the text of its link, or nothing if it is copied."""

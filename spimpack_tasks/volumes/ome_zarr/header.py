@@ -7,6 +7,7 @@ omero), NGFF RFC-4 (orientation of axes), Zarr v2 and v3 (`.zarray`, `zarr.json`
 from __future__ import annotations
 
 import json
+import math
 import re
 from decimal import Decimal
 from functools import lru_cache
@@ -22,6 +23,7 @@ from spimpack_tasks.model.quantities import (
     QuantityError,
     length_in_um,
     parse_length,
+    time_in_s,
 )
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
 from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header, SpacingXYZ, tidy_names
@@ -137,6 +139,11 @@ def read_store(store: Store, prefix: str = "", *, is_label: bool = False) -> Hea
             raise store.error(f"has a level {number} that is larger than its full resolution")
     channels = dict(zip(names, shapes[0], strict=True)).get("c", 1)
     doubts, displays = Doubts(), read_omero(attributes.get("omero"), channels)
+    scales = [
+        scale
+        for owner in (datasets[0], multiscale)
+        if (scale := _scale_of(store, owner, len(axes))) is not None
+    ]
     place = find_position(axes, multiscale, datasets[0])
     labels = Labels() if is_label else _find_labels(store, prefix)
     others = name_other_images(attributes["multiscales"])
@@ -144,7 +151,8 @@ def read_store(store: Store, prefix: str = "", *, is_label: bool = False) -> Hea
         axes=names,
         shapes=shapes,
         dtype=arrays[0][1],
-        spacing_um_xyz=_find_spacing(store, axes, multiscale, datasets[0], doubts),
+        spacing_um_xyz=_find_spacing(axes, scales, doubts),
+        time_step_s=_find_time_step(axes, scales),
         channel_count=channels,
         channel_names=_channel_names(attributes, channels),
         displays=displays.known,
@@ -284,19 +292,20 @@ def _dtype_name(told: str) -> str:
     return "bool" if match[1] == "b" else f"{_KINDS[match[1]]}{8 * int(match[2])}"
 
 
+def _find_time_step(axes: list[dict[str, Any]], scales: list[list[object]]) -> float | None:
+    """Return the seconds between two time points, if the axis of time has a unit."""
+    for index, axis in enumerate(axes):
+        if axis["name"] == "t" and scales and isinstance(axis.get("unit"), str):
+            steps = [time_in_s(scale[index], "s") for scale in scales]
+            factors = [time_in_s(1, axis["unit"]), *steps]
+            return None if None in factors else math.prod(filter(None, factors))
+    return None
+
+
 def _find_spacing(
-    store: Store,
-    axes: list[dict[str, Any]],
-    multiscale: dict[str, Any],
-    dataset: dict[str, Any],
-    doubts: Doubts,
+    axes: list[dict[str, Any]], scales: list[list[object]], doubts: Doubts
 ) -> SpacingXYZ:
     """Return the product of the scales of the image and of its first level, by the axes' units."""
-    scales = [
-        scale
-        for owner in (dataset, multiscale)
-        if (scale := _scale_of(store, owner, len(axes))) is not None
-    ]
     if not scales:
         return UNKNOWN_SPACING
     found: dict[str, float | None] = {}

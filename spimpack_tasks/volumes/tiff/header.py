@@ -18,6 +18,7 @@ from spimpack_tasks.model.quantities import (
     checked_um,
     length_in_um,
     shortest,
+    time_in_s,
     unit_in_um,
 )
 from spimpack_tasks.volumes.errors import HeaderError
@@ -68,6 +69,7 @@ def read_header(path: str) -> Header:
             shapes=(shape,),
             dtype=page_dtype(file, tags),
             spacing_um_xyz=spacing,
+            time_step_s=_time_step(imagej),
             channel_count=channels,
             displays=displays.known,
             display_doubts=displays.doubts,
@@ -155,6 +157,13 @@ def _imagej_depth(imagej: dict[str, str]) -> float | None:
     """Return the distance of two planes; ImageJ writes a negative one for a reversed stack."""
     unit = imagej.get("zunit") or imagej.get("unit", "")
     return length_in_um(imagej["spacing"].removeprefix("-"), unit)
+
+
+def _time_step(imagej: dict[str, str]) -> float | None:
+    """Return the time between two frames; ImageJ writes seconds unless another unit was given."""
+    if "finterval" not in imagej:
+        return None
+    return time_in_s(imagej["finterval"], imagej.get("tunit") or "sec")
 
 
 def _page_unit(file: TiffFile, tags: dict[int, Tag], imagej: dict[str, str]) -> Decimal | None:

@@ -43,7 +43,7 @@ def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
             message = "it holds no image"
             raise ValueError(message)
         yield [
-            replace(_open_level(file, level, stack), caveat=caveat or _caveat(level))
+            replace(open_level(file, level, stack), caveat=caveat or _caveat(level))
             for level in series.levels
         ]
 
@@ -53,8 +53,9 @@ def _caveat(level: Any) -> str:
     return f"lacks {absent} of its planes" if absent else ""
 
 
-def _open_level(file: Any, level: Any, stack: ExitStack) -> StoredLevel:
-    axes = _name_axes(level.axes)
+def open_level(file: Any, level: Any, stack: ExitStack) -> StoredLevel:
+    """Return a level of a series of tifffile; what it opens is closed by the stack."""
+    axes = name_axes(level.axes)
     page = level.keyframe
     is_in_this_file = all(part is None or part.parent is file for part in level.pages)
     if page.is_memmappable and page.ndim == 2 and is_in_this_file:
@@ -83,7 +84,7 @@ def _level_of_pages(file: Any, level: Any, axes: tuple[str, ...]) -> StoredLevel
     return level_of_rows(file.filehandle, axes, level.shape, dtype, offset_of)
 
 
-def _name_axes(letters: str) -> tuple[str, ...]:
+def name_axes(letters: str) -> tuple[str, ...]:
     """Return the names of axes; where two would be the same, the later one is another axis."""
     names: list[str] = []
     for letter in letters:

@@ -20,6 +20,7 @@ from spimpack_tasks.model.quantities import (
     iso_time,
     length_in_um,
     positive_number,
+    time_in_s,
 )
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
 from spimpack_tasks.volumes.header import Header, open_for_reading, tidy_names
@@ -136,6 +137,7 @@ def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag) -> Header:
         shapes=(shape, *_lower_levels(file, tags, axes, shape)),
         dtype=dtype,
         spacing_um_xyz=spacing,
+        time_step_s=_time_step(found.image.pixels),
         channel_count=sizes["c"],
         # A channel of several samples, as in colour images, has one name.
         channel_names=tidy_names(names) if len(names) == sizes["c"] else (),
@@ -306,6 +308,12 @@ def _spacing(pixels: dict[str, str]) -> tuple[SpacingXYZ, tuple[str, ...]]:
         else:
             found.append(None)
     return (found[0], found[1], found[2]), doubts.told
+
+
+def _time_step(pixels: dict[str, str]) -> float | None:
+    if "TimeIncrement" not in pixels:
+        return None
+    return time_in_s(pixels["TimeIncrement"], pixels.get("TimeIncrementUnit", "s"))
 
 
 @lru_cache(1024)

@@ -566,7 +566,7 @@ SOURCES = [
     Case("source-link-to-device", source("raw/null.ims", lambda path: path.symlink_to("/dev/zero")), "source.not-a-file", "scans.tsv:3:10"),
     Case("source-directory", source("raw/plain", lambda path: path.mkdir()), "source.format", "scans.tsv:3:10", "directory of no known format"),
     Case("source-folder-itself", cell(3, "spim_path", "."), "source.format", "scans.tsv:3:10"),
-    Case("source-format", source("raw/two.czi", lambda path: path.write_text("x")), "source.format", "scans.tsv:3:10", "known endings are .ome.zarr.zip"),
+    Case("source-format", source("raw/two.oib", lambda path: path.write_text("x")), "source.format", "scans.tsv:3:10", "known endings are .ome.zarr.zip"),
     Case("source-no-ending", source("raw/two", lambda path: path.write_text("x")), "source.format", "scans.tsv:3:10"),
     Case("source-empty", source("raw/empty.ims", lambda path: path.touch()), "source.empty", "scans.tsv:3:10", "empty.ims"),
     Case("source-zarr-file", source("raw/two.ome.zarr", lambda path: path.write_text("x")), "source.not-a-directory", "scans.tsv:3:10", "OME-Zarr is a directory"),

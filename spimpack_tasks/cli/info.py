@@ -1,0 +1,60 @@
+"""`spimpack info`: what images are, of any format; writes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.cli.arguments import add_format
+from spimpack_tasks.errors import ExitCode, SpimpackError, printable
+from spimpack_tasks.images.info import probe_image
+from spimpack_tasks.images.text import describe_lines
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="PATH",
+        help="an image: a file, an OME-Zarr, a folder of planes",
+    )
+    parser.add_argument(
+        "--axes",
+        default="",
+        metavar="AXES",
+        help="what the axes are as they are stored, such as ZYX, where the file does not say it",
+    )
+    add_format(parser, "a list with one JSON object for each image")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look at each image; one that is refused does not stop the others."""
+    found: list[dict[str, Any]] = []
+    code = ExitCode.OK
+    for number, path in enumerate(arguments.images):
+        try:
+            info = probe_image(path, axes=arguments.axes)
+        except SpimpackError as error:
+            code = error.exit_code
+            message = _message(error)
+            found.append({"path": path, "error": message})
+            if arguments.format != "json":
+                print(f"spimpack: {message}", file=sys.stderr)
+            continue
+        found.append(info.as_dict())
+        if arguments.format != "json":
+            lines = [*([""] if number else []), *describe_lines(info)]
+            print("\n".join(map(printable, lines)))
+    if arguments.format == "json":
+        print(json.dumps(found, indent=1))
+    return code
+
+
+def _message(error: SpimpackError) -> str:
+    hint = getattr(error, "hint", "")
+    return f"{error}; {hint}" if hint else str(error)

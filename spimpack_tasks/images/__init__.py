@@ -1,0 +1,1 @@
+"""Images of any format as a library has them: what they are, and their voxels."""

@@ -1,0 +1,332 @@
+"""Images of any format as a library has them: `probe_image`, `open_image`, `spimpack info`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from lsm_sources import Lsm, write_lsm
+
+import spimpack_tasks
+from spimpack_tasks.api import open_image, probe_image
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.images.image import LazyVoxels
+from spimpack_tasks.volumes.errors import SourceRefusedError
+
+LSM = {
+    "o11-two-channels": Lsm(),
+    "o11-one-channel": Lsm(c=1, names=("a",), colours=((1, 2, 3),)),
+    "o11-three-channels-compressed": Lsm(c=3, names=(), colours=(), compression="lzw", z=2),
+    "o11-times": Lsm(t=3, z=2, interval_s=0.5, scan_type=6),
+    "o11-8-bit": Lsm(dtype="uint8"),
+    "o06-thumbnails-are-no-scenes": Lsm(with_thumbnails=True, z=4),
+    "o06-no-thumbnails": Lsm(with_thumbnails=True, z=1, c=1, names=(), colours=()),
+}
+
+
+@pytest.mark.parametrize("lsm", LSM.values(), ids=LSM)
+def test_lsm(tmp_path, lsm):
+    path = write_lsm(tmp_path / "a.lsm", lsm)
+    info = probe_image(path)
+    assert info.shape == (lsm.t, lsm.z, lsm.c, lsm.y, lsm.x)
+    assert (info.dtype, info.format) == (lsm.dtype, "LSM")
+    assert info.spacing_um_zyx == (2.5, 1.0378, 1.0378)
+    assert info.left_out == ()
+    wanted = list(lsm.names) or [""] * lsm.c
+    assert [channel.name for channel in info.channels] == wanted
+    colours = [f"{r:02X}{g:02X}{b:02X}" for r, g, b in lsm.colours] or [""] * lsm.c
+    assert [channel.colour for channel in info.channels] == colours
+    with open_image(path) as image:
+        assert np.array_equal(image.levels[0][...], lsm.voxels())
+        assert np.array_equal(np.asarray(image.data), lsm.voxels())
+
+
+TIMES = {
+    "o11-asked": (Lsm(t=3, interval_s=0.5), 0.5),
+    "o11-measured": (Lsm(t=3, interval_s=0.5, stamps_s=(7.0, 9.0, 11.0)), 2.0),
+    "o11-uneven": (Lsm(t=3, interval_s=0.5, stamps_s=(7.0, 9.0, 21.0)), None),
+    "o11-none": (Lsm(t=3), None),
+    "o11-one-time": (Lsm(interval_s=0.5), None),
+}
+
+
+@pytest.mark.parametrize(("lsm", "step"), TIMES.values(), ids=TIMES)
+def test_lsm_time_step(tmp_path, lsm, step):
+    lsm = Lsm(**{**vars_of(lsm), "scan_type": 6 if lsm.t > 1 else 0})
+    assert probe_image(write_lsm(tmp_path / "a.lsm", lsm)).time_step_s == step
+
+
+def vars_of(lsm: Lsm) -> dict[str, object]:
+    return {name: getattr(lsm, name) for name in lsm.__dataclass_fields__}
+
+
+def test_o11_a_placeholder_is_no_size(tmp_path):
+    lsm = Lsm(spacing_m_xyz=(1e-6, 2e-6, 1e-19), z=1)
+    assert probe_image(write_lsm(tmp_path / "a.lsm", lsm)).spacing_um_zyx == (None, 2.0, 1.0)
+
+
+def test_o11_a_negative_size_is_doubted(tmp_path):
+    info = probe_image(write_lsm(tmp_path / "a.lsm", Lsm(spacing_m_xyz=(-1e-6, 2e-6, 3e-6))))
+    assert info.spacing_um_zyx == (3.0, 2.0, None)
+    assert len(info.doubts) == 1
+    assert "VoxelSizeX" in info.doubts[0]
+
+
+def lacks_half(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def says_more_planes(path: Path) -> None:
+    lsm = Lsm(z=5)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(Lsm().info()[:20], lsm.info()[:20]))
+
+
+def is_plain_tiff(path: Path) -> None:
+    tifffile.imwrite(path, np.zeros((4, 4), "uint8"))
+
+
+def is_text(path: Path) -> None:
+    path.write_text("no image")
+
+
+BROKEN = {
+    "o19-cut-in-half": (lacks_half, "damaged"),
+    "o19-lacks-planes": (says_more_planes, "voxels, but should have"),
+    "o19-plain-tiff": (is_plain_tiff, "has no information of Zeiss LSM"),
+    "o19-text": (is_text, "does not begin as"),
+    "o19-empty": (lambda path: path.write_bytes(b""), "is an empty file"),
+}
+
+
+@pytest.mark.parametrize(("harm", "told"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_lsm_is_refused(tmp_path, harm, told, capsys):
+    path = write_lsm(tmp_path / "a.lsm", Lsm())
+    harm(path)
+    with pytest.raises(SourceRefusedError, match=told):
+        probe_image(path)
+    with pytest.raises(SourceRefusedError, match=told):
+        open_image(path)
+    assert main(["info", str(path)]) == ExitCode.BAD_INPUT
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+
+
+INTERVALS = {
+    "o09-seconds": ({"finterval": 0.25}, 0.25),
+    "o09-sec": ({"finterval": 0.25, "tunit": "sec"}, 0.25),
+    "o09-minutes": ({"finterval": 2, "tunit": "min"}, 120.0),
+    "o09-milliseconds": ({"finterval": 20, "tunit": "msec"}, 0.02),
+    "o09-unknown-unit": ({"finterval": 2, "tunit": "fortnight"}, None),
+    "o09-zero": ({"finterval": 0}, None),
+    "o09-none": ({}, None),
+}
+
+
+@pytest.mark.parametrize(("metadata", "step"), INTERVALS.values(), ids=INTERVALS)
+def test_imagej_frame_interval(tmp_path, metadata, step):
+    data = np.zeros((3, 2, 4, 5), "uint8")
+    whole = {"axes": "TZYX", **metadata}
+    tifffile.imwrite(tmp_path / "a.tif", data, imagej=True, metadata=whole)
+    info = probe_image(tmp_path / "a.tif")
+    assert info.time_step_s == step
+    assert info.shape == (3, 2, 1, 4, 5)
+
+
+STEPS = {
+    "o10-default-unit": ({"TimeIncrement": 0.5}, 0.5),
+    "o10-milliseconds": ({"TimeIncrement": 20, "TimeIncrementUnit": "ms"}, 0.02),
+    "o10-microseconds": ({"TimeIncrement": 20, "TimeIncrementUnit": "µs"}, 2e-5),
+    "o10-minutes": ({"TimeIncrement": 1.5, "TimeIncrementUnit": "min"}, 90.0),
+    "o10-none": ({}, None),
+}
+
+
+@pytest.mark.parametrize(("metadata", "step"), STEPS.values(), ids=STEPS)
+def test_ome_time_increment(tmp_path, metadata, step):
+    data = np.zeros((3, 4, 5), "uint8")
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, metadata={"axes": "TYX", **metadata})
+    assert probe_image(tmp_path / "a.ome.tif").time_step_s == step
+
+
+DTYPES = ("uint8", "int16", "uint16", "uint32", "float32", "float64")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=[f"o02-{dtype}" for dtype in DTYPES])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_voxels_along_tzcyx(tmp_path, dtype, order):
+    data = np.arange(2 * 3 * 2 * 4 * 5).reshape(2, 3, 2, 4, 5).astype(dtype)
+    options = {"metadata": {"axes": "TZCYX"}, "byteorder": order, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, **options)
+    with open_image(tmp_path / "a.ome.tif") as image:
+        assert image.shape == data.shape
+        assert image.dtype == np.dtype(dtype)
+        assert np.array_equal(image.levels[0][...], data)
+        assert np.array_equal(image.data[1, 2, :, 1:3].compute(), data[1, 2, :, 1:3])
+
+
+DIMENSION_ORDERS = ("XYCZT", "XYCTZ", "XYZCT", "XYZTC", "XYTCZ", "XYTZC")
+
+
+@pytest.mark.parametrize("order", DIMENSION_ORDERS, ids=[f"o03-{o}" for o in DIMENSION_ORDERS])
+def test_every_order_of_dimensions(tmp_path, order):
+    sizes = {"T": 2, "C": 3, "Z": 4, "Y": 5, "X": 6}
+    axes = order[::-1]
+    data = np.arange(720).reshape([sizes[axis] for axis in axes]).astype("uint16")
+    options = {"metadata": {"axes": axes}, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, **options)
+    with open_image(tmp_path / "a.ome.tif") as image:
+        wanted = data.transpose([axes.index(axis) for axis in "TZCYX"])
+        assert np.array_equal(image.levels[0][...], wanted)
+
+
+KEYS = [
+    np.s_[...],
+    np.s_[0],
+    np.s_[1, ..., 2],
+    np.s_[:, 1:3, ::2, ::-1, 4:0:-2],
+    np.s_[:, :, :, -2:, -1],
+    np.s_[0:0],
+    np.s_[..., 3:99],
+    np.s_[-1, -1, -1, -1, -1],
+]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=[f"key{number}" for number in range(len(KEYS))])
+def test_parts_are_those_of_numpy(tmp_path, key):
+    data = np.arange(2 * 3 * 2 * 4 * 5).reshape(2, 3, 2, 4, 5).astype("uint16")
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, metadata={"axes": "TZCYX"})
+    with open_image(tmp_path / "a.ome.tif") as image:
+        part = image.levels[0][key]
+        assert part.shape == data[key].shape
+        assert np.array_equal(part, data[key])
+
+
+@pytest.mark.parametrize("key", [np.s_[5], np.s_[0, 0, 0, 0, 0, 0], np.s_[..., ...], np.s_["x"]])
+def test_other_keys_are_no_index(tmp_path, key):
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((2, 3, 4), "uint8"))
+    with open_image(tmp_path / "a.ome.tif") as image, pytest.raises(IndexError):
+        image.levels[0][key]
+
+
+def test_without_dask_parts_are_read_by_slicing(tmp_path, monkeypatch):
+    options = {"metadata": {"axes": "ZYX"}, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.ones((2, 3, 4), "uint8"), **options)
+    monkeypatch.setattr("spimpack_tasks.images.image.find_spec", lambda _: None)
+    with open_image(tmp_path / "a.ome.tif") as image:
+        assert isinstance(image.data, LazyVoxels)
+        assert image.data[0, 1, 0].sum() == 12
+
+
+@pytest.fixture
+def pages(tmp_path) -> Path:
+    """Five pages of which nobody says what they are."""
+    data = np.arange(5 * 4 * 6).reshape(5, 4, 6).astype("uint8")
+    tifffile.imwrite(tmp_path / "a.tif", data, metadata=None)
+    return tmp_path / "a.tif"
+
+
+def test_o07_axes_that_are_not_told_are_asked_for(pages, capsys):
+    assert probe_image(pages).shape is None
+    with pytest.raises(SourceRefusedError, match="5 x 4 x 6"):
+        open_image(pages)
+    assert main(["info", str(pages)]) == ExitCode.OK
+    assert "the file does not say what its 5 pages are; --axes says it" in capsys.readouterr().out
+
+
+SHAPES = {
+    "ZYX": (1, 5, 1, 4, 6),
+    "TYX": (5, 1, 1, 4, 6),
+    "CYX": (1, 1, 5, 4, 6),
+    "zyx": (1, 5, 1, 4, 6),
+}
+
+
+@pytest.mark.parametrize(("axes", "shape"), SHAPES.items(), ids=[f"o07-{a}" for a in SHAPES])
+def test_the_user_says_what_axes_are(pages, axes, shape):
+    data = tifffile.imread(pages)
+    with open_image(pages, axes=axes) as image:
+        assert image.shape == shape
+        assert np.array_equal(np.squeeze(image.levels[0][...]), data)
+        [decision] = image.decisions
+        assert (decision.field, decision.value, decision.origin) == ("axes", axes.upper(), "user")
+    assert probe_image(pages, axes=axes).shape == shape
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZZYX", "AYX", "YXZT", "TZC"], ids=lambda a: f"o07-{a}")
+def test_axes_that_do_not_fit_are_refused(pages, axes):
+    with pytest.raises(SourceRefusedError, match="5 x 4 x 6"):
+        open_image(pages, axes=axes)
+    with pytest.raises(SourceRefusedError, match="5 x 4 x 6"):
+        probe_image(pages, axes=axes)
+
+
+def test_o08_samples_of_a_pixel_are_channels(tmp_path):
+    data = np.arange(4 * 5 * 3).reshape(4, 5, 3).astype("uint8")
+    tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb", metadata=None)
+    with open_image(tmp_path / "a.tif") as image:
+        assert np.array_equal(image.levels[0][0, 0], data.transpose(2, 0, 1))
+        assert [decision.field for decision in image.decisions] == ["channels"]
+
+
+def test_o06_a_file_of_several_images_is_not_opened_silently(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
+        for name in ("first", "second"):
+            file.write(np.ones((4, 5), "uint8"), metadata={"axes": "YX", "Name": name})
+    with pytest.raises(SourceRefusedError, match="second"):
+        open_image(tmp_path / "a.ome.tif")
+    with open_image(tmp_path / "a.ome.tif", scene=0) as image:
+        assert image.levels[0][...].sum() == 20
+    with pytest.raises(SourceRefusedError, match="no scene 1"):
+        open_image(tmp_path / "a.ome.tif", scene=1)
+
+
+def test_o25_json_has_fixed_keys(tmp_path, capsys):
+    write_lsm(tmp_path / "a.lsm", Lsm())
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((4, 5), "uint8"), metadata=None)
+    paths = [str(tmp_path / name) for name in ("a.lsm", "b.tif", "none.tif")]
+    assert main(["info", *paths, "--format", "json"]) == ExitCode.BAD_INPUT
+    first, second, third = json.loads(capsys.readouterr().out)
+    assert first.keys() == second.keys()
+    assert first["shape_tzcyx"] == [1, 3, 2, 6, 8]
+    assert first["spacing_um_zyx"] == [2.5, 1.0378, 1.0378]
+    assert first["size_bytes"] == 3 * 2 * 6 * 8 * 2
+    assert second["spacing_um_zyx"] == [None, None, None]
+    assert second["channels"] == [{"name": None, "colour": None}]
+    assert second["time_step_s"] is None
+    assert third == {"path": paths[2], "error": f"'{paths[2]}' does not exist; check the path"}
+
+
+def test_info_is_a_picture_of_an_image(tmp_path, capsys):
+    write_lsm(tmp_path / "a.lsm", Lsm(t=2, scan_type=6, interval_s=0.5))
+    assert main(["info", str(tmp_path / "a.lsm")]) == ExitCode.OK
+    assert capsys.readouterr().out.splitlines() == [
+        str(tmp_path / "a.lsm"),
+        "  format      LSM",
+        "  voxels      2 t x 3 z x 2 c x 6 y x 8 x, uint16, 1.1 KiB",
+        "  voxel size  x 1.0378 um, y 1.0378 um, z 2.5 um",
+        "  time step   0.5 s",
+        "  channels    1 Ch1-T1 #00FF00",
+        "              2 Ch2-T2 #FF0000",
+    ]
+
+
+def test_the_functions_stand_in_the_package():
+    assert spimpack_tasks.open_image is open_image
+    assert spimpack_tasks.probe_image is probe_image
+
+
+def test_sources_are_as_they_were(tmp_path):
+    path = write_lsm(tmp_path / "a.lsm", Lsm())
+    before = path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir())
+    path.chmod(0o444)
+    probe_image(path)
+    with open_image(path) as image:
+        image.levels[0][...]
+    assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir())) == before
