@@ -6,13 +6,14 @@ The manifest decides what the fields leave as it is, so an edit of it counts in 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from spimpack_tasks.editing.run_choices import backend_text, effective_settings
-from spimpack_tasks.files.roots import check_within
+from spimpack_tasks.files.roots import OutsideRootsError, check_within
 from spimpack_tasks.packaging.backends.registry import name_of, require_choice, usable_backends
 from spimpack_tasks.packaging.options import OPEN_FLAGS, Options
 from spimpack_tasks.packaging.prepare import read_resolved_options
@@ -177,8 +178,9 @@ def check(editor: ManifestEditor) -> PreparedRun:
     Choices of the manifest stay open, so that an edit of them that is not saved counts.
     """
     asked = Options(editor.manifest, "", roots=editor.roots, writes=False)
-    kept = _fields(editor)
-    output = os.path.normpath(os.path.join(editor.folder, os.path.expanduser(kept[OUTPUT].strip())))
+    kept, output = _fields(editor), ""
+    with suppress(OutsideRootsError):  # the page Run says so; no dataset is looked at there
+        output = kept_output(editor)
     wanted = read_resolved_options(_choose(replace(asked, output_dir=output), kept))
     without = read_resolved_options(asked)
     names = ("backend", *OPEN_FLAGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tifffile
 from test_ui_pages import open_page, press, rows_of, space, well  # noqa: F401 - a fixture
 
@@ -142,3 +143,12 @@ def test_i15_5_equal_problems_are_one_line_with_their_rows(space):  # noqa: F811
     (line,) = [text for text in said if "orientation_string_xyz" in text]
     assert "(3 times: lines 2-4)" in line
     assert any("3 errors" in box.label for box in page.expander)
+
+
+@pytest.mark.parametrize("output", ["/etc", "../..", "a\0b"], ids=ascii)
+def test_i15_5_an_output_outside_the_roots_does_not_end_the_check(space, output):  # noqa: F811
+    page = open_page(space, "scans")
+    fields = {"manifest": str(space.manifest), "run-output": output, "run-backend": "symlink"}
+    page.session_state["run-kept"] = fields | dict.fromkeys(SWITCHES.values(), False)
+    assert well(page.run()).success
+    assert not page.error
