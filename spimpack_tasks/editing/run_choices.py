@@ -39,8 +39,8 @@ def backend_text(name: str, settings: dict[str, str]) -> str:
 def keep_choices(editor: ManifestEditor, options: Options) -> bool:
     """Write backend, settings and switches of a run into the manifest, as one edit.
 
-    Keys that mean the same already stay as they are written, and a switch that is off is written
-    only if the manifest, or nothing else, would turn it on.
+    Keys that mean the same already stay as they are written. A switch that is off is written only
+    if the manifest has it on.
 
     Parameters
     ----------
