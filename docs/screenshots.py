@@ -75,7 +75,7 @@ class Session:
         self.take_errors()
         for name in ("Description", "Participants", "Orientation", "Save"):
             if self.turn_to(name):
-                self.take(name.lower())
+                self.take(name.lower(), pause_ms=1500)
         self.pages.press("Save 1 file")
         self.take_run()
 
@@ -85,7 +85,7 @@ class Session:
         for label, text in (
             ("Folder of the images", str(self.study / "microscope")),
             ("Folder for the manifest and its tables", str(self.study.parent / "mice")),
-            ("Patterns", "mouse {subject}*"),
+            ("Patterns", "mouse {subject}"),
             ("Values where neither path nor header has one", "sample=brain"),
         ):
             field = self.pages.page.get_by_label(label, exact=True).first

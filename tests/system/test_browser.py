@@ -156,6 +156,7 @@ def fill(pages: Pages, label: str, text: str) -> None:
     field.press("Control+Enter")  # of a field of one line it is Enter as well
     pages.page.wait_for_timeout(300)
     pages.settle()
+    expect(field).to_have_value(text)
 
 
 @pytest.mark.parametrize("width", [1280, 500])
@@ -173,6 +174,7 @@ def test_i15_5_from_a_folder_to_a_report(
         fill(pages, "Folder for the manifest and its tables", str(root / "new"))
         fill(pages, "Patterns", "{subject}")
         fill(pages, "Values where neither path nor header has one", "sample=brain")
+        expect(page.get_by_text("3 images, 0 other paths")).to_be_visible()
         fill(pages, "Name of the dataset", "Mice")
         fill(pages, "Licence", "CC0")
         assert not (root / "new").exists()
