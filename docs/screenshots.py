@@ -22,6 +22,10 @@ from chromium import Grid, Pages, expect, open_browser  # noqa: E402 - of the te
 from ui_server import start_ui  # noqa: E402
 
 from spimpack_tasks.demo.dataset import write_demo_inputs  # noqa: E402
+from spimpack_tasks.report.data import gather_data  # noqa: E402
+from spimpack_tasks.report.page import compose_page  # noqa: E402
+from spimpack_tasks.report.writing import write_report  # noqa: E402
+from spimpack_tasks.state.store import Store  # noqa: E402
 
 HEIGHT = 900
 MOST_BYTES = 150_000
@@ -129,7 +133,11 @@ class Session:
         self.pages.page.get_by_role("link", name="Show report").click()
         expect(self.pages.page.get_by_role("heading", level=1, name="Report")).to_be_visible()
         self.pages.settle()
-        self.take("report", pause_ms=1500)
+        self.take("run-report", pause_ms=1500)
+        store = Store(str(self.study / "bids"))
+        page = write_report(store, compose_page(gather_data(store)))
+        self.pages.page.goto(f"file://{page}")
+        self.take("report")
 
     def turn_to(self, title: str) -> bool:
         """Turn to a page, and tell whether there is one."""

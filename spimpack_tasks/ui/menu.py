@@ -13,6 +13,10 @@ import streamlit as st
 _NARROW_PX = 768
 """Width up to which Streamlit lays the menu over the page."""
 
+_KEY = "menu-script"
+HIDDEN = f"[data-testid=stLayoutWrapper]:has(> .st-key-{_KEY}) {{display: none}}"
+"""Style without which the script would take a line of the page."""
+
 _SCRIPT = """\
 <script data-page="{page}">
 if (window.innerWidth <= {width}) {{
@@ -34,4 +38,5 @@ def close_menu_if_narrow(page: str) -> None:
     page
         Last part of the address of the page.
     """
-    st.html(_SCRIPT.format(page=page, width=_NARROW_PX), unsafe_allow_javascript=True)
+    with st.container(key=_KEY):
+        st.html(_SCRIPT.format(page=page, width=_NARROW_PX), unsafe_allow_javascript=True)

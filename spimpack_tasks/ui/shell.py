@@ -14,7 +14,7 @@ from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.ui import session
 from spimpack_tasks.ui.access import stop_strangers
 from spimpack_tasks.ui.markdown import plain
-from spimpack_tasks.ui.menu import close_menu_if_narrow
+from spimpack_tasks.ui.menu import HIDDEN, close_menu_if_narrow
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
@@ -45,7 +45,8 @@ def main() -> None:
     # Without an icon of ours, Streamlit has the browser fetch one from elsewhere.
     icon = os.path.join(os.path.dirname(__file__), "icon.svg")
     st.set_page_config(page_title="SPIMpack", page_icon=icon, layout="wide")
-    st.html(f"<style>[data-testid=stMainBlockContainer] {{padding-top: {TOP}}}</style>")
+    top = f"[data-testid=stMainBlockContainer] {{padding-top: {TOP}}}"
+    st.html(f"<style>{top} {HIDDEN}</style>")
     stop_strangers()
     editor = session.current_editor(roots, manifest)
     start: Any = import_module("spimpack_tasks.ui.views.start")
