@@ -67,6 +67,8 @@ def _result_of(backend: Backend, settings: Mapping[str, str]) -> Cell:
             return "converted"
         if not form.extensions:
             return "no"
+        if form.has_facts_beside and not backend.makes_symlinks:
+            return "not alone"
         return "linked" if backend.makes else "yes"
 
     return cell

@@ -139,7 +139,8 @@ def formats_lines() -> Iterator[str]:
     yield from _table(header, matrix)
     yield ""
     yield "A `yes` for a backend means that the dataset gets the image in its own format; `linked`"
-    yield "that it gets a link, or a copy with `others=copy`. An OME-TIFF in several files is"
+    yield "that it gets a link, or a copy with `others=copy`. `not alone` means that a warning says"
+    yield "that the file that describes the image stays behind. An OME-TIFF in several files is"
     yield "always converted. An OME-Zarr is made of the image's `own files`, which are unpacked,"
     yield "of its `own chunks`, moved level by level, or of `new chunks` with smaller levels."
     yield "[Convert images](../how-to/convert-images.md#what-becomes-of-an-image) has more, and"

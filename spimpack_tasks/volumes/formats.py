@@ -55,6 +55,8 @@ class Format:
     """The first bytes that a file can have; nothing where they are not looked at."""
     needs_header: bool = False
     """Whether an image is refused if its header cannot be read: only so it is known to be whole."""
+    has_facts_beside: bool = False
+    """Whether another file describes the image, without which its voxels cannot be read."""
     header: Callable[[str], Any] | None = None
     """Reads the header at a path; nothing of formats of photos."""
     levels: Callable[[str], Any] | None = None
@@ -165,6 +167,7 @@ THORLABS = Format(
     MappingProxyType({".raw": ".raw"}),
     valid_in_bids=False,
     needs_header=True,
+    has_facts_beside=True,
     header=Deferred(f"{_HERE}.thorlabs:read_header"),
     levels=Deferred(f"{_HERE}.thorlabs:open_levels"),
 )

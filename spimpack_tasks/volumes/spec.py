@@ -46,6 +46,8 @@ class VolumeSpec:
     """Those that the image has, see `model.axes`."""
     spacing_um_zyx: tuple[float | None, float | None, float | None] = (None, None, None)
     """Distance of voxels of the full level in micrometres; `None` where it is not known."""
+    time_step_s: float | None = None
+    """Seconds between two time points; `None` where it is not known."""
     origin_um_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Where the first voxel of the full level lies, in micrometres."""
     channels: tuple[Channel, ...] = ()

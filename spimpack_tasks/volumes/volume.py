@@ -131,6 +131,7 @@ class Volume:
             dtype=level.dtype.newbyteorder("="),
             axes=choose_axes(header, self.form.name, shape_tczyx=level.shape),
             spacing_um_zyx=(z, y, x),
+            time_step_s=header.time_step_s if level.shape[0] > 1 else None,
             origin_um_zyx=(z_um or 0.0, y_um or 0.0, x_um or 0.0),
             channels=compose_channels(level.shape[1], header.channel_names, header.displays),
             orientation_xyz=header.orientation_xyz,

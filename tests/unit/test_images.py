@@ -11,7 +11,7 @@ import tifffile
 from lsm_sources import Lsm, write_lsm
 
 import spimpack_tasks
-from spimpack_tasks.api import open_image, probe_image
+from spimpack_tasks.api import convert, open_image, probe_image
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.images.image import LazyVoxels
@@ -330,3 +330,28 @@ def test_sources_are_as_they_were(tmp_path):
     with open_image(path) as image:
         image.levels[0][...]
     assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir())) == before
+
+
+MADE = {"o39-ome-zarr": "a.ome.zarr", "o39-ome-tiff": "made.ome.tif"}
+
+
+@pytest.mark.parametrize("name", MADE.values(), ids=MADE)
+@pytest.mark.parametrize("step", [0.25, None], ids=["known", "unknown"])
+def test_a_conversion_keeps_the_time_step(tmp_path, name, step):
+    data = np.arange(3 * 2 * 4 * 5).reshape(3, 2, 4, 5).astype("uint16")
+    metadata = {"axes": "TZYX"} | ({"TimeIncrement": step} if step else {})
+    options = {"metadata": metadata, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, **options)
+    convert(tmp_path / "a.ome.tif", tmp_path / name)
+    if name.endswith(".zarr"):
+        told = json.loads((tmp_path / name / "zarr.json").read_text())["attributes"]["ome"]
+        [multiscale] = told["multiscales"]
+        assert multiscale["axes"][0].get("unit") == ("second" if step else None)
+        for dataset in multiscale["datasets"]:
+            assert dataset["coordinateTransformations"][0]["scale"][0] == (step or 1.0)
+    else:
+        told = tifffile.tiffcomment(tmp_path / name)
+        assert ('TimeIncrement="0.25"' in told) is bool(step)
+    assert probe_image(tmp_path / name).time_step_s == step
+    with open_image(tmp_path / name) as image:
+        assert np.array_equal(image.levels[0][:, :, 0], data)

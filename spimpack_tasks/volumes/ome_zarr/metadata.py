@@ -70,16 +70,18 @@ def multiscales(spec: VolumeSpec, levels: Sequence[LevelGrid]) -> list[dict[str,
         axis: dict[str, Any] = {"name": name, "type": _KINDS.get(name, "space")}
         if known.get(name) is not None:
             axis["unit"] = "micrometer"
+        elif name == "t" and spec.time_step_s is not None:
+            axis["unit"] = "second"
         if name in known and spec.orientation_xyz:
             letter = spec.orientation_xyz["xyz".index(name)]
             axis["orientation"] = {"type": "anatomical", "value": _TOWARDS[letter]}
         axes.append(axis)
-    others = len(spec.axes) - 3
+    steps = [spec.time_step_s or 1.0 if name == "t" else 1.0 for name in spec.axes[:-3]]
     datasets = []
     for number, lines in enumerate(spec.level_transforms or _lines_of_sizes(spec, levels)):
         spacing, shift = zip(*lines, strict=True)
-        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [*[1.0] * others, *spacing]}]
-        transforms.append({"type": "translation", "translation": [*[0.0] * others, *shift]})
+        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [*steps, *spacing]}]
+        transforms.append({"type": "translation", "translation": [*[0.0] * len(steps), *shift]})
         datasets.append({"path": str(number), "coordinateTransformations": transforms})
     return [{"name": spec.name, "axes": axes, "datasets": datasets}]
 

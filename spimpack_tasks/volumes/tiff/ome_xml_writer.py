@@ -60,6 +60,8 @@ def compose_ome_xml(spec: VolumeSpec) -> bytes:
     for axis, spacing in zip("ZYX", spec.spacing_um_zyx, strict=True):
         if spacing is not None:
             attributes |= {f"PhysicalSize{axis}": repr(spacing), f"PhysicalSize{axis}Unit": "µm"}
+    if spec.time_step_s is not None:
+        attributes |= {"TimeIncrement": repr(spec.time_step_s), "TimeIncrementUnit": "s"}
     pixels = ET.SubElement(inner, "Pixels", attributes)
     for number, channel in enumerate(spec.channels):
         told = {"ID": f"Channel:0:{number}", "SamplesPerPixel": "1"}
