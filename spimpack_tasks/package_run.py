@@ -115,8 +115,16 @@ def _unread(prepared: PreparedRun) -> set[str]:
     return {output.asset for output in lacks_checksum(prepared.store, images)}
 
 
+class _ErrorStream(logging.Handler):
+    """Writes to the error stream as it is then: notebooks and tests put others in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message as a line."""
+        print(self.format(record), file=sys.stderr)
+
+
 def _show_messages() -> None:
     """Show our tasks' messages as plain lines."""
     ours = logging.getLogger("spimpack_tasks")
     if not ours.handlers:
-        ours.addHandler(logging.StreamHandler(sys.stderr))
+        ours.addHandler(_ErrorStream())
