@@ -120,7 +120,7 @@ class _ErrorStream(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message as a line."""
-        print(self.format(record), file=sys.stderr)
+        sys.stderr.write(f"{self.format(record)}\n")
 
 
 def _show_messages() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -51,6 +52,10 @@ def _inner_loop(request, monkeypatch):
 def forget():
     """Let each test begin as a process of its own would."""
     SESSION.reset()
+    # Luigi sets up its log once, for the error stream of that test, which is closed by now.
+    for handler in logging.getLogger("luigi-interface").handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.stderr)
 
 
 @pytest.fixture
