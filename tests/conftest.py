@@ -55,7 +55,7 @@ def forget():
     # Luigi sets up its log once, for the error stream of that test, which is closed by now.
     for handler in logging.getLogger("luigi-interface").handlers:
         if type(handler) is logging.StreamHandler:
-            handler.setStream(sys.stderr)
+            handler.stream = sys.stderr
 
 
 @pytest.fixture
