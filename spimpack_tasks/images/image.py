@@ -24,6 +24,33 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.volume import Level
 
 
+class _OpenFiles:
+    """The files of an image; all that read from them hold this, so that they stay open."""
+
+    def __init__(self, path: str, stack: ExitStack) -> None:
+        self.path, self._stack = path, stack
+        self.lock = Lock()
+        self._is_open = True
+
+    def require_open(self) -> None:
+        """Raise where the image has been closed.
+
+        Raises
+        ------
+        ValueError
+            It has.
+        """
+        if not self._is_open:
+            message = f"the image {self.path!r} is closed; read its voxels before, or open it again"
+            raise ValueError(message)
+
+    def close(self) -> None:
+        """Close them."""
+        with self.lock:
+            self._is_open = False
+            self._stack.close()
+
+
 class LazyVoxels:
     """Voxels along t, z, c, y, x, of which a part is read when it is asked for, as of an array.
 
@@ -32,14 +59,14 @@ class LazyVoxels:
 
     ndim = len(ORDER)
 
-    def __init__(self, level: Level, lock: Lock) -> None:
+    def __init__(self, level: Level, files: _OpenFiles) -> None:
         t, c, z, y, x = level.shape
         self.shape = (t, z, c, y, x)
         self.dtype: np.dtype[Any] = level.dtype.newbyteorder("=")
         t, c, z, y, x = level.chunk
         self.chunks = (t, z, c, y, x)
         """Sizes in which it is stored."""
-        self._level, self._lock = level, lock
+        self._level, self._files = level, files
 
     def __getitem__(self, key: Any) -> Voxels:
         """Return a part as an array of numpy."""
@@ -52,7 +79,8 @@ class LazyVoxels:
             sizes = [region.stop - region.start for region, _ in bounds]
             return np.asarray(np.empty(sizes, self.dtype)[inner])
         t, z, c, y, x = (region for region, _ in bounds)
-        with self._lock:
+        with self._files.lock:
+            self._files.require_open()
             block = self._level.read((t, c, z, y, x))
         ordered = block.transpose(0, 2, 1, 3, 4).astype(self.dtype, copy=False)
         return np.asarray(ordered[inner])
@@ -89,7 +117,7 @@ def _bounds_of(part: Any, n: int) -> tuple[slice, Any]:
         start, stop = numbers[0] - low, numbers[-1] - low + (1 if numbers.step > 0 else -1)
         return slice(low, high + 1), slice(start, stop if stop >= 0 else None, numbers.step)
     try:
-        index = range(n)[part]
+        index = range(n)[part] if not isinstance(part, bool) else range(0)[part]
     except (TypeError, IndexError):
         message = f"{part!r} is no index of {n} voxels; give an integer or a slice"
         raise IndexError(message) from None
@@ -107,9 +135,9 @@ class Image:
         The voxels of each resolution level along t, z, c, y, x, the full one first.
     """
 
-    def __init__(self, info: ImageInfo, levels: tuple[LazyVoxels, ...], stack: ExitStack) -> None:
+    def __init__(self, info: ImageInfo, levels: tuple[LazyVoxels, ...], files: _OpenFiles) -> None:
         self.info, self.levels = info, levels
-        self._stack = stack
+        self._files = files
 
     @property
     def data(self) -> Any:
@@ -160,7 +188,7 @@ class Image:
 
     def close(self) -> None:
         """Close the files."""
-        self._stack.close()
+        self._files.close()
 
     def __enter__(self) -> Self:
         """Return the image."""
@@ -209,9 +237,9 @@ def open_image(path: str | os.PathLike[str], *, axes: str = "", scene: int | Non
         _require_clear(info, scene)
         if volume.refusals:
             raise volume.refusals[0]
-        lock = Lock()
-        levels = tuple(LazyVoxels(level, lock) for level in volume.levels)
-        return Image(info, levels, stack.pop_all())
+        files = _OpenFiles(info.path, stack.pop_all())
+        levels = tuple(LazyVoxels(level, files) for level in volume.levels)
+        return Image(info, levels, files)
     raise AssertionError
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.read_header import read_header
-from spimpack_tasks.volumes.volume import check_axes
+from spimpack_tasks.volumes.volume import check_axes, with_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,7 +151,7 @@ def probe_image(path: str | os.PathLike[str], *, axes: str = "") -> ImageInfo:
     header, names = read_header(source.path, source.format), axes.lower()
     if names:
         check_axes(source.path, header.shapes[0], names)
-        header = replace(header, axes=tuple(names))
+        header = with_axes(header, header.shapes, names)
     return describe(source, header, os.path.abspath(path), names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.limits import as_size
-from spimpack_tasks.images.info import PAGE
+from spimpack_tasks.images.info import ORDER, PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,10 @@ def _facts(info: ImageInfo) -> Iterator[tuple[str, list[str]]]:
     yield "voxels", [f"{_sizes(info)}, {info.dtype}, {as_size(info.size_bytes)}"]
     if info.shape is None:
         pages = info.stored_shape[info.stored_axes.index(PAGE)] if PAGE in info.stored_axes else 0
-        what = f"what its {pages} pages are" if pages else "what its axes are"
-        yield "unclear", [f"the file does not say {what}; --axes says it, such as --axes ZYX"]
+        what = f"the file does not say what its {pages} pages are; "
+        strange = [axis for axis in info.stored_axes if axis not in ORDER]
+        others = f"no image here has an axis {strange[0]!r}" if strange else ""
+        yield "unclear", [f"{what}--axes says it, such as --axes ZYX" if pages else others]
     yield "voxel size", [_spacing(info)]
     if info.shape and info.shape[0] > 1:
         step = info.time_step_s

@@ -118,7 +118,7 @@ def _find_layout(path: str, document: Any) -> _Layout:
         more = [f"{len(scenes) - _MOST_SCENES} more"] if len(scenes) > _MOST_SCENES else []
         what = f"has {len(scenes)} scenes: {', '.join([*listed[:_MOST_SCENES], *more])}"
         raise HeaderError(path, what, "export each scene to a file of its own")
-    types = set(document.pixel_types.values())
+    types = set(document.pixel_types.values()) - {"Invalid"}  # of channels that are not there
     if len(types) != 1 or not types <= _TYPES.keys():
         raise HeaderError(path, f"has pixels of the types {', '.join(sorted(map(str, types)))}")
     dtype, samples = _TYPES[types.pop()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
+from spimpack_tasks.model.displays import Display
 from spimpack_tasks.volumes.errors import HeaderError, reading_voxels
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import Format, format_named
@@ -133,7 +134,9 @@ class Volume:
             spacing_um_zyx=(z, y, x),
             time_step_s=header.time_step_s if level.shape[0] > 1 else None,
             origin_um_zyx=(z_um or 0.0, y_um or 0.0, x_um or 0.0),
-            channels=compose_channels(level.shape[1], header.channel_names, header.displays),
+            channels=compose_channels(
+                level.shape[1], header.channel_names, header.displays or _colours_of_samples(header)
+            ),
             orientation_xyz=header.orientation_xyz,
         )
 
@@ -172,7 +175,7 @@ def open_volume(
         stored = opened
         if axes:
             stored = [_with_axes(path, level, axes) for level in opened]
-            header = replace(header, axes=tuple(axes), shapes=tuple(each.shape for each in stored))
+            header = with_axes(header, [each.shape for each in stored], axes)
         levels = tuple(map(_normalise, stored))
         refusals = tuple(_refusals(path, stored[0], header))
         if refusals and not accept_unclear:
@@ -180,10 +183,40 @@ def open_volume(
         yield Volume(path, known, header, levels, refusals)
 
 
+def _colours_of_samples(header: Header) -> tuple[Display, ...]:
+    """Return red, green and blue of an image whose pixels have these three samples."""
+    axes = header.axes
+    if header.channel_count != 3 or "c" not in axes or axes.index("c") < axes.index("x"):
+        return ()
+    return tuple(Display(colour=colour) for colour in ("FF0000", "00FF00", "0000FF"))
+
+
 def _resolve(path: str, form: Format | str | None) -> Format:
     if isinstance(form, Format):
         return form
     return examine_source(path).format if form is None else format_named(form)
+
+
+def with_axes(header: Header, shapes: Sequence[tuple[int, ...]], axes: str) -> Header:
+    """Return a header by other names of its axes; facts about axes that moved are unknown then."""
+    sizes = dict(zip(axes, shapes[0], strict=True))
+    before = header.axes if len(header.axes) == len(axes) else ()
+    kept = {axis for axis, old in zip(axes, before, strict=False) if axis == old}
+    x, y, z = (
+        size if axis in kept else None
+        for axis, size in zip("xyz", header.spacing_um_xyz, strict=True)
+    )
+    has_channels = sizes.get("c", 1) == header.channel_count and ("c" in kept or "c" not in axes)
+    return replace(
+        header,
+        axes=tuple(axes),
+        shapes=tuple(shapes),
+        spacing_um_xyz=(x, y, z),
+        time_step_s=header.time_step_s if "t" in kept else None,
+        channel_count=sizes.get("c", 1),
+        channel_names=header.channel_names if has_channels else (),
+        displays=header.displays if has_channels else (),
+    )
 
 
 def check_axes(path: str, shape: Sequence[int], axes: str) -> None:

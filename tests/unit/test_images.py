@@ -97,7 +97,7 @@ def is_text(path: Path) -> None:
 
 BROKEN = {
     "o19-cut-in-half": (lacks_half, "damaged"),
-    "o19-lacks-planes": (says_more_planes, "voxels, but should have"),
+    "o19-lacks-planes": (says_more_planes, "voxels, but its information tells"),
     "o19-plain-tiff": (is_plain_tiff, "has no information of Zeiss LSM"),
     "o19-text": (is_text, "does not begin as"),
     "o19-empty": (lambda path: path.write_bytes(b""), "is an empty file"),

@@ -13,7 +13,10 @@ import pytest
 import tifffile
 import zarr
 from children import PRINT_PEAK_KIB
+from czi_sources import Czi, write_czi
+from lsm_sources import Lsm, write_lsm
 from markdown_blocks import ROOT
+from thorlabs_sources import Raw, write_voxels
 
 from spimpack_tasks.demo.images import (
     DemoImage,
@@ -48,6 +51,26 @@ def write_planes(path):
     path.mkdir()
     for channel, z in np.ndindex(FULL.shape[:2]):
         tifffile.imwrite(path / f"C{channel}_Z{z:03}.tif", FULL[channel, z])
+
+
+C, Z, Y, X = FULL.shape
+TZCYX = FULL.transpose(1, 0, 2, 3)[None]
+
+
+def write_zeiss_lsm(path):
+    write_lsm(path, Lsm(z=Z, c=C, y=Y, x=X, spacing_m_xyz=(5e-7, 2.6e-6, 4e-6)), TZCYX)
+
+
+def write_zeiss_czi(path):
+    one = Czi(z=Z, c=C, y=Y, x=X, tile=(Y, X), spacing_m_xyz=(5e-7, 2.6e-6, 4e-6))
+    write_czi(path, one, TZCYX)
+
+
+def write_thorlabs(path):
+    write_voxels(path, Raw(z=Z, c=C, y=Y, x=X), TZCYX)
+    sizes = f"T: 1\nZ: {Z}\nC: {C}\nY: {Y}\nX: {X}\nbits: 16\n"
+    lengths = "PhysicalSizeX: 0.5\nPhysicalSizeY: 2.6\nPhysicalSizeZ: 4\n"
+    path.with_suffix(".yaml").write_text(sizes + lengths)
 
 
 def write_tiff_levels(path, **options):
@@ -104,6 +127,9 @@ WRITERS = {
     "plain.nii": write_nifti,
     "packed.nii.gz": write_nifti,
     "planes of tif": write_planes,
+    "zeiss.lsm": write_zeiss_lsm,
+    "zeiss.czi": write_zeiss_czi,
+    "thor.raw": write_thorlabs,
 }
 each_format = pytest.mark.parametrize("name", WRITERS)
 
@@ -208,6 +234,8 @@ def test_no_more_bytes_are_read_than_the_source_has(images, name):
     read_volume(str(path))
     size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
     metadata = 220_000  # read a few times, by the readers of headers and planes and by the library
+    if name.endswith(".lsm"):  # a block for each plane and thumbnail, for header and planes
+        metadata += 2 * 2 * Z * 8192
     assert read_characters() - before < 1.1 * size + metadata
 
 

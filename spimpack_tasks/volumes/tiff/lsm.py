@@ -78,7 +78,7 @@ def _check_pages(path: str, file: Any, series: Any) -> None:
     planes = [page for page in series.pages if page is not None]
     voxels = sum(math.prod(page.shape) for page in planes)
     if voxels != math.prod(series.shape):
-        what = f"is cut off or damaged: it has {voxels:,} voxels, but should have "
+        what = f"is damaged: its planes have {voxels:,} voxels, but its information tells "
         raise HeaderError(path, f"{what}{math.prod(series.shape):,}")
     size = file.filehandle.size
     for page in planes:
