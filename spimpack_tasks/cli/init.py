@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli.progress_line import counting
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, InputError, Place, Problem, Report
+from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.roots import roots_of_environment
 from spimpack_tasks.manifest.template import template_files
 from spimpack_tasks.scanning.new_inputs import init_from_scan, preview_scan
@@ -136,6 +137,10 @@ def _update(
 ) -> tuple[list[str], list[Problem]]:
     given = os.path.abspath(options.directory)
     manifest = given if os.path.isfile(given) else os.path.join(given, "manifest.yml")
+    if not os.path.exists(manifest):
+        hint = "begin with spimpack init DIR --scan ROOT, or correct the path"
+        problem = Problem("file.missing", Place(shown(manifest)), "", "does not exist", hint)
+        raise InputError(Report([problem]))
     roots = roots_of_environment() or ("/",)
     update = _update_from_scan(manifest, options, roots, writes=writes, verbose=verbose)
     if writes:

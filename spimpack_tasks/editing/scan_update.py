@@ -11,6 +11,7 @@ from spimpack_tasks.errors import InputError, Place, Problem, Report, UsageError
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.text import is_spreadsheet
 from spimpack_tasks.files.tsv_edit import cells_by_column
+from spimpack_tasks.manifest.load import load_inputs
 from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.model.entities import ENTITIES, stem
 from spimpack_tasks.scanning.found import UNFIT
@@ -109,7 +110,7 @@ def add_scanned(editor: ManifestEditor, asked: ScanOptions, *, verbose: bool = F
     if report.errors:
         raise InputError(report)
     request, result = scan(options, report)
-    rows, known = _rows(editor), known_images(editor)
+    rows, known = _rows(editor), known_images(editor) | _known_elsewhere(editor)
     new = [i for i in result.images if os.path.realpath(i.source.path) not in known]
     report.extend(_same_names(rows, new, request))
     if report.errors:
@@ -128,6 +129,17 @@ def add_scanned(editor: ManifestEditor, asked: ScanOptions, *, verbose: bool = F
 def known_images(editor: ManifestEditor) -> set[str]:
     """Return the real paths of the images in the tables."""
     return {_real(editor.folder, row.get("spim_path", "")) for row in _rows(editor)}
+
+
+def _known_elsewhere(editor: ManifestEditor) -> set[str]:
+    """Return the real paths of images that stand in the manifest, or in those that it includes."""
+    known = set()
+    for part in load_inputs(editor.manifest, Report()).parts:
+        for record in part.records:
+            path = record.cell("spim_path")
+            if isinstance(path, str):
+                known.add(_real(part.folder, path))
+    return known
 
 
 def _rows(editor: ManifestEditor) -> list[dict[str, str]]:
@@ -202,12 +214,15 @@ def _add_rows(editor: ManifestEditor, request: ScanRequest, new: list[FoundImage
     if not new:
         return
     names = {CANONICAL.get(name, name): name for name in editor.scans.table.columns}
-    rows = (
+    whole = (
         {"spim_path": cell_of_path(request, image.path)}
         | {names.get(column, column): text for column, text in image.cells.items()}
         for image in new
     )
-    editor.add_rows(list(rows))
+    # Labels make the name of an image. Any other column may have been taken out on purpose.
+    wanted = {*editor.scans.table.columns, *CANONICAL, "spim_path"}
+    rows = [{name: text for name, text in row.items() if name in wanted} for row in whole]
+    editor.add_rows(rows)
 
 
 def _add_participants(editor: ManifestEditor, result: ScanResult) -> tuple[list[str], list[str]]:

@@ -33,7 +33,7 @@ from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.spec import compose_channels
 from spimpack_tasks.volumes.tiff.layout import TYPES
-from spimpack_tasks.volumes.volume import open_volume
+from spimpack_tasks.volumes.volume import displays_of, open_volume
 from spimpack_tasks.volumes.writer import Layout, create_volume
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def settle_spec(found: VolumeSpec, header: Header, request: Request) -> VolumeSp
         found,
         name=request.name,
         spacing_um_zyx=(z, y, x),
-        channels=compose_channels(found.shape_tczyx[1], names, header.displays),
+        channels=compose_channels(found.shape_tczyx[1], names, displays_of(header)),
         axes=request.axes or found.axes,
         orientation_xyz=request.orientation_xyz or found.orientation_xyz,
     )

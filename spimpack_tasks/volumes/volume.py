@@ -134,9 +134,7 @@ class Volume:
             spacing_um_zyx=(z, y, x),
             time_step_s=header.time_step_s if level.shape[0] > 1 else None,
             origin_um_zyx=(z_um or 0.0, y_um or 0.0, x_um or 0.0),
-            channels=compose_channels(
-                level.shape[1], header.channel_names, header.displays or _colours_of_samples(header)
-            ),
+            channels=compose_channels(level.shape[1], header.channel_names, displays_of(header)),
             orientation_xyz=header.orientation_xyz,
         )
 
@@ -183,11 +181,12 @@ def open_volume(
         yield Volume(path, known, header, levels, refusals)
 
 
-def _colours_of_samples(header: Header) -> tuple[Display, ...]:
-    """Return red, green and blue of an image whose pixels have these three samples."""
+def displays_of(header: Header) -> tuple[Display, ...]:
+    """Return how channels are shown; three samples of a pixel are red, green and blue."""
     axes = header.axes
-    if header.channel_count != 3 or "c" not in axes or axes.index("c") < axes.index("x"):
-        return ()
+    are_samples = "c" in axes and axes.index("c") > axes.index("x")
+    if header.displays or header.channel_count != 3 or not are_samples:
+        return header.displays
     return tuple(Display(colour=colour) for colour in ("FF0000", "00FF00", "0000FF"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from spimpack_tasks.api import convert, open_image, probe_image
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.images.image import LazyVoxels
+from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import SourceRefusedError
 
 LSM = {
@@ -355,3 +357,55 @@ def test_a_conversion_keeps_the_time_step(tmp_path, name, step):
     assert probe_image(tmp_path / name).time_step_s == step
     with open_image(tmp_path / name) as image:
         assert np.array_equal(image.levels[0][:, :, 0], data)
+
+
+HELD = {
+    "imagej": lambda folder: write_stack(folder / "a.tif", imagej=True, metadata={"axes": "ZYX"}),
+    "ome-tiff": lambda folder: write_stack(
+        folder / "a.ome.tif", metadata={"axes": "ZYX"}, compression="zlib"
+    ),
+    "lsm": lambda folder: write_lsm(folder / "a.lsm", Lsm()),
+}
+
+
+def write_stack(path: Path, **options: object) -> Path:
+    data = np.ones((3, 4, 5), "uint16")
+    tifffile.imwrite(path, data, photometric="minisblack", **options)
+    return path
+
+
+@pytest.mark.parametrize("write", HELD.values(), ids=HELD)
+def test_voxels_can_be_read_after_the_image_was_let_go(tmp_path, write):
+    path = write(tmp_path)
+    data, level = open_image(path).data, open_image(path).levels[0]
+    gc.collect()
+    assert np.asarray(data).shape == level[...].shape
+
+
+@pytest.mark.parametrize("write", HELD.values(), ids=HELD)
+def test_a_closed_image_says_so(tmp_path, write):
+    with open_image(write(tmp_path)) as image:
+        level = image.levels[0]
+    with pytest.raises(ValueError, match="is closed"):
+        level[0]
+
+
+def test_o21_facts_go_with_the_axes_that_are_given(tmp_path, pages):
+    assert len(probe_image(pages, axes="CYX").channels) == 5
+    path = tmp_path / "b.tif"
+    metadata = {"axes": "ZYX", "spacing": 4.0, "unit": "um"}
+    data = np.ones((3, 4, 5), "uint16")
+    tifffile.imwrite(path, data, imagej=True, resolution=(1 / 2, 1 / 4), metadata=metadata)
+    assert probe_image(path).spacing_um_zyx == (4.0, 4.0, 2.0)
+    assert probe_image(path, axes="ZYX").spacing_um_zyx == (4.0, 4.0, 2.0)
+    assert probe_image(path, axes="TYX").spacing_um_zyx == (None, 4.0, 2.0)
+    assert probe_image(path, axes="YXZ").spacing_um_zyx == (None, None, None)
+
+
+def test_o08_true_colours_stay_true(tmp_path):
+    data = np.ones((16, 16, 3), "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb", metadata=None)
+    request = Request(codec="", ngff="", spacing_um_xyz=(1.0, 1.0, 1.0))
+    convert(tmp_path / "a.tif", tmp_path / "a.ome.zarr", request)
+    colours = [channel.colour for channel in probe_image(tmp_path / "a.ome.zarr").channels]
+    assert colours == ["FF0000", "00FF00", "0000FF"]

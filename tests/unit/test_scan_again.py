@@ -288,3 +288,32 @@ def test_i15_4_a_faulty_scan_block_has_its_line(capsys):
     number = manifest.read_text().splitlines().index('  pattern: ["' + PATTERN[1] + '"]') + 1
     assert main(["validate", "study/manifest.yml"]) == ExitCode.BAD_INPUT
     assert f"study/manifest.yml:{number}:3: scan.pattern: " in capsys.readouterr().out
+
+
+def test_i15_4_an_update_knows_images_of_the_manifest_itself(capsys):
+    """They stand below `datasets`, or in a manifest that is included."""
+    assert init("--scan", "raw", *OPTIONS) == ExitCode.OK
+    header, first, *others = Path("study/scans.tsv").read_text().splitlines(keepends=True)
+    Path("study/scans.tsv").write_text(header + first)
+    Path("study/part").mkdir()
+    Path("study/part/scans.tsv").write_text(header + "".join(others))
+    Path("study/part/manifest.yml").write_text("scans_tsv: scans.tsv\n")
+    manifest = Path("study/manifest.yml")
+    manifest.write_text(manifest.read_text() + "include: [part/manifest.yml]\n")
+    before = tree()
+    assert init("--update") == ExitCode.OK
+    assert "0 new images, " in capsys.readouterr().out
+    assert tree() == before
+
+
+def test_i15_4_an_update_brings_no_column_back(capsys):
+    assert init("--scan", "raw", *OPTIONS) == ExitCode.OK
+    table = [line.split("\t") for line in Path("study/scans.tsv").read_text().splitlines()]
+    at = table[0].index("PixelSize")
+    lines = ["\t".join(cell for n, cell in enumerate(row) if n != at) for row in table]
+    Path("study/scans.tsv").write_text("\n".join(lines) + "\n")
+    before = Path("study/scans.tsv").read_text()
+    write_tiny_image(Path("raw/wt/mouse 3/4x.ome.tif"))
+    assert init("--update") == ExitCode.OK
+    assert "1 new image, 3 in the table before" in capsys.readouterr().out
+    assert Path("study/scans.tsv").read_text().startswith(before)
