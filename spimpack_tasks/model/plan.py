@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX, entities_in
+from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX, entities_in, label_in
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
@@ -137,6 +137,9 @@ def is_wanted(spec: StepSpec, options: object, backend: object) -> bool:
 
 SPECS = {spec.step: spec for spec in STEPS}
 ASSET_STEPS = tuple(spec.step for spec in STEPS if spec.per_image)
+
+DATASET_PART = "dataset"
+"""The part of a plan that is of no single image; the others are named by their buckets."""
 
 STATE_DIRECTORY = ".spimpack"
 """Folder of a dataset for the records of its runs."""
@@ -274,6 +277,16 @@ class Asset:
         return entities_in(self.key)
 
     @property
+    def subject_label(self) -> str:
+        """Label of the subject, without a dictionary of all labels."""
+        return label_in(self.key, "sub")
+
+    @property
+    def sample_label(self) -> str:
+        """Label of the sample, without a dictionary of all labels."""
+        return label_in(self.key, "sample")
+
+    @property
     def stamp_numbers(self) -> list[int]:
         """Size in bytes and modification time in nanoseconds of the source."""
         return [int(number) for number in self.stamp.split()]
@@ -315,7 +328,7 @@ class Dataset:
         return bool(self.description["DatasetType"] != "derivative")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """All outputs of a dataset."""
 
@@ -328,6 +341,19 @@ class Plan:
     def asset_count(self) -> int:
         """Number of images in the plan."""
         return sum(output.step is Step.ASSETS for output in self.outputs)
+
+    @cached_property
+    def parts(self) -> dict[str, list[Output]]:
+        """The parts in which a plan is saved: that of the dataset, and one for each bucket."""
+        parts: dict[str, list[Output]] = {DATASET_PART: []}
+        last, part = "", parts[DATASET_PART]
+        for output in self.outputs:
+            # Those of one asset follow one another, and a digest of its key takes time.
+            if output.asset != last:
+                last = output.asset
+                part = parts.setdefault(bucket_of(last), []) if last else parts[DATASET_PART]
+            part.append(output)
+        return parts
 
 
 @lru_cache(_KEPT_BUCKETS)

@@ -79,9 +79,13 @@ Receipts = dict[str, Receipt]
 
 def receipts_name(output: Output) -> str:
     """Return the name of the receipts file that an output belongs to."""
-    if output.step in ASSET_STEPS:
-        return f"{output.step.value}-{bucket_of(output.asset)}"
-    return output.step.value
+    is_of_asset = output.step in ASSET_STEPS
+    return receipts_name_of(output.step, bucket_of(output.asset) if is_of_asset else "")
+
+
+def receipts_name_of(step: Step, bucket: str) -> str:
+    """Return the name of the receipts file of a step and a bucket of assets."""
+    return f"{step.value}-{bucket}" if step in ASSET_STEPS else step.value
 
 
 def read_receipts(store: Store, name: str) -> Receipts:

@@ -21,6 +21,7 @@ from spimpack_tasks.state.receipts import (
     read_receipts,
     receipt_names,
     receipts_name,
+    receipts_name_of,
 )
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     stale: dict[str, str] = {}
     unwanted: set[str] = set()
     wrong: set[str] = set()
-    for part in _parts(store, plan.outputs, all_receipts=True):
+    for part in _parts_of_plan(store, plan):
         found = [*part.differences(matches)]
         differences += found
         if found:
@@ -245,7 +246,7 @@ def is_whole(store: Store, plan: Plan, matches: Matches, look: Look) -> bool:
         look.at(name)
     return all(
         part.is_right(matches, look) and part.receipts.keys() <= part.planned
-        for part in _parts(store, plan.outputs, look, all_receipts=True)
+        for part in _parts_of_plan(store, plan, look)
     )
 
 
@@ -324,18 +325,30 @@ class _Part:
         return Inspection(output, status, receipt)
 
 
-def _parts(
-    store: Store, outputs: Iterable[Output], look: Look | None = None, *, all_receipts: bool = False
-) -> Iterator[_Part]:
-    """Yield outputs with their receipts, the files of which are looked at before they are read.
-
-    With `all_receipts`, also receipts without outputs.
-    """
+def _parts(store: Store, outputs: Iterable[Output]) -> Iterator[_Part]:
+    """Yield outputs with their receipts."""
     parts: dict[str, list[Output]] = {}
     for output in outputs:
         parts.setdefault(receipts_name(output), []).append(output)
-    for name in receipt_names(store) if all_receipts else ():
+    return _with_receipts(store, parts)
+
+
+def _parts_of_plan(store: Store, plan: Plan, look: Look | None = None) -> Iterator[_Part]:
+    """Yield all outputs of a plan with their receipts, and receipts without outputs."""
+    parts: dict[str, list[Output]] = {}
+    for bucket, outputs in plan.parts.items():
+        names = {step: receipts_name_of(step, bucket) for step in Step}
+        for output in outputs:
+            parts.setdefault(names[output.step], []).append(output)
+    for name in receipt_names(store):
         parts.setdefault(name, [])
+    return _with_receipts(store, parts, look)
+
+
+def _with_receipts(
+    store: Store, parts: dict[str, list[Output]], look: Look | None = None
+) -> Iterator[_Part]:
+    """Yield parts with their receipts, the files of which are looked at before they are read."""
     blocked = _BlockedFolders(store.output_dir)
     for name, part in parts.items():
         if look:
