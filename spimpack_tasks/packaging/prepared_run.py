@@ -16,7 +16,8 @@ from spimpack_tasks.errors import (
 )
 from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.model.plan import DATASET_PART, MOST_UNITS, Step, light_unit_of, unit_of
+from spimpack_tasks.model.buckets import MOST_UNITS, light_unit_of, unit_of
+from spimpack_tasks.model.plan import DATASET_PART, Step
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
 from spimpack_tasks.packaging.disk_space import lack_of_room

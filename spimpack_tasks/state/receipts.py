@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import read_regular
-from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step, bucket_of
+from spimpack_tasks.model.buckets import bucket_of
+from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

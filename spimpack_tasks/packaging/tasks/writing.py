@@ -11,15 +11,8 @@ import luigi
 
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
-from spimpack_tasks.model.plan import (
-    DATASET_PART,
-    Kind,
-    Step,
-    bucket_of,
-    buckets_of_unit,
-    light_unit_of,
-    unit_of,
-)
+from spimpack_tasks.model.buckets import bucket_of, buckets_of_unit, light_unit_of, unit_of
+from spimpack_tasks.model.plan import DATASET_PART, Kind, Step
 from spimpack_tasks.packaging.backends.base import Backend, missing
 from spimpack_tasks.packaging.backends.classes import record_of
 from spimpack_tasks.packaging.backends.registry import name_of
