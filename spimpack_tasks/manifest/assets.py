@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.manifest.acquisition import AcquisitionReader
 from spimpack_tasks.manifest.headers import HeaderFacts
 from spimpack_tasks.manifest.rows import RowReader
 from spimpack_tasks.model.entities import SUFFIX, stem
@@ -36,6 +37,7 @@ class AssetReader(RowReader):
         self.sidecars = sidecars
         self.facts = NO_FACTS
         """Of the header of the source that was looked at last."""
+        self.acquisition = AcquisitionReader()
 
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where its entities have an error.
@@ -47,7 +49,11 @@ class AssetReader(RowReader):
         self.facts = NO_FACTS
         source = self.source(record)
         facts = self.facts
-        sidecar, origins = self.sidecars.read(record, source, facts)
+        beside = self.acquisition.join(self.looked_for[-1], facts) if source else None
+        if beside is not None:
+            facts = beside.facts
+            self.looked_for.append(beside.path)
+        sidecar, origins = self.sidecars.read(record, source, facts, beside)
         sample = self.plain_columns(record, SAMPLE_COLUMNS)
         scan = self.plain_columns(record, SCAN_COLUMNS)
         dataset_id = self.group(record)

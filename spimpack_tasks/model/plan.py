@@ -143,6 +143,8 @@ class Origin(StrEnum):
 
     HEADER = "header"
     """The image's own header."""
+    ACQUISITION = "acquisition_file"
+    """A file that the acquisition program wrote beside the image."""
     DEFAULTS = "sidecar_defaults"
     """The manifest's values for all images."""
     BACKEND = "backend"

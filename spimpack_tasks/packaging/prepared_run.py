@@ -54,6 +54,8 @@ class PreparedRun:
     """The use of the further columns of each table."""
     sources: list[str] = field(default_factory=list, repr=False)
     """Path of each source that was looked for, links not resolved."""
+    listed: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    """Names of the files of metadata beside the sources, by folder."""
     headers: str = field(default="", repr=False)
     """The facts of the sources' headers, as they are kept."""
     chosen: ChosenOptions | None = None

@@ -79,7 +79,7 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
         return
     # A change while we were at work must not be taken for what the plan was made from.
     stamps = {asset.source: asset.stamp for asset in prepared.dataset.assets}
-    source_trace = trace_sources(prepared.sources, stamps)
+    source_trace = trace_sources(prepared.sources, stamps, prepared.listed)
     if source_trace and prepared.has_same_texts():
         snapshot = DatasetSnapshot(
             plan_id=prepared.plan_id,
