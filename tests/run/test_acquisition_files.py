@@ -17,6 +17,7 @@ from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.session import SESSION
 
 PLANES = 5
+ACQUISITION_WARNINGS = {"acquisition.doubt"}
 
 
 def mesospim_study(root: Path, images: int = 2, **cells: str) -> Workspace:
