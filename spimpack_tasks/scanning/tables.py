@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import count_of, printable
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell
 from spimpack_tasks.model.entities import ENTITIES
-from spimpack_tasks.scanning.found import FoundImage, FoundPhoto
+from spimpack_tasks.scanning.found import DescribingFile, FoundImage, FoundPhoto
 from spimpack_tasks.scanning.headers import PIXEL_COLUMNS
 from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.schemas import load_schema
@@ -106,6 +106,8 @@ def _compose_report(result: ScanResult) -> str:
     for one in result.found:
         if isinstance(one, (FoundImage, FoundPhoto)):
             verdict, reason = "used", "; ".join(one.notes)
+        elif isinstance(one, DescribingFile):
+            verdict, reason = "used", f"describes images, as written by {one.program}"
         else:
             verdict, reason = "ignored", one.reason
         path, reason = (text if fits_cell(text) else printable(text) for text in (one.path, reason))
