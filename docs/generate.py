@@ -154,6 +154,10 @@ def formats_lines() -> Iterator[str]:
     yield "`.zgroup`. Of one that holds several images (bioformats2raw, a plate), the column"
     yield "`scene` chooses one, by the path of its folder: `0`, or `A/1/0`."
     yield ""
+    *several, last = (form.name for form in FORMATS if form.has_scenes)
+    yield f"A file of {', '.join(several)} or {last} may hold several images. The column"
+    yield "`scene` chooses one by its number, from 0, or its name."
+    yield ""
     planes = ", ".join(f"`{ending}`" for ending in PLANE_ENDINGS)
     yield f"A folder of planes holds an image in one file for each plane ({planes}). The numbers in"
     yield "their names say which is which: if one number varies, it counts planes; if several do,"

@@ -57,9 +57,12 @@ class Format:
     """Whether an image is refused if its header cannot be read: only so it is known to be whole."""
     has_facts_beside: bool = False
     """Whether another file describes the image, without which its voxels cannot be read."""
-    header: Callable[[str], Any] | None = None
+    has_scenes: bool = False
+    """Whether a file may hold several images; `header` and `levels` then take the one that is
+    asked for, by number or name, behind the path."""
+    header: Callable[..., Any] | None = None
     """Reads the header at a path; nothing of formats of photos."""
-    levels: Callable[[str], Any] | None = None
+    levels: Callable[..., Any] | None = None
     """Returns the context that opens the levels at a path, each a `StoredLevel`."""
     chunks: Callable[[str], Any] | None = None
     """Returns the context of an `EncodedSource`, where `transfer` is `LEVELS`."""
@@ -134,6 +137,7 @@ OME_TIFF = Format(
     MappingProxyType({".ome.tif": ".ome.tif", ".ome.tiff": ".ome.tif", ".ome.btf": ".ome.tif"}),
     valid_in_bids=True,
     beginnings=tuple(TIFF_EXTENSIONS),
+    has_scenes=True,
     header=Deferred(f"{_HERE}.tiff.ome_header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
 )
@@ -141,6 +145,7 @@ TIFF = Format(
     "TIFF",
     MappingProxyType({".tif": ".tif", ".tiff": ".tif"}),
     valid_in_bids=True,
+    has_scenes=True,
     header=Deferred(f"{_HERE}.tiff.header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
 )
@@ -159,6 +164,7 @@ CZI = Format(
     valid_in_bids=False,
     beginnings=(b"ZISR",),
     needs_header=True,
+    has_scenes=True,
     header=Deferred(f"{_HERE}.czi:read_header"),
     levels=Deferred(f"{_HERE}.czi:open_levels"),
 )
