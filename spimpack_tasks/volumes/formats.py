@@ -168,6 +168,26 @@ CZI = Format(
     header=Deferred(f"{_HERE}.czi:read_header"),
     levels=Deferred(f"{_HERE}.czi:open_levels"),
 )
+ND2 = Format(
+    "ND2",
+    MappingProxyType({".nd2": ".nd2"}),
+    valid_in_bids=False,
+    beginnings=(b"\xda\xce\xbe\x0a",),
+    needs_header=True,
+    has_scenes=True,
+    header=Deferred(f"{_HERE}.nd2:read_header"),
+    levels=Deferred(f"{_HERE}.nd2:open_levels"),
+)
+LIF = Format(
+    "LIF",
+    MappingProxyType({".lif": ".lif"}),
+    valid_in_bids=False,
+    beginnings=(b"\x70\0\0\0",),
+    needs_header=True,
+    has_scenes=True,
+    header=Deferred(f"{_HERE}.lif:read_header"),
+    levels=Deferred(f"{_HERE}.lif:open_levels"),
+)
 THORLABS = Format(
     "Thorlabs RAW",
     MappingProxyType({".raw": ".raw"}),
@@ -198,7 +218,10 @@ NGFF = ("0.5", "0.4")
 """Versions of OME-Zarr that can be written: in shards, or each chunk an object."""
 
 # Longer endings stand before those that they end with.
-FORMATS = (ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, CZI, THORLABS, NIFTI, PLANE_FOLDER)
+FORMATS = (
+    *(ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, CZI, ND2, LIF, THORLABS, NIFTI),
+    PLANE_FOLDER,
+)
 
 PHOTO_FORMATS = (
     Format(
