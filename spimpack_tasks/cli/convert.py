@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
-from spimpack_tasks.cli.arguments import positive
+from spimpack_tasks.cli.arguments import add_axes, add_scene, positive
 from spimpack_tasks.cli.progress_line import ByteLine, above
 from spimpack_tasks.conversion.convert_file import (
     CODECS,
@@ -30,6 +30,7 @@ from spimpack_tasks.volumes.formats import NGFF
 if TYPE_CHECKING:
     import argparse
 
+    from spimpack_tasks.model.selection import Selection
 
 _AGAIN = "run the command again to resume: finished parts are kept"
 _REMEDIES = {
@@ -73,6 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of OME-Zarr: those of the source, or all five for programs that want them "
         f"(default: {CHOICES[0]})",
     )
+    add_scene(parser)
+    add_axes(parser, "--source-axes")
     parser.add_argument(
         "--orientation",
         default="",
@@ -136,12 +139,15 @@ def run(arguments: argparse.Namespace) -> int:
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),
         spacing_um_xyz=_spacing(arguments.pixel_size),
         axes=arguments.axes if arguments.axes != CHOICES[0] else "",
+        scene=arguments.scene,
+        source_axes=arguments.source_axes.lower(),
     )
     source = os.path.abspath(os.path.expanduser(arguments.source)).rstrip("/")
     began = time.monotonic()
     threads = arguments.threads or count_threads()
     try:
-        with ByteLine("Converting", lambda: measure_file(source, target)) as line:
+        chosen = request.selection
+        with ByteLine("Converting", lambda: measure_file(source, target, chosen)) as line:
             is_new = convert_file(source, target, request, threads, line.advance)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -153,15 +159,15 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Nothing to do: {arguments.target} was made from this")
     else:
         print(f"Made {arguments.target} in {time.monotonic() - began:.1f} s")
-    return _verify(source, target) if arguments.verify else ExitCode.OK
+    return _verify(source, target, chosen) if arguments.verify else ExitCode.OK
 
 
-def _verify(source: str, target: str) -> ExitCode:
+def _verify(source: str, target: str, chosen: Selection) -> ExitCode:
     """Compare an image with its source, and print the differences."""
     count = 0
     try:
-        line = ByteLine("Comparing", lambda: measure_file(source, target))
-        for fault in above(line, compare_file(source, target, line.advance)):
+        line = ByteLine("Comparing", lambda: measure_file(source, target, chosen))
+        for fault in above(line, compare_file(source, target, line.advance, chosen)):
             print(f"{target}: {fault}")
             count += 1
     except OSError as error:

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.cli.arguments import add_format
+from spimpack_tasks.cli.arguments import add_axes, add_format, add_scene
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
 from spimpack_tasks.images.info import probe_image
 from spimpack_tasks.images.text import describe_lines
@@ -23,12 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an image: a file, an OME-Zarr, a folder of planes",
     )
-    parser.add_argument(
-        "--axes",
-        default="",
-        metavar="AXES",
-        help="what the axes are as they are stored, such as ZYX, where the file does not say it",
-    )
+    add_scene(parser)
+    add_axes(parser)
     add_format(parser, "a list with one JSON object for each image")
 
 
@@ -38,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     code = ExitCode.OK
     for number, path in enumerate(arguments.images):
         try:
-            info = probe_image(path, axes=arguments.axes)
+            info = probe_image(path, axes=arguments.axes, scene=arguments.scene)
         except SpimpackError as error:
             code = error.exit_code
             message = _message(error)

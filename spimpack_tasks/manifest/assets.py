@@ -15,6 +15,7 @@ from spimpack_tasks.manifest.headers import HeaderFacts
 from spimpack_tasks.manifest.rows import RowReader
 from spimpack_tasks.model.entities import SUFFIX, stem
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
+from spimpack_tasks.model.selection import WHOLE
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
@@ -81,6 +82,8 @@ class AssetReader(RowReader):
             extras=facts.extras,
             display_doubts=facts.display_doubts,
             ome_sizes=facts.ome_sizes,
+            selection=replace(source.selection, scene=facts.scene) if source else WHOLE,
+            unclear=facts.unclear,
         )
 
     def look_inside(self, source: Source) -> Source:

@@ -25,6 +25,7 @@ from spimpack_tasks.model.plan import (
     Step,
     is_wanted,
 )
+from spimpack_tasks.model.selection import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -133,6 +134,7 @@ def _compose_image(image: PlannedImage) -> Iterator[Output]:
         asset=asset.key,
         dataset_id=asset.dataset_id,
         format=asset.format,
+        selection=asset.selection,
         is_converted=bool(image.conversion),
     )
 
@@ -177,6 +179,8 @@ def _compose_preview(image: PlannedImage) -> Iterator[Output]:
     if code and not asset.is_photo:
         path = image.path.removesuffix(f"_{asset.suffix}{asset.extension}") + PREVIEW
         made_from = [SPECS[Step.PREVIEWS].version, asset.stamp_numbers, code]
+        if asset.selection != WHOLE:
+            made_from += [asset.selection.scene, asset.selection.axes]
         yield _companion(image, Step.PREVIEWS, path, made_from, code)
 
 
@@ -196,6 +200,7 @@ def _companion(
         asset=asset.key,
         dataset_id=asset.dataset_id,
         format=asset.format,
+        selection=asset.selection,
     )
 
 

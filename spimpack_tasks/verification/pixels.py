@@ -71,7 +71,7 @@ def _images(store: Store) -> Iterator[tuple[Output, bool]]:
 
 def _size(output: Output) -> int:
     try:
-        return count_bytes(output.source, format_named(output.format))
+        return count_bytes(output.source, format_named(output.format), output.selection)
     except (OSError, HeaderError):  # reported by the comparison
         return 0
 
@@ -94,7 +94,7 @@ def _verify(
             return
         count = 0
         for detail in compare_with_source(
-            output.source, format_named(output.format), path, on_read
+            output.source, format_named(output.format), path, on_read, output.selection
         ):
             count += 1
             if count <= MOST_LISTED:

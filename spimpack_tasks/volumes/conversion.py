@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.formats import NGFF
 
@@ -37,13 +38,22 @@ class Request:
     """Distance of voxels along x, y and z, `None` where there is none."""
     axes: str = ""
     """`tczyx` for all five axes; nothing for those of the source."""
+    scene: str = ""
+    """Number of the image in a source that holds several; nothing where it holds one."""
+    source_axes: str = ""
+    """Names of the axes of the source that the user gives; nothing where it tells them."""
     other_files: tuple[str, ...] = ()
     """Path and stamp of each file that the image lies in besides its source."""
+
+    @property
+    def selection(self) -> Selection:
+        """The choice of the user in the source."""
+        return Selection(self.scene, self.source_axes)
 
     def as_text(self) -> str:
         """Return the request as one line."""
         told = asdict(self)
-        for key in ("axes", "other_files"):
+        for key in ("axes", "scene", "source_axes", "other_files"):
             if not told[key]:
                 del told[key]  # of most images; their requests are what they always were
         return json.dumps(told, sort_keys=True)
@@ -66,7 +76,9 @@ class Request:
         stamp
             Its size and modification time.
         """
-        text = "\0".join([source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files])
+        chosen = [f"{self.scene}:{self.source_axes}"] if self.scene or self.source_axes else []
+        parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *chosen]
+        text = "\0".join(parts)
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
@@ -93,5 +105,6 @@ class Conversion:
     def provenance(self) -> dict[str, str]:
         """Facts about the conversion that are written into the image; no path of this machine."""
         facts = {"version": __version__, "converted_from": self.form.name}
-        known = {"made_from": self.made_from, "voxels_from": self.voxels_from}
+        chosen = {"scene": self.request.scene, "source_axes": self.request.source_axes.upper()}
+        known = chosen | {"made_from": self.made_from, "voxels_from": self.voxels_from}
         return facts | {key: value for key, value in known.items() if value}
