@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.editing.editor import open_manifest
 from spimpack_tasks.errors import InputError, Place, Problem, Report, UsageError, count_of
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.text import is_spreadsheet
 from spimpack_tasks.files.tsv_edit import cells_by_column
@@ -18,7 +19,6 @@ from spimpack_tasks.scanning.found import UNFIT
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.new_inputs import scan
 from spimpack_tasks.scanning.tables import PHOTOS, cell_of_path, list_findings, participants_of
-from spimpack_tasks.scanning.walk import natural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

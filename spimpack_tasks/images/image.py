@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from spimpack_tasks.images.info import ORDER, describe
+from spimpack_tasks.images.info import ORDER, describe, find_source
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
+    import os
     from types import TracebackType
 
     import numpy as np
 
     from spimpack_tasks.images.info import Decision, ImageChannel, ImageInfo
+    from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.levels import Voxels
     from spimpack_tasks.volumes.volume import Level
 
@@ -204,13 +204,15 @@ class Image:
         self.close()
 
 
-def open_image(path: str | os.PathLike[str], *, axes: str = "", scene: int | None = None) -> Image:
+def open_image(
+    path: str | os.PathLike[str] | Source, *, axes: str = "", scene: int | None = None
+) -> Image:
     """Open an image of any format for reading; it is never opened for writing.
 
     Parameters
     ----------
     path
-        A file or folder.
+        A file or folder, or what `merge_files` returns.
     axes
         Names of the axes as they are stored, the slowest first, such as `"ZYX"`, where the file
         does not say it or is wrong. The decision is on record in `decisions`.
@@ -227,13 +229,13 @@ def open_image(path: str | os.PathLike[str], *, axes: str = "", scene: int | Non
     MissingExtraError
         A library that the format needs is not installed.
     """
-    source = examine_source(os.path.realpath(path), os.fspath(path))
+    source, shown = find_source(path)
     names = axes.lower()
     with ExitStack() as stack:
         volume = stack.enter_context(
             open_volume(source.path, source.format, axes=names, accept_unclear=True)
         )
-        info = describe(source, volume.header, os.path.abspath(path), names)
+        info = describe(source, volume.header, shown, names)
         _require_clear(info, scene)
         if volume.refusals:
             raise volume.refusals[0]

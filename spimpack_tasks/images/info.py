@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.volumes.examine import examine_source
+from spimpack_tasks.volumes.examine import Source, examine_source
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.volume import check_axes, with_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
 ORDER = "tzcyx"
@@ -129,13 +128,13 @@ def itemsize_of(dtype: str) -> int:
     return int(bits) // 8 if bits else 1
 
 
-def probe_image(path: str | os.PathLike[str], *, axes: str = "") -> ImageInfo:
+def probe_image(path: str | os.PathLike[str] | Source, *, axes: str = "") -> ImageInfo:
     """Return what an image is; its voxels are not read, and nothing is written.
 
     Parameters
     ----------
     path
-        A file or folder of any format that is read.
+        A file or folder of any format that is read, or what `merge_files` returns.
     axes
         Names of the axes as they are stored, the slowest first, such as `"ZYX"`, where the file
         does not say it or is wrong. The decision is on record in `decisions`.
@@ -147,12 +146,25 @@ def probe_image(path: str | os.PathLike[str], *, axes: str = "") -> ImageInfo:
     MissingExtraError
         A library that the format needs is not installed.
     """
-    source = examine_source(os.path.realpath(path), os.fspath(path))
+    source, shown = find_source(path)
     header, names = read_header(source.path, source.format), axes.lower()
     if names:
         check_axes(source.path, header.shapes[0], names)
         header = with_axes(header, header.shapes, names)
-    return describe(source, header, os.path.abspath(path), names)
+    return describe(source, header, shown, names)
+
+
+def find_source(path: str | os.PathLike[str] | Source) -> tuple[Source, str]:
+    """Return the source at a path, or files that are merged, and its path as the user sees it.
+
+    Raises
+    ------
+    SourceRefusedError
+        It is no image.
+    """
+    if isinstance(path, Source):
+        return path, path.path
+    return examine_source(os.path.realpath(path), os.fspath(path)), os.path.abspath(path)
 
 
 def describe(source: Source, header: Header, path: str, axes: str = "") -> ImageInfo:
@@ -216,4 +228,19 @@ def _decisions(header: Header) -> list[Decision]:
     if header.metadata_file:
         name = os.path.basename(header.metadata_file)
         found.append(Decision("metadata", name, "file", "the file names the one that has it"))
-    return found
+    return [*found, *_merge_decisions(header.merged)]
+
+
+def _merge_decisions(merged: Mapping[str, Any]) -> Iterator[Decision]:
+    """Yield what was decided about files that are merged."""
+    if not merged:
+        return
+    names = ", ".join(each["path"] for each in merged["files"])
+    yield Decision("merge", merged["axis"], "user", f"in {merged['order']} order: {names}")
+    for policy in ("shape", "dtype", "spacing", "channels"):
+        if merged[policy] != "error":
+            yield Decision(f"merge {policy}", merged[policy], "user", "differences are allowed")
+    for each in merged["files"]:
+        for axis, (before, after) in each.get("padded", {}).items():
+            rule = f"zeros are added to {each['path']} along {axis}"
+            yield Decision("padding", f"{before} to {after}", "user", rule)

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, Severity, count_of
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.model.entities import ENTITIES, OTHER_SUFFIXES, PHOTO_SUFFIX, SUFFIX, stem
 from spimpack_tasks.model.labels import differ_in_zeros
@@ -17,7 +18,7 @@ from spimpack_tasks.scanning.found import UNFIT, FoundImage, FoundPhoto, ScanRes
 from spimpack_tasks.scanning.labels import Labels, as_label, suffix_of, tokens_of
 from spimpack_tasks.scanning.options import COMMAND_LINE
 from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PARTICIPANT_COLUMNS, surroundings
-from spimpack_tasks.scanning.walk import EXCLUDED, Walk, natural
+from spimpack_tasks.scanning.walk import EXCLUDED, Walk
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source, format_of_source
 from spimpack_tasks.volumes.formats import FORMATS, PHOTO_FORMATS

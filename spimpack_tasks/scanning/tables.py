@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of, printable
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.scanning.found import FoundImage, FoundPhoto
 from spimpack_tasks.scanning.headers import PIXEL_COLUMNS
-from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:

@@ -39,11 +39,13 @@ class Request:
     """`tczyx` for all five axes; nothing for those of the source."""
     other_files: tuple[str, ...] = ()
     """Path and stamp of each file that the image lies in besides its source."""
+    merge: str = ""
+    """Of files that are merged the text by which they are; nothing of one file."""
 
     def as_text(self) -> str:
         """Return the request as one line."""
         told = asdict(self)
-        for key in ("axes", "other_files"):
+        for key in ("axes", "other_files", "merge"):
             if not told[key]:
                 del told[key]  # of most images; their requests are what they always were
         return json.dumps(told, sort_keys=True)
@@ -66,7 +68,9 @@ class Request:
         stamp
             Its size and modification time.
         """
-        text = "\0".join([source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files])
+        merge = [self.merge] if self.merge else []
+        parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *merge]
+        text = "\0".join(parts)
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
