@@ -37,8 +37,8 @@ from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.examine import Source, examine_source
 from spimpack_tasks.volumes.formats import Format
 from spimpack_tasks.volumes.header import Header
-from spimpack_tasks.volumes.merged.form import examine_merge
 from spimpack_tasks.volumes.merged.request import Policies
+from spimpack_tasks.volumes.merged.sources import examine_merge
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.volume import Volume
 from spimpack_tasks.volumes.writer import Layout

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import UsageError
-from spimpack_tasks.volumes.merged.form import examine_merge
 from spimpack_tasks.volumes.merged.request import AXES, POLICIES, Policies
+from spimpack_tasks.volumes.merged.sources import examine_merge
 
 if TYPE_CHECKING:
     import argparse

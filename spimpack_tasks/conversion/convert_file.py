@@ -31,7 +31,7 @@ from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import NGFF, OME_TIFF, OME_ZARR, TIFF, ZIPPED
-from spimpack_tasks.volumes.merged.form import members_of
+from spimpack_tasks.volumes.merged.sources import members_of
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import (
     UNCONVERTIBLE,

@@ -161,7 +161,7 @@ def _key_of(source: Source) -> str:
     Two links may give one file of a content-addressed store two formats.
     """
     is_told = source.format.directory or format_of(source.path) is source.format
-    return source.path if is_told else f"{source.path}\0{source.format.name}"
+    return source.path if is_told else f"{source.path}\0{source.format.text}"
 
 
 def _frozen(value: Any) -> Any:

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity, count_of
+from spimpack_tasks.volumes.merged.request import is_merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
             continue
         place, key = placed.record.where(placed.path_column), placed.path_column
         conversion = _describe_conversion(facts, asset)
-        if asset.other_files and conversion == {}:
+        if asset.other_files and conversion == {} and not is_merge(asset.format):
             others = [os.path.basename(path) for path, _ in asset.other_files]
             files = count_of(len(asset.other_files), "other file")
             message = f"needs {files}, which a dataset has no place for: {_listed(others)}"

@@ -15,7 +15,7 @@ from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.state.receipts import read_all_receipts
+from spimpack_tasks.state.receipts import read_all_receipts, sources_of
 from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
@@ -59,9 +59,11 @@ def find_losses(options: Options, store: Store, sweep: Sweep) -> Iterator[Proble
             "conflict.other-manifest", Place(shown(options.output_dir)), "", message, hint
         )
     for path, receipt in sorted((removed | _exchanged_images(sweep)).items()):
-        if receipt.is_data and stamp_text(receipt.source) != receipt.stamp:
-            there = "is gone" if not os.path.lexists(receipt.source) else "has changed"
-            message = f"may be the last copy of its data: {receipt.source} {there}"
+        lost = [source for source, stamp in receipt.sources if stamp_text(source) != stamp]
+        if receipt.is_data and lost:
+            there = "is gone" if not os.path.lexists(lost[0]) else "has changed"
+            more = f", and {count_of(len(lost) - 1, 'other source')} likewise" if lost[1:] else ""
+            message = f"may be the last copy of its data: {lost[0]} {there}{more}"
             hint = "bring the source back and keep its row, move the image out of the dataset, or "
             hint += "use --replace to remove it"
             place = Place(shown(os.path.join(options.output_dir, path)))
@@ -91,8 +93,12 @@ def _exchanged_images(sweep: Sweep) -> Receipts:
         if inspection.receipt is not None
         and inspection.status is Status.CHANGED
         and inspection.output.kind is Kind.IMAGE
-        and inspection.receipt.source != inspection.output.source
+        and not _paths(inspection.receipt.sources) <= _paths(sources_of(inspection.output))
     }
+
+
+def _paths(sources: list[tuple[str, str]]) -> set[str]:
+    return {path for path, _ in sources}
 
 
 def _manifest_before(store: Store) -> str:

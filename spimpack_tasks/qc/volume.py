@@ -104,6 +104,8 @@ def read_volume(path: str, name: str = "", form: Format | None = None) -> SmallV
     SpimpackError
         The source is missing, damaged, or of no known format, or a library is not installed.
     """
+    if form is not None and form.key:
+        return _read(path, form)
     if form is not None:
         name = f"image{next(iter(form.endings), '')}"
     try:

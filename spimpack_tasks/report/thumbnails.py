@@ -22,8 +22,8 @@ from spimpack_tasks.model.plan import Step
 from spimpack_tasks.qc.pictures import STRIP_VERSION, draw_strip
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
-from spimpack_tasks.volumes.formats import format_named
 from spimpack_tasks.volumes.header import load_library
+from spimpack_tasks.volumes.merged.form import find_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +114,7 @@ def _find(
         return Thumbnail(image, code, file.read(), "")
     try:
         preview = compose_preview(
-            read_volume(os.path.realpath(image.source), form=format_named(source_format))
+            read_volume(os.path.realpath(image.source), form=find_format(source_format))
         )
     except SpimpackError as error:
         return Thumbnail(image, code, b"", str(error))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.stamps import split_stamp
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.formats import NGFF
 
@@ -91,7 +92,7 @@ class Conversion:
     @property
     def sources(self) -> list[str]:
         """Absolute paths of all files and folders that are read."""
-        return [self.source, *(each.rsplit(" ", 2)[0] for each in self.request.other_files)]
+        return [self.source, *(split_stamp(each)[0] for each in self.request.other_files)]
 
     @property
     def provenance(self) -> dict[str, str]:
