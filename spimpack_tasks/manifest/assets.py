@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.manifest.acquisition import AcquisitionReader
 from spimpack_tasks.manifest.headers import HeaderFacts
 from spimpack_tasks.manifest.merges import AXIS_COLUMN, PREFIX, expand_path, split_paths
 from spimpack_tasks.manifest.rows import SCENE_COLUMN, RowReader, source_path
@@ -45,6 +46,7 @@ class AssetReader(RowReader):
         """Of the header of the source that was looked at last."""
         self.wildcards: dict[str, list[str]] = {}
         """The files that each path with wildcards stands for."""
+        self.acquisition = AcquisitionReader()
 
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where its entities have an error.
@@ -56,7 +58,14 @@ class AssetReader(RowReader):
         self.facts = NO_FACTS
         source = self.source(record)
         facts = self.facts
-        sidecar, origins = self.sidecars.read(record, source, facts)
+        is_one = (
+            source is not None and not source.format.key
+        )  # each merged file has facts of its own
+        beside = self.acquisition.join(self.looked_for[-1], facts) if is_one else None
+        if beside is not None:
+            facts = beside.facts
+            self.looked_for.append(beside.path)
+        sidecar, origins = self.sidecars.read(record, source, facts, beside)
         sample = self.plain_columns(record, SAMPLE_COLUMNS)
         scan = self.plain_columns(record, SCAN_COLUMNS)
         dataset_id = self.group(record)

@@ -48,7 +48,7 @@ class HeaderFacts:
     channel_count: int | None = None
     """`None` if the file does not distinguish channels from other pages."""
     orientation_xyz: str | None = None
-    instrument: dict[str, str | float] = field(default_factory=dict)
+    instrument: dict[str, str | float | list[float]] = field(default_factory=dict)
     """Sidecar keys of BIDS."""
     shape_nyx: tuple[int, ...] = ()
     """Number of planes, and their sizes along y and x; empty if unknown."""
@@ -193,7 +193,7 @@ def _read_facts(source: Source) -> HeaderFacts:
 
 def facts_of(header: Header, extension: str = "") -> HeaderFacts:
     """Return the values of a header that this package uses."""
-    instrument = dict(header.instrument)
+    instrument: dict[str, str | float | list[float]] = dict(header.instrument)
     if _WRITERS.match(str(instrument.get("SoftwareVersions", ""))):
         del instrument["SoftwareVersions"]
     return HeaderFacts(

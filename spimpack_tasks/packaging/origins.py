@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _FROM = {
     Origin.HEADER: "the image's header",
+    Origin.ACQUISITION: "the acquisition program's file beside the image",
     Origin.DEFAULTS: "the manifest's sidecar_defaults",
     Origin.BACKEND: "the backend",
 }

@@ -81,7 +81,7 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
     # A change while we were at work must not be taken for what the plan was made from.
     assets = prepared.dataset.assets
     stamps = {path: stamp for asset in assets for path, stamp in asset.sources}
-    source_trace = trace_sources(prepared.sources, stamps)
+    source_trace = trace_sources(prepared.sources, stamps, prepared.listed)
     if source_trace and prepared.has_same_texts() and has_same_files(prepared.wildcards):
         snapshot = DatasetSnapshot(
             plan_id=prepared.plan_id,

@@ -167,8 +167,8 @@ class FolderScanner:
         """Labels that differ in leading zeros are seldom meant as two."""
         images = self.result.images
         names = {entity.name for entity in ENTITIES}
-        labels = [{n: c for n, c in i.cells.items() if n in names and c} for i in images]
-        for name, first, number in differ_in_zeros(lambda: labels):
+        found = ({n: c for n, c in i.cells.items() if n in names and c.isalnum()} for i in images)
+        for name, first, number in differ_in_zeros([*map(stem, found)]):
             here, there = images[number], images[first]
             message = f"{here.path!r} gives {here.cells[name]!r}, and {there.path!r} "
             message += f"{there.cells[name]!r}: they differ in leading zeros only"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.files.stamps import other_files_of, split_stamp
-from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step, bucket_of
+from spimpack_tasks.model.buckets import bucket_of
+from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,9 +89,13 @@ Receipts = dict[str, Receipt]
 
 def receipts_name(output: Output) -> str:
     """Return the name of the receipts file that an output belongs to."""
-    if output.step in ASSET_STEPS:
-        return f"{output.step.value}-{bucket_of(output.asset)}"
-    return output.step.value
+    is_of_asset = output.step in ASSET_STEPS
+    return receipts_name_of(output.step, bucket_of(output.asset) if is_of_asset else "")
+
+
+def receipts_name_of(step: Step, bucket: str) -> str:
+    """Return the name of the receipts file of a step and a bucket of assets."""
+    return f"{step.value}-{bucket}" if step in ASSET_STEPS else step.value
 
 
 def read_receipts(store: Store, name: str) -> Receipts:
