@@ -13,10 +13,14 @@ import argparse
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 from measuring import BIN, describe_machine, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SIDE = 1000
 """Pixels of a plane along y and x: 2 MB of uint16."""
@@ -32,15 +36,18 @@ def write_sources(folder: Path, files: int, megabytes: int) -> tuple[list[Path],
     facts = {f"PhysicalSize{axis}": 2.0 for axis in "XYZ"}
     facts |= {f"PhysicalSize{axis}Unit": "µm" for axis in "XYZ"}
 
-    def stack(time: int) -> np.ndarray:
-        return np.stack([np.roll(noise, (time, 7 * z), (0, 1)) + z for z in range(planes)])
+    # One plane at a time: the peak of a process is at the least what its parent held.
+    def stack(time: int) -> Iterator[np.ndarray]:
+        return (np.roll(noise, (time, 7 * z), (0, 1)) + np.uint16(z) for z in range(planes))
 
+    shape = (files, planes, SIDE, SIDE)
     paths = [folder / f"t{time}.ome.tif" for time in range(files)]
     for time, path in enumerate(paths):
-        tifffile.imwrite(path, stack(time), metadata={"axes": "ZYX", **facts})
+        tifffile.imwrite(
+            path, stack(time), shape=shape[1:], dtype="u2", metadata={"axes": "ZYX", **facts}
+        )
     whole = folder / "whole.ome.tif"
     voxels = (plane for time in range(files) for plane in stack(time))
-    shape = (files, planes, SIDE, SIDE)
     tifffile.imwrite(
         whole, voxels, shape=shape, dtype="u2", bigtiff=True, metadata={"axes": "TZYX", **facts}
     )
