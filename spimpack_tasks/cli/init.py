@@ -54,6 +54,14 @@ def _add_options_of_a_scan(parser: argparse.ArgumentParser) -> None:
         "fits counts (default: names such as sub-01_acq-4x)",
     )
     parser.add_argument(
+        "--level",
+        action="append",
+        default=[],
+        metavar="ENTITY=LABEL",
+        help="names of folders below ROOT, one level after another: session=TP for TP001 or "
+        "exp_TP001, '*' for any name; T=TAG_, C=... or Z=... at the end for parts of one image",
+    )
+    parser.add_argument(
         "--label",
         action="append",
         default=[],
@@ -108,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         root=arguments.scan or "",
         directory=arguments.directory,
         patterns=tuple(arguments.pattern),
+        levels=tuple(arguments.level),
         excludes=tuple(arguments.exclude),
         settings=tuple(arguments.set),
         defaults=tuple(arguments.default),
@@ -149,7 +158,7 @@ def _update(
 
 
 def _refuse_options_of_a_scan(arguments: argparse.Namespace) -> None:
-    for name in ("pattern", "label", "exclude", "set", "default", "dry_run"):
+    for name in ("pattern", "level", "label", "exclude", "set", "default", "dry_run"):
         if getattr(arguments, name):
             option = name.replace("_", "-")
             message, hint = f"is missing beside --{option}", "name the folder to look through"
