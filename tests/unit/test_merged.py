@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from format_contract import SAMPLES
 from merge_sources import as_tczyx, write_ome
+from ome_sets import Xml, in_order, piece, stack, write
 
 from spimpack_tasks.api import convert, merge_files, open_image, probe_image
 from spimpack_tasks.cli.main import main
@@ -372,3 +374,76 @@ COMMANDS = {
 def test_command_lines_that_are_refused(words, told, capsys):
     assert run("convert", *words) == ExitCode.BAD_INPUT
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("axis", AXIS)
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+def test_files_of_every_format_are_merged(tmp_path, sample, axis):
+    paths = [tmp_path / f"m{number}" / sample.name for number in range(2)]
+    for path in paths:
+        path.parent.mkdir()
+        sample.write(path)
+    wanted = np.concatenate([sample.voxels] * 2, AXIS[axis])
+    policies = {"channels": "number"} if axis == "C" else {}
+    assert np.array_equal(read(merge_files(paths, axis, **policies)), wanted)
+    words = ["convert", *paths, "--merge", axis, "--merge-channels", "number", "--verify"]
+    for target in ("out.ome.zarr", "out.ome.tif"):
+        assert run(*words, tmp_path / target) == ExitCode.OK
+    made = zarr.open(tmp_path / "out.ome.zarr/0")[...]
+    assert np.array_equal(made.reshape(wanted.shape), wanted)
+
+
+def test_formats_can_be_mixed(tmp_path):
+    paths = []
+    for name in ("OME-Zarr", "Imaris"):
+        paths.append(tmp_path / SAMPLES[name].name)
+        SAMPLES[name].write(paths[-1])
+    source = merge_files(paths, "T", spacing="first")
+    assert np.array_equal(read(source), np.concatenate([SAMPLES["Imaris"].voxels] * 2))
+
+
+def test_files_of_one_set_are_not_merged_with_one_another(tmp_path):
+    names = ["c0.ome.tif", "c1.ome.tif"]
+    voxels = stack(1, 2, 3)
+    pieces = "".join(piece(name, IFD=0, PlaneCount=3, FirstC=n) for n, name in enumerate(names))
+    xml = Xml(voxels, "XYZTC", pieces)
+    for number, name in enumerate(names):
+        planes = in_order(voxels[:, number : number + 1], "XYZTC")
+        write(tmp_path / name, planes, xml.text(name))
+    with pytest.raises(HeaderError, match=r"'c0.ome.tif' is an image together with 'c1.ome.tif'"):
+        probe_image(merge_files([tmp_path / name for name in names], "C"))
+
+
+@pytest.mark.parametrize("most", [1, 16])
+def test_damage_at_the_very_end_of_a_file_is_found(tmp_path, monkeypatch, most, capsys):
+    monkeypatch.setattr(merged_levels, "_MOST_OPEN", most)
+    paths = [tmp_path / name for name in ("a.nii.gz", "b.nii.gz", "c.nii.gz")]
+    for path in paths:
+        image = nibabel.Nifti1Image(np.arange(5 * 6 * 7, dtype="i2").reshape(7, 6, 5), np.eye(4))
+        nibabel.save(image, path)
+    data = bytearray(paths[1].read_bytes())
+    data[-6] ^= 1  # of the checksum
+    paths[1].write_bytes(data)
+    assert run("convert", *paths, "--merge", "T", tmp_path / "out.ome.zarr") != ExitCode.OK
+    assert "b.nii.gz" in capsys.readouterr().err
+    assert not (tmp_path / "out.ome.zarr").exists()
+
+
+@pytest.mark.parametrize("name", ["OME-TIFF", "folder of planes"])
+def test_bytes_are_the_same_for_any_number_of_threads(tmp_path, name):
+    paths = [tmp_path / f"m{number}" / SAMPLES[name].name for number in range(3)]
+    for path in paths:
+        path.parent.mkdir()
+        SAMPLES[name].write(path)
+    trees = []
+    for threads in (1, 2, 5):
+        target = tmp_path / str(threads) / "out.ome.zarr"
+        target.parent.mkdir()
+        words = ("convert", *paths, "--merge", "T", target, "--threads", threads)
+        assert run(*words) == ExitCode.OK
+        trees.append({p.relative_to(target): p.read_bytes() for p in files_of(target)})
+    assert trees[0] == trees[1] == trees[2]
+
+
+def files_of(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

@@ -14,7 +14,7 @@ from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.merged.dtypes import promote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from spimpack_tasks.arrays.grid import Shape
     from spimpack_tasks.volumes.header import Header
@@ -24,6 +24,7 @@ _MOST_NAMED = 6
 """Files named for one difference; the others are counted."""
 _MOST_TOLD = 20
 """Faults told in one message; the others are counted."""
+_UNCLEAR_HINT = "convert files of several images by themselves, and name one file of a set"
 _TOLERANCE = 1e-6
 """By so much of it a size may differ: programs round in units of their own."""
 _REMEDIES = {
@@ -105,15 +106,16 @@ def check_members(merge: Merge, headers: Sequence[Header]) -> None:
     Raises
     ------
     HeaderError
-        A file has several images, or axes that are not known.
+        A file has several images, or axes that are not known, or holds another one's voxels too.
     """
+    names = {path: name for (path, _), name in zip(merge.members, merge.names, strict=True)}
     told = [
         f"{name!r} {fault}"
         for name, header in zip(merge.names, headers, strict=True)
-        for fault in _faults(header)
+        for fault in (*_faults(header), *_overlaps(header, names))
     ]
     if told:
-        raise refusal(merge, told, "convert these files by themselves, and merge the results")
+        raise refusal(merge, told, _UNCLEAR_HINT)
 
 
 def _faults(header: Header) -> Iterator[str]:
@@ -126,6 +128,13 @@ def _faults(header: Header) -> Iterator[str]:
         axis, n = unknown[0]
         what = f"its {n} pages are" if axis == "page" else f"its axis {axis!r} of {n} is"
         yield f"does not say what {what}"
+
+
+def _overlaps(header: Header, names: Mapping[str, str]) -> Iterator[str]:
+    """Yield the files that a file brings with it, as those of a set do, and that are merged too."""
+    for path in header.files_needed:
+        if path in names:
+            yield f"is an image together with {names[path]!r}, which would be merged twice"
 
 
 def _sizes_of(header: Header) -> Shape:
