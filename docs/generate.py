@@ -154,6 +154,10 @@ def formats_lines() -> Iterator[str]:
     yield "`.zgroup`. Of one that holds several images (bioformats2raw, a plate), the column"
     yield "`scene` chooses one, by the path of its folder: `0`, or `A/1/0`."
     yield ""
+    *several, last = (form.name for form in FORMATS if form.has_scenes)
+    yield f"A file of {', '.join(several)} or {last} may hold several images. The column"
+    yield "`scene` chooses one by its number, from 0, or its name."
+    yield ""
     planes = ", ".join(f"`{ending}`" for ending in PLANE_ENDINGS)
     yield f"A folder of planes holds an image in one file for each plane ({planes}). The numbers in"
     yield "their names say which is which: if one number varies, it counts planes; if several do,"
@@ -162,7 +166,8 @@ def formats_lines() -> Iterator[str]:
     yield "Other files do not matter. Only a backend that converts, such as `ome-zarr`, takes it."
     yield ""
     yield "A Thorlabs RAW file needs the `Experiment.xml` of ThorImage, or a YAML file with its"
-    yield "sizes, beside it. CZI needs the extra `czi`, which brings the library of Zeiss (LGPL)."
+    yield "sizes, beside it. CZI needs the extra `czi`, which brings the library of Zeiss (LGPL);"
+    yield "ND2 and LIF need the extras `nd2` and `lif`."
     yield ""
     yield "Times are no count: if even the smallest number has 8 digits or more, as in"
     yield "`scan_20240101120000.tif`, the numbers only put the planes in order, and a gap between"

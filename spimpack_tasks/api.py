@@ -21,7 +21,7 @@ from spimpack_tasks.conversion.convert_file import TargetTakenError, convert_fil
 from spimpack_tasks.errors import Problem, SpimpackError
 from spimpack_tasks.files.places import LocalPlace, Place
 from spimpack_tasks.images.image import Image, open_image
-from spimpack_tasks.images.info import ImageInfo, probe_image
+from spimpack_tasks.images.info import ImageInfo, find_image, probe_image
 from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import look, prepare_run
@@ -34,7 +34,7 @@ from spimpack_tasks.volumes import read_header as headers
 from spimpack_tasks.volumes import volume as volumes
 from spimpack_tasks.volumes import writer as writers
 from spimpack_tasks.volumes.conversion import Request
-from spimpack_tasks.volumes.examine import Source, examine_source
+from spimpack_tasks.volumes.examine import Source
 from spimpack_tasks.volumes.formats import Format
 from spimpack_tasks.volumes.header import Header
 from spimpack_tasks.volumes.merged.request import Policies
@@ -84,27 +84,33 @@ __all__ = [
 ]
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, *, scene: int | str = "", axes: str = "") -> Header:
     """Read the header of an image in milliseconds, without its voxels.
 
     Parameters
     ----------
     path
         The file or folder.
+    scene
+        Which image of a file that has several: its number from 0, or its name.
+    axes
+        What the axes are as they are stored, such as `"ZYX"`, where the file does not say it.
 
     Raises
     ------
     SourceRefusedError
-        It is no image, or it is damaged.
+        It is no image, it is damaged, or it has several images of which none is chosen.
     MissingExtraError
         A library that the format needs is not installed.
     """
-    found = examine_source(os.path.realpath(path), os.fspath(path))
-    return headers.read_header(found.path, found.format)
+    found, _ = find_image(path, axes, scene)
+    return headers.read_header(found.path, found.format, found.selection)
 
 
 @contextmanager
-def open_volume(path: Path, *, accept_unclear: bool = False) -> Iterator[Volume]:
+def open_volume(
+    path: Path, *, scene: int | str = "", axes: str = "", accept_unclear: bool = False
+) -> Iterator[Volume]:
     """Open an image of any format for reading; it is never opened for writing.
 
     `volume.levels` has the resolution levels, the full one first. `level.read(region)` returns the
@@ -116,6 +122,10 @@ def open_volume(path: Path, *, accept_unclear: bool = False) -> Iterator[Volume]
     ----------
     path
         The file or folder.
+    scene
+        Which image of a file that has several: its number from 0, or its name.
+    axes
+        What the axes are as they are stored, such as `"ZYX"`, where the file does not say it.
     accept_unclear
         Whether to open an image of which it is not certain which plane is where.
         `volume.refusals` says why.
@@ -129,8 +139,10 @@ def open_volume(path: Path, *, accept_unclear: bool = False) -> Iterator[Volume]
     MissingExtraError
         A library that the format needs is not installed.
     """
-    found = examine_source(os.path.realpath(path), os.fspath(path))
-    with volumes.open_volume(found.path, found.format, accept_unclear=accept_unclear) as volume:
+    found, _ = find_image(path, axes, scene)
+    with volumes.open_volume(
+        found.path, found.format, found.selection, accept_unclear=accept_unclear
+    ) as volume:
         yield volume
 
 
@@ -242,7 +254,8 @@ def convert(
     target
         The image to make; its ending, `.ome.zarr`, `.ome.tif` or `.ome.btf`, chooses the format.
     request
-        Codec, version, name, size of voxels, channels and orientation, if they are to be others.
+        Codec, version, name, size of voxels, channels and orientation, if they are to be others;
+        `scene` and `source_axes`, where the source leaves them open.
     advance
         Called with the number of bytes of voxels after each piece.
 

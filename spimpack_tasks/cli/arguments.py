@@ -192,3 +192,24 @@ def _is_manifest(path: str) -> bool:
 
 def _absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def add_scene(parser: argparse.ArgumentParser) -> None:
+    """Declare which image of a file is meant."""
+    parser.add_argument(
+        "--scene",
+        default="",
+        metavar="SCENE",
+        help="the image of a file that holds several: its number from 0, or its name; of an "
+        "OME-Zarr the path of its folder",
+    )
+
+
+def add_axes(parser: argparse.ArgumentParser, flag: str = "--axes") -> None:
+    """Declare what the axes of an image are."""
+    parser.add_argument(
+        flag,
+        default="",
+        metavar="AXES",
+        help="what its axes are as they are stored, such as ZYX, where the file does not say it",
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
-from spimpack_tasks.cli.arguments import positive
+from spimpack_tasks.cli.arguments import add_axes, add_scene, positive
 from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
 from spimpack_tasks.cli.progress_line import ByteLine, above
 from spimpack_tasks.conversion.convert_file import (
@@ -33,6 +33,7 @@ from spimpack_tasks.volumes.source_errors import reason_of_refusal
 if TYPE_CHECKING:
     import argparse
 
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.examine import Source
 
 _PLAIN_EXAMPLE = "spimpack convert image.ims image.ome.zarr"
@@ -59,21 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "then the image to make, ending in .ome.zarr or .ome.tif",
     )
     add_merge(parser)
-    parser.add_argument(
-        "--codec",
-        choices=[codec for codecs in CODECS.values() for codec in codecs],
-        default="",
-        help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, or "
-        "zstd (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, and "
-        "blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
-    )
-    parser.add_argument(
-        "--ngff",
-        choices=NGFF,
-        default="",
-        help="version of OME-Zarr: 0.5, or 0.4 for programs that read no other; of 0.4 each chunk "
-        f"is a file (default: {NGFF[0]})",
-    )
+    _add_form(parser)
     parser.add_argument(
         "--axes",
         choices=CHOICES,
@@ -81,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of OME-Zarr: those of the source, or all five for programs that want them "
         f"(default: {CHOICES[0]})",
     )
+    add_scene(parser)
+    add_axes(parser, "--source-axes")
     parser.add_argument(
         "--orientation",
         default="",
@@ -107,6 +96,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="number of threads (default: one for each processor)",
+    )
+
+
+def _add_form(parser: argparse.ArgumentParser) -> None:
+    """Declare in which form an image is written."""
+    parser.add_argument(
+        "--codec",
+        choices=[codec for codecs in CODECS.values() for codec in codecs],
+        default="",
+        help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, or "
+        "zstd (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, and "
+        "blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
+    )
+    parser.add_argument(
+        "--ngff",
+        choices=NGFF,
+        default="",
+        help="version of OME-Zarr: 0.5, or 0.4 for programs that read no other; of 0.4 each chunk "
+        f"is a file (default: {NGFF[0]})",
     )
 
 
@@ -145,12 +153,15 @@ def run(arguments: argparse.Namespace) -> int:
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),
         spacing_um_xyz=_spacing(arguments.pixel_size),
         axes=arguments.axes if arguments.axes != CHOICES[0] else "",
+        scene=arguments.scene,
+        source_axes="" if arguments.merge else arguments.source_axes.lower(),
     )
     source = _find_source(arguments, sources)
     began = time.monotonic()
     threads = arguments.threads or count_threads()
     try:
-        with ByteLine("Converting", lambda: measure_file(source, target)) as line:
+        chosen = request.selection
+        with ByteLine("Converting", lambda: measure_file(source, target, chosen)) as line:
             is_new = convert_file(source, target, request, threads, line.advance)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -162,7 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Nothing to do: {made} was made from this")
     else:
         print(f"Made {made} in {time.monotonic() - began:.1f} s")
-    return _verify(source, target) if arguments.verify else ExitCode.OK
+    return _verify(source, target, chosen) if arguments.verify else ExitCode.OK
 
 
 def _check_paths(arguments: argparse.Namespace) -> list[str]:
@@ -189,17 +200,17 @@ def _find_source(arguments: argparse.Namespace, paths: list[str]) -> str | Sourc
     if not arguments.merge:
         return os.path.abspath(os.path.expanduser(paths[0])).rstrip("/")
     try:
-        return merge_given(arguments, paths)
+        return merge_given(arguments, paths, arguments.source_axes)
     except SourceRefusedError as error:
         raise ConversionRefusedError(reason_of_refusal(error)) from error
 
 
-def _verify(source: str | Source, target: str) -> ExitCode:
+def _verify(source: str | Source, target: str, chosen: Selection) -> ExitCode:
     """Compare an image with its source, and print the differences."""
     count = 0
     try:
-        line = ByteLine("Comparing", lambda: measure_file(source, target))
-        for fault in above(line, compare_file(source, target, line.advance)):
+        line = ByteLine("Comparing", lambda: measure_file(source, target, chosen))
+        for fault in above(line, compare_file(source, target, line.advance, chosen)):
             print(f"{target}: {fault}")
             count += 1
     except OSError as error:

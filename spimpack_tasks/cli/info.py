@@ -6,9 +6,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.cli.arguments import add_format
+from spimpack_tasks.cli.arguments import add_axes, add_format, add_scene
 from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
-from spimpack_tasks.errors import ExitCode, SpimpackError, UsageError, printable
+from spimpack_tasks.errors import ExitCode, SpimpackError, printable
 from spimpack_tasks.images.info import probe_image
 from spimpack_tasks.images.text import describe_lines
 
@@ -26,12 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an image: a file, an OME-Zarr, a folder of planes",
     )
-    parser.add_argument(
-        "--axes",
-        default="",
-        metavar="AXES",
-        help="what the axes are as they are stored, such as ZYX, where the file does not say it",
-    )
+    add_scene(parser)
+    add_axes(parser)
     add_merge(parser)
     add_format(parser, "a list with one JSON object for each image")
 
@@ -63,11 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _probe(arguments: argparse.Namespace, path: str) -> ImageInfo:
     """Return what an image is, or what all of them merged would be."""
     if not arguments.merge:
-        return probe_image(path, axes=arguments.axes)
-    if arguments.axes:
-        message = "--axes is for one image, and --merge for several"
-        raise UsageError(message, "spimpack info t1.tif t2.tif --merge T")
-    return probe_image(merge_given(arguments, arguments.paths))
+        return probe_image(path, axes=arguments.axes, scene=arguments.scene)
+    return probe_image(merge_given(arguments, arguments.paths, arguments.axes))
 
 
 def _message(error: SpimpackError) -> str:

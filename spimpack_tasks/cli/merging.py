@@ -43,8 +43,8 @@ def add_merge(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def merge_given(arguments: argparse.Namespace, paths: Sequence[str]) -> Source:
-    """Return the files of a command line as one source.
+def merge_given(arguments: argparse.Namespace, paths: Sequence[str], axes: str) -> Source:
+    """Return the files of a command line as one source; `axes` are those of each file.
 
     Raises
     ------
@@ -54,18 +54,21 @@ def merge_given(arguments: argparse.Namespace, paths: Sequence[str]) -> Source:
     given = {name: getattr(arguments, f"merge_{name}") for name in POLICIES}
     policies = Policies(**{name: value for name, value in given.items() if value})
     whole = [os.path.abspath(os.path.expanduser(path)) for path in paths]
-    return examine_merge(whole, arguments.merge, policies)
+    return examine_merge(whole, arguments.merge, policies, axes)
 
 
 def check_merge(arguments: argparse.Namespace, example: str) -> None:
-    """Refuse policies where nothing is merged.
+    """Refuse policies where nothing is merged, and a choice in one file where several are.
 
     Raises
     ------
     UsageError
-        A policy is given without an axis.
+        They do not fit together.
     """
     for name in POLICIES:
         if getattr(arguments, f"merge_{name}") and not arguments.merge:
             message = f"--merge-{name} says how files are merged, but --merge is not given"
             raise UsageError(message, example)
+    if arguments.merge and arguments.scene:
+        message = "--scene chooses an image of one file, and --merge joins several files"
+        raise UsageError(message, example)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.arguments import add_axes, add_scene
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.qc.page_file import check_default_place, default_place, make_page, parse_codes
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file for the page (default: spimpack-qc/NAME.html below the working directory); only "
         "an earlier page is replaced",
     )
+    add_scene(parser)
+    add_axes(parser)
     parser.add_argument(
         "--orientations",
         default="",
@@ -40,6 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         path = default_place(source)
         check_default_place(source, path)
-    volume = make_page(source, path, codes)
+    volume = make_page(source, path, codes, Selection(arguments.scene, arguments.axes.lower()))
     print("\n".join([*volume.lines(), f"wrote {path}"]))
     return ExitCode.OK

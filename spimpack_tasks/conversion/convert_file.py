@@ -18,6 +18,7 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import (
     convert_to_ome_tiff,
@@ -29,10 +30,11 @@ from spimpack_tasks.volumes.convert import (
 )
 from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.examine import examine_source
+from spimpack_tasks.volumes.examine import examine_selected
 from spimpack_tasks.volumes.formats import NGFF, OME_TIFF, OME_ZARR, TIFF, ZIPPED
 from spimpack_tasks.volumes.merged.sources import members_of
 from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.scenes import CODE as SCENE_CODE
 from spimpack_tasks.volumes.source_errors import (
     UNCONVERTIBLE,
     UnconvertibleError,
@@ -46,6 +48,7 @@ from spimpack_tasks.volumes.volume import open_volume
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
@@ -104,7 +107,7 @@ def convert_file(
     OSError
         The source is damaged, or the disk does not take the image. Finished parts are kept.
     """
-    found = _examine(source)
+    found = _examine(source, request.selection)
     request = _settle(request, target, found)
     conversion = Conversion(found.path, found.format, request, _identify(found, request))
     if _is_made(target, conversion):
@@ -136,18 +139,21 @@ def _make(
         convert(conversion, path, advance, threads)
 
 
-def measure_file(source: str | Source, target: str) -> int | None:
+def measure_file(source: str | Source, target: str, selection: Selection = WHOLE) -> int | None:
     """Return the number of bytes that `convert_file` will report, `None` where it refuses."""
     try:
-        found = _examine(source)
+        found = _examine(source, selection)
         count = count_voxel_bytes if target.endswith(_TIFFS) else count_bytes
-        return count(found.path, found.format)
+        return count(found.path, found.format, found.selection)
     except (SpimpackError, *UNCONVERTIBLE, OSError):
         return None
 
 
 def compare_file(
-    source: str | Source, target: str, advance: Callable[[int], None]
+    source: str | Source,
+    target: str,
+    advance: Callable[[int], None],
+    selection: Selection = WHOLE,
 ) -> Iterator[str]:
     """Yield how the image at a target differs from its source.
 
@@ -158,20 +164,28 @@ def compare_file(
     OSError
         The source cannot be read, or is damaged.
     """
-    found = _examine(source)
-    yield from _compare_with_source(found.path, found.format, target, advance)
+    found = _examine(source, selection)
+    yield from _compare_with_source(found.path, found.format, target, advance, found.selection)
 
 
-def _examine(source: str | Source) -> Source:
+def _examine(source: str | Source, selection: Selection) -> Source:
+    """Return a source in which the image is chosen by its number, if it holds several."""
     if not isinstance(source, str):
         return source
     try:
-        found = examine_source(os.path.realpath(source), source)
+        found = examine_selected(os.path.realpath(source), source, selection)
     except SourceRefusedError as refused:
-        hint = f"; {refused.hint}" if refused.hint else ""
-        message = f"{refused.message}{hint}"
-        raise ConversionRefusedError(message) from refused
-    return found
+        raise ConversionRefusedError(reason_of_refusal(refused)) from refused
+    if not found.format.has_scenes:
+        return found
+    try:
+        header = read_header(found.path, found.format, replace(found.selection, axes=""))
+    except SourceRefusedError as refused:
+        if refused.code != SCENE_CODE:
+            return found  # told when it is converted
+        raise ConversionRefusedError(reason_of_refusal(refused)) from refused
+    scene = str(header.scene) if header.scenes else ""
+    return replace(found, selection=replace(found.selection, scene=scene))
 
 
 def _settle(request: Request, target: str, source: Source) -> Request:
@@ -192,6 +206,7 @@ def _settle(request: Request, target: str, source: Source) -> Request:
         request,
         codec=request.codec or codec,
         ngff=request.ngff or NGFF[0],
+        scene=source.selection.scene,
         other_files=_other_files(source),
         merge=source.format.key,
     )
@@ -205,7 +220,7 @@ def _other_files(source: Source) -> tuple[str, ...]:
     if source.format not in {OME_TIFF, TIFF} and not source.format.key:
         return ()
     try:
-        others = read_header(source.path, source.format).files_needed
+        others = read_header(source.path, source.format, source.selection).files_needed
     except SourceRefusedError:
         return ()
     return tuple(f"{path} {stamp_text(path)}" for path in others)
@@ -224,8 +239,8 @@ def read_remarks(source: str | Source, target: str, request: Request) -> list[st
         How it is converted; a size that is given ends doubts about it.
     """
     try:
-        found = _examine(source)
-        header = read_header(found.path, found.format)
+        found = _examine(source, request.selection)
+        header = read_header(found.path, found.format, found.selection)
     except (SpimpackError, *UNCONVERTIBLE):
         return []  # told when it is converted
     left_out = header.left_out if found.format is not ZIPPED else ()
@@ -309,7 +324,7 @@ def _check_is_free(target: str) -> None:
 
 def _check_tiff(source: Source, target: str) -> None:
     try:
-        with open_volume(source.path, source.format) as volume:
+        with open_volume(source.path, source.format, source.selection) as volume:
             wanted = extension_of(volume.levels[0].shape, volume.levels[0].dtype.itemsize)
     except UNCONVERTIBLE as error:
         raise ConversionRefusedError(reason_of_refusal(error)) from error

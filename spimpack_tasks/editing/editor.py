@@ -25,11 +25,13 @@ from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import SCANS_KEYS, table_paths
 from spimpack_tasks.manifest.merges import AXIS_COLUMN, split_paths
 from spimpack_tasks.manifest.records import CANONICAL
-from spimpack_tasks.manifest.rows import SCENE_COLUMN, source_path
+from spimpack_tasks.manifest.rows import AXES_COLUMN, SCENE_COLUMN, source_path
 from spimpack_tasks.manifest.template import compose_manifest, compose_scans_header
+from spimpack_tasks.model.selection import WHOLE, Selection
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import prepare_edited
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.volumes.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -53,6 +55,8 @@ class ScanRow:
     """Absolute path of the image, links not resolved; empty where the row names none."""
     line: int
     """Line of the row in its file, from 1."""
+    selection: Selection = WHOLE
+    """The choice in the source."""
 
 
 @dataclass(slots=True)
@@ -128,13 +132,19 @@ class ManifestEditor:
         for row in table.rows:
             cells = dict(zip(names, row.cells, strict=True))
             path = cells.get("spim_path", "").strip()
-            scene = cells.get(SCENE_COLUMN, "").strip()
             if cells.get(AXIS_COLUMN, "").strip():  # the first of several files stands for all
                 path = split_paths(path)[0]
-            whole = os.path.join(source_path(self.folder, path), scene) if path else ""
-            source = os.path.normpath(whole) if path else ""
-            rows.append(ScanRow(cells, source, row.line))
+            whole, selection = self._source_of(path, cells) if path else ("", WHOLE)
+            rows.append(ScanRow(cells, whole, row.line, selection))
         return rows
+
+    def _source_of(self, path: str, cells: Mapping[str, str]) -> tuple[str, Selection]:
+        """Return the path of an image and the choice in it; one of an OME-Zarr is a folder."""
+        scene, axes = (cells.get(name, "").strip() for name in (SCENE_COLUMN, AXES_COLUMN))
+        whole, form = os.path.normpath(source_path(self.folder, path)), format_of(path)
+        if scene and (form is None or not form.has_scenes):
+            return os.path.normpath(os.path.join(whole, scene)), Selection(axes=axes.lower())
+        return whole, Selection(scene, axes.lower())
 
     # --- edits
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import MissingExtraError
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.scanning.headers import header_cells
 from spimpack_tasks.scanning.labels import as_label, tokens_of
 from spimpack_tasks.volumes.errors import SourceRefusedError
@@ -15,6 +16,7 @@ from spimpack_tasks.volumes.read_header import read_header
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.header import Header
 
 NOT_COPIED = frozenset({"spim_path", "scene", "subject", "acq_time"})
@@ -47,11 +49,11 @@ def row_for(image: str, folder: str) -> dict[str, str]:
     }
 
 
-def examine_image(image: str) -> tuple[Header | None, str]:
+def examine_image(image: str, selection: Selection = WHOLE) -> tuple[Header | None, str]:
     """Return the header of an image, or why it cannot be had."""
     try:
         source = examine_source(os.path.realpath(image), image)
-        return read_header(source.path, source.format), ""
+        return read_header(source.path, source.format, selection), ""
     except SourceRefusedError as refused:
         return None, f"{refused.message}{f'; {refused.hint}' if refused.hint else ''}"
     except MissingExtraError as error:

@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from spimpack_tasks.images.info import ORDER, describe, find_source
-from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.images.info import ORDER, describe, find_image
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.volume import open_volume
 
@@ -205,7 +204,7 @@ class Image:
 
 
 def open_image(
-    path: str | os.PathLike[str] | Source, *, axes: str = "", scene: int | None = None
+    path: str | os.PathLike[str] | Source, *, axes: str = "", scene: int | str = ""
 ) -> Image:
     """Open an image of any format for reading; it is never opened for writing.
 
@@ -217,7 +216,8 @@ def open_image(
         Names of the axes as they are stored, the slowest first, such as `"ZYX"`, where the file
         does not say it or is wrong. The decision is on record in `decisions`.
     scene
-        The number of the image in a file that has several, from 0. Only the first is read as yet.
+        Which image of a file that has several: its number from 0, or its name; of an OME-Zarr the
+        path of its folder. The decision is on record in `decisions`.
 
     Raises
     ------
@@ -229,32 +229,11 @@ def open_image(
     MissingExtraError
         A library that the format needs is not installed.
     """
-    source, shown = find_source(path)
-    names = axes.lower()
+    source, shown = find_image(path, axes, scene)
     with ExitStack() as stack:
-        volume = stack.enter_context(
-            open_volume(source.path, source.format, axes=names, accept_unclear=True)
-        )
-        info = describe(source, volume.header, shown, names)
-        _require_clear(info, scene)
-        if volume.refusals:
-            raise volume.refusals[0]
+        volume = stack.enter_context(open_volume(source.path, source.format, source.selection))
+        info = describe(source, volume.header, shown)
         files = _OpenFiles(info.path, stack.pop_all())
         levels = tuple(LazyVoxels(level, files) for level in volume.levels)
         return Image(info, levels, files)
     raise AssertionError
-
-
-def _require_clear(info: ImageInfo, scene: int | None) -> None:
-    """Refuse an image of which a choice is not made."""
-    if info.shape is None:
-        sizes = " x ".join(map(str, info.stored_shape))
-        what = f"does not say what its axes of {sizes} are"
-        raise HeaderError(info.path, what, 'give axes="ZYX" or the like')
-    others = [one for one in info.left_out if one.startswith("image ")]
-    if scene is None and others:
-        listed = ", ".join(others)
-        what = f"has several images: this one, and {listed}"
-        raise HeaderError(info.path, what, "give scene=0 for the first")
-    if scene:
-        raise HeaderError(info.path, f"has no scene {scene} that can be read as yet")

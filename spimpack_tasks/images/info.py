@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.volumes.examine import Source, examine_source
+from spimpack_tasks.model.selection import Selection
+from spimpack_tasks.volumes.axis_names import describe_unclear
+from spimpack_tasks.volumes.examine import Source, examine_selected
 from spimpack_tasks.volumes.read_header import read_header
-from spimpack_tasks.volumes.volume import check_axes, with_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 ORDER = "tzcyx"
 """The axes of every image here, the slowest first."""
-PAGE = "page"
-"""Name of an axis in a header whose file does not say what its pages are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,12 @@ class ImageInfo:
     """Seconds between two time points."""
     channels: tuple[ImageChannel, ...]
     """Names and colours, one of each channel."""
+    scenes: tuple[str, ...]
+    """Number, name and sizes of each image of the file, if it has several."""
+    scene: int
+    """Number of this image among them."""
     left_out: tuple[str, ...]
-    """Further contents of the file that are not this image, such as a second image."""
+    """Further contents of the file that are not this image, such as further `multiscales`."""
     files: tuple[str, ...]
     """Absolute paths of all files that make up the image."""
     acquired_at: str | None
@@ -108,6 +111,8 @@ class ImageInfo:
             "channels": [
                 {"name": each.name or None, "colour": each.colour or None} for each in self.channels
             ],
+            "scenes": list(self.scenes),
+            "scene": self.scene,
             "left_out": list(self.left_out),
             "files": list(self.files),
             "acquired_at": self.acquired_at,
@@ -128,7 +133,9 @@ def itemsize_of(dtype: str) -> int:
     return int(bits) // 8 if bits else 1
 
 
-def probe_image(path: str | os.PathLike[str] | Source, *, axes: str = "") -> ImageInfo:
+def probe_image(
+    path: str | os.PathLike[str] | Source, *, axes: str = "", scene: int | str = ""
+) -> ImageInfo:
     """Return what an image is; its voxels are not read, and nothing is written.
 
     Parameters
@@ -138,36 +145,35 @@ def probe_image(path: str | os.PathLike[str] | Source, *, axes: str = "") -> Ima
     axes
         Names of the axes as they are stored, the slowest first, such as `"ZYX"`, where the file
         does not say it or is wrong. The decision is on record in `decisions`.
+    scene
+        Which image of a file that has several: its number from 0, or its name; of an OME-Zarr the
+        path of its folder. The decision is on record in `decisions`.
 
     Raises
     ------
     SourceRefusedError
-        It is no image, it is damaged, or `axes` does not fit it.
+        It is no image, it is damaged, it has several images and `scene` is not given, or `axes`
+        does not fit it.
     MissingExtraError
         A library that the format needs is not installed.
     """
-    source, shown = find_source(path)
-    header, names = read_header(source.path, source.format), axes.lower()
-    if names:
-        check_axes(source.path, header.shapes[0], names)
-        header = with_axes(header, header.shapes, names)
-    return describe(source, header, shown, names)
+    source, shown = find_image(path, axes, scene)
+    header = read_header(source.path, source.format, source.selection)
+    return describe(source, header, shown)
 
 
-def find_source(path: str | os.PathLike[str] | Source) -> tuple[Source, str]:
-    """Return the source at a path, or files that are merged, and its path as the user sees it.
-
-    Raises
-    ------
-    SourceRefusedError
-        It is no image.
-    """
+def find_image(
+    path: str | os.PathLike[str] | Source, axes: str, scene: int | str
+) -> tuple[Source, str]:
+    """Return the source at a path with what is chosen in it, and its path as the user sees it."""
     if isinstance(path, Source):
         return path, path.path
-    return examine_source(os.path.realpath(path), os.fspath(path)), os.path.abspath(path)
+    selection = Selection(str(scene), axes.lower())
+    found = examine_selected(os.path.realpath(path), os.fspath(path), selection)
+    return found, os.path.abspath(path)
 
 
-def describe(source: Source, header: Header, path: str, axes: str = "") -> ImageInfo:
+def describe(source: Source, header: Header, path: str) -> ImageInfo:
     """Return the facts of a header.
 
     Parameters
@@ -176,13 +182,10 @@ def describe(source: Source, header: Header, path: str, axes: str = "") -> Image
         The image.
     path
         Where the user sees it, links not resolved.
-    axes
-        The names of the axes if the user has given them; the header has them too then.
     """
-    unclear = any(axis not in ORDER for axis in header.axes if _size(header, axis) > 1)
+    unclear = describe_unclear(header.axes, header.shapes[0])
     shapes = () if unclear else tuple(_ordered(header, shape) for shape in header.shapes)
     x, y, z = header.spacing_um_xyz
-    by_user = [Decision("axes", axes.upper(), "user", "axes were given")] if axes else []
     return ImageInfo(
         path=path,
         format=source.format.name,
@@ -194,6 +197,8 @@ def describe(source: Source, header: Header, path: str, axes: str = "") -> Image
         spacing_um_zyx=(z, y, x),
         time_step_s=header.time_step_s,
         channels=_channels(header),
+        scenes=tuple(one.describe(number) for number, one in enumerate(header.scenes)),
+        scene=header.scene,
         left_out=header.left_out,
         files=(path, *header.files_needed),
         acquired_at=header.acquired_at,
@@ -201,12 +206,8 @@ def describe(source: Source, header: Header, path: str, axes: str = "") -> Image
         instrument=header.instrument,
         extras=header.extras,
         doubts=(*header.doubts, *header.display_doubts),
-        decisions=(*by_user, *_decisions(header)),
+        decisions=tuple(_decisions(source.selection, header)),
     )
-
-
-def _size(header: Header, axis: str) -> int:
-    return header.shapes[0][header.axes.index(axis)]
 
 
 def _ordered(header: Header, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -220,15 +221,20 @@ def _channels(header: Header) -> tuple[ImageChannel, ...]:
     return tuple(map(ImageChannel, names, colours))
 
 
-def _decisions(header: Header) -> list[Decision]:
-    found = []
+def _decisions(selection: Selection, header: Header) -> Iterator[Decision]:
+    if header.scenes:
+        name = header.scenes[header.scene].name
+        value = f"{header.scene} {name}".strip()
+        yield Decision("scene", value, "user", "the scene was given")
+    if selection.axes:
+        yield Decision("axes", selection.axes.upper(), "user", "axes were given")
     if "c" in header.axes and header.axes.index("c") > header.axes.index("x"):
         count = str(header.channel_count)
-        found.append(Decision("channels", count, "file", "the samples of a pixel are channels"))
+        yield Decision("channels", count, "file", "the samples of a pixel are channels")
     if header.metadata_file:
         name = os.path.basename(header.metadata_file)
-        found.append(Decision("metadata", name, "file", "the file names the one that has it"))
-    return [*found, *_merge_decisions(header.merged)]
+        yield Decision("metadata", name, "file", "the file names the one that has it")
+    yield from _merge_decisions(header.merged)
 
 
 def _merge_decisions(merged: Mapping[str, Any]) -> Iterator[Decision]:

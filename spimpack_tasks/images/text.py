@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.limits import as_size
-from spimpack_tasks.images.info import ORDER, PAGE
+from spimpack_tasks.images.info import ORDER
+from spimpack_tasks.volumes.axis_names import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,7 @@ def _facts(info: ImageInfo) -> Iterator[tuple[str, list[str]]]:
     if len(info.level_shapes) > 1:
         yield "levels", [" x ".join(map(str, shape[-1:0:-1])) for shape in _spatial(info)]
     for name, texts in (
+        ("scenes", list(info.scenes)),
         ("other files", list(info.files[1:])),
         ("left out", list(info.left_out)),
         ("also", list(info.extras)),

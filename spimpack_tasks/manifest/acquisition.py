@@ -37,6 +37,8 @@ class ToldBeside:
     """Sidecar keys whose values are the file's."""
     settings: str = ""
     """Further settings, for people."""
+    acquired_at: str | None = None
+    """ISO 8601."""
     doubts: tuple[str, ...] = ()
     """Impossible or contradictory values in the file; they are left out."""
 
@@ -104,7 +106,7 @@ def _joined(file: AcquisitionFile, found: AcquisitionFacts, header: HeaderFacts)
     instrument = {**sidecar, **header.instrument}
     settings = f"{file.program.name}: {'; '.join(found.settings)}" if found.settings else ""
     facts = replace(header, pixel_size_um=filled or header.pixel_size_um, instrument=instrument)
-    return ToldBeside(file.path, facts, frozenset(keys), settings, tuple(doubts))
+    return ToldBeside(file.path, facts, frozenset(keys), settings, found.acquired_at, tuple(doubts))
 
 
 def _planes_of(header: HeaderFacts) -> int:

@@ -13,9 +13,10 @@ from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.manifest.acquisition import AcquisitionReader
 from spimpack_tasks.manifest.headers import HeaderFacts
 from spimpack_tasks.manifest.merges import AXIS_COLUMN, PREFIX, expand_path, split_paths
-from spimpack_tasks.manifest.rows import SCENE_COLUMN, RowReader, source_path
+from spimpack_tasks.manifest.rows import AXES_COLUMN, SCENE_COLUMN, RowReader, source_path
 from spimpack_tasks.model.entities import MISSING, SUFFIX, stem
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import look_inside
 from spimpack_tasks.volumes.merged.request import POLICIES, Policies
@@ -58,9 +59,8 @@ class AssetReader(RowReader):
         self.facts = NO_FACTS
         source = self.source(record)
         facts = self.facts
-        is_one = (
-            source is not None and not source.format.key
-        )  # each merged file has facts of its own
+        # Each of several merged files may have facts of its own beside it.
+        is_one = source is not None and not source.format.key
         beside = self.acquisition.join(self.looked_for[-1], facts) if is_one else None
         if beside is not None:
             facts = beside.facts
@@ -93,6 +93,8 @@ class AssetReader(RowReader):
             extras=facts.extras,
             display_doubts=facts.display_doubts,
             ome_sizes=facts.ome_sizes,
+            selection=replace(source.selection, scene=facts.scene) if source else WHOLE,
+            unclear=facts.unclear,
         )
 
     def source(self, record: Record) -> Source | None:
@@ -132,7 +134,8 @@ class AssetReader(RowReader):
         if not members or len(members) < len(found):
             return None
         try:
-            return self.look_inside(merge_sources(members, axis, policies))
+            axes = self.chosen_text(record, AXES_COLUMN)
+            return self.look_inside(merge_sources(members, axis, policies, axes))
         except SourceRefusedError as refused:
             self.add(record, self.path_column, refused.code, refused.message, refused.hint)
             return None

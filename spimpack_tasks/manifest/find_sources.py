@@ -11,15 +11,18 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import Source, find_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.formats import Format
 
 THREADS = 32
@@ -51,8 +54,8 @@ class SourceFinder:
         """Whether the disk is slow."""
         return self._slow_looks >= _SLOW_LOOKS
 
-    def look_at(self, path: str) -> Source:
-        """Return the source at an absolute path, links not resolved.
+    def look_at(self, path: str, selection: Selection = WHOLE) -> Source:
+        """Return the source at an absolute path, links not resolved, with what is chosen in it.
 
         Raises
         ------
@@ -63,7 +66,9 @@ class SourceFinder:
         # The clock of the thread takes longer than some looks: it is asked after a slow look.
         busy = thread_time() if self._slow_looks else 0.0
         try:
-            return self.look_inside(self.find(path))
+            found = self.find(path)
+            chosen = found if selection == WHOLE else replace(found, selection=selection)
+            return self.look_inside(chosen)
         finally:
             waited = perf_counter() - began
             if busy and waited > _SLOW_S:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.model.selection import WHOLE
+from spimpack_tasks.volumes.axis_names import describe_unclear
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import look_inside
 from spimpack_tasks.volumes.formats import OME_TIFF, TIFF_EXTENSIONS, format_of
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
-VERSION = 8
+VERSION = 9
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -72,6 +74,12 @@ class HeaderFacts:
     """Attributes of OME-XML that the official validator compares with the sidecar."""
     extension: str = ""
     """The extension in BIDS where the content tells it, and not the name."""
+    problem: str = "source.content"
+    """Code of the problem that `failure` is."""
+    scene: str = ""
+    """Number of the image in a file that holds several; nothing where it holds one."""
+    unclear: str = ""
+    """Why it is not certain what the axes of the image are; nothing if it is."""
 
 
 _values = attrgetter(*(each.name for each in fields(HeaderFacts)))
@@ -158,10 +166,13 @@ class Headers:
 def _key_of(source: Source) -> str:
     """Return the path of a source, with the format of a file whose own name does not tell it.
 
+    The choice in it follows.
     Two links may give one file of a content-addressed store two formats.
     """
     is_told = source.format.directory or format_of(source.path) is source.format
-    return source.path if is_told else f"{source.path}\0{source.format.text}"
+    key = source.path if is_told else f"{source.path}\0{source.format.text}"
+    chosen = source.selection
+    return key if chosen == WHOLE else f"{key}\0{chosen.scene}\0{chosen.axes}"
 
 
 def _frozen(value: Any) -> Any:
@@ -177,10 +188,10 @@ def _with_others(stamp: str, facts: HeaderFacts) -> str:
 
 def _read_facts(source: Source) -> HeaderFacts:
     try:
-        header = read_header(source.path, source.format)
+        header = read_header(source.path, source.format, source.selection)
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
-        failed = HeaderFacts(failure=f"{error.message}{hint}")
+        failed = HeaderFacts(failure=f"{error.message}{hint}", problem=error.code)
     except MissingExtraError as error:
         failed = HeaderFacts(failure=str(error), missing_library=True)
     else:
@@ -210,4 +221,6 @@ def facts_of(header: Header, extension: str = "") -> HeaderFacts:
         display_doubts=header.display_doubts,
         ome_sizes=None if header.ome_sizes is None else dict(header.ome_sizes),
         extension=extension,
+        scene=str(header.scene) if header.scenes else "",
+        unclear=describe_unclear(header.axes, header.shapes[0]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ from spimpack_tasks.manifest.near_keys import near_key
 from spimpack_tasks.manifest.schema_check import explain, property_validator, shown_value
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
+from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.examine import Source, look_inside
+from spimpack_tasks.volumes.examine import Source, folder_of_scene, look_inside
 from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -161,6 +163,8 @@ def cell_problem(schema: str, column: str, text: str) -> tuple[str, str, str] | 
 
 SCENE_COLUMN = "scene"
 """Column that names one image of a source that holds several."""
+AXES_COLUMN = "axes"
+"""Column that names the axes of a source that does not say them."""
 
 _FORMS = {"label": ("value.label", "letters and digits"), "index": ("value.index", "digits")}
 """Problem code, and a name for the characters allowed, by the form of an entity."""
@@ -279,7 +283,9 @@ class RowReader(CellReader):
                 hint = "a URL is not read; give the path of a file on this machine"
             elif refused.code == "source.missing" and not os.path.lexists(whole):
                 hint = path_hint(whole, self.listings) or hint
-            self.add(record, self.path_column, refused.code, refused.message, hint)
+            is_scene = refused.code == "source.scene"
+            column = SCENE_COLUMN if is_scene else self.path_column
+            self.add(record, column, refused.code, refused.message, hint)
             return None
 
     def add_outside_roots(self, record: Record, path: str) -> None:
@@ -289,29 +295,34 @@ class RowReader(CellReader):
         self.add(record, self.path_column, "source.outside-roots", message, hint)
 
     def _examine(self, record: Record, whole: str) -> Source | None:
-        """Return the source at a path, or the image in it that the row names."""
-        scene = self.text(record, SCENE_COLUMN) if self.path_column == "spim_path" else ""
-        if scene in {"", MISSING}:
+        """Return the source at a path, with the image in it and the axes that the row names."""
+        scene, axes = self.chosen_text(record, SCENE_COLUMN), self.chosen_text(record, AXES_COLUMN)
+        selection = Selection(scene, axes.lower())
+        if not scene:
             self.looked_for.append(whole)
-            return self.sources.look_at(whole)
+            return self.sources.look_at(whole, selection)
         source = self.sources.find(whole)
-        inner = scene.strip("/").split("/")
-        if not source.format.directory or not source.format.endings:
+        if source.format.directory and source.format.endings:
+            whole, selection = folder_of_scene(whole, scene), replace(selection, scene="")
+        elif not source.format.has_scenes:
             what = f"{whole!r} is {source.format.name}, of which no image can be chosen"
-            self.add(record, SCENE_COLUMN, "source.scene", what, "leave the cell empty")
-        elif not all(inner) or any(part in {".", ".."} or "\0" in part for part in inner):
-            hint = "write the path of its folder in the source, such as 0 or A/1/0"
-            what = f"{shown_value(scene)} names no image in {whole!r}"
-            self.add(record, SCENE_COLUMN, "source.scene", what, hint)
-        else:
-            whole = "/".join([whole.rstrip("/"), *inner])
-            self.looked_for.append(whole)
-            return self.sources.look_at(whole)
-        return None
+            raise SourceRefusedError("source.scene", what, "leave the cell empty")
+        self.looked_for.append(whole)
+        return self.sources.look_at(whole, selection)
+
+    def chosen_text(self, record: Record, column: str) -> str:
+        """Return the text of a column that only images have, nothing where it is empty."""
+        text = self.text(record, column) if self.path_column == "spim_path" else ""
+        return "" if text == MISSING else text
 
     def look_ahead(self, records: Iterable[Record]) -> None:
         """Look at the sources of rows to come, side by side; nothing is reported."""
-        plain = (record for record in records if record.cell(SCENE_COLUMN) in {None, "", MISSING})
+        nothing = {None, "", MISSING}
+        plain = (
+            record
+            for record in records
+            if record.cell(SCENE_COLUMN) in nothing and record.cell(AXES_COLUMN) in nothing
+        )
         texts = (record.cell(self.path_column) for record in plain)
         paths = [source_path(self.folder, t) for t in texts if isinstance(t, str) and t]
         allowed = filter(self.is_in_roots, paths) if self.roots else paths

@@ -178,6 +178,9 @@ class SidecarReader(CellReader):
         self, record: Record, keys: _Keys, facts: HeaderFacts, source: Source
     ) -> None:
         key = "spim_path"
+        if facts.failure and facts.problem in CHOICES:
+            self.add(record, CHOICES[facts.problem], facts.problem, facts.failure)
+            return
         if facts.failure and source.format.needs_header:
             self.add(record, key, "source.content", facts.failure)
             return
@@ -199,7 +202,7 @@ class SidecarReader(CellReader):
         self, record: Record, keys: _Keys, facts: HeaderFacts, source: Source
     ) -> None:
         """Say where the pixel size is missing; BIDS demands it of raw images."""
-        if not self._needs_header(keys):
+        if not self._needs_header(keys) or facts.problem in CHOICES:
             return
         keys.refused |= {"PixelSize", "PixelSizeUnits"} - keys.values.keys()
         hint = "give PixelSize and PixelSizeUnits in columns, such as 1.8;1.8;4 and um"
@@ -339,6 +342,8 @@ def _plain_value(value: str | float | list[float]) -> str | float | list[float]:
 
 
 _KNOWN_COLUMNS = frozenset(known_columns())
+CHOICES = {"source.scene": "scene", "source.axes": "axes"}
+"""Columns that choose what a file leaves open, by the code of the problem that it does."""
 _OF_NO_SIDECAR = _KNOWN_COLUMNS - {
     *("metadata", "orientation_string_xyz", "sample_staining", "override_header"),
 }

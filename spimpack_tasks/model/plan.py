@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.buckets import bucket_of
 from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX, entities_in, label_in
+from spimpack_tasks.model.selection import WHOLE, Selection
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
@@ -213,6 +214,8 @@ class Output:
     """For sidecars: where the value of a key comes from, if not from the asset's own row."""
     format: str = ""
     """Name of the source's format (`volumes.formats`), for outputs made from a source."""
+    selection: Selection = WHOLE
+    """The choice of the user in the source, for outputs made from a source."""
     is_converted: bool = False
     """For images: whether the voxels are written again, as `target` says, and not linked."""
 
@@ -257,6 +260,10 @@ class Asset:
     """Wrong colours and windows in the source."""
     ome_sizes: dict[str, str] | None = None
     """Attributes of OME-XML that the official validator compares with the sidecar."""
+    selection: Selection = WHOLE
+    """The choice of the user: the number of the image in a source of several, and its axes."""
+    unclear: str = ""
+    """Why it is not certain what the axes of the image are; nothing if it is."""
 
     @property
     def entities(self) -> dict[str, str]:

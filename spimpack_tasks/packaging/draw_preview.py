@@ -26,7 +26,9 @@ def make_preview(_image: str, output: Output, path: str) -> None:
         The voxels cannot be read.
     """
     try:
-        volume = read_volume(output.source, form=find_format(output.format))
+        volume = read_volume(
+            output.source, form=find_format(output.format), selection=output.selection
+        )
         picture = encode_strip(compose_preview(volume), output.target, {KEY: output.fingerprint})
     except SpimpackError as error:
         raise OSError(errno.EIO, str(error)) from error

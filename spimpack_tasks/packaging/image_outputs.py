@@ -25,6 +25,7 @@ from spimpack_tasks.model.plan import (
     Step,
     is_wanted,
 )
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.merged.request import is_merge, merge_of_text
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def _compose_image(image: PlannedImage) -> Iterator[Output]:
         asset=asset.key,
         dataset_id=asset.dataset_id,
         format=asset.format,
+        selection=asset.selection,
         is_converted=bool(image.conversion),
     )
 
@@ -194,6 +196,8 @@ def _compose_preview(image: PlannedImage) -> Iterator[Output]:
     if code and not asset.is_photo:
         path = image.path.removesuffix(f"_{asset.suffix}{asset.extension}") + PREVIEW
         made_from: list[Any] = [SPECS[Step.PREVIEWS].version, asset.stamp_numbers, code]
+        if asset.selection != WHOLE:
+            made_from += [asset.selection.scene, asset.selection.axes]
         made_from += [asset.format, asset.other_files] if is_merge(asset.format) else []
         yield _companion(image, Step.PREVIEWS, path, made_from, code)
 
@@ -214,6 +218,7 @@ def _companion(
         asset=asset.key,
         dataset_id=asset.dataset_id,
         format=asset.format,
+        selection=asset.selection,
     )
 
 

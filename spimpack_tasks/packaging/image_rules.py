@@ -31,10 +31,17 @@ def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
     """A link or copy is one file; a conversion is one image."""
     for placed in facts.images:
         asset = placed.asset
-        if not (asset.other_files or asset.left_out or asset.extras or asset.display_doubts):
+        if not _is_special(asset):
             continue
         place, key = placed.record.where(placed.path_column), placed.path_column
         conversion = _describe_conversion(facts, asset)
+        if asset.unclear and conversion:
+            hint = "say it in the column axes, such as ZYX: the slowest first"
+            yield Problem("source.axes", place, key, asset.unclear, hint)
+        if asset.selection.scene and conversion == {}:
+            message = "is one of several images in its file, and a dataset would get all of them"
+            hint = "convert it, with --backend ome-zarr or ome-tiff: this one is read then"
+            yield Problem("source.scene", place, key, message, hint, Severity.WARNING)
         if asset.other_files and conversion == {} and not is_merge(asset.format):
             others = [os.path.basename(path) for path, _ in asset.other_files]
             files = count_of(len(asset.other_files), "other file")
@@ -49,6 +56,12 @@ def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
             message = f"has colours and windows that are not valid: {_listed(asset.display_doubts)}"
             hint = "those are chosen again in the image made"
             yield Problem("source.display", place, key, message, hint, Severity.WARNING)
+
+
+def _is_special(asset: Asset) -> bool:
+    """Tell whether there is anything to say about an image."""
+    more = asset.other_files or asset.left_out or asset.extras or asset.selection.scene
+    return bool(more or asset.display_doubts or asset.unclear)
 
 
 def validator_agrees_on_voxels(facts: RuleInput) -> Iterator[Problem]:

@@ -209,7 +209,7 @@ def _image_of(plan: Plan, output: Output | None) -> Output | None:
 def _find_record(store: Store, asset: str) -> Record | None:
     """Return the row of an image in the tables as they are now."""
     try:
-        manifest = read_regular(store.path(MANIFEST_FILE)).decode().rstrip("\n")
+        manifest = read_regular(store.path(MANIFEST_FILE)).decode().partition("\n")[0]
     except OSError:
         return None
     report = Report()

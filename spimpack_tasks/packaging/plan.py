@@ -9,6 +9,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.plan import SPECS, STEPS, Dataset, Kind, Output, Plan, Step, is_wanted
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.packaging.bidsignore import compose_bidsignore
 from spimpack_tasks.packaging.description import (
     compose_changes,
@@ -71,6 +72,8 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
             digest.update(a.format.encode())
         if a.extras:
             digest.update(json.dumps(a.extras).encode())
+        if a.selection != WHOLE:
+            digest.update(json.dumps([a.selection.scene, a.selection.axes]).encode())
     return digest.hexdigest()
 
 

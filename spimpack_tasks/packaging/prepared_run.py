@@ -248,7 +248,8 @@ class PreparedRun:
         SESSION.kept[self.store.root, self.plan_id] = kept
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
-        report.extend(find_losses(self.options, self.store, self._before))
+        stamped = (each for asset in assets for each in asset.sources)
+        report.extend(find_losses(self.options, self.store, self._before, stamped))
         return report
 
     def has_same_texts(self) -> bool:

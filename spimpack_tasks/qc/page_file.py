@@ -18,6 +18,7 @@ from spimpack_tasks.files.pages import read_head, write_page_at
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.orientation import ORIENTATION_CODES, normalise_orientation
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.qc.page import GENERATOR, QcPage, candidates_for, compose_page
 from spimpack_tasks.qc.preview import compose_preview
@@ -25,6 +26,7 @@ from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.qc.volume import SmallVolume
 
 FOLDER = "spimpack-qc"
@@ -127,7 +129,9 @@ def _recorded_in(path: str) -> str:
     return unescape(found[1]) if found else ""
 
 
-def make_page(source: str, path: str, codes: tuple[str, ...] = ()) -> SmallVolume:
+def make_page(
+    source: str, path: str, codes: tuple[str, ...] = (), selection: Selection = WHOLE
+) -> SmallVolume:
     """Read a source, write its page, and return the volume.
 
     Parameters
@@ -136,6 +140,8 @@ def make_page(source: str, path: str, codes: tuple[str, ...] = ()) -> SmallVolum
         Absolute paths of the image and of the page.
     codes
         Candidates; by default that of the header, and some more.
+    selection
+        Which image of the file, and the names of its axes where the file does not say them.
 
     Raises
     ------
@@ -147,7 +153,7 @@ def make_page(source: str, path: str, codes: tuple[str, ...] = ()) -> SmallVolum
     check_place(source, path)
     # Before reading: a source that changes meanwhile makes a page that is not right.
     identity = made_from(source, codes)
-    volume = read_volume(source)
+    volume = read_volume(source, selection=selection)
     page = QcPage(volume, compose_preview(volume), candidates_for(volume, codes), identity)
     lines = compose_page(page)
     os.makedirs(os.path.dirname(path), exist_ok=True)

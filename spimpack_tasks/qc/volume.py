@@ -13,8 +13,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.examine import examine_source
+from spimpack_tasks.volumes.examine import Source, examine_selected
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.volume import open_volume
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from spimpack_tasks.arrays.grid import Voxels
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.volume import Level
@@ -87,7 +89,9 @@ class SmallVolume:
         ]
 
 
-def read_volume(path: str, name: str = "", form: Format | None = None) -> SmallVolume:
+def read_volume(
+    path: str, name: str = "", form: Format | None = None, selection: Selection = WHOLE
+) -> SmallVolume:
     """Read a small volume of a source, at its first time point.
 
     Parameters
@@ -98,6 +102,9 @@ def read_volume(path: str, name: str = "", form: Format | None = None) -> SmallV
         The name whose ending tells the format, if it is not that of `path`.
     form
         The format, if the caller knows it; the source is examined all the same.
+    selection
+        Which image of the file, and the names of its axes where the file does not say them. Pages
+        of which nobody says what they are are shown as planes.
 
     Raises
     ------
@@ -105,18 +112,19 @@ def read_volume(path: str, name: str = "", form: Format | None = None) -> SmallV
         The source is missing, damaged, or of no known format, or a library is not installed.
     """
     if form is not None and form.key:
-        return _read(path, form)
+        return _read(Source(path, form, "", 0, ""))  # files that are merged
     if form is not None:
         name = f"image{next(iter(form.endings), '')}"
     try:
-        return _read(path, examine_source(path, name).format)
+        return _read(examine_selected(path, name, selection))
     except SourceRefusedError as error:
         hint = f"; {error.hint}" if error.hint else ""
         raise SourceUnreadableError(f"{error.message}{hint}") from error
 
 
-def _read(path: str, form: Format) -> SmallVolume:
-    with open_volume(path, form, accept_unclear=True) as volume:
+def _read(source: Source) -> SmallVolume:
+    path, form = source.path, source.format
+    with open_volume(path, form, source.selection, accept_unclear=True) as volume:
         levels, header = volume.levels, volume.header
         number = choose_level(levels)
         level = levels[number]

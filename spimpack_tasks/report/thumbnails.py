@@ -19,6 +19,7 @@ from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.entities import PHOTO_SUFFIX
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.plan import Step
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.qc.pictures import STRIP_VERSION, draw_strip
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
@@ -28,7 +29,7 @@ from spimpack_tasks.volumes.merged.form import find_format
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spimpack_tasks.model.plan import Plan
+    from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.report.data import ReportData, ReportedImage
     from spimpack_tasks.state.store import ScratchFolder, Store
 
@@ -65,15 +66,16 @@ def make_thumbnails(
     """
     load_library("PIL.Image")
     plan = store.load_plan(gathered.plan_id)
-    codes, formats = _orientations(plan), _formats(plan)
+    codes = _orientations(plan)
+    outputs = {o.path: o for o in plan.outputs if o.step is Step.ASSETS}
     images = [image for image in gathered.images if _key(image.path) in codes]
     kept = set()
     with store.scratch_folder(FOLDER) as place:
         for number, image in enumerate(images, start=1):
             code = codes[_key(image.path)]
-            name = _name(image.source, code)
+            name = _name(outputs[image.path], code)
             kept.add(name)
-            yield _find(place, image, formats[image.path], code, name)
+            yield _find(place, image, outputs[image.path], code, name)
             if on_made:
                 on_made(number, len(images))
         _forget_others(store, kept)
@@ -82,11 +84,6 @@ def make_thumbnails(
 def _key(path: str) -> str:
     """Return the name of an image in a dataset, without its extension."""
     return path.rpartition("/")[2].partition(".")[0]
-
-
-def _formats(plan: Plan) -> dict[str, str]:
-    """Return the name of the format of the source of each image, by the path of the image."""
-    return {o.path: o.format for o in plan.outputs if o.step is Step.ASSETS}
 
 
 def _orientations(plan: Plan) -> dict[str, str]:
@@ -101,21 +98,25 @@ def _orientations(plan: Plan) -> dict[str, str]:
     return codes
 
 
-def _name(source: str, code: str) -> str:
-    data = json.dumps([source, stamp_text(source), code, STRIP_VERSION])
+def _name(output: Output, code: str) -> str:
+    chosen = [output.selection.scene, output.selection.axes] if output.selection != WHOLE else []
+    data = json.dumps([output.source, stamp_text(output.source), code, STRIP_VERSION, *chosen])
     return f"{blake2b(data.encode(), digest_size=16).hexdigest()}.jpg"
 
 
 def _find(
-    place: ScratchFolder, image: ReportedImage, source_format: str, code: str, name: str
+    place: ScratchFolder, image: ReportedImage, output: Output, code: str, name: str
 ) -> Thumbnail:
     """Return the picture that is kept, or a new one."""
     with suppress(FileNotFoundError), open_regular(place.store.path(FOLDER, name)) as file:
         return Thumbnail(image, code, file.read(), "")
     try:
-        preview = compose_preview(
-            read_volume(os.path.realpath(image.source), form=find_format(source_format))
+        volume = read_volume(
+            os.path.realpath(image.source),
+            form=find_format(output.format),
+            selection=output.selection,
         )
+        preview = compose_preview(volume)
     except SpimpackError as error:
         return Thumbnail(image, code, b"", str(error))
     jpeg = draw_strip(preview, code)

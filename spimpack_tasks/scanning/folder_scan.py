@@ -9,12 +9,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.acquisition.programs import FileFinder
 from spimpack_tasks.errors import Place, Problem, Severity, count_of
 from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.model.entities import ENTITIES, OTHER_SUFFIXES, PHOTO_SUFFIX, SUFFIX, stem
 from spimpack_tasks.model.labels import differ_in_zeros
-from spimpack_tasks.scanning.found import UNFIT, FoundImage, FoundPhoto, ScanResult, SkippedPath
+from spimpack_tasks.scanning.found import (
+    UNFIT,
+    DescribingFile,
+    FoundImage,
+    FoundPhoto,
+    ScanResult,
+    SkippedPath,
+)
 from spimpack_tasks.scanning.groups import join_groups
 from spimpack_tasks.scanning.labels import Labels, as_label, suffix_of, tokens_of
 from spimpack_tasks.scanning.options import COMMAND_LINE
@@ -86,6 +94,7 @@ class FolderScanner:
             reason = found.ignored or self._take(found.path)
             if reason:
                 self.result.found.append(SkippedPath(found.path, reason))
+        self._take_descriptions()
         self._check_patterns()
         self._tell_files_apart()
         join_groups(self.result, self.request, self.report)
@@ -94,6 +103,20 @@ class FolderScanner:
         self._check_surroundings()
         self._check_zeros()
         return self.result
+
+    def _take_descriptions(self) -> None:
+        """Tell files that describe images from those that are of no use."""
+        finder, root, programs = FileFinder(), self.request.root, {}
+        for image in self.result.images:
+            file = finder.find(os.path.join(root, image.path))
+            if file is not None:
+                programs[os.path.relpath(file.path, root)] = file.program.name
+        self.result.found = [
+            DescribingFile(one.path, programs[one.path])
+            if isinstance(one, SkippedPath) and one.path in programs
+            else one
+            for one in self.result.found
+        ]
 
     def _take(self, path: str) -> str:
         """Add an image to the survey, or return why a file is none."""
@@ -167,7 +190,7 @@ class FolderScanner:
                     self.unclear.add(pattern.text)
                     self._report_two_readings(path, pattern, readings)
                 several = self.request.patterns[1:]
-                return readings[0], [f"by {pattern.text!r}"] if several else [], pattern.text
+                return readings[0], [f"by '{pattern.text}'"] if several else [], pattern.text
         return (*tokens_of(path), "") if is_photo else (None, [], "")
 
     def _note_surroundings(self, path: str, pattern: Pattern, texts: dict[str, str]) -> None:
@@ -230,8 +253,10 @@ class FolderScanner:
         paths = [image.path for image in self.result.images]
         paths += [skipped.path for skipped in self.result.skipped if skipped.reason == UNFIT]
         example = f"{paths[0]!r} is an image here" if paths else ""
+        may_miss = self.request.may_miss if self.matched else frozenset()
+        self.result.unused_patterns = sorted(may_miss - self.matched)
         for pattern in self.request.patterns if paths else ():
-            if pattern.text not in self.matched and not pattern.is_optional:
+            if pattern.text not in self.matched and pattern.text not in may_miss:
                 what = "fits no image that an earlier pattern leaves"
                 is_later = self.matched and not pattern.is_of_levels
                 message = f"{pattern.text!r} {what if is_later else 'fits no image'}"

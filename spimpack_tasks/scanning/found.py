@@ -57,11 +57,23 @@ class FoundPhoto:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class DescribingFile:
+    """A file that an acquisition program wrote beside images; it is read with them."""
+
+    path: str
+    program: str
+
+
 @dataclass(slots=True)
 class ScanResult:
     """All that was found, in natural order."""
 
-    found: list[FoundImage | FoundPhoto | SkippedPath] = field(default_factory=list)
+    found: list[FoundImage | FoundPhoto | DescribingFile | SkippedPath] = field(
+        default_factory=list
+    )
+    unused_patterns: list[str] = field(default_factory=list)
+    """Patterns of a layout that found no image."""
     unread_headers: int = 0
     """Number of images whose header could not be read."""
 

@@ -35,7 +35,7 @@ _FILE = "(?:/[^/]+)?"
 
 
 def read_levels(texts: Sequence[str]) -> list[Pattern]:
-    """Return the patterns that levels stand for.
+    """Return the pattern that levels stand for, and one of images that need no axis.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_levels(texts: Sequence[str]) -> list[Pattern]:
     if names[-1] not in AXES or len(levels) == 1:
         return [whole]
     plain = _compose([expression for _, expression in levels[:-1]], texts[:-1])
-    return [whole, replace(plain, is_optional=True)]
+    return [whole, plain]
 
 
 def _compose(expressions: Sequence[str], texts: Sequence[str]) -> Pattern:

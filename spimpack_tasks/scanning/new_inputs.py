@@ -110,6 +110,9 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
     keys = {f"{name.removesuffix('.tsv')}_tsv" for name in files}
     given = {"Name": options.name, "License": options.license}
     origin, kept = f"Made by: {options.command()}", scan_keys(options, request)
+    if result.unused_patterns:
+        used = [each for each in options.patterns if each not in result.unused_patterns]
+        kept["patterns"] = used
     files["manifest.yml"] = compose_manifest(keys, origin, given, kept)
     if not os.path.lexists(os.path.join(request.directory, SCHEMA_FILE)):
         files[SCHEMA_FILE] = compose_schema()

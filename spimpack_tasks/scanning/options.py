@@ -58,6 +58,8 @@ class ScanOptions:
     name: str = ""
     """Name of the dataset."""
     license: str = ""
+    may_miss: tuple[str, ...] = ()
+    """Patterns of a layout: they need find nothing where another pattern does."""
 
     def command(self) -> str:
         """Return the command that asks for this, in one line."""
@@ -96,6 +98,8 @@ class ScanRequest:
     """Values by canonical column name, for all rows."""
     defaults: dict[str, str] = field(default_factory=dict)
     """The same, for rows that have none."""
+    may_miss: frozenset[str] = frozenset()
+    """Texts of patterns that need find nothing where another pattern does."""
 
     def about_subjects(self, values: dict[str, str]) -> dict[str, str]:
         """Return those of the values that are facts about subjects."""
@@ -136,6 +140,7 @@ def check_options(options: ScanOptions, report: Report) -> ScanRequest:
         root=os.path.abspath(options.root),
         shown_root=options.root,
         directory=os.path.abspath(options.directory),
+        may_miss=frozenset(options.may_miss),
     )
     report.extend(_place_problems(request))
     for text in options.labels:
@@ -167,7 +172,9 @@ def _take_patterns(options: ScanOptions, request: ScanRequest, report: Report) -
         except PatternError as error:
             report.add(_pattern_problem("--pattern", text, error))
     try:
-        request.patterns += read_levels(options.levels)
+        of_levels = read_levels(options.levels)
+        request.patterns += of_levels
+        request.may_miss |= {pattern.text for pattern in of_levels[1:]}
     except PatternError as error:
         report.add(_pattern_problem("--level", " ".join(options.levels), error))
 

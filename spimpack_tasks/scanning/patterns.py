@@ -89,8 +89,6 @@ class Pattern:
     """Regular expression for the text of an entity, if the pattern gives one."""
     is_of_levels: bool = False
     """Whether it stands for levels of folders, in which files may have any names."""
-    is_optional: bool = False
-    """Whether it need not fit any image."""
 
     def readings(self, path: str) -> list[dict[str, str]]:
         """Return the texts captured from a path by entity: none, one, or two that differ."""

@@ -11,7 +11,7 @@ from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell
 from spimpack_tasks.manifest.merges import SEPARATOR
 from spimpack_tasks.model.entities import ENTITIES
-from spimpack_tasks.scanning.found import FoundImage, FoundPhoto
+from spimpack_tasks.scanning.found import DescribingFile, FoundImage, FoundPhoto
 from spimpack_tasks.scanning.groups import describe_member
 from spimpack_tasks.scanning.headers import PIXEL_COLUMNS
 from spimpack_tasks.schemas import load_schema
@@ -119,6 +119,8 @@ def _compose_report(result: ScanResult) -> str:
             listed = [*zip(one.paths, repeat("used"), told)]
         elif isinstance(one, (FoundImage, FoundPhoto)):
             listed = [(one.path, "used", "; ".join(one.notes))]
+        elif isinstance(one, DescribingFile):
+            listed = [(one.path, "used", f"describes images, as written by {one.program}")]
         else:
             listed = [(one.path, "ignored", one.reason)]
         rows += (tuple(t if fits_cell(t) else printable(t) for t in texts) for texts in listed)

@@ -7,12 +7,13 @@ from operator import attrgetter
 from typing import Any
 
 from spimpack_tasks.model.plan import KINDS, Kind, Output, Step
+from spimpack_tasks.model.selection import WHOLE, Selection
 from spimpack_tasks.volumes.examine import format_of_source
 from spimpack_tasks.volumes.formats import PHOTO_FORMATS, PLANE_FOLDER, format_of
 
 _STEPS = {step.value: step for step in Step}
 
-_NAMES = [field.name for field in fields(Output) if field.name != "is_converted"]
+_NAMES = [f.name for f in fields(Output) if f.name not in {"selection", "is_converted"}]
 _values = attrgetter(*_NAMES)
 _OF_SOURCES = frozenset({Kind.IMAGE.value, Kind.COMPANION.value})
 """Kinds whose outputs carry the format of their source."""
@@ -41,7 +42,8 @@ def part_of(data: dict[str, Any]) -> PlanPart:
             path,
             _STEPS[step],
             KINDS[kind],
-            *_with_format(kind, rest),
+            *_with_format(kind, rest[: _FIELDS_BEFORE_FORMAT + 1]),
+            selection=Selection(*rest[-1]) if len(rest) > _FIELDS_BEFORE_FORMAT + 1 else WHOLE,
             is_converted=kind == Kind.IMAGE and rest[_TARGET].startswith("{"),
         )
         for path, step, kind, *rest in data["outputs"]
@@ -69,6 +71,11 @@ def _format_told(source: str) -> str:
 
 
 def values_of(output: Output) -> list[Any]:
-    """Return an output as a saved plan holds it; its format only where the source has it not."""
+    """Return an output as a saved plan holds it; its format only where the source has it not.
+
+    The choice in the source follows its format, if there is one.
+    """
     *values, form = _values(output)
+    if output.selection != WHOLE:
+        return [*values, form, [output.selection.scene, output.selection.axes]]
     return [*values, form] if form and form != _format_told(output.source) else values

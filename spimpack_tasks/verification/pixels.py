@@ -72,7 +72,7 @@ def _images(store: Store) -> Iterator[tuple[Output, bool]]:
 
 def _size(output: Output) -> int:
     try:
-        return count_bytes(output.source, find_format(output.format))
+        return count_bytes(output.source, find_format(output.format), output.selection)
     except (OSError, HeaderError):  # reported by the comparison
         return 0
 
@@ -97,7 +97,9 @@ def _verify(
             on_read(_size(output))
             return
         count = 0
-        for detail in compare_with_source(output.source, find_format(output.format), path, on_read):
+        for detail in compare_with_source(
+            output.source, find_format(output.format), path, on_read, output.selection
+        ):
             count += 1
             if count <= MOST_LISTED:
                 yield Deviation(output.path, Fault.PIXELS, detail)

@@ -16,11 +16,12 @@ import zipfile
 import zlib
 from contextlib import ExitStack
 from itertools import product
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from spimpack_tasks.arrays.pyramid import level_sizes
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.compare_levels import LevelsCheck, SlabsCheck, read_region
 from spimpack_tasks.volumes.copy import check_dtype, finish_reading
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from spimpack_tasks.arrays.grid import Region, Shape, Voxels
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.volume import Level
 
@@ -53,11 +55,15 @@ _ENTRY_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, 
 class Compare(Protocol):
     """Compares the images of one format with what they were made of."""
 
-    def __call__(self, source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
+    def __call__(
+        self, source: str, form: Format, path: str, advance: Advance, selection: Selection
+    ) -> Iterator[str]:
         """Yield what is wrong with an image, and where; see `compare_with_source`."""
 
 
-def compare_with_source(source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
+def compare_with_source(
+    source: str, form: Format, path: str, advance: Advance, selection: Selection = WHOLE
+) -> Iterator[str]:
     """Yield what is wrong with an image, and where: level, time point, channel and chunk.
 
     Parameters
@@ -70,6 +76,8 @@ def compare_with_source(source: str, form: Format, path: str, advance: Advance) 
         The image.
     advance
         Told the number of bytes of the source's voxels after each piece.
+    selection
+        Which image of the source it was made of, and the names of its axes.
 
     Raises
     ------
@@ -78,10 +86,12 @@ def compare_with_source(source: str, form: Format, path: str, advance: Advance) 
     """
     compare = next(COMPARERS[ending] for ending in COMPARERS if path.endswith(ending))
     with as_os_errors():
-        yield from compare(source, form, path, advance)
+        yield from compare(source, form, path, advance, selection)
 
 
-def _compare_ome_zarr(source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
+def _compare_ome_zarr(
+    source: str, form: Format, path: str, advance: Advance, selection: Selection
+) -> Iterator[str]:
     match form.transfer:
         case Transfer.FILES:
             yield from _compare_entries(source, path, advance)
@@ -89,15 +99,18 @@ def _compare_ome_zarr(source: str, form: Format, path: str, advance: Advance) ->
             shapes = read_header(source, form).shapes
             yield from _compare_own_levels(source, form, path, shapes, advance)
         case Transfer.VOXELS:
-            yield from _compare_voxels(source, form, path, level_sizes, advance)
-            yield from _compare_labels(source, form, path)
+            original = _Original(source, form, selection)
+            yield from _compare_voxels(original, path, level_sizes, advance)
+            yield from _compare_labels(original, path)
 
 
-def _compare_ome_tiff(source: str, form: Format, path: str, advance: Advance) -> Iterator[str]:
+def _compare_ome_tiff(
+    source: str, form: Format, path: str, advance: Advance, selection: Selection
+) -> Iterator[str]:
     def sizes(size_zyx: Shape, _itemsize: int) -> list[Shape]:
         return [(size_zyx[0], *size) for size in plane_sizes(size_zyx[1:])]
 
-    yield from _compare_voxels(source, form, path, sizes, advance)
+    yield from _compare_voxels(_Original(source, form, selection), path, sizes, advance)
 
 
 COMPARERS: dict[str, Compare] = {
@@ -120,9 +133,16 @@ def _open_image(stack: ExitStack, path: str) -> Sequence[Level] | str:
         return f"it cannot be opened: {error}"
 
 
+class _Original(NamedTuple):
+    """An image that another was made of."""
+
+    path: str
+    form: Format
+    selection: Selection
+
+
 def _compare_voxels(
-    source: str,
-    form: Format,
+    original: _Original,
     path: str,
     sizes: Callable[[Shape, int], list[Shape]],
     advance: Advance,
@@ -133,7 +153,7 @@ def _compare_voxels(
         if isinstance(levels, str):
             yield levels
             return
-        level = _open_source(stack, source, form)
+        level = _open_source(stack, original)
         wanted = sizes(level.shape[2:], level.dtype.itemsize)
         shapes = [(*level.shape[:2], *size) for size in wanted]
         check = LevelsCheck(levels, shapes, level.dtype)
@@ -142,22 +162,30 @@ def _compare_voxels(
         finish_reading(level)
 
 
-def _open_source(stack: ExitStack, source: str, form: Format) -> Level:
+def _open_source(stack: ExitStack, original: _Original) -> Level:
     """Open the full level of a source, that of an OME-TIFF in a way of its own.
 
     Which plane is where is for an OME-TIFF the question; a second answer is asked for. So it is of
     merged files.
     """
+    path, form, selection = original
     if is_merge(form.key):
-        return stack.enter_context(open_second(merge_of_text(form.key), _open_source))
-    if form in {OME_TIFF, TIFF} and is_ome_tiff(source):
-        return stack.enter_context(open_ome_tiff(source))
-    return check_dtype(stack.enter_context(open_volume(source, form)))
+        return stack.enter_context(open_second(merge_of_text(form.key), _open_member))
+    if form in {OME_TIFF, TIFF} and not selection.axes and is_ome_tiff(path):
+        number = read_header(path, form, selection).scene
+        return stack.enter_context(open_ome_tiff(path, number))
+    return check_dtype(stack.enter_context(open_volume(path, form, selection)))
 
 
-def _compare_labels(source: str, form: Format, path: str) -> Iterator[str]:
+def _open_member(stack: ExitStack, path: str, form: Format, selection: Selection) -> Level:
+    """Open the full level of one of the files that are merged."""
+    return _open_source(stack, _Original(path, form, selection))
+
+
+def _compare_labels(original: _Original, path: str) -> Iterator[str]:
     """Compare label images, whose levels are those of the source; what had none is as it was."""
-    names = read_header(source, form).label_names
+    source, form, selection = original
+    names = read_header(source, form, selection).label_names
     if not os.path.isdir(f"{path}/{FOLDER}"):  # made by a version that left them out
         return
     for place in names:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.stamps import split_stamp
+from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.formats import NGFF
 
@@ -38,15 +39,24 @@ class Request:
     """Distance of voxels along x, y and z, `None` where there is none."""
     axes: str = ""
     """`tczyx` for all five axes; nothing for those of the source."""
+    scene: str = ""
+    """Number of the image in a source that holds several; nothing where it holds one."""
+    source_axes: str = ""
+    """Names of the axes of the source that the user gives; nothing where it tells them."""
     other_files: tuple[str, ...] = ()
     """Path and stamp of each file that the image lies in besides its source."""
     merge: str = ""
     """Of files that are merged the text by which they are; nothing of one file."""
 
+    @property
+    def selection(self) -> Selection:
+        """The choice of the user in the source."""
+        return Selection(self.scene, self.source_axes)
+
     def as_text(self) -> str:
         """Return the request as one line."""
         told = asdict(self)
-        for key in ("axes", "other_files", "merge"):
+        for key in ("axes", "scene", "source_axes", "other_files", "merge"):
             if not told[key]:
                 del told[key]  # of most images; their requests are what they always were
         return json.dumps(told, sort_keys=True)
@@ -69,8 +79,9 @@ class Request:
         stamp
             Its size and modification time.
         """
-        merge = [self.merge] if self.merge else []
-        parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *merge]
+        chosen = [f"{self.scene}:{self.source_axes}"] if self.scene or self.source_axes else []
+        chosen += [self.merge] if self.merge else []
+        parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *chosen]
         text = "\0".join(parts)
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
@@ -98,5 +109,6 @@ class Conversion:
     def provenance(self) -> dict[str, str]:
         """Facts about the conversion that are written into the image; no path of this machine."""
         facts = {"version": __version__, "converted_from": self.form.name}
-        known = {"made_from": self.made_from, "voxels_from": self.voxels_from}
+        chosen = {"scene": self.request.scene, "source_axes": self.request.source_axes.upper()}
+        known = chosen | {"made_from": self.made_from, "voxels_from": self.voxels_from}
         return facts | {key: value for key, value in known.items() if value}

@@ -23,6 +23,7 @@ from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.limits import LARGEST_METADATA, MOST_BLOCKS, REMEDY, allowed
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError, reading
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.conversion import Conversion, Request
     from spimpack_tasks.volumes.copy import EncodedSource
     from spimpack_tasks.volumes.formats import Format
@@ -108,7 +110,9 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
                 writer.finish_with_voxels()
         else:
             with (
-                open_volume(conversion.source, conversion.form) as volume,
+                open_volume(
+                    conversion.source, conversion.form, conversion.request.selection
+                ) as volume,
                 _begin_voxels(conversion, path, volume, pool) as writer,
             ):
                 if labels := volume.header.label_names:
@@ -132,7 +136,7 @@ def _open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource
         message = f"{conversion.form.name} has no chunks that can be taken"
         raise ValueError(message)
     # Sizes that no image has are refused before the index of chunks takes memory for them.
-    read_header(conversion.source, conversion.form)
+    read_header(conversion.source, conversion.form, conversion.request.selection)
     with reading(conversion.source):
         source: AbstractContextManager[EncodedSource] = opener(conversion.source)
     return source
@@ -149,7 +153,7 @@ def _begin_levels(
 
 def _write_voxels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
     with (
-        open_volume(conversion.source, conversion.form) as volume,
+        open_volume(conversion.source, conversion.form, conversion.request.selection) as volume,
         WorkPool(threads) as pool,
         _begin_voxels(conversion, path, volume, pool) as writer,
     ):
@@ -199,7 +203,7 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
     """
     with (
         as_os_errors(),
-        open_volume(conversion.source, conversion.form) as volume,
+        open_volume(conversion.source, conversion.form, conversion.request.selection) as volume,
         WorkPool(threads) as pool,
     ):
         dtype = check_dtype(volume).dtype.newbyteorder("=")
@@ -288,17 +292,17 @@ def least_size(source: str, form: Format, made: Format) -> int:
     return form.least_size(os.stat(source).st_size, made)
 
 
-def count_bytes(source: str, form: Format) -> int:
+def count_bytes(source: str, form: Format, selection: Selection = WHOLE) -> int:
     """Return the number of bytes that converting to OME-Zarr reports."""
     if form.transfer is Transfer.FILES:
         with open_zip(source) as archive:
             return archive.size
-    header = read_header(source, form)
+    header = read_header(source, form, selection)
     shapes = header.shapes if form.transfer is Transfer.LEVELS else header.shapes[:1]
     return sum(map(math.prod, shapes)) * header.itemsize
 
 
-def count_voxel_bytes(source: str, form: Format) -> int:
+def count_voxel_bytes(source: str, form: Format, selection: Selection = WHOLE) -> int:
     """Return the number of bytes of the voxels of the full level, which an OME-TIFF is made of."""
-    header = read_header(source, form)
+    header = read_header(source, form, selection)
     return math.prod(header.shapes[0]) * header.itemsize

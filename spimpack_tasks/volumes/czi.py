@@ -8,7 +8,7 @@ pylibCZIrw tells; lengths are in metres and times in seconds.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from spimpack_tasks.model.quantities import (
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import Header, check_regular, load_library, tidy_names
 from spimpack_tasks.volumes.levels import StoredLevel
+from spimpack_tasks.volumes.scenes import Scene, pick_scene
 from spimpack_tasks.volumes.xml_facts import parse_xml, text_at
 
 if TYPE_CHECKING:
@@ -43,13 +44,11 @@ _TYPES = {
 _KNOWN = "tcz"
 _OTHERS = "hvbir"
 """Phases, views, blocks, illuminations and rotations; one of several is no axis of ours."""
-_MOST_SCENES = 8
-"""Scenes that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Sizes and places of an open file."""
+    """Sizes and places of one scene of an open file."""
 
     axes: tuple[str, ...]
     """Those of planes, the slowest first."""
@@ -60,6 +59,10 @@ class _Layout:
     height: int
     dtype: str
     samples: int
+    scenes: tuple[Scene, ...] = ()
+    """All of the file, if there are several."""
+    number: int | None = None
+    """That of the scene, if there are several."""
 
     @property
     def stored_axes(self) -> tuple[str, ...]:
@@ -73,10 +76,9 @@ class _Layout:
         return (*self.sizes, self.height, self.width, *samples)
 
 
-def read_header(path: str) -> Header:
+def read_header(path: str, scene: str = "") -> Header:
     """Return the header of a CZI file."""
-    with _open(path) as (document, layout):
-        facts = _parse(path, document.raw_metadata)
+    with _open(path, scene) as (_, layout, facts):
         channels = dict(zip(layout.stored_axes, layout.shape, strict=True)).get("c", 1)
         doubts = Doubts()
         names = _channel_names(facts)
@@ -92,32 +94,62 @@ def read_header(path: str) -> Header:
             acquired_at=iso_time(text_at(facts, "Information/Image/AcquisitionDateAndTime")),
             instrument=_instrument(facts),
             doubts=doubts.told,
+            scenes=layout.scenes,
+            scene=layout.number or 0,
         )
 
 
 @contextmanager
-def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
+def open_levels(path: str, scene: str = "") -> Iterator[Sequence[StoredLevel]]:
     """Open the voxels of a CZI file at full resolution."""
-    with _open(path) as (document, layout):
-        told = _parse(path, document.raw_metadata)
-        yield [_level(document, layout, _contradiction(told, layout))]
+    with _open(path, scene) as (document, layout, facts):
+        yield [_level(document, layout, _contradiction(facts, layout))]
 
 
 @contextmanager
-def _open(path: str) -> Iterator[tuple[Any, _Layout]]:
+def _open(path: str, scene: str) -> Iterator[tuple[Any, _Layout, Element]]:
+    """Open a file; yield it with the layout of a scene and the metadata."""
     czi = load_library("pylibCZIrw.czi", "czi")
     check_regular(path)
     with czi.open_czi(path) as document:
-        yield document, _find_layout(path, document)
+        facts = _parse(path, document.raw_metadata)
+        whole = _find_layout(path, document)
+        layouts = _layouts_of_scenes(document, whole)
+        scenes = _name_scenes(facts, layouts)
+        number = pick_scene(path, scenes, scene)
+        if not layouts:
+            yield document, whole, facts
+        else:
+            yield document, replace(layouts[number], scenes=scenes), facts
+
+
+def _layouts_of_scenes(document: Any, whole: _Layout) -> list[_Layout]:
+    """Return the layout of each scene by its tiles, nothing where there is one scene."""
+    places = sorted(document.scenes_bounding_rectangle_no_pyramid.items())
+    if len(places) < 2:
+        return []
+    planes = _find_tiles(document, whole)[1]
+    found = []
+    for number, place in places:
+        own = [plane[1:] for plane in planes if plane[0] == number]
+        starts = [min(numbers) for numbers in zip(*own, strict=True)]
+        sizes = [
+            max(n) - start + 1 for n, start in zip(zip(*own, strict=True), starts, strict=True)
+        ]
+        at = {"left": place.x, "top": place.y, "width": place.w, "height": place.h}
+        found.append(replace(whole, sizes=tuple(sizes), number=number, **at))
+    return found
+
+
+def _name_scenes(facts: Element, layouts: list[_Layout]) -> tuple[Scene, ...]:
+    told = facts.iterfind("Information/Image/Dimensions/S/Scenes/Scene")
+    names = {scene.get("Index", ""): scene.get("Name", "") for scene in told}
+    return tuple(
+        Scene(names.get(str(each.number), ""), each.stored_axes, each.shape) for each in layouts
+    )
 
 
 def _find_layout(path: str, document: Any) -> _Layout:
-    scenes = document.scenes_bounding_rectangle_no_pyramid
-    if len(scenes) > 1:
-        listed = [f"{number} of {place.w} x {place.h}" for number, place in sorted(scenes.items())]
-        more = [f"{len(scenes) - _MOST_SCENES} more"] if len(scenes) > _MOST_SCENES else []
-        what = f"has {len(scenes)} scenes: {', '.join([*listed[:_MOST_SCENES], *more])}"
-        raise HeaderError(path, what, "export each scene to a file of its own")
     types = set(document.pixel_types.values()) - {"Invalid"}  # of channels that are not there
     if len(types) != 1 or not types <= _TYPES.keys():
         raise HeaderError(path, f"has pixels of the types {', '.join(sorted(map(str, types)))}")
@@ -136,7 +168,12 @@ def _find_layout(path: str, document: Any) -> _Layout:
 
 
 def _contradiction(facts: Element, layout: _Layout) -> str:
-    """Return where the metadata tell other numbers of planes than the tiles, nothing if nowhere."""
+    """Return where the metadata tell other numbers of planes than the tiles, nothing if nowhere.
+
+    Those of a file with several scenes are about all of them.
+    """
+    if layout.scenes:
+        return ""
     for axis, size in zip(layout.axes, layout.sizes, strict=True):
         told = text_at(facts, f"Information/Image/Size{axis.upper()}")
         if told and told != str(size):
@@ -148,7 +185,8 @@ def _contradiction(facts: Element, layout: _Layout) -> str:
 def _level(document: Any, layout: _Layout, caveat: str) -> StoredLevel:
     import numpy as np
 
-    tiles, planes = _find_tiles(document, layout)
+    tiles, found_planes = _find_tiles(document, layout)
+    planes = {plane[1:] for plane in found_planes if layout.number in {None, plane[0]}}
     # The library tells how many there are, but not which is the first.
     starts = [min(numbers) for numbers in zip(*planes, strict=True)]
     wanted = product(*(range(s, s + n) for s, n in zip(starts, layout.sizes, strict=True)))
@@ -170,7 +208,7 @@ def _level(document: Any, layout: _Layout, caveat: str) -> StoredLevel:
                 axis.upper(): start + n
                 for axis, start, n in zip(layout.axes, starts, number, strict=True)
             }
-            pixels = document.read(roi=roi, plane=plane)
+            pixels = document.read(roi=roi, plane=plane, scene=layout.number)
             found[at] = pixels[..., ::-1] if samples else pixels[..., 0]  # blue stands first
         return found[(..., rest[0])] if rest else found
 
@@ -185,7 +223,7 @@ def _level(document: Any, layout: _Layout, caveat: str) -> StoredLevel:
 
 
 def _find_tiles(document: Any, layout: _Layout) -> tuple[tuple[int, int], set[tuple[int, ...]]]:
-    """Return height and width of the largest tile, and the planes that have one."""
+    """Return height and width of the largest tile, and the planes that have one, by scene."""
     sizes = (1, 1)
     planes: set[tuple[int, ...]] = set()
 
@@ -194,7 +232,7 @@ def _find_tiles(document: Any, layout: _Layout) -> tuple[tuple[int, int], set[tu
         if tile.physicalSize.w == tile.logicalRect.w:  # others are smaller versions
             sizes = max(sizes[0], tile.physicalSize.h), max(sizes[1], tile.physicalSize.w)
             place = tile.coordinate.to_dict()
-            planes.add(tuple(place.get(axis.upper(), 0) for axis in layout.axes))
+            planes.add(tuple(place.get(axis.upper(), 0) for axis in ("s", *layout.axes)))
         return True
 
     document.enumerate_subblocks(see)

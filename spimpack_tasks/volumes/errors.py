@@ -32,8 +32,10 @@ class SourceRefusedError(SpimpackError):
 class HeaderError(SourceRefusedError):
     """A file does not hold what its format demands; the message names the file."""
 
-    def __init__(self, path: str, what: str, hint: str = "") -> None:
-        super().__init__("source.content", f"{path!r} {what}", hint)
+    def __init__(
+        self, path: str, what: str, hint: str = "", *, code: str = "source.content"
+    ) -> None:
+        super().__init__(code, f"{path!r} {what}", hint)
 
 
 class UnreadableHeaderError(HeaderError):

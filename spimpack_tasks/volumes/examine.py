@@ -17,10 +17,12 @@ from spimpack_tasks.files.plane_names import (
 )
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_zarr, write_stamp
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import FORMATS, OME_TIFF, TIFF_EXTENSIONS, format_of
 
 if TYPE_CHECKING:
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.formats import Format
 
 
@@ -38,6 +40,8 @@ class Source:
     """Bytes of a file; 0 for a directory, whose content is not walked."""
     stamp: str
     """Size and modification time in nanoseconds, as `files.stamps.write_stamp` has them."""
+    selection: Selection = WHOLE
+    """The choice of the user in it."""
 
 
 def format_of_source(path: str) -> Format | None:
@@ -68,6 +72,46 @@ def examine_source(path: str, name: str = "", formats: tuple[Format, ...] = FORM
         an empty file, or of an unknown format; or the file begins as no file of its format does.
     """
     return look_inside(find_source(path, name, formats))
+
+
+def examine_selected(path: str, name: str, selection: Selection) -> Source:
+    """Return the source in which a user has chosen an image.
+
+    An image of an OME-Zarr is a folder in it, and is a source of its own.
+
+    Parameters
+    ----------
+    path, name
+        As of `find_source`.
+    selection
+        What is chosen; the scene of an OME-Zarr is the path of a folder in it.
+
+    Raises
+    ------
+    SourceRefusedError
+        As of `examine_source`, or the scene cannot be one.
+    """
+    source = find_source(path, name)
+    if selection.scene and source.format.directory and source.format.endings:
+        inside = os.path.realpath(folder_of_scene(path, selection.scene))
+        return replace(examine_source(inside), selection=replace(selection, scene=""))
+    return replace(look_inside(source), selection=selection)
+
+
+def folder_of_scene(path: str, scene: str) -> str:
+    """Return the folder of an image in an OME-Zarr of several.
+
+    Raises
+    ------
+    SourceRefusedError
+        It would lie elsewhere.
+    """
+    inner = scene.strip("/").split("/")
+    if not all(inner) or any(part in {".", ".."} or "\0" in part for part in inner):
+        hint = "write the path of its folder in the source, such as 0 or A/1/0"
+        what = f"{scene[:100]!r} names no image in {path!r}"
+        raise SourceRefusedError("source.scene", what, hint)
+    return "/".join([path.rstrip("/"), *inner])
 
 
 def find_source(

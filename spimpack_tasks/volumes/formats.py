@@ -57,9 +57,12 @@ class Format:
     """Whether an image is refused if its header cannot be read: only so it is known to be whole."""
     has_facts_beside: bool = False
     """Whether another file describes the image, without which its voxels cannot be read."""
-    header: Callable[[str], Any] | None = None
+    has_scenes: bool = False
+    """Whether a file may hold several images; `header` and `levels` then take the one that is
+    asked for, by number or name, behind the path."""
+    header: Callable[..., Any] | None = None
     """Reads the header at a path; nothing of formats of photos."""
-    levels: Callable[[str], Any] | None = None
+    levels: Callable[..., Any] | None = None
     """Returns the context that opens the levels at a path, each a `StoredLevel`."""
     chunks: Callable[[str], Any] | None = None
     """Returns the context of an `EncodedSource`, where `transfer` is `LEVELS`."""
@@ -141,6 +144,7 @@ OME_TIFF = Format(
     MappingProxyType({".ome.tif": ".ome.tif", ".ome.tiff": ".ome.tif", ".ome.btf": ".ome.tif"}),
     valid_in_bids=True,
     beginnings=tuple(TIFF_EXTENSIONS),
+    has_scenes=True,
     header=Deferred(f"{_HERE}.tiff.ome_header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
 )
@@ -148,6 +152,7 @@ TIFF = Format(
     "TIFF",
     MappingProxyType({".tif": ".tif", ".tiff": ".tif"}),
     valid_in_bids=True,
+    has_scenes=True,
     header=Deferred(f"{_HERE}.tiff.header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
 )
@@ -166,8 +171,29 @@ CZI = Format(
     valid_in_bids=False,
     beginnings=(b"ZISR",),
     needs_header=True,
+    has_scenes=True,
     header=Deferred(f"{_HERE}.czi:read_header"),
     levels=Deferred(f"{_HERE}.czi:open_levels"),
+)
+ND2 = Format(
+    "ND2",
+    MappingProxyType({".nd2": ".nd2"}),
+    valid_in_bids=False,
+    beginnings=(b"\xda\xce\xbe\x0a",),
+    needs_header=True,
+    has_scenes=True,
+    header=Deferred(f"{_HERE}.nd2:read_header"),
+    levels=Deferred(f"{_HERE}.nd2:open_levels"),
+)
+LIF = Format(
+    "LIF",
+    MappingProxyType({".lif": ".lif"}),
+    valid_in_bids=False,
+    beginnings=(b"\x70\0\0\0",),
+    needs_header=True,
+    has_scenes=True,
+    header=Deferred(f"{_HERE}.lif:read_header"),
+    levels=Deferred(f"{_HERE}.lif:open_levels"),
 )
 THORLABS = Format(
     "Thorlabs RAW",
@@ -199,7 +225,10 @@ NGFF = ("0.5", "0.4")
 """Versions of OME-Zarr that can be written: in shards, or each chunk an object."""
 
 # Longer endings stand before those that they end with.
-FORMATS = (ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, CZI, THORLABS, NIFTI, PLANE_FOLDER)
+FORMATS = (
+    *(ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, CZI, ND2, LIF, THORLABS, NIFTI),
+    PLANE_FOLDER,
+)
 
 PHOTO_FORMATS = (
     Format(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from spimpack_tasks.model.displays import Display
+    from spimpack_tasks.volumes.scenes import Scene
 
 PLACEHOLDERS = frozenset({"", "(name not specified)", "(description not specified)"})
 """Texts of Imaris where nothing was entered."""
@@ -71,6 +72,10 @@ class Header:
     """Further contents of the file that are not this image, such as a second image."""
     extras: tuple[str, ...] = ()
     """Further parts of the image that only OME-Zarr holds, such as labels."""
+    scenes: tuple[Scene, ...] = ()
+    """All images of the file where it holds several, this one among them."""
+    scene: int = 0
+    """Number of this image among them."""
     label_names: tuple[str, ...] = ()
     """Names of the label images of an OME-Zarr, which lie below `labels/`."""
     origin_um_xyz: SpacingXYZ = UNKNOWN_SPACING

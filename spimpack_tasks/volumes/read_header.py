@@ -5,17 +5,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.files.limits import LARGEST_IMAGE, MOST_CHANNELS, REMEDY, allowed, as_size
+from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import HeaderError, reading
 from spimpack_tasks.volumes.formats import Format, format_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.header import Header
 
+# Few images need these.
+_check_axes = Deferred("spimpack_tasks.volumes.axis_names:check_axes")
+_with_axes = Deferred("spimpack_tasks.volumes.axis_names:with_axes")
+_pick_scene = Deferred("spimpack_tasks.volumes.scenes:pick_scene")
 
-def read_header(path: str, form: Format | str) -> Header:
+
+def read_header(path: str, form: Format | str, selection: Selection = WHOLE) -> Header:
     """Read the header of a source in milliseconds; memory does not grow with the image.
 
     Parameters
@@ -24,19 +32,41 @@ def read_header(path: str, form: Format | str) -> Header:
         The file or directory; its name need not tell the format.
     form
         The format, or its name.
+    selection
+        Which image of the file, and the names of its axes where the file does not say them.
 
     Raises
     ------
     HeaderError
-        The source is damaged or cannot be read.
+        The source is damaged or cannot be read, it holds several images of which none is chosen, or
+        it is not what was chosen.
     MissingExtraError
         A library that this format needs is not installed.
     """
     known = form if isinstance(form, Format) else format_named(form)
     with reading(path):
-        header: Header = _reader_of(known)(path)
+        header: Header = _reader_of(known)(path, *scene_argument(path, known, selection))
         _check_sizes(path, header)
-        return header
+    if selection.axes:
+        _check_axes(path, header.shapes[0], selection.axes)
+        named: Header = _with_axes(header, header.shapes, selection.axes)
+        return named
+    return header
+
+
+def scene_argument(path: str, form: Format, selection: Selection) -> tuple[str, ...]:
+    """Return what the functions of a format take besides the path.
+
+    Raises
+    ------
+    HeaderError
+        Files of the format hold one image, and another was chosen.
+    """
+    if form.has_scenes:
+        return (selection.scene,)
+    if selection.scene:
+        _pick_scene(path, (), selection.scene)
+    return ()
 
 
 def _reader_of(form: Format) -> Callable[[str], Any]:

@@ -50,7 +50,7 @@ def reuse_voxels(conversion: Conversion, earlier: str, path: str) -> bool:
         discard(path)
     try:
         with as_os_errors():
-            header = read_header(conversion.source, conversion.form)
+            header = read_header(conversion.source, conversion.form, conversion.request.selection)
         _link_voxels(conversion, earlier, path, header)
     except (OSError, HeaderError):  # the disk knows no links, or the image has just gone
         return False

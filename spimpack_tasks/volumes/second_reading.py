@@ -28,15 +28,22 @@ _DESCRIPTION = 270
 
 
 @contextmanager
-def open_ome_tiff(path: str) -> Iterator[Level]:
-    """Open the full level of an OME-TIFF, or of its set.
+def open_ome_tiff(path: str, number: int = 0) -> Iterator[Level]:
+    """Open the full level of an image of an OME-TIFF, or of its set.
+
+    Parameters
+    ----------
+    path
+        The file.
+    number
+        Which of the images that have planes in the file.
 
     Raises
     ------
     HeaderError
         They cannot be found in this way.
     """
-    reader = _Reader(path)
+    reader = _Reader(path, number)
     try:
         with reading(path):
             reader.find_planes()
@@ -62,8 +69,8 @@ def _find_xml(file: Any) -> str | None:
 class _Reader:
     """Finds planes, and keeps the file open that the last one was in."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, number: int) -> None:
+        self.path, self.number = path, number
         self._open_path, self._file = "", None
         self._stream: BinaryIO | None = None
         self.uuid: str | None = None
@@ -79,12 +86,12 @@ class _Reader:
         self.pixels = self._choose(root.findall("{*}Image"))
         order = self.pixels.get("DimensionOrder", "XYZCT")[2:]
         self.counts = {axis: int(self.pixels.get(f"Size{axis}", "1")) for axis in order}
-        page = self._page(path, 0)
+        pieces = self.pixels.findall("{*}TiffData")
+        page = self._page(path, self._first_directory(pieces))
         self.samples = int(page.samplesperpixel)
         self.counts["C"] //= self.samples
         self.size_yx, self.dtype = (page.imagelength, page.imagewidth), page.dtype
         self.places: dict[tuple[int, ...], tuple[str, int]] = {}
-        pieces = self.pixels.findall("{*}TiffData")
         for piece in pieces or [ET.Element("TiffData")]:
             self._place(piece)
 
@@ -98,13 +105,23 @@ class _Reader:
             raise HeaderError(path, f"has OME-XML that is not well-formed: {error}") from error
 
     def _choose(self, images: list[ET.Element]) -> ET.Element:
-        """Return the pixels of the first image that names this file, or of the first at all."""
+        """Return the pixels of the image that is meant, of those that name this file."""
         found = [pixels for image in images if (pixels := image.find("{*}Pixels")) is not None]
+        here = []
         for pixels in found:
             files = pixels.findall("{*}TiffData/{*}UUID")
             if not files or any(self._is_here(file) for file in files):
-                return pixels
-        return found[0]
+                here.append(pixels)
+        self.is_one_of_several = len(here) > 1
+        return here[self.number] if here else found[0]
+
+    def _first_directory(self, pieces: list[ET.Element]) -> int:
+        """Return the number of the directory of the first plane in this file."""
+        for piece in pieces if self.is_one_of_several else ():
+            file = piece.find("{*}UUID")
+            if file is None or self._is_here(file):
+                return int(piece.get("IFD", "0"))
+        return 0
 
     def _is_here(self, file: ET.Element) -> bool:
         name = file.get("FileName", "").lower()

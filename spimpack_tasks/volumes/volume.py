@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
 from spimpack_tasks.model.displays import Display
+from spimpack_tasks.model.selection import WHOLE
+from spimpack_tasks.volumes.axis_names import (
+    CODE,
+    HINT,
+    PAGE,
+    check_axes,
+    describe_unclear,
+    with_axes,
+)
 from spimpack_tasks.volumes.errors import HeaderError, reading_voxels
 from spimpack_tasks.volumes.examine import examine_source
 from spimpack_tasks.volumes.formats import Format, format_named
 from spimpack_tasks.volumes.levels import check_level
-from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.read_header import read_header, scene_argument
 from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
 
 if TYPE_CHECKING:
@@ -23,12 +32,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from spimpack_tasks.arrays.grid import Region, Shape, Voxels
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.levels import Index, StoredLevel
 
 
 @contextmanager
-def open_levels(path: str, form: Format | str) -> Iterator[Sequence[StoredLevel]]:
+def open_levels(
+    path: str, form: Format | str, selection: Selection = WHOLE
+) -> Iterator[Sequence[StoredLevel]]:
     """Open the levels of a source, the full one first.
 
     Parameters
@@ -37,6 +49,8 @@ def open_levels(path: str, form: Format | str) -> Iterator[Sequence[StoredLevel]
         The file or directory; its name need not tell the format.
     form
         The format, or its name.
+    selection
+        Which image of the file; the names of axes are those of the file.
 
     Raises
     ------
@@ -48,7 +62,8 @@ def open_levels(path: str, form: Format | str) -> Iterator[Sequence[StoredLevel]
     known = form if isinstance(form, Format) else format_named(form)
     with ExitStack() as stack:
         with reading_voxels(path):
-            levels = stack.enter_context(_opener_of(known)(path))
+            chosen = scene_argument(path, known, selection)
+            levels = stack.enter_context(_opener_of(known)(path, *chosen))
             for number, level in enumerate(levels):
                 check_level(path, number, level)
         yield [
@@ -141,7 +156,11 @@ class Volume:
 
 @contextmanager
 def open_volume(
-    path: str, form: Format | str | None = None, *, accept_unclear: bool = False, axes: str = ""
+    path: str,
+    form: Format | str | None = None,
+    selection: Selection = WHOLE,
+    *,
+    accept_unclear: bool = False,
 ) -> Iterator[Volume]:
     """Open an image for reading.
 
@@ -151,12 +170,12 @@ def open_volume(
         The file or directory.
     form
         The format, its name, or a file name that tells it; that of `path` if not given.
+    selection
+        Which image of the file, and the names of its axes where the file does not say them.
     accept_unclear
         Whether an image is opened of which it is not certain which plane is where, such as a TIFF
-        that does not say what its pages are. `Volume.refusals` says so.
-    axes
-        Names of the axes as they are stored, the slowest first, such as `zyx`; those of the file if
-        not given.
+        that does not say what its pages are: they are taken for planes then. `Volume.refusals` says
+        so.
 
     Raises
     ------
@@ -168,16 +187,17 @@ def open_volume(
         A library that the format needs is not installed.
     """
     known = _resolve(path, form)
-    header = read_header(path, known)
-    with open_levels(path, known) as opened:
+    axes = selection.axes
+    header = read_header(path, known, replace(selection, axes=""))
+    with open_levels(path, known, selection) as opened:
         stored = opened
         if axes:
             stored = [_with_axes(path, level, axes) for level in opened]
             header = with_axes(header, [each.shape for each in stored], axes)
-        levels = tuple(map(_normalise, stored))
         refusals = tuple(_refusals(path, stored[0], header))
         if refusals and not accept_unclear:
             raise refusals[0]
+        levels = tuple(_normalise(_with_pages_as_planes(level)) for level in stored)
         yield Volume(path, known, header, levels, refusals)
 
 
@@ -196,50 +216,16 @@ def _resolve(path: str, form: Format | str | None) -> Format:
     return examine_source(path).format if form is None else format_named(form)
 
 
-def with_axes(header: Header, shapes: Sequence[tuple[int, ...]], axes: str) -> Header:
-    """Return a header by other names of its axes; facts about axes that moved are unknown then."""
-    sizes = dict(zip(axes, shapes[0], strict=True))
-    before = header.axes if len(header.axes) == len(axes) else ()
-    kept = {axis for axis, old in zip(axes, before, strict=False) if axis == old}
-    x, y, z = (
-        size if axis in kept else None
-        for axis, size in zip("xyz", header.spacing_um_xyz, strict=True)
-    )
-    has_channels = sizes.get("c", 1) == header.channel_count and ("c" in kept or "c" not in axes)
-    return replace(
-        header,
-        axes=tuple(axes),
-        shapes=tuple(shapes),
-        spacing_um_xyz=(x, y, z),
-        time_step_s=header.time_step_s if "t" in kept else None,
-        channel_count=sizes.get("c", 1),
-        channel_names=header.channel_names if has_channels else (),
-        displays=header.displays if has_channels else (),
-    )
-
-
-def check_axes(path: str, shape: Sequence[int], axes: str) -> None:
-    """Refuse names of axes, in lower case, that do not fit an image as it is stored.
-
-    Raises
-    ------
-    SourceRefusedError
-        The names are no axes, or of another number.
-    """
-    shown = " x ".join(map(str, shape))
-    if len(axes) != len(shape):
-        what = f"has {len(shape)} axes of {shown}, which {axes.upper()!r} does not name"
-    elif set(axes) - set(ALL_AXES) or len(set(axes)) != len(axes) or not set("yx") <= set(axes):
-        what = f"of {shown} cannot have the axes {axes.upper()!r}"
-    else:
-        return
-    hint = "name what the sizes are, such as ZYX: each of T, C, Z, Y and X once at the most"
-    raise HeaderError(path, what, hint)
-
-
 def _with_axes(path: str, level: StoredLevel, axes: str) -> StoredLevel:
     check_axes(path, level.shape, axes)
     return replace(level, axes=tuple(axes))
+
+
+def _with_pages_as_planes(level: StoredLevel) -> StoredLevel:
+    """Return a level whose pages, of which nobody says what they are, are shown as planes."""
+    if "z" in level.axes:
+        return level
+    return replace(level, axes=tuple("z" if axis == PAGE else axis for axis in level.axes))
 
 
 def _normalise(stored: StoredLevel) -> Level:
@@ -284,13 +270,14 @@ def _inside(shape: Shape, region: Region) -> Region:
 def _refusals(path: str, level: StoredLevel, header: Header) -> Iterator[HeaderError]:
     """Yield why it is not certain which voxel is where."""
     sizes = dict(zip(level.axes, level.shape, strict=True))
-    strange = [axis for axis, n in sizes.items() if axis not in ALL_AXES and n > 1]
-    if strange:
-        what = f"has an axis {strange[0]!r} of {sizes[strange[0]]}; only t, c, z, y and x are known"
-        yield HeaderError(path, what)
+    unclear = describe_unclear(header.axes, header.shapes[0])
+    unclear = unclear or describe_unclear(level.axes, level.shape)
+    if unclear:
+        yield HeaderError(path, unclear, HINT, code=CODE)
     if math.prod(level.shape) != math.prod(header.shapes[0]):
         yield HeaderError(path, "has pages of different sizes", "give a file of one image")
-    yield from _differing_sizes(path, header, sizes)
+    if not unclear:
+        yield from _differing_sizes(path, header, sizes)
     if level.caveat:
         yield HeaderError(path, level.caveat)
 
@@ -298,9 +285,6 @@ def _refusals(path: str, level: StoredLevel, header: Header) -> Iterator[HeaderE
 def _differing_sizes(path: str, header: Header, sizes: dict[str, int]) -> Iterator[HeaderError]:
     """Yield where header and library do not tell the same sizes."""
     told = dict(zip(header.axes, header.shapes[0], strict=True))
-    if "page" in told:  # what pages are is told by the library, if at all
-        told = {axis: told[axis] for axis in "yx"}
-        sizes = {axis: sizes[axis] for axis in "yx"}
     for axis in ALL_AXES:
         if told.get(axis, 1) != sizes.get(axis, 1):
             by_library, by_header = sizes.get(axis, 1), told.get(axis, 1)

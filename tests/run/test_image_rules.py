@@ -116,20 +116,25 @@ def test_b5_another_image_is_told_and_recorded(
 ) -> None:
     workspace = workspace_of(tmp_path)
     write_two_images(tmp_path / "raw")
-    assert problems(workspace, backend="symlink") == []  # it is in the file
-    choice = "ome-zarr:convert=all"
-    [problem] = problems(workspace, backend=choice)
-    assert (problem.code, problem.severity.value) == ("source.left-out", "warning")
-    assert "image 'label'" in problem.message
+    choice = "ome-zarr"
+    for backend in ("symlink", choice):
+        [problem] = problems(workspace, backend=backend)
+        assert (problem.code, problem.severity.value) == ("source.scene", "error")
+        assert "1 'label' of" in problem.message
+    workspace.rows[0]["scene"] = "0"
+    [problem] = problems(workspace, backend="symlink")
+    assert (problem.code, problem.severity.value) == ("source.scene", "warning")
+    assert problems(workspace, backend=choice) == []
     workspace.run(backend=choice)
     path = made(workspace, ".ome.zarr")
     [sidecar] = workspace.out.rglob("*_SPIM.json")
-    assert json.loads(sidecar.read_text())["ConvertedFrom"]["LeftOut"] == ["image 'label'"]
-    assert "image 'label'" in (path / "zarr.json").read_text()
+    assert json.loads(sidecar.read_text())["ConvertedFrom"]["Scene"] == "0"
+    assert '"scene": "0"' in (path / "zarr.json").read_text()
     target = tmp_path / "alone.ome.tif"
-    assert main(["convert", str(tmp_path / "raw" / "a.ome.tif"), str(target)]) == ExitCode.OK
-    assert "holds more than is converted: image 'label'" in capsys.readouterr().err
-    assert b"image 'label'" in target.read_bytes()
+    command = ["convert", str(tmp_path / "raw" / "a.ome.tif"), str(target)]
+    assert main(command) == ExitCode.BAD_INPUT
+    assert "1 'label' of" in capsys.readouterr().err
+    assert main([*command, "--scene", "0"]) == ExitCode.OK
 
 
 WRONG = UM.replace('X="1.8"', 'X="1,8"')

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from merge_sources import as_tczyx, write_ome
 from workspace import SHARED, Workspace, tree_of
@@ -270,6 +271,17 @@ def test_i16_3_verify_names_the_file_that_changed(space, capsys):
     os.utime(member(space, 1, 2))
     assert main(["verify", str(space.out), "--pixels"]) == ExitCode.CONFLICT
     assert "TAG_2/image.ome.tif" in capsys.readouterr().out
+
+
+def test_i16_3_the_column_axes_is_for_each_file(space):
+    for number, path in enumerate((space.root / "raw/a1.tif", space.root / "raw/a2.tif")):
+        planes = np.full((3, 20, 30), number, "u2")
+        tifffile.imwrite(path, planes, metadata=None, photometric="minisblack")
+    space.rows = [space.rows[0] | {"spim_path": "raw/a*.tif"}]
+    assert "does not say what its pages are" in refused(space)
+    space.rows[0]["axes"] = "ZYX"
+    assert package(space).exit_code == ExitCode.OK
+    assert voxels(space, KEYS[0])[:, 0, 0, 0].tolist() == [0, 1]
 
 
 def test_i16_3_channels_become_one_image(space):

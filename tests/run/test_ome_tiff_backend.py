@@ -57,6 +57,7 @@ def space_of(root: Path, name: str) -> Workspace:
     workspace = Workspace(root)
     z, y, x = SPACING_UM
     row = {"spim_path": f"raw/{name}", "subject": "01", "sample": "brain"}
+    row |= {"axes": "ZYX"} if name == "a.tif" else {}  # it does not say what its pages are
     row |= {"orientation_string_xyz": "RPI", "sample_staining": "YoPro;Aβ"}
     workspace.rows.append(row | {"PixelSize": f"{x};{y};{z}", "PixelSizeUnits": "um"})
     return workspace

@@ -66,9 +66,9 @@ def kept(workspace):
 def count_reads(monkeypatch):
     read = []
 
-    def reading(path, name="", form=None):
+    def reading(path, **named):
         read.append(os.path.basename(path))
-        return read_volume(path, name, form)
+        return read_volume(path, **named)
 
     monkeypatch.setattr(thumbnails, "read_volume", reading)
     return read

@@ -119,7 +119,8 @@ def test_the_metadata_are_sound_and_those_of_the_source(tmp_path):
 
 def test_what_is_not_known_is_left_out(tmp_path):
     sources.write_pages(tmp_path / "a.tif", compose_voxels((1, 1, 5, 40, 37)))
-    convert_to_tiff(make_job(tmp_path / "a.tif", tmp_path / "out.tif"), lambda _: None)
+    job = make_job(tmp_path / "a.tif", tmp_path / "out.tif", source_axes="zyx")
+    convert_to_tiff(job, lambda _: None)
     assert read_header(str(tmp_path / "out.tif"), "OME-TIFF").spacing_um_xyz == (None, None, None)
 
 

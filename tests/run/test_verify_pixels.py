@@ -405,11 +405,11 @@ def test_what_cannot_be_compared_is_told_once(space, capsys, name):
 def test_what_was_found_equal_is_not_read_again_after_an_interruption(space, monkeypatch):
     compared = []
 
-    def watch(source, form, path, advance):
+    def watch(source, form, path, advance, selection):
         compared.append(os.path.basename(source))
         if len(compared) == 2:
             raise KeyboardInterrupt
-        yield from compare_with_source(source, form, path, advance)
+        yield from compare_with_source(source, form, path, advance, selection)
 
     monkeypatch.setattr(verification, "compare_with_source", watch)
     assert verify(space) == 130

@@ -25,7 +25,9 @@ import h5py
 import numpy as np
 import tifffile
 from czi_sources import Czi, write_czi
+from lif_sources import Lif, write_lif
 from lsm_sources import Lsm, write_lsm
+from nd2_sources import Nd2, write_nd2
 from plane_sources import (
     compose_voxels,
     write_folder,
@@ -172,6 +174,27 @@ def _czi_place(axis: bytes, start: int, size: int, *lie: int) -> Callable[[Path]
     return change
 
 
+def _exchanged(old: bytes, new: bytes) -> Callable[[Path], None]:
+    """Return a change of some bytes to as many others."""
+
+    def change(path: Path) -> None:
+        data = path.read_bytes()
+        assert old in data
+        assert len(old) == len(new)
+        path.write_bytes(data.replace(old, new))
+
+    return change
+
+
+def _nd2(name: str, value: int) -> bytes:
+    """Return a name and a number as an ND2 file has them."""
+    return name.encode("utf-16-le") + b"\0\0" + struct.pack("<I", value)
+
+
+def _lif(text: str) -> bytes:
+    return text.encode("utf-16-le")
+
+
 RAW = Raw(z=4, c=2, y=20, x=21)
 
 
@@ -250,6 +273,26 @@ SAMPLES = {
             "sizes": _czi_place(b"X", 0, 21, 0, HUGE),
             "a plane far away": _czi_place(b"Z", 3, 1, HUGE, 1),
             "two planes in one": _czi_place(b"Z", 3, 1, 2, 1),
+        },
+    ),
+    "ND2": Sample(
+        "a.nd2",
+        lambda path: write_nd2(path, Nd2(z=4, y=20, x=21), VOXELS.transpose(0, 2, 1, 3, 4)[None]),
+        {
+            "planes": _exchanged(_nd2("uiCount", 4), _nd2("uiCount", HUGE)),
+            "sizes": _exchanged(_nd2("uiHeight", 20), _nd2("uiHeight", HUGE)),
+            "wider": _exchanged(_nd2("uiBpcInMemory", 16), _nd2("uiBpcInMemory", 32)),
+            "other frames": _exchanged(b"ImageDataSeq|3!", b"ImageDataSeq|9!"),
+        },
+    ),
+    "LIF": Sample(
+        "a.lif",
+        lambda path: write_lif(path, [Lif(z=4, y=20, x=21)], [VOXELS.transpose(0, 2, 1, 3, 4)]),
+        {
+            "planes": _exchanged(_lif('Elements="4"'), _lif('Elements="9"')),
+            "sizes": _exchanged(_lif('Elements="21"'), _lif('Elements="99"')),
+            "wider": _exchanged(_lif('Resolution="16"'), _lif('Resolution="32"')),
+            "steps": _exchanged(_lif('BytesInc="42"'), _lif('BytesInc="99"')),
         },
     ),
     "Thorlabs RAW": Sample(

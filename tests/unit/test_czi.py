@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from czi_sources import Czi, write_czi, write_rgb_czi
+from czi_sources import Czi, write_czi, write_rgb_czi, write_scenes
 
 from spimpack_tasks.api import open_image, probe_image
 from spimpack_tasks.errors import MissingExtraError
@@ -56,10 +56,24 @@ def test_o08_colours_are_channels(tmp_path):
         assert np.array_equal(image.levels[0][0, 0, 1], pixels[..., 1])
 
 
-def test_o06_scenes_are_listed(tmp_path):
-    path = write_czi(tmp_path / "a.czi", Czi(scenes=2))
-    with pytest.raises(SourceRefusedError, match="has 2 scenes: 0 of 30 x 20, 1 of 30 x 20"):
-        probe_image(path)
+def test_o06_scenes_are_listed_and_chosen(tmp_path):
+    first, second = Czi(c=1, names=("a",)), Czi(c=1, z=2, y=12, x=17, tile=(12, 9), names=("a",))
+    path = write_scenes(tmp_path / "a.czi", [first, second], ["left", "right"])
+    listed = "0 'left' of 1 t x 1 c x 3 z x 20 y x 30 x; 1 'right' of 1 t x 1 c x 2 z x 12 y x 17 x"
+    for opened in (probe_image, open_image):
+        with pytest.raises(SourceRefusedError, match=f"has 2 scenes: {listed}"):
+            opened(path)
+        with pytest.raises(SourceRefusedError, match="has 2 scenes, and none that is 'up'"):
+            opened(path, scene="up")
+    for scene, one in ((0, first), (1, second), ("1", second), ("right", second)):
+        with open_image(path, scene=scene) as image:
+            voxels = one.voxels() + (one is second)
+            assert image.shape == probe_image(path, scene=scene).shape == voxels.shape
+            assert np.array_equal(image.levels[0][...], voxels)
+            assert np.array_equal(image.levels[0][0, 1:, 0, 3:, 5:], voxels[0, 1:, 0, 3:, 5:])
+        [decision] = image.decisions
+        number = "1 right" if one is second else "0 left"
+        assert (decision.field, decision.value, decision.origin) == ("scene", number, "user")
 
 
 def test_o05_a_missing_plane_is_no_zeros(tmp_path):

@@ -42,11 +42,11 @@ ERRORS = (
 def test_f1_whatever_a_parser_raises_names_the_file(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def raising(_: str) -> object:
+    def raising(*_: str) -> object:
         raise error
 
     @contextmanager
-    def opening(_: str) -> Iterator[list[StoredLevel]]:
+    def opening(*_: str) -> Iterator[list[StoredLevel]]:
         yield [StoredLevel((), (), np.dtype("u1"), (), raising)]
 
     monkeypatch.setattr(read_header_module, "_reader_of", lambda _: raising)

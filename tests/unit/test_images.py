@@ -278,15 +278,31 @@ def test_o08_samples_of_a_pixel_are_channels(tmp_path):
 
 
 def test_o06_a_file_of_several_images_is_not_opened_silently(tmp_path):
-    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
-        for name in ("first", "second"):
-            file.write(np.ones((4, 5), "uint8"), metadata={"axes": "YX", "Name": name})
-    with pytest.raises(SourceRefusedError, match="second"):
-        open_image(tmp_path / "a.ome.tif")
-    with open_image(tmp_path / "a.ome.tif", scene=0) as image:
-        assert image.levels[0][...].sum() == 20
-    with pytest.raises(SourceRefusedError, match="no scene 1"):
-        open_image(tmp_path / "a.ome.tif", scene=1)
+    path = tmp_path / "a.ome.tif"
+    images = [np.arange(20, dtype="uint8").reshape(4, 5), np.arange(36.0).reshape(2, 3, 6)]
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for name, data in zip(("first", "second"), images, strict=True):
+            said = {"axes": "ZYX"[-data.ndim :], "Name": name, "PhysicalSizeX": data.ndim}
+            file.write(data, metadata=said | {"PhysicalSizeXUnit": "mm"}, photometric="minisblack")
+    listed = "0 'first' of 1 t x 1 z x 1 c x 4 y x 5 x; 1 'second' of 1 t x 2 z x 1 c x 3 y x 6 x"
+    for opened in (open_image, probe_image):
+        with pytest.raises(SourceRefusedError, match=f"has 2 scenes: {listed}"):
+            opened(path)
+        with pytest.raises(SourceRefusedError, match="has 2 scenes, and none that is '2'"):
+            opened(path, scene=2)
+    for scene, number in ((0, 0), ("first", 0), (1, 1), ("second", 1)):
+        info = probe_image(path, scene=scene)
+        with open_image(path, scene=scene) as image:
+            data = images[number]
+            assert np.array_equal(np.squeeze(image.levels[0][...]), data)
+            assert image.dtype == info.dtype == data.dtype
+            assert image.shape == info.shape == (1, (1, 2)[number], 1, *data.shape[-2:])
+        assert info.spacing_um_zyx[2] == data.ndim * 1000
+        value = f"{number} {('first', 'second')[number]}"
+        assert [(d.value, d.origin) for d in info.decisions] == [(value, "user")]
+    write_lsm(tmp_path / "a.lsm", Lsm())
+    with pytest.raises(SourceRefusedError, match="has one image, which is scene 0"):
+        open_image(tmp_path / "a.lsm", scene=1)
 
 
 def test_o25_json_has_fixed_keys(tmp_path, capsys):

@@ -289,8 +289,8 @@ def write_two_images(path: Path) -> None:
 
 
 UNCLEAR = {
-    "o37-pages": ("b.tif", write_pages, "'b.tif' does not say what its 3 pages are"),
-    "o37-several-images": ("b.ome.tif", write_two_images, "'b.ome.tif' has several images"),
+    "o37-pages": ("b.tif", write_pages, "'b.tif' does not say what its pages are: 3 x 20 x 30"),
+    "o37-several-images": ("b.ome.tif", write_two_images, "convert its images by themselves"),
 }
 
 
@@ -305,6 +305,21 @@ def test_unclear_members_are_refused_before_anything_is_written(
     assert run(*words, tmp_path / "out.ome.zarr") == ExitCode.BAD_INPUT
     assert told in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_o37_axes_may_be_said_of_all_files(tmp_path, capsys):
+    paths = [tmp_path / name for name in ("t1.tif", "t2.tif")]
+    voxels = [np.arange(1800, dtype="u2").reshape(3, 20, 30) + n for n in range(2)]
+    for path, each in zip(paths, voxels, strict=True):
+        tifffile.imwrite(path, each, metadata=None, photometric="minisblack")
+    words = (*paths, "--merge", "T")
+    assert run("info", *words, "--axes", "ZYX") == ExitCode.OK
+    assert "2 t x 3 z x 20 y x 30 x" in capsys.readouterr().out
+    target = tmp_path / "out.ome.zarr"
+    made = run("convert", *words, "--source-axes", "ZYX", "--verify", target)
+    assert made == ExitCode.OK
+    assert np.array_equal(zarr.open(target / "0")[...], np.stack(voxels))
+    assert run("convert", *words, "--scene", "0", tmp_path / "b.ome.zarr") == ExitCode.BAD_INPUT
 
 
 def test_files_that_cannot_be_read_are_told_together(tmp_path, capsys):

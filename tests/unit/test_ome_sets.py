@@ -25,7 +25,13 @@ from ome_sets import (
 )
 from ome_types import from_xml
 
-from spimpack_tasks.conversion.convert_file import ConversionRefusedError, convert_file
+from spimpack_tasks.conversion.convert_file import (
+    ConversionRefusedError,
+    TargetTakenError,
+    compare_file,
+    convert_file,
+)
+from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.read_header import read_header
@@ -142,8 +148,8 @@ def micro_manager(position: int) -> Callable[[Path], Made]:
     return make
 
 
-def micro_manager_in_one_file(folder: Path) -> Made:
-    """Three positions in one file, of which the first is the image."""
+def micro_manager_in_one_file(folder: Path) -> tuple[Path, list[np.ndarray]]:
+    """Three positions in one file, and the voxels of each."""
     voxels = [stack(1, 2, 3, seed) for seed in range(3)]
     name, planes = "exp_MMStack.ome.tif", []
     images = []
@@ -155,7 +161,7 @@ def micro_manager_in_one_file(folder: Path) -> Made:
         images.append(Xml(position, "XYCZT", "".join(pieces), f"Pos{len(images)}"))
     images[0].others = images[1:]
     write(folder / name, planes, images[0].text(name), IMAGEJ.format(n=len(planes)))
-    return folder / name, voxels[0]
+    return folder / name, voxels
 
 
 ORDERS = ("XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTZC", "XYTCZ")
@@ -177,7 +183,6 @@ SOUND = {
     "c2-first-position": micro_manager(0),
     "c2-second-position": micro_manager(1),
     "c2-last-position": micro_manager(2),
-    "c2-positions-in-one-file": micro_manager_in_one_file,
     "c2-imagej-first": one_file("XYCZT", second="<OME/>"),
 }  # fmt: skip
 
@@ -235,8 +240,8 @@ def test_b4_comparison_takes_another_way(tmp_path: Path, monkeypatch: pytest.Mon
     """What finds planes for a conversion is wrong, and the comparison finds it."""
     path, _ = one_file("XYCZT")(tmp_path)
 
-    def wrong(source: str) -> object:
-        planes = find_ome_planes(source)
+    def wrong(source: str, scene: str) -> object:
+        planes = find_ome_planes(source, scene)
         assert planes is not None
         return replace(planes, places=(planes.places[1], planes.places[0], *planes.places[2:]))
 
@@ -257,11 +262,36 @@ def test_b2_the_members_of_a_set_are_told(tmp_path: Path) -> None:
     assert read_header(str(paths[0]), "OME-TIFF").files_needed == ()
 
 
-def test_b5_other_images_of_a_file_are_told(tmp_path: Path) -> None:
+def test_b5_the_images_of_a_file_are_listed(tmp_path: Path) -> None:
     path, _ = micro_manager_in_one_file(tmp_path)
-    assert read_header(str(path), "OME-TIFF").left_out == ("image 'Pos1'", "image 'Pos2'")
+    for asked, says in (("", "has 3 scenes: 0 'Pos0' of"), ("Pos3", "none that is 'Pos3'")):
+        with pytest.raises(HeaderError, match=says) as refused:
+            read_header(str(path), "OME-TIFF", Selection(asked))
+        assert refused.value.code == "source.scene"
     path, _ = micro_manager(1)(tmp_path)
-    assert read_header(str(path), "OME-TIFF").left_out == ()
+    assert read_header(str(path), "OME-TIFF").scenes == ()
+
+
+@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
+@pytest.mark.parametrize("scene", ["0", "1", "Pos2"], ids=lambda scene: f"o06-{scene}")
+def test_an_image_of_several_is_converted(tmp_path: Path, scene: str, ending: str) -> None:
+    path, positions = micro_manager_in_one_file(tmp_path)
+    chosen = Selection(scene)
+    header = read_header(str(path), "OME-TIFF", chosen)
+    assert [one.name for one in header.scenes] == ["Pos0", "Pos1", "Pos2"]
+    assert header.scenes[header.scene].name == f"Pos{header.scene}"
+    target = tmp_path / f"made{ending}"
+    request = Request(codec="", ngff="", scene=scene)
+    assert convert_file(str(path), str(target), request, 1, lambda _: None)
+    made = read_all(target)
+    np.testing.assert_array_equal(made, positions[int(scene[-1])])
+    assert list(compare_file(str(path), str(target), lambda _: None, chosen)) == []
+    other = Selection("0" if scene != "0" else "1")
+    assert list(compare_file(str(path), str(target), lambda _: None, other))
+    assert not convert_file(str(path), str(target), request, 1, lambda _: None)
+    other_request = replace(request, scene=other.scene)
+    with pytest.raises(TargetTakenError):
+        convert_file(str(path), str(target), other_request, 1, lambda _: None)
 
 
 AWAY = piece("../secret.ome.tif", "urn:uuid:9", IFD=0, PlaneCount=12)
@@ -350,7 +380,7 @@ REFUSED = {
     "b4-pages-lack": (with_xml(Xml(VOXELS).text(), 7), "lacks 5 of its planes"),
     "b4-no-such-page": (of(piece(IFD=2, PlaneCount=12)), "lacks 2 of"),
     "b4-pages-without-place": (with_xml(Xml(VOXELS[:1]).text()), "6 planes, but names 12"),
-    "b4-two-images": (with_xml(Xml(ONE, others=[Xml(ONE)]).text()), "which pages are whose"),
+    "b4-two-images": (with_xml(Xml(ONE, others=[Xml(ONE)]).text()), "has 2 scenes"),
     "b4-no-name": (of(f"<TiffData><UUID>{uuid('x')}</UUID></TiffData>"), "a file without a name"),
     "b2-no-companion": (with_xml(binary_only("a.ome", "image.ome.tif")), "which is not there"),
 }  # fmt: skip
@@ -415,7 +445,9 @@ def test_f6_a_plain_tiff_reads_no_other_file(tmp_path: Path) -> None:
     hidden = read_otherwise(Xml(VOXELS, tiff_data=AWAY).text())(tmp_path)
     path = hidden.with_name("plain.tif")
     hidden.rename(path)
-    np.testing.assert_array_equal(read_all(path)[0, 0], in_order(ONE, "XYZCT"))
+    with open_volume(str(path), selection=Selection(axes="zyx")) as volume:
+        voxels = volume.levels[0].read((slice(0, 1), slice(0, 1), *[slice(None)] * 3))
+    np.testing.assert_array_equal(voxels[0, 0], in_order(ONE, "XYZCT"))
 
 
 def test_b2_a_large_set(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ import tifffile
 import zarr
 from children import PRINT_PEAK_KIB
 from czi_sources import Czi, write_czi
+from lif_sources import Lif, write_lif
 from lsm_sources import Lsm, write_lsm
 from markdown_blocks import ROOT
+from nd2_sources import Nd2, write_nd2
 from thorlabs_sources import Raw, write_voxels
 
 from spimpack_tasks.demo.images import (
@@ -59,6 +61,18 @@ TZCYX = FULL.transpose(1, 0, 2, 3)[None]
 
 def write_zeiss_lsm(path):
     write_lsm(path, Lsm(z=Z, c=C, y=Y, x=X, spacing_m_xyz=(5e-7, 2.6e-6, 4e-6)), TZCYX)
+
+
+def write_nikon_nd2(path):
+    t, z, c, y, x = TZCYX.shape
+    one = Nd2(t=t, z=z, c=c, y=y, x=x, dtype=TZCYX.dtype.name, is_calibrated=False)
+    write_nd2(path, one, TZCYX[None])
+
+
+def write_leica_lif(path):
+    t, z, c, y, x = TZCYX.shape
+    one = Lif(t=t, z=z, c=c, y=y, x=x, dtype=TZCYX.dtype.name, spacing_m_xyz=(5e-7, 2.6e-6, 4e-6))
+    write_lif(path, [one], [TZCYX])
 
 
 def write_zeiss_czi(path):
@@ -129,6 +143,8 @@ WRITERS = {
     "planes of tif": write_planes,
     "zeiss.lsm": write_zeiss_lsm,
     "zeiss.czi": write_zeiss_czi,
+    "nikon.nd2": write_nikon_nd2,
+    "leica.lif": write_leica_lif,
     "thor.raw": write_thorlabs,
 }
 each_format = pytest.mark.parametrize("name", WRITERS)
@@ -154,7 +170,9 @@ def test_the_voxels_are_those_of_the_image(images, name):
     assert volume.voxels.dtype.newbyteorder("=") == FULL.dtype
     assert volume.bytes_read == FULL.nbytes
     assert (volume.level, volume.steps_zyx) == (0, (1, 1, 1))
-    if "tif" not in name or name in {"packed.ome.tif", "big.ome.btf"}:
+    if name == "nikon.nd2":  # of which x and y have one size
+        assert not volume.is_spacing_known
+    elif "tif" not in name or name in {"packed.ome.tif", "big.ome.btf"}:
         assert volume.is_spacing_known
         assert volume.spacing_um_xyz == pytest.approx((0.5, 2.6, 4.0))
 

@@ -32,6 +32,7 @@ from spimpack_tasks.demo.images import (
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.model import quantities
 from spimpack_tasks.model.orientation import ORIENTATION_CODES
+from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError
 from spimpack_tasks.volumes.formats import FORMATS, format_of
 from spimpack_tasks.volumes.ome_zarr.header import RFC4_LETTERS
@@ -504,7 +505,9 @@ def write_xml(path, text, **options):
 def test_ome_xml_of_a_microscope(tmp_path, order, ending):
     path = tmp_path / f"image{ending}"
     write_xml(path, OME.format(more=SECOND), byteorder=order)
-    header = header_of(path)
+    with pytest.raises(HeaderError, match="has 2 scenes"):
+        header_of(path)
+    header = read_header(str(path), path.name, Selection("0"))
     assert (header.axes, header.shapes) == (("t", "z", "c", "y", "x"), ((1, 5, 1, 8, 9),))
     assert header.spacing_um_xyz == SPACING
     assert header.channel_names == ()

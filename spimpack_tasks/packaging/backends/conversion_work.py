@@ -40,7 +40,7 @@ def measure(backend: ConvertingBackend, output: Output) -> int:
     if not output.is_converted:
         return 0 if output.target else measure_copy(output)
     try:
-        return backend.count_bytes(output.source, find_format(output.format))
+        return backend.count_bytes(output.source, find_format(output.format), output.selection)
     except HeaderError as error:
         raise OSError(None, reason_of_refusal(error)) from error
 
@@ -91,7 +91,7 @@ def reuse_image(output: Output, earlier: str, path: str) -> bool:
 def write_ome_tiff(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
     """Convert an image to OME-TIFF, unless that was done and only not noted."""
     if is_ome_tiff_of(conversion, path):
-        advance(count_voxel_bytes(conversion.source, conversion.form))
+        advance(count_voxel_bytes(conversion.source, conversion.form, conversion.request.selection))
     else:
         convert_to_ome_tiff(conversion, path, advance, threads)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from spimpack_tasks.model.plan import Asset, Output
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.packaging.backends.base import Advance, Settings
     from spimpack_tasks.volumes.conversion import Conversion, Request
     from spimpack_tasks.volumes.formats import Format
@@ -48,8 +49,9 @@ class ConvertingBackend:
     """Makes an image at a path by some threads, or resumes that."""
     is_result: Callable[[Conversion, str], bool]
     """Tells whether a path was made by a conversion."""
-    count_bytes: Callable[[str, Format], int]
-    """Returns the number of bytes that converting a source, of a format, will report."""
+    count_bytes: Callable[[str, Format, Selection], int]
+    """Returns the number of bytes that converting an image of a source, of a format, will report.
+    """
     keeps_extras: bool = False
     """Whether `Asset.extras` are kept in the image that is made."""
     copied_formats: frozenset[str] = frozenset()
@@ -86,12 +88,17 @@ class ConvertingBackend:
         )
 
     def converts(self, asset: Asset, settings: Settings) -> bool:
-        """Tell whether BIDS does not hold the format, or the image is in several files, or all."""
+        """Tell whether BIDS does not hold the image as it is, or all are converted.
+
+        It does not where the format is another, or the image is in several files, or is one of
+        several in its file.
+        """
         if is_merge(asset.format):
             return True
         if asset.is_photo or asset.format not in _CONVERTED:
             return False
-        is_held = asset.format in _HELD and not asset.other_files
+        is_whole = not asset.other_files and not asset.selection.scene
+        is_held = asset.format in _HELD and is_whole
         return not is_held or settings.get("convert") == "all"
 
     def extension_of(self, asset: Asset, settings: Settings) -> tuple[str, bool]:
@@ -118,17 +125,20 @@ class ConvertingBackend:
         if not self.converts(asset, settings):
             return {}
         set_here: dict[str, str] = {}
+        chosen: dict[str, str] = {}
         left_out: list[str] = []
         if asset.format not in self.copied_formats:
             request = self.compose_request(asset, settings)
             known = {name: getattr(request, name, "") for name in self.settings}
             set_here = {name: value for name, value in known.items() if value}
+            chosen = {"Scene": request.scene, "Axes": request.source_axes.upper()}
             left_out = [*asset.left_out, *(() if self.keeps_extras else asset.extras)]
         return {
             "Format": find_format(asset.format).name,
             "Software": "spimpack_tasks",
             "SoftwareVersion": __version__,
             **({"Merged": _describe_merge(asset.format)} if is_merge(asset.format) else {}),
+            **{key: text for key, text in chosen.items() if text},
             **({"Settings": set_here} if set_here else {}),
             **({"LeftOut": left_out} if left_out else {}),
         }
@@ -153,7 +163,8 @@ def _describe_merge(text: str) -> dict[str, Any]:
     merge = merge_of_text(text)
     choices = asdict(merge.policies)
     chosen = {n.capitalize(): c for n, c in choices.items() if c != POLICIES[n][0]}
-    return {"Axis": merge.axis, "Files": merge.names, **chosen}
+    of_files = {"Axes": merge.axes.upper()} if merge.axes else {}
+    return {"Axis": merge.axis, "Files": merge.names, **of_files, **chosen}
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:

@@ -34,6 +34,8 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
         name=asset.key,
         channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
         spacing_um_xyz=spacing_given(asset),
+        scene=asset.selection.scene,
+        source_axes=asset.selection.axes,
         other_files=tuple(map(" ".join, asset.other_files)),
         merge=asset.format if is_merge(asset.format) else "",
     )

@@ -36,6 +36,8 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
         channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
         spacing_um_xyz=spacing_given(asset),
         axes=asked if (asked := settings.get("axes", CHOICES[0])) != CHOICES[0] else "",
+        scene=asset.selection.scene,
+        source_axes=asset.selection.axes,
         other_files=tuple(map(" ".join, asset.other_files)),
         merge=asset.format if is_merge(asset.format) else "",
     )

@@ -29,6 +29,7 @@ from spimpack_tasks.ui.session import notify
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import ManifestEditor, ScanRow
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.qc.slices import View
 
 TITLE = "Orientation"
@@ -59,7 +60,7 @@ def show(editor: ManifestEditor) -> None:
         return
     check_within(row.source, editor.roots)
     path = os.path.realpath(row.source)
-    volume, preview = _read(path, row.source, stamp_text(path))
+    volume, preview = _read(path, row.source, stamp_text(path), row.selection)
     code = _choose_code(row, number, volume)
     views = st.container()
     preview = replace(preview, channels=_show_channels(preview, number))
@@ -80,9 +81,14 @@ def _row_name(rows: list[ScanRow], number: int) -> str:
 
 
 @st.cache_resource(max_entries=_MOST_IMAGES, show_spinner="Reading a small level of the image")
-def _read(path: str, name: str, stamp: str) -> tuple[SmallVolume, Preview]:  # noqa: ARG001 - in the key
+def _read(
+    path: str,
+    name: str,
+    stamp: str,  # noqa: ARG001 - in the key
+    selection: Selection,
+) -> tuple[SmallVolume, Preview]:
     """Read an image unless it is unchanged since; only the header of the volume is kept."""
-    volume = read_volume(path, name)
+    volume = read_volume(path, name, selection=selection)
     return replace(volume, voxels=volume.voxels[:, :1, :1, :1].copy()), compose_preview(
         volume, _MOST_VALUES
     )

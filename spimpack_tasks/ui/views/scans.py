@@ -166,7 +166,7 @@ def _show_header(editor: ManifestEditor, row: ScanRow, number: int) -> int:
         return 0
     header, failure = None, "lies outside the folders that may be seen; name them with --root"
     if is_within(row.source, editor.roots):
-        header, failure = examine_image(row.source)
+        header, failure = examine_image(row.source, row.selection)
     if header is None:
         st.caption(f":material/warning: {plain(failure)}")
         return 0

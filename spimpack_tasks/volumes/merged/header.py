@@ -17,6 +17,7 @@ from spimpack_tasks.volumes.formats import format_named
 from spimpack_tasks.volumes.header import Header
 from spimpack_tasks.volumes.merged.layout import lay_out, refusal
 from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.scenes import CODE as SCENE_CODE
 from spimpack_tasks.volumes.volume import displays_of
 
 if TYPE_CHECKING:
@@ -34,14 +35,19 @@ def read_headers(merge: Merge) -> list[Header]:
     HeaderError
         Some cannot be read; the message names them.
     """
-    found, told = [], []
+    found: list[Header] = []
+    told, hint = [], ""
     for path, form in merge.members:
         try:
-            found.append(read_header(path, format_named(form)))
+            found.append(read_header(path, format_named(form), merge.selection))
         except HeaderError as error:
-            told.append(f"{error.message}; {error.hint}" if error.hint else error.message)
+            if error.code == SCENE_CODE:
+                told.append(error.message)
+                hint = "convert its images by themselves: a merge takes files of one image"
+            else:
+                told.append(f"{error.message}; {error.hint}" if error.hint else error.message)
     if told:
-        raise refusal(merge, told)
+        raise refusal(merge, told, hint)
     return found
 
 

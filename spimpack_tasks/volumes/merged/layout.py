@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.model.axes import ALL_AXES
+from spimpack_tasks.volumes.axis_names import describe_unclear
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.merged.dtypes import promote
 
@@ -24,7 +25,7 @@ _MOST_NAMED = 6
 """Files named for one difference; the others are counted."""
 _MOST_TOLD = 20
 """Faults told in one message; the others are counted."""
-_UNCLEAR_HINT = "convert files of several images by themselves, and name one file of a set"
+_UNCLEAR_HINT = "say the axes, such as ZYX, as they are stored in each file; name one file of a set"
 _TOLERANCE = 1e-6
 """By so much of it a size may differ: programs round in units of their own."""
 _REMEDIES = {
@@ -119,15 +120,9 @@ def check_members(merge: Merge, headers: Sequence[Header]) -> None:
 
 
 def _faults(header: Header) -> Iterator[str]:
-    others = [one for one in header.left_out if one.startswith("image ")]
-    if others:
-        yield f"has several images: besides the first {', '.join(others)}"
-    sizes = zip(header.axes, header.shapes[0], strict=True)
-    unknown = [(axis, n) for axis, n in sizes if axis not in ALL_AXES and n > 1]
-    if unknown:
-        axis, n = unknown[0]
-        what = f"its {n} pages are" if axis == "page" else f"its axis {axis!r} of {n} is"
-        yield f"does not say what {what}"
+    unclear = describe_unclear(header.axes, header.shapes[0])
+    if unclear:
+        yield unclear
 
 
 def _overlaps(header: Header, names: Mapping[str, str]) -> Iterator[str]:

@@ -115,7 +115,8 @@ class _OpenMembers:
             self._close(next(iter(self._open)))
         path, form = self.merge.members[number]
         with ExitStack() as stack:
-            level = stack.enter_context(open_volume(path, format_named(form))).levels[0]
+            opening = open_volume(path, format_named(form), self.merge.selection)
+            level = stack.enter_context(opening).levels[0]
             self._open[number] = stack.pop_all(), level
         return self._open[number][1]
 

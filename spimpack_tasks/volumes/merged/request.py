@@ -11,6 +11,8 @@ import os
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
+from spimpack_tasks.model.selection import Selection
+
 AXES = ("T", "C", "Z")
 """Axes along which images can be joined; a mosaic along X or Y needs to be stitched."""
 POLICIES = MappingProxyType(
@@ -52,12 +54,20 @@ class Merge:
     members: tuple[tuple[str, str], ...]
     """Absolute path and name of the format of each file, in their order along the axis."""
     policies: Policies = Policies()
+    axes: str = ""
+    """Names of the axes of each file as they are stored, in lower case; nothing for its own."""
 
     @property
     def text(self) -> str:
         """The text that plans and requests hold."""
         data = {"merge": self.axis, "files": self.members, **asdict(self.policies)}
+        data |= {"axes": self.axes} if self.axes else {}
         return json.dumps(data)
+
+    @property
+    def selection(self) -> Selection:
+        """The choice of the user in each file."""
+        return Selection(axes=self.axes)
 
     @property
     def names(self) -> list[str]:
@@ -91,4 +101,5 @@ def merge_of_text(text: str) -> Merge:
     """Return the merge that a text is."""
     data = json.loads(text)
     axis, members = data.pop("merge"), tuple(map(tuple, data.pop("files")))
-    return Merge(axis, members, Policies(**data))
+    axes = data.pop("axes", "")
+    return Merge(axis, members, Policies(**data), axes)

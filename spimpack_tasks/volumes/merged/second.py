@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.arrays.grid import Region, Shape, Voxels
+    from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.merged.request import Merge
 
     Plane = tuple[int, int, int, int]
     """The number of a file, and time point, channel and z in it."""
-    OpenLevel = Callable[[ExitStack, str, Format], Level]
+    OpenLevel = Callable[[ExitStack, str, Format, Selection], Level]
 
 
 @contextmanager
@@ -74,7 +75,8 @@ class _Reader:
             self.stack.close()
             self.number = -1
             path, form = self.merge.members[number]
-            self.current = self.open_level(self.stack, path, format_named(form))
+            opened = self.stack, path, format_named(form), self.merge.selection
+            self.current = self.open_level(*opened)
             self.number = number
         return self.current
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def merge_sources(sources: Sequence[Source], axis: str, policies: Policies | None = None) -> Source:
+def merge_sources(
+    sources: Sequence[Source], axis: str, policies: Policies | None = None, axes: str = ""
+) -> Source:
     """Return several sources as one, which every consumer reads as an image.
 
     Parameters
@@ -33,6 +35,8 @@ def merge_sources(sources: Sequence[Source], axis: str, policies: Policies | Non
         One of `AXES`.
     policies
         How files are merged that differ; strictly if not given.
+    axes
+        Names of the axes of each file as they are stored, where the files do not say them.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def merge_sources(sources: Sequence[Source], axis: str, policies: Policies | Non
         message = f"{again[0]!r} is given twice, and one image has its voxels once"
         raise SourceRefusedError("source.merge", message, "name each file once")
     members = tuple((source.path, source.format.text) for source in ordered)
-    form = find_format(Merge(axis, members, chosen).text)
+    form = find_format(Merge(axis, members, chosen, axes.lower()).text)
     size = sum(source.size for source in ordered)
     return replace(ordered[0], format=form, extension="", size=size)
 
@@ -67,14 +71,16 @@ def members_of(source: Source) -> list[str]:
     return [path for path, _ in merge_of_text(source.format.key).members]
 
 
-def examine_merge(paths: Sequence[str], axis: str, policies: Policies | None = None) -> Source:
+def examine_merge(
+    paths: Sequence[str], axis: str, policies: Policies | None = None, axes: str = ""
+) -> Source:
     """Look at files that are to be merged, and return them as one source.
 
     Parameters
     ----------
     paths
         Of the files; their names tell the formats.
-    axis, policies
+    axis, policies, axes
         As of `merge_sources`.
 
     Raises
@@ -95,4 +101,4 @@ def examine_merge(paths: Sequence[str], axis: str, policies: Policies | None = N
     if told:
         shown = "; ".join(error.message for error in told)
         raise SourceRefusedError(told[0].code, shown, told[0].hint)
-    return merge_sources(sources, axis, policies)
+    return merge_sources(sources, axis, policies, axes)

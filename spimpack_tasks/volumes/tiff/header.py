@@ -1,12 +1,15 @@
 """Headers of plain TIFF files, and of those that ImageJ wrote.
 
 Of a plain TIFF the resolution counts if it is per centimetre: per inch it is 72 or 300, no matter
-the image, and without a unit it is none. Pages that nobody names make an axis `page`. A `.tif` that
+the image, and without a unit it is none. Pages that nobody names make an axis `page`; tifffile
+writes names of axes. A `.tif` that
 holds OME-XML is read as OME-TIFF. Facts: TIFF 6.0; ImageJ's `FileInfo` and `TiffEncoder`.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ from spimpack_tasks.model.quantities import (
 )
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header
+from spimpack_tasks.volumes.scenes import pick_scene
 from spimpack_tasks.volumes.tiff.directory import (
     DESCRIPTION,
     LENGTH,
@@ -38,8 +42,9 @@ from spimpack_tasks.volumes.tiff.directory import (
     Tag,
     TiffFile,
 )
-from spimpack_tasks.volumes.tiff.ome_header import find_ome_xml, read_ome
-from spimpack_tasks.volumes.tiff.pages import check_first_page, page_dtype
+from spimpack_tasks.volumes.tiff.ome_document import find_ome_xml
+from spimpack_tasks.volumes.tiff.ome_header import read_ome
+from spimpack_tasks.volumes.tiff.pages import check_first_page, name_axes, page_dtype
 
 if TYPE_CHECKING:
     from spimpack_tasks.volumes.header import SpacingXYZ
@@ -48,7 +53,7 @@ _INCH, _CENTIMETRE = 2, 3
 _WIDEST = Decimal("1e-6")
 
 
-def read_header(path: str) -> Header:
+def read_header(path: str, scene: str = "") -> Header:
     """Return the header of a TIFF."""
     with TiffFile(path) as file:
         tags, following = file.directory(file.first_directory)
@@ -57,7 +62,8 @@ def read_header(path: str) -> Header:
         check_first_page(file, tags)
         description = find_ome_xml(file, tags)
         if description is not None:
-            return read_ome(file, tags, description)
+            return read_ome(file, tags, description, scene)
+        pick_scene(path, (), scene)
         imagej = _imagej_properties(file.text(tags.get(DESCRIPTION)))
         axes, shape = _shape(file, tags, imagej)
         doubts = Doubts()
@@ -108,19 +114,48 @@ def _shape(
     """Return axes and sizes: ImageJ's order is t, z, c, y, x, axes of one left out."""
     page = {"y": file.number(tags.get(LENGTH), 0), "x": file.number(tags.get(WIDTH), 0)}
     samples = file.number(tags.get(SAMPLES), 1)
-    stack: dict[str, int] = {}
+    if samples > 1:
+        is_planar = file.number(tags.get(PLANAR), 1) == 2
+        page = {"c": samples, **page} if is_planar else {**page, "c": samples}
     if imagej:
         stack = _imagej_stack(file.path, imagej)
     else:
         pages = file.page_count()
-        stack = {"page": pages} if pages > 1 else {}
-    if samples > 1:
-        if "c" in stack:
-            raise HeaderError(file.path, "has channels of several samples each")
-        is_planar = file.number(tags.get(PLANAR), 1) == 2
-        page = {"c": samples, **page} if is_planar else {**page, "c": samples}
+        told = _tifffile_stack(file.text(tags.get(DESCRIPTION)), tuple(page.values()), pages)
+        stack = told or ({"page": pages} if pages > 1 else {})
+    if "c" in stack and "c" in page:
+        raise HeaderError(file.path, "has channels of several samples each")
     sizes = stack | page
     return tuple(sizes), tuple(sizes.values())
+
+
+def _tifffile_stack(description: bytes, page: tuple[int, ...], pages: int) -> dict[str, int]:
+    """Return the axes before those of a page as tifffile has written them, nothing if it has not.
+
+    Parameters
+    ----------
+    description
+        Text of the first directory: JSON with `shape`, and with `axes` where they were given.
+    page
+        Sizes of a page.
+    pages
+        How many pages there are.
+    """
+    try:
+        told = json.loads(description) if description.startswith(b"{") else {}
+    except (ValueError, RecursionError):
+        return {}
+    shape, letters = told.get("shape"), told.get("axes")
+    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+        return {}
+    leading = shape[: -len(page)]
+    if tuple(shape[-len(page) :]) != page or math.prod(leading) != pages:
+        return {}
+    if not isinstance(letters, str) or len(letters) != len(shape):
+        letters = "Q" * len(leading)
+    named = [(letter, n) for letter, n in zip(letters, leading, strict=False) if n > 1]
+    names = name_axes("".join(letter for letter, _ in named))
+    return dict(zip(names, (n for _, n in named), strict=True))
 
 
 def _imagej_stack(path: str, imagej: dict[str, str]) -> dict[str, int]:

@@ -17,21 +17,19 @@ from spimpack_tasks.volumes.levels import StoredLevel, level_of_array
 from spimpack_tasks.volumes.pictures import bound_page
 from spimpack_tasks.volumes.rows import flat_index, level_of_rows
 from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes, open_pages
+from spimpack_tasks.volumes.tiff.pages import name_axes
 from spimpack_tasks.volumes.tiff.segments import is_of_planes, level_of_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_AXES = {"S": "c", "Q": "z", "I": "z"}
-"""Samples are channels. Pages that nobody names are taken for a stack, as viewers do."""
-
 
 @contextmanager
-def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
+def open_levels(path: str, scene: str = "") -> Iterator[Sequence[StoredLevel]]:
     """Open the levels of a TIFF."""
     tifffile = load_library("tifffile")
     check_regular(path)
-    planes = find_ome_planes(path)
+    planes = find_ome_planes(path, scene)
     # tifffile would follow names of other files, wherever they lie.
     alone = {"is_ome": False, "is_mmstack": False}
     with tifffile.TiffFile(path, mode="r", **alone) as file, ExitStack() as stack:
@@ -82,12 +80,3 @@ def _level_of_pages(file: Any, level: Any, axes: tuple[str, ...]) -> StoredLevel
         return None if page is None else int(page.dataoffsets[0])
 
     return level_of_rows(file.filehandle, axes, level.shape, dtype, offset_of)
-
-
-def name_axes(letters: str) -> tuple[str, ...]:
-    """Return the names of axes; where two would be the same, the later one is another axis."""
-    names: list[str] = []
-    for letter in letters:
-        name = _AXES.get(letter, letter.lower())
-        names.append(name if name not in names else f"other {letter}")
-    return tuple(names)

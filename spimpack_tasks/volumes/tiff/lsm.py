@@ -16,7 +16,8 @@ from spimpack_tasks.model.displays import Display
 from spimpack_tasks.model.quantities import Doubts, length_in_um
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import Header, check_regular, load_library, tidy_names
-from spimpack_tasks.volumes.tiff.levels import name_axes, open_level
+from spimpack_tasks.volumes.tiff.levels import open_level
+from spimpack_tasks.volumes.tiff.pages import name_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,19 +1,17 @@
 """Headers of OME-TIFF and OME-BigTIFF, by the first directory and the OME-XML in it.
 
-Where a file has several images, the first with a plane in it is told, as viewers show it. Sizes are
-those of the whole image, also where its planes lie in several files, of which one may have the
-metadata of all. A pyramid is told by the `SubIFDs` of the first directory. Facts: the OME-TIFF
-specification, OME schema 2016-06.
+Where a file has several images with planes in it, one has to be chosen. Sizes are those of the
+whole image, also where its planes lie in several files, of which one may have the metadata of all.
+A pyramid is told by the `SubIFDs` of the first directory. Facts: the OME-TIFF specification, OME
+schema 2016-06.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.files.limits import LARGEST_XML, REMEDY, allowed, as_size
 from spimpack_tasks.model.displays import Displays, read_ome_colours
 from spimpack_tasks.model.quantities import (
     Doubts,
@@ -22,30 +20,31 @@ from spimpack_tasks.model.quantities import (
     positive_number,
     time_in_s,
 )
-from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
-from spimpack_tasks.volumes.header import Header, open_for_reading, tidy_names
+from spimpack_tasks.volumes.errors import HeaderError
+from spimpack_tasks.volumes.header import Header, tidy_names
 from spimpack_tasks.volumes.tiff.directory import (
     DESCRIPTION,
     LENGTH,
-    SAMPLES,
-    SECOND_DESCRIPTION,
     SUB_IFDS,
     WIDTH,
     Tag,
     TiffFile,
 )
-from spimpack_tasks.volumes.tiff.ome_planes import beside, find_files
+from spimpack_tasks.volumes.tiff.ome_document import (
+    find_ome_xml,
+    read_image,
+    scenes_of,
+    sizes_of,
+    tags_of_scene,
+)
+from spimpack_tasks.volumes.tiff.ome_planes import find_files
 from spimpack_tasks.volumes.tiff.ome_xml import (
     NO_INSTRUMENT,
     OmeXml,
-    OmeXmlError,
-    parse_ome_xml,
 )
 from spimpack_tasks.volumes.tiff.pages import check_first_page, page_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from spimpack_tasks.volumes.header import SpacingXYZ
 
 _DTYPES = {
@@ -60,28 +59,25 @@ _MOST_LEVELS = 64
 _VALIDATED_BYTES = 4096
 """The official validator reads no further for the OME-XML."""
 _VALIDATED = tuple(f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
-_OME = re.compile(rb"<(\w+:)?OME[\s>]")
-_LONGEST_SIZE = 18
-"""Digits of a number that is sure to have 64 bits at the most."""
 _DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
 _NAMES_OF_FILES = (b"FileName", b"MetadataFile", b"<UUID", b":UUID", b"/UUID")
 """Parts of OME-XML that name other files, or its own."""
-_KNOWN: dict[tuple[int, bytes] | None, Header] = {}
-"""Headers by size and first bytes of the file: images that one program has written are often alike
-in them, since their voxels lie behind."""
+_KNOWN: dict[tuple[tuple[int, bytes] | None, str], Header] = {}
+"""Headers by size and first bytes of the file, and scene: images that one program has written are
+often alike in them, since their voxels lie behind."""
 _MOST_KNOWN = 64
 """Headers that are kept, of a few kB each: where all differ, keeping more is of no use."""
 _DEFAULT_UNIT = "µm"
 """Of the schema, where a size has no unit."""
 
 
-def read_header(path: str) -> Header:
+def read_header(path: str, scene: str = "") -> Header:
     """Return the header of an OME-TIFF."""
     with TiffFile(path) as file:
-        alike = file.beginning_told
+        alike = file.beginning_told, scene
         known = _KNOWN.get(alike)
         if known is None:
-            known = _read_header(file)
+            known = _read_header(file, scene)
             if _is_told_by(file.beginning_told):
                 if len(_KNOWN) >= _MOST_KNOWN:
                     _KNOWN.clear()
@@ -89,7 +85,7 @@ def read_header(path: str) -> Header:
         return known
 
 
-def _read_header(file: TiffFile) -> Header:
+def _read_header(file: TiffFile, scene: str) -> Header:
     tags, following = file.directory(file.first_directory)
     if following > file.size:
         raise file.truncated(following)
@@ -97,7 +93,7 @@ def _read_header(file: TiffFile) -> Header:
     description = find_ome_xml(file, tags)
     if description is None:
         raise HeaderError(file.path, "holds no OME-XML", "give a plain TIFF the ending .tif")
-    return read_ome(file, tags, description)
+    return read_ome(file, tags, description, scene)
 
 
 def _is_told_by(beginning: tuple[int, bytes] | None) -> bool:
@@ -105,18 +101,11 @@ def _is_told_by(beginning: tuple[int, bytes] | None) -> bool:
     return beginning is not None and not any(mark in beginning[1] for mark in _NAMES_OF_FILES)
 
 
-def find_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
-    """Return the description that looks like OME-XML, `None` where none does."""
-    for number in (DESCRIPTION, SECOND_DESCRIPTION):
-        if _OME.search(file.text(tags.get(number)), 0, 4096):
-            return tags[number]
-    return None
-
-
-def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag) -> Header:
+def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag, scene: str = "") -> Header:
     """Return the header by the OME-XML of the first directory."""
-    found, uuid = _read_described(file, description)
-    axes, sizes = _sizes(file.path, found.image.pixels)
+    found, uuid = read_image(file, description, scene)
+    tags = tags_of_scene(file, tags, found)
+    axes, sizes = sizes_of(file.path, found.image.pixels)
     shape = tuple(sizes[axis] for axis in axes)
     page = tuple(file.number(tags.get(tag), 0) for tag in (WIDTH, LENGTH))
     if page != (sizes["x"], sizes["y"]):
@@ -148,48 +137,11 @@ def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag) -> Header:
         doubts=doubts,
         other_files=tuple(other for other in others if other != file.path),
         metadata_file=found.metadata_path,
-        left_out=_left_out(found),
+        scenes=scenes_of(file.path, found),
+        scene=found.number,
         beginning=file.beginning,
         ome_sizes=_sizes_validated(file, tags, description, found),
     )
-
-
-def read_ome_xml(
-    file: TiffFile, tags: dict[int, Tag], *, with_planes: bool = False
-) -> tuple[OmeXml, str]:
-    """Return the image of a file as its OME-XML has it, and the identity of the file.
-
-    It is in the file itself, or in one beside it: a companion, or another file of the set.
-    """
-    return _read_described(file, find_ome_xml(file, tags), with_planes=with_planes)
-
-
-def _read_described(
-    file: TiffFile, description: Tag | None, *, with_planes: bool = False
-) -> tuple[OmeXml, str]:
-    chunks = file.chunks(description)
-    name = os.path.basename(file.path)
-    found = _parse(file.path, chunks, name, with_planes=with_planes)
-    uuid = found.root.get("UUID", "")
-    if found.companion:
-        found = _read_companion(file.path, found.companion, uuid, with_planes=with_planes)
-    if not found.image.pixels:
-        raise HeaderError(file.path, "has OME-XML without an image")
-    return found, uuid
-
-
-def plane_sizes(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[str, int]:
-    """Return the sizes of the axes that planes are told apart by, the slowest first.
-
-    Samples of one pixel lie in one plane, and are no axis of these.
-    """
-    _, sizes = _sizes(file.path, found.image.pixels)
-    samples = {channel.get("SamplesPerPixel", "1") for channel in found.image.channels}
-    page = file.number(tags.get(SAMPLES), 1)
-    if (len(samples) > 1 and page > 1) or page < 1 or sizes["c"] % page:
-        what = f"has pages of {page} samples, but OME-XML of {sizes['c']} channels"
-        raise HeaderError(file.path, what)
-    return {a: n // page if a == "c" else n for a, n in sizes.items() if a not in "yx"}
 
 
 def _sizes_validated(
@@ -209,73 +161,6 @@ def _sizes_validated(
         return None
     pixels = found.image.pixels
     return {name: pixels[name] for name in _VALIDATED if name in pixels}
-
-
-def _left_out(found: OmeXml) -> tuple[str, ...]:
-    """Return which other images the file has."""
-    return tuple(f"image {name[:100]!r}" for name in found.others_here)
-
-
-def _parse(
-    path: str,
-    chunks: Iterator[bytes],
-    name: str,
-    uuid: str | None = None,
-    *,
-    with_planes: bool = False,
-) -> OmeXml:
-    try:
-        return parse_ome_xml(chunks, name, uuid, with_planes=with_planes)
-    except OmeXmlError as error:
-        raise HeaderError(path, f"has OME-XML that {error}") from error
-
-
-def _read_companion(path: str, name: str, uuid: str, *, with_planes: bool) -> OmeXml:
-    """Return what the file beside this one says that has the metadata of a whole set."""
-    companion = beside(path, name)
-    own = os.path.basename(path)
-    if not os.path.exists(companion):
-        what = f"has its metadata in {name[:200]!r}, which is not there"
-        raise HeaderError(path, what, f"put {name[:200]!r} beside it")
-    if companion.lower().endswith((".tif", ".tiff", ".btf")):
-        with TiffFile(companion) as file:
-            tags, _ = file.directory(file.first_directory)
-            chunks = file.chunks(find_ome_xml(file, tags))
-            found = _parse(companion, chunks, own, uuid, with_planes=with_planes)
-    else:
-        found = _read_xml_file(companion, own, uuid, with_planes=with_planes)
-    found.metadata_path = companion
-    if found.images != 1 and not found.image.is_named:
-        what = f"has its metadata in {name!r}, which describes {found.images} images"
-        raise HeaderError(path, f"{what} and names it for none")
-    return found
-
-
-def _read_xml_file(path: str, own: str, uuid: str, *, with_planes: bool) -> OmeXml:
-    try:
-        descriptor, size = open_for_reading(path)
-        with open(descriptor, "rb") as file:
-            if size > allowed(LARGEST_XML):
-                raise HeaderError(path, f"is OME-XML of {as_size(size)}", REMEDY)
-            chunks = iter(lambda: file.read(65536), b"")
-            return _parse(path, chunks, own, uuid, with_planes=with_planes)
-    except OSError as error:
-        raise UnreadableHeaderError(path, error) from error
-
-
-def _sizes(path: str, pixels: dict[str, str]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the axes, the slowest first, and their sizes."""
-    order = pixels.get("DimensionOrder", "")
-    if sorted(order) != sorted("XYZCT") or not order.startswith("XY"):
-        raise HeaderError(path, f"has OME-XML with the order of dimensions {order[:20]!r}")
-    sizes = {}
-    for axis in order[::-1]:
-        text = pixels.get(f"Size{axis}", "")
-        is_number = text.isascii() and text.isdecimal() and len(text) <= _LONGEST_SIZE
-        if not is_number or not int(text):
-            raise HeaderError(path, f"has OME-XML with a Size{axis} of {text[:20]!r}")
-        sizes[axis.lower()] = int(text)
-    return tuple(sizes), sizes
 
 
 def _dtype(path: str, pixels: dict[str, str]) -> str:

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import check_regular, load_library
 from spimpack_tasks.volumes.tiff.directory import TiffFile
-from spimpack_tasks.volumes.tiff.ome_header import find_ome_xml, plane_sizes, read_ome_xml
+from spimpack_tasks.volumes.tiff.ome_document import (
+    find_ome_xml,
+    plane_sizes,
+    read_image,
+    tags_of_scene,
+)
 from spimpack_tasks.volumes.tiff.ome_planes import locate_planes
 
 if TYPE_CHECKING:
@@ -33,20 +38,23 @@ class Pages(NamedTuple):
     """The reason why voxels are missing."""
 
 
-def find_ome_planes(path: str) -> OmePlanes | None:
-    """Return where the planes of an OME-TIFF are, nothing for another TIFF.
+def find_ome_planes(path: str, scene: str = "") -> OmePlanes | None:
+    """Return where the planes of an image of an OME-TIFF are, nothing for another TIFF.
 
     Raises
     ------
     HeaderError
-        The OME-XML contradicts itself, or names files elsewhere.
+        The OME-XML contradicts itself, names files elsewhere, or holds several images of which none
+        is chosen.
     """
     with TiffFile(path) as file:
         tags, _ = file.directory(file.first_directory)
-        if find_ome_xml(file, tags) is None:
+        description = find_ome_xml(file, tags)
+        if description is None:
             return None
-        found, uuid = read_ome_xml(file, tags, with_planes=True)
-        planes = locate_planes(path, found, uuid, plane_sizes(file, tags, found), _count_pages)
+        found, uuid = read_image(file, description, scene, with_planes=True)
+        sizes = plane_sizes(file, tags_of_scene(file, tags, found), found)
+        planes = locate_planes(path, found, uuid, sizes, _count_pages)
     return replace(planes, caveat=_MODULO) if found.has_modulo else planes
 
 

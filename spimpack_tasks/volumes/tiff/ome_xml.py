@@ -4,8 +4,9 @@ Facts: the OME schema 2016-06 (older ones differ in nothing that is read here). 
 `PhysicalSizeX`, `Y` and `Z` is the micrometre. A document type is refused, and with it every
 entity, so nothing expands.
 
-A document may describe several images, and each image may lie in several files. The image of a file
-is the first that has a plane in it, or the first at all where no file is named.
+A document may describe several images, and each image may lie in several files. The images of a
+file are those that have a plane in it; one of them is meant, or the first at all where no file is
+named.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ class Image:
     files: dict[FileOfPlanes, None] = field(default_factory=dict)
     """The files that its planes lie in, in the order in which they are named; the first few
     thousand where planes are not kept."""
+    first_directory: int = 0
+    """Number of the directory of its first plane in the file that was asked for."""
     is_named: bool = False
     """Whether it names the file that was asked for."""
     tiff_data: list[TiffData] = field(default_factory=list)
@@ -106,8 +109,10 @@ class OmeXml:
     root: Attributes = field(default_factory=dict)
     image: Image = field(default_factory=Image)
     images: int = 0
-    others_here: list[str] = field(default_factory=list)
-    """Names of the other images that have planes in the file."""
+    here: list[tuple[str, Attributes]] = field(default_factory=list)
+    """Name and attributes of `Pixels` of each image that has planes in the file, this one too."""
+    number: int = 0
+    """Number of this image among those."""
     is_plain: bool = False
     """Whether `OME` is named without a prefix."""
     has_modulo: bool = False
@@ -125,6 +130,7 @@ def parse_ome_xml(
     uuid: str | None = None,
     *,
     with_planes: bool = False,
+    number: int = 0,
 ) -> OmeXml:
     """Return what an OME-XML document says; memory does not go with its length.
 
@@ -138,13 +144,15 @@ def parse_ome_xml(
         Its identity; `None` where the document is in the file itself, and has it.
     with_planes
         Whether to keep where each plane is, which takes memory.
+    number
+        Which of the images that have planes in the file is meant.
 
     Raises
     ------
     OmeXmlError
         It is not well-formed, has a document type, or another root than `OME`.
     """
-    listener = _Listener(file_name, uuid, with_planes=with_planes)
+    listener = _Listener(file_name, uuid, with_planes=with_planes, number=number)
     try:
         parser = expat.ParserCreate()
         parser.StartElementHandler = listener.start
@@ -186,15 +194,16 @@ def _refuse_doctype(*_: object) -> None:
 class _Listener:
     """Takes what is of use from the elements as they come."""
 
-    def __init__(self, file_name: str, uuid: str | None, *, with_planes: bool) -> None:
+    def __init__(self, file_name: str, uuid: str | None, *, with_planes: bool, number: int) -> None:
         self.found = OmeXml()
         self._file_name, self._uuid, self._with_planes = file_name, uuid, with_planes
+        self._number = number
         self._paths: list[str] = []
         self._text: list[str] | None = None
         self._image = self.found.image
         self._file = _THIS_FILE
         self._tiff_data: Attributes = {}
-        self._is_here = self._is_chosen = False
+        self._is_here = False
         self._instrument = NO_INSTRUMENT
 
     def start(self, tag: str, attributes: Attributes) -> None:
@@ -285,6 +294,9 @@ class _Listener:
     def _end_tiff_data(self, image: Image) -> None:
         uuid = self.found.root.get("UUID", "") if self._uuid is None else self._uuid
         is_here = self._file.is_same(FileOfPlanes(self._file_name, uuid))
+        if is_here and not self._is_here:
+            told = self._tiff_data.get("IFD", "0")
+            image.first_directory = int(told) if told.isdecimal() and len(told) <= 9 else 0
         self._is_here = self._is_here or is_here
         image.is_named = image.is_named or (is_here and self._file != _THIS_FILE)
         if self._with_planes or len(image.files) < _MOST_ELEMENTS:
@@ -296,14 +308,14 @@ class _Listener:
             image.tiff_data.append(TiffData(self._tiff_data, self._file))
 
     def _end_image(self, image: Image) -> None:
-        """Keep the first image with a plane in the file, or the first at all."""
+        """Keep the image that is meant of those with a plane in the file, or the first at all."""
         found = self.found
         found.images += 1
         is_here = bool(image.pixels) and (self._is_here or not image.files)
-        if found.images == 1 or (is_here and not self._is_chosen):
-            found.image, self._is_chosen = image, is_here
-        elif is_here and len(found.others_here) < _MOST_ELEMENTS:
-            found.others_here.append(image.name)
+        if found.images == 1 or (is_here and len(found.here) == self._number):
+            found.image = image
+        if is_here and len(found.here) < _MOST_ELEMENTS:
+            found.here.append((image.name, image.pixels))
 
     def characters(self, text: str) -> None:
         """Take the text of `AcquisitionDate` or `UUID`."""

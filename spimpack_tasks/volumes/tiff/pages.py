@@ -1,4 +1,4 @@
-"""The page of the first directory of a TIFF: its size, its data type, and whether it is whole."""
+"""The pages of a TIFF: the first one's size and data type, whether it is whole; names of axes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from spimpack_tasks.volumes.tiff.directory import (
     TiffFile,
 )
 
+_AXES = {"S": "c", "Q": "page", "I": "page"}
+"""Letters of tifffile: samples are channels, and of Q and I nobody says what they are."""
 _KINDS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "int", 6: "complex"}
 
 
@@ -48,3 +50,13 @@ def page_dtype(file: TiffFile, tags: dict[int, Tag]) -> str:
     if not width or bits <= 0:
         raise HeaderError(file.path, f"has samples of {bits} bits")
     return f"{kind}{width}"
+
+
+def name_axes(letters: str) -> tuple[str, ...]:
+    """Return the names of axes; a name that stands there already gets a number."""
+    names: list[str] = []
+    for letter in letters:
+        name = _AXES.get(letter, letter.lower())
+        count = sum(name == known.partition(" ")[0] for known in names)
+        names.append(f"{name} {count + 1}" if count else name)
+    return tuple(names)

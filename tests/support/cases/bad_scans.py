@@ -44,6 +44,7 @@ def write(name: str):
 ONE = "sub-01/a.ims"
 
 CASES = [
+    BadScan("layout-unknown", ONE, ("--layout", "mesospm"), "scan.layout", "did you mean 'mesospim'?"),
     BadScan("two-captures-side-by-side", ONE, pattern("{subject}{session}/*.ims"), "scan.pattern",
             "does not say where {subject} ends and {session} begins in '{subject}{session}'"),
     BadScan("capture-beside-star", ONE, pattern("sub-{subject}*/*.ims"), "scan.pattern", "where {subject} ends and * begins"),
