@@ -74,6 +74,14 @@ def _add_options_of_a_scan(parser: argparse.ArgumentParser) -> None:
         "fits counts (default: names such as sub-01_acq-4x)",
     )
     parser.add_argument(
+        "--level",
+        action="append",
+        default=[],
+        metavar="ENTITY=LABEL",
+        help="names of folders below ROOT, one level after another: session=TP for TP001 or "
+        "exp_TP001, '*' for any name; T=TAG_, C=... or Z=... at the end for parts of one image",
+    )
+    parser.add_argument(
         "--label",
         action="append",
         default=[],
@@ -130,6 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
         root=arguments.scan or "",
         directory=arguments.directory,
         patterns=tuple(arguments.pattern),
+        levels=tuple(arguments.level),
         excludes=tuple(arguments.exclude),
         settings=tuple(arguments.set),
         defaults=tuple(arguments.default),
@@ -191,7 +200,7 @@ def _show_layouts(name: str) -> int:
 
 
 def _refuse_options_of_a_scan(arguments: argparse.Namespace) -> None:
-    for name in ("layout", "pattern", "label", "exclude", "set", "default", "dry_run"):
+    for name in ("layout", "pattern", "level", "label", "exclude", "set", "default", "dry_run"):
         if getattr(arguments, name):
             option = name.replace("_", "-")
             message, hint = f"is missing beside --{option}", "name the folder to look through"

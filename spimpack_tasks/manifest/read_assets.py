@@ -77,6 +77,7 @@ def read_assets(
         records = [record for record in each.records if part.may_hold(record)]
         images += (found for found in _read_rows(records, reader, roots) if part.holds(*found))
         inputs.sources += reader.looked_for
+        inputs.wildcards |= reader.wildcards
         inputs.listed |= reader.acquisition.listed
     subjects: set[str] = set()
     if not part.is_all:

@@ -286,6 +286,11 @@ class Asset:
         return [int(number) for number in self.stamp.split()]
 
     @property
+    def sources(self) -> tuple[tuple[str, str], ...]:
+        """Absolute path and stamp of all files of the image; nothing where it has no source."""
+        return ((self.source, self.stamp), *self.other_files) if self.source else ()
+
+    @property
     def is_photo(self) -> bool:
         """Tell whether this is a photo of a sample, and not an image of a microscope."""
         return self.suffix == PHOTO_SUFFIX

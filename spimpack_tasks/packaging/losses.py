@@ -15,7 +15,7 @@ from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.plan import Kind
-from spimpack_tasks.state.receipts import read_all_receipts
+from spimpack_tasks.state.receipts import read_all_receipts, sources_of
 from spimpack_tasks.state.sweep import Status
 
 if TYPE_CHECKING:
@@ -75,9 +75,15 @@ def find_losses(
     # A study that was moved as a whole has its sources elsewhere, and lost none of them.
     known = {_identity(source, stamp) for source, stamp in sources} if lost else set()
     for path, receipt in sorted(lost.items()):
-        if _identity(receipt.source, receipt.stamp) not in known:
-            there = "is gone" if not os.path.lexists(receipt.source) else "has changed"
-            message = f"may be the last copy of its data: {receipt.source} {there}"
+        away = [
+            source
+            for source, stamp in receipt.sources
+            if stamp_text(source) != stamp and _identity(source, stamp) not in known
+        ]
+        if away:
+            there = "is gone" if not os.path.lexists(away[0]) else "has changed"
+            more = f", and {count_of(len(away) - 1, 'other source')} likewise" if away[1:] else ""
+            message = f"may be the last copy of its data: {away[0]} {there}{more}"
             hint = "bring the source back and keep its row, or move the image out of the dataset; "
             hint += "--replace removes it, such as where the source is a row of another path now"
             place = Place(shown(os.path.join(options.output_dir, path)))
@@ -116,19 +122,27 @@ def _exchanged_images(sweep: Sweep) -> Receipts:
         if inspection.receipt is not None
         and inspection.status is Status.CHANGED
         and inspection.output.kind is Kind.IMAGE
-        and inspection.receipt.source != inspection.output.source
+        and not _paths(inspection.receipt.sources) <= _paths(sources_of(inspection.output))
     }
 
 
+def _paths(sources: list[tuple[str, str]]) -> set[str]:
+    return {path for path, _ in sources}
+
+
 def _is_there(receipt: Receipt, before: list[str], options: Options) -> bool:
-    """Tell whether the source of an image is where it was, or where the manifest moved with it."""
-    if stamp_text(receipt.source) == receipt.stamp:
+    """Tell whether all files of an image are where they were, or moved with the manifest."""
+    return all(_is_file_there(*each, before, options) for each in receipt.sources)
+
+
+def _is_file_there(source: str, stamp: str, before: list[str], options: Options) -> bool:
+    if stamp_text(source) == stamp:
         return True
     folder = f"{os.path.dirname(before[0])}/" if before else ""
-    if not folder or os.path.lexists(before[0]) or not receipt.source.startswith(folder):
+    if not folder or os.path.lexists(before[0]) or not source.startswith(folder):
         return False
-    moved = os.path.join(os.path.dirname(options.manifest), receipt.source.removeprefix(folder))
-    return stamp_text(moved) == receipt.stamp
+    moved = os.path.join(os.path.dirname(options.manifest), source.removeprefix(folder))
+    return stamp_text(moved) == stamp
 
 
 def manifest_text(options: Options) -> str:

@@ -177,6 +177,7 @@ def _prepare(
         inputs.texts,
         [use for part in inputs.parts for use in part.columns],
         inputs.sources,
+        inputs.wildcards,
         inputs.listed,
         headers.text() if options.writes else "",
         chosen=chosen,

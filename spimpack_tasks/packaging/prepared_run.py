@@ -16,6 +16,7 @@ from spimpack_tasks.errors import (
 )
 from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.manifest.merges import has_same_files
 from spimpack_tasks.model.buckets import MOST_UNITS, light_unit_of, unit_of
 from spimpack_tasks.model.plan import DATASET_PART, Step
 from spimpack_tasks.packaging.companions import matches_output
@@ -54,6 +55,8 @@ class PreparedRun:
     """The use of the further columns of each table."""
     sources: list[str] = field(default_factory=list, repr=False)
     """Path of each source that was looked for, links not resolved."""
+    wildcards: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    """The files that each path with wildcards stood for."""
     listed: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
     """Names of the files of metadata beside the sources, by folder."""
     headers: str = field(default="", repr=False)
@@ -235,7 +238,8 @@ class PreparedRun:
         return InputError(Report([lack])) if lack else None
 
     def _conflicts(self) -> Report:
-        sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
+        assets = self.dataset.assets if self.dataset else ()
+        sources = {path for asset in assets for path, _ in asset.sources}
         self._before = self.sweep()
         # The whole counts as wrong: its parts may be right, and it may still have another plan.
         SESSION.found_wrong[self.store.root, self.plan_id] = self._before.wrong_parts | {""}
@@ -244,8 +248,7 @@ class PreparedRun:
         SESSION.kept[self.store.root, self.plan_id] = kept
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
-        assets = self.dataset.assets if self.dataset else ()
-        stamped = ((asset.source, asset.stamp) for asset in assets)
+        stamped = (each for asset in assets for each in asset.sources)
         report.extend(find_losses(self.options, self.store, self._before, stamped))
         return report
 
@@ -258,7 +261,12 @@ class PreparedRun:
         return (
             self.dataset is not None
             and self.has_same_texts()
-            and all(stamp_text(asset.source) == asset.stamp for asset in self.dataset.assets)
+            and has_same_files(self.wildcards)
+            and all(
+                stamp_text(path) == stamp
+                for asset in self.dataset.assets
+                for path, stamp in asset.sources
+            )
         )
 
     def refresh(self) -> PreparedRun:

@@ -34,6 +34,17 @@ class FoundImage:
     """The pattern that took it, empty where there is none."""
     participant: dict[str, str] = field(default_factory=dict)
     """Facts about the subject in its path, by column of the participants table."""
+    axis: str = ""
+    """`T`, `C` or `Z`, if the pattern captures it: the file is a part of an image."""
+    part: str = ""
+    """The text that is captured for the axis."""
+    members: tuple[FoundImage, ...] = ()
+    """The files of an image that is merged, in their order; nothing of one file."""
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of all its files below the scanned folder."""
+        return [member.path for member in self.members] or [self.path]
 
 
 @dataclass(frozen=True, slots=True)

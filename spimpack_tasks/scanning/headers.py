@@ -56,7 +56,7 @@ def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) 
                 image.notes.append("; ".join([f"with {basename(beside.path)}", *beside.doubts]))
             image.notes.extend(f"its voxel size is unknown: {doubt}" for doubt in header.doubts)
             image.notes.extend(f"it holds more: {other}" for other in header.left_out)
-            if header.other_files:
+            if header.other_files and not image.members:
                 files = count_of(len(header.other_files), "other file")
                 image.notes.append(f"its image lies in {files} as well; keep one row of them")
             if header.metadata_file:

@@ -235,8 +235,10 @@ def settle_spec(found: VolumeSpec, header: Header, request: Request) -> VolumeSp
 def _with_provenance(
     conversion: Conversion, volume: Volume, left_out: tuple[str, ...]
 ) -> VolumeSpec:
-    lost = {"left_out": "; ".join(left_out)} if left_out else {}
-    found = replace(volume.spec, provenance=conversion.provenance | lost)
+    more = {"left_out": "; ".join(left_out)} if left_out else {}
+    if volume.header.merged:
+        more["merged"] = json.dumps(dict(volume.header.merged))
+    found = replace(volume.spec, provenance=conversion.provenance | more)
     return settle_spec(found, volume.header, conversion.request)
 
 

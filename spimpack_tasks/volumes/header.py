@@ -87,6 +87,8 @@ class Header:
     ome_sizes: Mapping[str, str] | None = None
     """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
     sidecar; `None` where it does not see them."""
+    merged: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Of merged files: axis, policies, and path, sizes and type of each file, JSON-ready."""
 
     @property
     def files_needed(self) -> tuple[str, ...]:
