@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _WHICH = MappingProxyType({"convert": ("needed", "all"), "others": ("link", "copy")})
 """Settings of all backends that convert: which images, and what becomes of the others."""
+ORIGINAL = ("keep", "drop")
+"""Setting: what becomes of the metadata of sources, as texts, in the images that are made."""
 _HELD = frozenset(form.name for form in FORMATS if form.valid_in_bids)
 """Names of the formats that BIDS takes as they are."""
 _WORK = "spimpack_tasks.packaging.backends.conversion_work"
@@ -150,6 +152,12 @@ class ConvertingBackend:
         """Tell whether `path` was made from this source as it is, in this way."""
         is_match: bool = _MATCHES(self, output, path)
         return is_match
+
+
+def asked_original(settings: Settings) -> str:
+    """Return whether the metadata of sources are left out, as requests have it."""
+    asked = settings.get("original", ORIGINAL[0])
+    return asked if asked != ORIGINAL[0] else ""
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:
