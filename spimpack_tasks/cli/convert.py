@@ -29,6 +29,7 @@ from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.source_errors import reason_of_refusal
+from spimpack_tasks.volumes.tiff.layout import LEVELS
 
 if TYPE_CHECKING:
     import argparse
@@ -68,6 +69,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of OME-Zarr: those of the source, or all five for programs that want them "
         f"(default: {CHOICES[0]})",
     )
+    _add_facts(parser)
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read the image that was made, and compare it with its source at all levels",
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="number of threads (default: one for each processor)",
+    )
+
+
+def _add_facts(parser: argparse.ArgumentParser) -> None:
+    """Declare what is taken of the source, and what the user knows better."""
+    parser.add_argument(
+        "--drop-original",
+        action="store_true",
+        help="leave out the metadata of the source as texts, which may name people and folders",
+    )
     add_scene(parser)
     add_axes(parser, "--source-axes")
     parser.add_argument(
@@ -85,18 +108,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X;Y;Z",
         help="distance of voxels in micrometres, as in 1.8;1.8;4 (default: as in the source)",
     )
-    parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="read the image that was made, and compare it with its source at all levels",
-    )
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        default=0,
-        metavar="N",
-        help="number of threads (default: one for each processor)",
-    )
 
 
 def _add_form(parser: argparse.ArgumentParser) -> None:
@@ -105,9 +116,16 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
         "--codec",
         choices=[codec for codecs in CODECS.values() for codec in codecs],
         default="",
-        help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, or "
-        "zstd (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, and "
-        "blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
+        help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, "
+        "zstd, or none (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, "
+        "and blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
+    )
+    parser.add_argument(
+        "--level",
+        choices=LEVELS,
+        default="",
+        help="effort of zlib and zstd of OME-TIFF: 1 is the quickest, 9 makes the smallest files "
+        f"(default: {LEVELS[0]})",
     )
     parser.add_argument(
         "--ngff",
@@ -147,12 +165,14 @@ def run(arguments: argparse.Namespace) -> int:
     target = os.path.abspath(os.path.expanduser(made)).rstrip("/")
     request = Request(
         codec=arguments.codec,
+        level=arguments.level if arguments.level != LEVELS[0] else "",
         ngff=arguments.ngff,
         name=os.path.basename(target).partition(".ome.")[0],
         orientation_xyz=orientation,
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),
         spacing_um_xyz=_spacing(arguments.pixel_size),
         axes=arguments.axes if arguments.axes != CHOICES[0] else "",
+        original="drop" if arguments.drop_original else "",
         scene=arguments.scene,
         source_axes="" if arguments.merge else arguments.source_axes.lower(),
     )

@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scene(parser)
     add_axes(parser)
     add_merge(parser)
+    parser.add_argument(
+        "--original",
+        action="store_true",
+        help="print the metadata as the file has them as well, text by text",
+    )
     add_format(parser, "a list with one JSON object for each image")
 
 
@@ -47,9 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.format != "json":
                 print(f"spimpack: {message}", file=sys.stderr)
             continue
-        found.append(info.as_dict())
+        extra = {"original": dict(info.original)} if arguments.original else {}
+        found.append(info.as_dict() | {"not_used": list(info.list_unused())} | extra)
         if arguments.format != "json":
             lines = [*([""] if number else []), *describe_lines(info)]
+            for key, text in extra.get("original", {}).items():
+                lines += ["", f"  {key}", *text.splitlines()]
             print("\n".join(map(printable, lines)))
     if arguments.format == "json":
         print(json.dumps(found, indent=1))

@@ -201,6 +201,9 @@ def _settle(request: Request, target: str, source: Source) -> Request:
     if request.codec and request.codec not in known:
         message = f"{target} cannot have the codec {request.codec}; choose {' or '.join(known)}"
         raise ConversionRefusedError(message)
+    if request.level and (not is_tiff or request.codec == "none"):
+        message = f"{target} has no codec with a level; leave out --level"
+        raise ConversionRefusedError(message)
     codec = known[0] if is_tiff else source.format.codec
     return replace(
         request,

@@ -13,6 +13,7 @@ from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
     from types import TracebackType
 
     import numpy as np
@@ -179,6 +180,11 @@ class Image:
     def files(self) -> tuple[str, ...]:
         """Absolute paths of all files that make up the image."""
         return self.info.files
+
+    @property
+    def original(self) -> Mapping[str, str]:
+        """Metadata as the file has them, text by text, such as `OME-XML`."""
+        return self.info.original
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.axis_names import describe_unclear
 from spimpack_tasks.volumes.examine import Source, examine_selected
+from spimpack_tasks.volumes.originals import OME_XML, read_original
 from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.tiff.annotations import list_unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
 
 ORDER = "tzcyx"
@@ -89,6 +92,26 @@ class ImageInfo:
     """Impossible values in the file, which count as unknown."""
     decisions: tuple[Decision, ...] = ()
     """Values that the file does not give by itself, and where they come from."""
+    _place: tuple[str, Format | None] = field(default=("", None), repr=False, compare=False)
+
+    @property
+    def original(self) -> Mapping[str, str]:
+        """Metadata as the file has them, text by text, such as `OME-XML`; read at each call.
+
+        An image that was made here has those of its source as well.
+
+        Raises
+        ------
+        SourceRefusedError
+            The file has changed, and cannot be read.
+        """
+        path, form = self._place
+        return MappingProxyType(read_original(path, form)) if form else MappingProxyType({})
+
+    def list_unused(self) -> tuple[str, ...]:
+        """Return the parts of OME-XML that nothing here is read from, such as regions (`ROI`)."""
+        text = self.original.get(OME_XML)
+        return tuple(list_unused(text)) if text else ()
 
     @property
     def size_bytes(self) -> int:
@@ -207,6 +230,7 @@ def describe(source: Source, header: Header, path: str) -> ImageInfo:
         extras=header.extras,
         doubts=(*header.doubts, *header.display_doubts),
         decisions=tuple(_decisions(source.selection, header)),
+        _place=(source.path, source.format),
     )
 
 

@@ -46,6 +46,8 @@ def _facts(info: ImageInfo) -> Iterator[tuple[str, list[str]]]:
         yield "levels", [" x ".join(map(str, shape[-1:0:-1])) for shape in _spatial(info)]
     for name, texts in (
         ("scenes", list(info.scenes)),
+        ("metadata", [f"{key}: {len(text):,} characters" for key, text in info.original.items()]),
+        ("not used", list(info.list_unused())),
         ("other files", list(info.files[1:])),
         ("left out", list(info.left_out)),
         ("also", list(info.extras)),

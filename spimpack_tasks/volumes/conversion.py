@@ -26,7 +26,7 @@ class Request:
     """How to convert one image. Values that are not given are those of the source, or left out."""
 
     codec: str = "gzip"
-    """`gzip`, `blosc` or `lz4` of OME-Zarr, `zlib` or `zstd` of OME-TIFF."""
+    """`gzip`, `blosc` or `lz4` of OME-Zarr, `zlib`, `zstd` or `none` of OME-TIFF."""
     ngff: str = NGFF[0]
     """Version of OME-Zarr."""
     name: str = ""
@@ -39,6 +39,10 @@ class Request:
     """Distance of voxels along x, y and z, `None` where there is none."""
     axes: str = ""
     """`tczyx` for all five axes; nothing for those of the source."""
+    level: str = ""
+    """Effort of the codec of OME-TIFF, 1 to 9; nothing for the quickest."""
+    original: str = ""
+    """`drop` to leave out the metadata of the source as texts; nothing to keep them."""
     scene: str = ""
     """Number of the image in a source that holds several; nothing where it holds one."""
     source_axes: str = ""
@@ -56,7 +60,7 @@ class Request:
     def as_text(self) -> str:
         """Return the request as one line."""
         told = asdict(self)
-        for key in ("axes", "scene", "source_axes", "other_files", "merge"):
+        for key in ("axes", "level", "original", "scene", "source_axes", "other_files", "merge"):
             if not told[key]:
                 del told[key]  # of most images; their requests are what they always were
         return json.dumps(told, sort_keys=True)

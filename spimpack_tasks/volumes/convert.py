@@ -33,7 +33,7 @@ from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.spec import compose_channels
-from spimpack_tasks.volumes.tiff.layout import TYPES
+from spimpack_tasks.volumes.tiff.layout import LEVELS, TYPES
 from spimpack_tasks.volumes.volume import displays_of, open_volume
 from spimpack_tasks.volumes.writer import Layout, create_volume
 
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 # Most conversions need none of these, and begin sooner without them.
 _convert_labels = Deferred("spimpack_tasks.volumes.labels:convert_labels")
 _finish_labels = Deferred("spimpack_tasks.volumes.labels:finish_labels")
+_keep_original = Deferred("spimpack_tasks.volumes.originals:keep_original")
+_tile_codec = Deferred("spimpack_tasks.volumes.tiff.ome_writer:TileCodec")
 _create_ome_tiff = Deferred("spimpack_tasks.volumes.tiff.ome_writer:create_ome_tiff")
 
 
@@ -145,8 +147,7 @@ def _open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource
 def _begin_levels(
     conversion: Conversion, path: str, source: EncodedSource, pool: WorkPool
 ) -> AbstractContextManager[OmeZarrWriter]:
-    found = replace(source.spec, provenance=conversion.provenance)
-    spec = settle_spec(found, source.header, conversion.request)
+    spec = settle_spec(_with_origin(conversion, source.spec, ()), source.header, conversion.request)
     layout = Layout(conversion.request.ngff, conversion.request.codec, tuple(source.levels))
     return create_volume(LocalPlace(path), spec, layout, pool)
 
@@ -213,7 +214,8 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
         left_out = (*volume.header.left_out, *volume.header.extras)
         spec = _with_provenance(conversion, volume, left_out)
         _check_count(conversion.source, math.prod(spec.shape_tczyx[:3]))  # a block is a plane
-        with _create_ome_tiff(path, spec, conversion.request.codec, pool) as writer:
+        codec = conversion.request.codec, int(conversion.request.level or LEVELS[0])
+        with _create_ome_tiff(path, spec, _tile_codec(*codec), pool) as writer:
             copy_volume(volume, writer, advance, pool)
             writer.finish()
 
@@ -235,11 +237,21 @@ def settle_spec(found: VolumeSpec, header: Header, request: Request) -> VolumeSp
 def _with_provenance(
     conversion: Conversion, volume: Volume, left_out: tuple[str, ...]
 ) -> VolumeSpec:
-    more = {"left_out": "; ".join(left_out)} if left_out else {}
+    found = _with_origin(conversion, volume.spec, left_out)
     if volume.header.merged:
-        more["merged"] = json.dumps(dict(volume.header.merged))
-    found = replace(volume.spec, provenance=conversion.provenance | more)
+        merged = {"merged": json.dumps(dict(volume.header.merged))}
+        found = replace(found, provenance={**found.provenance, **merged})
     return settle_spec(found, volume.header, conversion.request)
+
+
+def _with_origin(conversion: Conversion, spec: VolumeSpec, left_out: tuple[str, ...]) -> VolumeSpec:
+    """Return a specification with the facts of its conversion and the metadata of its source."""
+    texts: dict[str, str] = {}
+    if not conversion.request.original:
+        texts, too_long = _keep_original(conversion.source, conversion.form)
+        left_out = (*left_out, *too_long)
+    lost = {"left_out": "; ".join(left_out)} if left_out else {}
+    return replace(spec, provenance=conversion.provenance | lost, original=texts)
 
 
 def _require_libraries() -> None:

@@ -64,6 +64,8 @@ class Format:
     """Reads the header at a path; nothing of formats of photos."""
     levels: Callable[..., Any] | None = None
     """Returns the context that opens the levels at a path, each a `StoredLevel`."""
+    original: Callable[[str], Any] | None = None
+    """Returns the metadata of a file as texts by name; nothing where it has none of its own."""
     chunks: Callable[[str], Any] | None = None
     """Returns the context of an `EncodedSource`, where `transfer` is `LEVELS`."""
     transfer: Transfer = Transfer.VOXELS
@@ -117,6 +119,7 @@ ZIPPED = Format(
     valid_in_bids=False,
     header=Deferred(f"{_HERE}.ome_zarr.zip_header:read_header"),
     levels=Deferred(f"{_HERE}.ome_zarr.levels:open_zip_levels"),
+    original=Deferred(f"{_HERE}.originals:of_zip"),
     transfer=Transfer.FILES,
     least_ratio=0.5,
 )
@@ -127,6 +130,7 @@ OME_ZARR = Format(
     directory=True,
     header=Deferred(f"{_HERE}.ome_zarr.header:read_header"),
     levels=Deferred(f"{_HERE}.ome_zarr.levels:open_directory_levels"),
+    original=Deferred(f"{_HERE}.originals:of_ome_zarr"),
 )
 IMARIS = Format(
     "Imaris",
@@ -134,6 +138,7 @@ IMARIS = Format(
     valid_in_bids=False,
     header=Deferred(f"{_HERE}.imaris.header:read_header"),
     levels=Deferred(f"{_HERE}.imaris.levels:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_imaris"),
     chunks=Deferred(f"{_HERE}.imaris.chunks:ImarisChunks"),
     transfer=Transfer.LEVELS,
     codec="gzip",
@@ -147,6 +152,7 @@ OME_TIFF = Format(
     has_scenes=True,
     header=Deferred(f"{_HERE}.tiff.ome_header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_ome_tiff"),
 )
 TIFF = Format(
     "TIFF",
@@ -155,6 +161,7 @@ TIFF = Format(
     has_scenes=True,
     header=Deferred(f"{_HERE}.tiff.header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_tiff"),
 )
 LSM = Format(
     "LSM",
@@ -164,6 +171,7 @@ LSM = Format(
     needs_header=True,
     header=Deferred(f"{_HERE}.tiff.lsm:read_header"),
     levels=Deferred(f"{_HERE}.tiff.lsm:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_lsm"),
 )
 CZI = Format(
     "CZI",
@@ -174,6 +182,7 @@ CZI = Format(
     has_scenes=True,
     header=Deferred(f"{_HERE}.czi:read_header"),
     levels=Deferred(f"{_HERE}.czi:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_czi"),
 )
 ND2 = Format(
     "ND2",
@@ -184,6 +193,7 @@ ND2 = Format(
     has_scenes=True,
     header=Deferred(f"{_HERE}.nd2:read_header"),
     levels=Deferred(f"{_HERE}.nd2:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_nd2"),
 )
 LIF = Format(
     "LIF",
@@ -194,6 +204,7 @@ LIF = Format(
     has_scenes=True,
     header=Deferred(f"{_HERE}.lif:read_header"),
     levels=Deferred(f"{_HERE}.lif:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_lif"),
 )
 THORLABS = Format(
     "Thorlabs RAW",
@@ -203,6 +214,7 @@ THORLABS = Format(
     has_facts_beside=True,
     header=Deferred(f"{_HERE}.thorlabs:read_header"),
     levels=Deferred(f"{_HERE}.thorlabs:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_thorlabs"),
 )
 NIFTI = Format(
     "NIfTI",
@@ -210,6 +222,7 @@ NIFTI = Format(
     valid_in_bids=False,
     header=Deferred(f"{_HERE}.nifti.header:read_header"),
     levels=Deferred(f"{_HERE}.nifti.levels:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_nifti"),
 )
 PLANE_FOLDER = Format(
     "folder of planes",

@@ -125,7 +125,7 @@ def _find_image(path: str, scene: str) -> tuple[_Image, tuple[Scene, ...], int]:
     """Return the image that is meant, all images if there are several, and its number."""
     liffile = load_library("liffile", "lif")
     check_regular(path)
-    _check_beginning(path)
+    check_beginning(path)
     with open(path, "rb") as stream, liffile.LifFile(stream) as file:
         listed = [each for each in file.images if _has_voxels(each.xml_element)]
         images = [_read_image(path, each) for each in listed]
@@ -138,7 +138,7 @@ def _find_image(path: str, scene: str) -> tuple[_Image, tuple[Scene, ...], int]:
     return images[number], scenes, number
 
 
-def _check_beginning(path: str) -> None:
+def check_beginning(path: str) -> None:
     """Refuse XML that is no such, before the library parses it."""
     with open(path, "rb") as stream:
         start = stream.read(_START.size)

@@ -56,6 +56,8 @@ class VolumeSpec:
     """Such as `RPI`: towards which side the index of x, y and z increases."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Facts about the source and the conversion."""
+    original: Mapping[str, str] = field(default_factory=dict)
+    """Metadata of the source as texts, by name."""
     level_transforms: tuple[tuple[tuple[float, float], ...], ...] = ()
     """Scale and translation along z, y and x of each level, where they do not follow from sizes."""
     image_label: Mapping[str, Any] | None = None

@@ -270,12 +270,12 @@ def _inside(shape: Shape, region: Region) -> Region:
 def _refusals(path: str, level: StoredLevel, header: Header) -> Iterator[HeaderError]:
     """Yield why it is not certain which voxel is where."""
     sizes = dict(zip(level.axes, level.shape, strict=True))
+    if math.prod(level.shape) != math.prod(header.shapes[0]):
+        yield HeaderError(path, "has pages of different sizes", "give a file of one image")
     unclear = describe_unclear(header.axes, header.shapes[0])
     unclear = unclear or describe_unclear(level.axes, level.shape)
     if unclear:
         yield HeaderError(path, unclear, HINT, code=CODE)
-    if math.prod(level.shape) != math.prod(header.shapes[0]):
-        yield HeaderError(path, "has pages of different sizes", "give a file of one image")
     if not unclear:
         yield from _differing_sizes(path, header, sizes)
     if level.caveat:

@@ -17,6 +17,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import InputError
 
 PAGE = ROOT / "docs/how-to/use-from-python.md"
+FOR_OTHERS = ROOT / "docs/how-to/come-from-other-readers.md"
 FUNCTIONS = [name for name in api.__all__ if inspect.isfunction(getattr(api, name))]
 
 
@@ -73,6 +74,15 @@ def test_s7_the_examples_of_the_page_run(demo, monkeypatch, capsys):
         found = level.read(tuple(slice(0, n) for n in level.shape))
     assert np.array_equal(np.unique(found), [2, 4])
     assert volume.spec.spacing_um_zyx == (4.0, 1.8, 1.8)
+
+
+def test_i16_7_the_example_for_users_of_other_readers_runs(demo, monkeypatch, capsys):
+    monkeypatch.chdir(demo)
+    [block] = [block for block in read_blocks(FOR_OTHERS) if block.kind == "python"]
+    exec(compile(block.text, str(FOR_OTHERS), "exec"), {})
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith("(4.0, 1.8, 1.8)")
+    assert said[2] == "True"
 
 
 def test_s7_a_dataset_that_was_not_packaged_is_not_verified(tmp_path):

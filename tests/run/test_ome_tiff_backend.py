@@ -115,7 +115,8 @@ def test_it_tells_what_it_was_made_from_but_no_path(space):
     with tifffile.TiffFile(space.out / IMAGE) as file:
         text = file.ome_metadata
     told = ome_types.from_xml(text, validate=True)
-    (annotation,) = told.structured_annotations
+    annotation, original = told.structured_annotations
+    assert original.namespace == "spimpack_tasks/original"
     assert annotation.namespace == "spimpack_tasks"
     assert annotation.value["converted_from"] == "Imaris"
     assert told.images[0].annotation_refs[0].id == annotation.id

@@ -332,6 +332,7 @@ def test_info_is_a_picture_of_an_image(tmp_path, capsys):
         "  time step   0.5 s",
         "  channels    1 Ch1-T1 #00FF00",
         "              2 Ch2-T2 #FF0000",
+        "  metadata    CZ_LSMINFO: 1,688 characters",
     ]
 
 

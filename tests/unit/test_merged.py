@@ -462,3 +462,20 @@ def test_bytes_are_the_same_for_any_number_of_threads(tmp_path, name):
 
 def files_of(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_o26_a_merged_image_keeps_the_metadata_of_each_file(tmp_path):
+    paths = [tmp_path / f"t{n}.ome.tif" for n in range(2)]
+    for n, path in enumerate(paths):
+        tifffile.imwrite(path, np.full((2, 8, 9), n, "u2"), ome=True, metadata={"axes": "ZYX"})
+    target = tmp_path / "merged.ome.zarr"
+    words = ["convert", *map(str, paths), str(target), "--merge", "T"]
+    assert main(words) == ExitCode.OK
+    original = probe_image(target).original
+    assert [name for name in original if name.startswith("t")] == [
+        "t0.ome.tif: OME-XML",
+        "t1.ome.tif: OME-XML",
+    ]
+    for path in paths:
+        with tifffile.TiffFile(path) as file:
+            assert original[f"{path.name}: OME-XML"] == file.ome_metadata

@@ -27,7 +27,7 @@ from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.ome_zarr import writer as ome_zarr_writer
 from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
-from spimpack_tasks.volumes.tiff.ome_writer import create_ome_tiff
+from spimpack_tasks.volumes.tiff.ome_writer import TileCodec, create_ome_tiff
 from spimpack_tasks.volumes.writer import Layout, create_volume
 
 SHAPE = (1, 2, 21, 66, 40)
@@ -264,13 +264,13 @@ def test_s3_planes_of_a_tiff_come_in_their_order_or_not_at_all(tmp_path):
     voxels = voxels_of((1, 2, 3, 40, 30))
     path = tmp_path / "a.ome.tif"
     with WorkPool(2) as pool:
-        with create_ome_tiff(str(path), spec_of(voxels), "zlib", pool) as writer:
+        with create_ome_tiff(str(path), spec_of(voxels), TileCodec(), pool) as writer:
             planes = list(writer.missing())
             assert len(planes) == 6
             with pytest.raises(ValueError, match="not the next one"):
                 writer.write(planes[1], voxels[planes[1].region])
         assert list(tmp_path.iterdir()) == []
-        with create_ome_tiff(str(path), spec_of(voxels), "zlib", pool) as writer:
+        with create_ome_tiff(str(path), spec_of(voxels), TileCodec(), pool) as writer:
             writer.write(planes[0], voxels[planes[0].region])
             with pytest.raises(IncompleteVolumeError, match="5 blocks"):
                 writer.finish()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _WHICH = MappingProxyType({"convert": ("needed", "all"), "others": ("link", "copy")})
 """Settings of all backends that convert: which images, and what becomes of the others."""
+ORIGINAL = ("keep", "drop")
+"""Setting: what becomes of the metadata of sources, as texts, in the images that are made."""
 _HELD = frozenset(form.name for form in FORMATS if form.valid_in_bids)
 """Names of the formats that BIDS takes as they are."""
 _WORK = "spimpack_tasks.packaging.backends.conversion_work"
@@ -165,6 +167,12 @@ def _describe_merge(text: str) -> dict[str, Any]:
     chosen = {n.capitalize(): c for n, c in choices.items() if c != POLICIES[n][0]}
     of_files = {"Axes": merge.axes.upper()} if merge.axes else {}
     return {"Axis": merge.axis, "Files": merge.names, **of_files, **chosen}
+
+
+def asked_original(settings: Settings) -> str:
+    """Return whether the metadata of sources are left out, as requests have it."""
+    asked = settings.get("original", ORIGINAL[0])
+    return asked if asked != ORIGINAL[0] else ""
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:

@@ -6,11 +6,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.packaging.backends.converting import ConvertingBackend, spacing_given
+from spimpack_tasks.packaging.backends.converting import (
+    ORIGINAL,
+    ConvertingBackend,
+    asked_original,
+    spacing_given,
+)
 from spimpack_tasks.volumes.conversion import LIBRARIES, Request
 from spimpack_tasks.volumes.formats import OME_TIFF as FORMAT
 from spimpack_tasks.volumes.merged.request import is_merge
-from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, extension_of
+from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, LEVELS, extension_of
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset
@@ -31,9 +36,11 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
     """Return how to convert an image; OME-TIFF has no word for its orientation."""
     return Request(
         codec=settings.get("codec") or COMPRESSIONS[0],
+        level=asked if (asked := settings.get("level", LEVELS[0])) != LEVELS[0] else "",
         name=asset.key,
         channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
         spacing_um_xyz=spacing_given(asset),
+        original=asked_original(settings),
         scene=asset.selection.scene,
         source_axes=asset.selection.axes,
         other_files=tuple(map(" ".join, asset.other_files)),
@@ -48,7 +55,7 @@ OME_TIFF = ConvertingBackend(
     convert=Deferred(f"{_WORK}:write_ome_tiff"),
     is_result=Deferred(f"{_WORK}:is_ome_tiff_of"),
     count_bytes=Deferred("spimpack_tasks.volumes.convert:count_voxel_bytes"),
-    settings=MappingProxyType({"codec": COMPRESSIONS}),
+    settings=MappingProxyType({"codec": COMPRESSIONS, "level": LEVELS, "original": ORIGINAL}),
 ).as_backend(
     "ome-tiff",
     "OmeTiffAssets",

@@ -9,7 +9,9 @@ from spimpack_tasks.arrays.codec_table import CODEC_NAMES
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.packaging.backends.converting import (
+    ORIGINAL,
     ConvertingBackend,
+    asked_original,
     spacing_given,
 )
 from spimpack_tasks.volumes.conversion import LIBRARIES, Request
@@ -36,6 +38,7 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
         channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
         spacing_um_xyz=spacing_given(asset),
         axes=asked if (asked := settings.get("axes", CHOICES[0])) != CHOICES[0] else "",
+        original=asked_original(settings),
         scene=asset.selection.scene,
         source_axes=asset.selection.axes,
         other_files=tuple(map(" ".join, asset.other_files)),
@@ -52,7 +55,9 @@ OME_ZARR = ConvertingBackend(
     count_bytes=Deferred(f"{_CONVERT}:count_bytes"),
     keeps_extras=True,
     copied_formats=frozenset({ZIPPED.name}),
-    settings=MappingProxyType({"codec": CODEC_NAMES, "ngff": NGFF, "axes": CHOICES}),
+    settings=MappingProxyType(
+        {"codec": CODEC_NAMES, "ngff": NGFF, "axes": CHOICES, "original": ORIGINAL}
+    ),
 ).as_backend(
     "ome-zarr",
     "OmeZarrAssets",

@@ -319,6 +319,20 @@ class ImarisFile:
         recorded = iso_time(self._text(self.image, "RecordingDate"))
         return recorded or iso_time(self._text(self._find("DataSetInfo/TimeInfo"), "TimePoint1"))
 
+    def list_attributes(self) -> dict[str, dict[str, str]]:
+        """Return the texts of all attributes below `DataSetInfo`, by the name of their group."""
+        top = self._group("DataSetInfo")
+        found = {}
+        for name in (key.decode("utf-8", "replace") for key in top):
+            section = self._find(f"DataSetInfo/{name}")
+            if section is None or not self._members.is_group(section):
+                continue
+            count = self.h5py.h5a.get_num_attrs(section)
+            opened = (self.h5py.h5a.open(section, index=n).name for n in range(count))
+            names = sorted(each.decode("utf-8", "replace") for each in opened)
+            found[name] = {each: self._text(section, each) for each in names}
+        return found
+
     def _read_instrument(self) -> dict[str, str | float]:
         found: dict[str, str | float] = {}
         for key, name in _NUMBERS.items():

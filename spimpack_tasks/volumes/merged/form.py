@@ -16,6 +16,8 @@ from spimpack_tasks.volumes.merged.request import is_merge, merge_of_text
 _read_header = Deferred("spimpack_tasks.volumes.merged.header:read_merged_header")
 _open_levels = Deferred("spimpack_tasks.volumes.merged.levels:open_merged")
 
+_read_originals = Deferred("spimpack_tasks.volumes.merged.originals:of_merged")
+
 _KEPT_MERGES = 1024
 """Merges whose records are kept; each is asked for some ten times in a run."""
 
@@ -42,5 +44,6 @@ def _form_of_merge(text: str) -> Format:
         needs_header=True,
         header=lambda _: _read_header(merge),
         levels=lambda _: _open_levels(merge),
+        original=lambda _: _read_originals(merge),
         key=text,
     )

@@ -42,13 +42,8 @@ _DAMAGE = (ValueError, KeyError, TypeError, OverflowError, ArithmeticError)
 def read_header(path: str) -> Header:
     """Return the header of a NIfTI file."""
     nibabel = load_library("nibabel")
-    block, size = _first_bytes(path)
-    kind = _KINDS.get(block[:4])
-    if kind is None or len(block) < kind[1] or not any(m in block for m in _MAGIC):
-        raise HeaderError(path, "does not begin as a NIfTI file does")
+    header, length, size = read_fields(path)
     try:
-        # Checks of nibabel would put right what is wrong, such as a voxel size of 0.
-        header = getattr(nibabel, kind[0])(block[: kind[1]], check=False)
         unit = header.get_xyzt_units()[0]
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = header.get_data_dtype()
@@ -60,7 +55,7 @@ def read_header(path: str) -> Header:
         raise HeaderError(path, f"has a damaged header: {reason}") from error
     if not 0 < len(shape) <= len(_AXES) or not all(n > 0 for n in shape):
         raise HeaderError(path, f"has the shape {shape}")
-    if start < kind[1]:
+    if start < length:
         raise HeaderError(path, f"has its voxels at byte {start}, in the midst of its header")
     end = start + math.prod(shape) * dtype.itemsize
     if size < end:
@@ -78,6 +73,26 @@ def read_header(path: str) -> Header:
         orientation_xyz=orientation,
         doubts=doubts.told,
     )
+
+
+def read_fields(path: str) -> tuple[Any, int, int]:
+    """Return the header as nibabel has it, its length, and the size of the file, unpacked.
+
+    Raises
+    ------
+    HeaderError
+        The file is no NIfTI file.
+    """
+    nibabel = load_library("nibabel")
+    block, size = _first_bytes(path)
+    kind = _KINDS.get(block[:4])
+    if kind is None or len(block) < kind[1] or not any(m in block for m in _MAGIC):
+        raise HeaderError(path, "does not begin as a NIfTI file does")
+    try:
+        # Checks of nibabel would put right what is wrong, such as a voxel size of 0.
+        return getattr(nibabel, kind[0])(block[: kind[1]], check=False), kind[1], size
+    except (*_DAMAGE, nibabel.spatialimages.HeaderDataError) as error:
+        raise HeaderError(path, f"has a damaged header: {error}") from error
 
 
 def _first_bytes(path: str) -> tuple[bytes, int]:

@@ -24,6 +24,9 @@ _KINDS = {"t": "time", "c": "channel"}
 PROVENANCE = "spimpack_tasks"
 """Key of the attributes under which it stands what an image was made from."""
 
+ORIGINAL = "original"
+"""Key below that of the texts of the source's own metadata."""
+
 METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
 """Names of the files of an OME-Zarr that hold no voxels."""
 
@@ -122,7 +125,9 @@ def omero(spec: VolumeSpec) -> dict[str, Any]:
 
 def _other_attributes(spec: VolumeSpec) -> dict[str, Any]:
     """Return the attributes that OME-Zarr does not know of."""
-    attributes: dict[str, Any] = {PROVENANCE: dict(spec.provenance)} if spec.provenance else {}
+    original = {ORIGINAL: dict(spec.original)} if spec.original else {}
+    told = dict(spec.provenance) | original
+    attributes: dict[str, Any] = {PROVENANCE: told} if told else {}
     if spec.orientation_xyz:
         attributes["xyz_orientation"] = spec.orientation_xyz
     return attributes

@@ -16,9 +16,9 @@ TYPES = {"float32": "float", "float64": "double"} | {
     name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32")
 }
 """Names in OME-XML of data types of numpy."""
-COMPRESSIONS = ("zlib", "zstd")
-LEVEL = 1
-"""Of either: the quickest."""
+COMPRESSIONS = ("zlib", "zstd", "none")
+LEVELS = tuple(map(str, range(1, 10)))
+"""Of zlib and zstd, the quickest first; the last makes the smallest files."""
 
 
 def plane_sizes(size_yx: Shape) -> list[Shape]:

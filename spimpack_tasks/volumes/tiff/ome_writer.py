@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import deque
 from contextlib import contextmanager
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from spimpack_tasks.arrays.pyramid import halve
 from spimpack_tasks.files.atomic import Durability, replacing
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, as_block
 from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.tiff.layout import LEVEL, TILE, extension_of, plane_sizes
+from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, TILE, extension_of, plane_sizes
 from spimpack_tasks.volumes.tiff.ome_xml_writer import compose_ome_xml
 
 if TYPE_CHECKING:
@@ -30,9 +30,23 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.spec import VolumeSpec
 
 
+class TileCodec(NamedTuple):
+    """How tiles are encoded."""
+
+    compression: str = COMPRESSIONS[0]
+    """One of `COMPRESSIONS`."""
+    level: int = 1
+    """Effort, one of `LEVELS`; it has no meaning for `none`."""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether tiles are compressed."""
+        return self.compression != "none"
+
+
 @contextmanager
 def create_ome_tiff(
-    path: str, spec: VolumeSpec, compression: str, pool: WorkPool
+    path: str, spec: VolumeSpec, codec: TileCodec, pool: WorkPool
 ) -> Iterator[OmeTiffWriter]:
     """Begin an OME-TIFF, BigTIFF if need be.
 
@@ -43,8 +57,8 @@ def create_ome_tiff(
         that is not finished.
     spec
         What is known of the image. Its data type is one of `layout.TYPES`.
-    compression
-        One of `COMPRESSIONS`.
+    codec
+        How tiles are encoded.
     pool
         The threads that encode. The bytes that are written do not depend on their number.
 
@@ -59,7 +73,7 @@ def create_ome_tiff(
         replacing(path, Durability.SAFE) as aside,
         tifffile.TiffWriter(aside.file, bigtiff=is_big, byteorder="<") as file,
     ):
-        writer = OmeTiffWriter(file, spec, compression, pool)
+        writer = OmeTiffWriter(file, spec, codec, pool)
         yield writer
         if not writer.is_finished:
             aside.leave()
@@ -70,10 +84,10 @@ class OmeTiffWriter:
 
     order: Literal["planes"] = "planes"
 
-    def __init__(self, file: Any, spec: VolumeSpec, compression: str, pool: WorkPool) -> None:
+    def __init__(self, file: Any, spec: VolumeSpec, codec: TileCodec, pool: WorkPool) -> None:
         self.spec = spec
         self.is_finished = False
-        self._file, self._compression, self._pool = file, compression, pool
+        self._file, self._codec, self._pool = file, codec, pool
         self._description = compose_ome_xml(spec)
         self._ahead: deque[Future[list[list[bytes]]]] = deque()
         self._expected = self.missing()
@@ -97,7 +111,7 @@ class OmeTiffWriter:
         if block != next(self._expected, None):
             message = f"the plane at {block.place[:3]} (t, c, z) is not the next one"
             raise ValueError(message)
-        self._ahead.append(self._pool.submit(_encode_levels, voxels[0, 0, 0], self._compression))
+        self._ahead.append(self._pool.submit(_encode_levels, voxels[0, 0, 0], self._codec))
         if len(self._ahead) > 2 * self._pool.threads:
             self._write_plane(self._ahead.popleft().result())
 
@@ -116,13 +130,20 @@ class OmeTiffWriter:
             self._write_plane(self._ahead.popleft().result())
         self.is_finished = True
 
+    def _resolution(self) -> dict[str, Any]:
+        """Return pixels of the full level per centimetre, nothing where they are not known."""
+        _, y_um, x_um = self.spec.spacing_um_zyx
+        if x_um is None or y_um is None:
+            return {}
+        return {"resolution": (1e4 / x_um, 1e4 / y_um), "resolutionunit": "CENTIMETER"}
+
     def _write_plane(self, levels: list[list[bytes]]) -> None:
         """Write a plane and its smaller versions, whose tiles are encoded."""
         options = {
             "dtype": self.spec.dtype,
             "tile": (TILE, TILE),
-            "compression": self._compression,
-            "predictor": True,
+            "compression": self._codec.compression if self._codec.is_packed else None,
+            "predictor": self._codec.is_packed,
             "photometric": "minisblack",
             "software": f"spimpack_tasks {__version__}",
             "metadata": None,
@@ -130,12 +151,13 @@ class OmeTiffWriter:
         sizes = plane_sizes(self.spec.shape_tczyx[3:])
         for number, (size, tiles) in enumerate(zip(sizes, levels, strict=True)):
             first = {"subifds": len(sizes) - 1, "description": self._description or None}
+            first |= self._resolution()
             kind = {"subfiletype": 1} if number else first
             self._file.write(iter(tiles), shape=size, **kind, **options)
         self._description = b""  # of the first plane only
 
 
-def _encode_levels(plane: Voxels, compression: str) -> list[list[bytes]]:
+def _encode_levels(plane: Voxels, codec: TileCodec) -> list[list[bytes]]:
     """Return the encoded tiles of a plane and of its smaller versions."""
     levels = []
     sizes = plane_sizes(plane.shape)
@@ -143,7 +165,7 @@ def _encode_levels(plane: Voxels, compression: str) -> list[list[bytes]]:
         if number:
             steps = (1, *(2 if m < n else 1 for n, m in zip(plane.shape, size, strict=True)))
             plane = halve(plane[None], steps)[0]
-        levels.append([_encode_tile(tile, compression) for tile in _tiles(plane)])
+        levels.append([_encode_tile(tile, codec) for tile in _tiles(plane)])
     return levels
 
 
@@ -159,10 +181,15 @@ def _tiles(plane: Voxels) -> Iterator[Voxels]:
             yield tile
 
 
-def _encode_tile(tile: Voxels, compression: str) -> bytes:
-    """Return a tile of differences along x (of floating-point numbers, as Adobe has it), packed."""
+def _encode_tile(tile: Voxels, codec: TileCodec) -> bytes:
+    """Return a tile of differences along x (of floating-point numbers, as Adobe has it), packed.
+
+    Without compression it stays as it is.
+    """
+    if not codec.is_packed:
+        return tile.astype(tile.dtype.newbyteorder("<")).tobytes()
     codecs = load_library("imagecodecs", "convert")
     predict = codecs.floatpred_encode if tile.dtype.kind == "f" else codecs.delta_encode
-    encode = codecs.zstd_encode if compression == "zstd" else codecs.deflate_encode
-    packed: bytes = encode(predict(tile, axis=-1).tobytes(), level=LEVEL)
+    encode = codecs.zstd_encode if codec.compression == "zstd" else codecs.deflate_encode
+    packed: bytes = encode(predict(tile, axis=-1).tobytes(), level=codec.level)
     return packed

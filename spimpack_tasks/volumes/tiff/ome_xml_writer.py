@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
+from spimpack_tasks.volumes.tiff.annotations import KEPT, find_annotations
 from spimpack_tasks.volumes.tiff.directory import (
     DESCRIPTION,
     SUB_IFDS,
@@ -26,13 +27,14 @@ from spimpack_tasks.volumes.tiff.directory import (
 from spimpack_tasks.volumes.tiff.layout import TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from spimpack_tasks.volumes.spec import VolumeSpec
     from spimpack_tasks.volumes.tiff.directory import Tag
 
 _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-_ANNOTATION = "Annotation:0"
+_UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 has not."""
 _MADE_FROM = re.compile(rb'<M K="made_from">([^<]*)</M>')
 
 
@@ -53,6 +55,7 @@ def compose_ome_xml(spec: VolumeSpec) -> bytes:
             "Creator": f"spimpack_tasks {__version__}",
         },
     )
+    annotations = ET.Element("StructuredAnnotations")
     inner = ET.SubElement(root, "Image", {"ID": "Image:0", "Name": spec.name})
     attributes = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": TYPES[spec.dtype.name]}
     sizes = dict(zip("TCZYX", spec.shape_tczyx, strict=True))
@@ -69,18 +72,32 @@ def compose_ome_xml(spec: VolumeSpec) -> bytes:
         ET.SubElement(pixels, "Channel", told | {"Color": _colour(channel.colour)})
     count = str(math.prod(spec.shape_tczyx[:3]))
     ET.SubElement(pixels, "TiffData", {"IFD": "0", "PlaneCount": count})
-    ET.SubElement(inner, "AnnotationRef", {"ID": _ANNOTATION})
-    _annotate(root, spec.provenance)
+    for number, annotation in enumerate(_annotations(spec)):
+        told = {"ID": f"Annotation:{number}"}
+        annotation.attrib.update(told)
+        ET.SubElement(inner, "AnnotationRef", told)
+        annotations.append(annotation)
+    root.append(annotations)
     xml: bytes = ET.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="UTF-8"?>' + xml
 
 
-def _annotate(root: ET.Element, provenance: Mapping[str, str]) -> None:
-    told = ET.SubElement(root, "StructuredAnnotations")
-    attributes = {"ID": _ANNOTATION, "Namespace": PROVENANCE}
-    values = ET.SubElement(ET.SubElement(told, "MapAnnotation", attributes), "Value")
-    for key, value in provenance.items():
-        ET.SubElement(values, "M", {"K": key}).text = value
+def _annotations(spec: VolumeSpec) -> Iterator[ET.Element]:
+    """Yield the provenance, the texts of the source, and each annotation in its OME-XML."""
+    yield _map_of(PROVENANCE, spec.provenance)
+    if spec.original:
+        yield _map_of(KEPT, spec.original)
+    for text in spec.original.values():
+        if text.lstrip().startswith("<") and "StructuredAnnotations" in text:
+            yield from find_annotations(text)
+
+
+def _map_of(namespace: str, values: Mapping[str, str]) -> ET.Element:
+    annotation = ET.Element("MapAnnotation", {"Namespace": namespace})
+    inner = ET.SubElement(annotation, "Value")
+    for key, value in values.items():
+        ET.SubElement(inner, "M", {"K": key}).text = _UNWRITABLE.sub("\ufffd", value)
+    return annotation
 
 
 def _colour(hexadecimal: str) -> str:
