@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.progress_line import counting
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.errors import ExitCode, InputError, Place, Problem, Report
+from spimpack_tasks.errors import (
+    ConflictError,
+    ExitCode,
+    InputError,
+    Place,
+    Problem,
+    Report,
+    UsageError,
+)
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.roots import roots_of_environment
 from spimpack_tasks.manifest.template import template_files
@@ -21,6 +29,8 @@ from spimpack_tasks.scanning.options import ScanOptions
 if TYPE_CHECKING:
     import argparse
 
+_FACTS_EXAMPLE = "spimpack init --facts image.raw"
+_write_template = Deferred("spimpack_tasks.volumes.thorlabs:write_template")
 _update_from_scan = Deferred("spimpack_tasks.editing.scan_update:update_from_scan")
 """It imports what edits tables, which nobody else needs."""
 
@@ -35,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROOT",
         help="list the images below this folder in the table, with values from their headers",
     )
-    _add_layouts(parser)
+    _add_further_uses(parser)
     _add_options_of_a_scan(parser)
     parser.add_argument("--name", default="", metavar="TEXT", help="name of the dataset")
     parser.add_argument(
@@ -46,7 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_layouts(parser: argparse.ArgumentParser) -> None:
+def _add_further_uses(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--facts",
+        metavar="RAW",
+        help="write a YAML file beside a Thorlabs RAW file, for its sizes; no file is replaced",
+    )
     parser.add_argument(
         "--layout",
         default="",
@@ -129,6 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the files."""
     if arguments.layouts is not None:
         return _show_layouts(arguments.layouts)
+    if arguments.facts is not None:
+        return _write_facts(arguments.facts)
     if arguments.scan is None and not arguments.update:
         _refuse_options_of_a_scan(arguments)
         given = {"Name": arguments.name, "License": arguments.license}
@@ -183,6 +200,24 @@ def _update(
     if writes:
         return update.lines, update.warnings
     return [*update.findings, *update.lines, "nothing was written"], update.warnings
+
+
+def _write_facts(path: str) -> int:
+    """Write a file to fill in beside an image whose format holds voxels alone."""
+    if not path.lower().endswith(".raw"):
+        message = f"{path!r} is no RAW file; files of other formats tell their sizes"
+        raise UsageError(message, _FACTS_EXAMPLE)
+    try:
+        template = _write_template(path)
+    except FileExistsError as error:
+        hint = "move it away, or edit it"
+        problem = Problem("conflict.exists", Place(error.filename), "", "is there already", hint)
+        raise ConflictError(Report([problem])) from error
+    except OSError as error:
+        message = f"{path!r} cannot be described: {error.strerror}"
+        raise UsageError(message, _FACTS_EXAMPLE) from error
+    print(f"wrote {template}\nFill it in, then look at it: spimpack info {path}")
+    return ExitCode.OK
 
 
 def _show_layouts(name: str) -> int:

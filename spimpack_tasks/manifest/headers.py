@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
-VERSION = 9
+VERSION = 10
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -207,6 +207,8 @@ def facts_of(header: Header, extension: str = "") -> HeaderFacts:
     instrument: dict[str, str | float | list[float]] = dict(header.instrument)
     if _WRITERS.match(str(instrument.get("SoftwareVersions", ""))):
         del instrument["SoftwareVersions"]
+    if header.excitation_nm:
+        instrument["ExcitationWavelengths"] = list(header.excitation_nm)
     return HeaderFacts(
         pixel_size_um=header.pixel_size_um,
         channel_count=None if "page" in header.axes else header.channel_count,

@@ -36,6 +36,21 @@ _MOST_NAMES = 4
 """Files that a message lists."""
 _LONGEST = 18
 """Digits of a size that is sure to have 64 bits at the most."""
+_TEMPLATE = """\
+# Facts about {name}, which has {size} bytes.
+# T * Z * C * Y * X * bytes of a voxel must be that: 1 byte for 8 bits, 2 up to 16, 4 for 32.
+T:
+Z:
+C:
+Y:
+X:
+bits: 16
+# Distance of voxels in micrometres, and of time points in seconds, if they are known.
+# PhysicalSizeX: 1.8
+# PhysicalSizeY: 1.8
+# PhysicalSizeZ: 4
+# TimeIncrement: 0.5
+"""
 _KEYS = ("T", "Z", "C", "Y", "X", "bits")
 """Keys that the YAML file must have."""
 
@@ -150,6 +165,24 @@ def _find_facts(path: str) -> _Facts:
         hint = f"write the keys {', '.join(_KEYS)} to {os.path.splitext(name)[0]}.yaml beside it"
         raise HeaderError(path, what, hint)
     return _of_yaml(path, chosen)
+
+
+def write_template(path: str) -> str:
+    """Write a YAML file with the keys to fill in beside a RAW file; return its path.
+
+    Raises
+    ------
+    FileExistsError
+        There is a file of this name, which may hold facts.
+    OSError
+        The RAW file cannot be opened, or the folder cannot be written to.
+    """
+    descriptor, size = open_for_reading(path)
+    os.close(descriptor)
+    template = f"{os.path.splitext(path)[0]}.yaml"
+    with open(template, "x", encoding="utf-8") as file:
+        file.write(_TEMPLATE.format(name=os.path.basename(path), size=size))
+    return template
 
 
 def _listed(files: Any) -> str:

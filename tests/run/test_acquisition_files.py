@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import acquisition_files as written
+import h5py
 import numpy as np
 import pytest
 import tifffile
-from workspace import Workspace
+from workspace import SHARED, Workspace
 
+from spimpack_tasks.demo.images import DemoImage, write_imaris
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.session import SESSION
@@ -172,3 +174,19 @@ def test_i16_6_planes_of_smartspim_have_the_sizes_of_its_file(tmp_path: Path) ->
     whole = data.get("attributes", {}).get("ome", data)
     scale = whole["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]
     assert scale[-3:] == [2.0, 1.8, 1.8]
+
+
+def test_i16_6_lasers_of_the_header_are_in_the_sidecar(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "raw").mkdir()
+    image = DemoImage(("a", "b"), (2, 8, 8), (4.0, 1.0, 1.0), levels=1)
+    write_imaris(tmp_path / "raw/a.ims", image)
+    with h5py.File(tmp_path / "raw/a.ims", "r+") as file:
+        for number, laser in enumerate((b"488 nm", b"561 nm")):
+            told = file[f"DataSetInfo/Channel {number}"].attrs
+            told["LSMExcitationWavelength"] = np.frombuffer(laser, "S1")
+    row = {"subject": "01", "spim_path": "raw/a.ims", **SHARED}
+    workspace.rows.append({k: v for k, v in row.items() if not k.startswith("PixelSize")})
+    assert workspace.run().exit_code is ExitCode.OK
+    found = json.loads(next(workspace.out.glob("sub-01/micr/*.json")).read_text())
+    assert found["ExcitationWavelengths"] == [488, 561]

@@ -265,7 +265,7 @@ def test_e8_a_bug_in_each_image(command: str, workers: str, kind: str, tmp_path:
         assert "8 failed" in shown
 
 
-def test_a_record_is_a_backend_as_those_of_the_program(tmp_path: Path) -> None:
+def test_o59_a_record_is_a_backend_as_those_of_the_program(tmp_path: Path) -> None:
     """In each list of backends, and by each command."""
     environment = install(tmp_path / "lib", "lab = lab_plugin:Record")
     workspace = study(tmp_path / "study", images=2)

@@ -98,7 +98,7 @@ def test_a_failure_is_on_record_until_it_is_mended(workers: int, tmp_path: Path)
     assert last_run(workspace).failures == []
 
 
-def test_a_killed_run_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_o60_a_killed_run_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = small_workspace(tmp_path)
     monkeypatch.setattr("spimpack_tasks.packaging.tasks.planning.end_run", lambda *_, **__: None)
     workspace.run()

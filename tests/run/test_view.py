@@ -151,7 +151,7 @@ def test_neuroglancer_wants_a_directory(tmp_path, capsys):
     assert "is no OME-Zarr directory" in capsys.readouterr().err
 
 
-def test_without_napari_the_extra_is_named(tmp_path, monkeypatch, capsys):
+def test_o61_without_napari_the_extra_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "napari", None)
     assert main(["view", str(tmp_path / "a.ims")]) == ExitCode.BAD_INPUT
     assert capsys.readouterr().err == (
@@ -191,7 +191,7 @@ class Viewer:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_napari_gets_each_channel_with_its_sizes(name, tmp_path):
+def test_o61_napari_gets_each_channel_with_its_sizes(name, tmp_path):
     path = tmp_path / name
     WRITERS[name](path)
     viewer = Viewer()

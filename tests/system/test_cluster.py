@@ -86,7 +86,7 @@ def check(cluster: Cluster, workspace: Workspace, gate: Gate, start: Any) -> Any
     ],
     indirect=["cluster"],
 )
-def test_an_assistant_dies_and_the_others_do_its_work(
+def test_o59_an_assistant_dies_and_the_others_do_its_work(
     workspace: Workspace, gate: Gate, start: Any, check: Any, workers: str
 ) -> None:
     names = ("main", "assistant", "assistant 2")
@@ -114,7 +114,7 @@ def test_the_process_of_one_task_dies_and_the_task_is_done_again(
 
 
 @pytest.mark.slow
-def test_the_worker_that_began_the_run_dies_and_the_next_run_ends_it(
+def test_o60_the_worker_that_began_the_run_dies_and_the_next_run_ends_it(
     workspace: Workspace, gate: Gate, start: Any, check: Any
 ) -> None:
     main, assistant = start("main"), start("assistant")

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import acquisition_files as written
+import h5py
+import numpy as np
 import pytest
+import tifffile
 
 from spimpack_tasks.acquisition.facts import AcquisitionFacts
 from spimpack_tasks.acquisition.programs import FileFinder
+from spimpack_tasks.demo.images import DemoImage, write_imaris
+from spimpack_tasks.volumes.read_header import read_header
 
 
 def facts_beside(image: Path) -> tuple[str, AcquisitionFacts] | None:
@@ -226,3 +231,51 @@ def test_i16_6_a_pipe_is_no_file_of_metadata(tmp_path: Path) -> None:
     found = facts_beside(tmp_path / "a.tif")
     assert found is not None
     assert found[1].doubts == ("cannot be read: is not a regular file",)
+
+
+def write_ome(path: Path, *lasers: str, unit: str = "nm") -> None:
+    """Write an OME-TIFF of a channel for each laser; one without a wavelength is empty."""
+    names = [f"c{number}" for number in range(len(lasers))]
+    options = {"axes": "CYX", "Channel": {"Name": names}}
+    pixels = np.zeros((len(lasers), 8, 8), "u2")
+    tifffile.imwrite(path, pixels, ome=True, photometric="minisblack", metadata=options)
+    with tifffile.TiffFile(path) as file:
+        text = file.ome_metadata or ""
+    for name, laser in zip(names, lasers, strict=True):
+        told = f'ExcitationWavelength="{laser}" ExcitationWavelengthUnit="{unit}" ' if laser else ""
+        text = text.replace(f'Name="{name}"', f'{told}Name="{name}"')
+    tifffile.tiffcomment(path, text.encode())
+
+
+def write_ims(path: Path, *lasers: str) -> None:
+    """Write an Imaris file of a channel for each laser."""
+    write_imaris(path, DemoImage(tuple("ab"[: len(lasers)]), (2, 8, 8), (4.0, 1.0, 1.0), levels=1))
+    with h5py.File(path, "r+") as file:
+        for number, laser in enumerate(lasers):
+            text = np.frombuffer(laser.encode(), "S1")
+            file[f"DataSetInfo/Channel {number}"].attrs["LSMExcitationWavelength"] = text
+
+
+WAVELENGTHS = {
+    "ome": (write_ome, ("488", "561.5"), (488.0, 561.5)),
+    "ome, one of two": (write_ome, ("488", ""), ()),
+    "ome, none": (write_ome, ("", ""), ()),
+    "imaris": (write_ims, ("488 nm", "561"), (488.0, 561.0)),
+    "imaris, unit twice": (write_ims, ("488 nm nm", "561 nm nm"), (488.0, 561.0)),
+    "imaris, unknown": (write_ims, ("0", "561"), ()),
+    "imaris, words": (write_ims, ("blue", "561"), ()),
+    "imaris, a length": (write_ims, ("488000", "561"), ()),
+}
+
+
+@pytest.mark.parametrize("case", WAVELENGTHS)
+def test_i16_6_lasers_are_those_of_the_header(tmp_path: Path, case: str) -> None:
+    write, lasers, expected = WAVELENGTHS[case]
+    path = tmp_path / ("a.ome.tif" if write is write_ome else "a.ims")
+    write(path, *lasers)
+    assert read_header(str(path), str(path)).excitation_nm == expected
+
+
+def test_i16_6_a_laser_in_another_unit_is_unknown(tmp_path: Path) -> None:
+    write_ome(tmp_path / "a.ome.tif", "0.488", "0.561", unit="µm")
+    assert read_header(str(tmp_path / "a.ome.tif"), "a.ome.tif").excitation_nm == ()

@@ -9,6 +9,8 @@ import pytest
 from thorlabs_sources import Raw, write_raw, write_voxels
 
 from spimpack_tasks.api import open_image, probe_image
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.volumes.errors import SourceRefusedError
 
 FILES = {
@@ -136,3 +138,30 @@ def test_facts_that_are_refused(tmp_path, spoil, told):
     with pytest.raises(SourceRefusedError, match=told) as refused:
         probe_image(path)
     assert str(path) in str(refused.value)
+
+
+def test_o17_a_template_is_written_filled_in_and_never_replaced(tmp_path, capsys):
+    raw = Raw()
+    path = write_voxels(tmp_path / "a.raw", raw)
+    assert main(["init", "--facts", str(path)]) == ExitCode.OK
+    template = tmp_path / "a.yaml"
+    assert f"wrote {template}" in capsys.readouterr().out
+    assert main(["info", str(path)]) == ExitCode.BAD_INPUT
+    sizes = {"T": raw.t, "Z": raw.z, "C": raw.c, "Y": raw.y, "X": raw.x}
+    text = template.read_text()
+    assert str(path.stat().st_size) in text
+    for key, size in sizes.items():
+        text = text.replace(f"{key}:\n", f"{key}: {size}\n")
+    template.write_text(text)
+    assert probe_image(path).shape == (raw.t, raw.z, raw.c, raw.y, raw.x)
+    assert main(["init", "--facts", str(path)]) == ExitCode.CONFLICT
+    assert "a.yaml: is there already" in capsys.readouterr().err
+    assert template.read_text() == text
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.tif", "is no RAW file"), ("b.raw", "No such file")])
+def test_o17_no_template_of_other_files(tmp_path, capsys, name, said):
+    (tmp_path / "a.tif").write_bytes(b"")
+    assert main(["init", "--facts", str(tmp_path / name)]) == ExitCode.BAD_INPUT
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
