@@ -213,7 +213,7 @@ def copy_volume(
         copy.copy_volume(volume, writer, advance, pool)
 
 
-def merge_files(paths: Iterable[Path], axis: str, **policies: str) -> Source:
+def merge_files(paths: Iterable[Path], axis: str, *, axes: str = "", **policies: str) -> Source:
     """Return several files as one image; `open_image`, `probe_image` and `convert` take it.
 
     Whether they fit together is checked there.
@@ -224,6 +224,8 @@ def merge_files(paths: Iterable[Path], axis: str, **policies: str) -> Source:
         The files.
     axis
         `T`, `C` or `Z`: along which they lie one behind the other.
+    axes
+        What the axes of each file are as they are stored, such as `"ZYX"`, where it does not say.
     policies
         How files are merged that differ: `shape="pad"`, `dtype="promote"`, `spacing="first"`,
         `channels="number"`. Any difference is refused if none is given. With `order="table"` the
@@ -236,7 +238,8 @@ def merge_files(paths: Iterable[Path], axis: str, **policies: str) -> Source:
     TypeError, ValueError
         The axis or a policy is none of those that there are.
     """
-    return examine_merge([os.path.abspath(path) for path in paths], axis, Policies(**policies))
+    wholes = [os.path.abspath(path) for path in paths]
+    return examine_merge(wholes, axis, Policies(**policies), axes)
 
 
 def convert(

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.manifest.acquisition import AcquisitionReader
 from spimpack_tasks.manifest.headers import HeaderFacts
-from spimpack_tasks.manifest.merges import AXIS_COLUMN, PREFIX, expand_path, split_paths
+from spimpack_tasks.manifest.merges import (
+    AXIS_COLUMN,
+    PREFIX,
+    expand_path,
+    fixed_part,
+    split_paths,
+)
 from spimpack_tasks.manifest.rows import AXES_COLUMN, SCENE_COLUMN, RowReader, source_path
 from spimpack_tasks.model.entities import MISSING, SUFFIX, stem
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
@@ -151,22 +157,32 @@ class AssetReader(RowReader):
                 self.add(record, self.path_column, "source.merge", message, hint)
                 is_right = False
                 continue
-            whole = source_path(self.folder, text)
-            found, folders = expand_path(whole)
-            if folders:
-                self.looked_for += folders
-                self.wildcards[whole] = found
-            if not found:
-                message, hint = f"{text!r} fits no file", "check the path"
-                self.add(record, self.path_column, "source.missing", message, hint)
-                is_right = False
+            found = self._expand(record, source_path(self.folder, text))
+            is_right = is_right and bool(found)
             paths += found
         return paths if is_right else []
 
-    def _find_member(self, record: Record, path: str) -> Source | None:
-        if self.roots and not self.is_in_roots(path):
+    def _expand(self, record: Record, path: str) -> list[str]:
+        """Return the files that a path stands for; none where it leads out of the roots.
+
+        The name of a file outside of them must not be told, so no problem names one.
+        """
+        if self.roots and not self.is_in_roots(fixed_part(path)):
             self.add_outside_roots(record, path)
-            return None
+            return []
+        found, folders = expand_path(path)
+        if self.roots and not all(map(self.is_in_roots, found)):
+            self.add_outside_roots(record, path)
+            return []
+        if folders:
+            self.looked_for += folders
+            self.wildcards[path] = found
+        if not found:
+            message, hint = f"{path!r} fits no file", "check the path"
+            self.add(record, self.path_column, "source.missing", message, hint)
+        return found
+
+    def _find_member(self, record: Record, path: str) -> Source | None:
         self.looked_for.append(path)
         try:
             return look_inside(self.sources.find(path))

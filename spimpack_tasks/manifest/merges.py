@@ -37,6 +37,13 @@ def expand_path(path: str) -> tuple[list[str], list[str]]:
     return sorted(glob(path, recursive=True), key=natural), _folders_looked_at(path)
 
 
+def fixed_part(path: str) -> str:
+    """Return the folder that a path with wildcards begins with, or a path without any."""
+    parts = path.split("/")
+    first = next((number for number, part in enumerate(parts) if has_magic(part)), len(parts))
+    return path if os.path.lexists(path) else "/".join(parts[:first]) or "/"
+
+
 def has_same_files(wildcards: Mapping[str, list[str]]) -> bool:
     """Tell whether paths with wildcards still stand for the same files."""
     return all(expand_path(path)[0] == found for path, found in wildcards.items())

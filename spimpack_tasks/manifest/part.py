@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, suggestion
+from spimpack_tasks.manifest.merges import AXIS_COLUMN, split_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,8 +64,7 @@ class Part:
         )
 
     def _names(self, record: Record) -> bool:
-        path = record.cell("spim_path")
-        return isinstance(path, str) and bool({path, os.path.basename(path)} & self.images)
+        return bool(_names_of(record) & self.images)
 
     def problems(self, records: Iterable[Record], keys: set[str]) -> Iterator[Problem]:
         """Yield what of the wishes no row has; `keys` are those of the images of the part."""
@@ -74,8 +74,7 @@ class Part:
         for label in sorted(self.subjects.difference(known)):
             message, hint = f"no row has the subject {label!r}", suggestion(label, known)
             yield Problem("option.part", line, "--subject", message, hint)
-        paths = [str(record.cell("spim_path") or "") for record in records]
-        names = {name for path in paths for name in (path, os.path.basename(path))}
+        names = {name for record in records for name in _names_of(record)}
         for name in sorted(self.images - names):
             if os.path.basename(name).partition(".")[0] not in keys:
                 message, hint = f"no row has the image {name!r}", suggestion(name, sorted(names))
@@ -83,6 +82,14 @@ class Part:
 
 
 ALL = Part()
+
+
+def _names_of(record: Record) -> set[str]:
+    """Return the path of an image as the table has it, and the names of its files."""
+    value = record.cell("spim_path")
+    paths = split_paths(value) if record.cell(AXIS_COLUMN) else [value]
+    texts = [path for path in (value, *paths) if isinstance(path, str)]
+    return {name for text in texts for name in (text, os.path.basename(text))}
 
 
 def _subject(record: Record) -> str:

@@ -8,6 +8,7 @@ its numbers.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Problem
@@ -87,11 +88,15 @@ def _join(group: list[FoundImage], request: ScanRequest) -> FoundImage:
 
 
 def _gaps(members: list[FoundImage]) -> Iterator[str]:
-    """Yield a note on numbers that are missing between the first and the last."""
+    """Yield a note on numbers that are missing between the first and the last, by their step.
+
+    Numbers of channels are often wavelengths, of which none is missing.
+    """
     parts = [image.part for image in members]
-    if all(part.isdecimal() for part in parts):
-        there = set(map(int, parts))
-        missing = [n for n in range(min(there), max(there)) if n not in there]
+    if members[0].axis != "C" and len(parts) > 1 and all(part.isdecimal() for part in parts):
+        there = sorted(map(int, parts))
+        step = min(after - before for before, after in pairwise(there))
+        missing = [n for n in range(there[0], there[-1], step) if n not in there]
         if missing:
             more = f" and {len(missing) - 1:,} more" if missing[1:] else ""
             yield f"there is no {members[0].axis} {missing[0]}{more}"

@@ -284,6 +284,16 @@ def test_i16_3_the_column_axes_is_for_each_file(space):
     assert voxels(space, KEYS[0])[:, 0, 0, 0].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize(
+    "name", ["raw/m02/TAG_1/image.ome.tif", KEYS[1].rpartition("/")[2]], ids=["file", "image"]
+)
+def test_i16_3_one_image_is_packaged_alone(space, name):
+    space.write()
+    words = ["package", str(space.manifest), str(space.out), "--backend", "ome-zarr"]
+    assert main([*words, "--image", name]) == ExitCode.OK
+    assert [path.name for path in space.out.glob("sub-*")] == ["sub-02"]
+
+
 def test_i16_3_channels_become_one_image(space):
     for number in (1, 2):
         write_ome(member(space, 1, number), seed=number, names=(f"dye {number}",))

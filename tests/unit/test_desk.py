@@ -235,6 +235,35 @@ SOURCES_OUTSIDE = {
 }
 
 
+MERGES_OUTSIDE = {
+    "i16-3-list": "../secret_1.ims;../secret_2.ims",
+    "i16-3-glob": "../secret_*.ims",
+    "i16-3-glob-of-folders": "../*/a.ims",
+    "i16-3-back-behind-a-glob": "raw*/../../secret_*.ims",
+    "i16-3-back-over-a-link": "raw/out*/secret_*.ims",
+    "i16-3-no-such-files": "../none_*.ims",
+}
+
+
+@pytest.mark.parametrize("paths", MERGES_OUTSIDE.values(), ids=MERGES_OUTSIDE)
+def test_of_files_outside_the_roots_that_are_merged_nothing_is_told(tmp_path, paths):
+    (tmp_path / "root").mkdir()
+    space = small_workspace(tmp_path / "root")
+    for number in (1, 2):
+        secret = tmp_path / f"secret_{number}.ims"
+        secret.write_bytes((space.root / "raw" / "a.ims").read_bytes())
+    (space.root / "raw" / "outside").symlink_to(tmp_path)
+    space.rows[0] |= {"spim_path": paths, "merge_axis": "T"}
+    space.write()
+    desk = open_manifest(str(space.manifest), (str(space.root),))
+    told = [p for p in desk.check().report.sorted() if p.place.line == 2]
+    assert {p.code for p in told} == {"source.outside-roots"}
+    wholes = [os.path.join(space.root, path) for path in paths.split(";")]
+    assert [p.message for p in told] == [
+        f"{whole!r} is outside the folders that may be used here" for whole in wholes
+    ]
+
+
 def link_to(path, target):
     path.symlink_to(target)
     return str(path.relative_to(path.parent.parent) if path.parent.name == "raw" else path.name)

@@ -154,10 +154,21 @@ def test_i16_4_policies_are_for_images_that_are_merged():
     assert [row["merge_spacing"] for row in table()] == ["", "first", "", "", ""]
 
 
-def test_i16_4_a_missing_number_is_told():
-    make("m1/a_1", "m1/a_2", "m1/a_5")
-    assert init("--pattern", "m{subject}/a_{T}") == ExitCode.OK
-    assert "there is no T 3 and 1 more" in table("scan_report.tsv")[0]["reason"]
+GAPS = {
+    "i16-4-numbers": ("T", (1, 2, 5), "there is no T 3 and 1 more"),
+    "i16-4-steps": ("Z", (0, 10, 30), "there is no Z 20"),
+    "i16-4-none": ("T", (3, 4, 5), ""),
+    "i16-4-steps-without-a-gap": ("Z", (0, 5, 10), ""),
+    "i16-4-wavelengths": ("C", (405, 488, 561), ""),
+}
+
+
+@pytest.mark.parametrize(("axis", "numbers", "told"), GAPS.values(), ids=GAPS)
+def test_a_missing_number_is_told(axis, numbers, told):
+    make(*(f"m1/a_{number}" for number in numbers))
+    assert init("--pattern", f"m{{subject}}/a_{{{axis}}}") == ExitCode.OK
+    reason = table("scan_report.tsv")[0]["reason"]
+    assert reason.partition("; ")[2] == told
 
 
 @pytest.mark.parametrize("options", [CALL, PATTERNS], ids=["o55-call", "o55-patterns"])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _SIGNIFICANT_BITS = {16: 11, 32: 24, 64: 53}
 """Bits of the integers that a float of so many bits holds exactly (IEEE 754)."""
 _LARGEST_INT = 64
+"""Bits of the widest integers that images are stored in."""
 
 
 def promote(dtypes: Sequence[str]) -> str | None:
