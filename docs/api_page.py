@@ -17,13 +17,14 @@ from spimpack_tasks.packaging.changes import Change
 from spimpack_tasks.packaging.outcome import Outcome
 from spimpack_tasks.verification.verify import Deviation
 from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.examine import Source
 from spimpack_tasks.volumes.volume import Level
 from spimpack_tasks.volumes.writer import VolumeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RELATED = (Level, VolumeWriter, Request, Change, Outcome, Deviation, errors.InputError)
+RELATED = (Level, VolumeWriter, Request, Source, Change, Outcome, Deviation, errors.InputError)
 """Types of what the functions take and return that are not in the module itself."""
 
 WIDTH = 80

@@ -34,14 +34,17 @@ from spimpack_tasks.volumes import read_header as headers
 from spimpack_tasks.volumes import volume as volumes
 from spimpack_tasks.volumes import writer as writers
 from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.examine import Source
 from spimpack_tasks.volumes.formats import Format
 from spimpack_tasks.volumes.header import Header
+from spimpack_tasks.volumes.merged.request import Policies
+from spimpack_tasks.volumes.merged.sources import examine_merge
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.volume import Volume
 from spimpack_tasks.volumes.writer import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import TypeAlias
 
     from spimpack_tasks.model.plan import Dataset
@@ -69,6 +72,7 @@ __all__ = [
     "copy_volume",
     "create_volume",
     "load_manifest",
+    "merge_files",
     "open_image",
     "open_volume",
     "package",
@@ -99,7 +103,7 @@ def read_header(path: Path, *, scene: int | str = "", axes: str = "") -> Header:
     MissingExtraError
         A library that the format needs is not installed.
     """
-    found = find_image(path, axes, scene)
+    found, _ = find_image(path, axes, scene)
     return headers.read_header(found.path, found.format, found.selection)
 
 
@@ -135,7 +139,7 @@ def open_volume(
     MissingExtraError
         A library that the format needs is not installed.
     """
-    found = find_image(path, axes, scene)
+    found, _ = find_image(path, axes, scene)
     with volumes.open_volume(
         found.path, found.format, found.selection, accept_unclear=accept_unclear
     ) as volume:
@@ -209,8 +213,34 @@ def copy_volume(
         copy.copy_volume(volume, writer, advance, pool)
 
 
+def merge_files(paths: Iterable[Path], axis: str, **policies: str) -> Source:
+    """Return several files as one image; `open_image`, `probe_image` and `convert` take it.
+
+    Whether they fit together is checked there.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    axis
+        `T`, `C` or `Z`: along which they lie one behind the other.
+    policies
+        How files are merged that differ: `shape="pad"`, `dtype="promote"`, `spacing="first"`,
+        `channels="number"`. Any difference is refused if none is given. With `order="table"` the
+        files stay in the order in which they are given.
+
+    Raises
+    ------
+    SourceRefusedError
+        A file cannot be read, or is given twice.
+    TypeError, ValueError
+        The axis or a policy is none of those that there are.
+    """
+    return examine_merge([os.path.abspath(path) for path in paths], axis, Policies(**policies))
+
+
 def convert(
-    source: Path,
+    source: Path | Source,
     target: Path,
     request: Request | None = None,
     advance: Callable[[int], None] = lambda _: None,
@@ -220,7 +250,7 @@ def convert(
     Parameters
     ----------
     source
-        An image of any format.
+        An image of any format, or what `merge_files` returns.
     target
         The image to make; its ending, `.ome.zarr`, `.ome.tif` or `.ome.btf`, chooses the format.
     request
@@ -244,7 +274,8 @@ def convert(
     end = os.path.abspath(target)
     name = os.path.basename(end).partition(".ome.")[0]
     wanted = request or Request(codec="", ngff="", name=name)
-    return convert_file(os.path.abspath(source), end, wanted, count_threads(), advance)
+    found = source if isinstance(source, Source) else os.path.abspath(source)
+    return convert_file(found, end, wanted, count_threads(), advance)
 
 
 def validate(manifest: Path, options: Options | None = None) -> list[Problem]:

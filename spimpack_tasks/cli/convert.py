@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.cli.arguments import add_axes, add_scene, positive
+from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
 from spimpack_tasks.cli.progress_line import ByteLine, above
 from spimpack_tasks.conversion.convert_file import (
     CODECS,
@@ -21,18 +22,23 @@ from spimpack_tasks.conversion.convert_file import (
     measure_file,
     read_remarks,
 )
-from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.errors import ExitCode, SpimpackError, UsageError, count_of
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import NGFF
+from spimpack_tasks.volumes.source_errors import reason_of_refusal
 from spimpack_tasks.volumes.tiff.layout import LEVELS
 
 if TYPE_CHECKING:
     import argparse
 
     from spimpack_tasks.model.selection import Selection
+    from spimpack_tasks.volumes.examine import Source
 
+_PLAIN_EXAMPLE = "spimpack convert image.ims image.ome.zarr"
+_EXAMPLE = "spimpack convert t1.tif t2.tif --merge T image.ome.zarr"
 _AGAIN = "run the command again to resume: finished parts are kept"
 _REMEDIES = {
     errno.ENOSPC: f"; free some and {_AGAIN}",
@@ -48,33 +54,14 @@ _REMEDIES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "source", metavar="SOURCE", help="the image, or a folder of numbered planes; only read"
+        "paths",
+        nargs="+",
+        metavar=("SOURCE", "TARGET"),
+        help="the image, or a folder of numbered planes, which is only read; with --merge several; "
+        "then the image to make, ending in .ome.zarr or .ome.tif",
     )
-    parser.add_argument(
-        "target", metavar="TARGET", help="the image to make, ending in .ome.zarr or .ome.tif"
-    )
-    parser.add_argument(
-        "--codec",
-        choices=[codec for codecs in CODECS.values() for codec in codecs],
-        default="",
-        help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, "
-        "zstd, or none (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, "
-        "and blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
-    )
-    parser.add_argument(
-        "--level",
-        choices=LEVELS,
-        default="",
-        help="effort of zlib and zstd of OME-TIFF: 1 is the quickest, 9 makes the smallest files "
-        f"(default: {LEVELS[0]})",
-    )
-    parser.add_argument(
-        "--ngff",
-        choices=NGFF,
-        default="",
-        help="version of OME-Zarr: 0.5, or 0.4 for programs that read no other; of 0.4 each chunk "
-        f"is a file (default: {NGFF[0]})",
-    )
+    add_merge(parser)
+    _add_form(parser)
     parser.add_argument(
         "--axes",
         choices=CHOICES,
@@ -123,6 +110,32 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_form(parser: argparse.ArgumentParser) -> None:
+    """Declare in which form an image is written."""
+    parser.add_argument(
+        "--codec",
+        choices=[codec for codecs in CODECS.values() for codec in codecs],
+        default="",
+        help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, "
+        "zstd, or none (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, "
+        "and blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
+    )
+    parser.add_argument(
+        "--level",
+        choices=LEVELS,
+        default="",
+        help="effort of zlib and zstd of OME-TIFF: 1 is the quickest, 9 makes the smallest files "
+        f"(default: {LEVELS[0]})",
+    )
+    parser.add_argument(
+        "--ngff",
+        choices=NGFF,
+        default="",
+        help="version of OME-Zarr: 0.5, or 0.4 for programs that read no other; of 0.4 each chunk "
+        f"is a file (default: {NGFF[0]})",
+    )
+
+
 def _explain_codecs() -> str:
     *others, last = (f"{name}, {choice.suits}" for name, choice in OME_ZARR_CODECS.items())
     return f"{'; '.join(others)}; or {last}"
@@ -144,11 +157,12 @@ def _spacing(text: str) -> tuple[float, ...]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and say how long it took."""
+    *sources, made = _check_paths(arguments)
     orientation = normalise_orientation(arguments.orientation) if arguments.orientation else None
     if arguments.orientation and orientation is None:
         message = f"{arguments.orientation!r} is not an orientation; write it like RPI"
         raise ConversionRefusedError(message)
-    target = os.path.abspath(os.path.expanduser(arguments.target)).rstrip("/")
+    target = os.path.abspath(os.path.expanduser(made)).rstrip("/")
     request = Request(
         codec=arguments.codec,
         level=arguments.level if arguments.level != LEVELS[0] else "",
@@ -160,9 +174,9 @@ def run(arguments: argparse.Namespace) -> int:
         axes=arguments.axes if arguments.axes != CHOICES[0] else "",
         original="drop" if arguments.drop_original else "",
         scene=arguments.scene,
-        source_axes=arguments.source_axes.lower(),
+        source_axes="" if arguments.merge else arguments.source_axes.lower(),
     )
-    source = os.path.abspath(os.path.expanduser(arguments.source)).rstrip("/")
+    source = _find_source(arguments, sources)
     began = time.monotonic()
     threads = arguments.threads or count_threads()
     try:
@@ -176,13 +190,42 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in read_remarks(source, target, request):
         print(f"warning: {remark}", file=sys.stderr)
     if not is_new:
-        print(f"Nothing to do: {arguments.target} was made from this")
+        print(f"Nothing to do: {made} was made from this")
     else:
-        print(f"Made {arguments.target} in {time.monotonic() - began:.1f} s")
+        print(f"Made {made} in {time.monotonic() - began:.1f} s")
     return _verify(source, target, chosen) if arguments.verify else ExitCode.OK
 
 
-def _verify(source: str, target: str, chosen: Selection) -> ExitCode:
+def _check_paths(arguments: argparse.Namespace) -> list[str]:
+    """Return the paths of sources and target.
+
+    Raises
+    ------
+    UsageError
+        There are too few or too many.
+    """
+    paths: list[str] = arguments.paths
+    check_merge(arguments, _EXAMPLE)
+    if len(paths) < 2:
+        message = "the image to make is not given"
+        raise UsageError(message, _EXAMPLE if arguments.merge else _PLAIN_EXAMPLE)
+    if len(paths) > 2 and not arguments.merge:
+        message = f"{paths[2]!r} is one path too many; put a path with spaces into quotes, or "
+        raise UsageError(f"{message}merge several files into one image", _EXAMPLE)
+    return paths
+
+
+def _find_source(arguments: argparse.Namespace, paths: list[str]) -> str | Source:
+    """Return the absolute path of a source, or files that are merged."""
+    if not arguments.merge:
+        return os.path.abspath(os.path.expanduser(paths[0])).rstrip("/")
+    try:
+        return merge_given(arguments, paths, arguments.source_axes)
+    except SourceRefusedError as error:
+        raise ConversionRefusedError(reason_of_refusal(error)) from error
+
+
+def _verify(source: str | Source, target: str, chosen: Selection) -> ExitCode:
     """Compare an image with its source, and print the differences."""
     count = 0
     try:

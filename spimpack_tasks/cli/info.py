@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.cli.arguments import add_axes, add_format, add_scene
+from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
 from spimpack_tasks.images.info import probe_image
 from spimpack_tasks.images.text import describe_lines
@@ -14,11 +15,13 @@ from spimpack_tasks.images.text import describe_lines
 if TYPE_CHECKING:
     import argparse
 
+    from spimpack_tasks.images.info import ImageInfo
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "images",
+        "paths",
         nargs="+",
         metavar="PATH",
         help="an image: a file, an OME-Zarr, a folder of planes",
@@ -30,16 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the metadata as the file has them as well, text by text",
     )
+    add_merge(parser)
     add_format(parser, "a list with one JSON object for each image")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at each image; one that is refused does not stop the others."""
+    check_merge(arguments, "spimpack info t1.tif t2.tif --merge T")
     found: list[dict[str, Any]] = []
     code = ExitCode.OK
-    for number, path in enumerate(arguments.images):
+    for number, path in enumerate(arguments.paths[:1] if arguments.merge else arguments.paths):
         try:
-            info = probe_image(path, axes=arguments.axes, scene=arguments.scene)
+            info = _probe(arguments, path)
         except SpimpackError as error:
             code = error.exit_code
             message = _message(error)
@@ -57,6 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(found, indent=1))
     return code
+
+
+def _probe(arguments: argparse.Namespace, path: str) -> ImageInfo:
+    """Return what an image is, or what all of them merged would be."""
+    if not arguments.merge:
+        return probe_image(path, axes=arguments.axes, scene=arguments.scene)
+    return probe_image(merge_given(arguments, arguments.paths, arguments.axes))
 
 
 def _message(error: SpimpackError) -> str:

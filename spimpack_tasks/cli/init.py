@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.progress_line import counting
@@ -13,6 +14,7 @@ from spimpack_tasks.errors import ExitCode, InputError, Place, Problem, Report
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.roots import roots_of_environment
 from spimpack_tasks.manifest.template import template_files
+from spimpack_tasks.scanning.layouts import read_layout, shipped_layouts
 from spimpack_tasks.scanning.new_inputs import init_from_scan, preview_scan
 from spimpack_tasks.scanning.options import ScanOptions
 
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROOT",
         help="list the images below this folder in the table, with values from their headers",
     )
+    _add_layouts(parser)
     _add_options_of_a_scan(parser)
     parser.add_argument("--name", default="", metavar="TEXT", help="name of the dataset")
     parser.add_argument(
@@ -40,6 +43,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="TEXT",
         help="licence of the data, such as CC0; nobody else can choose it",
+    )
+
+
+def _add_layouts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layout",
+        default="",
+        metavar="NAME",
+        help="rules for the folders of a microscope or laboratory: a name that --layouts lists, or "
+        "a YAML file; the options below go before them",
+    )
+    parser.add_argument(
+        "--layouts",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="list the layouts that come with the program, or print one to begin a file with",
     )
 
 
@@ -52,6 +72,14 @@ def _add_options_of_a_scan(parser: argparse.ArgumentParser) -> None:
         help="path of images below ROOT, such as '{subject}/exp_{session}/*.ims', or a regular "
         "expression behind re:, such as 're:(?P<subject>M[0-9]+)/.*'; the first of several that "
         "fits counts (default: names such as sub-01_acq-4x)",
+    )
+    parser.add_argument(
+        "--level",
+        action="append",
+        default=[],
+        metavar="ENTITY=LABEL",
+        help="names of folders below ROOT, one level after another: session=TP for TP001 or "
+        "exp_TP001, '*' for any name; T=TAG_, C=... or Z=... at the end for parts of one image",
     )
     parser.add_argument(
         "--label",
@@ -99,6 +127,8 @@ def _add_options_of_a_scan(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files."""
+    if arguments.layouts is not None:
+        return _show_layouts(arguments.layouts)
     if arguments.scan is None and not arguments.update:
         _refuse_options_of_a_scan(arguments)
         given = {"Name": arguments.name, "License": arguments.license}
@@ -108,6 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
         root=arguments.scan or "",
         directory=arguments.directory,
         patterns=tuple(arguments.pattern),
+        levels=tuple(arguments.level),
         excludes=tuple(arguments.exclude),
         settings=tuple(arguments.set),
         defaults=tuple(arguments.default),
@@ -115,6 +146,12 @@ def run(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         license=arguments.license,
     )
+    if arguments.layout:
+        report = Report()
+        layout = read_layout(arguments.layout, report)
+        if report.errors:
+            raise InputError(report)
+        options = layout.added_to(options)
     with counting("Scanning"):
         lines, warnings = _scan(arguments, options)
     for problem in warnings:
@@ -148,8 +185,22 @@ def _update(
     return [*update.findings, *update.lines, "nothing was written"], update.warnings
 
 
+def _show_layouts(name: str) -> int:
+    """Print one layout as it is, or a line about each."""
+    report = Report()
+    if name:
+        read_layout(name, report)
+        if report.errors:
+            raise InputError(report)
+        print(shipped_layouts().get(name) or Path(name).read_text(encoding="utf-8"), end="")
+        return ExitCode.OK
+    for each in shipped_layouts():
+        print(f"{each}\n{indent(fill(read_layout(each, report).about, 76), '    ')}")
+    return ExitCode.OK
+
+
 def _refuse_options_of_a_scan(arguments: argparse.Namespace) -> None:
-    for name in ("pattern", "label", "exclude", "set", "default", "dry_run"):
+    for name in ("layout", "pattern", "level", "label", "exclude", "set", "default", "dry_run"):
         if getattr(arguments, name):
             option = name.replace("_", "-")
             message, hint = f"is missing beside --{option}", "name the folder to look through"

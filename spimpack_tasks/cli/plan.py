@@ -118,6 +118,7 @@ def _automatic_lines(change: Change) -> Iterator[str]:
 
 _ORIGINS = {
     Origin.HEADER: "from the image's header",
+    Origin.ACQUISITION: "from the acquisition program's file beside the image",
     Origin.DEFAULTS: "from the manifest's sidecar_defaults",
     Origin.BACKEND: "from the backend",
 }

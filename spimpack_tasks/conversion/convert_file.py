@@ -32,6 +32,7 @@ from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_selected
 from spimpack_tasks.volumes.formats import NGFF, OME_TIFF, OME_ZARR, TIFF, ZIPPED
+from spimpack_tasks.volumes.merged.sources import members_of
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.scenes import CODE as SCENE_CODE
 from spimpack_tasks.volumes.source_errors import (
@@ -73,14 +74,20 @@ class TargetTakenError(SpimpackError):
 
 
 def convert_file(
-    source: str, target: str, request: Request, threads: int, advance: Callable[[int], None]
+    source: str | Source,
+    target: str,
+    request: Request,
+    threads: int,
+    advance: Callable[[int], None],
 ) -> bool:
     """Convert one image, or find that it has been.
 
     Parameters
     ----------
-    source, target
-        Absolute paths.
+    source
+        Absolute path, or files that are to be merged.
+    target
+        Absolute path.
     request
         How to convert it.
     threads
@@ -132,7 +139,7 @@ def _make(
         convert(conversion, path, advance, threads)
 
 
-def measure_file(source: str, target: str, selection: Selection = WHOLE) -> int | None:
+def measure_file(source: str | Source, target: str, selection: Selection = WHOLE) -> int | None:
     """Return the number of bytes that `convert_file` will report, `None` where it refuses."""
     try:
         found = _examine(source, selection)
@@ -143,7 +150,10 @@ def measure_file(source: str, target: str, selection: Selection = WHOLE) -> int 
 
 
 def compare_file(
-    source: str, target: str, advance: Callable[[int], None], selection: Selection = WHOLE
+    source: str | Source,
+    target: str,
+    advance: Callable[[int], None],
+    selection: Selection = WHOLE,
 ) -> Iterator[str]:
     """Yield how the image at a target differs from its source.
 
@@ -158,8 +168,10 @@ def compare_file(
     yield from _compare_with_source(found.path, found.format, target, advance, found.selection)
 
 
-def _examine(source: str, selection: Selection) -> Source:
+def _examine(source: str | Source, selection: Selection) -> Source:
     """Return a source in which the image is chosen by its number, if it holds several."""
+    if not isinstance(source, str):
+        return source
     try:
         found = examine_selected(os.path.realpath(source), source, selection)
     except SourceRefusedError as refused:
@@ -199,6 +211,7 @@ def _settle(request: Request, target: str, source: Source) -> Request:
         ngff=request.ngff or NGFF[0],
         scene=source.selection.scene,
         other_files=_other_files(source),
+        merge=source.format.key,
     )
 
 
@@ -207,7 +220,7 @@ def _other_files(source: Source) -> tuple[str, ...]:
 
     A set that cannot be read is reported by the conversion.
     """
-    if source.format not in {OME_TIFF, TIFF}:
+    if source.format not in {OME_TIFF, TIFF} and not source.format.key:
         return ()
     try:
         others = read_header(source.path, source.format, source.selection).files_needed
@@ -216,13 +229,15 @@ def _other_files(source: Source) -> tuple[str, ...]:
     return tuple(f"{path} {stamp_text(path)}" for path in others)
 
 
-def read_remarks(source: str, target: str, request: Request) -> list[str]:
+def read_remarks(source: str | Source, target: str, request: Request) -> list[str]:
     """Return remarks on a source that is converted, besides errors.
 
     Parameters
     ----------
-    source, target
-        Absolute paths.
+    source
+        Absolute path, or files that are to be merged.
+    target
+        Absolute path.
     request
         How it is converted; a size that is given ends doubts about it.
     """
@@ -234,16 +249,22 @@ def read_remarks(source: str, target: str, request: Request) -> list[str]:
     left_out = header.left_out if found.format is not ZIPPED else ()
     if target.endswith(_TIFFS):
         left_out = (*header.left_out, *header.extras)
-    remarks = [f"{source} holds more than is converted: {each}" for each in left_out]
-    remarks += [f"{source} does not tell how it is shown: {each}" for each in header.display_doubts]
+    shown = source if isinstance(source, str) else _shown(found)
+    remarks = [f"{shown} holds more than is converted: {each}" for each in left_out]
+    remarks += [f"{shown} does not tell how it is shown: {each}" for each in header.display_doubts]
     remarks += _contradictions(header, request)
     if not request.spacing_um_xyz and not header.is_size_known:
         doubts = f": {'; '.join(header.doubts)}" if header.doubts else ""
         remedy = "" if found.format is ZIPPED else "; give it with --pixel-size"
         remarks.append(
-            f"{source} does not tell the size of its voxels, which stays unknown{doubts}{remedy}"
+            f"{shown} does not tell the size of its voxels, which stays unknown{doubts}{remedy}"
         )
     return remarks
+
+
+def _shown(source: Source) -> str:
+    count = len(members_of(source))
+    return f"{source.path} (merged with {count_of(count - 1, 'other file')})"
 
 
 def _contradictions(header: Header, request: Request) -> Iterator[str]:
@@ -285,9 +306,10 @@ def _check_target(source: Source, target: str) -> None:
         raise ConversionRefusedError(message)
     if target.endswith(_TIFFS):
         _check_tiff(source, target)
-    if os.path.commonpath([real, source.path]) in {real, source.path}:
-        message = f"{target} and the source lie in one another; choose another target"
-        raise ConversionRefusedError(message)
+    for path in members_of(source):
+        if os.path.commonpath([real, path]) in {real, path}:
+            message = f"{target} and the source {path} lie in one another; choose another target"
+            raise ConversionRefusedError(message)
     _check_is_free(target)
     if not os.path.isdir(os.path.dirname(real)):
         message = f"{os.path.dirname(target)} is not a folder; make it first"

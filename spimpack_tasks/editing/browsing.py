@@ -9,10 +9,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import printable
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.files.roots import check_within, is_within, normal, steps_between
 from spimpack_tasks.files.tsv import fits_cell
-from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.volumes.examine import format_of_source
 from spimpack_tasks.volumes.formats import format_of
 

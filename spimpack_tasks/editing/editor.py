@@ -23,6 +23,7 @@ from spimpack_tasks.files.yaml_edit import set_value
 from spimpack_tasks.files.yaml_marks import load_yaml
 from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import SCANS_KEYS, table_paths
+from spimpack_tasks.manifest.merges import AXIS_COLUMN, split_paths
 from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.manifest.rows import AXES_COLUMN, SCENE_COLUMN, source_path
 from spimpack_tasks.manifest.template import compose_manifest, compose_scans_header
@@ -131,6 +132,8 @@ class ManifestEditor:
         for row in table.rows:
             cells = dict(zip(names, row.cells, strict=True))
             path = cells.get("spim_path", "").strip()
+            if cells.get(AXIS_COLUMN, "").strip():  # the first of several files stands for all
+                path = split_paths(path)[0]
             whole, selection = self._source_of(path, cells) if path else ("", WHOLE)
             rows.append(ScanRow(cells, whole, row.line, selection))
         return rows

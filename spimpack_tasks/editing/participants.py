@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.editing.mapping import cells_of
-from spimpack_tasks.scanning.walk import natural
+from spimpack_tasks.files.natural_order import natural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

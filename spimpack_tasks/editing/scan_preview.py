@@ -80,7 +80,9 @@ def preview_folder(options: ScanOptions, roots: tuple[str, ...]) -> ScanPreview:
     result = FolderScanner(request, report).run()
     listed: list[FoundImage | FoundPhoto] = [*result.images, *result.photos]
     taken = tuple(_taken(request, one) for one in listed)
-    report.extend(_outside(request, taken, roots))
+    paths = [path for image in result.images for path in image.paths]
+    paths += [photo.path for photo in result.photos]
+    report.extend(_outside(request, paths, roots))
     return ScanPreview(taken, tuple(result.skipped), report)
 
 
@@ -95,14 +97,12 @@ def _taken(request: ScanRequest, one: FoundImage | FoundPhoto) -> TakenPath:
     return TakenPath(one.path, real_path, labels, pattern, "; ".join(one.notes))
 
 
-def _outside(
-    request: ScanRequest, taken: tuple[TakenPath, ...], roots: tuple[str, ...]
-) -> Iterator[Problem]:
-    for one in taken:
-        if not is_within(os.path.join(request.root, one.path), roots):
+def _outside(request: ScanRequest, paths: list[str], roots: tuple[str, ...]) -> Iterator[Problem]:
+    for path in paths:
+        if not is_within(os.path.join(request.root, path), roots):
             message = "leads out of the folders that may be used here"
             hint = "leave it out by an exclusion, or name its folder with --root"
-            yield Problem("source.outside-roots", request.place(one.path), "", message, hint)
+            yield Problem("source.outside-roots", request.place(path), "", message, hint)
 
 
 def rules_of(editor: ManifestEditor) -> ScanOptions:
@@ -121,6 +121,7 @@ def rules_of(editor: ManifestEditor) -> ScanOptions:
         else "",
         directory=editor.folder,
         patterns=listed("patterns"),
+        levels=listed("levels"),
         excludes=listed("exclude"),
         settings=listed("set"),
         labels=listed("labels"),

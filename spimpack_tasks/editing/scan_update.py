@@ -7,18 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.editing.editor import open_manifest
+from spimpack_tasks.editing.merged_rows import add_to_rows, real_paths_of_row
 from spimpack_tasks.errors import InputError, Place, Problem, Report, UsageError, count_of
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.text import is_spreadsheet
 from spimpack_tasks.files.tsv_edit import cells_by_column
 from spimpack_tasks.manifest.load import load_inputs
+from spimpack_tasks.manifest.merges import AXIS_COLUMN, PREFIX
 from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.model.entities import ENTITIES, stem
 from spimpack_tasks.scanning.found import UNFIT
 from spimpack_tasks.scanning.headers import fill_from_headers
 from spimpack_tasks.scanning.new_inputs import scan
-from spimpack_tasks.scanning.tables import PHOTOS, cell_of_path, list_findings, participants_of
-from spimpack_tasks.scanning.walk import natural
+from spimpack_tasks.scanning.tables import PHOTOS, cell_of_source, list_findings, participants_of
+from spimpack_tasks.volumes.merged.sources import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 _KEYS = {
     "patterns": "patterns",
+    "levels": "levels",
     "labels": "labels",
     "exclude": "excludes",
     "set": "settings",
@@ -111,24 +115,26 @@ def add_scanned(editor: ManifestEditor, asked: ScanOptions, *, verbose: bool = F
         raise InputError(report)
     request, result = scan(options, report)
     rows, known = _rows(editor), known_images(editor) | _known_elsewhere(editor)
-    new = [i for i in result.images if os.path.realpath(i.source.path) not in known]
+    new = [image for image in result.images if not _real_paths(image) & known]
     report.extend(_same_names(rows, new, request))
     if report.errors:
         raise InputError(report)
     update.images, update.warnings = new, report.warnings
-    others = _other_findings(result, request)
+    others, found = _other_findings(result, request), result.images
     result.found = [*new, *result.skipped]
     update.findings += list_findings(request, result, verbose=verbose)
     fill_from_headers(result, request, report)
+    changed = add_to_rows(editor, request, found, known)
     _add_rows(editor, request, new)
     subjects, left_out = _add_participants(editor, result)
-    update.lines += [*_describe(rows, new, subjects, editor.folder), *left_out, *others]
+    told = [*_describe(rows, new, subjects, editor.folder), *changed]
+    update.lines += [*told, *left_out, *others]
     return update
 
 
 def known_images(editor: ManifestEditor) -> set[str]:
     """Return the real paths of the images in the tables."""
-    return {_real(editor.folder, row.get("spim_path", "")) for row in _rows(editor)}
+    return {path for row in _rows(editor) for path in _real_paths_of(editor.folder, row)}
 
 
 def _known_elsewhere(editor: ManifestEditor) -> set[str]:
@@ -136,9 +142,8 @@ def _known_elsewhere(editor: ManifestEditor) -> set[str]:
     known = set()
     for part in load_inputs(editor.manifest, Report()).parts:
         for record in part.records:
-            path = record.cell("spim_path")
-            if isinstance(path, str):
-                known.add(_real(part.folder, path))
+            cells = record.cell("spim_path"), record.cell(AXIS_COLUMN)
+            known |= real_paths_of_row(part.folder, *cells)
     return known
 
 
@@ -173,8 +178,19 @@ def _refused_tables(tables: list[str]) -> list[Problem]:
     return [Problem("scan.table", Place(shown(path)), "", message, hint) for path in refused]
 
 
-def _real(folder: str, path: str) -> str:
-    return os.path.realpath(os.path.join(folder, os.path.expanduser(path)))
+def _real_paths(image: FoundImage) -> set[str]:
+    """Return the real paths of all files of an image."""
+    return {os.path.realpath(path) for path in members_of(image.source)}
+
+
+def _real_paths_of(folder: str, row: dict[str, str]) -> set[str]:
+    return real_paths_of_row(folder, row.get("spim_path", ""), row.get(AXIS_COLUMN, ""))
+
+
+def _is_gone(folder: str, row: dict[str, str]) -> bool:
+    """Tell whether the image of a row, or one of its files, is not there."""
+    paths = _real_paths_of(folder, row)
+    return not paths or not all(map(os.path.exists, paths))
 
 
 def _other_findings(result: ScanResult, request: ScanRequest) -> list[str]:
@@ -215,13 +231,16 @@ def _add_rows(editor: ManifestEditor, request: ScanRequest, new: list[FoundImage
         return
     names = {CANONICAL.get(name, name): name for name in editor.scans.table.columns}
     whole = (
-        {"spim_path": cell_of_path(request, image.path)}
+        {"spim_path": cell_of_source(request, image)}
         | {names.get(column, column): text for column, text in image.cells.items()}
         for image in new
     )
     # Labels make the name of an image. Any other column may have been taken out on purpose.
     wanted = {*editor.scans.table.columns, *CANONICAL, "spim_path"}
-    rows = [{name: text for name, text in row.items() if name in wanted} for row in whole]
+    rows = [
+        {name: text for name, text in row.items() if name in wanted or name.startswith(PREFIX)}
+        for row in whole
+    ]
     editor.add_rows(rows)
 
 
@@ -254,8 +273,7 @@ def _describe(
         yield f"{count_of(len(subjects), 'new subject')}: {', '.join(subjects[:_SHOWN])}" + (
             f" and {len(subjects) - _SHOWN:,} more" if subjects[_SHOWN:] else ""
         )
-    paths = [row.get("spim_path", "") for row in rows]
-    gone = [path for path in paths if path and not os.path.exists(_real(folder, path))]
+    gone = [row["spim_path"] for row in rows if row.get("spim_path") and _is_gone(folder, row)]
     if gone:
         more = f" and {len(gone) - _SHOWN:,} more" if gone[_SHOWN:] else ""
         names = ", ".join(gone[:_SHOWN])

@@ -3,7 +3,8 @@
 Names may differ in their numbers only. If one number varies, it counts planes. If several do, the
 letters before each must name its axis: `Z`, `C` or `ch`, `T`. A missing number is an error, unless
 the numbers are times, as in `scan_20240101120000.tif`: then they only give an order. Numbers are
-times if even the smallest has 8 digits or more. No file is opened here.
+times if even the smallest has 8 digits or more. Numbers of planes in even steps, as in 0, 20, 40,
+are places of the stage. No file is opened here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import os
 import re
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _in_order(
     """Return names in order; every combination of numbers must be there."""
     seen = [sorted({place[axis] for place in by_place}) for axis in range(3)]
     # A channel between two others may never have been there; a plane or a time point was.
-    wanted = _counted(seen[0]), seen[1], _counted(seen[2])
+    wanted = _counted(seen[0]), seen[1], _counted(seen[2], _step_of(seen[2]))
     total = math.prod(map(_length, wanted)) - len(by_place)
     if total:
         lacking = [
@@ -160,16 +161,29 @@ def _in_order(
     return names, (times, channels, planes)
 
 
-def _counted(numbers: list[int]) -> range | list[int]:
+def _counted(numbers: list[int], step: int = 1) -> range | list[int]:
     """Return all numbers from the first to the last, or these alone if they do not count."""
     if numbers[0] >= _FIRST_STAMP:
         return numbers
-    return range(numbers[0], numbers[-1] + 1)
+    return range(numbers[0], numbers[-1] + 1, step)
+
+
+def _step_of(numbers: list[int]) -> int:
+    """Return the distance of planes that are numbered by their place, and 1 for a count.
+
+    SmartSPIM writes tenths of a micrometre: 0, 20, 40. One plane that is missing leaves a gap of
+    twice the distance, so most neighbours must have it.
+    """
+    gaps = [later - earlier for earlier, later in pairwise(numbers)]
+    step = math.gcd(*gaps)
+    return step if step > 1 and len(gaps) > 1 and 2 * gaps.count(step) > len(gaps) else 1
 
 
 def _length(numbers: range | list[int]) -> int:
     """Return the length of a range; `len` fails for large ones."""
-    return numbers.stop - numbers.start if isinstance(numbers, range) else len(numbers)
+    if isinstance(numbers, range):
+        return -(-(numbers.stop - numbers.start) // numbers.step)
+    return len(numbers)
 
 
 def _combine(*axes: range | list[int]) -> Iterator[tuple[int, int, int]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import stat
 
 from spimpack_tasks.files.plane_names import stamp_planes
+
+_WITH_STAMP = re.compile("(.*) ([0-9]+ [0-9]+)", re.DOTALL)
 
 ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup")
 """Files of which an OME-Zarr has one."""
@@ -44,6 +48,26 @@ def stamp_text(path: str) -> str:
     return write_stamp(*stamp) if stamp else ""
 
 
+def split_stamp(text: str) -> tuple[str, str]:
+    """Return path and stamp of a file that are written as one text, as requests hold them.
+
+    The stamp of a file that was not there is empty.
+    """
+    match = _WITH_STAMP.fullmatch(text)
+    return (match[1], match[2]) if match else (text.removesuffix(" "), "")
+
+
 def write_stamp(size: int, mtime_ns: int) -> str:
     """Return a stamp as the one text that plans, receipts and headers compare."""
     return f"{size} {mtime_ns}"
+
+
+def other_files_of(text: str) -> tuple[str, ...]:
+    """Return path and stamp of further files that a request names; of other texts nothing.
+
+    A backend of another package writes what it needs in its own way.
+    """
+    try:
+        return tuple(json.loads(text).get("other_files", ()))
+    except (ValueError, AttributeError, TypeError):
+        return ()

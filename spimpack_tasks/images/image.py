@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from importlib.util import find_spec
 from threading import Lock
@@ -13,12 +12,14 @@ from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from types import TracebackType
 
     import numpy as np
 
     from spimpack_tasks.images.info import Decision, ImageChannel, ImageInfo
+    from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.levels import Voxels
     from spimpack_tasks.volumes.volume import Level
 
@@ -208,13 +209,15 @@ class Image:
         self.close()
 
 
-def open_image(path: str | os.PathLike[str], *, axes: str = "", scene: int | str = "") -> Image:
+def open_image(
+    path: str | os.PathLike[str] | Source, *, axes: str = "", scene: int | str = ""
+) -> Image:
     """Open an image of any format for reading; it is never opened for writing.
 
     Parameters
     ----------
     path
-        A file or folder.
+        A file or folder, or what `merge_files` returns.
     axes
         Names of the axes as they are stored, the slowest first, such as `"ZYX"`, where the file
         does not say it or is wrong. The decision is on record in `decisions`.
@@ -232,10 +235,10 @@ def open_image(path: str | os.PathLike[str], *, axes: str = "", scene: int | str
     MissingExtraError
         A library that the format needs is not installed.
     """
-    source = find_image(path, axes, scene)
+    source, shown = find_image(path, axes, scene)
     with ExitStack() as stack:
         volume = stack.enter_context(open_volume(source.path, source.format, source.selection))
-        info = describe(source, volume.header, os.path.abspath(path))
+        info = describe(source, volume.header, shown)
         files = _OpenFiles(info.path, stack.pop_all())
         levels = tuple(LazyVoxels(level, files) for level in volume.levels)
         return Image(info, levels, files)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.axis_names import describe_unclear
-from spimpack_tasks.volumes.examine import examine_selected
+from spimpack_tasks.volumes.examine import Source, examine_selected
 from spimpack_tasks.volumes.originals import OME_XML, read_original
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.tiff.annotations import list_unused
@@ -18,7 +18,6 @@ from spimpack_tasks.volumes.tiff.annotations import list_unused
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
 
@@ -158,14 +157,14 @@ def itemsize_of(dtype: str) -> int:
 
 
 def probe_image(
-    path: str | os.PathLike[str], *, axes: str = "", scene: int | str = ""
+    path: str | os.PathLike[str] | Source, *, axes: str = "", scene: int | str = ""
 ) -> ImageInfo:
     """Return what an image is; its voxels are not read, and nothing is written.
 
     Parameters
     ----------
     path
-        A file or folder of any format that is read.
+        A file or folder of any format that is read, or what `merge_files` returns.
     axes
         Names of the axes as they are stored, the slowest first, such as `"ZYX"`, where the file
         does not say it or is wrong. The decision is on record in `decisions`.
@@ -181,15 +180,20 @@ def probe_image(
     MissingExtraError
         A library that the format needs is not installed.
     """
-    source = find_image(path, axes, scene)
+    source, shown = find_image(path, axes, scene)
     header = read_header(source.path, source.format, source.selection)
-    return describe(source, header, os.path.abspath(path))
+    return describe(source, header, shown)
 
 
-def find_image(path: str | os.PathLike[str], axes: str, scene: int | str) -> Source:
-    """Return the source at a path with what is chosen in it."""
+def find_image(
+    path: str | os.PathLike[str] | Source, axes: str, scene: int | str
+) -> tuple[Source, str]:
+    """Return the source at a path with what is chosen in it, and its path as the user sees it."""
+    if isinstance(path, Source):
+        return path, path.path
     selection = Selection(str(scene), axes.lower())
-    return examine_selected(os.path.realpath(path), os.fspath(path), selection)
+    found = examine_selected(os.path.realpath(path), os.fspath(path), selection)
+    return found, os.path.abspath(path)
 
 
 def describe(source: Source, header: Header, path: str) -> ImageInfo:
@@ -254,3 +258,19 @@ def _decisions(selection: Selection, header: Header) -> Iterator[Decision]:
     if header.metadata_file:
         name = os.path.basename(header.metadata_file)
         yield Decision("metadata", name, "file", "the file names the one that has it")
+    yield from _merge_decisions(header.merged)
+
+
+def _merge_decisions(merged: Mapping[str, Any]) -> Iterator[Decision]:
+    """Yield what was decided about files that are merged."""
+    if not merged:
+        return
+    names = ", ".join(each["path"] for each in merged["files"])
+    yield Decision("merge", merged["axis"], "user", f"in {merged['order']} order: {names}")
+    for policy in ("shape", "dtype", "spacing", "channels"):
+        if merged[policy] != "error":
+            yield Decision(f"merge {policy}", merged[policy], "user", "differences are allowed")
+    for each in merged["files"]:
+        for axis, (before, after) in each.get("padded", {}).items():
+            rule = f"zeros are added to {each['path']} along {axis}"
+            yield Decision("padding", f"{before} to {after}", "user", rule)

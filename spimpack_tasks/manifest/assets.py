@@ -10,11 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.manifest.acquisition import AcquisitionReader
 from spimpack_tasks.manifest.headers import HeaderFacts
-from spimpack_tasks.manifest.rows import RowReader
-from spimpack_tasks.model.entities import SUFFIX, stem
+from spimpack_tasks.manifest.merges import AXIS_COLUMN, PREFIX, expand_path, split_paths
+from spimpack_tasks.manifest.rows import AXES_COLUMN, SCENE_COLUMN, RowReader, source_path
+from spimpack_tasks.model.entities import MISSING, SUFFIX, stem
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
 from spimpack_tasks.model.selection import WHOLE
+from spimpack_tasks.volumes.errors import SourceRefusedError
+from spimpack_tasks.volumes.examine import look_inside
+from spimpack_tasks.volumes.merged.request import POLICIES, Policies
+from spimpack_tasks.volumes.merged.sources import merge_sources
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.rows import WrittenLabels
     from spimpack_tasks.manifest.sidecars import SidecarReader
     from spimpack_tasks.volumes.examine import Source
+
+_MERGE_COLUMNS = (AXIS_COLUMN, *(PREFIX + name for name in POLICIES))
 
 NO_FACTS = HeaderFacts()
 """Of a row without a source."""
@@ -37,6 +45,9 @@ class AssetReader(RowReader):
         self.sidecars = sidecars
         self.facts = NO_FACTS
         """Of the header of the source that was looked at last."""
+        self.wildcards: dict[str, list[str]] = {}
+        """The files that each path with wildcards stands for."""
+        self.acquisition = AcquisitionReader()
 
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where its entities have an error.
@@ -48,7 +59,13 @@ class AssetReader(RowReader):
         self.facts = NO_FACTS
         source = self.source(record)
         facts = self.facts
-        sidecar, origins = self.sidecars.read(record, source, facts)
+        # Each of several merged files may have facts of its own beside it.
+        is_one = source is not None and not source.format.key
+        beside = self.acquisition.join(self.looked_for[-1], facts) if is_one else None
+        if beside is not None:
+            facts = beside.facts
+            self.looked_for.append(beside.path)
+        sidecar, origins = self.sidecars.read(record, source, facts, beside)
         sample = self.plain_columns(record, SAMPLE_COLUMNS)
         scan = self.plain_columns(record, SCAN_COLUMNS)
         dataset_id = self.group(record)
@@ -63,7 +80,7 @@ class AssetReader(RowReader):
             extension=source.extension if source else "",
             valid_in_bids=source is not None and source.format.valid_in_bids,
             sidecar=sidecar,
-            format=source.format.name if source else "",
+            format=source.format.text if source else "",
             sample=sample,
             scan=scan,
             origins=origins,
@@ -79,6 +96,83 @@ class AssetReader(RowReader):
             selection=replace(source.selection, scene=facts.scene) if source else WHOLE,
             unclear=facts.unclear,
         )
+
+    def source(self, record: Record) -> Source | None:
+        """Return the source that a row names, `None` where it cannot be packaged."""
+        has_list = isinstance(record.cell(self.path_column), list)
+        if not has_list and not any(map(record.has, _MERGE_COLUMNS)):
+            return super().source(record)
+        given = self.plain_columns(record, _MERGE_COLUMNS)
+        axis = given.pop(AXIS_COLUMN, "")
+        if axis:
+            names = {name.removeprefix(PREFIX): text for name, text in given.items()}
+            return self._merge(record, axis, Policies(**names))
+        if self.text(record, AXIS_COLUMN) not in {"", MISSING}:
+            return None  # it was refused
+        hint = "write T, C or Z into merge_axis"
+        for column in given:
+            message = "says how files are merged, but no axis is given"
+            self.add(record, column, "source.merge", message, hint)
+        if has_list:
+            message = "names several files, and no axis along which they make up one image"
+            self.add(record, self.path_column, "source.merge", message, hint)
+        return None if has_list or given else super().source(record)
+
+    def _merge(self, record: Record, axis: str, policies: Policies) -> Source | None:
+        if self.text(record, SCENE_COLUMN) not in {"", MISSING}:
+            message = "names an image in a file, and the row merges files"
+            self.add(record, SCENE_COLUMN, "source.scene", message, "leave the cell empty")
+            return None
+        hint = "give the paths of the images"
+        if record.cell(self.path_column) == []:
+            self.add(record, self.path_column, "value.empty", "is an empty list", hint)
+        elif self.is_empty(record, self.path_column, hint):
+            return None
+        paths = self._member_paths(record)
+        found = [self._find_member(record, path) for path in paths]
+        members = [source for source in found if source is not None]
+        if not members or len(members) < len(found):
+            return None
+        try:
+            axes = self.chosen_text(record, AXES_COLUMN)
+            return self.look_inside(merge_sources(members, axis, policies, axes))
+        except SourceRefusedError as refused:
+            self.add(record, self.path_column, refused.code, refused.message, refused.hint)
+            return None
+
+    def _member_paths(self, record: Record) -> list[str]:
+        """Return absolute paths of the files, in the order of the row; none where one is wrong."""
+        paths: list[str] = []
+        is_right = True
+        for text in split_paths(record.cell(self.path_column)):
+            if not isinstance(text, str) or not text.strip():
+                hint = "write a path between two semicolons, and texts into a list"
+                message = f"{text!r} is no path"
+                self.add(record, self.path_column, "source.merge", message, hint)
+                is_right = False
+                continue
+            whole = source_path(self.folder, text)
+            found, folders = expand_path(whole)
+            if folders:
+                self.looked_for += folders
+                self.wildcards[whole] = found
+            if not found:
+                message, hint = f"{text!r} fits no file", "check the path"
+                self.add(record, self.path_column, "source.missing", message, hint)
+                is_right = False
+            paths += found
+        return paths if is_right else []
+
+    def _find_member(self, record: Record, path: str) -> Source | None:
+        if self.roots and not self.is_in_roots(path):
+            self.add_outside_roots(record, path)
+            return None
+        self.looked_for.append(path)
+        try:
+            return look_inside(self.sources.find(path))
+        except SourceRefusedError as refused:
+            self.add(record, self.path_column, refused.code, refused.message, refused.hint)
+            return None
 
     def look_inside(self, source: Source) -> Source:
         """Return a source by what its header tells, which may be remembered."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
-VERSION = 9
+VERSION = 10
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -50,7 +50,7 @@ class HeaderFacts:
     channel_count: int | None = None
     """`None` if the file does not distinguish channels from other pages."""
     orientation_xyz: str | None = None
-    instrument: dict[str, str | float] = field(default_factory=dict)
+    instrument: dict[str, str | float | list[float]] = field(default_factory=dict)
     """Sidecar keys of BIDS."""
     shape_nyx: tuple[int, ...] = ()
     """Number of planes, and their sizes along y and x; empty if unknown."""
@@ -170,7 +170,7 @@ def _key_of(source: Source) -> str:
     Two links may give one file of a content-addressed store two formats.
     """
     is_told = source.format.directory or format_of(source.path) is source.format
-    key = source.path if is_told else f"{source.path}\0{source.format.name}"
+    key = source.path if is_told else f"{source.path}\0{source.format.text}"
     chosen = source.selection
     return key if chosen == WHOLE else f"{key}\0{chosen.scene}\0{chosen.axes}"
 
@@ -204,9 +204,11 @@ def _read_facts(source: Source) -> HeaderFacts:
 
 def facts_of(header: Header, extension: str = "") -> HeaderFacts:
     """Return the values of a header that this package uses."""
-    instrument = dict(header.instrument)
+    instrument: dict[str, str | float | list[float]] = dict(header.instrument)
     if _WRITERS.match(str(instrument.get("SoftwareVersions", ""))):
         del instrument["SoftwareVersions"]
+    if header.excitation_nm:
+        instrument["ExcitationWavelengths"] = list(header.excitation_nm)
     return HeaderFacts(
         pixel_size_um=header.pixel_size_um,
         channel_count=None if "page" in header.axes else header.channel_count,

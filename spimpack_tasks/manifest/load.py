@@ -69,6 +69,10 @@ class Inputs:
     """Digest of each file that was looked for, empty where there is none that can be read."""
     sources: list[str] = field(default_factory=list)
     """Absolute path of each source that was looked for, links not resolved."""
+    wildcards: dict[str, list[str]] = field(default_factory=dict)
+    """The files that each path with wildcards stood for."""
+    listed: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Names of the files of metadata beside the sources, by folder."""
     tables: list[str] = field(default_factory=list)
     """The scans tables that were read, as messages name them."""
     columns: list[ColumnUse] = field(default_factory=list)

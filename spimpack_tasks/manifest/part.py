@@ -56,7 +56,7 @@ class Part:
         """Tell whether an image belongs to the part."""
         return (
             self.is_all
-            or asset.entities["subject"] in self.subjects
+            or asset.subject_label in self.subjects
             or asset.key in self.kept
             or asset.key in self._keys
             or self._names(record)

@@ -77,17 +77,19 @@ def read_assets(
         records = [record for record in each.records if part.may_hold(record)]
         images += (found for found in _read_rows(records, reader, roots) if part.holds(*found))
         inputs.sources += reader.looked_for
+        inputs.wildcards |= reader.wildcards
+        inputs.listed |= reader.acquisition.listed
     subjects: set[str] = set()
     if not part.is_all:
         keys = {placed.asset.key for placed in images}
         report.extend(part.problems((r for each in inputs.parts for r in each.records), keys))
-        subjects = {placed.asset.entities["subject"] for placed in images}
+        subjects = {placed.asset.subject_label for placed in images}
     photos: list[PlacedAsset] = []
     for each in inputs.parts:
         if each.photos:
             photo_reader = PhotoReader(each.folder, labels, (i.asset for i in images), report)
             found = _read_rows([r for r in each.photos if part.may_hold(r)], photo_reader, roots)
-            photos += (p for p in found if part.is_all or p.asset.entities["subject"] in subjects)
+            photos += (p for p in found if part.is_all or p.asset.subject_label in subjects)
             inputs.sources += photo_reader.looked_for
     return [*images, *photos]
 

@@ -270,10 +270,8 @@ class RowReader(CellReader):
         if not text:
             return None
         whole = source_path(self.folder, text)
-        if self.roots and not self._is_in_roots(whole):
-            message = f"{whole!r} is outside the folders that may be used here"
-            hint = "start spimpack ui with --root for its folder as well"
-            self.add(record, self.path_column, "source.outside-roots", message, hint)
+        if self.roots and not self.is_in_roots(whole):
+            self.add_outside_roots(record, whole)
             return None
         try:
             return self._examine(record, whole)
@@ -290,9 +288,15 @@ class RowReader(CellReader):
             self.add(record, column, refused.code, refused.message, hint)
             return None
 
+    def add_outside_roots(self, record: Record, path: str) -> None:
+        """Report a path outside of the roots."""
+        message = f"{path!r} is outside the folders that may be used here"
+        hint = "start spimpack ui with --root for its folder as well"
+        self.add(record, self.path_column, "source.outside-roots", message, hint)
+
     def _examine(self, record: Record, whole: str) -> Source | None:
         """Return the source at a path, with the image in it and the axes that the row names."""
-        scene, axes = self._chosen(record, SCENE_COLUMN), self._chosen(record, AXES_COLUMN)
+        scene, axes = self.chosen_text(record, SCENE_COLUMN), self.chosen_text(record, AXES_COLUMN)
         selection = Selection(scene, axes.lower())
         if not scene:
             self.looked_for.append(whole)
@@ -306,7 +310,7 @@ class RowReader(CellReader):
         self.looked_for.append(whole)
         return self.sources.look_at(whole, selection)
 
-    def _chosen(self, record: Record, column: str) -> str:
+    def chosen_text(self, record: Record, column: str) -> str:
         """Return the text of a column that only images have, nothing where it is empty."""
         text = self.text(record, column) if self.path_column == "spim_path" else ""
         return "" if text == MISSING else text
@@ -321,14 +325,14 @@ class RowReader(CellReader):
         )
         texts = (record.cell(self.path_column) for record in plain)
         paths = [source_path(self.folder, t) for t in texts if isinstance(t, str) and t]
-        allowed = filter(self._is_in_roots, paths) if self.roots else paths
+        allowed = filter(self.is_in_roots, paths) if self.roots else paths
         self.sources.look_ahead(allowed)
 
     def look_inside(self, source: Source) -> Source:
         """Return a source after a look at its content."""
         return look_inside(source)
 
-    def _is_in_roots(self, path: str) -> bool:
+    def is_in_roots(self, path: str) -> bool:
         """Tell whether a path lies in the roots, looking at each directory only once."""
         head, name = os.path.split(path.rstrip("/"))
         if head not in self.known_directories:

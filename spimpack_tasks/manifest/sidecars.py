@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.errors import Report
     from spimpack_tasks.files.yaml_marks import Document
+    from spimpack_tasks.manifest.acquisition import ToldBeside
     from spimpack_tasks.manifest.headers import HeaderFacts, Headers
     from spimpack_tasks.manifest.records import Record
     from spimpack_tasks.volumes.examine import Source
@@ -116,25 +117,38 @@ class SidecarReader(CellReader):
         self.required_keys = [key for key in required_keys if key not in OWN_COLUMN]
         self.headers = headers
         self.is_raw = is_raw
-        self._known: dict[Hashable, tuple[Sidecar, HeaderFacts]] = {}
+        self._known: dict[Hashable, tuple[Sidecar, object]] = {}
         """Sidecars by what they are made from. Facts are kept, since their `id` is in the key."""
 
-    def read(self, record: Record, source: Source | None, facts: HeaderFacts) -> Sidecar:
+    def read(
+        self,
+        record: Record,
+        source: Source | None,
+        facts: HeaderFacts,
+        beside: ToldBeside | None = None,
+    ) -> Sidecar:
         """Return the sidecar of a row; a wrong value is `None` in it.
 
         Rows of a table with equal cells and equal headers share one, unless it has a problem.
         """
         cells = record.cells_without(_OF_NO_SIDECAR)
-        key = None if cells is None else (cells, id(facts), source and source.format.name)
+        told = id(facts), id(beside) if beside else 0
+        key = None if cells is None else (cells, told, source and source.format.name)
         if key in self._known:
             return self._known[key][0]
         before = len(self.report.problems)
-        sidecar = self._compose(record, source, facts)
+        sidecar = self._compose(record, source, facts, beside)
         if key is not None and len(self.report.problems) == before and len(self._known) < _MOST:
-            self._known[key] = sidecar, facts
+            self._known[key] = sidecar, (facts, beside)
         return sidecar
 
-    def _compose(self, record: Record, source: Source | None, facts: HeaderFacts) -> Sidecar:
+    def _compose(
+        self,
+        record: Record,
+        source: Source | None,
+        facts: HeaderFacts,
+        beside: ToldBeside | None,
+    ) -> Sidecar:
         keys = _Keys(*self.sidecar_columns(record, _KNOWN_COLUMNS))
         if record.cell("metadata") is not None:
             message = f"must be a mapping, not {shown_value(record.cell('metadata'))}"
@@ -148,7 +162,9 @@ class SidecarReader(CellReader):
             self._look_for_trouble(record, keys, facts, source)
             self._compare(record, keys, facts, overridden)
             self._compare_channels(record, facts, stains, orientation)
-            _fill_from_header(keys, facts)
+            _fill_from_header(keys, facts, beside)
+            for doubt in beside.doubts if beside else ():
+                self.warn(record, "spim_path", "acquisition.doubt", f"is left out: {doubt}")
             self._check_pixel_size(record, keys, facts, source)
         self._check_required(record, keys.values.keys() | keys.refused)
         values = keys.values | dict.fromkeys(keys.refused)
@@ -302,16 +318,27 @@ def _contradictions(
             yield key, plain_number(reported)
 
 
-def _fill_from_header(keys: _Keys, facts: HeaderFacts) -> None:
+def _fill_from_header(keys: _Keys, facts: HeaderFacts, beside: ToldBeside | None) -> None:
+    def origin(key: str) -> Origin:
+        return Origin.ACQUISITION if beside and key in beside.keys else Origin.HEADER
+
     known = [size for size in facts.pixel_size_um if size is not None]
     is_whole = bool(known) and len(known) == len(facts.pixel_size_um)
     if is_whole and not keys.has("PixelSize") and "PixelSizeUnits" not in keys.refused:
         unit = keys.values.get("PixelSizeUnits", "um")
         size = [plain_number(convert_length(each, "um", unit)) for each in known]
-        keys.fill("PixelSizeUnits", unit, Origin.HEADER)
-        keys.fill("PixelSize", size, Origin.HEADER)
+        keys.fill("PixelSizeUnits", unit, origin("PixelSize"))
+        keys.fill("PixelSize", size, origin("PixelSize"))
     for key, value in facts.instrument.items():
-        keys.fill(key, value if isinstance(value, str) else plain_number(value), Origin.HEADER)
+        keys.fill(key, _plain_value(value), origin(key))
+    if beside and beside.settings:
+        keys.fill("OtherAcquisitionParameters", beside.settings, Origin.ACQUISITION)
+
+
+def _plain_value(value: str | float | list[float]) -> str | float | list[float]:
+    if isinstance(value, list):
+        return [plain_number(each) for each in value]
+    return value if isinstance(value, str) else plain_number(value)
 
 
 _KNOWN_COLUMNS = frozenset(known_columns())

@@ -46,7 +46,7 @@ def choose_axes(
     sizes = dict(zip(header.axes, header.shapes[0], strict=True))
     has = {
         "t": sizes.get("t", 1) > 1 or ("t" in sizes and source_format.endswith("OME-Zarr")),
-        "c": sizes.get("c", 1) > 1 or ("c" in sizes and source_format != PLANES),
+        "c": sizes.get("c", 1) > 1 or ("c" in sizes and not source_format.endswith(PLANES)),
     }
     for axis, size in zip(ALL_AXES, shape_tczyx, strict=False):
         has[axis] = has.get(axis, False) or size > 1

@@ -11,10 +11,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal
 from unicodedata import normalize
 
-from spimpack_tasks.model.entities import ENTITIES
+from spimpack_tasks.model.entities import ENTITIES, entities_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
 LabelForm = Literal["label", "index"]
 ALLOWED: dict[str, str] = {"label": "A-Za-z0-9", "index": "0-9"}
@@ -62,16 +62,13 @@ def without_zeros(label: str) -> str:
     return _LEADING_ZEROS.sub("", label) if "0" in label else label
 
 
-def differ_in_zeros(
-    labels: Callable[[], Iterable[dict[str, str]]],
-) -> Iterator[tuple[str, int, int]]:
+def differ_in_zeros(keys: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     """Yield the entities of which labels differ in leading zeros only.
 
     Parameters
     ----------
-    labels
-        Returns those of each image, by entity; it is called twice, since those of all images take
-        much memory.
+    keys
+        File name of each image without its extension, as `model.entities.stem` makes it.
 
     Yields
     ------
@@ -79,14 +76,15 @@ def differ_in_zeros(
         Name of the entity, and number of an image of each of the two labels, the earlier first.
         Other entities than the subject are compared within a subject.
     """
-    distinct = {pair for given in labels() for pair in given.items()}
-    counts = Counter((name, without_zeros(label)) for name, label in distinct)
+    distinct = {piece for key in keys for piece in key.split("_")[:-1]}
+    pairs = (pair for piece in distinct for pair in entities_in(f"{piece}_").items())
+    counts = Counter((name, without_zeros(label)) for name, label in pairs)
     ambiguous = {pair for pair, count in counts.items() if count > 1}
     if not ambiguous:
         return
     firsts: dict[tuple[str, str, str], tuple[str, int]] = {}
     reported = set()
-    for number, given in enumerate(labels()):
+    for number, given in enumerate(map(entities_in, keys)):
         for name, label in given.items():
             without = without_zeros(label)
             if (name, without) not in ambiguous:

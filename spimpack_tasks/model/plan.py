@@ -9,30 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
-from hashlib import blake2b
-from sys import intern
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX, entities_in
+from spimpack_tasks.model.buckets import bucket_of
+from spimpack_tasks.model.entities import PHOTO_SUFFIX, SUFFIX, entities_in, label_in
 from spimpack_tasks.model.selection import WHOLE, Selection
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
-
-BUCKETS = 64
-"""Shares of the assets that have files of receipts, and parts of a plan, of their own."""
-UNITS = BUCKETS // 4
-"""Most tasks of a light step, of four buckets each. Luigi's scheduler takes time that grows with
-their square, and each of them waits for the disk once."""
-SLOW_UNITS = 16 * BUCKETS
-"""Most tasks of a step whose work is slow, so that many workers can share it."""
-
-_KEPT_BUCKETS = 2**15
-"""Assets of which the bucket is remembered, which is asked for some ten times in a run."""
-
-MOST_UNITS, MOST_SLOW_UNITS = UNITS, SLOW_UNITS
-"""Most assets that each have a task of their own."""
 
 
 class Step(StrEnum):
@@ -139,6 +124,9 @@ def is_wanted(spec: StepSpec, options: object, backend: object) -> bool:
 SPECS = {spec.step: spec for spec in STEPS}
 ASSET_STEPS = tuple(spec.step for spec in STEPS if spec.per_image)
 
+DATASET_PART = "dataset"
+"""The part of a plan that is of no single image; the others are named by their buckets."""
+
 STATE_DIRECTORY = ".spimpack"
 """Folder of a dataset for the records of its runs."""
 SOURCE_FOLDER = "sourcedata"
@@ -156,6 +144,8 @@ class Origin(StrEnum):
 
     HEADER = "header"
     """The image's own header."""
+    ACQUISITION = "acquisition_file"
+    """A file that the acquisition program wrote beside the image."""
     DEFAULTS = "sidecar_defaults"
     """The manifest's values for all images."""
     BACKEND = "backend"
@@ -281,9 +271,24 @@ class Asset:
         return entities_in(self.key)
 
     @property
+    def subject_label(self) -> str:
+        """Label of the subject, without a dictionary of all labels."""
+        return label_in(self.key, "sub")
+
+    @property
+    def sample_label(self) -> str:
+        """Label of the sample, without a dictionary of all labels."""
+        return label_in(self.key, "sample")
+
+    @property
     def stamp_numbers(self) -> list[int]:
         """Size in bytes and modification time in nanoseconds of the source."""
         return [int(number) for number in self.stamp.split()]
+
+    @property
+    def sources(self) -> tuple[tuple[str, str], ...]:
+        """Absolute path and stamp of all files of the image; nothing where it has no source."""
+        return ((self.source, self.stamp), *self.other_files) if self.source else ()
 
     @property
     def is_photo(self) -> bool:
@@ -322,7 +327,7 @@ class Dataset:
         return bool(self.description["DatasetType"] != "derivative")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """All outputs of a dataset."""
 
@@ -336,48 +341,18 @@ class Plan:
         """Number of images in the plan."""
         return sum(output.step is Step.ASSETS for output in self.outputs)
 
-
-@lru_cache(_KEPT_BUCKETS)
-def bucket_of(key: str, digits: int = 2) -> str:
-    """Return the hex digits of the bucket of an asset, which do not depend on its row number.
-
-    Two digits name one of `BUCKETS`; a third divides each of them by 16, to `SLOW_UNITS`.
-    """
-    first, second = blake2b(key.encode(), digest_size=2).digest()
-    # One text for all assets of a bucket: they are kept.
-    return intern(f"{first % BUCKETS:02x}{second:02x}"[:digits])
-
-
-def unit_of(key: str, count: int, *, is_slow: bool) -> str:
-    """Return the unit of work that an asset belongs to: itself, or a share of too many.
-
-    A light share has one hex digit, in which the names of its buckets end. A slow one has three,
-    with which the digits of its bucket begin.
-
-    Parameters
-    ----------
-    key
-        The key of the asset.
-    count
-        The number of all assets.
-    is_slow
-        Whether the work is slow, so that many workers are to share it.
-    """
-    if is_slow:
-        return key if count <= MOST_SLOW_UNITS else bucket_of(key, 3)
-    return key if count <= MOST_UNITS else light_unit_of(bucket_of(key))
-
-
-def light_unit_of(name: str) -> str:
-    """Return the light share that a bucket or a slow share belongs to."""
-    return name[1]
-
-
-def buckets_of_unit(unit: str) -> list[str]:
-    """Return the buckets that the assets of a unit belong to."""
-    if len(unit) == 1:
-        return [f"{high:x}{unit}" for high in range(BUCKETS // UNITS)]
-    return [unit[:2] if len(unit) <= 3 else bucket_of(unit)]
+    @cached_property
+    def parts(self) -> dict[str, list[Output]]:
+        """The parts in which a plan is saved: that of the dataset, and one for each bucket."""
+        parts: dict[str, list[Output]] = {DATASET_PART: []}
+        last, part = "", parts[DATASET_PART]
+        for output in self.outputs:
+            # Those of one asset follow one another, and a digest of its key takes time.
+            if output.asset != last:
+                last = output.asset
+                part = parts.setdefault(bucket_of(last), []) if last else parts[DATASET_PART]
+            part.append(output)
+        return parts
 
 
 def refused_id(report: Report) -> str:

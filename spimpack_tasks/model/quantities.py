@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _PREFIXES = {
     "y yocto": -24, "z zepto": -21, "a atto": -18, "f femto": -15, "p pico": -12, "n nano": -9,
@@ -79,6 +79,11 @@ _FLOAT32 = Decimal(2) ** -23
 """Two roundings to single precision, relative."""
 _WIDEST = Decimal("1e-4")
 _SMALLEST_UM, _LARGEST_UM = Decimal("1e-9"), Decimal("1e12")
+
+
+_WAVELENGTH = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,6})?)(?: ?nm)*")
+_LIGHT_NM = 100, 5000
+"""Wavelengths of light that microscopes use, from ultraviolet to infrared."""
 
 
 class QuantityError(ValueError):
@@ -258,6 +263,17 @@ def positive_number(text: str) -> float | None:
     match = _POSITIVE.match(text)
     number = float(match[1].replace(",", ".")) if match and len(text) <= _LONGEST else 0.0
     return number or None
+
+
+def wavelengths_nm(texts: Iterable[str]) -> tuple[float, ...]:
+    """Return the wavelengths of light of all channels, and nothing where one has none.
+
+    Imaris writes `561 nm`, `561 nm nm` or `561`, and 0 for an unknown one.
+    """
+    found = [_WAVELENGTH.fullmatch(text.strip()) for text in texts]
+    numbers = [float(match[1]) if match else 0.0 for match in found]
+    low, high = _LIGHT_NM
+    return tuple(numbers) if all(low <= number <= high for number in numbers) else ()
 
 
 def iso_time(text: str) -> str | None:

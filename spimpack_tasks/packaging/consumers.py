@@ -47,7 +47,7 @@ def images_of_a_sample_are_alike(facts: RuleInput) -> Iterator[Problem]:
         for placed in facts.images:
             if not (placed.asset.source and placed.asset.extension):
                 continue  # of what it would become nothing is known
-            first = firsts.setdefault(placed.asset.entities["sample"], placed)
+            first = firsts.setdefault(placed.asset.sample_label, placed)
             if trait(placed.asset) != trait(first.asset):
                 here, there = trait(placed.asset), trait(first.asset)
                 line = first.record.where(column).line_in_words()
@@ -64,7 +64,7 @@ def subjects_have_the_same_stains(facts: RuleInput) -> Iterator[Problem]:
     where: dict[str, PlacedAsset] = {}
     for placed in facts.images:
         if placed.asset.sidecar["SampleStaining"]:
-            subject = placed.asset.entities["subject"]
+            subject = placed.asset.subject_label
             stains.setdefault(subject, set()).update(placed.asset.sidecar["SampleStaining"])
             where.setdefault(subject, placed)
     first = next(iter(stains), "")

@@ -48,7 +48,7 @@ def compose_readme(dataset: Dataset) -> str:
     lines = [f"# {description['Name']}", ""]
     if description.get("Authors"):
         lines += [f"Authors: {', '.join(description['Authors'])}", ""]
-    subjects = {asset.entities["subject"] for asset in dataset.assets}
+    subjects = {asset.subject_label for asset in dataset.assets}
     lines += [
         f"Light-sheet microscopy (SPIM) of {count_of(len(subjects), 'subject')}, organised as a",
         f"[BIDS](https://bids.neuroimaging.io) {description['BIDSVersion']} dataset.",

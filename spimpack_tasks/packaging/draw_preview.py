@@ -11,7 +11,7 @@ from spimpack_tasks.packaging.previews import KEY
 from spimpack_tasks.qc.pictures import encode_strip
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
-from spimpack_tasks.volumes.formats import format_named
+from spimpack_tasks.volumes.merged.form import find_format
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
@@ -27,7 +27,7 @@ def make_preview(_image: str, output: Output, path: str) -> None:
     """
     try:
         volume = read_volume(
-            output.source, form=format_named(output.format), selection=output.selection
+            output.source, form=find_format(output.format), selection=output.selection
         )
         picture = encode_strip(compose_preview(volume), output.target, {KEY: output.fingerprint})
     except SpimpackError as error:

@@ -26,6 +26,7 @@ from spimpack_tasks.model.plan import (
     is_wanted,
 )
 from spimpack_tasks.model.selection import WHOLE
+from spimpack_tasks.volumes.merged.request import is_merge, merge_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -140,26 +141,42 @@ def _compose_image(image: PlannedImage) -> Iterator[Output]:
 
 
 def _compose_source_link(image: PlannedImage) -> Iterator[Output]:
-    """Yield the link to the original of an image that is converted."""
-    asset = image.asset
-    stem = image.path.removesuffix(asset.extension)
-    at = f"{SOURCE_FOLDER}/{stem}{asset.source_extension}"
-    # The original may lie there itself.
-    if not image.conversion or asset.source == f"{image.whole.place}/{at}":
+    """Yield the link to the original of an image that is converted, or to each that is merged."""
+    if not image.conversion:
         return
-    folder = image.folder(at)
-    text = asset.source if folder is None else os.path.relpath(asset.source, folder)
-    yield Output(
-        at,
-        Step.SOURCES,
-        Kind.LINK,
-        fingerprint=digest_of([SPECS[Step.SOURCES].version, text, asset.stamp_numbers]),
-        text=text,
-        source=asset.source,
-        stamp=asset.stamp,
-        asset=asset.key,
-        dataset_id=asset.dataset_id,
-    )
+    asset = image.asset
+    stamps = dict(asset.sources)
+    for source, name in _originals(asset):
+        at = f"{SOURCE_FOLDER}/{image.path.removesuffix(asset.extension)}{name}"
+        if source == f"{image.whole.place}/{at}":  # the original may lie there itself
+            continue
+        folder, stamp = image.folder(at), stamps[source]
+        text = source if folder is None else os.path.relpath(source, folder)
+        numbers = [int(number) for number in stamp.split()]
+        yield Output(
+            at,
+            Step.SOURCES,
+            Kind.LINK,
+            fingerprint=digest_of([SPECS[Step.SOURCES].version, text, numbers]),
+            text=text,
+            source=source,
+            stamp=stamp,
+            asset=asset.key,
+            dataset_id=asset.dataset_id,
+        )
+
+
+def _originals(asset: Asset) -> Iterator[tuple[str, str]]:
+    """Yield the path of each original, and what its link is called behind the name of the image.
+
+    Files that are merged lie in a folder with that name, as below the folder that holds them all.
+    """
+    if not is_merge(asset.format):
+        yield asset.source, asset.source_extension
+        return
+    merge = merge_of_text(asset.format)
+    for (path, _), name in zip(merge.members, merge.names, strict=True):
+        yield path, f"/{name}"
 
 
 def _compose_companions(image: PlannedImage) -> Iterator[Output]:
@@ -178,9 +195,10 @@ def _compose_preview(image: PlannedImage) -> Iterator[Output]:
     code = normalise_orientation(str(asset.sidecar.get("OrientationStringXYZ", "")))
     if code and not asset.is_photo:
         path = image.path.removesuffix(f"_{asset.suffix}{asset.extension}") + PREVIEW
-        made_from = [SPECS[Step.PREVIEWS].version, asset.stamp_numbers, code]
+        made_from: list[Any] = [SPECS[Step.PREVIEWS].version, asset.stamp_numbers, code]
         if asset.selection != WHOLE:
             made_from += [asset.selection.scene, asset.selection.axes]
+        made_from += [asset.format, asset.other_files] if is_merge(asset.format) else []
         yield _companion(image, Step.PREVIEWS, path, made_from, code)
 
 

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity, count_of
+from spimpack_tasks.volumes.merged.request import is_merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
             message = "is one of several images in its file, and a dataset would get all of them"
             hint = "convert it, with --backend ome-zarr or ome-tiff: this one is read then"
             yield Problem("source.scene", place, key, message, hint, Severity.WARNING)
-        if asset.other_files and conversion == {}:
+        if asset.other_files and conversion == {} and not is_merge(asset.format):
             others = [os.path.basename(path) for path, _ in asset.other_files]
             files = count_of(len(asset.other_files), "other file")
             message = f"needs {files}, which a dataset has no place for: {_listed(others)}"

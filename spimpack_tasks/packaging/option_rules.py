@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Place, Problem, Severity
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.state.receipts import receipt_names
+from spimpack_tasks.volumes.merged.form import find_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +60,12 @@ def output_is_apart_from_sources(facts: RuleInput) -> Iterator[Problem]:
     output = os.path.realpath(facts.options.output_dir)
     for placed in facts.assets:
         record, asset = placed
-        if asset.source and (output == asset.source or output.startswith(asset.source + "/")):
-            where = "is" if output == asset.source else "lies inside"
-            message = f"the output directory {where} this source"
-            place, hint = record.where(placed.path_column), "choose another --output-dir"
-            yield Problem("output.in-source", place, placed.path_column, message, hint)
+        for source, _ in asset.sources:
+            if output == source or output.startswith(f"{source}/"):
+                where = "is" if output == source else "lies inside"
+                message = f"the output directory {where} this source"
+                place, hint = record.where(placed.path_column), "choose another --output-dir"
+                yield Problem("output.in-source", place, placed.path_column, message, hint)
 
 
 def sources_are_apart_from_output(facts: RuleInput) -> Iterator[Problem]:
@@ -74,8 +76,10 @@ def sources_are_apart_from_output(facts: RuleInput) -> Iterator[Problem]:
     inside = [
         placed
         for placed in facts.assets
-        if placed.asset.source.startswith(root)
-        and not placed.asset.source[len(root) :].startswith(_ROOM_FOR_SOURCES)
+        if any(
+            source.startswith(root) and not source[len(root) :].startswith(_ROOM_FOR_SOURCES)
+            for source, _ in placed.asset.sources
+        )
         and not _is_in_place(placed.asset)
     ]
     if inside:
@@ -141,7 +145,9 @@ def output_can_be_made(facts: RuleInput) -> Iterator[Problem]:
     line, key = Place("command line"), "--output-dir"
     nearest = nearest_directory(output)
     real = os.path.realpath(output)
-    is_source = any(real == asset.source for _, asset in facts.assets)  # told by another rule
+    is_source = any(
+        real == path for _, asset in facts.assets for path, _ in asset.sources
+    )  # told by another rule
     if nearest is None and not is_source:
         message, hint = f"{output!r} is not a directory", "choose another one"
         yield Problem("output.not-a-directory", line, key, message, hint)
@@ -156,7 +162,7 @@ def backend_takes_the_formats(facts: RuleInput) -> Iterator[Problem]:
         return
     for placed in facts.images:
         if placed.asset.source and not placed.asset.extension:
-            what, name = placed.asset.format, facts.choice.backend.name
+            what, name = find_format(placed.asset.format).name, facts.choice.backend.name
             message = f"is a {what}, which BIDS does not hold, and {name} does not convert it"
             key, hint = placed.path_column, "use --backend ome-zarr or ome-tiff"
             yield Problem("backend.format", placed.record.where(key), key, message, hint)

@@ -24,6 +24,7 @@ from spimpack_tasks.model.plan import STATE_DIRECTORY, Kind, Origin, Step
 from spimpack_tasks.packaging.losses import MANIFEST_FILE
 from spimpack_tasks.state.receipts import read_all_receipts
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.volumes.merged.request import merge_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _FROM = {
     Origin.HEADER: "the image's header",
+    Origin.ACQUISITION: "the acquisition program's file beside the image",
     Origin.DEFAULTS: "the manifest's sidecar_defaults",
     Origin.BACKEND: "the backend",
 }
@@ -178,9 +180,23 @@ def _compose(
         source=source,
         source_state=_source_state(source, receipt.stamp or (image.stamp if image else "")),
         backend=plan.backend if image else "",
-        settings=image.target if image and image.is_converted else "",
+        settings=_settings(image) if image and image.is_converted else "",
         values=values,
     )
+
+
+def _settings(image: Output) -> str:
+    """Return what is asked for of an image that is converted; its files are named in few words."""
+    try:
+        told = json.loads(image.target)
+    except ValueError:  # that of a backend of another package
+        return image.target
+    if not isinstance(told, dict) or not told.get("merge"):
+        return image.target
+    merge = merge_of_text(told.pop("merge"))
+    told |= {"merge": {"axis": merge.axis, "files": merge.names, **asdict(merge.policies)}}
+    told.pop("other_files", None)
+    return json.dumps(told)
 
 
 def _image_of(plan: Plan, output: Output | None) -> Output | None:
@@ -193,7 +209,7 @@ def _image_of(plan: Plan, output: Output | None) -> Output | None:
 def _find_record(store: Store, asset: str) -> Record | None:
     """Return the row of an image in the tables as they are now."""
     try:
-        manifest = read_regular(store.path(MANIFEST_FILE)).decode().rstrip("\n")
+        manifest = read_regular(store.path(MANIFEST_FILE)).decode().partition("\n")[0]
     except OSError:
         return None
     report = Report()

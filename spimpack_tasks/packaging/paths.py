@@ -50,17 +50,20 @@ class PathBuilder:
 
         The labels must have been validated: pybids takes any text for a label.
         """
-        return {asset.key: self._template(asset).format_map(asset.entities) for asset in assets}
+        return {asset.key: self._path(asset) for asset in assets}
 
     def text(self) -> str:
         """Return the content of the file, as JSON."""
         return json.dumps({"pattern": PATH_PATTERN, "templates": self.templates})
 
-    def _template(self, asset: Asset) -> str:
-        kind = " ".join([*asset.entities, asset.suffix, asset.extension])
-        if kind not in self.templates:
-            self.templates[kind] = _make_template([*asset.entities], asset.suffix, asset.extension)
-        return self.templates[kind]
+    def _path(self, asset: Asset) -> str:
+        entities = asset.entities
+        kind = " ".join([*entities, asset.suffix, asset.extension])
+        template = self.templates.get(kind)
+        if template is None:
+            template = _make_template([*entities], asset.suffix, asset.extension)
+            self.templates[kind] = template
+        return template.format_map(entities)
 
     @cached_property
     def templates(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ from spimpack_tasks.packaging.image_outputs import (
 )
 from spimpack_tasks.packaging.tables import compose_participants, compose_samples, compose_scans
 from spimpack_tasks.version import __version__
+from spimpack_tasks.volumes.merged.request import is_merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,8 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
         digest.update(f"[{names}, {of_source}, {of_row}, {of_others}, {last}]".encode())
         if a.other_files or a.left_out:
             digest.update(json.dumps([a.other_files, a.left_out]).encode())
+        if is_merge(a.format):
+            digest.update(a.format.encode())
         if a.extras:
             digest.update(json.dumps(a.extras).encode())
         if a.selection != WHOLE:

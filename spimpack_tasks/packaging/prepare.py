@@ -177,6 +177,8 @@ def _prepare(
         inputs.texts,
         [use for part in inputs.parts for use in part.columns],
         inputs.sources,
+        inputs.wildcards,
+        inputs.listed,
         headers.text() if options.writes else "",
         chosen=chosen,
     )
@@ -235,7 +237,7 @@ def _participants(facts: RuleInput, part: Part) -> Table | None:
     if table is None or part.is_all:
         return table
     index = table.columns.index("participant_id")
-    wanted = {placed.asset.entities["subject"] for placed in facts.assets}
+    wanted = {placed.asset.subject_label for placed in facts.assets}
     rows = (row for row in table.rows if row[index].strip().removeprefix("sub-") in wanted)
     return replace(table, rows=tuple(rows))
 

@@ -16,7 +16,9 @@ from spimpack_tasks.errors import (
 )
 from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.model.plan import Step, unit_of
+from spimpack_tasks.manifest.merges import has_same_files
+from spimpack_tasks.model.buckets import MOST_UNITS, light_unit_of, unit_of
+from spimpack_tasks.model.plan import DATASET_PART, Step
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
 from spimpack_tasks.packaging.disk_space import lack_of_room
@@ -24,7 +26,6 @@ from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
 from spimpack_tasks.packaging.resolved_options import read_last_options, resolve_options
-from spimpack_tasks.state.plan_files import parts_of
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Sweep, sweep
@@ -54,6 +55,10 @@ class PreparedRun:
     """The use of the further columns of each table."""
     sources: list[str] = field(default_factory=list, repr=False)
     """Path of each source that was looked for, links not resolved."""
+    wildcards: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    """The files that each path with wildcards stood for."""
+    listed: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    """Names of the files of metadata beside the sources, by folder."""
     headers: str = field(default="", repr=False)
     """The facts of the sources' headers, as they are kept."""
     chosen: ChosenOptions | None = None
@@ -108,7 +113,11 @@ class PreparedRun:
         """Return the units of work that the assets are divided into, sorted."""
         if is_slow not in self._units:
             count = len(self.keys)
-            found = {unit_of(key, count, is_slow=is_slow) for key in self.keys}
+            if count > MOST_UNITS and not is_slow and self._plan is not None:
+                buckets = self._plan.parts.keys() - {DATASET_PART}
+                found = {light_unit_of(bucket) for bucket in buckets}
+            else:
+                found = {unit_of(key, count, is_slow=is_slow) for key in self.keys}
             self._units[is_slow] = sorted(found)
         return self._units[is_slow]
 
@@ -164,13 +173,13 @@ class PreparedRun:
         """Return a part of the plan; where another process made it, no more than that is read."""
         if self._plan is None and not self.store.has_plan(self.plan_id):
             self.plan()  # nobody has saved it yet
-        if self._plan is not None and not self._parts:
-            self._parts = parts_of(self._plan)
+        if self._plan is not None:
+            return self._plan.parts.get(name, [])
         if name not in self._parts:
-            found = None if self._plan else self.store.find_part(self.plan_id, name)
-            if found is None and self._plan is None:
+            found = self.store.find_part(self.plan_id, name)
+            if found is None:
                 raise self._loss()
-            self._parts[name] = list(found.outputs) if found else []
+            self._parts[name] = list(found.outputs)
         return self._parts[name]
 
     def _loss(self) -> SpimpackError:
@@ -229,7 +238,8 @@ class PreparedRun:
         return InputError(Report([lack])) if lack else None
 
     def _conflicts(self) -> Report:
-        sources = {asset.source for asset in self.dataset.assets} if self.dataset else set()
+        assets = self.dataset.assets if self.dataset else ()
+        sources = {path for asset in assets for path, _ in asset.sources}
         self._before = self.sweep()
         # The whole counts as wrong: its parts may be right, and it may still have another plan.
         SESSION.found_wrong[self.store.root, self.plan_id] = self._before.wrong_parts | {""}
@@ -238,7 +248,8 @@ class PreparedRun:
         SESSION.kept[self.store.root, self.plan_id] = kept
         report = Report([*find_own_sources(self.options.output_dir, sources)])
         report.extend(find_conflicts(self.options, self._before, sources))
-        report.extend(find_losses(self.options, self.store, self._before))
+        stamped = (each for asset in assets for each in asset.sources)
+        report.extend(find_losses(self.options, self.store, self._before, stamped))
         return report
 
     def has_same_texts(self) -> bool:
@@ -250,7 +261,12 @@ class PreparedRun:
         return (
             self.dataset is not None
             and self.has_same_texts()
-            and all(stamp_text(asset.source) == asset.stamp for asset in self.dataset.assets)
+            and has_same_files(self.wildcards)
+            and all(
+                stamp_text(path) == stamp
+                for asset in self.dataset.assets
+                for path, stamp in asset.sources
+            )
         )
 
     def refresh(self) -> PreparedRun:

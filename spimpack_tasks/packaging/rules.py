@@ -121,9 +121,9 @@ def subjects_differ_in_more_than_case(facts: RuleInput) -> Iterator[Problem]:
     seen: dict[str, PlacedAsset] = {}
     told = set()
     for placed in facts.assets:
-        label = placed.asset.entities["subject"]
+        label = placed.asset.subject_label
         first = seen.setdefault(label.casefold(), placed)
-        other = first.asset.entities["subject"]
+        other = first.asset.subject_label
         if other != label and label not in told:
             told.add(label)
             message = (
@@ -138,9 +138,7 @@ def subjects_differ_in_more_than_case(facts: RuleInput) -> Iterator[Problem]:
 def labels_differ_in_more_than_zeros(facts: RuleInput) -> Iterator[Problem]:
     """`sub-1` and `sub-01` are two subjects, and one animal more often than not."""
     assets = facts.assets
-    for name, first, number in differ_in_zeros(
-        lambda: (placed.asset.entities for placed in assets)
-    ):
+    for name, first, number in differ_in_zeros([placed.asset.key for placed in assets]):
         here, there = (assets[n].asset.entities[name] for n in (number, first))
         where = assets[first].record.where(name).line_in_words()
         message = f"{here!r} and {there!r} ({where}) differ in leading zeros only"
@@ -162,13 +160,14 @@ def samples_agree(facts: RuleInput) -> Iterator[Problem]:
     """All rows of a sample describe it alike."""
     seen: dict[tuple[str, str, str], PlacedAsset] = {}
     for placed in facts.assets:
-        entities = placed.asset.entities
-        for column, value in placed.asset.sample.items():
-            first = seen.setdefault((entities["subject"], entities["sample"], column), placed)
+        asset = placed.asset
+        for column, value in asset.sample.items():
+            first = seen.setdefault((asset.subject_label, asset.sample_label, column), placed)
             if first.asset.sample[column] != value:
                 other = first.record.where(column).line_in_words()
                 message = f"is {value!r}, but {first.asset.sample[column]!r} in {other}"
-                hint = f"sample-{entities['sample']} of sub-{entities['subject']} can have one only"
+                sample, subject = asset.sample_label, asset.subject_label
+                hint = f"sample-{sample} of sub-{subject} can have one only"
                 place = placed.record.where(column)
                 yield Problem("sample.contradiction", place, column, message, hint)
 
@@ -176,7 +175,10 @@ def samples_agree(facts: RuleInput) -> Iterator[Problem]:
 def entities_fit_the_dataset_type(facts: RuleInput) -> Iterator[Problem]:
     """`space` and `desc` tell processed images from raw ones; a space needs a reference."""
     names = [entity.name for entity in ENTITIES if entity.derivative]
+    marks = [f"_{entity.short}-" for entity in ENTITIES if entity.derivative]
     for record, asset in facts.assets:
+        if not any(mark in asset.key for mark in marks):
+            continue  # most have none
         for name in names if facts.inputs.is_raw else ():
             if name in asset.entities:
                 message = "is for derivative datasets, and DatasetType is raw"
@@ -235,7 +237,7 @@ def participants_are_known(facts: RuleInput) -> Iterator[Problem]:
     told: set[str] = set()
     is_whole = all(table.is_whole for table in tables)
     for record, asset in facts.assets if tables and is_whole else ():
-        label = asset.entities["subject"]
+        label = asset.subject_label
         if label not in seen and label not in told:
             told.add(label)
             message = f"sub-{label} is not in {_listed(table.file for table in tables)}"

@@ -119,7 +119,7 @@ def compose_saved_plan(prepared: PreparedRun, changes: list[Change]) -> SavedPla
         prepared.plan_id,
         {name: getattr(options, name) for name in names},
         dict(sorted(prepared.texts.items())),
-        {asset.source: asset.stamp for asset in assets},
+        {path: stamp for asset in assets for path, stamp in asset.sources},
         {c.path: str(c.verdict) for c in changes if c.verdict is not Verdict.UNCHANGED},
     )
 

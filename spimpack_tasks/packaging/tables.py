@@ -61,7 +61,7 @@ def compose_samples(assets: Iterable[Asset], *, is_raw: bool) -> Iterator[tuple[
     """Yield samples.tsv, one row for each sample of each subject, and samples.json."""
     samples: dict[tuple[str, str], dict[str, str]] = {}
     for asset in assets:
-        identity = (f"sample-{asset.entities['sample']}", f"sub-{asset.entities['subject']}")
+        identity = (f"sample-{asset.sample_label}", f"sub-{asset.subject_label}")
         samples.setdefault(identity, {"sample_type": DEFAULT_SAMPLE_TYPE}).update(asset.sample)
     used = [name for name in SAMPLE_COLUMNS if any(name in values for values in samples.values())]
     rows = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.files.input_files import have_digests
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.manifest import headers
+from spimpack_tasks.manifest.merges import has_same_files
 from spimpack_tasks.packaging.backends.registry import find_choice
 from spimpack_tasks.packaging.plan import writer_versions
 from spimpack_tasks.packaging.resolved_options import resolve_options
@@ -78,9 +79,10 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
     if any(problem.code == "source.header" for problem in prepared.report.problems):
         return
     # A change while we were at work must not be taken for what the plan was made from.
-    stamps = {asset.source: asset.stamp for asset in prepared.dataset.assets}
-    source_trace = trace_sources(prepared.sources, stamps)
-    if source_trace and prepared.has_same_texts():
+    assets = prepared.dataset.assets
+    stamps = {path: stamp for asset in assets for path, stamp in asset.sources}
+    source_trace = trace_sources(prepared.sources, stamps, prepared.listed)
+    if source_trace and prepared.has_same_texts() and has_same_files(prepared.wildcards):
         snapshot = DatasetSnapshot(
             plan_id=prepared.plan_id,
             request=_request(prepared.options, prepared.choice),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.examine import examine_selected
+from spimpack_tasks.volumes.examine import Source, examine_selected
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.volume import open_volume
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.arrays.grid import Voxels
     from spimpack_tasks.model.selection import Selection
-    from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.volume import Level
@@ -112,6 +111,8 @@ def read_volume(
     SpimpackError
         The source is missing, damaged, or of no known format, or a library is not installed.
     """
+    if form is not None and form.key:
+        return _read(Source(path, form, "", 0, ""))  # files that are merged
     if form is not None:
         name = f"image{next(iter(form.endings), '')}"
     try:

@@ -88,9 +88,13 @@ def problems_of_validator(validation: ValidationReport | None) -> Iterator[Repor
 
 
 def problems_of_inputs(store: Store, plan_id: str) -> Iterator[ReportedProblem]:
-    """Yield the warnings that validation of the inputs gave when a plan was made."""
+    """Yield the warnings that validation of the inputs gave when a plan was made.
+
+    Notes are about the choices of a run, and are no problems.
+    """
     nothing: list[ReportedProblem] = []
-    yield from read_json(store.path("validated", plan_id), _reported, nothing)
+    found = read_json(store.path("validated", plan_id), _reported, nothing)
+    yield from (problem for problem in found if problem.severity is not Severity.NOTE)
 
 
 def _reported(problems: list[dict[str, Any]]) -> list[ReportedProblem]:

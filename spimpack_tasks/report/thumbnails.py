@@ -23,8 +23,8 @@ from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.qc.pictures import STRIP_VERSION, draw_strip
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
-from spimpack_tasks.volumes.formats import format_named
 from spimpack_tasks.volumes.header import load_library
+from spimpack_tasks.volumes.merged.form import find_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +113,7 @@ def _find(
     try:
         volume = read_volume(
             os.path.realpath(image.source),
-            form=format_named(output.format),
+            form=find_format(output.format),
             selection=output.selection,
         )
         preview = compose_preview(volume)

@@ -9,24 +9,42 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.acquisition.programs import FileFinder
 from spimpack_tasks.errors import Place, Problem, Severity, count_of
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.model.entities import ENTITIES, OTHER_SUFFIXES, PHOTO_SUFFIX, SUFFIX, stem
 from spimpack_tasks.model.labels import differ_in_zeros
-from spimpack_tasks.scanning.found import UNFIT, FoundImage, FoundPhoto, ScanResult, SkippedPath
+from spimpack_tasks.scanning.found import (
+    UNFIT,
+    DescribingFile,
+    FoundImage,
+    FoundPhoto,
+    ScanResult,
+    SkippedPath,
+)
+from spimpack_tasks.scanning.groups import join_groups
 from spimpack_tasks.scanning.labels import Labels, as_label, suffix_of, tokens_of
 from spimpack_tasks.scanning.options import COMMAND_LINE
-from spimpack_tasks.scanning.patterns import ENTITY_BY_NAME, PARTICIPANT_COLUMNS, surroundings
-from spimpack_tasks.scanning.walk import EXCLUDED, Walk, natural
+from spimpack_tasks.scanning.patterns import (
+    ENTITY_BY_NAME,
+    PARTICIPANT_COLUMNS,
+    surroundings,
+    without_ending,
+)
+from spimpack_tasks.scanning.walk import EXCLUDED, Walk
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_source, format_of_source
 from spimpack_tasks.volumes.formats import FORMATS, PHOTO_FORMATS
+from spimpack_tasks.volumes.merged.request import AXES
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
     from spimpack_tasks.scanning.options import ScanRequest
     from spimpack_tasks.scanning.patterns import Pattern
 
+_FILE_ENTITY = "acquisition"
+"""The entity by which files of one folder are told apart, where levels name the folders only."""
 MOST_FOLDERS = 5
 """Folders named in a message; the others are counted."""
 
@@ -76,12 +94,29 @@ class FolderScanner:
             reason = found.ignored or self._take(found.path)
             if reason:
                 self.result.found.append(SkippedPath(found.path, reason))
+        self._take_descriptions()
         self._check_patterns()
+        self._tell_files_apart()
+        join_groups(self.result, self.request, self.report)
         self._check_names()
         self._check_participants()
         self._check_surroundings()
         self._check_zeros()
         return self.result
+
+    def _take_descriptions(self) -> None:
+        """Tell files that describe images from those that are of no use."""
+        finder, root, programs = FileFinder(), self.request.root, {}
+        for image in self.result.images:
+            file = finder.find(os.path.join(root, image.path))
+            if file is not None:
+                programs[os.path.relpath(file.path, root)] = file.program.name
+        self.result.found = [
+            DescribingFile(one.path, programs[one.path])
+            if isinstance(one, SkippedPath) and one.path in programs
+            else one
+            for one in self.result.found
+        ]
 
     def _take(self, path: str) -> str:
         """Add an image to the survey, or return why a file is none."""
@@ -107,9 +142,27 @@ class FolderScanner:
         about = request.about_subjects(request.defaults) | about
         about |= request.about_subjects(request.settings)
         cells = self._entities(path, texts, notes) | request.about_images(request.settings)
-        image = FoundImage(path, source, cells, notes, pattern, about)
+        axis = next((axis for axis in AXES if texts.get(axis)), "")
+        part = texts.get(axis, "")
+        image = FoundImage(path, source, cells, notes, pattern, about, axis, part)
         self.result.found.append(image)
         return ""
+
+    def _tell_files_apart(self) -> None:
+        """Name files after themselves that lie in one folder of the lowest level."""
+        of_levels = {pattern.text for pattern in self.request.patterns if pattern.is_of_levels}
+        folders: dict[tuple[str, ...], list[FoundImage]] = {}
+        for image in self.result.images:
+            is_whole = image.pattern in of_levels and not image.axis
+            if is_whole and not image.cells.get(_FILE_ENTITY):
+                key = image.path.rpartition("/")[0], *map(str, sorted(image.cells.items()))
+                folders.setdefault(key, []).append(image)
+        for images in folders.values():
+            for image in images if images[1:] else ():
+                text = without_ending(image.path.rpartition("/")[2])
+                label = self.labels.give(_FILE_ENTITY, text, self.request.place(image.path))
+                image.cells[_FILE_ENTITY] = label
+                image.notes.append(f"{_FILE_ENTITY} {label!r}, since its folder holds several")
 
     def _photo(self, path: str, texts: dict[str, str], notes: list[str]) -> FoundPhoto:
         """Return a photo with the labels that photos have."""
@@ -137,7 +190,7 @@ class FolderScanner:
                     self.unclear.add(pattern.text)
                     self._report_two_readings(path, pattern, readings)
                 several = self.request.patterns[1:]
-                return readings[0], [f"by {pattern.text!r}"] if several else [], pattern.text
+                return readings[0], [f"by '{pattern.text}'"] if several else [], pattern.text
         return (*tokens_of(path), "") if is_photo else (None, [], "")
 
     def _note_surroundings(self, path: str, pattern: Pattern, texts: dict[str, str]) -> None:
@@ -166,8 +219,8 @@ class FolderScanner:
         """Labels that differ in leading zeros are seldom meant as two."""
         images = self.result.images
         names = {entity.name for entity in ENTITIES}
-        labels = [{n: c for n, c in i.cells.items() if n in names and c} for i in images]
-        for name, first, number in differ_in_zeros(lambda: labels):
+        found = ({n: c for n, c in i.cells.items() if n in names and c.isalnum()} for i in images)
+        for name, first, number in differ_in_zeros([*map(stem, found)]):
             here, there = images[number], images[first]
             message = f"{here.path!r} gives {here.cells[name]!r}, and {there.path!r} "
             message += f"{there.cells[name]!r}: they differ in leading zeros only"
@@ -200,11 +253,15 @@ class FolderScanner:
         paths = [image.path for image in self.result.images]
         paths += [skipped.path for skipped in self.result.skipped if skipped.reason == UNFIT]
         example = f"{paths[0]!r} is an image here" if paths else ""
+        may_miss = self.request.may_miss if self.matched else frozenset()
+        self.result.unused_patterns = sorted(may_miss - self.matched)
         for pattern in self.request.patterns if paths else ():
-            if pattern.text not in self.matched:
+            if pattern.text not in self.matched and pattern.text not in may_miss:
                 what = "fits no image that an earlier pattern leaves"
-                message = f"{pattern.text!r} {what if self.matched else 'fits no image'}"
-                problem = Problem("scan.no-match", COMMAND_LINE, "--pattern", message, example)
+                is_later = self.matched and not pattern.is_of_levels
+                message = f"{pattern.text!r} {what if is_later else 'fits no image'}"
+                option = "--level" if pattern.is_of_levels else "--pattern"
+                problem = Problem("scan.no-match", COMMAND_LINE, option, message, example)
                 self.report.add(problem)
         if not paths:
             others = count_of(len(self.result.skipped), "other path")

@@ -34,6 +34,17 @@ class FoundImage:
     """The pattern that took it, empty where there is none."""
     participant: dict[str, str] = field(default_factory=dict)
     """Facts about the subject in its path, by column of the participants table."""
+    axis: str = ""
+    """`T`, `C` or `Z`, if the pattern captures it: the file is a part of an image."""
+    part: str = ""
+    """The text that is captured for the axis."""
+    members: tuple[FoundImage, ...] = ()
+    """The files of an image that is merged, in their order; nothing of one file."""
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of all its files below the scanned folder."""
+        return [member.path for member in self.members] or [self.path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +57,23 @@ class FoundPhoto:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class DescribingFile:
+    """A file that an acquisition program wrote beside images; it is read with them."""
+
+    path: str
+    program: str
+
+
 @dataclass(slots=True)
 class ScanResult:
     """All that was found, in natural order."""
 
-    found: list[FoundImage | FoundPhoto | SkippedPath] = field(default_factory=list)
+    found: list[FoundImage | FoundPhoto | DescribingFile | SkippedPath] = field(
+        default_factory=list
+    )
+    unused_patterns: list[str] = field(default_factory=list)
+    """Patterns of a layout that found no image."""
     unread_headers: int = 0
     """Number of images whose header could not be read."""
 

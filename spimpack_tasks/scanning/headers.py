@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import re
 from decimal import Decimal
+from os.path import basename
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import MissingExtraError, Problem, Severity, count_of
 from spimpack_tasks.files.tsv import fits_cell
+from spimpack_tasks.manifest.acquisition import AcquisitionReader
+from spimpack_tasks.manifest.headers import facts_of
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
+    from spimpack_tasks.manifest.acquisition import ToldBeside
     from spimpack_tasks.scanning.found import ScanResult
     from spimpack_tasks.scanning.options import ScanRequest
     from spimpack_tasks.volumes.header import Header
@@ -32,6 +36,7 @@ def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) 
     if ours & set(PIXEL_COLUMNS):
         ours.update(PIXEL_COLUMNS)  # a size means nothing without its own unit
     reported: set[str] = set()
+    acquisition = AcquisitionReader()
     for image in result.images:
         try:
             header = read_header(image.source.path, image.source.format)
@@ -45,9 +50,13 @@ def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) 
                 report.add(Problem("scan.extra", where, "", reason, "", warning))
         else:
             cells = header_cells(header)
+            beside = acquisition.join(os.path.join(request.root, image.path), facts_of(header))
+            if beside is not None:
+                cells |= _cells_beside(beside, cells)
+                image.notes.append("; ".join([f"with {basename(beside.path)}", *beside.doubts]))
             image.notes.extend(f"its voxel size is unknown: {doubt}" for doubt in header.doubts)
             image.notes.extend(f"it holds more: {other}" for other in header.left_out)
-            if header.other_files:
+            if header.other_files and not image.members:
                 files = count_of(len(header.other_files), "other file")
                 image.notes.append(f"its image lies in {files} as well; keep one row of them")
             if header.metadata_file:
@@ -61,7 +70,7 @@ def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) 
 
 def header_cells(header: Header) -> dict[str, str]:
     """Return the cells that follow from a header, empty where it does not say."""
-    size = _pixel_size(header)
+    size = _pixel_size(header.pixel_size_um)
     return {
         "sample_staining": _staining(header.channel_names),
         "orientation_string_xyz": header.orientation_xyz or "",
@@ -71,9 +80,19 @@ def header_cells(header: Header) -> dict[str, str]:
     }
 
 
-def _pixel_size(header: Header) -> str:
+def _cells_beside(beside: ToldBeside, cells: dict[str, str]) -> dict[str, str]:
+    """Return the cells that follow from a file beside an image, and that the image leaves open."""
+    size = _pixel_size(beside.facts.pixel_size_um)
+    found = {
+        "PixelSize": size,
+        "PixelSizeUnits": "um" if size else "",
+        "acq_time": _acquisition_time(beside.acquired_at or ""),
+    }
+    return {name: text for name, text in found.items() if text and not cells[name]}
+
+
+def _pixel_size(sizes: tuple[float | None, ...]) -> str:
     """Return the spacing along each axis; nothing unless that of all is known."""
-    sizes = header.pixel_size_um
     known = [decimal_text(size) for size in sizes if size is not None]
     return ";".join(known) if len(known) == len(sizes) else ""
 

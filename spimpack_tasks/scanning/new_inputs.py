@@ -43,8 +43,8 @@ def preview_scan(options: ScanOptions, *, verbose: bool) -> tuple[list[str], lis
     """
     report = Report()
     request, result = scan(options, report)
-    used = [*result.images, *result.photos]
-    counts = f"{count_of(len(used), 'path')} used, {len(result.skipped):,} ignored"
+    used = sum(len(image.paths) for image in result.images) + len(result.photos)
+    counts = f"{count_of(used, 'path')} used, {len(result.skipped):,} ignored"
     hint = hint_at_patterns(result.images)
     listed = list_findings(request, result, verbose=verbose)
     lines = [*listed, *hint, f"{counts}; nothing was written"]
@@ -79,6 +79,7 @@ def scan_keys(options: ScanOptions, request: ScanRequest) -> dict[str, str | lis
     """Return what the manifest says about a scan, so that the next one needs no options."""
     given = {
         "patterns": options.patterns,
+        "levels": options.levels,
         "labels": options.labels,
         "exclude": options.excludes,
         "set": options.settings,
@@ -109,6 +110,9 @@ def init_from_scan(options: ScanOptions) -> tuple[list[str], list[Problem]]:
     keys = {f"{name.removesuffix('.tsv')}_tsv" for name in files}
     given = {"Name": options.name, "License": options.license}
     origin, kept = f"Made by: {options.command()}", scan_keys(options, request)
+    if result.unused_patterns:
+        used = [each for each in options.patterns if each not in result.unused_patterns]
+        kept["patterns"] = used
     files["manifest.yml"] = compose_manifest(keys, origin, given, kept)
     if not os.path.lexists(os.path.join(request.directory, SCHEMA_FILE)):
         files[SCHEMA_FILE] = compose_schema()

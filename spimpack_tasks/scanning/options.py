@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Place, Problem, closest, printable
 from spimpack_tasks.files.tsv import fits_cell
+from spimpack_tasks.manifest.merges import AXIS_COLUMN, PREFIX
 from spimpack_tasks.model.labels import probable_label
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.scanning.labels import as_label, wanted_form
+from spimpack_tasks.scanning.levels import read_levels
 from spimpack_tasks.scanning.patterns import (
     ENTITY_BY_NAME,
     PARTICIPANT_COLUMNS,
@@ -22,6 +24,7 @@ from spimpack_tasks.scanning.patterns import (
 from spimpack_tasks.scanning.templates import read_template
 from spimpack_tasks.scanning.walk import special_folder
 from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.volumes.merged.request import POLICIES
 
 if TYPE_CHECKING:
     import re
@@ -43,6 +46,8 @@ class ScanOptions:
     directory: str
     """Directory for manifest and tables."""
     patterns: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    """Each `ENTITY=LABEL`, or `AXIS=LABEL` at the end."""
     excludes: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     """Each `COLUMN=VALUE`."""
@@ -53,12 +58,15 @@ class ScanOptions:
     name: str = ""
     """Name of the dataset."""
     license: str = ""
+    may_miss: tuple[str, ...] = ()
+    """Patterns of a layout: they need find nothing where another pattern does."""
 
     def command(self) -> str:
         """Return the command that asks for this, in one line."""
         words = ["spimpack", "init", self.directory, "--scan", self.root]
         options = {
             "--pattern": self.patterns,
+            "--level": self.levels,
             "--label": self.labels,
             "--exclude": self.excludes,
             "--set": self.settings,
@@ -90,14 +98,20 @@ class ScanRequest:
     """Values by canonical column name, for all rows."""
     defaults: dict[str, str] = field(default_factory=dict)
     """The same, for rows that have none."""
+    may_miss: frozenset[str] = frozenset()
+    """Texts of patterns that need find nothing where another pattern does."""
 
     def about_subjects(self, values: dict[str, str]) -> dict[str, str]:
         """Return those of the values that are facts about subjects."""
         return {name: text for name, text in values.items() if name in PARTICIPANT_COLUMNS}
 
     def about_images(self, values: dict[str, str]) -> dict[str, str]:
-        """Return those of the values that are facts about images."""
-        return {name: text for name, text in values.items() if name not in PARTICIPANT_COLUMNS}
+        """Return those of the values that are facts about images, merged or not."""
+        return {
+            name: text
+            for name, text in values.items()
+            if name not in PARTICIPANT_COLUMNS and not name.startswith(PREFIX)
+        }
 
     def place(self, path: str) -> Place:
         """Return a path below the scanned folder as a place of problems."""
@@ -126,6 +140,7 @@ def check_options(options: ScanOptions, report: Report) -> ScanRequest:
         root=os.path.abspath(options.root),
         shown_root=options.root,
         directory=os.path.abspath(options.directory),
+        may_miss=frozenset(options.may_miss),
     )
     report.extend(_place_problems(request))
     for text in options.labels:
@@ -135,12 +150,7 @@ def check_options(options: ScanOptions, report: Report) -> ScanRequest:
             report.add(_pattern_problem("--label", text, error))
         else:
             request.templates[template.entity] = template
-    further = {name for template in request.templates.values() for name in template.names}
-    for text in options.patterns:
-        try:
-            request.patterns.append(read_pattern(text, frozenset(further)))
-        except PatternError as error:
-            report.add(_pattern_problem("--pattern", text, error))
+    _take_patterns(options, request, report)
     for text in options.excludes:
         try:
             request.globs.append((text, read_glob(text)))
@@ -152,6 +162,21 @@ def check_options(options: ScanOptions, report: Report) -> ScanRequest:
     for text in options.defaults:
         report.extend(_take_setting("--default", text, request.defaults, request))
     return request
+
+
+def _take_patterns(options: ScanOptions, request: ScanRequest, report: Report) -> None:
+    further = {name for template in request.templates.values() for name in template.names}
+    for text in options.patterns:
+        try:
+            request.patterns.append(read_pattern(text, frozenset(further)))
+        except PatternError as error:
+            report.add(_pattern_problem("--pattern", text, error))
+    try:
+        of_levels = read_levels(options.levels)
+        request.patterns += of_levels
+        request.may_miss |= {pattern.text for pattern in of_levels[1:]}
+    except PatternError as error:
+        report.add(_pattern_problem("--level", " ".join(options.levels), error))
 
 
 def _template_problems(request: ScanRequest) -> Iterator[Problem]:
@@ -215,6 +240,7 @@ def _setting_refusal(option: str, column: str, value: str, request: ScanRequest)
     known = [name for schema in schemas for name in schema["properties"]]
     begun = [name for name in known if len(column) > 3 and name.startswith(f"{column}_")]
     near = "" if column in known else closest(column, known, 0.8) or "".join(begun[:1])
+    choices = POLICIES.get(column.removeprefix(PREFIX), ()) if column.startswith(PREFIX) else ()
     is_fixed = option == "--set"
     has_twice = column in (request.settings if is_fixed else request.defaults)
     is_orientation = column == "orientation_string_xyz"
@@ -223,6 +249,8 @@ def _setting_refusal(option: str, column: str, value: str, request: ScanRequest)
     reasons = (
         (not column or not value, "is not COLUMN=VALUE", "write it like sample=brain"),
         (column == "spim_path", "cannot be set", "it is the path of each image"),
+        (column == AXIS_COLUMN, "cannot be set", "capture {T}, {C} or {Z} in a --pattern"),
+        (choices and value not in choices, "is no choice", f"write {' or '.join(choices)}"),
         (not fits_cell(column + value), "cannot stand in a table", "leave out line ends"),
         (has_twice, "sets a column once more", "keep one"),
         (

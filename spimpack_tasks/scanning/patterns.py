@@ -2,7 +2,8 @@
 
 A pattern is a path relative to the scanned folder, read name by name. `*` stands for any text
 within a name, `**` as a whole name for any number of folders, and `{session}` for the text that
-becomes the label of the session. `{session:TP[0-9]+}` also requires that the whole text matches a
+becomes the label of the session, and `{T}`, `{C}` or `{Z}` for that of a part of an image, whose
+files are merged along this axis. `{session:TP[0-9]+}` also requires that the whole text matches a
 regular expression. A name fits as a whole or not at all. The text between a capture and the next
 `*` or capture cannot be part of the capture. A path that still has two readings is reported, not
 guessed. The ending of an image, such as `.ome.tif`, need not be written.
@@ -22,9 +23,10 @@ from spimpack_tasks.errors import suggestion
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.schemas import load_schema
 from spimpack_tasks.volumes.formats import FORMATS, PHOTO_FORMATS
+from spimpack_tasks.volumes.merged.request import AXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 ENTITY_BY_NAME = {name: entity for entity in ENTITIES for name in entity.columns}
 """Entities by their long and short names."""
@@ -85,6 +87,8 @@ class Pattern:
     longest: re.Pattern[str]
     forms: tuple[tuple[str, re.Pattern[str]], ...]
     """Regular expression for the text of an entity, if the pattern gives one."""
+    is_of_levels: bool = False
+    """Whether it stands for levels of folders, in which files may have any names."""
 
     def readings(self, path: str) -> list[dict[str, str]]:
         """Return the texts captured from a path by entity: none, one, or two that differ."""
@@ -165,6 +169,7 @@ def read_pattern(text: str, further: frozenset[str] = frozenset()) -> Pattern:
         return _read_expression(text, further)
     names = [[] if name == FOLDERS else _read_name(name, further) for name in _split(text)]
     parts = [part for name in names for part in name if part.entity]
+    _check_axes({part.entity for part in parts})
     return Pattern(
         text=text,
         entities=frozenset(part.entity for part in parts),
@@ -182,6 +187,7 @@ def _read_expression(text: str, further: frozenset[str]) -> Pattern:
     for name in form.groupindex:
         _check_capture(name, further)
     entities = frozenset(map(_capture_name, form.groupindex))
+    _check_axes(entities)
     return Pattern(text, entities, shortest=form, longest=form, forms=())
 
 
@@ -236,12 +242,19 @@ def _read_part(match: re.Match[str], further: frozenset[str]) -> _Part:
 
 
 def _check_capture(name: str, further: frozenset[str]) -> None:
-    known = {**ENTITY_BY_NAME, **dict.fromkeys(PARTICIPANT_COLUMNS)}
+    known = {**ENTITY_BY_NAME, **dict.fromkeys((*PARTICIPANT_COLUMNS, *AXES))}
     if name not in known and name not in further:
         hint = suggestion(name, known) or f"known are {', '.join(known)}"
         hint += "; a part of a label is named in --label"
-        message = f"captures {name!r}, which is no entity, and no column of participants"
+        message = f"captures {name!r}, which is no entity, and no column of participants or axis"
         raise PatternError(message, hint)
+
+
+def _check_axes(names: Collection[str]) -> None:
+    axes = [axis for axis in AXES if axis in names]
+    if len(axes) > 1:
+        message = f"captures {axes[0]} and {axes[1]}, and files are merged along one axis"
+        raise PatternError(message, "merge along one first, and the results along the other")
 
 
 def _read_form(text: str) -> re.Pattern[str] | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of, printable
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell
+from spimpack_tasks.manifest.merges import SEPARATOR
 from spimpack_tasks.model.entities import ENTITIES
-from spimpack_tasks.scanning.found import FoundImage, FoundPhoto
+from spimpack_tasks.scanning.found import DescribingFile, FoundImage, FoundPhoto
+from spimpack_tasks.scanning.groups import describe_member
 from spimpack_tasks.scanning.headers import PIXEL_COLUMNS
-from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.schemas import load_schema
 
 if TYPE_CHECKING:
@@ -72,9 +75,15 @@ def _compose(
 ) -> str:
     rows = []
     for one in found:
-        cells = {path_column: cell_of_path(request, one.path), **one.cells}
+        cells = {path_column: cell_of_source(request, one), **one.cells}
         rows.append([cells.get(column, "") for column in columns])
     return compose_tsv([columns, *rows])
+
+
+def cell_of_source(request: ScanRequest, one: FoundImage | FoundPhoto) -> str:
+    """Return the path of an image as a table has it, or those of all its files."""
+    paths = one.paths if isinstance(one, FoundImage) else [one.path]
+    return SEPARATOR.join(cell_of_path(request, path) for path in paths)
 
 
 def cell_of_path(request: ScanRequest, path: str) -> str:
@@ -102,15 +111,21 @@ def _columns(result: ScanResult) -> list[str]:
 
 
 def _compose_report(result: ScanResult) -> str:
-    rows = [("path", "verdict", "reason")]
+    rows: list[tuple[str, ...]] = [("path", "verdict", "reason")]
     for one in result.found:
-        if isinstance(one, (FoundImage, FoundPhoto)):
-            verdict, reason = "used", "; ".join(one.notes)
+        if isinstance(one, FoundImage) and one.members:
+            told = [describe_member(one, number) for number in range(len(one.members))]
+            told[0] = "; ".join([told[0], *one.notes])
+            listed = [*zip(one.paths, repeat("used"), told)]
+        elif isinstance(one, (FoundImage, FoundPhoto)):
+            listed = [(one.path, "used", "; ".join(one.notes))]
+        elif isinstance(one, DescribingFile):
+            listed = [(one.path, "used", f"describes images, as written by {one.program}")]
         else:
-            verdict, reason = "ignored", one.reason
-        path, reason = (text if fits_cell(text) else printable(text) for text in (one.path, reason))
-        rows.append((path, verdict, reason))
-    return compose_tsv(rows)
+            listed = [(one.path, "ignored", one.reason)]
+        rows += (tuple(t if fits_cell(t) else printable(t) for t in texts) for texts in listed)
+    first, *others = rows
+    return compose_tsv([first, *sorted(others, key=lambda row: natural(row[0]))])
 
 
 def describe_scan(result: ScanResult) -> Iterator[str]:
@@ -133,7 +148,11 @@ def list_findings(request: ScanRequest, result: ScanResult, *, verbose: bool) ->
         about = [f"{k}={v}" for k, v in _about_subject(one).items()]
         notes = "; ".join(one.notes)
         words = " ".join([*labels, *about]) or "no label"
-        yield printable(f"{one.path} -> {words}" + (f" ({notes})" if notes else ""))
+        merged = ""
+        if isinstance(one, FoundImage) and one.members[1:]:
+            files = count_of(len(one.members) - 1, "more file")
+            merged = f" and {files}, merged along {one.axis}"
+        yield printable(f"{one.path}{merged} -> {words}" + (f" ({notes})" if notes else ""))
     reasons: dict[str, list[str]] = {}
     for skipped in result.skipped:
         reasons.setdefault(skipped.reason, []).append(skipped.path)

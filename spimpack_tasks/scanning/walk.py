@@ -8,10 +8,10 @@ counts as a file. Memory holds the entered folders and the names along one path.
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.plane_names import differ_in_numbers, is_plane
 from spimpack_tasks.model.plan import STATE_DIRECTORY
 from spimpack_tasks.scanning.labels import tokens_of
@@ -146,17 +146,3 @@ def special_folder(names: Iterator[str]) -> str:
         if name in ZARR_METADATA:
             return BARE_ZARR
     return ""
-
-
-def natural(path: str) -> tuple[tuple[tuple[str | int, ...], ...], str]:
-    """Return a key by which `mouse2` comes before `mouse10`, folder by folder."""
-    return tuple(_natural_name(name) for name in path.split("/")), path
-
-
-def _natural_name(name: str) -> tuple[str | int, ...]:
-    parts: list[str | int] = list(_DIGITS.split(name))
-    parts[1::2] = map(int, parts[1::2])
-    return tuple(parts)
-
-
-_DIGITS = re.compile("([0-9]+)")

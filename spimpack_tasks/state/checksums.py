@@ -25,7 +25,7 @@ from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.model.plan import bucket_of
+from spimpack_tasks.model.buckets import bucket_of
 from spimpack_tasks.state.checksum_lists import FILE_LIST, TREE_LIST
 from spimpack_tasks.state.publish import Failure
 from spimpack_tasks.state.receipts import read_all_receipts, read_receipts, receipts_name

@@ -6,13 +6,10 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Output, Plan, Step, bucket_of
+from spimpack_tasks.model.plan import KINDS, Kind, Output, Step
 from spimpack_tasks.model.selection import WHOLE, Selection
 from spimpack_tasks.volumes.examine import format_of_source
 from spimpack_tasks.volumes.formats import PHOTO_FORMATS, PLANE_FOLDER, format_of
-
-DATASET_PART = "dataset"
-"""The part of a plan that is of no single image; the others are named by their buckets."""
 
 _STEPS = {step.value: step for step in Step}
 
@@ -82,12 +79,3 @@ def values_of(output: Output) -> list[Any]:
     if output.selection != WHOLE:
         return [*values, form, [output.selection.scene, output.selection.axes]]
     return [*values, form] if form and form != _format_told(output.source) else values
-
-
-def parts_of(plan: Plan) -> dict[str, list[Output]]:
-    """Return the parts in which a plan is saved."""
-    parts: dict[str, list[Output]] = {DATASET_PART: []}
-    for output in plan.outputs:
-        name = bucket_of(output.asset) if output.step in ASSET_STEPS else DATASET_PART
-        parts.setdefault(name, []).append(output)
-    return parts

@@ -6,6 +6,7 @@ receipts tell the next run which of them are ours.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from spimpack_tasks.files.atomic import (
 )
 from spimpack_tasks.files.blocks import find_block, replace_block
 from spimpack_tasks.files.evidence import LINK, evidence_of
-from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.files.stamps import other_files_of, stamp_text
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.content import (
     content_of,
@@ -260,6 +261,7 @@ class _Publisher:
             times=times_of(path) if is_folder else "",
             why=why,
             version=__version__,
+            other_files=_other_files(output) if is_image else "",
         )
 
     def _fail(self, output: Output, error: OSError) -> None:
@@ -329,3 +331,8 @@ def _remove_block(tree: OpenTree, scratch: ScratchFolder, path: str, absolute: s
         write_new(temporary, rest.encode("utf-8", "surrogateescape"))
         tree.move_in(temporary, path)
     return True
+
+
+def _other_files(output: Output) -> str:
+    others = other_files_of(output.target) if output.is_converted else ()
+    return json.dumps(others) if others else ""

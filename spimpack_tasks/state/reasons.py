@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.regular import read_regular
+from spimpack_tasks.state.receipts import sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,13 @@ def reason_to_make(output: Output, receipt: Receipt) -> str:
         return f"source was {receipt.source}"
     if receipt.stamp != output.stamp:
         return "source changed"
+    before, now = dict(receipt.sources), dict(sources_of(output))
+    others = [path for path in {**before, **now} if before.get(path) != now.get(path)]
+    if others and receipt.other_files:
+        path = others[0]
+        what = "came" if path not in before else "is left out" if path not in now else "changed"
+        more = f", and {len(others) - 1:,} more" if others[1:] else ""
+        return f"of its files {path} {what}{more}"
     return "what is written into it changed" if output.is_converted else "way of linking changed"
 
 

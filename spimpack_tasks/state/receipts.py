@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import read_regular
-from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step, bucket_of
+from spimpack_tasks.files.stamps import other_files_of, split_stamp
+from spimpack_tasks.model.buckets import bucket_of
+from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,6 +53,14 @@ class Receipt(NamedTuple):
     """Reason for which it was last written (`state.reasons`); empty in early receipts."""
     version: str = ""
     """Version of this program that wrote it."""
+    other_files: str = ""
+    """Path and stamp of each further file of the source, as a list in JSON; empty if none."""
+
+    @property
+    def sources(self) -> list[tuple[str, str]]:
+        """Path and stamp of all files of the source, for images."""
+        others = json.loads(self.other_files) if self.other_files else []
+        return [(self.source, self.stamp), *map(split_stamp, others)]
 
     @property
     def is_data(self) -> bool:
@@ -62,14 +72,14 @@ class Receipt(NamedTuple):
         return Receipt(
             *(self.kind, self.fingerprint, self.evidence, self.sha256, self.source, self.stamp),
             *(coming.fingerprint, coming.evidence, self.content, self.times),
-            *(self.why, self.version),
+            *(self.why, self.version, self.other_files),
         )
 
     def announced(self) -> Receipt:
         """Return the record of an output that is about to take a free place."""
         return Receipt(
             *(self.kind, "", "", "", self.source, self.stamp, self.fingerprint, self.evidence),
-            *(self.content, self.times, self.why, self.version),
+            *(self.content, self.times, self.why, self.version, self.other_files),
         )
 
 
@@ -79,9 +89,13 @@ Receipts = dict[str, Receipt]
 
 def receipts_name(output: Output) -> str:
     """Return the name of the receipts file that an output belongs to."""
-    if output.step in ASSET_STEPS:
-        return f"{output.step.value}-{bucket_of(output.asset)}"
-    return output.step.value
+    is_of_asset = output.step in ASSET_STEPS
+    return receipts_name_of(output.step, bucket_of(output.asset) if is_of_asset else "")
+
+
+def receipts_name_of(step: Step, bucket: str) -> str:
+    """Return the name of the receipts file of a step and a bucket of assets."""
+    return f"{step.value}-{bucket}" if step in ASSET_STEPS else step.value
 
 
 def read_receipts(store: Store, name: str) -> Receipts:
@@ -134,7 +148,14 @@ def read_all_receipts(store: Store) -> dict[str, Receipts]:
     return {name: read_receipts(store, name) for name in receipt_names(store)}
 
 
+def sources_of(output: Output) -> list[tuple[str, str]]:
+    """Return path and stamp of all files of the source of an image."""
+    others = other_files_of(output.target) if output.is_converted else ()
+    return [(output.source, output.stamp), *map(split_stamp, others)]
+
+
 def write_receipts(scratch: ScratchFolder, name: str, receipts: Receipts) -> None:
     """Replace one file of receipts; the caller holds its lock."""
-    data = dict(sorted(receipts.items()))
+    # Most sources are one file; their receipts are what they always were.
+    data = {p: r if r.other_files else r[:-1] for p, r in sorted(receipts.items())}
     scratch.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())

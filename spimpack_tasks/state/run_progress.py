@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.model.buckets import bucket_of, light_unit_of
 from spimpack_tasks.model.meter import Amount
-from spimpack_tasks.model.plan import SPECS, STEPS, Step, bucket_of, light_unit_of
+from spimpack_tasks.model.plan import SPECS, STEPS, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

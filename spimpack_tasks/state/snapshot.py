@@ -18,12 +18,13 @@ from dataclasses import dataclass, fields
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TextIO
 
+from spimpack_tasks.acquisition.names import list_metadata
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_source, stamp_text, write_stamp
 from spimpack_tasks.state.look import Result, ResultDigest, trace_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from spimpack_tasks.state.store import Store
 
@@ -109,7 +110,11 @@ def _open(store: Store) -> TextIO:
     return open_regular_text(path, errors="surrogateescape", newline="\n")
 
 
-def trace_sources(paths: Iterable[str], stamps: dict[str, str] | None = None) -> str:
+def trace_sources(
+    paths: Iterable[str],
+    stamps: dict[str, str] | None = None,
+    listed: Mapping[str, frozenset[str]] | None = None,
+) -> str:
     """Return a digest of `stat` results for sources, and for the metadata of an OME-Zarr.
 
     Parameters
@@ -119,6 +124,8 @@ def trace_sources(paths: Iterable[str], stamps: dict[str, str] | None = None) ->
     stamps
         Size and time of sources by their paths. If one of them has others now, nothing is returned.
         The dictionary is used up.
+    listed
+        Names of the files of metadata by folder. If one has other files now, nothing is returned.
     """
     digest = ResultDigest()
     unseen = {} if stamps is None else stamps
@@ -128,7 +135,11 @@ def trace_sources(paths: Iterable[str], stamps: dict[str, str] | None = None) ->
         if folder not in folders:
             # Links lead to the real place of a source, which may change while the file does not.
             folders[folder] = os.path.realpath(folder)
-            digest.add((folders[folder],))
+            # Files about the images in it may have come, as acquisition programs write.
+            names = list_metadata(folder)
+            if listed is not None and listed.get(folder, names) != names:
+                return ""
+            digest.add((folders[folder], *sorted(names)))
         trace, stamp = _trace_source(path)
         told = unseen.pop(path, None)
         if told is not None and (stamp is None or told != write_stamp(*stamp)):

@@ -32,8 +32,8 @@ from spimpack_tasks.errors import SpimpackError, SupersededError
 from spimpack_tasks.files.atomic import OpenTree, discard, write_new, write_pieces
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.regular import read_regular
-from spimpack_tasks.model.plan import STATE_DIRECTORY, Plan
-from spimpack_tasks.state.plan_files import DATASET_PART, PlanPart, part_of, parts_of, values_of
+from spimpack_tasks.model.plan import DATASET_PART, STATE_DIRECTORY, Plan
+from spimpack_tasks.state.plan_files import PlanPart, part_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -203,9 +203,8 @@ class Store:
     def _save(self, plan: Plan, scratch: ScratchFolder) -> None:
         temporary = scratch.temporary()
         os.mkdir(temporary)
-        parts = parts_of(plan)
-        names = sorted(parts)
-        for name, outputs in parts.items():
+        names = sorted(plan.parts)
+        for name, outputs in plan.parts.items():
             data = {
                 "backend": plan.backend,
                 "parts": names,

@@ -21,6 +21,7 @@ from spimpack_tasks.state.receipts import (
     read_receipts,
     receipt_names,
     receipts_name,
+    receipts_name_of,
 )
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def sweep(store: Store, plan: Plan, matches: Matches) -> Sweep:
     stale: dict[str, str] = {}
     unwanted: set[str] = set()
     wrong: set[str] = set()
-    for part in _parts(store, plan.outputs, all_receipts=True):
+    for part in _parts_of_plan(store, plan):
         found = [*part.differences(matches)]
         differences += found
         if found:
@@ -245,7 +246,7 @@ def is_whole(store: Store, plan: Plan, matches: Matches, look: Look) -> bool:
         look.at(name)
     return all(
         part.is_right(matches, look) and part.receipts.keys() <= part.planned
-        for part in _parts(store, plan.outputs, look, all_receipts=True)
+        for part in _parts_of_plan(store, plan, look)
     )
 
 
@@ -270,7 +271,7 @@ class _Part:
     name: str
     outputs: list[Output]
     receipts: Receipts
-    blocked: _BlockedFolders
+    folders: _Folders
 
     @property
     def planned(self) -> set[str]:
@@ -314,33 +315,50 @@ class _Part:
     def _inspection(self, output: Output, matches: Matches) -> Inspection:
         root = self.store.output_dir
         receipt = self.receipts.get(output.path)
-        status = _inspect_moving(root, output, receipt, matches)
+        folder = output.path.rpartition("/")[0]
+        status: Status | None
+        if self.folders.lacks(folder):  # on a network disk, each look is a question to a server
+            status = _inspect_nothing(root, output, receipt)
+        else:
+            status = _inspect_moving(root, output, receipt, matches)
         if status is None or status in CONFLICTS:
             # A running process may have written it after the receipts were read.
             receipt = read_receipts(self.store, self.name).get(output.path)
             status = inspect(root, output, receipt, matches)
-        if status is not Status.RIGHT and output.path.rpartition("/")[0] in self.blocked:
+        if status is not Status.RIGHT and self.folders.is_blocked(folder):
             status = Status.BLOCKED
         return Inspection(output, status, receipt)
 
 
-def _parts(
-    store: Store, outputs: Iterable[Output], look: Look | None = None, *, all_receipts: bool = False
-) -> Iterator[_Part]:
-    """Yield outputs with their receipts, the files of which are looked at before they are read.
-
-    With `all_receipts`, also receipts without outputs.
-    """
+def _parts(store: Store, outputs: Iterable[Output]) -> Iterator[_Part]:
+    """Yield outputs with their receipts."""
     parts: dict[str, list[Output]] = {}
     for output in outputs:
         parts.setdefault(receipts_name(output), []).append(output)
-    for name in receipt_names(store) if all_receipts else ():
+    return _with_receipts(store, parts)
+
+
+def _parts_of_plan(store: Store, plan: Plan, look: Look | None = None) -> Iterator[_Part]:
+    """Yield all outputs of a plan with their receipts, and receipts without outputs."""
+    parts: dict[str, list[Output]] = {}
+    for bucket, outputs in plan.parts.items():
+        names = {step: receipts_name_of(step, bucket) for step in Step}
+        for output in outputs:
+            parts.setdefault(names[output.step], []).append(output)
+    for name in receipt_names(store):
         parts.setdefault(name, [])
-    blocked = _BlockedFolders(store.output_dir)
+    return _with_receipts(store, parts, look)
+
+
+def _with_receipts(
+    store: Store, parts: dict[str, list[Output]], look: Look | None = None
+) -> Iterator[_Part]:
+    """Yield parts with their receipts, the files of which are looked at before they are read."""
+    folders = _Folders(store.output_dir)
     for name, part in parts.items():
         if look:
             look.at(store.path_in_dataset("receipts", f"{name}.json"))
-        yield _Part(store, name, part, read_receipts(store, name), blocked)
+        yield _Part(store, name, part, read_receipts(store, name), folders)
 
 
 def _inspect_moving(
@@ -353,16 +371,27 @@ def _inspect_moving(
         return None
 
 
-class _BlockedFolders:
-    """Set of folders that cannot be entered, because a link or a file occupies their path."""
+class _Folders:
+    """The folders of a dataset that outputs lie in; each is looked at once."""
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.known: dict[str, bool] = {"": False}
+        self._there: dict[str, str] = {}
+        self._blocked: dict[str, bool] = {"": False}
 
-    def __contains__(self, folder: str) -> bool:
-        if folder not in self.known:
-            there = evidence_of(f"{self.root}/{folder}")
+    def lacks(self, folder: str) -> bool:
+        """Tell whether there is no such folder."""
+        return not self._evidence(folder)
+
+    def is_blocked(self, folder: str) -> bool:
+        """Tell whether a link or a file occupies its path, so that it cannot be entered."""
+        if folder not in self._blocked:
+            there = self._evidence(folder)
             blocked = bool(there) and not there.startswith("directory")
-            self.known[folder] = folder.rpartition("/")[0] in self or blocked
-        return self.known[folder]
+            self._blocked[folder] = blocked or self.is_blocked(folder.rpartition("/")[0])
+        return self._blocked[folder]
+
+    def _evidence(self, folder: str) -> str:
+        if folder not in self._there:
+            self._there[folder] = evidence_of(f"{self.root}/{folder}")
+        return self._there[folder]

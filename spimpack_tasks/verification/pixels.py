@@ -17,11 +17,12 @@ from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.state.receipts import sources_of
 from spimpack_tasks.verification.verify import Deviation, Fault, receipts_in_order
 from spimpack_tasks.volumes.compare import can_be_compared, compare_with_source
 from spimpack_tasks.volumes.convert import count_bytes
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.formats import format_named
+from spimpack_tasks.volumes.merged.form import find_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ def _images(store: Store) -> Iterator[tuple[Output, bool]]:
 
 def _size(output: Output) -> int:
     try:
-        return count_bytes(output.source, format_named(output.format), output.selection)
+        return count_bytes(output.source, find_format(output.format), output.selection)
     except (OSError, HeaderError):  # reported by the comparison
         return 0
 
@@ -82,10 +83,13 @@ def _verify(
     path = f"{root}/{output.path}"
     if not os.path.lexists(path):  # reported as missing already
         return
-    now = stamp_text(output.source)
-    if now != output.stamp:
-        fault = Fault.SOURCE_CHANGED if now else Fault.SOURCE_GONE
-        yield Deviation(output.path, fault, output.source)
+    changed = [
+        (source, stamp) for source, stamp in sources_of(output) if stamp_text(source) != stamp
+    ]
+    for source, _ in changed:
+        fault = Fault.SOURCE_CHANGED if stamp_text(source) else Fault.SOURCE_GONE
+        yield Deviation(output.path, fault, source)
+    if changed:
         return
     try:
         before = _trace(output, path)
@@ -94,7 +98,7 @@ def _verify(
             return
         count = 0
         for detail in compare_with_source(
-            output.source, format_named(output.format), path, on_read, output.selection
+            output.source, find_format(output.format), path, on_read, output.selection
         ):
             count += 1
             if count <= MOST_LISTED:

@@ -27,6 +27,8 @@ from spimpack_tasks.volumes.copy import check_dtype, finish_reading
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
 from spimpack_tasks.volumes.formats import OME_TIFF, TIFF, Transfer
 from spimpack_tasks.volumes.labels import FOLDER, shapes_of
+from spimpack_tasks.volumes.merged.request import is_merge, merge_of_text
+from spimpack_tasks.volumes.merged.second import open_second
 from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
@@ -163,13 +165,21 @@ def _compare_voxels(
 def _open_source(stack: ExitStack, original: _Original) -> Level:
     """Open the full level of a source, that of an OME-TIFF in a way of its own.
 
-    Which plane is where is for an OME-TIFF the question; a second answer is asked for.
+    Which plane is where is for an OME-TIFF the question; a second answer is asked for. So it is of
+    merged files.
     """
     path, form, selection = original
+    if is_merge(form.key):
+        return stack.enter_context(open_second(merge_of_text(form.key), _open_member))
     if form in {OME_TIFF, TIFF} and not selection.axes and is_ome_tiff(path):
         number = read_header(path, form, selection).scene
         return stack.enter_context(open_ome_tiff(path, number))
     return check_dtype(stack.enter_context(open_volume(path, form, selection)))
+
+
+def _open_member(stack: ExitStack, path: str, form: Format, selection: Selection) -> Level:
+    """Open the full level of one of the files that are merged."""
+    return _open_source(stack, _Original(path, form, selection))
 
 
 def _compare_labels(original: _Original, path: str) -> Iterator[str]:

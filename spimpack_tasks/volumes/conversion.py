@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.files.stamps import split_stamp
 from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.formats import NGFF
@@ -48,6 +49,8 @@ class Request:
     """Names of the axes of the source that the user gives; nothing where it tells them."""
     other_files: tuple[str, ...] = ()
     """Path and stamp of each file that the image lies in besides its source."""
+    merge: str = ""
+    """Of files that are merged the text by which they are; nothing of one file."""
 
     @property
     def selection(self) -> Selection:
@@ -57,7 +60,7 @@ class Request:
     def as_text(self) -> str:
         """Return the request as one line."""
         told = asdict(self)
-        for key in ("axes", "level", "original", "scene", "source_axes", "other_files"):
+        for key in ("axes", "level", "original", "scene", "source_axes", "other_files", "merge"):
             if not told[key]:
                 del told[key]  # of most images; their requests are what they always were
         return json.dumps(told, sort_keys=True)
@@ -81,6 +84,7 @@ class Request:
             Its size and modification time.
         """
         chosen = [f"{self.scene}:{self.source_axes}"] if self.scene or self.source_axes else []
+        chosen += [self.merge] if self.merge else []
         parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *chosen]
         text = "\0".join(parts)
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
@@ -103,7 +107,7 @@ class Conversion:
     @property
     def sources(self) -> list[str]:
         """Absolute paths of all files and folders that are read."""
-        return [self.source, *(each.rsplit(" ", 2)[0] for each in self.request.other_files)]
+        return [self.source, *(split_stamp(each)[0] for each in self.request.other_files)]
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -238,6 +238,9 @@ def _with_provenance(
     conversion: Conversion, volume: Volume, left_out: tuple[str, ...]
 ) -> VolumeSpec:
     found = _with_origin(conversion, volume.spec, left_out)
+    if volume.header.merged:
+        merged = {"merged": json.dumps(dict(volume.header.merged))}
+        found = replace(found, provenance={**found.provenance, **merged})
     return settle_spec(found, volume.header, conversion.request)
 
 

@@ -19,6 +19,7 @@ from spimpack_tasks.model.quantities import (
     length_in_um,
     positive_number,
     time_in_s,
+    wavelengths_nm,
 )
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import Header, check_regular, load_library, tidy_names
@@ -93,6 +94,7 @@ def read_header(path: str, scene: str = "") -> Header:
             displays=_displays(facts, channels),
             acquired_at=iso_time(text_at(facts, "Information/Image/AcquisitionDateAndTime")),
             instrument=_instrument(facts),
+            excitation_nm=_excitation(facts, channels),
             doubts=doubts.told,
             scenes=layout.scenes,
             scene=layout.number or 0,
@@ -266,6 +268,12 @@ def _time_step(facts: Element) -> float | None:
 def _channel_names(facts: Element) -> list[str]:
     channels = facts.iterfind("Information/Image/Dimensions/Channels/Channel")
     return [channel.get("Name", "") for channel in channels]
+
+
+def _excitation(facts: Element, count: int) -> tuple[float, ...]:
+    channels = facts.findall("Information/Image/Dimensions/Channels/Channel")
+    texts = [text_at(channel, "ExcitationWavelength") for channel in channels]
+    return wavelengths_nm(texts) if len(texts) == count else ()
 
 
 def _displays(facts: Element, channels: int) -> tuple[Display, ...]:

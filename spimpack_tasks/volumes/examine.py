@@ -31,8 +31,9 @@ class Source:
     """A source that can be packaged."""
 
     path: str
-    """Absolute."""
+    """Absolute; of several files that are merged the first."""
     format: Format
+    """Its format, or that of a merge of several files."""
     extension: str
     """The extension in BIDS; BigTIFF makes it differ from the format's."""
     size: int

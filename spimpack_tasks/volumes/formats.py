@@ -78,6 +78,13 @@ class Format:
     Measured on noise: an Imaris file becomes as large again with gzip, 0.8 of that with blosc, and
     half of it where it was not compressed; planes that were not compressed become 0.4 with their
     levels. Of a zip file, half may be its own list of entries where these are small."""
+    key: str = ""
+    """Of files that are merged the text by which they are, see `volumes.merged`."""
+
+    @property
+    def text(self) -> str:
+        """The text by which plans and requests name it."""
+        return self.key or self.name
 
     def least_size(self, size: int, made: Format) -> int:
         """Return how many bytes of a format are made at the least of a source of `size` bytes."""

@@ -60,6 +60,8 @@ class Header:
     """ISO 8601, with the offset from UTC if the file has it."""
     instrument: Mapping[str, str | float] = field(default_factory=lambda: MappingProxyType({}))
     """Sidecar keys of BIDS that the file has values for, such as `NumericalAperture`."""
+    excitation_nm: tuple[float, ...] = ()
+    """Wavelength of the light that excites each channel; nothing if that of one is not known."""
     orientation_xyz: str | None = None
     """Such as `RPI`: towards which side the index of x, y and z increases."""
     doubts: tuple[str, ...] = ()
@@ -85,6 +87,8 @@ class Header:
     ome_sizes: Mapping[str, str] | None = None
     """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
     sidecar; `None` where it does not see them."""
+    merged: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Of merged files: axis, policies, and path, sizes and type of each file, JSON-ready."""
 
     @property
     def files_needed(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.files.atomic import discard
+from spimpack_tasks.files.stamps import split_stamp, stamp_text
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
 
 if TYPE_CHECKING:
@@ -94,6 +95,25 @@ def require_unchanged(sources: Iterable[str], path: str) -> Iterator[None]:
             with suppress(FileNotFoundError):
                 discard(path)
             raise OSError(errno.ESTALE, _CHANGED)
+
+
+def require_stamps(files: Iterable[str]) -> None:
+    """Refuse files that are not what they were when a conversion was planned.
+
+    Parameters
+    ----------
+    files
+        Path and stamp of each.
+
+    Raises
+    ------
+    OSError
+        One has changed, by `ESTALE`.
+    """
+    for each in files:
+        path, stamp = split_stamp(each)
+        if stamp_text(path) != stamp:
+            raise OSError(errno.ESTALE, f"{path!r} has changed; run it again")
 
 
 def _trace(source: str) -> str:

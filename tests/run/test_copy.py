@@ -435,8 +435,8 @@ def test_each_waits_for_the_place_that_another_takes_away(tmp_path: Path) -> Non
 def test_many_images_share_tasks(
     further: dict[str, bool], workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spimpack_tasks.model.plan.MOST_SLOW_UNITS", 2)
-    monkeypatch.setattr("spimpack_tasks.model.plan.MOST_UNITS", 2)
+    monkeypatch.setattr("spimpack_tasks.model.buckets.MOST_SLOW_UNITS", 2)
+    monkeypatch.setattr("spimpack_tasks.model.buckets.MOST_UNITS", 2)
     workspace = small_workspace(tmp_path)
     for backend in ("copy", "symlink"):
         outcome = workspace.run(workers, backend=backend, **further)

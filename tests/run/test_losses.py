@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,48 @@ def test_e3_the_last_copy_of_data_is_not_removed_unasked(tmp_path, backend, loss
     assert [p.place.file.endswith(image.name) for p in refused.value.report.errors] == [True]
     assert again.tree() == before
     assert again.run(backend=backend, replace=True).exit_code == ExitCode.OK
+
+
+EDITS = {
+    "nothing": lambda space: space.rows,
+    "a stain": lambda space: space.rows[0].update(sample_staining="YoPro;GFAP"),
+    "a label": lambda space: space.rows[0].update(subject="07"),
+    "a row": lambda space: space.rows.pop(0),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("backend", COPIES)
+def test_e3_a_study_that_moved_as_a_whole_has_lost_nothing(tmp_path, backend, edit):
+    space = small_workspace(tmp_path / "before")
+    space.participants = []
+    assert space.run(backend=backend).exit_code == ExitCode.OK
+    (tmp_path / "before").rename(tmp_path / "after")
+    moved = replace(space, root=tmp_path / "after")
+    EDITS[edit](moved)
+    SESSION.reset()
+    assert moved.run(backend=backend).exit_code == ExitCode.OK
+    SESSION.reset()
+    assert moved.run(backend=backend).counts["unchanged"] == len(moved.rows)
+
+
+def test_e3_an_image_named_alike_in_another_folder_is_no_source_that_moved(tmp_path):
+    space = small_workspace(tmp_path)
+    space.participants = []
+    assert space.run(backend="copy").exit_code == ExitCode.OK
+    lost = space.root / "raw" / "a.ims"
+    status, size = lost.stat(), lost.stat().st_size
+    lost.unlink()
+    (space.root / "other").mkdir()
+    other = space.add_source("../other/a.ims")
+    assert other.stat().st_size == size
+    os.utime(other, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    row = next(row for row in space.rows if row["spim_path"] == "raw/a.ims")
+    row["spim_path"] = "other/a.ims"
+    row["subject"] = "08"
+    with pytest.raises(InputError) as refused:
+        space.run(backend="copy")
+    assert codes(refused.value) == {"conflict.last-copy"}
 
 
 CONVERTED_04 = "ome-zarr:ngff=0.4,convert=all"

@@ -16,7 +16,7 @@ from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.progress_line import shows_lines
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.model.plan import bucket_of
+from spimpack_tasks.model.buckets import bucket_of
 from spimpack_tasks.state.run_progress import UNKNOWN, RunProgress, Work
 from spimpack_tasks.state.runs import TaskRun
 

@@ -223,6 +223,17 @@ def test_problems_that_are_alike_share_a_row(tmp_path: Path) -> None:
     assert "written to after it was last validated" in page_text(workspace)
 
 
+def test_a_note_on_a_run_is_no_problem(tmp_path: Path) -> None:
+    workspace = small_workspace(tmp_path)
+    workspace.run(backend="copy")
+    workspace.rows[0]["Species"] = "rat"
+    workspace.write()
+    assert main(["package", str(workspace.manifest), str(workspace.out)]) == ExitCode.OK
+    (validated,) = (workspace.out / ".spimpack/validated").iterdir()
+    assert "option.last-run" in validated.read_text()
+    assert "option.last-run" not in page_text(workspace)
+
+
 def test_the_verdict_of_the_validator_stands_at_the_top(tmp_path: Path) -> None:
     workspace = small_workspace(tmp_path)
     workspace.run()

@@ -21,7 +21,7 @@ from workspace import Workspace, small_workspace
 
 from spimpack_tasks import pipelines
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.model.plan import bucket_of
+from spimpack_tasks.model.buckets import bucket_of
 from spimpack_tasks.packaging.backends.copy import COPY
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 

@@ -23,7 +23,7 @@ from children import start, wait
 from workspace import STATE, Workspace, small_workspace, tree_of
 
 from spimpack_tasks.errors import ExitCode, InputError
-from spimpack_tasks.model.plan import bucket_of, light_unit_of
+from spimpack_tasks.model.buckets import bucket_of, light_unit_of
 
 NEEDS_SPACE = {"os.rename", "os.mkdir", "os.symlink", "os.link"}
 TROUBLES = (errno.ENOSPC, errno.EIO, errno.EROFS)
@@ -218,7 +218,7 @@ def test_a24_every_crash_point_heals(
     backend: str, scenario: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if scenario == "fresh, of one task":
-        monkeypatch.setattr("spimpack_tasks.model.plan.MOST_UNITS", 1)
+        monkeypatch.setattr("spimpack_tasks.model.buckets.MOST_UNITS", 1)
     small_workspace(tmp_path / "warm").run()  # what is imported once is not imported in each child
 
     def half(name: str, points: count[int]) -> int:

@@ -19,6 +19,8 @@ ORDERS = {
         (2, 1, 3),
     ),
     "f2-padded-count": ([f"s_{n:020}.tif" for n in (7, 8, 9)], (1, 1, 3)),
+    "i16-6-places-in-steps": ([f"000000_000000_{n:06}_Ch1.tif" for n in (0, 20, 40)], (1, 1, 3)),
+    "i16-6-places-from-anywhere": ([f"z{n}.tif" for n in (135, 160, 185, 210)], (1, 1, 4)),
     "f2-channels-of-wavelengths": (
         [f"C{c}_Z{z}.tif" for c in (488, 561) for z in (4, 5)],
         (1, 2, 2),
@@ -38,6 +40,9 @@ GAPS = {
     "f2-stamp-among-counts": (["1", "20240101120000"], "lacks 20,240,101,119,998 planes"),
     "f2-30-digits-among-counts": (["1", "9" * 30], "lacks 999,999,"),
     "f2-7-digits": (["1234567", "1234569"], "lacks 1 plane: s_1234568.tif"),
+    "i16-6-one-of-steps": (["0", "20", "60", "80", "100"], "lacks 1 plane: s_40.tif"),
+    "i16-6-two-are-no-step": (["0", "20"], "lacks 19 planes: s_1.tif"),
+    "i16-6-no-even-steps": (["0", "20", "60"], "lacks 58 planes: s_1.tif"),
     "f2-last-of-all-stamps": (["9999999", "20240101120000"], "planes: s_10000000.tif, "),
 }
 

@@ -10,6 +10,7 @@ from cases.bad_imports import IMPORT_CODES, IMPORT_WARNINGS
 from cases.bad_inputs import CASES
 from cases.bad_scans import CASES as SCANS
 from cases.bad_scans import CONFLICTS, SCAN_WARNINGS
+from test_acquisition_files import ACQUISITION_WARNINGS
 from test_image_rules import IMAGE_WARNINGS
 from test_inputs import NOTES, WARNINGS
 from test_losses import OWN_CODES, OWN_WARNINGS
@@ -71,7 +72,7 @@ def test_each_code_is_made_from_a_constant():
 def test_each_code_has_a_case():
     refused = {case.code for case in (*CASES, *SCANS, *CONFLICTS, *IMPORTS)}
     covered = refused | {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_CODES
-    covered |= OWN_CODES | OWN_WARNINGS | {code for code, _ in NOTES}
+    covered |= OWN_CODES | OWN_WARNINGS | ACQUISITION_WARNINGS | {code for code, _ in NOTES}
     assert covered.isdisjoint(WITHOUT_CASE)
     assert covered | WITHOUT_CASE == set(documented())
 
@@ -79,7 +80,7 @@ def test_each_code_has_a_case():
 def test_warnings_are_documented_as_such():
     page = (ROOT / "docs" / "reference" / "problems.md").read_text()
     marked = set(re.findall(r"^\| `(\S+)` \| Warning: ", page, flags=re.MULTILINE))
-    known = SCAN_WARNINGS | IMPORT_WARNINGS | IMAGE_WARNINGS | OWN_WARNINGS
+    known = SCAN_WARNINGS | IMPORT_WARNINGS | IMAGE_WARNINGS | OWN_WARNINGS | ACQUISITION_WARNINGS
     assert marked == {code for code, _ in WARNINGS} | known
     noted = re.findall(r"^\| `(\S+)` \| Note, with `--for spimquant`: ", page, flags=re.MULTILINE)
     assert set(noted) == {code for code, _ in NOTES}

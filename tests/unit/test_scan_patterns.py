@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.scanning.headers import decimal_text, header_cells
 from spimpack_tasks.scanning.labels import as_label, tokens_of
 from spimpack_tasks.scanning.patterns import read_glob, read_pattern
-from spimpack_tasks.scanning.walk import natural
 from spimpack_tasks.volumes.header import Header
 
 # Pattern, path, and what is captured; `None` where the pattern does not fit.

@@ -12,9 +12,15 @@ from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import convert_to_ome_tiff, count_voxel_bytes, least_size
 from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.formats import ZIPPED, format_named
+from spimpack_tasks.volumes.formats import ZIPPED
+from spimpack_tasks.volumes.merged.form import find_format
 from spimpack_tasks.volumes.reuse import reuse_voxels
-from spimpack_tasks.volumes.source_errors import as_os_errors, reason_of_refusal, require_unchanged
+from spimpack_tasks.volumes.source_errors import (
+    as_os_errors,
+    reason_of_refusal,
+    require_stamps,
+    require_unchanged,
+)
 from spimpack_tasks.volumes.tiff.ome_xml_writer import is_made_from
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ def measure(backend: ConvertingBackend, output: Output) -> int:
     if not output.is_converted:
         return 0 if output.target else measure_copy(output)
     try:
-        return backend.count_bytes(output.source, format_named(output.format), output.selection)
+        return backend.count_bytes(output.source, find_format(output.format), output.selection)
     except HeaderError as error:
         raise OSError(None, reason_of_refusal(error)) from error
 
@@ -48,6 +54,7 @@ def resume(backend: ConvertingBackend, output: Output, path: str, advance: Advan
             resume_copy(output, path, advance)
         return
     conversion = conversion_of(output)
+    require_stamps(conversion.request.other_files)
     with require_unchanged(conversion.sources, path), as_os_errors():
         if not os.path.lexists(path):
             needed = least_size(output.source, conversion.form, backend.makes)
@@ -67,7 +74,7 @@ def conversion_of(output: Output) -> Conversion:
     request = Request.from_text(output.target)
     return Conversion(
         source=output.source,
-        form=format_named(output.format),
+        form=find_format(output.format),
         request=request,
         made_from=output.fingerprint,
         voxels_from=request.identify_voxels(output.source, output.stamp),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.base import Backend, link_text
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.formats import FORMATS, format_named
+from spimpack_tasks.volumes.formats import FORMATS
+from spimpack_tasks.volumes.merged.form import find_format
+from spimpack_tasks.volumes.merged.request import POLICIES, is_merge, merge_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,6 +95,8 @@ class ConvertingBackend:
         It does not where the format is another, or the image is in several files, or is one of
         several in its file.
         """
+        if is_merge(asset.format):
+            return True
         if asset.is_photo or asset.format not in _CONVERTED:
             return False
         is_whole = not asset.other_files and not asset.selection.scene
@@ -109,7 +113,8 @@ class ConvertingBackend:
         """Return how many bytes are written at the least."""
         if not self.converts(asset, settings):
             return 0
-        return format_named(asset.format).least_size(asset.stamp_numbers[0], self.makes)
+        size = sum(int(stamp.split()[0]) for _, stamp in asset.sources if stamp)
+        return find_format(asset.format).least_size(size, self.makes)
 
     def recipe(self, asset: Asset, relative_to: str | None, settings: Settings) -> str:
         """Return how to convert an image, the text of its link, or nothing if it is copied."""
@@ -131,9 +136,10 @@ class ConvertingBackend:
             chosen = {"Scene": request.scene, "Axes": request.source_axes.upper()}
             left_out = [*asset.left_out, *(() if self.keeps_extras else asset.extras)]
         return {
-            "Format": asset.format,
+            "Format": find_format(asset.format).name,
             "Software": "spimpack_tasks",
             "SoftwareVersion": __version__,
+            **({"Merged": _describe_merge(asset.format)} if is_merge(asset.format) else {}),
             **{key: text for key, text in chosen.items() if text},
             **({"Settings": set_here} if set_here else {}),
             **({"LeftOut": left_out} if left_out else {}),
@@ -158,6 +164,15 @@ def asked_original(settings: Settings) -> str:
     """Return whether the metadata of sources are left out, as requests have it."""
     asked = settings.get("original", ORIGINAL[0])
     return asked if asked != ORIGINAL[0] else ""
+
+
+def _describe_merge(text: str) -> dict[str, Any]:
+    """Return along which axis, and how, files are merged; paths are below their common folder."""
+    merge = merge_of_text(text)
+    choices = asdict(merge.policies)
+    chosen = {n.capitalize(): c for n, c in choices.items() if c != POLICIES[n][0]}
+    of_files = {"Axes": merge.axes.upper()} if merge.axes else {}
+    return {"Axis": merge.axis, "Files": merge.names, **of_files, **chosen}
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:

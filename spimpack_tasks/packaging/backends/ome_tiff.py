@@ -14,6 +14,7 @@ from spimpack_tasks.packaging.backends.converting import (
 )
 from spimpack_tasks.volumes.conversion import LIBRARIES, Request
 from spimpack_tasks.volumes.formats import OME_TIFF as FORMAT
+from spimpack_tasks.volumes.merged.request import is_merge
 from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, LEVELS, extension_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
         scene=asset.selection.scene,
         source_axes=asset.selection.axes,
         other_files=tuple(map(" ".join, asset.other_files)),
+        merge=asset.format if is_merge(asset.format) else "",
     )
 
 

@@ -15,8 +15,10 @@ from spimpack_tasks.packaging.backends.converting import (
     spacing_given,
 )
 from spimpack_tasks.volumes.conversion import LIBRARIES, Request
-from spimpack_tasks.volumes.formats import NGFF, ZIPPED, format_named
+from spimpack_tasks.volumes.formats import NGFF, ZIPPED
 from spimpack_tasks.volumes.formats import OME_ZARR as FORMAT
+from spimpack_tasks.volumes.merged.form import find_format
+from spimpack_tasks.volumes.merged.request import is_merge
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset
@@ -29,7 +31,7 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
     if asset.format == ZIPPED.name:  # unpacked as it is, with any settings
         return Request()
     return Request(
-        codec=settings.get("codec") or format_named(asset.format).codec,
+        codec=settings.get("codec") or find_format(asset.format).codec,
         ngff=settings.get("ngff", NGFF[0]),
         name=asset.key,
         orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
@@ -40,6 +42,7 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
         scene=asset.selection.scene,
         source_axes=asset.selection.axes,
         other_files=tuple(map(" ".join, asset.other_files)),
+        merge=asset.format if is_merge(asset.format) else "",
     )
 
 

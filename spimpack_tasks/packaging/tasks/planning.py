@@ -17,7 +17,7 @@ from spimpack_tasks.manifest.headers import HEADERS_FILE
 from spimpack_tasks.model.plan import is_refused, refused_id
 from spimpack_tasks.packaging.backends.registry import backend_names, require_choice
 from spimpack_tasks.packaging.companions import matches_output
-from spimpack_tasks.packaging.losses import MANIFEST_FILE
+from spimpack_tasks.packaging.losses import MANIFEST_FILE, manifest_text
 from spimpack_tasks.packaging.options import Options, flag_help
 from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.prepare import find_prepared_run, prepare_run
@@ -298,7 +298,7 @@ class BuildPaths(DatasetTask):
             plan = prepared.plan()
             notes = {
                 PATHS_FILE: prepared.paths.text(),
-                MANIFEST_FILE: f"{self.manifest}\n",
+                MANIFEST_FILE: manifest_text(self.options),
                 OPTIONS_FILE: options_text(self.options),
             }
             self.store.make_current(plan, notes)

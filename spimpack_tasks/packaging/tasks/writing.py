@@ -11,7 +11,8 @@ import luigi
 
 from spimpack_tasks.errors import OutputError
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
-from spimpack_tasks.model.plan import Kind, Step, bucket_of, buckets_of_unit, light_unit_of, unit_of
+from spimpack_tasks.model.buckets import bucket_of, buckets_of_unit, light_unit_of, unit_of
+from spimpack_tasks.model.plan import DATASET_PART, Kind, Step
 from spimpack_tasks.packaging.backends.base import Backend, missing
 from spimpack_tasks.packaging.backends.classes import record_of
 from spimpack_tasks.packaging.backends.registry import name_of
@@ -20,7 +21,6 @@ from spimpack_tasks.packaging.companions import make_output, matches_output
 from spimpack_tasks.packaging.tasks.bug_guard import BugGuard, count_bugs
 from spimpack_tasks.packaging.tasks.class_methods import ClassMethods
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask
-from spimpack_tasks.state.plan_files import DATASET_PART
 from spimpack_tasks.state.publish import ImageMaker, publish
 from spimpack_tasks.state.work_notes import Worker
 from spimpack_tasks.targets import OutputsOnDisk

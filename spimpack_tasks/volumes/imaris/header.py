@@ -28,6 +28,7 @@ from spimpack_tasks.model.quantities import (
     iso_time,
     positive_number,
     unit_in_um,
+    wavelengths_nm,
 )
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import (
@@ -220,6 +221,7 @@ class ImarisFile:
             display_doubts=displays.doubts,
             acquired_at=self._read_time(),
             instrument=self._read_instrument(),
+            excitation_nm=self._read_excitation(channels),
             doubts=doubts.told,
         )
 
@@ -300,6 +302,10 @@ class ImarisFile:
     def _read_channel_names(self, count: int) -> tuple[str, ...]:
         sections = (self._find(f"DataSetInfo/Channel {number}") for number in range(count))
         return tidy_names([self._text(section, "Name") for section in sections])
+
+    def _read_excitation(self, count: int) -> tuple[float, ...]:
+        sections = (self._find(f"DataSetInfo/Channel {number}") for number in range(count))
+        return wavelengths_nm(self._text(each, "LSMExcitationWavelength") for each in sections)
 
     def _read_displays(self, count: int) -> Displays:
         displays = Displays()

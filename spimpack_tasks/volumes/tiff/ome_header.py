@@ -19,6 +19,7 @@ from spimpack_tasks.model.quantities import (
     length_in_um,
     positive_number,
     time_in_s,
+    wavelengths_nm,
 )
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import Header, tidy_names
@@ -134,6 +135,7 @@ def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag, scene: str 
         display_doubts=displays.doubts,
         acquired_at=iso_time(found.image.acquired_at),
         instrument=_instrument(found),
+        excitation_nm=_excitation(found) if len(names) == sizes["c"] else (),
         doubts=doubts,
         other_files=tuple(other for other in others if other != file.path),
         metadata_file=found.metadata_path,
@@ -219,6 +221,15 @@ def _lower_levels(
             raise HeaderError(file.path, f"has a level of {level} below one of {shape}")
         levels.append(level)
     return levels
+
+
+def _excitation(found: OmeXml) -> tuple[float, ...]:
+    return wavelengths_nm(
+        channel.get("ExcitationWavelength", "")
+        if channel.get("ExcitationWavelengthUnit", "nm") == "nm"
+        else ""
+        for channel in found.image.channels
+    )
 
 
 def _instrument(found: OmeXml) -> dict[str, str | float]:

@@ -44,6 +44,7 @@ def write(name: str):
 ONE = "sub-01/a.ims"
 
 CASES = [
+    BadScan("layout-unknown", ONE, ("--layout", "mesospm"), "scan.layout", "did you mean 'mesospim'?"),
     BadScan("two-captures-side-by-side", ONE, pattern("{subject}{session}/*.ims"), "scan.pattern",
             "does not say where {subject} ends and {session} begins in '{subject}{session}'"),
     BadScan("capture-beside-star", ONE, pattern("sub-{subject}*/*.ims"), "scan.pattern", "where {subject} ends and * begins"),
@@ -59,6 +60,20 @@ CASES = [
     BadScan("pattern-empty", ONE, pattern(""), "scan.pattern", "has '' for a name"),
     BadScan("folders-within-a-name", ONE, pattern("sub-**/*.ims"), "scan.pattern", "has ** within a name"),
     BadScan("exclude-captures", ONE, ("--exclude", "{subject}"), "scan.pattern", "captures a label"),
+    BadScan("i16-4-two-axes", ONE, pattern("{subject}/{T}_{Z}.ims"), "scan.pattern", "captures T and Z, and files are merged along one axis"),
+    BadScan("i16-4-one-part-twice", "sub-01/a_1.ims sub-01/b_1.ims", pattern("{subject}/*_{T}.ims"), "scan.group", "gives T '1', as 'sub-01/a_1.ims' does"),
+    BadScan("i16-4-one-part-twice-by-zeros", "sub-01/a_1.ims sub-01/a_01.ims", pattern("{subject}/a_{T}.ims"), "scan.group", "gives T '1', as 'sub-01/a_01.ims' does"),
+    BadScan("i16-4-separator-in-a-name", "sub-01/a;b_1.ims", pattern("{subject}/*_{T}.ims"), "scan.group", "a list of paths cannot hold a ';'"),
+    BadScan("i16-4-axis-set", ONE, ("--set", "merge_axis=T"), "scan.setting", "capture {T}, {C} or {Z} in a --pattern"),
+    BadScan("i16-4-policy-unknown", ONE, ("--set", "merge_shape=wide"), "scan.setting", "write error or pad"),
+    BadScan("o51-no-subject", ONE, ("--level", "subject=mouse-"), "scan.no-match", "'subject=mouse-' fits no image"),
+    BadScan("o51-unknown-subject", ONE, ("--level", "subject=sub-02"), "scan.no-match", "'subject=sub-02' fits no image"),
+    BadScan("o51-level-of-nothing", ONE, ("--level", "subject=sub-", "--level", "T=TAG_"), "scan.no-match", "'subject=sub-/T=TAG_' fits no image"),
+    BadScan("o53-one-name-for-two", "sub-01/a.tif sub-01/a.ome.tif", ("--level", "subject=sub-", "--set", "sample=brain"), "path.duplicate", "makes sub-01"),
+    BadScan("i16-4-level-unknown", ONE, ("--level", "mouse=M"), "scan.pattern", "is no level of an entity or axis"),
+    BadScan("i16-4-level-twice", ONE, ("--level", "subject=M", "--level", "sub=N"), "scan.pattern", "names a level twice"),
+    BadScan("i16-4-axis-on-top", ONE, ("--level", "T=TAG_", "--level", "subject=M"), "scan.pattern", "has an axis above other levels"),
+    BadScan("i16-4-level-of-signs", ONE, ("--level", "subject=M[0-9]"), "scan.pattern", "has other characters than letters"),
     BadScan("b50-no-part-of-a-name", ONE, pattern("sub/*.ims"), "scan.no-match", "'sub/*.ims' fits no image; 'sub-01/a.ims' is an image here"),
     BadScan("b51-a-pattern-fits-nothing", ONE, (*pattern("sub-{subject}/*.ims"), *pattern("{subject}/*.tif")),
             "scan.no-match", "'{subject}/*.tif' fits no image that an earlier pattern leaves"),

@@ -1,0 +1,1 @@
+"""Reads the files that acquisition programs write beside their images; see `programs`."""
