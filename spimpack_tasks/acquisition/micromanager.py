@@ -27,6 +27,7 @@ _BEGINNING = 2**20
 """Bytes that hold the summary; it has some thousand."""
 _NDTIFF = "NDTiffStack"
 _SUMMARY_MARK = 2_355_492
+"""Of the specification, before the length of the summary."""
 _SUMMARY = re.compile(r'"Summary"\s*:\s*')
 _PIXEL_OF_PLANE = re.compile(r'"PixelSizeUm"\s*:\s*([0-9.eE+-]+)')
 _ZONE = re.compile(r" ([+-][0-9]{2})([0-9]{2})\Z")

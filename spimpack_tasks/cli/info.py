@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_scene(parser)
     add_axes(parser)
-    add_merge(parser)
     parser.add_argument(
         "--original",
         action="store_true",
         help="print the metadata as the file has them as well, text by text",
     )
+    add_merge(parser)
     add_format(parser, "a list with one JSON object for each image")
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _LOOPS = {"TimeLoop": "t", "NETimeLoop": "t", "XYPosLoop": "p", "ZStackLoop": "z"}
 """Axes by the library's names of loops."""
 _MAGIC = 0x0ABECEDA
+"""Of each chunk of the file, as the program of Nikon writes it."""
 _CHUNK = struct.Struct("<IIQ")
 """Of each chunk: the magic number, bytes of its name, and of its data."""
 _END = struct.Struct("<32sQ")

@@ -41,6 +41,9 @@ MOST_KEPT = 4 * 2**20
 """Characters of all texts that a conversion keeps: metadata of an image have some thousand, and
 those of more would make every look at the image slow."""
 
+_MOST_NAMED = 3
+"""Texts that are too long and named; the others are counted."""
+
 
 def read_original(path: str, form: Format) -> Texts:
     """Return the metadata of a source as texts, by their names; those of its own source as well.
@@ -74,7 +77,8 @@ def keep_original(path: str, form: Format) -> tuple[Texts, tuple[str, ...]]:
             texts[name], left = text, left - len(text)
         else:
             left_out.append(f"metadata {name!r} of {len(text):,} characters")
-    return texts, tuple(left_out)
+    more = len(left_out) - _MOST_NAMED
+    return texts, (*left_out[:_MOST_NAMED], *([f"{more:,} more texts"] if more > 0 else []))
 
 
 def _read(path: str, form: Format) -> tuple[Texts, Texts]:

@@ -192,3 +192,13 @@ def test_texts_that_are_too_long_are_told(tmp_path, monkeypatch):
     told = json.loads((made / "zarr.json").read_text())["attributes"]["spimpack_tasks"]
     assert "original" not in told
     assert told["left_out"].startswith("metadata 'CZI' of ")
+
+
+def test_files_that_are_merged_keep_the_texts_of_each(tmp_path):
+    for name in ("t1.tif", "t2.tif"):
+        write_imagej(tmp_path / name)
+    words = ["convert", str(tmp_path / "t1.tif"), str(tmp_path / "t2.tif"), "--merge", "T"]
+    assert main([*words, str(tmp_path / "a.ome.zarr")]) == ExitCode.OK
+    original = probe_image(tmp_path / "a.ome.zarr").original
+    for name in ("t1.tif", "t2.tif"):
+        assert original[f"ImageJ of {name}"] == text_of_tiff(tmp_path / name)

@@ -472,10 +472,6 @@ def test_o26_a_merged_image_keeps_the_metadata_of_each_file(tmp_path):
     words = ["convert", *map(str, paths), str(target), "--merge", "T"]
     assert main(words) == ExitCode.OK
     original = probe_image(target).original
-    assert [name for name in original if name.startswith("t")] == [
-        "t0.ome.tif: OME-XML",
-        "t1.ome.tif: OME-XML",
-    ]
     for path in paths:
         with tifffile.TiffFile(path) as file:
-            assert original[f"{path.name}: OME-XML"] == file.ome_metadata
+            assert original[f"OME-XML of {path.name}"] == file.ome_metadata

@@ -160,6 +160,12 @@ class ConvertingBackend:
         return is_match
 
 
+def asked_original(settings: Settings) -> str:
+    """Return whether the metadata of sources are left out, as requests have it."""
+    asked = settings.get("original", ORIGINAL[0])
+    return asked if asked != ORIGINAL[0] else ""
+
+
 def _describe_merge(text: str) -> dict[str, Any]:
     """Return along which axis, and how, files are merged; paths are below their common folder."""
     merge = merge_of_text(text)
@@ -167,12 +173,6 @@ def _describe_merge(text: str) -> dict[str, Any]:
     chosen = {n.capitalize(): c for n, c in choices.items() if c != POLICIES[n][0]}
     of_files = {"Axes": merge.axes.upper()} if merge.axes else {}
     return {"Axis": merge.axis, "Files": merge.names, **of_files, **chosen}
-
-
-def asked_original(settings: Settings) -> str:
-    """Return whether the metadata of sources are left out, as requests have it."""
-    asked = settings.get("original", ORIGINAL[0])
-    return asked if asked != ORIGINAL[0] else ""
 
 
 def spacing_given(asset: Asset) -> tuple[float | None, ...]:

@@ -11,12 +11,10 @@ from types import MappingProxyType
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.volumes.formats import Format, format_named
-from spimpack_tasks.volumes.merged.request import is_merge, merge_of_text
+from spimpack_tasks.volumes.merged.request import Merge, is_merge, merge_of_text
 
 _read_header = Deferred("spimpack_tasks.volumes.merged.header:read_merged_header")
 _open_levels = Deferred("spimpack_tasks.volumes.merged.levels:open_merged")
-
-_read_originals = Deferred("spimpack_tasks.volumes.merged.originals:of_merged")
 
 _KEPT_MERGES = 1024
 """Merges whose records are kept; each is asked for some ten times in a run."""
@@ -47,3 +45,13 @@ def _form_of_merge(text: str) -> Format:
         original=lambda _: _read_originals(merge),
         key=text,
     )
+
+
+def _read_originals(merge: Merge) -> dict[str, str]:
+    """Return the metadata of all files as texts, by what they are and the name of the file."""
+    found: dict[str, str] = {}
+    for (path, form), name in zip(merge.members, merge.names, strict=True):
+        read = format_named(form).original
+        texts: dict[str, str] = read(path) if read is not None else {}
+        found |= {f"{key} of {name}": text for key, text in texts.items()}
+    return found
