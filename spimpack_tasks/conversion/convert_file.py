@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codec_table import CODEC_NAMES
+from spimpack_tasks.conversion.size_beside import find_size_beside, with_size_beside
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
 from spimpack_tasks.files.atomic import discard, sync_disk
@@ -108,7 +109,7 @@ def convert_file(
         The source is damaged, or the disk does not take the image. Finished parts are kept.
     """
     found = _examine(source, request.selection)
-    request = _settle(request, target, found)
+    request = _settle(with_size_beside(request, source, found), target, found)
     conversion = Conversion(found.path, found.format, request, _identify(found, request))
     if _is_made(target, conversion):
         return False
@@ -253,7 +254,11 @@ def read_remarks(source: str | Source, target: str, request: Request) -> list[st
     remarks = [f"{shown} holds more than is converted: {each}" for each in left_out]
     remarks += [f"{shown} does not tell how it is shown: {each}" for each in header.display_doubts]
     remarks += _contradictions(header, request)
-    if not request.spacing_um_xyz and not header.is_size_known:
+    size, name = find_size_beside(request, source, found)
+    if size:
+        shown_size = " x ".join(f"{each:g}" for each in size if each is not None)
+        remarks.append(f"{shown} has no size of its own: {name} tells {shown_size} um (x, y, z)")
+    elif not request.spacing_um_xyz and not header.is_size_known:
         doubts = f": {'; '.join(header.doubts)}" if header.doubts else ""
         remedy = "" if found.format is ZIPPED else "; give it with --pixel-size"
         remarks.append(

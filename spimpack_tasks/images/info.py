@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
+from os.path import basename
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.manifest.acquisition import told_beside
 from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.axis_names import describe_unclear
 from spimpack_tasks.volumes.examine import Source, examine_selected
@@ -18,6 +20,7 @@ from spimpack_tasks.volumes.tiff.annotations import list_unused
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from spimpack_tasks.manifest.acquisition import ToldBeside
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
 
@@ -84,7 +87,9 @@ class ImageInfo:
     """ISO 8601."""
     orientation_xyz: str | None
     """Towards which side the index of x, y and z increases, such as `RPI`."""
-    instrument: Mapping[str, str | float] = field(default_factory=lambda: MappingProxyType({}))
+    instrument: Mapping[str, str | float | list[float]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     """Sidecar keys of BIDS that the file has values for."""
     extras: tuple[str, ...] = ()
     """Further parts, such as labels."""
@@ -208,7 +213,8 @@ def describe(source: Source, header: Header, path: str) -> ImageInfo:
     """
     unclear = describe_unclear(header.axes, header.shapes[0])
     shapes = () if unclear else tuple(_ordered(header, shape) for shape in header.shapes)
-    x, y, z = header.spacing_um_xyz
+    beside = None if source.format.key else told_beside(path, header)
+    x, y, z = _spacing(header, beside)
     return ImageInfo(
         path=path,
         format=source.format.name,
@@ -223,15 +229,34 @@ def describe(source: Source, header: Header, path: str) -> ImageInfo:
         scenes=tuple(one.describe(number) for number, one in enumerate(header.scenes)),
         scene=header.scene,
         left_out=header.left_out,
-        files=(path, *header.files_needed),
+        files=(path, *header.files_needed, *([beside.path] if beside else [])),
         acquired_at=header.acquired_at,
         orientation_xyz=header.orientation_xyz,
-        instrument=header.instrument,
+        instrument=beside.facts.instrument if beside else header.instrument,
         extras=header.extras,
-        doubts=(*header.doubts, *header.display_doubts),
-        decisions=tuple(_decisions(source.selection, header)),
+        doubts=(*header.doubts, *header.display_doubts, *(beside.doubts if beside else ())),
+        decisions=(*_decisions(source.selection, header), *_decisions_beside(beside)),
         _place=(source.path, source.format),
     )
+
+
+def _spacing(header: Header, beside: ToldBeside | None) -> tuple[float | None, ...]:
+    """Return the distance of voxels along x, y and z, of the file beside where it has none."""
+    told = (*beside.facts.pixel_size_um, None, None, None) if beside else (None, None, None)
+    pairs = zip(header.spacing_um_xyz, told, strict=False)
+    return tuple(there if here is None else here for here, there in pairs)
+
+
+def _decisions_beside(beside: ToldBeside | None) -> Iterator[Decision]:
+    if beside is None:
+        return
+    rule = f"{basename(beside.path)} tells it"
+    if "PixelSize" in beside.keys:
+        sizes = (f"{size:g}" for size in beside.facts.pixel_size_um if size is not None)
+        yield Decision("spacing", f"{' x '.join(sizes)} um along x, y and z", "file", rule)
+    others = sorted(beside.keys - {"PixelSize", "PixelSizeUnits"})
+    if others:
+        yield Decision("microscope", ", ".join(others), "file", rule)
 
 
 def _ordered(header: Header, shape: tuple[int, ...]) -> tuple[int, ...]:

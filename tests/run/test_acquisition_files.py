@@ -13,6 +13,8 @@ import pytest
 import tifffile
 from workspace import SHARED, Workspace
 
+from spimpack_tasks.api import probe_image
+from spimpack_tasks.cli.main import main
 from spimpack_tasks.demo.images import DemoImage, write_imaris
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.prepare import prepare_run
@@ -190,3 +192,33 @@ def test_i16_6_lasers_of_the_header_are_in_the_sidecar(tmp_path: Path) -> None:
     assert workspace.run().exit_code is ExitCode.OK
     found = json.loads(next(workspace.out.glob("sub-01/micr/*.json")).read_text())
     assert found["ExcitationWavelengths"] == [488, 561]
+
+
+def test_i16_6_info_tells_the_file_beside_an_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mesospim_study(tmp_path, images=1)
+    image = next((tmp_path / "raw").glob("*.tif"))
+    info = probe_image(image, axes="ZYX")
+    assert info.spacing_um_zyx == (5.0, 6.55, 6.55)
+    assert info.files == (str(image), f"{image}_meta.txt")
+    rule = f"{image.name}_meta.txt tells it"
+    assert ("spacing", rule) in [(one.field, one.rule) for one in info.decisions]
+    assert main(["info", str(image)]) == ExitCode.OK
+    assert f"spacing 6.55 x 6.55 x 5 um along x, y and z: {rule}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", [[], ["--pixel-size", "1;1;2"]])
+def test_i16_6_a_conversion_takes_the_size_beside_the_image(
+    tmp_path: Path, given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mesospim_study(tmp_path, images=1)
+    image = next((tmp_path / "raw").glob("*.tif"))
+    target = tmp_path / "a.ome.zarr"
+    words = ["convert", str(image), str(target), "--source-axes", "ZYX", *given]
+    assert main(words) == ExitCode.OK
+    assert ("tells 6.55 x 6.55 x 5 um" in capsys.readouterr().err) == (not given)
+    assert probe_image(target).spacing_um_zyx == ((2, 1, 1) if given else (5, 6.55, 6.55))
+    again = main(words)
+    assert again == ExitCode.OK
+    assert "is there already" not in capsys.readouterr().err

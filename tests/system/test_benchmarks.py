@@ -30,6 +30,7 @@ CASES = {
     "reading": (["--depth", "40", "--side", "128", "--rounds", "1", "--crops", "2"], "| `lz4` |"),
     "pages": (["4"], "| 4 |"),
     "merging": (["--files", "2", "--megabytes", "4"], "CPU: "),
+    "microscopes": (["--planes", "4", "--side", "64", "--rounds", "1"], "| RAW |"),
     "house": ([], "| longest chain, strings included |"),
     "previews": (["2"], "| NIfTI | the only level"),
 }

@@ -1,0 +1,41 @@
+"""Finds the size of voxels that an acquisition program wrote beside an image."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.manifest.acquisition import told_beside
+from spimpack_tasks.volumes.read_header import read_header
+from spimpack_tasks.volumes.source_errors import UNCONVERTIBLE
+
+if TYPE_CHECKING:
+    from spimpack_tasks.volumes.conversion import Request
+    from spimpack_tasks.volumes.examine import Source
+
+
+def with_size_beside(request: Request, path: str | Source, source: Source) -> Request:
+    """Return a request with the size that an acquisition program wrote beside the image.
+
+    It counts where neither the user nor the image tells a size.
+    """
+    size, _ = find_size_beside(request, path, source)
+    return replace(request, spacing_um_xyz=size) if size else request
+
+
+def find_size_beside(
+    request: Request, path: str | Source, source: Source
+) -> tuple[tuple[float | None, ...], str]:
+    """Return a size along x, y and z, and the name of the file that tells it."""
+    if request.spacing_um_xyz or not isinstance(path, str):
+        return (), ""
+    try:
+        header = read_header(source.path, source.format, source.selection)
+    except (SpimpackError, *UNCONVERTIBLE):
+        return (), ""  # told when it is converted
+    beside = None if header.is_size_known else told_beside(path, header)
+    if beside is None or "PixelSize" not in beside.keys:
+        return (), ""
+    return (*beside.facts.pixel_size_um, None)[:3], os.path.basename(beside.path)
