@@ -56,9 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths",
         nargs="+",
-        metavar=("SOURCE", "TARGET"),
-        help="the image, or a folder of numbered planes, which is only read; with --merge several; "
-        "then the image to make, ending in .ome.zarr or .ome.tif",
+        metavar="PATH",
+        help="the image, or a folder of numbered planes, which is only read, or with --merge "
+        "several; then the image to make, ending in .ome.zarr or .ome.tif",
     )
     add_merge(parser)
     _add_form(parser)

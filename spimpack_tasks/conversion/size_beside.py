@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError
-from spimpack_tasks.manifest.acquisition import told_beside
+from spimpack_tasks.manifest.beside import told_beside
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import UNCONVERTIBLE
 

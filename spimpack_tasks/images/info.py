@@ -9,7 +9,7 @@ from os.path import basename
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.manifest.acquisition import told_beside
+from spimpack_tasks.manifest.beside import told_beside
 from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.axis_names import describe_unclear
 from spimpack_tasks.volumes.examine import Source, examine_selected

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.acquisition.programs import FileFinder
 from spimpack_tasks.errors import count_of
-from spimpack_tasks.manifest.headers import facts_of
 from spimpack_tasks.model.header_values import differ
 
 if TYPE_CHECKING:
     from spimpack_tasks.acquisition.facts import AcquisitionFacts, Value
     from spimpack_tasks.acquisition.programs import AcquisitionFile
     from spimpack_tasks.manifest.headers import HeaderFacts
-    from spimpack_tasks.volumes.header import Header
 
 _OF_PLANES = ("ImageFrames", "AcquisitionDirection")
 """Keys that follow from the number of planes."""
@@ -43,19 +41,6 @@ class ToldBeside:
     """ISO 8601."""
     doubts: tuple[str, ...] = ()
     """Impossible or contradictory values in the file; they are left out."""
-
-
-def told_beside(image: str, header: Header) -> ToldBeside | None:
-    """Return the facts of a file beside one image, `None` where there is none.
-
-    Parameters
-    ----------
-    image
-        Absolute path, links not resolved.
-    header
-        The header of the image.
-    """
-    return AcquisitionReader().join(image, facts_of(header))
 
 
 class AcquisitionReader:
