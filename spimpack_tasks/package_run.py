@@ -59,13 +59,16 @@ def package_changes(
     # Of a hundred thousand images the changes are large: they must not outlive this.
     del changes
     code = _run_tasks(options, prepared.plan_id, workers)
-    failed: set[str] = set()
+    done, failed = before.counts, set[str]()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code
-        failed = {f.output.asset for f in prepared.sweep().differences} - {""}
+        left = tally(find_differences(prepared))
+        failed = left.to_do
+        # What could not be made counts as failed, and not as new or changed as well.
+        done = {name: max(n - left.verdicts.get(name, 0), 0) for name, n in done.items()}
     still_unread = _unread(prepared) if options.checksum else set()
     failed |= still_unread
-    counts = before.counts | {"checksums made": len(unread - still_unread), "failed": len(failed)}
+    counts = done | {"checksums made": len(unread - still_unread), "failed": len(failed)}
     return replace(before, exit_code=code, counts=counts)
 
 

@@ -278,7 +278,7 @@ def test_an_image_for_which_there_is_no_room_leaves_it_to_others(
         harm_after(patched, 6 * STEP, fill)
         outcome = workspace.run(backend="copy")
     assert outcome.exit_code == ExitCode.FAILED
-    assert outcome.counts["failed"] == 1
+    assert (outcome.counts["new"], outcome.counts["failed"]) == (1, 1)
     reason = f"{os.strerror(code)}; free some and run it again"
     assert f"{NAME.format('01', '01')}.ims: {reason}" in caplog.text
     assert not unfinished(workspace)

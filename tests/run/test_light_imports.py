@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     "--help": (set(), 130),
     "--version": (set(), 130),
     "package --help": (set(), 290),
-    "completion bash": (set(), 500),
+    "completion bash": (set(), 520),
     f"package {BOTH}": (set(), 260),
     f"validate {INPUTS} --output-dir study/out": ({"yaml", "jsonschema"}, 400),
     f"validate {INPUTS}": ({"yaml", "jsonschema", "numpy", "h5py"}, 600),
