@@ -64,7 +64,7 @@ def package_changes(
         code = ExitCode.FAILED if code is None else code
         left = tally(find_differences(prepared))
         failed = left.to_do
-        # What could not be made counts as failed, and not as new or changed as well.
+        # An image that could not be made counts as failed, and not as new or changed as well.
         done = {name: max(n - left.verdicts.get(name, 0), 0) for name, n in done.items()}
     still_unread = _unread(prepared) if options.checksum else set()
     failed |= still_unread
