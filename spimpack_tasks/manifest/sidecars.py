@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from os.path import basename
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.errors import Problem, suggestion
@@ -160,7 +161,7 @@ class SidecarReader(CellReader):
         overridden = self._overridden(record)
         if source is not None:
             self._look_for_trouble(record, keys, facts, source)
-            self._compare(record, keys, facts, overridden)
+            self._compare(record, keys, facts, overridden, beside)
             self._compare_channels(record, facts, stains, orientation)
             _fill_from_header(keys, facts, beside)
             for doubt in beside.doubts if beside else ():
@@ -218,7 +219,12 @@ class SidecarReader(CellReader):
         self.add(record, "PixelSize", "sidecar.no-pixel-size", message, hint)
 
     def _compare(
-        self, record: Record, keys: _Keys, facts: HeaderFacts, overridden: list[str]
+        self,
+        record: Record,
+        keys: _Keys,
+        facts: HeaderFacts,
+        overridden: list[str],
+        beside: ToldBeside | None,
     ) -> None:
         """Hold the numbers that the user gives against the header."""
         found = dict(_contradictions(keys.values, facts))
@@ -230,7 +236,8 @@ class SidecarReader(CellReader):
             if key in found and key not in overridden:
                 unit = f" {keys.values['PixelSizeUnits']}" if key == "PixelSize" else ""
                 reported = json.dumps(found[key]) + (" um" if key == "PixelSize" else "")
-                message = f"is {json.dumps(keys.values[key])}{unit}, but the image says {reported}"
+                says = basename(beside.path) if beside and key in beside.keys else "the image"
+                message = f"is {json.dumps(keys.values[key])}{unit}, but {says} says {reported}"
                 hint = f"correct it, or write {key} into a column override_header to insist"
                 place = key if record.has(key) else "spim_path"
                 self.report.add(

@@ -81,6 +81,8 @@ def test_i16_6_a_size_of_the_table_is_compared_with_the_file(tmp_path: Path) -> 
     workspace.write()
     report = prepare_run(workspace.options()).report
     assert {(p.code, p.key) for p in report.errors} == {("sidecar.contradiction", "PixelSize")}
+    says = f"but {beside(workspace, 0).name} says [6.55, 6.55, 5] um"
+    assert says in report.errors[0].message
 
 
 @pytest.mark.parametrize("change", ["edit", "removal", "return"])
