@@ -240,7 +240,8 @@ def test_c3_the_plan_says_what_the_validator_says(tmp_path: Path) -> None:
     }
     for name, (text, second, _) in (cases | TEXTS).items():
         write(tmp_path / "raw" / f"{name}.ome.tif", in_order(VOXELS, "XYZCT"), text, second)
-        cells = {"subject": name, "override_header": "PixelSize"}
+        scene = "0" if name == "two" else ""
+        cells = {"subject": name, "override_header": "PixelSize", "scene": scene}
         workspace.rows.append({"spim_path": f"raw/{name}.ome.tif", **SHARED, **cells})
     (tmp_path / "raw" / "set.companion.ome").write_text(Xml(VOXELS, sizes="").text())
     plane = Xml(VOXELS[:, :, :1], sizes=UM).text()
