@@ -80,6 +80,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
         "spimpack_tasks/qc/page.css",
         "spimpack_tasks/qc/page.js",
     }
+    layouts = ("mesospim", "mind", "smartspim")
+    ours |= {f"spimpack_tasks/scanning/layouts/{name}.yml" for name in layouts}
     ours |= {f"spimpack_tasks/demo/example/{p.name}" for p in ROOT.glob("configs/example/*")}
     assert {name for name in names if ".dist-info/" not in name} == ours
     assert sum(name.endswith("/licenses/LICENSE") for name in names) == 1
