@@ -10,6 +10,7 @@ from spimpack_tasks.cli.parser import COMMANDS, QUOTING
 from spimpack_tasks.errors import UsageError
 from spimpack_tasks.packaging.consumers import CONSUMERS
 from spimpack_tasks.packaging.options import FLAGS, OPEN_FLAGS, Options
+from spimpack_tasks.volumes.formats import READERS
 
 
 class BackendOption(argparse.Action):
@@ -202,6 +203,17 @@ def add_scene(parser: argparse.ArgumentParser) -> None:
         metavar="SCENE",
         help="the image of a file that holds several: its number from 0, or its name; of an "
         "OME-Zarr the path of its folder",
+    )
+
+
+def add_reader(parser: argparse.ArgumentParser) -> None:
+    """Declare which library reads a file."""
+    parser.add_argument(
+        "--reader",
+        choices=tuple(READERS),
+        default="",
+        help="read the file, with any name, by the plug-ins of bioio that are installed "
+        "(default: the readers of this program)",
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
-from spimpack_tasks.cli.arguments import add_axes, add_scene, positive
+from spimpack_tasks.cli.arguments import add_axes, add_reader, add_scene, positive
 from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
 from spimpack_tasks.cli.progress_line import ByteLine, above
 from spimpack_tasks.conversion.convert_file import (
@@ -92,6 +92,7 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
         help="leave out the metadata of the source as texts, which may name people and folders",
     )
     add_scene(parser)
+    add_reader(parser)
     add_axes(parser, "--source-axes")
     parser.add_argument(
         "--orientation",
@@ -174,6 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
         axes=arguments.axes if arguments.axes != CHOICES[0] else "",
         original="drop" if arguments.drop_original else "",
         scene=arguments.scene,
+        reader=arguments.reader,
         source_axes="" if arguments.merge else arguments.source_axes.lower(),
     )
     source = _find_source(arguments, sources)

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.cli.arguments import add_axes, add_format, add_scene
+from spimpack_tasks.cli.arguments import add_axes, add_format, add_reader, add_scene
 from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
 from spimpack_tasks.images.info import probe_image
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an image: a file, an OME-Zarr, a folder of planes",
     )
     add_scene(parser)
+    add_reader(parser)
     add_axes(parser)
     parser.add_argument(
         "--original",
@@ -67,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _probe(arguments: argparse.Namespace, path: str) -> ImageInfo:
     """Return what an image is, or what all of them merged would be."""
     if not arguments.merge:
-        return probe_image(path, axes=arguments.axes, scene=arguments.scene)
+        return probe_image(
+            path, axes=arguments.axes, scene=arguments.scene, reader=arguments.reader
+        )
     return probe_image(merge_given(arguments, arguments.paths, arguments.axes))
 
 

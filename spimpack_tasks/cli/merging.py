@@ -72,3 +72,6 @@ def check_merge(arguments: argparse.Namespace, example: str) -> None:
     if arguments.merge and arguments.scene:
         message = "--scene chooses an image of one file, and --merge joins several files"
         raise UsageError(message, example)
+    if arguments.merge and arguments.reader:
+        message = "--reader reads one file, and --merge joins several files"
+        raise UsageError(message, example)

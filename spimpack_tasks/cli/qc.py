@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.arguments import add_axes, add_scene
+from spimpack_tasks.cli.arguments import add_axes, add_reader, add_scene
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.qc.page_file import check_default_place, default_place, make_page, parse_codes
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "an earlier page is replaced",
     )
     add_scene(parser)
+    add_reader(parser)
     add_axes(parser)
     parser.add_argument(
         "--orientations",
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         path = default_place(source)
         check_default_place(source, path)
-    volume = make_page(source, path, codes, Selection(arguments.scene, arguments.axes.lower()))
+    chosen = Selection(arguments.scene, arguments.axes.lower(), arguments.reader)
+    volume = make_page(source, path, codes, chosen)
     print("\n".join([*volume.lines(), f"wrote {path}"]))
     return ExitCode.OK

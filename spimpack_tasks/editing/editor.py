@@ -25,7 +25,7 @@ from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import SCANS_KEYS, table_paths
 from spimpack_tasks.manifest.merges import AXIS_COLUMN, split_paths
 from spimpack_tasks.manifest.records import CANONICAL
-from spimpack_tasks.manifest.rows import AXES_COLUMN, SCENE_COLUMN, source_path
+from spimpack_tasks.manifest.rows import AXES_COLUMN, READER_COLUMN, SCENE_COLUMN, source_path
 from spimpack_tasks.manifest.template import compose_manifest, compose_scans_header
 from spimpack_tasks.model.selection import WHOLE, Selection
 from spimpack_tasks.packaging.options import Options
@@ -140,11 +140,12 @@ class ManifestEditor:
 
     def _source_of(self, path: str, cells: Mapping[str, str]) -> tuple[str, Selection]:
         """Return the path of an image and the choice in it; one of an OME-Zarr is a folder."""
-        scene, axes = (cells.get(name, "").strip() for name in (SCENE_COLUMN, AXES_COLUMN))
+        columns = (SCENE_COLUMN, AXES_COLUMN, READER_COLUMN)
+        scene, axes, reader = (cells.get(name, "").strip() for name in columns)
         whole, form = os.path.normpath(source_path(self.folder, path)), format_of(path)
-        if scene and (form is None or not form.has_scenes):
+        if scene and not reader and (form is None or not form.has_scenes):
             return os.path.normpath(os.path.join(whole, scene)), Selection(axes=axes.lower())
-        return whole, Selection(scene, axes.lower())
+        return whole, Selection(scene, axes.lower(), reader)
 
     # --- edits
 

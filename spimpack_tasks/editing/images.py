@@ -10,7 +10,7 @@ from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.scanning.headers import header_cells
 from spimpack_tasks.scanning.labels import as_label, tokens_of
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.examine import examine_source
+from spimpack_tasks.volumes.examine import examine_selected
 from spimpack_tasks.volumes.read_header import read_header
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def row_for(image: str, folder: str) -> dict[str, str]:
 def examine_image(image: str, selection: Selection = WHOLE) -> tuple[Header | None, str]:
     """Return the header of an image, or why it cannot be had."""
     try:
-        source = examine_source(os.path.realpath(image), image)
-        return read_header(source.path, source.format, selection), ""
+        source = examine_selected(os.path.realpath(image), image, selection)
+        return read_header(source.path, source.format, source.selection), ""
     except SourceRefusedError as refused:
         return None, f"{refused.message}{f'; {refused.hint}' if refused.hint else ''}"
     except MissingExtraError as error:

@@ -210,7 +210,11 @@ class Image:
 
 
 def open_image(
-    path: str | os.PathLike[str] | Source, *, axes: str = "", scene: int | str = ""
+    path: str | os.PathLike[str] | Source,
+    *,
+    axes: str = "",
+    scene: int | str = "",
+    reader: str = "",
 ) -> Image:
     """Open an image of any format for reading; it is never opened for writing.
 
@@ -224,6 +228,9 @@ def open_image(
     scene
         Which image of a file that has several: its number from 0, or its name; of an OME-Zarr the
         path of its folder. The decision is on record in `decisions`.
+    reader
+        `"bioio"` for the plug-ins of bioio that are installed, for a file of any name;
+        nothing for the readers of this package. The decision is on record in `decisions`.
 
     Raises
     ------
@@ -235,7 +242,7 @@ def open_image(
     MissingExtraError
         A library that the format needs is not installed.
     """
-    source, shown = find_image(path, axes, scene)
+    source, shown = find_image(path, axes, scene, reader)
     with ExitStack() as stack:
         volume = stack.enter_context(open_volume(source.path, source.format, source.selection))
         info = describe(source, volume.header, shown)

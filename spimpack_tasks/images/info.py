@@ -162,7 +162,11 @@ def itemsize_of(dtype: str) -> int:
 
 
 def probe_image(
-    path: str | os.PathLike[str] | Source, *, axes: str = "", scene: int | str = ""
+    path: str | os.PathLike[str] | Source,
+    *,
+    axes: str = "",
+    scene: int | str = "",
+    reader: str = "",
 ) -> ImageInfo:
     """Return what an image is; its voxels are not read, and nothing is written.
 
@@ -176,6 +180,9 @@ def probe_image(
     scene
         Which image of a file that has several: its number from 0, or its name; of an OME-Zarr the
         path of its folder. The decision is on record in `decisions`.
+    reader
+        `"bioio"` for the plug-ins of bioio that are installed, for a file of any name;
+        nothing for the readers of this package. The decision is on record in `decisions`.
 
     Raises
     ------
@@ -185,18 +192,18 @@ def probe_image(
     MissingExtraError
         A library that the format needs is not installed.
     """
-    source, shown = find_image(path, axes, scene)
+    source, shown = find_image(path, axes, scene, reader)
     header = read_header(source.path, source.format, source.selection)
     return describe(source, header, shown)
 
 
 def find_image(
-    path: str | os.PathLike[str] | Source, axes: str, scene: int | str
+    path: str | os.PathLike[str] | Source, axes: str, scene: int | str, reader: str = ""
 ) -> tuple[Source, str]:
     """Return the source at a path with what is chosen in it, and its path as the user sees it."""
     if isinstance(path, Source):
         return path, path.path
-    selection = Selection(str(scene), axes.lower())
+    selection = Selection(str(scene), axes.lower(), reader)
     found = examine_selected(os.path.realpath(path), os.fspath(path), selection)
     return found, os.path.abspath(path)
 
@@ -271,6 +278,9 @@ def _channels(header: Header) -> tuple[ImageChannel, ...]:
 
 
 def _decisions(selection: Selection, header: Header) -> Iterator[Decision]:
+    if selection.reader:
+        rule = f"the reader was given; it read the file by {header.plugin}"
+        yield Decision("reader", selection.reader, "user", rule)
     if header.scenes:
         name = header.scenes[header.scene].name
         value = f"{header.scene} {name}".strip()

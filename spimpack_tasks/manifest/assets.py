@@ -19,7 +19,13 @@ from spimpack_tasks.manifest.merges import (
     fixed_part,
     split_paths,
 )
-from spimpack_tasks.manifest.rows import AXES_COLUMN, SCENE_COLUMN, RowReader, source_path
+from spimpack_tasks.manifest.rows import (
+    AXES_COLUMN,
+    READER_COLUMN,
+    SCENE_COLUMN,
+    RowReader,
+    source_path,
+)
 from spimpack_tasks.model.entities import MISSING, SUFFIX, stem
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
 from spimpack_tasks.model.selection import WHOLE
@@ -128,6 +134,10 @@ class AssetReader(RowReader):
         if self.text(record, SCENE_COLUMN) not in {"", MISSING}:
             message = "names an image in a file, and the row merges files"
             self.add(record, SCENE_COLUMN, "source.scene", message, "leave the cell empty")
+            return None
+        if self.text(record, READER_COLUMN) not in {"", MISSING}:
+            message = "names a reader of one file, and the row merges files"
+            self.add(record, READER_COLUMN, "source.merge", message, "leave the cell empty")
             return None
         hint = "give the paths of the images"
         if record.cell(self.path_column) == []:

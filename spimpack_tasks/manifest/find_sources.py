@@ -66,7 +66,7 @@ class SourceFinder:
         # The clock of the thread takes longer than some looks: it is asked after a slow look.
         busy = thread_time() if self._slow_looks else 0.0
         try:
-            found = self.find(path)
+            found = self.find(path, selection.reader)
             chosen = found if selection == WHOLE else replace(found, selection=selection)
             return self.look_inside(chosen)
         finally:
@@ -90,19 +90,19 @@ class SourceFinder:
             for _ in pool.map(look, dict.fromkeys(paths)):
                 pass
 
-    def find(self, path: str) -> Source:
-        """Return the source at an absolute path by its name, no file opened.
+    def find(self, path: str, reader: str = "") -> Source:
+        """Return the source at an absolute path by its name, or for a reader; no file is opened.
 
         Raises
         ------
         SourceRefusedError
             There is none.
         """
-        found = self._found.pop(path, None)
+        found = None if reader else self._found.pop(path, None)
         if found is not None:
             return found
         real, status = self._resolve(path)
-        return find_source(real, path, self.formats, status)
+        return find_source(real, path, self.formats, status, reader)
 
     def _resolve(self, path: str) -> tuple[str, os.stat_result | None]:
         """Resolve links as `os.path.realpath` does, but each directory only once.

@@ -172,7 +172,7 @@ def _key_of(source: Source) -> str:
     is_told = source.format.directory or format_of(source.path) is source.format
     key = source.path if is_told else f"{source.path}\0{source.format.text}"
     chosen = source.selection
-    return key if chosen == WHOLE else f"{key}\0{chosen.scene}\0{chosen.axes}"
+    return key if chosen == WHOLE else "\0".join([key, *chosen.parts])
 
 
 def _frozen(value: Any) -> Any:

@@ -163,9 +163,15 @@ def cell_problem(schema: str, column: str, text: str) -> tuple[str, str, str] | 
 
 SCENE_COLUMN = "scene"
 """Column that names one image of a source that holds several."""
+READER_COLUMN = "reader"
+"""Column that names the library that reads a source."""
 AXES_COLUMN = "axes"
 """Column that names the axes of a source that does not say them."""
 
+_CHOICES = (SCENE_COLUMN, AXES_COLUMN, READER_COLUMN)
+"""Columns of what a user chooses in a source."""
+_COLUMN_OF_CODE = {"source.scene": SCENE_COLUMN, "value.choice": READER_COLUMN}
+"""Column that is wrong where a source is refused, by the code; for others it is the path."""
 _FORMS = {"label": ("value.label", "letters and digits"), "index": ("value.index", "digits")}
 """Problem code, and a name for the characters allowed, by the form of an entity."""
 
@@ -283,8 +289,7 @@ class RowReader(CellReader):
                 hint = "a URL is not read; give the path of a file on this machine"
             elif refused.code == "source.missing" and not os.path.lexists(whole):
                 hint = path_hint(whole, self.listings) or hint
-            is_scene = refused.code == "source.scene"
-            column = SCENE_COLUMN if is_scene else self.path_column
+            column = _COLUMN_OF_CODE.get(refused.code, self.path_column)
             self.add(record, column, refused.code, refused.message, hint)
             return None
 
@@ -297,11 +302,12 @@ class RowReader(CellReader):
     def _examine(self, record: Record, whole: str) -> Source | None:
         """Return the source at a path, with the image in it and the axes that the row names."""
         scene, axes = self.chosen_text(record, SCENE_COLUMN), self.chosen_text(record, AXES_COLUMN)
-        selection = Selection(scene, axes.lower())
+        reader = self.chosen_text(record, READER_COLUMN)
+        selection = Selection(scene, axes.lower(), reader)
         if not scene:
             self.looked_for.append(whole)
             return self.sources.look_at(whole, selection)
-        source = self.sources.find(whole)
+        source = self.sources.find(whole, reader)
         if source.format.directory and source.format.endings:
             whole, selection = folder_of_scene(whole, scene), replace(selection, scene="")
         elif not source.format.has_scenes:
@@ -321,7 +327,7 @@ class RowReader(CellReader):
         plain = (
             record
             for record in records
-            if record.cell(SCENE_COLUMN) in nothing and record.cell(AXES_COLUMN) in nothing
+            if all(record.cell(column) in nothing for column in _CHOICES)
         )
         texts = (record.cell(self.path_column) for record in plain)
         paths = [source_path(self.folder, t) for t in texts if isinstance(t, str) and t]

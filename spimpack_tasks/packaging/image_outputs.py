@@ -197,7 +197,7 @@ def _compose_preview(image: PlannedImage) -> Iterator[Output]:
         path = image.path.removesuffix(f"_{asset.suffix}{asset.extension}") + PREVIEW
         made_from: list[Any] = [SPECS[Step.PREVIEWS].version, asset.stamp_numbers, code]
         if asset.selection != WHOLE:
-            made_from += [asset.selection.scene, asset.selection.axes]
+            made_from += asset.selection.parts
         made_from += [asset.format, asset.other_files] if is_merge(asset.format) else []
         yield _companion(image, Step.PREVIEWS, path, made_from, code)
 

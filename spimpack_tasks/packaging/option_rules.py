@@ -164,6 +164,8 @@ def backend_takes_the_formats(facts: RuleInput) -> Iterator[Problem]:
         if placed.asset.source and not placed.asset.extension:
             what, name = find_format(placed.asset.format).name, facts.choice.backend.name
             message = f"is a {what}, which BIDS does not hold, and {name} does not convert it"
+            if placed.asset.selection.reader:
+                message = f"is read by {what}, so it must be converted, and {name} does not do that"
             key, hint = placed.path_column, "use --backend ome-zarr or ome-tiff"
             yield Problem("backend.format", placed.record.where(key), key, message, hint)
 

@@ -73,7 +73,7 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
         if a.extras:
             digest.update(json.dumps(a.extras).encode())
         if a.selection != WHOLE:
-            digest.update(json.dumps([a.selection.scene, a.selection.axes]).encode())
+            digest.update(json.dumps(a.selection.parts).encode())
     return digest.hexdigest()
 
 

@@ -99,7 +99,7 @@ def _orientations(plan: Plan) -> dict[str, str]:
 
 
 def _name(output: Output, code: str) -> str:
-    chosen = [output.selection.scene, output.selection.axes] if output.selection != WHOLE else []
+    chosen = output.selection.parts if output.selection != WHOLE else []
     data = json.dumps([output.source, stamp_text(output.source), code, STRIP_VERSION, *chosen])
     return f"{blake2b(data.encode(), digest_size=16).hexdigest()}.jpg"
 

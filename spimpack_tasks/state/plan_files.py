@@ -77,5 +77,5 @@ def values_of(output: Output) -> list[Any]:
     """
     *values, form = _values(output)
     if output.selection != WHOLE:
-        return [*values, form, [output.selection.scene, output.selection.axes]]
+        return [*values, form, output.selection.parts]
     return [*values, form] if form and form != _format_told(output.source) else values

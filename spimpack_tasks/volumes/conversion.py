@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
 """Modules of the extra `convert`."""
+_LEFT_OUT = (
+    *("axes", "level", "original", "scene", "source_axes", "reader", "other_files", "merge"),
+)
+"""Values of a request that its text has only where they are given."""
 _FORM = 1
 """Raise it when the same source gives other files of voxels."""
 
@@ -47,6 +51,8 @@ class Request:
     """Number of the image in a source that holds several; nothing where it holds one."""
     source_axes: str = ""
     """Names of the axes of the source that the user gives; nothing where it tells them."""
+    reader: str = ""
+    """Name of the library that reads the source, where the user chooses one."""
     other_files: tuple[str, ...] = ()
     """Path and stamp of each file that the image lies in besides its source."""
     merge: str = ""
@@ -55,12 +61,12 @@ class Request:
     @property
     def selection(self) -> Selection:
         """The choice of the user in the source."""
-        return Selection(self.scene, self.source_axes)
+        return Selection(self.scene, self.source_axes, self.reader)
 
     def as_text(self) -> str:
         """Return the request as one line."""
         told = asdict(self)
-        for key in ("axes", "level", "original", "scene", "source_axes", "other_files", "merge"):
+        for key in _LEFT_OUT:
             if not told[key]:
                 del told[key]  # of most images; their requests are what they always were
         return json.dumps(told, sort_keys=True)
@@ -84,7 +90,7 @@ class Request:
             Its size and modification time.
         """
         chosen = [f"{self.scene}:{self.source_axes}"] if self.scene or self.source_axes else []
-        chosen += [self.merge] if self.merge else []
+        chosen += [each for each in (self.reader, self.merge) if each]
         parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *chosen]
         text = "\0".join(parts)
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
@@ -113,6 +119,8 @@ class Conversion:
     def provenance(self) -> dict[str, str]:
         """Facts about the conversion that are written into the image; no path of this machine."""
         facts = {"version": __version__, "converted_from": self.form.name}
-        chosen = {"scene": self.request.scene, "source_axes": self.request.source_axes.upper()}
+        request = self.request
+        chosen = {"scene": request.scene, "source_axes": request.source_axes.upper()}
+        chosen["reader"] = request.reader
         known = chosen | {"made_from": self.made_from, "voxels_from": self.voxels_from}
         return facts | {key: value for key, value in known.items() if value}

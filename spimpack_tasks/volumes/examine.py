@@ -19,7 +19,7 @@ from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_zarr, write_stamp
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
-from spimpack_tasks.volumes.formats import FORMATS, OME_TIFF, TIFF_EXTENSIONS, format_of
+from spimpack_tasks.volumes.formats import FORMATS, OME_TIFF, READERS, TIFF_EXTENSIONS, format_of
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.selection import Selection
@@ -91,7 +91,7 @@ def examine_selected(path: str, name: str, selection: Selection) -> Source:
     SourceRefusedError
         As of `examine_source`, or the scene cannot be one.
     """
-    source = find_source(path, name)
+    source = find_source(path, name, reader=selection.reader)
     if selection.scene and source.format.directory and source.format.endings:
         inside = os.path.realpath(folder_of_scene(path, selection.scene))
         return replace(examine_source(inside), selection=replace(selection, scene=""))
@@ -119,6 +119,7 @@ def find_source(
     name: str = "",
     formats: tuple[Format, ...] = FORMATS,
     status: os.stat_result | None = None,
+    reader: str = "",
 ) -> Source:
     """Say what the source at an absolute `path` is, without opening a file.
 
@@ -133,6 +134,8 @@ def find_source(
         Those that are wanted.
     status
         What `stat` returned for `path`, if it was asked already.
+    reader
+        Name of the library that reads the file, with any name; nothing for the readers here.
 
     Raises
     ------
@@ -141,8 +144,8 @@ def find_source(
     """
     if status is None:
         status = _ask_status(path)
-    form = format_of((name or path).rstrip("/"), formats)
     is_directory = stat.S_ISDIR(status.st_mode)
+    form = _reader_named(reader) if reader else format_of((name or path).rstrip("/"), formats)
     if form is None and is_directory:
         form = _format_of_folder(path, status, formats)
     if not is_directory and not stat.S_ISREG(status.st_mode):
@@ -150,17 +153,27 @@ def find_source(
         raise SourceRefusedError(code, f"{path!r} is neither a file nor an OME-Zarr directory")
     if form is None:
         raise _unknown(path, "directory" if is_directory else "file", formats)
-    if not form.extensions:
+    if form.directory and not form.extensions:
         return _examine_planes(path, form, formats)
     if form.directory:
         return _examine_directory(path, name, form, status)
     if is_directory:
-        message = f"{path!r} is a directory, but {form.name} is a file"
+        what = f"{reader} reads files here" if reader else f"{form.name} is a file"
+        message = f"{path!r} is a directory, but {what}"
         raise SourceRefusedError("source.not-a-file", message)
     if status.st_size == 0:
         raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
     extension, size = form.extension_of(name or path), status.st_size
     return Source(path, form, extension, size, write_stamp(size, status.st_mtime_ns))
+
+
+def _reader_named(name: str) -> Format:
+    """Return the format of what a library reads."""
+    form = READERS.get(name)
+    if form is None:
+        message = f"{name[:100]!r} is not the name of a reader"
+        raise SourceRefusedError("value.choice", message, f"write {' or '.join(READERS)}")
+    return form
 
 
 def _ask_status(path: str) -> os.stat_result:

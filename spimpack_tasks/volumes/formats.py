@@ -234,6 +234,21 @@ PLANE_FOLDER = Format(
     levels=Deferred(f"{_HERE}.plane_folder.levels:open_levels"),
 )
 
+BIOIO = Format(
+    "bioio",
+    MappingProxyType({}),
+    valid_in_bids=False,
+    needs_header=True,
+    has_scenes=True,
+    header=Deferred(f"{_HERE}.by_bioio:read_header"),
+    levels=Deferred(f"{_HERE}.by_bioio:open_levels"),
+    original=Deferred(f"{_HERE}.by_bioio:read_original"),
+)
+
+READERS = MappingProxyType({BIOIO.name: BIOIO})
+"""Libraries that read files of many formats, by their names. They have no endings and are no part
+of `FORMATS`, so none reads a file that a user has not chosen it for."""
+
 NGFF = ("0.5", "0.4")
 """Versions of OME-Zarr that can be written: in shards, or each chunk an object."""
 
@@ -292,7 +307,8 @@ def format_named(name: str) -> Format:
     ValueError
         There is none.
     """
-    found = next((form for form in FORMATS if form.name == name), None) or format_of(name)
+    named = (form for form in (*FORMATS, *READERS.values()) if form.name == name)
+    found = next(named, None) or format_of(name)
     if found is not None:
         return found
     message = f"{name!r} is no format; those are {', '.join(form.name for form in FORMATS)}"

@@ -87,6 +87,8 @@ class Header:
     ome_sizes: Mapping[str, str] | None = None
     """The attributes `PhysicalSize…` of OME-XML that the official BIDS validator compares with the
     sidecar; `None` where it does not see them."""
+    plugin: str = ""
+    """Name and version of the plug-in that read the file, where a library has several."""
     merged: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Of merged files: axis, policies, and path, sizes and type of each file, JSON-ready."""
 

@@ -12,7 +12,7 @@ from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.backends.base import Backend, link_text
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.formats import FORMATS
+from spimpack_tasks.volumes.formats import FORMATS, READERS
 from spimpack_tasks.volumes.merged.form import find_format
 from spimpack_tasks.volumes.merged.request import POLICIES, is_merge, merge_of_text
 
@@ -35,7 +35,7 @@ _WORK = "spimpack_tasks.packaging.backends.conversion_work"
 _MEASURE, _RESUME, _MATCHES = (
     Deferred(f"{_WORK}:{name}") for name in ("measure", "resume", "matches")
 )
-_CONVERTED = frozenset(form.name for form in FORMATS)
+_CONVERTED = frozenset(form.name for form in (*FORMATS, *READERS.values()))
 """Names of the formats that can be converted: those of images, not of photos."""
 
 
@@ -133,7 +133,11 @@ class ConvertingBackend:
             request = self.compose_request(asset, settings)
             known = {name: getattr(request, name, "") for name in self.settings}
             set_here = {name: value for name, value in known.items() if value}
-            chosen = {"Scene": request.scene, "Axes": request.source_axes.upper()}
+            chosen = {
+                "Scene": request.scene,
+                "Axes": request.source_axes.upper(),
+                "Reader": request.reader,
+            }
             left_out = [*asset.left_out, *(() if self.keeps_extras else asset.extras)]
         return {
             "Format": find_format(asset.format).name,

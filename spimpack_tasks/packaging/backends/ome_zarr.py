@@ -41,6 +41,7 @@ def _compose_request(asset: Asset, settings: Settings) -> Request:
         original=asked_original(settings),
         scene=asset.selection.scene,
         source_axes=asset.selection.axes,
+        reader=asset.selection.reader,
         other_files=tuple(map(" ".join, asset.other_files)),
         merge=asset.format if is_merge(asset.format) else "",
     )
