@@ -65,9 +65,10 @@ def default_place(source: str) -> str:
     return os.path.abspath(os.path.join(FOLDER, f"{os.path.basename(source)}.html"))
 
 
-def made_from(source: str, codes: tuple[str, ...]) -> str:
+def made_from(source: str, codes: tuple[str, ...], selection: Selection = WHOLE) -> str:
     """Return the identity of a page as JSON: two different pages never share it."""
-    data = json.dumps([source, stamp_text(source), codes, __version__])
+    chosen = selection.parts if selection != WHOLE else []
+    data = json.dumps([source, stamp_text(source), codes, __version__, *chosen])
     return f"{printable(source)} {blake2b(data.encode(), digest_size=12).hexdigest()}"
 
 
@@ -152,7 +153,7 @@ def make_page(
     """
     check_place(source, path)
     # Before reading: a source that changes meanwhile makes a page that is not right.
-    identity = made_from(source, codes)
+    identity = made_from(source, codes, selection)
     volume = read_volume(source, selection=selection)
     page = QcPage(volume, compose_preview(volume), candidates_for(volume, codes), identity)
     lines = compose_page(page)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.files.stamps import other_files_of, stamp_text
 from spimpack_tasks.model.entities import PHOTO_SUFFIX
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.plan import Step
@@ -25,6 +25,7 @@ from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.merged.form import find_format
+from spimpack_tasks.volumes.merged.request import is_merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,6 +101,8 @@ def _orientations(plan: Plan) -> dict[str, str]:
 
 def _name(output: Output, code: str) -> str:
     chosen = output.selection.parts if output.selection != WHOLE else []
+    if is_merge(output.format):
+        chosen = [output.format, *other_files_of(output.target)]
     data = json.dumps([output.source, stamp_text(output.source), code, STRIP_VERSION, *chosen])
     return f"{blake2b(data.encode(), digest_size=16).hexdigest()}.jpg"
 

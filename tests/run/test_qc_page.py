@@ -256,6 +256,16 @@ def test_another_version_makes_the_page_anew(source, tmp_path, monkeypatch):
     assert not WriteQcReport(source=str(source), page=str(page)).complete()
 
 
+def test_a_page_by_other_axes_is_another_one(tmp_path):
+    source, page = tmp_path / "a.tif", tmp_path / "page.html"
+    tifffile.imwrite(source, np.zeros((5, 20, 30), "uint16"), photometric="minisblack")
+    command = ["qc", str(source), "--output", str(page)]
+    assert main([*command, "--axes", "TYX"]) == ExitCode.OK
+    assert not WriteQcReport(source=str(source), page=str(page)).complete()
+    assert main(command) == ExitCode.OK
+    assert WriteQcReport(source=str(source), page=str(page)).complete()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_task_that_fails_leaves_nothing(workers, tmp_path):
     (tmp_path / "a.ims").write_bytes(b"no image")

@@ -9,8 +9,9 @@ from dataclasses import replace
 from io import BytesIO
 
 import pytest
+from merge_sources import write_ome
 from PIL import Image
-from workspace import Workspace
+from workspace import SHARED, Workspace
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.demo.images import DemoImage, write_imaris, write_ome_tiff, write_ome_zarr
@@ -85,6 +86,23 @@ def test_each_image_is_shown_as_its_row_says(workspace):
     for strip in shown:
         with Image.open(BytesIO(strip)) as picture:
             assert picture.size == STRIP_SIZE
+
+
+def test_a_file_that_is_merged_makes_the_picture_anew(tmp_path):
+    """Of files along z, each has a part of the picture."""
+    made = Workspace(tmp_path)
+    for number in (1, 2):
+        write_ome(tmp_path / f"raw/z{number}.ome.tif", seed=number)
+    paths = "raw/z1.ome.tif;raw/z2.ome.tif"
+    row = {"subject": "01", "spim_path": paths, "merge_axis": "Z", "orientation_string_xyz": "RPI"}
+    made.rows.append(SHARED | {"sample_staining": "A"} | row)
+    made.run(backend="ome-zarr")
+    before = strips(report(made, "--thumbnails"))
+    write_ome(tmp_path / "raw/z2.ome.tif", seed=9)
+    made.run(backend="ome-zarr")
+    after = strips(report(made, "--thumbnails"))
+    assert len(before) == len(after) == 1
+    assert before != after
 
 
 def test_the_plain_report_reads_no_image(workspace, monkeypatch):
