@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -164,10 +164,21 @@ class ConvertingBackend:
         return is_match
 
 
-def asked_original(settings: Settings) -> str:
-    """Return whether the metadata of sources are left out, as requests have it."""
+def describe_source(request: Request, asset: Asset, settings: Settings) -> Request:
+    """Return a request with the facts about an image that every format has a place for."""
     asked = settings.get("original", ORIGINAL[0])
-    return asked if asked != ORIGINAL[0] else ""
+    return replace(
+        request,
+        name=asset.key,
+        channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
+        spacing_um_xyz=_spacing_given(asset),
+        original=asked if asked != ORIGINAL[0] else "",
+        scene=asset.selection.scene,
+        source_axes=asset.selection.axes,
+        reader=asset.selection.reader,
+        other_files=tuple(map(" ".join, asset.other_files)),
+        merge=asset.format if is_merge(asset.format) else "",
+    )
 
 
 def _describe_merge(text: str) -> dict[str, Any]:
@@ -179,7 +190,7 @@ def _describe_merge(text: str) -> dict[str, Any]:
     return {"Axis": merge.axis, "Files": merge.names, **of_files, **chosen}
 
 
-def spacing_given(asset: Asset) -> tuple[float | None, ...]:
+def _spacing_given(asset: Asset) -> tuple[float | None, ...]:
     """Return the size of a voxel that the user gives, nothing where it is that of the source.
 
     Image and sidecar must say the same, so the user is believed. Of an OME-TIFF the official

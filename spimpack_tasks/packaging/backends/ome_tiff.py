@@ -9,12 +9,10 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.packaging.backends.converting import (
     ORIGINAL,
     ConvertingBackend,
-    asked_original,
-    spacing_given,
+    describe_source,
 )
 from spimpack_tasks.volumes.conversion import LIBRARIES, Request
 from spimpack_tasks.volumes.formats import OME_TIFF as FORMAT
-from spimpack_tasks.volumes.merged.request import is_merge
 from spimpack_tasks.volumes.tiff.layout import COMPRESSIONS, LEVELS, extension_of
 
 if TYPE_CHECKING:
@@ -34,19 +32,11 @@ def _extension_made(asset: Asset) -> str:
 
 def _compose_request(asset: Asset, settings: Settings) -> Request:
     """Return how to convert an image; OME-TIFF has no word for its orientation."""
-    return Request(
+    request = Request(
         codec=settings.get("codec") or COMPRESSIONS[0],
         level=asked if (asked := settings.get("level", LEVELS[0])) != LEVELS[0] else "",
-        name=asset.key,
-        channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
-        spacing_um_xyz=spacing_given(asset),
-        original=asked_original(settings),
-        scene=asset.selection.scene,
-        source_axes=asset.selection.axes,
-        reader=asset.selection.reader,
-        other_files=tuple(map(" ".join, asset.other_files)),
-        merge=asset.format if is_merge(asset.format) else "",
     )
+    return describe_source(request, asset, settings)
 
 
 OME_TIFF = ConvertingBackend(

@@ -11,14 +11,12 @@ from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.packaging.backends.converting import (
     ORIGINAL,
     ConvertingBackend,
-    asked_original,
-    spacing_given,
+    describe_source,
 )
 from spimpack_tasks.volumes.conversion import LIBRARIES, Request
 from spimpack_tasks.volumes.formats import NGFF, ZIPPED
 from spimpack_tasks.volumes.formats import OME_ZARR as FORMAT
 from spimpack_tasks.volumes.merged.form import find_format
-from spimpack_tasks.volumes.merged.request import is_merge
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Asset
@@ -30,21 +28,13 @@ _CONVERT = "spimpack_tasks.volumes.convert"
 def _compose_request(asset: Asset, settings: Settings) -> Request:
     if asset.format == ZIPPED.name:  # unpacked as it is, with any settings
         return Request()
-    return Request(
+    request = Request(
         codec=settings.get("codec") or find_format(asset.format).codec,
         ngff=settings.get("ngff", NGFF[0]),
-        name=asset.key,
         orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
-        channel_names=tuple(asset.sidecar.get("SampleStaining", ())),
-        spacing_um_xyz=spacing_given(asset),
         axes=asked if (asked := settings.get("axes", CHOICES[0])) != CHOICES[0] else "",
-        original=asked_original(settings),
-        scene=asset.selection.scene,
-        source_axes=asset.selection.axes,
-        reader=asset.selection.reader,
-        other_files=tuple(map(" ".join, asset.other_files)),
-        merge=asset.format if is_merge(asset.format) else "",
     )
+    return describe_source(request, asset, settings)
 
 
 OME_ZARR = ConvertingBackend(
