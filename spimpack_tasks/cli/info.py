@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.cli.arguments import add_axes, add_format, add_reader, add_scene
 from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
 from spimpack_tasks.errors import ExitCode, SpimpackError, printable
-from spimpack_tasks.images.info import probe_image
+from spimpack_tasks.images.info import find_unused, probe_image
 from spimpack_tasks.images.text import describe_lines
 
 if TYPE_CHECKING:
@@ -53,10 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.format != "json":
                 print(f"spimpack: {message}", file=sys.stderr)
             continue
-        extra = {"original": dict(info.original)} if arguments.original else {}
-        found.append(info.as_dict() | {"not_used": list(info.list_unused())} | extra)
+        original = info.original
+        extra = {"original": dict(original)} if arguments.original else {}
+        found.append(info.as_dict() | {"not_used": list(find_unused(original))} | extra)
         if arguments.format != "json":
-            lines = [*([""] if number else []), *describe_lines(info)]
+            lines = [*([""] if number else []), *describe_lines(info, original)]
             for key, text in extra.get("original", {}).items():
                 lines += ["", f"  {key}", *text.splitlines()]
             print("\n".join(map(printable, lines)))

@@ -254,7 +254,7 @@ def read_remarks(source: str | Source, target: str, request: Request) -> list[st
     remarks = [f"{shown} holds more than is converted: {each}" for each in left_out]
     remarks += [f"{shown} does not tell how it is shown: {each}" for each in header.display_doubts]
     remarks += _contradictions(header, request)
-    size, name = find_size_beside(request, source, found)
+    size, name = find_size_beside(request, source, header)
     if size:
         shown_size = " x ".join(f"{each:g}" for each in size if each is not None)
         remarks.append(f"{shown} has no size of its own: {name} tells {shown_size} um (x, y, z)")

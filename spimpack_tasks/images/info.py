@@ -13,6 +13,7 @@ from spimpack_tasks.manifest.beside import told_beside
 from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.axis_names import describe_unclear
 from spimpack_tasks.volumes.examine import Source, examine_selected
+from spimpack_tasks.volumes.header import itemsize_of
 from spimpack_tasks.volumes.originals import OME_XML, read_original
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.tiff.annotations import list_unused
@@ -115,8 +116,7 @@ class ImageInfo:
 
     def list_unused(self) -> tuple[str, ...]:
         """Return the parts of OME-XML that nothing here is read from, such as regions (`ROI`)."""
-        text = self.original.get(OME_XML)
-        return tuple(list_unused(text)) if text else ()
+        return find_unused(self.original)
 
     @property
     def size_bytes(self) -> int:
@@ -155,10 +155,10 @@ class ImageInfo:
         }
 
 
-def itemsize_of(dtype: str) -> int:
-    """Return the bytes of a voxel, by the name of its type."""
-    bits = "".join(letter for letter in dtype if letter.isdigit())
-    return int(bits) // 8 if bits else 1
+def find_unused(original: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the parts of OME-XML, among the metadata of a file, that nothing is read from."""
+    text = original.get(OME_XML)
+    return tuple(list_unused(text)) if text else ()
 
 
 def probe_image(

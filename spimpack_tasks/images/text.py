@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.limits import as_size
-from spimpack_tasks.images.info import ORDER
+from spimpack_tasks.images.info import ORDER, find_unused
 from spimpack_tasks.volumes.axis_names import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from spimpack_tasks.images.info import ImageInfo
 
@@ -19,16 +19,24 @@ _MOST = 16
 """Channels, files or doubts that are listed; the others are counted."""
 
 
-def describe_lines(info: ImageInfo) -> list[str]:
-    """Return the facts, a line or a few each; what the file does not say is said to be unknown."""
+def describe_lines(info: ImageInfo, original: Mapping[str, str]) -> list[str]:
+    """Return the facts, a line or a few each; what the file does not say is said to be unknown.
+
+    Parameters
+    ----------
+    info
+        The facts.
+    original
+        `info.original`, which reads the file at each call.
+    """
     lines = [info.path]
-    for name, texts in _facts(info):
+    for name, texts in _facts(info, original):
         for number, text in enumerate(texts):
             lines.append(f"  {name if number == 0 else '':<{_WIDTH}}{text}")
     return lines
 
 
-def _facts(info: ImageInfo) -> Iterator[tuple[str, list[str]]]:
+def _facts(info: ImageInfo, original: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
     yield "format", [info.format]
     yield "voxels", [f"{_sizes(info)}, {info.dtype}, {as_size(info.size_bytes)}"]
     if info.shape is None:
@@ -46,8 +54,8 @@ def _facts(info: ImageInfo) -> Iterator[tuple[str, list[str]]]:
         yield "levels", [" x ".join(map(str, shape[-1:0:-1])) for shape in _spatial(info)]
     for name, texts in (
         ("scenes", list(info.scenes)),
-        ("metadata", [f"{key}: {len(text):,} characters" for key, text in info.original.items()]),
-        ("not used", list(info.list_unused())),
+        ("metadata", [f"{key}: {len(text):,} characters" for key, text in original.items()]),
+        ("not used", list(find_unused(original))),
         ("other files", list(info.files[1:])),
         ("left out", list(info.left_out)),
         ("also", list(info.extras)),

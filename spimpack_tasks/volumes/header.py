@@ -125,11 +125,12 @@ class Header:
     @property
     def itemsize(self) -> int:
         """Bytes of a voxel."""
-        return _itemsize_of(self.dtype)
+        return itemsize_of(self.dtype)
 
 
 @lru_cache(64)
-def _itemsize_of(dtype: str) -> int:
+def itemsize_of(dtype: str) -> int:
+    """Return the bytes of a voxel, by the name of its type."""
     bits = re.search("[0-9]+", dtype)
     return int(bits[0]) // 8 if bits else 1
 

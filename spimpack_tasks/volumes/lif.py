@@ -18,7 +18,13 @@ from spimpack_tasks.files.limits import LARGEST_BLOCK, LARGEST_XML, REMEDY, allo
 from spimpack_tasks.model.displays import Display
 from spimpack_tasks.model.quantities import Doubts, length_in_um, time_in_s
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.header import Header, check_regular, load_library, tidy_names
+from spimpack_tasks.volumes.header import (
+    Header,
+    check_regular,
+    itemsize_of,
+    load_library,
+    tidy_names,
+)
 from spimpack_tasks.volumes.levels import StoredLevel
 from spimpack_tasks.volumes.scenes import Scene, pick_scene
 
@@ -123,10 +129,7 @@ def open_levels(path: str, scene: str = "") -> Iterator[Sequence[StoredLevel]]:
 
 def _find_image(path: str, scene: str) -> tuple[_Image, tuple[Scene, ...], int]:
     """Return the image that is meant, all images if there are several, and its number."""
-    liffile = load_library("liffile", "lif")
-    check_regular(path)
-    check_beginning(path)
-    with open(path, "rb") as stream, liffile.LifFile(stream) as file:
+    with open_file(path) as file:
         listed = [each for each in file.images if _has_voxels(each.xml_element)]
         images = [_read_image(path, each) for each in listed]
     if not images:
@@ -138,7 +141,23 @@ def _find_image(path: str, scene: str) -> tuple[_Image, tuple[Scene, ...], int]:
     return images[number], scenes, number
 
 
-def check_beginning(path: str) -> None:
+@contextmanager
+def open_file(path: str) -> Iterator[Any]:
+    """Open a LIF file by the library, if it begins as one does.
+
+    Raises
+    ------
+    HeaderError
+        It does not.
+    """
+    liffile = load_library("liffile", "lif")
+    check_regular(path)
+    _check_beginning(path)
+    with open(path, "rb") as stream, liffile.LifFile(stream) as file:
+        yield file
+
+
+def _check_beginning(path: str) -> None:
     """Refuse XML that is no such, before the library parses it."""
     with open(path, "rb") as stream:
         start = stream.read(_START.size)
@@ -232,9 +251,8 @@ def _name_of(channel: Element) -> str:
 
 def _check_block(path: str, image: _Image) -> None:
     """Refuse an image whose voxels would lie outside its block, or whose block is not there."""
-    itemsize = int("".join(letter for letter in image.dtype if letter.isdigit())) // 8
     reach = sum((axis.size - 1) * axis.step for axis in image.axes if axis.name != "c")
-    needed = max(image.starts) + reach + itemsize
+    needed = max(image.starts) + reach + itemsize_of(image.dtype)
     is_sound = all(axis.size > 0 and axis.step >= 0 for axis in image.axes)
     if not is_sound or min(image.starts) < 0 or needed > image.size or image.offset < 0:
         what = f"is damaged: the image {image.path!r} needs {needed:,} bytes, but its block has "

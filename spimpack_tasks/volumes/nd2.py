@@ -75,17 +75,8 @@ class _Layout:
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes along the axes."""
-        leading = (n for axis, n in self.loops if axis != "p")
-        page = (self.height, self.width)
-        return (
-            (*leading, *page, self.components)
-            if self.is_rgb
-            else (
-                *leading,
-                self.components,
-                *page,
-            )
-        )
+        sizes = {**dict(self.loops), "y": self.height, "x": self.width, "c": self.components}
+        return tuple(sizes[axis] for axis in self.axes)
 
 
 class _Frame(NamedTuple):
@@ -131,12 +122,25 @@ def open_levels(path: str, scene: str = "") -> Iterator[Sequence[StoredLevel]]:
 
 @contextmanager
 def _open(path: str) -> Iterator[tuple[Any, _Layout]]:
+    with open_file(path) as file:
+        yield file, _find_layout(path, file)
+
+
+@contextmanager
+def open_file(path: str) -> Iterator[Any]:
+    """Open an ND2 file by the library, if the map of its chunks is whole.
+
+    Raises
+    ------
+    HeaderError
+        It is not.
+    """
     nd2 = load_library("nd2", "nd2")
     check_regular(path)
     with open(path, "rb") as stream:
-        _find_frames(path, stream)  # refuses a file without a map before the library reads it
+        _find_frames(path, stream)
     with nd2.ND2File(path) as file:
-        yield file, _find_layout(path, file)
+        yield file
 
 
 def _find_layout(path: str, file: Any) -> _Layout:

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.limits import LARGEST_XML, allowed
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.volumes import thorlabs
+from spimpack_tasks.volumes import lif, nd2, thorlabs
 from spimpack_tasks.volumes.errors import HeaderError, reading
 from spimpack_tasks.volumes.header import check_regular, load_library
 from spimpack_tasks.volumes.imaris.header import ImarisFile
-from spimpack_tasks.volumes.lif import check_beginning
 from spimpack_tasks.volumes.nifti.header import read_fields
 from spimpack_tasks.volumes.ome_zarr.header import open_directory
 from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL, PROVENANCE
@@ -148,18 +147,13 @@ def of_czi(path: str) -> Texts:
 
 def of_nd2(path: str) -> Texts:
     """Return the metadata of an ND2 file, as JSON."""
-    nd2 = load_library("nd2", "nd2")
-    check_regular(path)
-    with nd2.ND2File(path) as file:
+    with nd2.open_file(path) as file:
         return {"ND2": _as_json(file.unstructured_metadata())}
 
 
 def of_lif(path: str) -> Texts:
     """Return the XML of a LIF file."""
-    liffile = load_library("liffile", "lif")
-    check_regular(path)
-    check_beginning(path)
-    with open(path, "rb") as stream, liffile.LifFile(stream) as file:
+    with lif.open_file(path) as file:
         return {"LIF": file.xml_header()}
 
 
