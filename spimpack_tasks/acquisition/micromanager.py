@@ -15,6 +15,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.acquisition.facts import AcquisitionFacts, AcquisitionFileError, Value
+from spimpack_tasks.acquisition.names import NDTIFF
 from spimpack_tasks.acquisition.reading import Reader, decoded, first_of, read_beginning
 from spimpack_tasks.model.quantities import iso_time
 
@@ -25,7 +26,6 @@ _ENDING = "_metadata.txt"
 _PLAIN = "metadata.txt"
 _BEGINNING = 2**20
 """Bytes that hold the summary; it has some thousand."""
-_NDTIFF = "NDTiffStack"
 _SUMMARY_MARK = 2_355_492
 """Of the specification, before the length of the summary."""
 _SUMMARY = re.compile(r'"Summary"\s*:\s*')
@@ -36,7 +36,7 @@ _ZONE = re.compile(r" ([+-][0-9]{2})([0-9]{2})\Z")
 def find_file(path: str, names: Callable[[str], frozenset[str]]) -> str:
     """Return the file that tells about an image, empty where there is none."""
     folder, name = os.path.split(path)
-    if _NDTIFF in name and name.lower().endswith((".tif", ".tiff")):
+    if NDTIFF in name and name.lower().endswith((".tif", ".tiff")):
         return path
     stem = re.sub(r"(\.ome)?\.tiff?\Z", "", name, flags=re.IGNORECASE)
     known = names(folder)

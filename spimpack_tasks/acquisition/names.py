@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+NDTIFF = "NDTiffStack"
+"""Part of the names of NDTiff files of Micro-Manager, which tell about themselves."""
+
 
 def list_metadata(folder: str) -> frozenset[str]:
     """Return the names in a folder that may be those of files of metadata.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.acquisition.facts import AcquisitionFacts, AcquisitionFileError
-from spimpack_tasks.acquisition.names import list_metadata
+from spimpack_tasks.acquisition.names import NDTIFF, list_metadata
 from spimpack_tasks.deferred import Deferred
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ PROGRAMS = (
     _program("SmartSPIM", f"{_HERE}.smartspim"),
     _program("Micro-Manager", f"{_HERE}.micromanager"),
 )
-NDTIFF = "NDTiffStack"
-"""Part of the names of NDTiff files of Micro-Manager, which tell about themselves."""
 
 
 class AcquisitionFile(NamedTuple):

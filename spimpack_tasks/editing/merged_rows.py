@@ -13,6 +13,8 @@ from spimpack_tasks.model.entities import MISSING
 from spimpack_tasks.scanning.tables import cell_of_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spimpack_tasks.editing.editor import ManifestEditor
     from spimpack_tasks.scanning.found import FoundImage
     from spimpack_tasks.scanning.options import ScanRequest
@@ -41,6 +43,11 @@ def real_paths_of_row(folder: str, path: Any, axis: Any) -> set[str]:
     return {os.path.realpath(each) for each in paths_of_row(folder, path, axis)}
 
 
+def real_paths_of_cells(folder: str, cells: Mapping[str, str]) -> set[str]:
+    """Return the real paths of the files that a row of a table stands for, by its columns."""
+    return real_paths_of_row(folder, cells.get("spim_path", ""), cells.get(AXIS_COLUMN, ""))
+
+
 def add_to_rows(
     editor: ManifestEditor, request: ScanRequest, images: list[FoundImage], known: set[str]
 ) -> list[str]:
@@ -61,10 +68,7 @@ def add_to_rows(
     -------
     Lines for the user on each row that was changed, or has to be changed by hand.
     """
-    rows = [
-        real_paths_of_row(editor.folder, row.get("spim_path", ""), row.get(AXIS_COLUMN, ""))
-        for row in cells_by_column(editor.scans.table)
-    ]
+    rows = [real_paths_of_cells(editor.folder, row) for row in cells_by_column(editor.scans.table)]
     lines = []
     for image in images:
         come = [each for each in image.members if os.path.realpath(each.source.path) not in known]

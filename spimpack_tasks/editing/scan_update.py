@@ -7,7 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.editing.editor import open_manifest
-from spimpack_tasks.editing.merged_rows import add_to_rows, real_paths_of_row
+from spimpack_tasks.editing.merged_rows import (
+    add_to_rows,
+    real_paths_of_cells,
+    real_paths_of_row,
+)
 from spimpack_tasks.errors import InputError, Place, Problem, Report, UsageError, count_of
 from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.near_paths import shown
@@ -134,7 +138,7 @@ def add_scanned(editor: ManifestEditor, asked: ScanOptions, *, verbose: bool = F
 
 def known_images(editor: ManifestEditor) -> set[str]:
     """Return the real paths of the images in the tables."""
-    return {path for row in _rows(editor) for path in _real_paths_of(editor.folder, row)}
+    return {path for row in _rows(editor) for path in real_paths_of_cells(editor.folder, row)}
 
 
 def _known_elsewhere(editor: ManifestEditor) -> set[str]:
@@ -183,13 +187,9 @@ def _real_paths(image: FoundImage) -> set[str]:
     return {os.path.realpath(path) for path in members_of(image.source)}
 
 
-def _real_paths_of(folder: str, row: dict[str, str]) -> set[str]:
-    return real_paths_of_row(folder, row.get("spim_path", ""), row.get(AXIS_COLUMN, ""))
-
-
 def _is_gone(folder: str, row: dict[str, str]) -> bool:
     """Tell whether the image of a row, or one of its files, is not there."""
-    paths = _real_paths_of(folder, row)
+    paths = real_paths_of_cells(folder, row)
     return not paths or not all(map(os.path.exists, paths))
 
 

@@ -26,7 +26,7 @@ from spimpack_tasks.manifest.rows import (
     RowReader,
     source_path,
 )
-from spimpack_tasks.model.entities import MISSING, SUFFIX, stem
+from spimpack_tasks.model.entities import SUFFIX, stem
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.examine import Source
 
 _MERGE_COLUMNS = (AXIS_COLUMN, *(PREFIX + name for name in POLICIES))
+_OF_ONE_FILE = (
+    (SCENE_COLUMN, "source.scene", "an image in a file"),
+    (READER_COLUMN, "source.merge", "a reader of one file"),
+)
+"""Columns that a row of several files cannot have, with the problem's code and what they name."""
 
 NO_FACTS = HeaderFacts()
 """Of a row without a source."""
@@ -119,7 +124,7 @@ class AssetReader(RowReader):
         if axis:
             names = {name.removeprefix(PREFIX): text for name, text in given.items()}
             return self._merge(record, axis, Policies(**names))
-        if self.text(record, AXIS_COLUMN) not in {"", MISSING}:
+        if self.chosen_text(record, AXIS_COLUMN):
             return None  # it was refused
         hint = "write T, C or Z into merge_axis"
         for column in given:
@@ -131,14 +136,11 @@ class AssetReader(RowReader):
         return None if has_list or given else super().source(record)
 
     def _merge(self, record: Record, axis: str, policies: Policies) -> Source | None:
-        if self.text(record, SCENE_COLUMN) not in {"", MISSING}:
-            message = "names an image in a file, and the row merges files"
-            self.add(record, SCENE_COLUMN, "source.scene", message, "leave the cell empty")
-            return None
-        if self.text(record, READER_COLUMN) not in {"", MISSING}:
-            message = "names a reader of one file, and the row merges files"
-            self.add(record, READER_COLUMN, "source.merge", message, "leave the cell empty")
-            return None
+        for column, code, what in _OF_ONE_FILE:
+            if self.chosen_text(record, column):
+                message = f"names {what}, and the row merges files"
+                self.add(record, column, code, message, "leave the cell empty")
+                return None
         hint = "give the paths of the images"
         if record.cell(self.path_column) == []:
             self.add(record, self.path_column, "value.empty", "is an empty list", hint)
