@@ -12,7 +12,7 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks import api, errors
+from spimpack_tasks import api, errors, streams
 from spimpack_tasks.packaging.changes import Change
 from spimpack_tasks.packaging.outcome import Outcome
 from spimpack_tasks.verification.verify import Deviation
@@ -50,6 +50,22 @@ def api_lines() -> Iterator[str]:
         yield from ("", *_class(cls))
 
 
+def stream_name_lines() -> Iterator[str]:
+    """Yield the part of a page on the names of `spimpack_tasks.streams`."""
+    yield from ("## Names in Python", "", "All are in `spimpack_tasks.streams`.")
+    for name in streams.__all__:
+        thing = getattr(streams, name)
+        if isinstance(thing, type) and not issubclass(thing, Exception):
+            yield from ("", *_class(thing))
+        elif not isinstance(thing, type):
+            yield from ("", *_function(name, thing, "streams"))
+    yield from ("", "## Errors", "")
+    for name in streams.__all__:
+        thing = getattr(streams, name)
+        if isinstance(thing, type) and issubclass(thing, Exception):
+            yield f"- `{name}`: {_paragraphs(str(thing.__doc__))[0]}"
+
+
 @dataclass
 class Docstring:
     """A docstring in the style of numpy."""
@@ -82,10 +98,10 @@ def _items(lines: list[str]) -> list[tuple[str, str]]:
     return items
 
 
-def _function(name: str, function: Any) -> Iterator[str]:
+def _function(name: str, function: Any, module: str = "api") -> Iterator[str]:
     node = _node(function)
     parts = parse_docstring(str(function.__doc__))
-    yield from (f"### {name}", "", "```python", f"api.{_signature(node)}", "```", "")
+    yield from (f"### {name}", "", "```python", f"{module}.{_signature(node)}", "```", "")
     yield from _paragraphs(parts.text)
     for heading, items in parts.sections.items():
         yield from ("", f"{heading}:", "")
@@ -111,6 +127,8 @@ def _each_argument(arguments: ast.arguments) -> Iterator[str]:
     if arguments.kwonlyargs:
         yield "*"
     yield from map(_argument, arguments.kwonlyargs, arguments.kw_defaults)
+    if arguments.kwarg:
+        yield f"**{ast.unparse(arguments.kwarg)}"
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:

@@ -42,6 +42,7 @@ def abilities() -> dict[str, Cell]:
         **dict(_packaging()),
         "`convert` to OME-Zarr": lambda form: WAYS[form.transfer] if form.levels else "no",
         "`convert` to OME-TIFF": _has_voxels,
+        "`convert` to planes": _has_voxels,
         "`verify --pixels` compares what was made": _has_voxels,
         "`qc` shows it": _has_voxels,
         "`view` in napari": _has_voxels,

@@ -24,7 +24,7 @@ from spimpack_tasks.volumes.formats import FORMATS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from api_page import api_lines
+from api_page import api_lines, stream_name_lines
 from format_matrix import rows as matrix_rows
 
 if TYPE_CHECKING:
@@ -43,12 +43,32 @@ def pages() -> dict[str, str]:
         "participants.md": _page(participants_lines()),
         "photos.md": _page(photos_lines()),
         "sidecar.md": _page(sidecar_lines()),
+        "streams.md": _page(stream_lines()),
         "formats.md": _page(formats_lines()),
         "cli.md": _page(cli_lines()),
         "report.md": _page(report_lines()),
         "api.md": _page(api_lines()),
         "exit-codes.md": _page(exit_codes_lines()),
     }
+
+
+def stream_lines() -> Iterator[str]:
+    """Yield the page on the settings of streams."""
+    schema = load_schema("stream")
+    yield from ("# Streams of frames", "", "[How to write frames](../how-to/stream-frames.md)", "")
+    yield from ("The settings of a stream, in Python, YAML or JSON.", "")
+    yield from _properties(schema, "Key")
+    dimension = schema["properties"]["dimensions"]["items"]
+    coordinate = dimension["properties"]["coords"]["items"]
+    for title, part in (
+        ("A dimension", dimension),
+        ("A channel or position", coordinate),
+        ("The plate", schema["properties"]["plate"]),
+        ("The place in a BIDS dataset", schema["properties"]["bids"]),
+    ):
+        yield from ("", f"## {title}", "", part["description"], "")
+        yield from _properties(part, "Key")
+    yield from ("", *stream_name_lines())
 
 
 def manifest_lines() -> Iterator[str]:
@@ -60,6 +80,12 @@ def manifest_lines() -> Iterator[str]:
     description = schema["properties"]["dataset_description"]
     yield from ("", "## dataset_description", "", description["description"], "")
     yield from _properties(description, "Key")
+    block = load_schema("publication")
+    yield from ("", "## publication", "", block["description"], "")
+    yield from _properties(block, "Key")
+    for name, inner in block["properties"].items():
+        for path, part in _objects(f"`{name}`", inner):
+            yield from ("", f"### {path}", "", part["description"], "", *_properties(part, "Key"))
     datasets = schema["properties"]["datasets"]
     yield from ("", "## An item of datasets", "", datasets["description"], "")
     yield from _properties(datasets["items"], "Key")
@@ -168,6 +194,10 @@ def formats_lines() -> Iterator[str]:
     yield "A Thorlabs RAW file needs the `Experiment.xml` of ThorImage, or a YAML file with its"
     yield "sizes, beside it. CZI needs the extra `czi`, which brings the library of Zeiss (LGPL);"
     yield "ND2 and LIF need the extras `nd2` and `lif`."
+    yield ""
+    yield "A DCIMG file does not say what its frames are, nor how far apart. They are taken"
+    yield "for planes along z; `--source-axes TYX`, or the column `axes`, says that they are times."
+    yield "Give the size of voxels: [read camera files](../how-to/read-camera-files.md)."
     yield ""
     yield "Other files are read by bioio where the column `reader`, or `--reader`, asks for it: see"
     yield "[files of other formats](../how-to/convert-images.md#files-of-other-formats)."
@@ -286,7 +316,8 @@ def describe_form(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
     kinds = schema.get("type", "string")
-    words = [_kind(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    given = [kinds] if isinstance(kinds, str) else [kind for kind in kinds if kind != "null"]
+    words = [_kind(kind, schema) for kind in given]
     form = " or ".join(words)
     examples = [f"`{example}`" for example in schema.get("examples", [])]
     return f"{form}, such as {', '.join(examples)}" if examples else form
@@ -303,6 +334,8 @@ def _kind(kind: str, schema: dict[str, Any]) -> str:
         return "true or false"
     if kind == "number":
         return "positive number" if schema.get("exclusiveMinimum") == 0 else "number"
+    if kind == "integer":
+        return "whole number"
     pattern = schema.get("pattern", NOT_BLANK)
     return "text" if pattern == NOT_BLANK else f"text like `{pattern}`"
 

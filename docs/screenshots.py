@@ -134,10 +134,25 @@ class Session:
         expect(self.pages.page.get_by_role("heading", level=1, name="Report")).to_be_visible()
         self.pages.settle()
         self.take("run-report", pause_ms=1500)
+        self.take_publish()
         store = Store(str(self.study / "bids"))
         page = write_report(store, compose_page(gather_data(store)))
         self.pages.page.goto(f"file://{page}")
         self.take("report")
+
+    def take_publish(self) -> None:
+        """Take the publication block, and the facts that two portals miss."""
+        self.pages.turn_to("Publish")
+        self.take("publish", pause_ms=1500)
+        for name in ("DataCite", "DANDI"):
+            field = self.pages.page.get_by_role("combobox", name="Portals")
+            field.fill(name)
+            field.press("Enter")
+            self.pages.settle()
+        self.pages.page.keyboard.press("Escape")
+        expect(self.pages.page.get_by_test_id("stTable").nth(1)).to_be_visible()
+        self.pages.page.get_by_text("Missing facts").evaluate("each => each.scrollIntoView()")
+        self.take("publish-missing", pause_ms=1500)
 
     def turn_to(self, title: str) -> bool:
         """Turn to a page, and tell whether there is one."""

@@ -1,5 +1,15 @@
 """All tasks of this package; Luigi knows them by name as soon as this module is imported."""
 
+from spimpack_tasks.alignment.tasks.results import PrepareAlignment, WriteDatapackage
+from spimpack_tasks.alignment.tasks.steps import (
+    DiscoverAssets,
+    ProbeTrack,
+    ReorientHistology,
+    TrackRegions,
+    ValidateAlignmentInputs,
+    WarpToCCF,
+    WarpToImage,
+)
 from spimpack_tasks.joined_tasks import PackageAndValidate
 from spimpack_tasks.packaging.tasks.backends import (
     CopyAssets,
@@ -30,30 +40,85 @@ from spimpack_tasks.packaging.tasks.writing import (
     WriteScans,
     WriteSidecars,
 )
+from spimpack_tasks.publishing.tasks.dataset import (
+    CommitInventory,
+    OpenPublication,
+    PruneRemote,
+    PublishDataset,
+    SendImages,
+    SendTexts,
+)
+from spimpack_tasks.publishing.tasks.ingest import (
+    BringUnit,
+    DescribeDandiset,
+    IngestDataset,
+    OpenIngest,
+    PruneAssets,
+    RegisterAssets,
+)
 from spimpack_tasks.qc.tasks.page import WriteQcReport
+from spimpack_tasks.stitching.tasks.deconvolve import DeconvolveVolume
+from spimpack_tasks.stitching.tasks.deskew import DeskewTile
+from spimpack_tasks.stitching.tasks.volume import (
+    AlignTiles,
+    IlluminationCorrection,
+    PreprocessTile,
+    StitchChannel,
+    StitchSlab,
+)
+from spimpack_tasks.streams.tasks.write_frames import WriteFrames
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 
 __all__ = [
+    "AlignTiles",
+    "BringUnit",
     "BuildPaths",
+    "CommitInventory",
     "CopyAssets",
+    "DeconvolveVolume",
+    "DescribeDandiset",
+    "DeskewTile",
+    "DiscoverAssets",
     "HardlinkAssets",
+    "IlluminationCorrection",
+    "IngestDataset",
     "LinkAssets",
     "LinkSources",
     "MakeAssets",
     "OmeTiffAssets",
     "OmeZarrAssets",
+    "OpenIngest",
+    "OpenPublication",
     "PackageAndValidate",
     "PackageDataset",
+    "PrepareAlignment",
+    "PreprocessTile",
+    "ProbeTrack",
+    "PruneAssets",
+    "PruneRemote",
     "PruneStale",
+    "PublishDataset",
     "RecordChecksums",
+    "RegisterAssets",
+    "ReorientHistology",
+    "SendImages",
+    "SendTexts",
+    "StitchChannel",
+    "StitchSlab",
     "SymlinkAssets",
     "SymlinkTreeAssets",
+    "TrackRegions",
+    "ValidateAlignmentInputs",
     "ValidateDataset",
     "ValidateManifest",
+    "WarpToCCF",
+    "WarpToImage",
     "WriteBidsIgnore",
     "WriteChecksumLists",
     "WriteCompanions",
+    "WriteDatapackage",
     "WriteDescription",
+    "WriteFrames",
     "WriteParticipants",
     "WritePreviews",
     "WriteQcReport",

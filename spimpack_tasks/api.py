@@ -1,5 +1,7 @@
 """The names that Python users and plug-ins may rely on. Every other module is internal.
 
+Programs that acquire images find names of their own in `spimpack_tasks.streams`.
+
 Paths may be relative, and text or `pathlib.Path`. Errors that are meant for a user are
 `SpimpackError`; an input that is refused raises its subclass `InputError`, whose `report` has all
 problems. See `docs/how-to/use-from-python.md` for examples.
@@ -17,11 +19,13 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
-from spimpack_tasks.conversion.convert_file import TargetTakenError, convert_file
+from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.errors import Problem, SpimpackError
+from spimpack_tasks.files.held_folders import TargetTakenError
 from spimpack_tasks.files.places import LocalPlace, Place
 from spimpack_tasks.images.image import Image, open_image
 from spimpack_tasks.images.info import ImageInfo, find_image, probe_image
+from spimpack_tasks.images.merge import merge_files
 from spimpack_tasks.packaging.backends.base import Backend
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import look, prepare_run
@@ -37,14 +41,12 @@ from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.examine import Source
 from spimpack_tasks.volumes.formats import Format
 from spimpack_tasks.volumes.header import Header
-from spimpack_tasks.volumes.merged.request import Policies
-from spimpack_tasks.volumes.merged.sources import examine_merge
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.volume import Volume
 from spimpack_tasks.volumes.writer import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
     from spimpack_tasks.model.plan import Dataset
@@ -94,7 +96,8 @@ def read_header(path: Path, *, scene: int | str = "", axes: str = "") -> Header:
     scene
         Which image of a file that has several: its number from 0, or its name.
     axes
-        What the axes are as they are stored, such as `"ZYX"`, where the file does not say it.
+        What the axes are as they are stored, such as `"ZYX"`, where the file does not say it or is
+        wrong.
 
     Raises
     ------
@@ -125,7 +128,8 @@ def open_volume(
     scene
         Which image of a file that has several: its number from 0, or its name.
     axes
-        What the axes are as they are stored, such as `"ZYX"`, where the file does not say it.
+        What the axes are as they are stored, such as `"ZYX"`, where the file does not say it or is
+        wrong.
     accept_unclear
         Whether to open an image of which it is not certain which plane is where.
         `volume.refusals` says why.
@@ -211,35 +215,6 @@ def copy_volume(
         raise ValueError(message)
     with WorkPool(count_threads()) as pool:
         copy.copy_volume(volume, writer, advance, pool)
-
-
-def merge_files(paths: Iterable[Path], axis: str, *, axes: str = "", **policies: str) -> Source:
-    """Return several files as one image; `open_image`, `probe_image` and `convert` take it.
-
-    Whether they fit together is checked there.
-
-    Parameters
-    ----------
-    paths
-        The files.
-    axis
-        `T`, `C` or `Z`: along which they lie one behind the other.
-    axes
-        What the axes of each file are as they are stored, such as `"ZYX"`, where it does not say.
-    policies
-        How files are merged that differ: `shape="pad"`, `dtype="promote"`, `spacing="first"`,
-        `channels="number"`. Any difference is refused if none is given. With `order="table"` the
-        files stay in the order in which they are given.
-
-    Raises
-    ------
-    SourceRefusedError
-        A file cannot be read, or is given twice.
-    TypeError, ValueError
-        The axis or a policy is none of those that there are.
-    """
-    wholes = [os.path.abspath(path) for path in paths]
-    return examine_merge(wholes, axis, Policies(**policies), axes)
 
 
 def convert(

@@ -8,6 +8,7 @@ ordinary exceptions.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -273,6 +274,64 @@ class SpimpackError(Exception):
     """Base of everything raised for a reason that the user can act upon."""
 
     exit_code = ExitCode.FAILED
+
+
+_CHOICE = re.compile(
+    r"\b(merge_|)(shape|dtype|spacing|channels|order|gaps|axes|scene|reader)=(\w+)"
+)
+
+
+def in_flags(hint: str, axes: str = "--axes") -> str:
+    """Return a remedy with options of a command line for choices, as tables have them.
+
+    Parameters
+    ----------
+    hint
+        The remedy.
+    axes
+        The option that says what the axes of a source are.
+    """
+    return _CHOICE.sub(
+        lambda m: f"{axes if m[2] == 'axes' else '--' + (m[1] + m[2]).replace('_', '-')} {m[3]}",
+        hint,
+    )
+
+
+def in_arguments(hint: str, axes: str = "axes") -> str:
+    """Return a remedy with arguments of functions; `axes` is the name of that for axes."""
+    return _CHOICE.sub(lambda m: f'{axes if m[2] == "axes" else m[2]}="{m[3]}"', hint)
+
+
+def joined(message: str, hint: str) -> str:
+    """Return a message with a remedy behind it, if there is one."""
+    return f"{message}; {hint}" if hint else message
+
+
+class HintedError(SpimpackError):
+    """An error with a remedy, which names choices of the user's as a table has them.
+
+    As a text it has the words of Python.
+    """
+
+    exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        """Return message and remedy for the author of a script."""
+        return joined(self.message, in_arguments(self.hint))
+
+    @property
+    def told(self) -> str:
+        """Message and remedy for the user of a table."""
+        return joined(self.message, self.hint)
+
+
+def told_of(error: Exception) -> str:
+    """Return the message of an error, with its remedy for the user of a table."""
+    return error.told if isinstance(error, HintedError) else str(error)
 
 
 class InputError(SpimpackError):

@@ -37,10 +37,14 @@ class Progress:
 
     def reach(self, done: int, total: int, unit: str) -> None:
         """Report that `done` of `total` items are done; `unit` is the name of an item."""
+        self.count(done, total, unit)
+
+    def count(self, done: int, total: int | None, unit: str) -> None:
+        """Report that `done` items are done, of how many nobody knows if `total` is `None`."""
         if self._clock() < self._due:
             return
-        wants_more = self._tell(
-            min(100 * done // max(total, 1), 100), f"{done:,} of {total:,} {unit}"
-        )
+        share = 0 if total is None else min(100 * done // max(total, 1), 100)
+        of_all = "" if total is None else f" of {total:,}"
+        wants_more = self._tell(share, f"{done:,}{of_all} {unit}")
         # The time that telling took counts as well: a slow scheduler is not asked all the time.
         self._due = self._clock() + INTERVAL_S if wants_more else float("inf")

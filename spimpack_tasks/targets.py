@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import luigi
 
+from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.state.checksums import lacks_checksum, lists_are_right
 from spimpack_tasks.state.look import Look
 from spimpack_tasks.state.snapshot import read_snapshot
@@ -26,6 +27,20 @@ class StateFile(luigi.LocalTarget):
 
     def __init__(self, store: Store, *parts: str) -> None:
         super().__init__(store.path(*parts))
+
+
+class MadeByStep(luigi.Target):
+    """The output of a step, as its inputs and choices want it."""
+
+    def __init__(self, is_there: Callable[[], bool]) -> None:
+        self._is_there = is_there
+
+    def exists(self) -> bool:
+        """Compare the output with what it is to be made from."""
+        try:
+            return self._is_there()
+        except (SpimpackError, OSError):
+            return False
 
 
 class CurrentPlan(luigi.Target):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.acquisition.facts import AcquisitionFacts, AcquisitionFileError, Value
@@ -97,6 +98,51 @@ def read(path: str, image: str) -> AcquisitionFacts:  # noqa: ARG001 - all progr
         sidecar=sidecar,
         settings=tuple(reader.settings),
         doubts=tuple(reader.doubts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlace:
+    """Where the stage was when a stack was recorded, in micrometres."""
+
+    x_um: float
+    y_um: float
+    z_start_um: float
+    """Of the first plane."""
+    direction: int
+    """1 where z rises from plane to plane, -1 where it falls."""
+    pitch_um: float | None
+    step_um: float | None
+
+
+def read_place(path: str) -> StackPlace:
+    """Return where the stack of a file was recorded.
+
+    Raises
+    ------
+    AcquisitionFileError
+        It is no such file, describes several images, or lacks a place.
+    """
+    sections = _sections(read_text(path))
+    place, reader = sections.get("position", {}), Reader()
+    numbers: dict[str, float] = {}
+    for key in ("x_pos", "y_pos", "z_start", "z_end"):
+        try:
+            numbers[key] = float(place.get(key, ""))
+        except ValueError:
+            numbers[key] = float("nan")
+    missing = [key for key, number in numbers.items() if not abs(number) < 1e9]
+    if missing:
+        raise AcquisitionFileError(f"tells no place in µm for {', '.join(missing)}")
+    step = reader.length_um("z_stepsize", place.get("z_stepsize"))
+    pixel = sections.get("cfg", {}).get("pixelsize_in_um")
+    return StackPlace(
+        x_um=numbers["x_pos"],
+        y_um=numbers["y_pos"],
+        z_start_um=numbers["z_start"],
+        direction=-1 if numbers["z_end"] < numbers["z_start"] else 1,
+        pitch_um=reader.length_um("Pixelsize in um", pixel),
+        step_um=step,
     )
 
 

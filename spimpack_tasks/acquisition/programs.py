@@ -36,6 +36,8 @@ def _program(name: str, module: str) -> Program:
 
 PROGRAMS = (
     _program("mesoSPIM-control", f"{_HERE}.mesospim"),
+    # Its file looks like that of SmartSPIM, and tells about DCIMG files alone.
+    _program("oSPIM", f"{_HERE}.ospim"),
     _program("SmartSPIM", f"{_HERE}.smartspim"),
     _program("Micro-Manager", f"{_HERE}.micromanager"),
 )

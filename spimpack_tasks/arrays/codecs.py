@@ -1,4 +1,4 @@
-"""Chunk codecs (gzip, Blosc), and the exchange of the frame of a deflated chunk.
+"""Chunk codecs (gzip, Blosc, none), and the exchange of the frame of a deflated chunk.
 
 A deflated chunk of HDF5 is a zlib stream. Zarr v3 knows gzip, not zlib, and both hold the same
 deflated data (RFC 1950, 1952): so only the frame is exchanged. The CRC-32 of the new frame needs
@@ -59,7 +59,7 @@ class Codec(Protocol):
     def v3(self) -> list[dict[str, Any]]:
         """Return the codecs as the metadata of Zarr v3 have them."""
 
-    def v2(self) -> dict[str, Any]:
+    def v2(self) -> dict[str, Any] | None:
         """Return the compressor as the metadata of Zarr v2 have it."""
 
 
@@ -144,6 +144,30 @@ class Gzip:
 
 
 @dataclass(frozen=True, slots=True)
+class Plain:
+    """No compression: chunks are the bytes of their voxels."""
+
+    def rewrap(self, deflated: bytes, size: int) -> Parts:
+        """Inflate."""
+        return (inflate(deflated, size),)
+
+    def encode(self, data: Data) -> Parts:
+        """Return the data as they are, without a copy."""
+        return (data,)
+
+    def decode(self, chunk: bytes, size: int) -> Data:
+        """Return the data as they are."""
+        return _checked(chunk, size)
+
+    def v3(self) -> list[dict[str, Any]]:
+        """Return no codec."""
+        return []
+
+    def v2(self) -> None:
+        """Return no compressor."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blosc:
     """Blosc with bits shuffled: smaller, and faster to read.
 
@@ -211,12 +235,14 @@ def choose_codec(name: str, itemsize: int, *, has_checksum: bool) -> Codec:
     Parameters
     ----------
     name
-        One of those in `CODECS`.
+        One of those in `CODECS`, or `none`.
     itemsize
         Bytes of a voxel.
     has_checksum
         Whether a CRC-32C follows a chunk that has no checksum of its own.
     """
+    if name == "none":
+        return Plain()
     choice = CODECS[name]
     if not choice.compressor:
         return Gzip(choice.level)

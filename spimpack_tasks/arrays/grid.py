@@ -1,6 +1,7 @@
 """How the voxels of a multiscale image are cut into chunks and shards.
 
-All axes are t, c, z, y, x. A chunk holds one time point of one channel. A shard is what one thread
+All axes are t, c, z, y, x. A chunk holds one time point of one channel, except where users of
+streams choose otherwise. A shard is what one thread
 makes as a whole: a file in OME-Zarr 0.5, a group of files in 0.4 (see `stores`).
 """
 
@@ -37,10 +38,12 @@ class LevelGrid:
     shape: Shape
     """Sizes along t, c, z, y, x."""
     chunk: Shape
-    """Sizes of a chunk, `(1, 1, z, y, x)`."""
+    """Sizes of a chunk, `(1, 1, z, y, x)` except in streams of frames."""
     is_slabs: bool = False
     """Whether a shard is one chunk high, so that it can be written as soon as its planes are there;
     it is as wide as `SLAB_CHUNKS`."""
+    shard_chunks: Shape = ()
+    """Number of chunks along each axis of a shard, where it is not chosen here."""
 
     @cached_property
     def grid(self) -> Shape:
@@ -50,6 +53,8 @@ class LevelGrid:
     @cached_property
     def shard(self) -> Shape:
         """Number of chunks along each axis of a shard."""
+        if self.shard_chunks:
+            return self.shard_chunks
         if self.is_slabs:
             y, x = (min(count, SLAB_CHUNKS) for count in self.grid[3:])
             return 1, 1, 1, y, x

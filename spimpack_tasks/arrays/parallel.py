@@ -44,6 +44,7 @@ class WorkPool:
         self._workers = ThreadPoolExecutor(threads)
         self._writer = ThreadPoolExecutor(1)
         self._waiting: deque[tuple[Future[Any], int]] = deque()
+        self._size = 0
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -74,7 +75,10 @@ class WorkPool:
         """
         self.settle(self._most_waiting - size)
         with self._lock:
+            while self._waiting and _is_written(self._waiting[0][0]):
+                self._size -= self._waiting.popleft()[1]
             self._waiting.append((self._writer.submit(do, *arguments), size))
+            self._size += size
 
     def settle(self, most: int = 0) -> None:
         """Wait until no more than some bytes wait to be written.
@@ -86,17 +90,14 @@ class WorkPool:
         """
         while True:
             with self._lock:
-                if not self._waiting or (most > 0 and self._size() <= most):
+                if not self._waiting or (most > 0 and self._size <= most):
                     return
                 first = self._waiting[0]
             first[0].result()
             # It counts until it is done, because other threads wait for it as well.
             with self._lock:
                 if self._waiting and self._waiting[0] is first:
-                    self._waiting.popleft()
-
-    def _size(self) -> int:
-        return sum(size for _, size in self._waiting)
+                    self._size -= self._waiting.popleft()[1]
 
     def run(self, jobs: Iterator[Callable[[], int]], advance: Callable[[int], None]) -> None:
         """Do jobs side by side; after the first that fails no other starts.
@@ -130,6 +131,11 @@ class WorkPool:
                 yield each.result()
         finally:
             _end(futures)
+
+
+def _is_written(future: Future[Any]) -> bool:
+    """Tell whether work is done; an error of it is still to be raised."""
+    return future.done() and future.exception() is None
 
 
 def _end(futures: Iterable[Future[Any]]) -> None:

@@ -10,22 +10,30 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.arrays.grid import LevelGrid
+from spimpack_tasks.arrays.grid import SLAB_CHUNKS, LevelGrid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from spimpack_tasks.arrays.grid import Shape, Voxels
 
 SMALL_ENOUGH = 2**20
 """Bytes of one channel; a level that has no more is the last."""
 _AT_ONCE = 2**18
 """Bytes of which the mean is taken in one go: what the cache of a processor holds."""
+_SMALL_STACK = 2**19
+"""Bytes of planes that are so small that one call for all of them is quicker than one for each."""
 _CHUNKS = ((64, 128), (16, 256), (4, 512))
 """Height, and length of the other sides, of a chunk of 1 MiB where a voxel has one byte."""
+LARGEST_SHARD = 64 * 2**20
+"""Bytes of the voxels of a shard of chunks that the user chooses, if not of its size."""
 LARGEST_SLAB = 128 * 2**20
 """Bytes of planes that are read together; larger planes have lower chunks, of two at least."""
 
 
-def plan_levels(shape: Shape, itemsize: int) -> tuple[LevelGrid, ...]:
+def plan_levels(
+    shape: Shape, itemsize: int, chunk_zyx: Shape = (), shard_zyx: Shape = ()
+) -> tuple[LevelGrid, ...]:
     """Return the levels of an image that is written here, the full one first.
 
     Parameters
@@ -34,16 +42,45 @@ def plan_levels(shape: Shape, itemsize: int) -> tuple[LevelGrid, ...]:
         Sizes along t, c, z, y, x.
     itemsize
         Bytes of a voxel.
+    chunk_zyx
+        Sizes of a chunk where the user chooses them.
+    shard_zyx
+        Sizes of a shard where the user chooses them, multiples of those of a chunk.
     """
+    chunk = chunk_zyx or _choose_chunk(shape, itemsize)
+    sizes = level_sizes(shape[2:], itemsize)
+    count = _shard_chunks(chunk, shape[2:], itemsize, shard_zyx) if chunk_zyx or shard_zyx else ()
+    return tuple(
+        LevelGrid((*shape[:2], *size), (1, 1, *chunk), is_slabs=True, shard_chunks=count)
+        for size in sizes
+    )
+
+
+def _shard_chunks(chunk: Shape, size_zyx: Shape, itemsize: int, shard_zyx: Shape) -> Shape:
+    """Return how many chunks a shard has along each axis."""
+    if shard_zyx:
+        return (1, 1, *(n // side for n, side in zip(shard_zyx, chunk, strict=True)))
+    grid = [-(-n // side) for n, side in zip(size_zyx, chunk, strict=True)]
+    most = max(LARGEST_SHARD // (math.prod(chunk) * itemsize), 1)
+    columns = min(grid[2], SLAB_CHUNKS, most)
+    counts = (1, min(grid[1], SLAB_CHUNKS, max(most // columns, 1)), columns)
+    along = zip(counts, chunk, size_zyx, strict=True)
+    return (1, 1, *(count + is_cut(count * side, n) for count, side, n in along))
+
+
+def is_cut(side: int, size: int) -> bool:
+    """Tell whether shards of a side cut the pairs of voxels that become one of the next level."""
+    return side % 2 == 1 and side < size
+
+
+def _choose_chunk(shape: Shape, itemsize: int) -> Shape:
     plane = shape[3] * shape[4] * itemsize
     heights = [(max(height // itemsize, 2), side) for height, side in _CHUNKS]
     fitting = (pair for pair in heights if pair[0] * plane <= LARGEST_SLAB)
     height, side = next(fitting, heights[-1])
     most = zip((height, side, side), shape[2:], strict=True)
     # Of what is smaller than a chunk, the chunk is the next power of two.
-    chunk = tuple(min(n, 1 << (size - 1).bit_length()) for n, size in most)
-    sizes = level_sizes(shape[2:], itemsize)
-    return tuple(LevelGrid((*shape[:2], *size), (1, 1, *chunk), is_slabs=True) for size in sizes)
+    return tuple(min(n, 1 << (size - 1).bit_length()) for n, size in most)
 
 
 def level_sizes(size_zyx: Shape, itemsize: int) -> list[Shape]:
@@ -83,17 +120,71 @@ def halve(voxels: Voxels, steps: Shape) -> Voxels:
     """
     import numpy as np
 
-    z_step, y_step, _ = steps
     size = tuple(n // step for n, step in zip(voxels.shape, steps, strict=True))
-    inner = slice(size[2] * steps[2])
+    if voxels.nbytes <= _SMALL_STACK:
+        inside = tuple(slice(n * step) for n, step in zip(size, steps, strict=True))
+        whole: Voxels = _mean(voxels[inside], steps).astype(voxels.dtype, copy=False)
+        return whole
+    z_step = steps[0]
     small = np.empty(size, voxels.dtype)
-    rows = max(_AT_ONCE // (z_step * y_step * max(voxels[0, 0].nbytes, 1)), 1)
     for z in range(size[0]):
-        planes = voxels[z * z_step : (z + 1) * z_step]
-        for y in range(0, size[1], rows):
-            end = min(y + rows, size[1])
-            small[z : z + 1, y:end] = _mean(planes[:, y * y_step : end * y_step, inner], steps)
+        halve_planes(voxels[z * z_step : (z + 1) * z_step], (steps[1], steps[2]), small[z])
     return small
+
+
+def halve_planes(planes: Voxels | Sequence[Voxels], steps: Shape, small: Voxels) -> None:
+    """Put the means of one plane, or of two neighbours along z, into a plane of the next level.
+
+    Parameters
+    ----------
+    planes
+        Each along y, x.
+    steps
+        How many voxels become one along y and x, 1 or 2.
+    small
+        Gets the means.
+    """
+    import numpy as np
+
+    (y_step, x_step), (height, width) = steps, small.shape
+    rows = max(_AT_ONCE // (len(planes) * y_step * max(planes[0][0].nbytes, 1)), 1)
+    dtype = small.dtype.newbyteorder("=")
+    lanes = None
+    if dtype.kind == "u" and dtype.itemsize < 8 and steps == (2, 2):
+        lanes = np.dtype(f"u{2 * dtype.itemsize}")
+    for y in range(0, height, rows):
+        part = slice(y * y_step, min(y + rows, height) * y_step)
+        blocks = [plane[part, : width * x_step] for plane in planes]
+        found = _mean_in_lanes(blocks, lanes) if lanes is not None else None
+        if found is None:
+            lanes = None  # bright images are bright all over
+            inside = (slice(None), part, slice(width * x_step))
+            stack = planes[inside] if isinstance(planes, np.ndarray) else np.stack(blocks)
+            found = _mean(stack, (len(planes), *steps))[0]
+        small[y : y + rows] = found
+
+
+def _mean_in_lanes(blocks: Sequence[Any], lanes: Any) -> Any:
+    """Return the floor of the mean of 2 x 2 values of each block, `None` where sums may overflow.
+
+    Two neighbours are the halves of one number of twice the width. While no sum of a half
+    overflows, adding such numbers adds both halves at once.
+    """
+    import numpy as np
+
+    width = 4 * lanes.itemsize
+    values = [np.ascontiguousarray(block).astype(f"u{width // 8}", copy=False) for block in blocks]
+    if any(int(each.max(initial=0)) * 2 * len(blocks) >= 1 << width for each in values):
+        return None
+    total = values[0].view(lanes)
+    for other in values[1:]:
+        total = total + other.view(lanes)
+    total = total[0::2] + total[1::2]
+    mean = total >> width
+    total &= lanes.type((1 << width) - 1)
+    mean += total
+    mean >>= len(blocks) + 1
+    return mean
 
 
 def _mean(values: Any, steps: Shape) -> Any:

@@ -13,12 +13,28 @@ from spimpack_tasks.packaging.options import FLAGS, OPEN_FLAGS, Options
 from spimpack_tasks.volumes.formats import READERS
 
 
-class BackendOption(argparse.Action):
-    """The option `--backend`; its help lists the backends that are installed."""
+class LateHelpOption(argparse.Action):
+    """An option whose help takes time, such as to find plug-ins; it is composed when it is read."""
 
     @property
     def help(self) -> str:
-        """Help text. Finding the backends takes time, so it is composed only when it is read."""
+        """The help text."""
+        return self.compose_help()
+
+    @help.setter  # noqa: A003  # argparse has the name
+    def help(self, text: str | None) -> None:
+        """Ignore the value that argparse sets."""
+
+    def compose_help(self) -> str:
+        """Return the help text."""
+        raise NotImplementedError
+
+
+class BackendOption(LateHelpOption):
+    """The option `--backend`; its help lists the backends that are installed."""
+
+    def compose_help(self) -> str:
+        """Return the help text."""
         from spimpack_tasks.packaging.backends.registry import backend_names  # noqa: PLC0415
 
         return (
@@ -26,10 +42,6 @@ class BackendOption(argparse.Action):
             "behind, as in ome-zarr:codec=blosc (default: as the manifest or the last run has it, "
             "at first symlink)"
         )
-
-    @help.setter  # noqa: A003  # argparse has the name
-    def help(self, text: str | None) -> None:
-        """Ignore the value that argparse sets."""
 
     def __call__(
         self,
@@ -223,5 +235,22 @@ def add_axes(parser: argparse.ArgumentParser, flag: str = "--axes") -> None:
         flag,
         default="",
         metavar="AXES",
-        help="what its axes are as they are stored, such as ZYX, where the file does not say it",
+        help="what its axes are as they are stored, such as ZYX, where the file does not say it or "
+        "is wrong",
+    )
+
+
+def add_location(parser: argparse.ArgumentParser) -> None:
+    """Declare how the service is reached."""
+    parser.add_argument(
+        "--endpoint-url",
+        default="",
+        metavar="URL",
+        help="address of the service, for look-alikes of S3 (default: AWS_ENDPOINT_URL, or Amazon)",
+    )
+    parser.add_argument(
+        "--profile",
+        default="",
+        metavar="NAME",
+        help="profile of the AWS configuration that has the credentials",
     )

@@ -1,9 +1,9 @@
-"""`spimpack convert`: one image becomes an OME-Zarr or an OME-TIFF, as backends make them."""
+"""`spimpack convert`: one image becomes an OME-Zarr, an OME-TIFF or planes."""
 
 from __future__ import annotations
 
+import argparse
 import errno
-import math
 import os
 import sys
 import time
@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.cli.arguments import add_axes, add_reader, add_scene, positive
+from spimpack_tasks.cli.convert_planes import (
+    add_planes,
+    parse_spacing,
+    refuse_planes,
+    run_planes,
+)
 from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
 from spimpack_tasks.cli.progress_line import ByteLine, above
 from spimpack_tasks.conversion.convert_file import (
@@ -20,20 +26,21 @@ from spimpack_tasks.conversion.convert_file import (
     compare_file,
     convert_file,
     measure_file,
-    read_remarks,
+    refusal_of,
 )
+from spimpack_tasks.conversion.remarks import read_remarks
 from spimpack_tasks.errors import ExitCode, SpimpackError, UsageError, count_of
+from spimpack_tasks.files.held_folders import TargetTakenError
+from spimpack_tasks.files.plane_names import is_plane_pattern
 from spimpack_tasks.model.axes import CHOICES
 from spimpack_tasks.model.orientation import normalise_orientation
-from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.conversion import LEVEL0, Request
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import NGFF
-from spimpack_tasks.volumes.source_errors import reason_of_refusal
+from spimpack_tasks.volumes.ome_zarr.chunk_sizes import parse_sizes
 from spimpack_tasks.volumes.tiff.layout import LEVELS
 
 if TYPE_CHECKING:
-    import argparse
-
     from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.examine import Source
 
@@ -58,10 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="PATH",
         help="the image, or a folder of numbered planes, which is only read, or with --merge "
-        "several; then the image to make, ending in .ome.zarr or .ome.tif",
+        "several; then the image to make, ending in .ome.zarr or .ome.tif, or a folder with names "
+        "of planes, such as planes/img_{z:05}.tif or .jp2",
     )
     add_merge(parser)
     _add_form(parser)
+    add_planes(parser)
     parser.add_argument(
         "--axes",
         choices=CHOICES,
@@ -70,6 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: {CHOICES[0]})",
     )
     _add_facts(parser)
+    add_work(parser)
+
+
+def add_work(parser: argparse.ArgumentParser) -> None:
+    """Declare how the work is done, and whether it is checked."""
     parser.add_argument(
         "--verify",
         action="store_true",
@@ -125,8 +139,8 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
         "--level",
         choices=LEVELS,
         default="",
-        help="effort of zlib and zstd of OME-TIFF: 1 is the quickest, 9 makes the smallest files "
-        f"(default: {LEVELS[0]})",
+        help="effort of zlib and zstd of OME-TIFF, and of planes in TIFF: 1 is the quickest, 9 "
+        f"makes the smallest files (default: {LEVELS[0]}, of planes 3)",
     )
     parser.add_argument(
         "--ngff",
@@ -135,6 +149,37 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
         help="version of OME-Zarr: 0.5, or 0.4 for programs that read no other; of 0.4 each chunk "
         f"is a file (default: {NGFF[0]})",
     )
+    add_sizes(parser, "chosen by the sizes of the image")
+    parser.add_argument(
+        "--level0",
+        choices=LEVEL0,
+        default=LEVEL0[0],
+        help="full level of an OME-Zarr: encoded, or in-place, as a copy of the file with an index "
+        "behind it, where its voxels lie in raw or zstd blocks; the copy takes no space on a disk "
+        f"that can share data, such as XFS or Btrfs (default: {LEVEL0[0]})",
+    )
+
+
+def add_sizes(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare the sizes of chunks and shards."""
+    for name, text in (
+        ("chunk", "of OME-Zarr: voxels of a chunk, which is what a viewer reads at once"),
+        ("shard", "of OME-Zarr 0.5: voxels of a shard, which is a file; multiples of a chunk's"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=_sizes,
+            default=(),
+            metavar="Z,Y,X",
+            help=f"{text} (default: {default})",
+        )
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return parse_sizes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _explain_codecs() -> str:
@@ -142,23 +187,12 @@ def _explain_codecs() -> str:
     return f"{'; '.join(others)}; or {last}"
 
 
-def _spacing(text: str) -> tuple[float, ...]:
-    """Return the distance of voxels that a text gives."""
-    if not text:
-        return ()
-    try:
-        x, y, z = map(float, text.split(";"))
-    except ValueError:
-        x = y = z = math.nan
-    if not all(math.isfinite(each) and each > 0 for each in (x, y, z)):
-        message = f"{text!r} is not a size of voxels; write it like 1.8;1.8;4"
-        raise ConversionRefusedError(message)
-    return x, y, z
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and say how long it took."""
     *sources, made = _check_paths(arguments)
+    if is_plane_pattern(made):
+        return run_planes(arguments, _find_source(arguments, sources), made)
+    refuse_planes(arguments, made)
     orientation = normalise_orientation(arguments.orientation) if arguments.orientation else None
     if arguments.orientation and orientation is None:
         message = f"{arguments.orientation!r} is not an orientation; write it like RPI"
@@ -171,31 +205,56 @@ def run(arguments: argparse.Namespace) -> int:
         name=os.path.basename(target).partition(".ome.")[0],
         orientation_xyz=orientation,
         channel_names=tuple(n.strip() for n in arguments.stains.split(";") if n.strip()),
-        spacing_um_xyz=_spacing(arguments.pixel_size),
+        spacing_um_xyz=parse_spacing(arguments.pixel_size),
         axes=arguments.axes if arguments.axes != CHOICES[0] else "",
         original="drop" if arguments.drop_original else "",
         scene=arguments.scene,
         reader=arguments.reader,
         source_axes="" if arguments.merge else arguments.source_axes.lower(),
+        chunk_zyx=arguments.chunk,
+        shard_zyx=arguments.shard,
+        level0=arguments.level0 if arguments.level0 != LEVEL0[0] else "",
     )
     source = _find_source(arguments, sources)
     began = time.monotonic()
-    threads = arguments.threads or count_threads()
     try:
-        chosen = request.selection
+        is_new = make(source, target, request, arguments.threads)
+    except (ConversionRefusedError, TargetTakenError) as error:
+        ending = os.path.splitext(target)[1]
+        if arguments.merge and os.path.lexists(target) and sources[-1].endswith(ending):
+            hint = f"the last path is the image to make, which is {made!r} here: is it missing?"
+            raise type(error)(f"{error}; {hint}") from error
+        raise
+    for remark in read_remarks(source, target, request):
+        print(f"warning: {remark}", file=sys.stderr)
+    tell(made, began, is_new=is_new)
+    return verify(source, target, request.selection) if arguments.verify else ExitCode.OK
+
+
+def make(source: str | Source, target: str, request: Request, threads: int) -> bool:
+    """Make an image, with progress; return whether anything was to be done.
+
+    Raises
+    ------
+    SpimpackError
+        It is refused, or the source or the disk fails.
+    """
+    chosen = request.selection
+    try:
         with ByteLine("Converting", lambda: measure_file(source, target, chosen)) as line:
-            is_new = convert_file(source, target, request, threads, line.advance)
+            return convert_file(source, target, request, threads or count_threads(), line.advance)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         hint = _REMEDIES.get(error.errno or 0, "")
         raise SpimpackError(f"{where}{error.strerror or error}{hint}") from error
-    for remark in read_remarks(source, target, request):
-        print(f"warning: {remark}", file=sys.stderr)
+
+
+def tell(made: str, began: float, *, is_new: bool) -> None:
+    """Say what was done, and how long it took."""
     if not is_new:
         print(f"Nothing to do: {made} was made from this")
     else:
         print(f"Made {made} in {time.monotonic() - began:.1f} s")
-    return _verify(source, target, chosen) if arguments.verify else ExitCode.OK
 
 
 def _check_paths(arguments: argparse.Namespace) -> list[str]:
@@ -224,10 +283,10 @@ def _find_source(arguments: argparse.Namespace, paths: list[str]) -> str | Sourc
     try:
         return merge_given(arguments, paths, arguments.source_axes)
     except SourceRefusedError as error:
-        raise ConversionRefusedError(reason_of_refusal(error)) from error
+        raise refusal_of(error) from error
 
 
-def _verify(source: str | Source, target: str, chosen: Selection) -> ExitCode:
+def verify(source: str | Source, target: str, chosen: Selection) -> ExitCode:
     """Compare an image with its source, and print the differences."""
     count = 0
     try:

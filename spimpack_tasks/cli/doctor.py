@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
 from spimpack_tasks.doctor.answer import State
+from spimpack_tasks.doctor.credentials import check_credentials
 from spimpack_tasks.doctor.disk import check_open_files, check_output, check_temporary
 from spimpack_tasks.doctor.scheduler import check_scheduler
 from spimpack_tasks.doctor.software import check_extras, check_validator, check_versions
@@ -58,4 +59,5 @@ def _check(arguments: argparse.Namespace) -> Iterator[Answer]:
     yield from check_output(os.path.abspath(os.path.expanduser(arguments.output_dir)))
     yield from check_temporary()
     yield from check_open_files()
+    yield from check_credentials()
     yield from check_scheduler(arguments.scheduler_url)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.cli.arguments import add_axes, add_format, add_reader, add_scene
 from spimpack_tasks.cli.merging import add_merge, check_merge, merge_given
-from spimpack_tasks.errors import ExitCode, SpimpackError, printable
+from spimpack_tasks.errors import ExitCode, HintedError, SpimpackError, in_flags, joined, printable
 from spimpack_tasks.images.info import find_unused, probe_image
 from spimpack_tasks.images.text import describe_lines
+from spimpack_tasks.volumes.axis_names import HINT as AXES_HINT
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         original = info.original
         extra = {"original": dict(original)} if arguments.original else {}
-        found.append(info.as_dict() | {"not_used": list(find_unused(original))} | extra)
+        found.append(_facts(info) | {"not_used": list(find_unused(original))} | extra)
         if arguments.format != "json":
             lines = [*([""] if number else []), *describe_lines(info, original)]
             for key, text in extra.get("original", {}).items():
@@ -75,6 +76,15 @@ def _probe(arguments: argparse.Namespace, path: str) -> ImageInfo:
     return probe_image(merge_given(arguments, arguments.paths, arguments.axes))
 
 
+def _facts(info: ImageInfo) -> dict[str, Any]:
+    """Return the facts under fixed keys, with a remedy in words of the command line."""
+    facts = info.as_dict()
+    if info.unclear:
+        facts["unclear"]["hint"] = in_flags(AXES_HINT)
+    return facts
+
+
 def _message(error: SpimpackError) -> str:
-    hint = getattr(error, "hint", "")
-    return f"{error}; {hint}" if hint else str(error)
+    if isinstance(error, HintedError):
+        return joined(error.message, in_flags(error.hint))
+    return str(error)

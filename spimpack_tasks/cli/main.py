@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.parser import build_parser
-from spimpack_tasks.errors import ExitCode, InputError, SpimpackError
+from spimpack_tasks.errors import ExitCode, HintedError, InputError, SpimpackError, in_flags, joined
 from spimpack_tasks.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(error.report.lines(verbose=verbose)), file=sys.stderr)
         return error.exit_code
     except SpimpackError as error:
-        print(f"spimpack: {error}", file=sys.stderr)
+        print(f"spimpack: {_message_of(error, words[:1])}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # The reader, such as head, has closed the pipe; no message can reach it.
@@ -51,6 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"spimpack: {INTERRUPTED}", file=sys.stderr)
         return 130
     return code
+
+
+def _message_of(error: SpimpackError, command: list[str]) -> str:
+    """Return the message of an error, with its remedy in options of a command."""
+    if not isinstance(error, HintedError):
+        return str(error)
+    axes = "--source-axes" if command == ["convert"] else "--axes"
+    return joined(error.message, in_flags(error.hint, axes))
 
 
 if __name__ == "__main__":

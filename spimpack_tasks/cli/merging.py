@@ -22,6 +22,7 @@ _HELP = {
     "spacing": "where files differ in size of voxels, time step, position, orientation or names "
     "of channels: refuse, or take those of the first",
     "channels": "where merged channels have one name: refuse, or number the names",
+    "gaps": "where a number is missing among those of files along z: refuse, or accept it",
     "order": "natural, by the numbers in the paths, or table, as they are given",
 }
 
@@ -39,8 +40,13 @@ def add_merge(parser: argparse.ArgumentParser) -> None:
             f"--merge-{name}",
             choices=choices,
             default="",
-            help=f"with --merge: {_HELP[name]} (default: {choices[0]})",
+            help=f"with --merge: {_HELP[name]} (default: {_default_of(name)})",
         )
+
+
+def _default_of(policy: str) -> str:
+    is_order = policy == "order"
+    return "table, but natural of an alphabetical list" if is_order else POLICIES[policy][0]
 
 
 def merge_given(arguments: argparse.Namespace, paths: Sequence[str], axes: str) -> Source:

@@ -67,13 +67,53 @@ COMMANDS = {
         "compare a dataset with its records, without its manifest",
         "spimpack verify bids",
     ),
+    "certify": Command(
+        "prove that the originals are in a dataset, voxel by voxel, before anybody deletes them",
+        "spimpack certify bids",
+    ),
+    "restore": Command(
+        "write a certified image back as TIFF or raw voxels",
+        "spimpack restore bids/sub-01/micr/sub-01_sample-brain_SPIM.ome.zarr original.tif",
+    ),
+    "publish": Command(
+        "send a packaged dataset to an object store",
+        "spimpack publish bids s3://bucket/prefix",
+    ),
+    "records": Command(
+        "write the metadata records that publication portals ask for",
+        "spimpack records bids --for dandi,datacite",
+    ),
+    "ingest": Command(
+        "bring a packaged dataset into a dandiset of the DANDI archive",
+        "spimpack ingest bids dandi:000123 --dry-run",
+    ),
     "why": Command(
         "show where an output came from: row, header, setting; and why it was last written",
         "spimpack why bids/sub-01/micr/sub-01_sample-brain_SPIM.json",
     ),
     "convert": Command(
-        "convert one image to OME-Zarr or OME-TIFF",
+        "convert one image to OME-Zarr, OME-TIFF or a folder of planes",
         "spimpack convert image.ims image.ome.zarr",
+    ),
+    "rechunk": Command(
+        "give a finished OME-Zarr other chunks, shards, another codec or version",
+        "spimpack rechunk image.ome.zarr other.ome.zarr --chunk 64,64,64",
+    ),
+    "tiles": Command(
+        "find the tiles of a recording: their files, places and geometry",
+        "spimpack tiles recording tiles.json",
+    ),
+    "stitch": Command(
+        "stitch the tiles of a microscope to one volume",
+        "spimpack stitch volume tiles.json image.ome.zarr",
+    ),
+    "align": Command(
+        "bring histology and probe tracks of a brain into atlas space, for the IBL alignment GUI",
+        "spimpack align --data-root data --results-root results",
+    ),
+    "stream": Command(
+        "finish or resume the image of an acquisition whose program has died",
+        "spimpack stream finish image.ome.zarr",
     ),
     "bids-validate": Command(
         "validate any BIDS dataset with the official validator and checks of our own",

@@ -99,7 +99,8 @@ def _lines(changes: list[Change], *, verbose: bool) -> list[str]:
     for change in changes:
         if change.verdict is Verdict.UNCHANGED and not change.reasons and not verbose:
             continue
-        source = f" <- {change.source}" if change.source else ""
+        more = f" and {change.other_sources:,} more" if change.other_sources else ""
+        source = f" <- {change.source}{more}" if change.source else ""
         group = f" [{change.dataset_id}]" if change.dataset_id else ""
         lines.append(f"{change.verdict:<10}{change.path}{source}{group}")
         lines.extend(f"          {reason}" for reason in change.reasons)

@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         default="",
         metavar="FILE",
-        help="file for the page (default: spimpack-qc/NAME.html below the working directory); only "
-        "an earlier page is replaced",
+        help="file for the page (default: spimpack-qc/NAME.html below the working directory, with "
+        "scene and axes in its name); only an earlier page is replaced",
     )
     add_scene(parser)
     add_reader(parser)
@@ -40,12 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the page, and print a summary of the image."""
     source = os.path.abspath(os.path.expanduser(arguments.source))
     codes = parse_codes(arguments.orientations)
+    chosen = Selection(arguments.scene, arguments.axes.lower(), arguments.reader)
     if arguments.output:
         path = os.path.abspath(os.path.expanduser(arguments.output))
     else:
-        path = default_place(source)
+        path = default_place(source, chosen)
         check_default_place(source, path)
-    chosen = Selection(arguments.scene, arguments.axes.lower(), arguments.reader)
     volume = make_page(source, path, codes, chosen)
     print("\n".join([*volume.lines(), f"wrote {path}"]))
     return ExitCode.OK

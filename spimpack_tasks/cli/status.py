@@ -10,6 +10,7 @@ from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.packaging.activity import find_activity
 from spimpack_tasks.packaging.changes import NOT_WRITTEN, OTHERS_REMOVED, Verdict, count_verdicts
 from spimpack_tasks.packaging.prepare import look
+from spimpack_tasks.publishing.known import find_publications
 
 if TYPE_CHECKING:
     import argparse
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     current = prepared.store.current_plan_id()
     is_busy = prepared.store.is_busy()
     activity = find_activity(prepared, changes)
+    publications = find_publications(prepared.store)
     if arguments.format == "json":
         standing = {
             "images": counts,
@@ -44,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             "current_plan": current,
             "plan": prepared.plan_id,
             "run_going_on": is_busy,
+            "publications": [each.as_dict() for each in publications],
             **activity.as_dict(),
         }
         print(json.dumps(standing))
@@ -60,6 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"current plan: {current}, that of these inputs")
     else:
         print(f"current plan: {current}; these inputs make {prepared.plan_id}")
+    for each in publications:
+        state = "this state" if each.plan_id == current else "an earlier state"
+        print(f"published: {each.location}, {count_of(each.objects, 'object')}, {state}")
     print("\n".join(activity.lines(is_busy=is_busy)))
     if refusal is not None:
         errors = count_of(len(refusal.report.errors), "conflict")

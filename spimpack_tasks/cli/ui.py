@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
-from spimpack_tasks.running.process import TOKEN_VARIABLE
+from spimpack_tasks.running.supervised import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

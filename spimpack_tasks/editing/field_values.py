@@ -1,14 +1,17 @@
-"""Converts values of dataset_description to the text of a form's fields, and back.
+"""Converts values of a block of the manifest to the text of a form's fields, and back.
 
-Lists of texts are edited as lines, lists of mappings as rows of texts, and the rest as JSON.
+Lists of texts are edited as lines, lists of mappings field by field, and the rest as JSON.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.errors import SpimpackError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def listed_names(schema: dict[str, Any]) -> bool:
@@ -57,8 +60,27 @@ def value_from_text(schema: dict[str, Any], text: str) -> Any:
     return text.strip()
 
 
-def columns_of(schema: dict[str, Any], value: Any) -> list[str]:
-    """Return the keys that each item of a list of mappings can be given as text.
+class ItemField(NamedTuple):
+    """A field of each item of a list of mappings."""
+
+    path: tuple[str, ...]
+    """Keys in the item; two where a mapping in it has the text."""
+    schema: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Name of the field."""
+        return " ".join(self.path)
+
+    def value_in(self, item: Any) -> Any:
+        """Return the value in an item, `None` where it has none."""
+        for key in self.path:
+            item = item.get(key) if isinstance(item, dict) else None
+        return item
+
+
+def item_fields(schema: dict[str, Any], value: Any) -> list[ItemField]:
+    """Return the fields that each item of a list of mappings has.
 
     Nothing where the value is no such list, so that it is edited as JSON.
     """
@@ -66,21 +88,39 @@ def columns_of(schema: dict[str, Any], value: Any) -> list[str]:
     is_list = value is None or (isinstance(value, list) and all(isinstance(v, dict) for v in value))
     if items.get("type") != "object" or not is_list:
         return []
-    return [key for key, inner in items["properties"].items() if inner.get("type") == "string"]
+    return list(_fields_of(items["properties"]))
+
+
+def _fields_of(properties: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[ItemField]:
+    for key, inner in properties.items():
+        if inner.get("type") == "object":
+            yield from _fields_of(inner.get("properties", {}), (*above, key))
+        elif inner.get("type") == "string" or "enum" in inner or choices_of(inner):
+            yield ItemField((*above, key), inner)
+
+
+def choices_of(schema: dict[str, Any]) -> list[str]:
+    """Return the words of which a list may hold several; nothing for another value."""
+    items = schema.get("items")
+    return list(items.get("enum", ())) if isinstance(items, dict) else []
 
 
 def with_item(
-    items: list[dict[str, Any]], number: int, key: str, text: str
+    items: list[dict[str, Any]], number: int, path: tuple[str, ...], value: Any
 ) -> list[dict[str, Any]]:
-    """Return a list of mappings with one text changed; `number` may be that of a new item.
+    """Return a list of mappings with one value changed; `number` may be that of a new item.
 
-    An empty text takes the key out, and a mapping that has none left is taken out as well.
+    An empty value takes its key out, and a mapping that has none left is taken out as well.
     """
-    changed = [dict(item) for item in items]
-    if number == len(changed):
-        changed.append({})
-    if text.strip():
-        changed[number][key] = text.strip()
-    else:
-        changed[number].pop(key, None)
+    changed = [*items, *([{}] if number == len(items) else [])]
+    changed[number] = _with_value(changed[number], path, value)
     return [item for item in changed if item]
+
+
+def _with_value(item: Any, path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    head, *rest = path
+    given = dict(item) if isinstance(item, dict) else {}
+    new = value.strip() if isinstance(value, str) else value
+    if rest:
+        new = _with_value(given.get(head), tuple(rest), value)
+    return {**given, head: new} if new else {k: v for k, v in given.items() if k != head}

@@ -55,7 +55,7 @@ def examine_image(image: str, selection: Selection = WHOLE) -> tuple[Header | No
         source = examine_selected(os.path.realpath(image), image, selection)
         return read_header(source.path, source.format, source.selection), ""
     except SourceRefusedError as refused:
-        return None, f"{refused.message}{f'; {refused.hint}' if refused.hint else ''}"
+        return None, refused.told
     except MissingExtraError as error:
         return None, str(error)
 

@@ -80,10 +80,35 @@ def add_to_rows(
         what = f"{count_of(len(come), 'more file')} to merge along {image.axis}: {listed}"
         cells = cells_by_column(editor.scans.table)[numbers[0]] if len(numbers) == 1 else {}
         if cells.get(AXIS_COLUMN) == image.axis:
-            paths = [cells["spim_path"], *(cell_of_path(request, each.path) for each in come)]
+            paths = _put_in_order(editor.folder, request, cells["spim_path"], image)
             editor.set_cells({(numbers[0], "spim_path"): SEPARATOR.join(paths)})
             name, line = os.path.basename(editor.scans_tables[0]), numbers[0]
             lines.append(f"{name}:{editor.scans.table.rows[line].line} gets {what}")
         else:
             lines.append(f"add to the row of {min(there)} yourself: {what}")
     return lines
+
+
+def _put_in_order(folder: str, request: ScanRequest, cell: str, image: FoundImage) -> list[str]:
+    """Return the paths of a cell with those that came to an image, each behind the one before it.
+
+    The others keep their order, which may be that of the user.
+    """
+    texts = split_paths(cell)
+    before = {
+        os.path.realpath(path): number
+        for number, text in enumerate(texts)
+        for path in expand_path(source_path(folder, text))[0]
+    }
+    last = -1
+    behind: list[list[str]] = [[] for _ in range(len(texts) + 1)]
+    for each in image.members:
+        real = os.path.realpath(each.source.path)
+        if real in before:
+            last = before[real]
+        else:
+            # The stains name the channels in their order, so a new one comes last.
+            at = len(texts) if image.axis == "C" else last + 1
+            behind[at].append(cell_of_path(request, each.path))
+    pairs = zip(["", *texts], behind, strict=True)
+    return [path for text, come in pairs for path in ([text] if text else []) + come]

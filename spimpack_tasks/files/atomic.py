@@ -28,8 +28,12 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PART = ".part"
 """End of the temporary name of a file that is written beside its place."""
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Errors of a disk that takes no more."""
 # Errors of rename when a directory occupies the path of a file, or a full one any path.
 _IN_THE_WAY = {errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
+
+_HERE, _NO_REPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of Linux
 
 
 class OpenTree:
@@ -184,6 +188,10 @@ def replacing(path: str, durability: Durability) -> Iterator[WrittenAside]:
         if is_aside and not written.is_left:
             os.rename(aside, path)
         is_done = not written.is_left
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            error.filename = path  # a write does not know it
+        raise
     finally:
         if not is_done:
             with suppress(FileNotFoundError):
@@ -257,10 +265,35 @@ def replace_together(contents: Mapping[str, bytes]) -> None:
         raise
 
 
-def move_into_place(root: str, temporary: str, path: str) -> None:
+def move_into_place(root: str, temporary: str, path: str, aside: str = "") -> None:
     """Rename `temporary` (absolute) to `path` below `root`, as `OpenTree.move_in` does."""
     with closing(OpenTree(root)) as tree:
-        tree.move_in(temporary, path)
+        tree.move_in(temporary, path, aside)
+
+
+def move_to_free(source: str, target: str) -> None:
+    """Rename a file or folder to a path at which nothing lies.
+
+    Linux does this in one step (renameat2); where a disk cannot, there is a look before.
+
+    Raises
+    ------
+    FileExistsError
+        Something lies there.
+    """
+    import ctypes  # noqa: PLC0415 - needed only where something was written
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        paths = os.fsencode(source), os.fsencode(target)
+        if not libc.renameat2(_HERE, paths[0], _HERE, paths[1], _NO_REPLACE):
+            return
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(code, os.strerror(code), target)
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    os.rename(source, target)
 
 
 def write_at(path: str, data: bytes) -> None:

@@ -13,8 +13,8 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import IO, TYPE_CHECKING
+from hashlib import blake2b, sha256
+from typing import IO, TYPE_CHECKING, Any
 
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
@@ -187,3 +187,9 @@ def checksum_line(digest: str, path: str) -> bytes:
     escaped = name.replace(b"\\", rb"\\").replace(b"\n", rb"\n").replace(b"\r", rb"\r")
     mark = b"\\" if escaped != name else b""
     return mark + digest.encode() + b"  " + escaped + b"\n"
+
+
+def digest_values(*parts: Any) -> str:
+    """Return the digest of values that have one text each, as identities of steps are made."""
+    text = json.dumps(parts, sort_keys=True, default=repr)
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

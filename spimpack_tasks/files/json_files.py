@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DAMAGE = (ValueError, TypeError, LookupError, AttributeError)
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 def read_json(path: str, build: Callable[[Any], T], default: T) -> T:

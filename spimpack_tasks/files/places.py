@@ -127,6 +127,44 @@ class LocalPlace:
             sync_disk(self.root)
 
 
+class PlaceBelow:
+    """A folder of a place, as a place."""
+
+    def __init__(self, place: Place, folder: str) -> None:
+        self._place, self._folder = place, folder
+
+    def _key(self, key: str) -> str:
+        return f"{self._folder}/{key}" if key else self._folder
+
+    def has(self, key: str) -> bool:
+        """Tell whether there is a whole object."""
+        return self._place.has(self._key(key))
+
+    def read(self, key: str) -> bytes | None:
+        """Return an object, `None` where there is none."""
+        return self._place.read(self._key(key))
+
+    def read_ranges(self, key: str, tail: int, ranges: Ranges) -> Iterable[bytes | None]:
+        """Yield ranges of an object that its last bytes name."""
+        return self._place.read_ranges(self._key(key), tail, ranges)
+
+    def put(self, key: str, pieces: Iterable[Parts], durability: Durability) -> bool:
+        """Write an object, or nothing where there is no piece."""
+        return self._place.put(self._key(key), pieces, durability)
+
+    def names(self, key: str) -> list[str]:
+        """Return the names below a key, nothing where there are none."""
+        return self._place.names(self._key(key))
+
+    def remove(self, key: str) -> None:
+        """Remove an object, or all below a key, if it is there."""
+        self._place.remove(self._key(key))
+
+    def sync(self) -> None:
+        """Wait until all that was written is safe from a power cut."""
+        self._place.sync()
+
+
 def write_parts(descriptor: int, parts: Parts) -> None:
     """Write pieces of bytes as they are, without joining them."""
     length = sum(map(len, parts))

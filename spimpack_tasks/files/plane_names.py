@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 ENDINGS = (".tif", ".tiff", ".png", ".jp2")
 
-_FIRST_STAMP = 10**7
+PATTERN_EXAMPLE = "planes/img_{z:05}.tif"
+"""A target of planes that are written: a folder, and a pattern of names."""
+_WRITTEN = (".tif", ".tiff", ".jp2")
+FIRST_STAMP = 10**7
 """Planes and time points are counted below that; 8 digits are those of a date."""
 _MOST_NAMED = 5
 """Missing planes named in a message; the others are counted."""
@@ -57,6 +60,12 @@ def list_planes(path: str) -> list[str]:
 def is_plane(name: str) -> bool:
     """Tell whether a file has the name of a plane."""
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
+
+
+def is_plane_pattern(path: str) -> bool:
+    """Tell whether a path is a pattern of the names of planes, to be written."""
+    name = path.rpartition("/")[2]
+    return ("{" in name or "%" in name) and name.lower().endswith(_WRITTEN)
 
 
 def stamp_planes(path: str) -> tuple[int, int] | None:
@@ -163,7 +172,7 @@ def _in_order(
 
 def _counted(numbers: list[int], step: int = 1) -> range | list[int]:
     """Return all numbers from the first to the last, or these alone if they do not count."""
-    if numbers[0] >= _FIRST_STAMP:
+    if numbers[0] >= FIRST_STAMP:
         return numbers
     return range(numbers[0], numbers[-1] + 1, step)
 

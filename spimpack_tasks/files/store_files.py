@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+ELSEWHERE = "elsewhere.json"
+"""Name of the record of an image that lies in an object store, in place of the image."""
 METADATA_FILES = frozenset((*METADATA, ".zmetadata"))
 """Names of all files of a store that hold no voxels."""
 MOST_LINKS = 16
@@ -36,6 +38,33 @@ MOST_LINKS = 16
 _SHOWN = 100
 """Characters of the text of a link that a message has."""
 _FETCH = "get its content, such as by `datalad get` or `git lfs pull`"
+
+
+def is_chunk_key(key: str) -> bool:
+    """Tell whether the end of a path is the key of a chunk, below the folder of an array."""
+    parts = key.split("/")
+    first = len(parts)
+    while first > 1 and parts[first - 1].replace(".", "").isdigit():
+        first -= 1
+    if first == len(parts):
+        return parts[-1] == "c"  # the only chunk of an array without axes
+    return all(part.strip(".") == part and ".." not in part for part in parts[first:])
+
+
+def is_zarr_key(key: str) -> bool:
+    """Tell whether a path below an OME-Zarr is one that its writer makes, notes included."""
+    first = key.partition("/")[0]
+    return is_metadata_key(key) or first == ".finished" or ("/" in key and is_chunk_key(key))
+
+
+def is_metadata_key(key: str) -> bool:
+    """Tell whether a path is that of metadata of Zarr."""
+    return key.rpartition("/")[2] in METADATA_FILES
+
+
+def is_elsewhere(path: str) -> bool:
+    """Tell whether a folder has only the record of an image that lies in an object store."""
+    return os.path.isfile(f"{path}/{ELSEWHERE}")
 
 
 class StoreFiles:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from importlib.util import find_spec
+from itertools import product
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from spimpack_tasks.images.info import ORDER, describe, find_image
 from spimpack_tasks.volumes.header import load_library
@@ -13,7 +14,7 @@ from spimpack_tasks.volumes.volume import open_volume
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     import numpy as np
@@ -70,20 +71,26 @@ class LazyVoxels:
 
     def __getitem__(self, key: Any) -> Voxels:
         """Return a part as an array of numpy."""
-        wanted = _resolve_index(key, self.shape)
-        bounds = [_bounds_of(part, n) for part, n in zip(wanted, self.shape, strict=True)]
-        inner = tuple(within for _, within in bounds)
         import numpy as np
 
-        if any(region.start == region.stop for region, _ in bounds):
-            sizes = [region.stop - region.start for region, _ in bounds]
-            return np.asarray(np.empty(sizes, self.dtype)[inner])
-        t, z, c, y, x = (region for region, _ in bounds)
+        wanted = _resolve_index(key, self.shape)
+        numbers = [_numbers_of(part, n) for part, n in zip(wanted, self.shape, strict=True)]
+        groups = [_groups(each, n) for each, n in zip(numbers, self.chunks, strict=True)]
         with self._files.lock:
             self._files.require_open()
-            block = self._level.read((t, c, z, y, x))
-        ordered = block.transpose(0, 2, 1, 3, 4).astype(self.dtype, copy=False)
-        return np.asarray(ordered[inner])
+            if all(len(each) == 1 for each in groups):
+                found = self._read([each[0] for each in groups]).astype(self.dtype, copy=False)
+            else:
+                found = np.empty([len(each) for each in numbers], self.dtype)
+                for pieces in product(*groups):
+                    found[tuple(piece.into for piece in pieces)] = self._read(pieces)
+        # An axis that an integer chooses from is left out, as by numpy.
+        return np.asarray(found[tuple(slice(None) if _is_slice(p) else 0 for p in wanted)])
+
+    def _read(self, pieces: Sequence[_Piece]) -> Voxels:
+        t, z, c, y, x = (piece.region for piece in pieces)
+        block = self._level.read((t, c, z, y, x)).transpose(0, 2, 1, 3, 4)
+        return block[tuple(piece.within for piece in pieces)]
 
     def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> Any:
         """Return all voxels."""
@@ -107,21 +114,54 @@ def _resolve_index(key: Any, shape: tuple[int, ...]) -> list[Any]:
     return [*parts[:at], *missing, *parts[at + len(places) :]]
 
 
-def _bounds_of(part: Any, n: int) -> tuple[slice, Any]:
-    """Return the region to read along one axis, and what of it is wanted."""
+def _is_slice(part: Any) -> bool:
+    return isinstance(part, slice)
+
+
+def _numbers_of(part: Any, n: int) -> range:
+    """Return the indices that are wanted along one axis."""
     if isinstance(part, slice):
-        numbers = range(*part.indices(n))
-        if not numbers:
-            return slice(0, 0), slice(0, 0)
-        low, high = min(numbers), max(numbers)
-        start, stop = numbers[0] - low, numbers[-1] - low + (1 if numbers.step > 0 else -1)
-        return slice(low, high + 1), slice(start, stop if stop >= 0 else None, numbers.step)
+        return range(n)[part]
     try:
         index = range(n)[part] if not isinstance(part, bool) else range(0)[part]
     except (TypeError, IndexError):
         message = f"{part!r} is no index of {n} voxels; give an integer or a slice"
         raise IndexError(message) from None
-    return slice(index, index + 1), 0
+    return range(index, index + 1)
+
+
+class _Piece(NamedTuple):
+    """Indices along one axis that are read at once."""
+
+    region: slice
+    """The voxels to read."""
+    within: slice
+    """The part of them that is wanted."""
+    into: slice
+    """Its place in the result."""
+
+
+def _groups(numbers: range, chunk: int) -> list[_Piece]:
+    """Divide the indices along one axis: neighbours at once, and others chunk by chunk.
+
+    So what lies between indices with a step is neither kept in memory nor read without need.
+    """
+    if abs(numbers.step) == 1 or len(numbers) < 2:
+        return [_piece(numbers, 0)] if numbers else []
+    found, first = [], 0
+    for place in range(1, len(numbers) + 1):
+        if place == len(numbers) or numbers[place] // chunk != numbers[first] // chunk:
+            found.append(_piece(numbers[first:place], first))
+            first = place
+    return found
+
+
+def _piece(numbers: range, place: int) -> _Piece:
+    low, high = min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1])
+    start = numbers[0] - low
+    stop = numbers[-1] - low + (1 if numbers.step > 0 else -1)
+    within = slice(start, stop if stop >= 0 else None, numbers.step)
+    return _Piece(slice(low, high + 1), within, slice(place, place + len(numbers)))
 
 
 class Image:

@@ -9,14 +9,19 @@ from os.path import basename
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.errors import in_arguments
 from spimpack_tasks.manifest.beside import told_beside
+from spimpack_tasks.manifest.headers import facts_of
 from spimpack_tasks.model.selection import Selection
+from spimpack_tasks.volumes.axis_names import HINT as AXES_HINT
 from spimpack_tasks.volumes.axis_names import describe_unclear
 from spimpack_tasks.volumes.examine import Source, examine_selected
 from spimpack_tasks.volumes.header import itemsize_of
+from spimpack_tasks.volumes.merged.sources import written_paths
 from spimpack_tasks.volumes.originals import OME_XML, read_original
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.tiff.annotations import list_unused
+from spimpack_tasks.volumes.volume import displays_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,10 +38,10 @@ ORDER = "tzcyx"
 class ImageChannel:
     """One channel of an image."""
 
-    name: str
-    """Empty where the file has none."""
-    colour: str
-    """Six hexadecimal digits; empty where the file has none."""
+    name: str | None
+    """`None` where the file has none."""
+    colour: str | None
+    """Six hexadecimal digits; `None` where the file has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class ImageInfo:
     """Sizes along t, z, c, y, x; `None` where it is not certain what an axis is."""
     level_shapes: tuple[tuple[int, ...], ...]
     """Of each resolution level, the full one first; nothing where `shape` is `None`."""
+    unclear: str
+    """Why it is not certain what the axes are; nothing if it is."""
     dtype: str
     """As numpy names it."""
     spacing_um_zyx: tuple[float | None, float | None, float | None]
@@ -95,7 +102,7 @@ class ImageInfo:
     extras: tuple[str, ...] = ()
     """Further parts, such as labels."""
     doubts: tuple[str, ...] = ()
-    """Impossible values in the file, which count as unknown."""
+    """Impossible values in the file, which count as unknown, and doubts about what is meant."""
     decisions: tuple[Decision, ...] = ()
     """Values that the file does not give by itself, and where they come from."""
     _place: tuple[str, Format | None] = field(default=("", None), repr=False, compare=False)
@@ -132,13 +139,14 @@ class ImageInfo:
             "stored_shape": list(self.stored_shape),
             "shape_tzcyx": list(self.shape) if self.shape else None,
             "level_shapes_tzcyx": [list(shape) for shape in self.level_shapes],
+            "unclear": {"message": self.unclear, "hint": in_arguments(AXES_HINT)}
+            if self.unclear
+            else None,
             "dtype": self.dtype,
             "size_bytes": self.size_bytes,
             "spacing_um_zyx": list(self.spacing_um_zyx),
             "time_step_s": self.time_step_s,
-            "channels": [
-                {"name": each.name or None, "colour": each.colour or None} for each in self.channels
-            ],
+            "channels": [{"name": each.name, "colour": each.colour} for each in self.channels],
             "scenes": list(self.scenes),
             "scene": self.scene,
             "left_out": list(self.left_out),
@@ -202,7 +210,7 @@ def find_image(
 ) -> tuple[Source, str]:
     """Return the source at a path with what is chosen in it, and its path as the user sees it."""
     if isinstance(path, Source):
-        return path, path.path
+        return path, written_paths(path)[0]
     selection = Selection(str(scene), axes.lower(), reader)
     found = examine_selected(os.path.realpath(path), os.fspath(path), selection)
     return found, os.path.abspath(path)
@@ -229,6 +237,7 @@ def describe(source: Source, header: Header, path: str) -> ImageInfo:
         stored_shape=header.shapes[0],
         shape=shapes[0] if shapes else None,
         level_shapes=shapes,
+        unclear=f"the file {unclear}" if unclear else "",
         dtype=header.dtype,
         spacing_um_zyx=(z, y, x),
         time_step_s=header.time_step_s,
@@ -239,9 +248,13 @@ def describe(source: Source, header: Header, path: str) -> ImageInfo:
         files=(path, *header.files_needed, *([beside.path] if beside else [])),
         acquired_at=header.acquired_at,
         orientation_xyz=header.orientation_xyz,
-        instrument=beside.facts.instrument if beside else header.instrument,
+        instrument=(beside.facts if beside else facts_of(header)).instrument,
         extras=header.extras,
-        doubts=(*header.doubts, *header.display_doubts, *(beside.doubts if beside else ())),
+        doubts=(
+            *(*header.doubts, *header.display_doubts),
+            *(text for _, text in header.remarks),
+            *(beside.doubts if beside else ()),
+        ),
         decisions=(*_decisions(source.selection, header), *_decisions_beside(beside)),
         _place=(source.path, source.format),
     )
@@ -272,9 +285,11 @@ def _ordered(header: Header, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _channels(header: Header) -> tuple[ImageChannel, ...]:
-    names = header.channel_names or ("",) * header.channel_count
-    colours = [each.colour for each in header.displays] or [""] * header.channel_count
-    return tuple(map(ImageChannel, names, colours))
+    unknown = [""] * header.channel_count
+    names = header.channel_names or unknown
+    colours = [each.colour for each in displays_of(header)] or unknown
+    pairs = zip(names, colours, strict=False)
+    return tuple(ImageChannel(name or None, colour or None) for name, colour in pairs)
 
 
 def _decisions(selection: Selection, header: Header) -> Iterator[Decision]:
@@ -287,6 +302,9 @@ def _decisions(selection: Selection, header: Header) -> Iterator[Decision]:
         yield Decision("scene", value, "user", "the scene was given")
     if selection.axes:
         yield Decision("axes", selection.axes.upper(), "user", "axes were given")
+    elif header.are_axes_assumed:
+        rule = "the format does not say what its frames are; they are taken for planes"
+        yield Decision("axes", "".join(header.axes).upper(), "default", rule)
     if "c" in header.axes and header.axes.index("c") > header.axes.index("x"):
         count = str(header.channel_count)
         yield Decision("channels", count, "file", "the samples of a pixel are channels")
@@ -301,9 +319,10 @@ def _merge_decisions(merged: Mapping[str, Any]) -> Iterator[Decision]:
     if not merged:
         return
     names = ", ".join(each["path"] for each in merged["files"])
-    yield Decision("merge", merged["axis"], "user", f"in {merged['order']} order: {names}")
-    for policy in ("shape", "dtype", "spacing", "channels"):
-        if merged[policy] != "error":
+    order = "natural order" if merged["order"] == "natural" else "the order given"
+    yield Decision("merge", merged["axis"], "user", f"in {order}: {names}")
+    for policy in ("shape", "dtype", "spacing", "channels", "gaps"):
+        if merged.get(policy, "error") != "error":
             yield Decision(f"merge {policy}", merged[policy], "user", "differences are allowed")
     for each in merged["files"]:
         for axis, (before, after) in each.get("padded", {}).items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.errors import in_flags
 from spimpack_tasks.files.limits import as_size
-from spimpack_tasks.images.info import ORDER, find_unused
-from spimpack_tasks.volumes.axis_names import PAGE
+from spimpack_tasks.images.info import find_unused
+from spimpack_tasks.volumes.axis_names import HINT as AXES_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,12 +40,8 @@ def describe_lines(info: ImageInfo, original: Mapping[str, str]) -> list[str]:
 def _facts(info: ImageInfo, original: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
     yield "format", [info.format]
     yield "voxels", [f"{_sizes(info)}, {info.dtype}, {as_size(info.size_bytes)}"]
-    if info.shape is None:
-        pages = info.stored_shape[info.stored_axes.index(PAGE)] if PAGE in info.stored_axes else 0
-        what = f"the file does not say what its {pages} pages are; "
-        strange = [axis for axis in info.stored_axes if axis not in ORDER]
-        others = f"no image here has an axis {strange[0]!r}" if strange else ""
-        yield "unclear", [f"{what}--axes says it, such as --axes ZYX" if pages else others]
+    if info.unclear:
+        yield "unclear", [f"{info.unclear}; {in_flags(AXES_HINT)}"]
     yield "voxel size", [_spacing(info)]
     if info.shape and info.shape[0] > 1:
         step = info.time_step_s

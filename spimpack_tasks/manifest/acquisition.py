@@ -39,6 +39,9 @@ class ToldBeside:
     """Further settings, for people."""
     acquired_at: str | None = None
     """ISO 8601."""
+    pages_are_planes: bool = False
+    """Whether the image has as many pages, of which it does not say what they are, as the file has
+    planes."""
     doubts: tuple[str, ...] = ()
     """Impossible or contradictory values in the file; they are left out."""
 
@@ -87,16 +90,21 @@ def _joined(file: AcquisitionFile, found: AcquisitionFacts, header: HeaderFacts)
     planes = _planes_of(header)
     if found.planes and planes and found.planes != planes:
         told = count_of(found.planes, "plane")
-        doubts.append(f"{name} describes {told}, but the image has {planes:,}: is it of another?")
+        doubts.append(f"has {count_of(planes, 'plane')}, but {name} describes {told}")
         spacing = (None, None, None)
         for key in _OF_PLANES:
             sidecar.pop(key, None)
     size = header.pixel_size_um
-    if not size and found.planes and planes == found.planes:
-        size = (None, None, None)  # its pages are the planes that were recorded
+    pages_are_planes = bool(not size and found.planes and planes == found.planes)
+    if pages_are_planes:
+        size = (None, None, None)
+    differing: dict[tuple[float, float], list[str]] = {}
     for axis, here, there in zip("xyz", size, spacing, strict=False):
         if here is not None and there is not None and differ(here, there):
-            doubts.append(f"{name} tells {there:g} um along {axis}, but the header {here:g}")
+            differing.setdefault((here, there), []).append(axis)
+    for (here, there), axes in differing.items():
+        along = " and ".join(axes)
+        doubts.append(f"has voxels of {here:g} um along {along}, but {name} tells {there:g} um")
     filled = tuple(
         there if here is None else here for here, there in zip(size, spacing, strict=False)
     )
@@ -106,7 +114,15 @@ def _joined(file: AcquisitionFile, found: AcquisitionFacts, header: HeaderFacts)
     instrument = {**sidecar, **header.instrument}
     settings = f"{file.program.name}: {'; '.join(found.settings)}" if found.settings else ""
     facts = replace(header, pixel_size_um=filled or header.pixel_size_um, instrument=instrument)
-    return ToldBeside(file.path, facts, frozenset(keys), settings, found.acquired_at, tuple(doubts))
+    return ToldBeside(
+        path=file.path,
+        facts=facts,
+        keys=frozenset(keys),
+        settings=settings,
+        acquired_at=found.acquired_at,
+        pages_are_planes=pages_are_planes,
+        doubts=tuple(doubts),
+    )
 
 
 def _planes_of(header: HeaderFacts) -> int:

@@ -6,17 +6,22 @@ the output, and `manifest.sidecars` composes the sidecar.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.files.natural_order import find_fall, sort_numbered
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.manifest.acquisition import AcquisitionReader
 from spimpack_tasks.manifest.headers import HeaderFacts
 from spimpack_tasks.manifest.merges import (
     AXIS_COLUMN,
     PREFIX,
+    SEPARATOR,
+    WILDCARD,
     expand_path,
     fixed_part,
+    has_wildcards,
     split_paths,
 )
 from spimpack_tasks.manifest.rows import (
@@ -31,7 +36,7 @@ from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import look_inside
-from spimpack_tasks.volumes.merged.request import POLICIES, Policies
+from spimpack_tasks.volumes.merged.request import POLICIES, Policies, merge_of_text
 from spimpack_tasks.volumes.merged.sources import merge_sources
 
 if TYPE_CHECKING:
@@ -47,6 +52,9 @@ _OF_ONE_FILE = (
     (READER_COLUMN, "source.merge", "a reader of one file"),
 )
 """Columns that a row of several files cannot have, with the problem's code and what they name."""
+_SEVERAL = "names several files, and no axis along which they make up one image"
+_SIGNS = frozenset((SEPARATOR, WILDCARD))
+_AXIS_HINT = "write T, C or Z into merge_axis, or give the path of one file"
 
 NO_FACTS = HeaderFacts()
 """Of a row without a source."""
@@ -118,7 +126,7 @@ class AssetReader(RowReader):
         """Return the source that a row names, `None` where it cannot be packaged."""
         has_list = isinstance(record.cell(self.path_column), list)
         if not has_list and not any(map(record.has, _MERGE_COLUMNS)):
-            return super().source(record)
+            return self._one_source(record)
         given = self.plain_columns(record, _MERGE_COLUMNS)
         axis = given.pop(AXIS_COLUMN, "")
         if axis:
@@ -126,14 +134,24 @@ class AssetReader(RowReader):
             return self._merge(record, axis, Policies(**names))
         if self.chosen_text(record, AXIS_COLUMN):
             return None  # it was refused
-        hint = "write T, C or Z into merge_axis"
         for column in given:
             message = "says how files are merged, but no axis is given"
-            self.add(record, column, "source.merge", message, hint)
+            self.add(record, column, "source.merge", message, _AXIS_HINT)
         if has_list:
-            message = "names several files, and no axis along which they make up one image"
-            self.add(record, self.path_column, "source.merge", message, hint)
-        return None if has_list or given else super().source(record)
+            self.add(record, self.path_column, "source.merge", _SEVERAL, _AXIS_HINT)
+        return None if has_list or given else self._one_source(record)
+
+    def _one_source(self, record: Record) -> Source | None:
+        """Return the source of a row that does not merge files, `None` where it names several."""
+        text = record.cell(self.path_column)
+        if isinstance(text, str) and _SIGNS.intersection(text):
+            path = source_path(self.folder, text.strip())
+            is_allowed = not self.roots or self.is_in_roots(fixed_part(path))
+            is_one = os.path.lexists(path) or not (SEPARATOR in text or has_wildcards(path))
+            if is_allowed and not is_one:
+                self.add(record, self.path_column, "source.merge", _SEVERAL, _AXIS_HINT)
+                return None
+        return super().source(record)
 
     def _merge(self, record: Record, axis: str, policies: Policies) -> Source | None:
         for column, code, what in _OF_ONE_FILE:
@@ -153,10 +171,23 @@ class AssetReader(RowReader):
             return None
         try:
             axes = self.chosen_text(record, AXES_COLUMN)
-            return self.look_inside(merge_sources(members, axis, policies, axes))
+            merged = merge_sources(members, axis, policies, axes, paths)
+            self._look_at_order(record, axis, policies, merged)
+            return self.look_inside(merged)
         except SourceRefusedError as refused:
             self.add(record, self.path_column, refused.code, refused.message, refused.hint)
             return None
+
+    def _look_at_order(self, record: Record, axis: str, policies: Policies, merged: Source) -> None:
+        """Say where files along time or z are not in the order of their numbers."""
+        fall = find_fall(merge_of_text(merged.format.key).names)
+        if fall is not None and axis != "C" and not policies.order:
+            before, late = fall
+            message = f"has {late!r} behind {before!r}, and the files stay in the order written"
+            hint = (
+                "write merge_order=natural to sort them by their numbers, or table if it is right"
+            )
+            self.warn(record, self.path_column, "source.order", message, hint)
 
     def _member_paths(self, record: Record) -> list[str]:
         """Return absolute paths of the files, in the order of the row; none where one is wrong."""
@@ -189,6 +220,10 @@ class AssetReader(RowReader):
         if folders:
             self.looked_for += folders
             self.wildcards[path] = found
+            if doubt := sort_numbered(found)[1]:
+                hint = "name the files one by one, in their order"
+                self.add(record, self.path_column, "source.merge", doubt, hint)
+                return []
         if not found:
             message, hint = f"{path!r} fits no file", "check the path"
             self.add(record, self.path_column, "source.missing", message, hint)

@@ -7,6 +7,7 @@ the state directory, and used again as long as the source has the same size and 
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
-VERSION = 10
+VERSION = 11
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"
@@ -78,6 +79,10 @@ class HeaderFacts:
     """Code of the problem that `failure` is."""
     scene: str = ""
     """Number of the image in a file that holds several; nothing where it holds one."""
+    remarks: tuple[tuple[str, str], ...] = ()
+    """Doubts whether the image is as it is meant: the code of a problem, and the text."""
+    channel_names: tuple[str, ...] = ()
+    """Empty for a channel without one; nothing if none has a name."""
     unclear: str = ""
     """Why it is not certain what the axes of the image are; nothing if it is."""
 
@@ -177,7 +182,7 @@ def _key_of(source: Source) -> str:
 
 def _frozen(value: Any) -> Any:
     """Return a value of JSON as `HeaderFacts` has it: with tuples for lists."""
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _with_others(stamp: str, facts: HeaderFacts) -> str:
@@ -190,14 +195,15 @@ def _read_facts(source: Source) -> HeaderFacts:
     try:
         header = read_header(source.path, source.format, source.selection)
     except SourceRefusedError as error:
-        hint = f"; {error.hint}" if error.hint else ""
-        failed = HeaderFacts(failure=f"{error.message}{hint}", problem=error.code)
+        failed = HeaderFacts(failure=error.told, problem=error.code)
     except MissingExtraError as error:
         failed = HeaderFacts(failure=str(error), missing_library=True)
     else:
         # A file whose header can be read begins as its format wants it.
         tells = source.format is OME_TIFF
         return facts_of(header, TIFF_EXTENSIONS[header.beginning] if tells else "")
+    if os.path.isdir(source.path):  # its beginning tells nothing
+        return failed
     inside = look_inside(source)
     return replace(failed, extension=inside.extension) if inside is not source else failed
 
@@ -224,5 +230,7 @@ def facts_of(header: Header, extension: str = "") -> HeaderFacts:
         ome_sizes=None if header.ome_sizes is None else dict(header.ome_sizes),
         extension=extension,
         scene=str(header.scene) if header.scenes else "",
+        remarks=header.remarks,
+        channel_names=header.channel_names,
         unclear=describe_unclear(header.axes, header.shapes[0]),
     )

@@ -24,6 +24,7 @@ from spimpack_tasks.manifest.records import (
 )
 from spimpack_tasks.manifest.rows import CellReader, sidecar_value
 from spimpack_tasks.manifest.schema_check import shown_value
+from spimpack_tasks.model.channels import are_in_another_order
 from spimpack_tasks.model.entities import MISSING
 from spimpack_tasks.model.header_values import (
     COMPARED,
@@ -164,8 +165,10 @@ class SidecarReader(CellReader):
             self._compare(record, keys, facts, overridden, beside)
             self._compare_channels(record, facts, stains, orientation)
             _fill_from_header(keys, facts, beside)
+            for code, text in facts.remarks:
+                self.warn(record, "spim_path", code, text, _HINTS_OF_REMARKS[code])
             for doubt in beside.doubts if beside else ():
-                self.warn(record, "spim_path", "acquisition.doubt", f"is left out: {doubt}")
+                self.warn(record, "spim_path", "acquisition.doubt", doubt, _BESIDE_HINT)
             self._check_pixel_size(record, keys, facts, source)
         self._check_required(record, keys.values.keys() | keys.refused)
         values = keys.values | dict.fromkeys(keys.refused)
@@ -205,6 +208,9 @@ class SidecarReader(CellReader):
         """Say where the pixel size is missing; BIDS demands it of raw images."""
         if not self._needs_header(keys) or facts.problem in CHOICES:
             return
+        if facts.failure and source.format.needs_header:
+            keys.refused |= {"PixelSize", "PixelSizeUnits"} - keys.values.keys()
+            return  # the source is refused, and a size would not help
         keys.refused |= {"PixelSize", "PixelSizeUnits"} - keys.values.keys()
         hint = "give PixelSize and PixelSizeUnits in columns, such as 1.8;1.8;4 and um"
         if facts.failure:
@@ -254,6 +260,10 @@ class SidecarReader(CellReader):
                 message = f"names {len(stains)} channels, but the image has {count}"
             hint = "name every channel, in order, with semicolons between them"
             self.warn(record, "sample_staining", "sidecar.channels", message, hint)
+        elif are_in_another_order(stains, facts.channel_names):
+            message = f"is {'; '.join(stains)}, but the image says {'; '.join(facts.channel_names)}"
+            hint = "name the channels in the order of the image"
+            self.warn(record, "sample_staining", "sidecar.channel-order", message, hint)
         if orientation and facts.orientation_xyz not in {None, orientation}:
             message = f"is {orientation}, but the image says {facts.orientation_xyz}"
             hint = "the table's is written; look at the image if you are not sure"
@@ -351,6 +361,15 @@ def _plain_value(value: str | float | list[float]) -> str | float | list[float]:
 _KNOWN_COLUMNS = frozenset(known_columns())
 CHOICES = {"source.scene": "scene", "source.axes": "axes"}
 """Columns that choose what a file leaves open, by the code of the problem that it does."""
+_BESIDE_HINT = (
+    "these values of the file are left out: look whether it belongs to this image, or give the "
+    "right values as columns"
+)
+_HINTS_OF_REMARKS = {
+    "source.other-axes": "leave the column axes empty, unless the file is wrong",
+    "source.frames-lost": "record again, if each frame has to lie where it is expected",
+    "source.gap": "look for the file that is missing, or write merge_gaps=accept",
+}
 _OF_NO_SIDECAR = _KNOWN_COLUMNS - {
     *("metadata", "orientation_string_xyz", "sample_staining", "override_header"),
 }

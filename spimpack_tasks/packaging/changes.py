@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.plan import SPECS, Step
 from spimpack_tasks.state.reasons import changed_fields, reason_to_make
+from spimpack_tasks.state.receipts import sources_of
 from spimpack_tasks.state.sweep import CONFLICTS, Status
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Change:
     """The reasons in words."""
     source: str = ""
     """Absolute path of the source of an image; empty for other files."""
+    other_sources: int = 0
+    """Number of further files that an image is made from."""
     dataset_id: str = ""
     """The `dataset_id` of the image's row."""
     sidecar: Output | None = None
@@ -72,6 +75,7 @@ class Change:
             "verdict": str(self.verdict),
             "reasons": list(self.reasons),
             "source": self.source,
+            **({"other_sources": self.other_sources} if self.other_sources else {}),
             "dataset_id": self.dataset_id,
             "automatic": self.automatic(),
         }
@@ -166,7 +170,8 @@ def _asset_change(root: str, outputs: list[Output], differences: dict[str, Inspe
     reasons = tuple(reason for inspection in found for reason in _reasons(root, inspection))
     if verdict is Verdict.NEW:
         reasons = ()
-    return Change(image.path, verdict, reasons, image.source, image.dataset_id, sidecar)
+    others = len(sources_of(image)) - 1
+    return Change(image.path, verdict, reasons, image.source, others, image.dataset_id, sidecar)
 
 
 def _file_change(root: str, output: Output, difference: Inspection | None) -> Change:

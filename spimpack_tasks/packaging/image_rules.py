@@ -10,11 +10,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Problem, Severity, count_of
+from spimpack_tasks.volumes.axis_names import HINT as AXES_HINT
+from spimpack_tasks.volumes.formats import format_of
 from spimpack_tasks.volumes.merged.request import is_merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from spimpack_tasks.manifest.read_assets import PlacedAsset
     from spimpack_tasks.model.plan import Asset
     from spimpack_tasks.packaging.rules import RuleInput
 
@@ -36,8 +39,7 @@ def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
         place, key = placed.record.where(placed.path_column), placed.path_column
         conversion = _describe_conversion(facts, asset)
         if asset.unclear and conversion:
-            hint = "say it in the column axes, such as ZYX: the slowest first"
-            yield Problem("source.axes", place, key, asset.unclear, hint)
+            yield Problem("source.axes", place, key, asset.unclear, AXES_HINT)
         if asset.selection.scene and conversion == {}:
             message = "is one of several images in its file, and a dataset would get all of them"
             hint = "convert it, with --backend ome-zarr or ome-tiff: this one is read then"
@@ -56,6 +58,40 @@ def images_are_whole(facts: RuleInput) -> Iterator[Problem]:
             message = f"has colours and windows that are not valid: {_listed(asset.display_doubts)}"
             hint = "those are chosen again in the image made"
             yield Problem("source.display", place, key, message, hint, Severity.WARNING)
+
+
+def images_come_once(facts: RuleInput) -> Iterator[Problem]:
+    """An image that two rows name is in the dataset twice, under two names."""
+    # A hash in place of the text takes a third of the memory; the texts decide.
+    seen: dict[int, PlacedAsset] = {}
+    for placed in facts.images:
+        for part in _parts_of(placed.asset):
+            first = seen.setdefault(hash(part), placed)
+            is_other = first is not placed and first.asset.key != placed.asset.key
+            if is_other and part in _parts_of(first.asset):
+                yield _same_image(placed, first, part[0])
+                break
+
+
+def _same_image(placed: PlacedAsset, first: PlacedAsset, path: str) -> Problem:
+    column = placed.path_column
+    where = first.record.where(first.path_column).line_in_words()
+    shared = f", of which {path!r} is a part" if path != placed.asset.source else ""
+    message = f"is an image{shared} that {where} has as well"
+    hint = "keep one row of it, or choose another image of the file in the column scene"
+    place = placed.record.where(column)
+    return Problem("source.twice", place, column, message, hint, Severity.WARNING)
+
+
+def _parts_of(asset: Asset) -> Iterator[tuple[str, str]]:
+    """Yield each image file that an image lies in, with the scene in it."""
+    scene = asset.selection.scene
+    if not asset.source:
+        return
+    yield asset.source, scene
+    for path, _ in asset.other_files:
+        if format_of(path) is not None:  # metadata may be those of several images
+            yield path, scene
 
 
 def _is_special(asset: Asset) -> bool:

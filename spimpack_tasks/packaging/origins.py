@@ -22,7 +22,7 @@ from spimpack_tasks.manifest.read_assets import read_assets
 from spimpack_tasks.manifest.records import OWN_COLUMN
 from spimpack_tasks.model.plan import STATE_DIRECTORY, Kind, Origin, Step
 from spimpack_tasks.packaging.losses import MANIFEST_FILE
-from spimpack_tasks.state.receipts import read_all_receipts
+from spimpack_tasks.state.receipts import read_all_receipts, sources_of
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.volumes.merged.request import merge_of_text
 
@@ -82,6 +82,8 @@ class Account:
     """File and line of its row, or why there is none."""
     source: str
     source_state: str
+    other_sources: int
+    """Number of further files that it was made from."""
     backend: str
     settings: str
     """Settings of the backend for this image."""
@@ -97,10 +99,11 @@ class Account:
         by = f", by spimpack_tasks {self.version}" if self.version else ""
         yield f"  written because: {self.reason or 'not recorded'}{by}"
         yield f"  now: {self.state}"
+        more = f" and {self.other_sources:,} more" if self.other_sources else ""
         for title, text in (
             ("made from", self.made_from),
             ("row", self.row),
-            ("source", f"{self.source} ({self.source_state})" if self.source else ""),
+            ("source", f"{self.source}{more} ({self.source_state})" if self.source else ""),
             ("backend", self.backend),
             ("settings", self.settings),
         ):
@@ -178,7 +181,8 @@ def _compose(
         made_from=_WHOLE.get(output.step, "") if output else "",
         row=row,
         source=source,
-        source_state=_source_state(source, receipt.stamp or (image.stamp if image else "")),
+        source_state=_source_state(_sources(receipt, image)),
+        other_sources=max(0, len(_sources(receipt, image)) - 1),
         backend=plan.backend if image else "",
         settings=_settings(image) if image and image.is_converted else "",
         values=values,
@@ -244,10 +248,19 @@ def _state(store: Store, path: str, receipt: Receipt) -> str:
     return "changed, copied or moved since; spimpack verify tells which"
 
 
-def _source_state(source: str, stamp: str) -> str:
-    if not source:
+def _sources(receipt: Receipt, image: Output | None) -> list[tuple[str, str]]:
+    """Return path and stamp of each file of the source of an image, or of its sidecar's image."""
+    if receipt.source:
+        return receipt.sources
+    return sources_of(image) if image else []
+
+
+def _source_state(sources: list[tuple[str, str]]) -> str:
+    if not sources or not sources[0][0]:
         return ""
-    now = stamp_text(source)
-    if not now:
-        return "gone"
-    return "unchanged since" if now == stamp else "changed since"
+    for path, stamp in sources:
+        now = stamp_text(path)
+        if now != stamp:
+            of = f"{path} is " if len(sources) > 1 else ""
+            return f"{of}{'changed since' if now else 'gone'}"
+    return "unchanged since"

@@ -16,7 +16,11 @@ from spimpack_tasks.manifest.description_rules import identifiers_are_uris, list
 from spimpack_tasks.manifest.rows import cell_problem
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import differ_in_zeros, probable_label, without_zeros
-from spimpack_tasks.packaging.image_rules import images_are_whole, validator_agrees_on_voxels
+from spimpack_tasks.packaging.image_rules import (
+    images_are_whole,
+    images_come_once,
+    validator_agrees_on_voxels,
+)
 from spimpack_tasks.packaging.option_rules import (
     backend_takes_the_formats,
     backend_works_here,
@@ -318,6 +322,7 @@ RULES: tuple[Callable[[RuleInput], Iterator[Problem]], ...] = (
     output_can_be_made,
     backend_takes_the_formats,
     backend_works_here,
+    images_come_once,
     images_are_whole,
     validator_agrees_on_voxels,
 )

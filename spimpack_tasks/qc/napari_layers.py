@@ -29,7 +29,7 @@ def view_in_napari(path: str, name: str, *, is_auto_contrast: bool = False) -> N
     SpimpackError
         napari is not installed, or the image cannot be read.
     """
-    napari = _load_napari()
+    napari = load_napari()
     volume = read_volume(path, name)
     form = examine_source(path, name).format
     with open_volume(path, form, accept_unclear=True) as opened:
@@ -38,7 +38,14 @@ def view_in_napari(path: str, name: str, *, is_auto_contrast: bool = False) -> N
         napari.run()
 
 
-def _load_napari() -> Any:
+def load_napari() -> Any:
+    """Import napari.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    """
     try:
         return load_library("napari")
     except MissingExtraError as error:

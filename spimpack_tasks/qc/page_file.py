@@ -60,9 +60,16 @@ def parse_codes(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(codes))
 
 
-def default_place(source: str) -> str:
-    """Return the path of the page of a source: never beside the source, which may be raw data."""
-    return os.path.abspath(os.path.join(FOLDER, f"{os.path.basename(source)}.html"))
+def default_place(source: str, selection: Selection = WHOLE) -> str:
+    """Return the path of the page of a source: never beside the source, which may be raw data.
+
+    Another image of a file, or other axes, have a page of their own.
+    """
+    scene = re.sub(r"[^\w.-]+", "-", selection.scene)
+    chosen = (f"scene-{scene}", f"axes-{selection.axes.upper()}", f"by-{selection.reader}")
+    parts = zip(chosen, (scene, selection.axes, selection.reader), strict=True)
+    name = "_".join([os.path.basename(source), *(text for text, is_given in parts if is_given)])
+    return os.path.abspath(os.path.join(FOLDER, f"{name}.html"))
 
 
 def made_from(source: str, codes: tuple[str, ...], selection: Selection = WHOLE) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
+from spimpack_tasks.errors import HintedError, count_of
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import Source, examine_selected
@@ -40,10 +40,8 @@ MOST_CHANNELS = 8
 """More channels than fluorescence has at once; each adds to the size of a page."""
 
 
-class SourceUnreadableError(SpimpackError):
+class SourceUnreadableError(HintedError):
     """A source cannot be shown; the message names the reason."""
-
-    exit_code = ExitCode.BAD_INPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +116,7 @@ def read_volume(
     try:
         return _read(examine_selected(path, name, selection))
     except SourceRefusedError as error:
-        hint = f"; {error.hint}" if error.hint else ""
-        raise SourceUnreadableError(f"{error.message}{hint}") from error
+        raise SourceUnreadableError(error.message, error.hint) from error
 
 
 def _read(source: Source) -> SmallVolume:

@@ -18,6 +18,7 @@ from spimpack_tasks.model.plan import STEPS, Step
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts, find_changes
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import find_prepared_run
+from spimpack_tasks.publishing.known import find_publications
 from spimpack_tasks.report.graph import task_graph
 from spimpack_tasks.report.problems import (
     problems_of_disk,
@@ -33,6 +34,7 @@ from spimpack_tasks.verification.verify import Fault, verify_fast
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Plan
     from spimpack_tasks.packaging.changes import Change
+    from spimpack_tasks.publishing.known import KnownPublication
     from spimpack_tasks.report.graph import Node
     from spimpack_tasks.report.problems import ReportedProblem
     from spimpack_tasks.state.runs import Run
@@ -101,6 +103,7 @@ class ReportData:
     """Whether a run has written to the dataset after the validation."""
     run: Run | None
     tasks: tuple[Node, ...]
+    publications: tuple[KnownPublication, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -148,6 +151,7 @@ def gather_data(store: Store) -> ReportData:
         is_validation_old=_is_old(store, run),
         run=run,
         tasks=task_graph(prepared, sweep),
+        publications=tuple(find_publications(store)),
     )
 
 

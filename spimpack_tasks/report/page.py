@@ -49,6 +49,8 @@ def compose_page(
         A text that the paths of the listed images have; all of them are listed if it is empty.
     """
     contents = {title: compose(gathered) for title, compose in _SECTIONS.items()}
+    if gathered.publications:
+        contents["Published"] = sections.published(gathered)
     contents["Images"] = images(gathered, contains)
     if thumbnails is not None:
         contents["Pictures"] = pictures(thumbnails)

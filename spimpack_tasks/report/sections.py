@@ -142,6 +142,25 @@ def last_run(gathered: ReportData) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
+def published(gathered: ReportData) -> Iterator[str]:
+    """Yield the places that the dataset was published to, with links to an image."""
+    for each in gathered.publications:
+        state = "this state" if each.plan_id == gathered.plan_id else "an earlier state"
+        links = [f'<a href="{safe(link.url)}">{safe(link.viewer)}</a>' for link in each.links]
+        yield f"<h3>{safe(str(each.location))}</h3>"
+        yield from _card(
+            {
+                "State": state,
+                "Objects": f"{each.objects:,}, {size_in_words(each.bytes)}",
+                "Address": each.address,
+                "Inventory": each.inventory,
+            }
+        )
+        if links:
+            name = each.images[0].rpartition("/")[2]
+            yield f"<p>{safe(name)} in {', '.join(links)}, if the bucket is public</p>"
+
+
 def versions(gathered: ReportData) -> Iterator[str]:
     """Yield by which programs it was done."""
     pairs: dict[str, object] = {}

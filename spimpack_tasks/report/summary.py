@@ -81,6 +81,7 @@ def summarise(gathered: ReportData) -> dict[str, Any]:
             {"task": node.name, "units": len(node.units), "complete": node.done}
             for node in gathered.tasks
         ],
+        "publications": [each.as_dict() for each in gathered.publications],
         "files": [
             {"path": c.path, "status": str(c.verdict), "reasons": list(c.reasons)}
             for c in gathered.files

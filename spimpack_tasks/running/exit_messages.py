@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from spimpack_tasks.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spimpack_tasks.running.process import PackagingRun
+    from spimpack_tasks.running.publishing import PublishingRun
+    from spimpack_tasks.running.supervised import SupervisedRun
 
 INTERRUPTED = 130
 """The code of a shell for SIGINT: 128 + 2."""
@@ -32,15 +36,38 @@ _TEXTS = {
 }
 
 
+_TEXTS_OF_PUBLISHING = {
+    ExitCode.BAD_INPUT: "It is refused; nothing was published.",
+    ExitCode.CONFLICT: "The dataset is not as it was packaged, or an object that is not ours is in "
+    "the way; nothing was published.",
+    ExitCode.FAILED: "Some objects could not be sent. Publish again to resume.",
+    ExitCode.INTERNAL: _TEXTS[ExitCode.INTERNAL],
+    ExitCode.NOT_RUN: "Another publisher is at work at this address. Publish again later.",
+    ExitCode.SUPERSEDED: "Another run publishes another state of the dataset.",
+}
+
+
 def exit_message(run: PackagingRun) -> ExitMessage:
     """Return the message on a run that has ended."""
+    return _message(run, "Every image is in the dataset.", "Finished parts are kept", _TEXTS)
+
+
+def publishing_message(run: PublishingRun) -> ExitMessage:
+    """Return the message on a publication that has ended."""
+    good, kept = "The dataset is published.", "Objects that have arrived are kept"
+    return _message(run, good, kept, _TEXTS_OF_PUBLISHING)
+
+
+def _message(
+    run: SupervisedRun, good: str, kept: str, texts: Mapping[ExitCode, str]
+) -> ExitMessage:
     code = run.exit_code
     if code == ExitCode.OK:
-        return ExitMessage(True, "Every image is in the dataset.")  # noqa: FBT003 - a named tuple
+        return ExitMessage(True, good)  # noqa: FBT003 - a named tuple
     if run.is_stopping:
-        text = "Stopped. Finished parts are kept; run it again to resume."
+        text = f"Stopped. {kept}; run it again to resume."
     elif code == INTERRUPTED or code in KILLED:
-        text = "The run was killed from outside. Finished parts are kept; run it again to resume."
+        text = f"The run was killed from outside. {kept}; run it again to resume."
     else:
-        text = _TEXTS.get(code, f"The run ended with exit code {code}.")  # type: ignore[call-overload]
+        text = texts.get(code, f"The run ended with exit code {code}.")  # type: ignore[call-overload]
     return ExitMessage(False, text)  # noqa: FBT003 - a named tuple

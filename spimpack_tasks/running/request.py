@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.packaging.options import OPEN_FLAGS
+from spimpack_tasks.running.supervised import command_of
 
 if TYPE_CHECKING:
     from spimpack_tasks.packaging.options import Options
@@ -44,9 +44,8 @@ class RunRequest:
         ]
 
     def command(self) -> list[str]:
-        """Return the command of the process; no shell reads it."""
-        # Without -P, Python would look for modules in the working directory first.
-        return [sys.executable, "-P", "-m", "spimpack_tasks.cli.main", *self.arguments()]
+        """Return the command of the process."""
+        return command_of(self.arguments())
 
     def line(self) -> str:
         """Return the command as a user would type it."""

@@ -59,10 +59,11 @@ class FoundPhoto:
 
 @dataclass(frozen=True, slots=True)
 class DescribingFile:
-    """A file that an acquisition program wrote beside images; it is read with them."""
+    """A file beside images that describes them; it is read with them."""
 
     path: str
-    program: str
+    program: str = ""
+    """The acquisition program that wrote it, if it is known."""
 
 
 @dataclass(slots=True)
@@ -74,6 +75,8 @@ class ScanResult:
     )
     unused_patterns: list[str] = field(default_factory=list)
     """Patterns of a layout that found no image."""
+    open_choices: dict[str, int] = field(default_factory=dict)
+    """Number of images that leave a choice in them to the user, by the column for it."""
     unread_headers: int = 0
     """Number of images whose header could not be read."""
 

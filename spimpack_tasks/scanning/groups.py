@@ -7,12 +7,13 @@ its numbers.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import Problem
-from spimpack_tasks.files.natural_order import natural
+from spimpack_tasks.errors import Problem, Severity
+from spimpack_tasks.files.natural_order import natural, sort_numbered
+from spimpack_tasks.files.number_gaps import find_gap
 from spimpack_tasks.manifest.merges import AXIS_COLUMN, PREFIX, SEPARATOR
 from spimpack_tasks.model.entities import stem
 from spimpack_tasks.scanning.found import FoundImage
@@ -21,11 +22,15 @@ from spimpack_tasks.volumes.merged.request import POLICIES, Policies
 from spimpack_tasks.volumes.merged.sources import merge_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from spimpack_tasks.errors import Report
     from spimpack_tasks.scanning.found import ScanResult
     from spimpack_tasks.scanning.options import ScanRequest
+
+
+_MOST_SHOWN = 6
+"""Parts of an image that a message names in their order."""
 
 
 def join_groups(result: ScanResult, request: ScanRequest, report: Report) -> None:
@@ -42,6 +47,8 @@ def join_groups(result: ScanResult, request: ScanRequest, report: Report) -> Non
         report.extend(problems)
         if not problems:
             joined[group[0].path] = _join(group, request)
+            report.extend(_warn_of_gap(joined[group[0].path], request))
+            report.extend(_warn_of_order(joined[group[0].path], request))
         left.update(image.path for image in group[1:])
     result.found = [
         joined.get(one.path, one) if isinstance(one, FoundImage) else one
@@ -67,9 +74,38 @@ def _problems(group: list[FoundImage], request: ScanRequest) -> Iterator[Problem
             yield Problem("scan.group", where, image.axis, message, "rename it")
 
 
+def _warn_of_gap(image: FoundImage, request: ScanRequest) -> Iterator[Problem]:
+    """Yield that a number is missing among those of the files of an image."""
+    gap = _gap_of([*image.members])
+    if gap:
+        message = f"is one of {len(image.members):,} files that make up one image, and {gap}"
+        hint = "look for the file that is missing, before the image is made without it"
+        where, warning = request.place(image.path), Severity.WARNING
+        yield Problem("scan.gap", where, image.axis, message, hint, warning)
+
+
+def _order_of(group: Sequence[FoundImage]) -> tuple[list[str], str]:
+    """Return what the axis captures in its order, and why that is unclear if it is."""
+    return sort_numbered([image.part for image in group])
+
+
+def _warn_of_order(image: FoundImage, request: ScanRequest) -> Iterator[Problem]:
+    """Yield that the order along time or z is not that of numbers, or not clear."""
+    parts, doubt = _order_of(image.members)
+    words = [part for part in parts if not any(map(str.isdigit, part))]
+    if image.axis != "C" and (doubt or words):
+        shown = ", ".join(parts[:_MOST_SHOWN]) + (", ..." if parts[_MOST_SHOWN:] else "")
+        reason = doubt or f"{words[0]!r} is no number"
+        message = f"is one of {len(parts):,} files that make up one image, and {reason}"
+        hint = f"look at the order of spim_path, which is {shown}"
+        where, warning = request.place(image.path), Severity.WARNING
+        yield Problem("scan.order", where, image.axis, message, hint, warning)
+
+
 def _join(group: list[FoundImage], request: ScanRequest) -> FoundImage:
     """Return the image that the files of a group make up."""
-    members = sorted(group, key=lambda image: natural(image.part))
+    order = {part: place for place, part in enumerate(_order_of(group)[0])}
+    members = sorted(group, key=lambda image: order[image.part])
     given = request.defaults | request.settings
     chosen = {name: given[PREFIX + name] for name in POLICIES if PREFIX + name in given}
     if sorted(members, key=lambda image: natural(image.path)) != members:
@@ -78,28 +114,30 @@ def _join(group: list[FoundImage], request: ScanRequest) -> FoundImage:
     columns = {PREFIX + name: text for name, text in chosen.items()}
     cells = {**members[0].cells, AXIS_COLUMN: axis, **columns}
     notes = list(dict.fromkeys(note for image in members for note in image.notes))
-    notes += _gaps(members)
+    gap = _gap_of(members)
+    notes += [gap] if gap else []
     try:
-        source = merge_sources([image.source for image in members], axis, Policies(**chosen))
+        sources = [image.source for image in members]
+        root = os.path.abspath(request.root)
+        names = [os.path.join(root, image.path) for image in members]
+        # A gap is a warning here; facts are read of the files all the same.
+        policies = Policies(**(chosen | {"gaps": "accept"}))
+        source = merge_sources(sources, axis, policies, names=names)
     except SourceRefusedError as refused:  # two names of one file
         notes.append(refused.message)
         source = members[0].source
     return replace(members[0], source=source, cells=cells, notes=notes, members=tuple(members))
 
 
-def _gaps(members: list[FoundImage]) -> Iterator[str]:
-    """Yield a note on numbers that are missing between the first and the last, by their step.
+def _gap_of(members: list[FoundImage]) -> str:
+    """Return which numbers are missing among those that the axis captures.
 
     Numbers of channels are often wavelengths, of which none is missing.
     """
     parts = [image.part for image in members]
-    if members[0].axis != "C" and len(parts) > 1 and all(part.isdecimal() for part in parts):
-        there = sorted(map(int, parts))
-        step = min(after - before for before, after in pairwise(there))
-        missing = [n for n in range(there[0], there[-1], step) if n not in there]
-        if missing:
-            more = f" and {len(missing) - 1:,} more" if missing[1:] else ""
-            yield f"there is no {members[0].axis} {missing[0]}{more}"
+    counts = members[0].axis != "C" and all(part.isdecimal() for part in parts)
+    gap = find_gap([*map(int, parts)], is_time=members[0].axis == "T") if counts else None
+    return f"there is no {members[0].axis} {gap}" if gap else ""
 
 
 def describe_member(image: FoundImage, number: int) -> str:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 SCANS, PARTICIPANTS, PHOTOS = "scans.tsv", "participants.tsv", "photos.tsv"
 REPORT = "scan_report.tsv"
+_CHOICES = {
+    "scene": "(files of several images; a row for each that is wanted)",
+    "axes": "(where images are converted that do not say what their pages are)",
+}
+"""Remarks on columns for choices that images leave open."""
 _SHOWN = 3
 """Ignored paths of one reason that are named."""
 
@@ -107,6 +112,7 @@ def _columns(result: ScanResult) -> list[str]:
     given = {column for image in result.images for column, cell in image.cells.items() if cell}
     entities = [entity.name for entity in ENTITIES if entity.name in given]
     required = load_schema("scans")["required"]
+    given |= result.open_choices.keys()
     return list(dict.fromkeys([*required, *entities, *PIXEL_COLUMNS, *sorted(given)]))
 
 
@@ -120,7 +126,8 @@ def _compose_report(result: ScanResult) -> str:
         elif isinstance(one, (FoundImage, FoundPhoto)):
             listed = [(one.path, "used", "; ".join(one.notes))]
         elif isinstance(one, DescribingFile):
-            listed = [(one.path, "used", f"describes images, as written by {one.program}")]
+            by = f", as written by {one.program}" if one.program else ""
+            listed = [(one.path, "used", f"describes images{by}")]
         else:
             listed = [(one.path, "ignored", one.reason)]
         rows += (tuple(t if fits_cell(t) else printable(t) for t in texts) for texts in listed)
@@ -180,7 +187,11 @@ def _gaps(result: ScanResult) -> Iterator[str]:
         number = sum(not image.cells.get(column) for image in images)
         if number and column != "spim_path":
             gaps.append(f"{column} in {count_of(number, 'row')}")
-    yield f"To fill in, in {SCANS}: {', '.join(gaps)}" if gaps else f"{SCANS} has no gaps"
+    choices = result.open_choices.items()
+    gaps += [f"{column} in {count_of(n, 'row')} {_CHOICES[column]}" for column, n in choices]
+    yield (
+        f"To fill in, in {SCANS}: {', '.join(gaps)}" if gaps else f"Nothing to fill in, in {SCANS}"
+    )
     yield from hint_at_patterns(images)
     required = [name for name in load_schema("photos")["required"] if name != "photo_path"]
     lacking = sum(not all(photo.cells.get(n) for n in required) for photo in result.photos)

@@ -86,11 +86,11 @@ def is_edited_in_place(path: str, receipt: Receipt) -> bool:
         bool(receipt.times)
         and evidence_of(path) == receipt.evidence
         and times_of(path) != receipt.times
-        and not _shares_files(path, receipt.source)
+        and not shares_files(path, receipt.source)
     )
 
 
-def _shares_files(path: str, source: str) -> bool:
+def shares_files(path: str, source: str) -> bool:
     """Tell whether a directory is made of hard links to its source: whose edit it is then."""
     name = next(files_below(path, follow_links=False), "")
     try:

@@ -32,6 +32,7 @@ from spimpack_tasks.state.content import (
 from spimpack_tasks.state.reasons import ADOPTED, reason_to_write
 from spimpack_tasks.state.receipts import (
     Receipt,
+    choices_of,
     paths_on_record,
     read_receipts,
     receipt_names,
@@ -262,6 +263,7 @@ class _Publisher:
             why=why,
             version=__version__,
             other_files=_other_files(output) if is_image else "",
+            choices=_choices(output) if is_image else "",
         )
 
     def _fail(self, output: Output, error: OSError) -> None:
@@ -331,6 +333,11 @@ def _remove_block(tree: OpenTree, scratch: ScratchFolder, path: str, absolute: s
         write_new(temporary, rest.encode("utf-8", "surrogateescape"))
         tree.move_in(temporary, path)
     return True
+
+
+def _choices(output: Output) -> str:
+    found = choices_of(output)
+    return json.dumps(found) if found else ""
 
 
 def _other_files(output: Output) -> str:

@@ -55,6 +55,8 @@ class Receipt(NamedTuple):
     """Version of this program that wrote it."""
     other_files: str = ""
     """Path and stamp of each further file of the source, as a list in JSON; empty if none."""
+    choices: str = ""
+    """The user's choices in the source, as an object in JSON; empty if none."""
 
     @property
     def sources(self) -> list[tuple[str, str]]:
@@ -72,17 +74,19 @@ class Receipt(NamedTuple):
         return Receipt(
             *(self.kind, self.fingerprint, self.evidence, self.sha256, self.source, self.stamp),
             *(coming.fingerprint, coming.evidence, self.content, self.times),
-            *(self.why, self.version, self.other_files),
+            *(self.why, self.version, self.other_files, self.choices),
         )
 
     def announced(self) -> Receipt:
         """Return the record of an output that is about to take a free place."""
         return Receipt(
             *(self.kind, "", "", "", self.source, self.stamp, self.fingerprint, self.evidence),
-            *(self.content, self.times, self.why, self.version, self.other_files),
+            *(self.content, self.times, self.why, self.version, self.other_files, self.choices),
         )
 
 
+_CHOICES = {"scene": "scene", "axes": "source_axes", "reader": "reader"}
+"""Choices in a source, and their keys in a request."""
 Receipts = dict[str, Receipt]
 """Receipts by the output's path."""
 
@@ -154,8 +158,26 @@ def sources_of(output: Output) -> list[tuple[str, str]]:
     return [(output.source, output.stamp), *map(split_stamp, others)]
 
 
+def choices_of(output: Output) -> dict[str, str]:
+    """Return the choices of a user in the source of an image, and those of a merge."""
+    try:
+        told = json.loads(output.target) if output.is_converted else {}
+        merge = json.loads(told.get("merge") or "{}")
+    except (ValueError, AttributeError, TypeError):  # that of a backend of another package
+        return {}
+    found = {name: told.get(key) for name, key in _CHOICES.items()}
+    if merge:
+        found |= {"axis": merge.pop("merge")} | {k: v for k, v in merge.items() if k != "files"}
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def _length(receipt: Receipt) -> int:
+    """Return how many fields are written; the last ones are empty of most outputs."""
+    return len(receipt) - (0 if receipt.choices else 1 if receipt.other_files else 2)
+
+
 def write_receipts(scratch: ScratchFolder, name: str, receipts: Receipts) -> None:
     """Replace one file of receipts; the caller holds its lock."""
-    # Most sources are one file; their receipts are what they always were.
-    data = {p: r if r.other_files else r[:-1] for p, r in sorted(receipts.items())}
+    # Most sources are one file, in which nothing is chosen.
+    data = {p: r[: _length(r)] for p, r in sorted(receipts.items())}
     scratch.write(f"receipts/{name}.json", json.dumps(data, ensure_ascii=False).encode())

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-_LOCAL = ["locks/", "runs/", "seal", "tmp/", "unfinished/", "verify", "verify-pixels", "working/"]
+_LOCAL = [
+    *("certify-equal", "certify-images", "certify-sources", "locks/", "runs/", "seal", "tmp/"),
+    *("unfinished/", "verify", "verify-pixels", "working/"),
+]
 _FOR_GIT = {
     ".gitignore": "".join(f"/{name}\n" for name in _LOCAL),
     ".gitattributes": "* annex.largefiles=nothing\n",

@@ -13,7 +13,7 @@ import os
 
 import streamlit as st
 
-from spimpack_tasks.running.process import TOKEN_VARIABLE
+from spimpack_tasks.running.supervised import TOKEN_VARIABLE
 
 _PARAMETER, _ADMITTED = "token", "admitted"
 _OWN_NAMES = frozenset({"", "localhost", "127.0.0.1", "[::1]"})

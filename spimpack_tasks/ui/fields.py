@@ -70,6 +70,20 @@ def choice_field(
     )
 
 
+def choices_field(
+    label: str,
+    key: str,
+    values: Sequence[str],
+    options: Sequence[str],
+    change: Callable[[list[str]], None],
+    **looks: Any,
+) -> None:
+    """Show a choice of several; values of no option can stay."""
+    known = dict.fromkeys([*options, *values])
+    _bind(key, list(values))
+    st.multiselect(label, list(known), key=key, on_change=_hand_on, args=(key, change), **looks)
+
+
 def choice_to_confirm(
     label: str,
     key: str,

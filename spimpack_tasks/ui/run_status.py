@@ -13,6 +13,7 @@ from spimpack_tasks.validation.report import place_for, read_report
 
 if TYPE_CHECKING:
     from spimpack_tasks.running.process import PackagingRun
+    from spimpack_tasks.running.supervised import SupervisedRun
 
 EVERY_S = 1.0
 """Seconds between two looks at a run."""
@@ -47,21 +48,13 @@ def _follow(run: PackagingRun) -> None:
         "It goes on when you leave this page, and is found here again. It is stopped when the "
         "server of this page ends."
     )
-    _show_messages(run)
+    show_messages(run)
 
 
 def _show_result(run: PackagingRun) -> None:
     message = exit_message(run)
     text = f"{message.text} ({duration_in_words(run.ended - run.started)})"
-    summary = run.summary()
-    if message.is_good:
-        st.success(text, icon=":material/check_circle:")
-    elif run.is_stopping:
-        st.warning(text, icon=":material/stop_circle:")
-    else:
-        st.error(text, icon=":material/error:")
-    if summary:
-        st.code("\n".join(summary), language=None, wrap_lines=True)
+    show_outcome(run, text, is_good=message.is_good)
     if run.request.validates and run.exit_code in {ExitCode.OK, ExitCode.INVALID}:
         _show_verdict(run)
     elif not run.request.validates and run.exit_code == ExitCode.OK:
@@ -69,7 +62,20 @@ def _show_result(run: PackagingRun) -> None:
     if run.exit_code in {ExitCode.OK, ExitCode.INVALID, ExitCode.FAILED}:
         icon = ":material/summarize:"
         st.page_link(st.session_state["pages"]["report"], label="Show report", icon=icon)
-    _show_messages(run)
+    show_messages(run)
+
+
+def show_outcome(run: SupervisedRun, text: str, *, is_good: bool) -> None:
+    """Show how a run has ended, and its summary."""
+    summary = run.summary()
+    if is_good:
+        st.success(text, icon=":material/check_circle:")
+    elif run.is_stopping:
+        st.warning(text, icon=":material/stop_circle:")
+    else:
+        st.error(text, icon=":material/error:")
+    if summary:
+        st.code("\n".join(summary), language=None, wrap_lines=True)
 
 
 def _show_verdict(run: PackagingRun) -> None:
@@ -101,7 +107,8 @@ def _show_verdict(run: PackagingRun) -> None:
             st.caption(f"and {len(findings) - MOST_FINDINGS:,} more, in the report of the dataset")
 
 
-def _show_messages(run: PackagingRun) -> None:
+def show_messages(run: SupervisedRun) -> None:
+    """Show the last messages of a run."""
     lines = run.messages()
     if not lines:
         return

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.editing.editor import ManifestEditor
 
-PAGES = ("description", "scans", "orientation", "participants", "save", "run", "report")
+PAGES = ("description", "scans", "orientation", "participants", "save", "run", "report", "publish")
 """Modules of `ui.views` that show an open manifest, in the order of the menu."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import Severity, count_of, printable
+from spimpack_tasks.version import PROJECT_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +102,7 @@ class ValidationResult:
             counts = f"valid BIDS, {counts}"
         validator = f"bids-validator {self.validator_version}, BIDS schema {self.schema_version}"
         warnings = list(self._warning_lines(max_groups))
-        help_page = ["how to reach zero warnings: docs/how-to/reach-zero-warnings.md"]
+        help_page = [f"how to reach zero warnings: {PROJECT_URL}, page 'Reach zero warnings'"]
         return [f"{counts} ({validator})", *errors, *warnings, *(help_page if warnings else [])]
 
     def _error_lines(self, most: int) -> Iterator[str]:

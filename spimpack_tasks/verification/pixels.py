@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import count_of
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.files.store_files import is_elsewhere
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
 from spimpack_tasks.state.receipts import sources_of
@@ -45,10 +46,13 @@ def verify_pixels(store: Store, on_read: Callable[[int], None]) -> Iterator[Devi
     on_read
         Receives the number of bytes of voxels after each piece that was compared.
     """
-    log = _EqualImages(store.path(LOG))
-    for output, is_converted in _images(store):
-        if is_converted:
-            yield from _verify(store.output_dir, output, log, on_read)
+    log = EqualImages(store.path(LOG))
+    for output, is_converted in find_images(store):
+        if is_converted and is_elsewhere(f"{store.output_dir}/{output.path}"):
+            on_read(_size(output))
+            yield Deviation(output.path, Fault.ELSEWHERE)
+        elif is_converted:
+            yield from compare_image(store.output_dir, output, log, on_read)
         else:
             yield Deviation(output.path, Fault.AS_IT_IS)
     log.forget()
@@ -56,10 +60,10 @@ def verify_pixels(store: Store, on_read: Callable[[int], None]) -> Iterator[Devi
 
 def count_pixels(store: Store) -> int:
     """Return the number of bytes that `verify_pixels` will report."""
-    return sum(_size(output) for output, is_converted in _images(store) if is_converted)
+    return sum(_size(output) for output, is_converted in find_images(store) if is_converted)
 
 
-def _images(store: Store) -> Iterator[tuple[Output, bool]]:
+def find_images(store: Store) -> Iterator[tuple[Output, bool]]:
     """Yield the images that are on record, and whether each was converted."""
     receipts = receipts_in_order(store)
     plan = store.load_plan(store.current_plan_id())
@@ -77,9 +81,10 @@ def _size(output: Output) -> int:
         return 0
 
 
-def _verify(
-    root: str, output: Output, log: _EqualImages, on_read: Callable[[int], None]
+def compare_image(
+    root: str, output: Output, log: EqualImages, on_read: Callable[[int], None]
 ) -> Iterator[Deviation]:
+    """Yield the differences between an image that was converted and its sources."""
     path = f"{root}/{output.path}"
     if not os.path.lexists(path):  # reported as missing already
         return
@@ -92,7 +97,7 @@ def _verify(
     if changed:
         return
     try:
-        before = _trace(output, path)
+        before = trace_image(output, path)
         if before in log:
             on_read(_size(output))
             return
@@ -112,7 +117,7 @@ def _verify(
         yield Deviation(output.path, Fault.UNREADABLE, error.strerror or str(error))
 
 
-def _trace(output: Output, path: str) -> str:
+def trace_image(output: Output, path: str) -> str:
     """Return a digest that changes when a file of an image, or its source, does."""
     digest = blake2b(f"{output.path}\0{output.fingerprint}\0".encode(), digest_size=16)
     is_directory = os.path.isdir(path)
@@ -123,7 +128,7 @@ def _trace(output: Output, path: str) -> str:
     return digest.hexdigest()
 
 
-class _EqualImages:
+class EqualImages:
     """Remembers which images were equal to their sources, where that can be kept."""
 
     def __init__(self, path: str) -> None:
@@ -133,6 +138,7 @@ class _EqualImages:
             self._known = set(file.read().split())
 
     def __contains__(self, trace: str) -> bool:
+        """Tell whether an image was equal, by its digest of `trace_image`."""
         return trace in self._known
 
     def note(self, trace: str) -> None:

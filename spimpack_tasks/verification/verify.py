@@ -22,8 +22,9 @@ from spimpack_tasks.files.annex import is_annexed
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.digests import DigestLog
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.files.store_files import StoreFiles
+from spimpack_tasks.files.store_files import StoreFiles, is_elsewhere
 from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.remote.elsewhere import read_record
 from spimpack_tasks.state.checksums import read_all_records
 from spimpack_tasks.state.content import evidence_beside, holds_record
 from spimpack_tasks.state.receipts import read_all_receipts
@@ -57,6 +58,11 @@ class Fault(StrEnum):
     """No deviation: all else is as recorded, but the content has no checksum to compare with."""
     AS_IT_IS = "not converted"
     """No deviation: an image that is its source, or a copy, has no voxels of its own."""
+    ELSEWHERE = "in an object store"
+    """No deviation: only the record of an image is here, and no content to compare."""
+
+
+_NO_DEVIATIONS = {Fault.UNRECORDED, Fault.AS_IT_IS, Fault.ELSEWHERE}
 
 
 REMEDIES = {
@@ -99,7 +105,7 @@ class Deviation:
     @property
     def counts(self) -> bool:
         """Whether the dataset differs from the record."""
-        return self.fault not in {Fault.UNRECORDED, Fault.AS_IT_IS}
+        return self.fault not in _NO_DEVIATIONS
 
     def __str__(self) -> str:
         """Render as one line."""
@@ -171,7 +177,8 @@ def _verify_content(
         yield from seen
     elif not recorded:
         seen += _unopened(f"{root}/{path}", path)
-        yield from seen or [Deviation(path, Fault.UNRECORDED)]
+        fault = Fault.ELSEWHERE if is_elsewhere(f"{root}/{path}") else Fault.UNRECORDED
+        yield from seen or [Deviation(path, fault)]
     else:
         try:
             now = log.checksum(f"{root}/{path}", path).sha256
@@ -195,6 +202,10 @@ def _verify(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
 def _verify_output(root: str, path: str, receipt: Receipt) -> Iterator[Deviation]:
     absolute = f"{root}/{path}"
     there = evidence_beside(absolute, receipt)
+    if receipt.kind is Kind.IMAGE and is_elsewhere(absolute) and read_record(absolute) is None:
+        detail = "the record of where it is was changed: remove it, then spimpack package"
+        yield Deviation(path, Fault.ALTERED, detail)
+        return
     is_users = receipt.kind is Kind.SEED and (there or has_other_readme(root, path))
     if is_users or (there and there in {receipt.evidence, receipt.next_evidence}):
         return

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 PAGE = "page"
 """Name of an axis of a TIFF that does not say what its pages are."""
+OTHER_AXES = "source.other-axes"
+"""Code of the problem that a file says otherwise what its axes are."""
 CODE = "source.axes"
 """Code of the problem that it is not certain what an axis is."""
-HINT = 'say it: --axes ZYX (convert: --source-axes ZYX), axes="ZYX" in Python, or the column axes'
+HINT = "say what they are, the slowest first, such as axes=ZYX"
 
 
 def describe_unclear(axes: Sequence[str], shape: Sequence[int]) -> str:
@@ -40,23 +42,54 @@ def describe_unclear(axes: Sequence[str], shape: Sequence[int]) -> str:
     return f"has an axis {strange[0]!r}, which is none of t, c, z, y and x: {shown}"
 
 
-def check_axes(path: str, shape: Sequence[int], axes: str) -> None:
-    """Refuse names of axes, in lower case, that do not fit an image as it is stored.
+def settle_axes(path: str, stored: Sequence[str], shape: Sequence[int], axes: str) -> str:
+    """Return the names of all axes of an image, in lower case, by those that a user gives.
+
+    Axes of one index may be left out, as a description of an image leaves them out.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    stored, shape
+        Names that the axes have so far, and sizes along them.
+    axes
+        What the user gives, in lower case.
 
     Raises
     ------
     HeaderError
         The names are no axes, or of another number.
     """
-    shown = " x ".join(map(str, shape))
-    if len(axes) != len(shape):
-        what = f"has {len(shape)} axes of {shown}, which {axes.upper()!r} does not name"
-    elif set(axes) - set(ALL_AXES) or len(set(axes)) != len(axes) or not set("yx") <= set(axes):
+    whole = _filled_up(stored, shape, axes)
+    shown = " x ".join(f"{n} {axis}" for n, axis in zip(shape, stored, strict=True))
+    if len(whole) != len(shape):
+        what = f"has {len(shape)} axes, {shown}, which {axes.upper()!r} does not name"
+    elif set(whole) - set(ALL_AXES) or len(set(whole)) != len(whole) or not set("yx") <= set(whole):
         what = f"of {shown} cannot have the axes {axes.upper()!r}"
     else:
-        return
-    hint = "name what the sizes are, such as ZYX: each of T, C, Z, Y and X once at the most"
+        return whole
+    hint = "name what the sizes are, such as axes=ZYX: each of T, C, Z, Y and X once at the most"
     raise HeaderError(path, what, hint, code=CODE)
+
+
+def _filled_up(stored: Sequence[str], shape: Sequence[int], axes: str) -> str:
+    """Return axes with names for those of one index that a user has left out."""
+    if len(axes) >= len(shape):
+        return axes
+    pairs = [*zip(stored, shape, strict=True)]
+    several = [n > 1 for _, n in pairs]
+    shown = [n > 1 or axis in "zyx" for axis, n in pairs]
+    named = next((each for each in (several, shown) if sum(each) == len(axes)), None)
+    if named is None:
+        return axes
+    given, free = iter(axes), [axis for axis in ALL_AXES if axis not in axes]
+    found = []
+    for (axis, _), is_named in zip(pairs, named, strict=True):
+        new = next(given) if is_named else axis if axis in free else free[0]
+        found.append(new)
+        free = [each for each in free if each != new]
+    return "".join(found)
 
 
 def with_axes(header: Header, shapes: Sequence[tuple[int, ...]], axes: str) -> Header:
@@ -68,14 +101,31 @@ def with_axes(header: Header, shapes: Sequence[tuple[int, ...]], axes: str) -> H
         size if axis in kept else None
         for axis, size in zip("xyz", header.spacing_um_xyz, strict=True)
     )
+    contradiction = _contradiction(header, shapes[0], axes)
+    remarks = *header.remarks, *([(OTHER_AXES, contradiction)] if contradiction else ())
     has_channels = sizes.get("c", 1) == header.channel_count and ("c" in kept or "c" not in axes)
     return replace(
         header,
         axes=tuple(axes),
         shapes=tuple(shapes),
         spacing_um_xyz=(x, y, z),
-        time_step_s=header.time_step_s if "t" in kept else None,
+        # A step of a file without an axis of time is the distance of its frames.
+        time_step_s=header.time_step_s if "t" in kept or "t" not in header.axes else None,
         channel_count=sizes.get("c", 1),
         channel_names=header.channel_names if has_channels else (),
         displays=header.displays if has_channels else (),
+        remarks=remarks,
     )
+
+
+def _contradiction(header: Header, shape: Sequence[int], axes: str) -> str:
+    """Return how a file itself names axes of several indices that a user names otherwise."""
+    if header.are_axes_assumed or len(header.axes) != len(axes):
+        return ""
+    if describe_unclear(header.axes, header.shapes[0]):
+        return ""
+    pairs = [(old, new) for old, new, n in zip(header.axes, axes, shape, strict=True) if n > 1]
+    said, given = (
+        ("".join(names).upper() for names in zip(*pairs, strict=True)) if pairs else ("",) * 2
+    )
+    return f"the file says that its axes are {said}, not {given}" if said != given else ""

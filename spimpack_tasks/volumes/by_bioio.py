@@ -47,7 +47,9 @@ _DEFAULT_UNIT = "\u00b5m"
 """That of sizes in OME-XML (schema 2016-06)."""
 _TOLERANCE = 1e-6
 """Of a size that is told twice, relative: single precision."""
-_HINT = "install the plug-in for such files; bioio.plugins.dump_plugins() lists those there are"
+_HINT = "install the plug-in for such files; in Python, bioio.plugins.dump_plugins() lists them"
+_OBJECT = re.compile("<tifffile[^>]*> *")
+"""Beginning of a message of tifffile, which names an object of its own."""
 
 
 class _Messages(logging.Handler):
@@ -83,7 +85,7 @@ def _without_complaints(path: str) -> Iterator[None]:
         yield
     wrong = [text for name, text in messages.told if name.partition(".")[0] == "tifffile"]
     if wrong:
-        raise HeaderError(path, f"is damaged: {wrong[0][:400]}")
+        raise HeaderError(path, f"is damaged: {_OBJECT.sub('', wrong[0])[:400]}")
 
 
 def read_header(path: str, scene: str = "") -> Header:
@@ -157,8 +159,8 @@ def _find_reader(bioio: Any, path: str) -> Any:
             return bioio.BioImage.determine_plugin(path).metadata.get_reader()
         except unsupported as error:
             tried = [text for name, text in messages.told if name.partition(".")[0] == "bioio"]
-            reason = tried[0] if tried else str(error).partition(". ")[0]
-            what = f"is read by no plug-in of bioio: {' '.join(reason.split())[:400]}"
+            why = f": {' '.join(tried[0].split())[:400]}" if tried else ""
+            what = f"is read by none of the plug-ins of bioio that are installed{why}"
             raise HeaderError(path, what, _HINT) from error
 
 

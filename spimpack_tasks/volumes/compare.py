@@ -19,13 +19,14 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from spimpack_tasks.arrays.pyramid import level_sizes
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.compare_levels import LevelsCheck, SlabsCheck, read_region
 from spimpack_tasks.volumes.copy import check_dtype, finish_reading
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
-from spimpack_tasks.volumes.formats import OME_TIFF, TIFF, Transfer
+from spimpack_tasks.volumes.formats import DCIMG, OME_TIFF, TIFF, Transfer
 from spimpack_tasks.volumes.labels import FOLDER, shapes_of
 from spimpack_tasks.volumes.merged.request import is_merge, merge_of_text
 from spimpack_tasks.volumes.merged.second import open_second
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     Advance = Callable[[int], None]
 
+_open_second_dcimg = Deferred("spimpack_tasks.volumes.dcimg.second:open_second")
 _PIECE = 2**20
 """Bytes compared at once."""
 _ENTRY_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
@@ -166,7 +168,7 @@ def _open_source(stack: ExitStack, original: _Original) -> Level:
     """Open the full level of a source, that of an OME-TIFF in a way of its own.
 
     Which plane is where is for an OME-TIFF the question; a second answer is asked for. So it is of
-    merged files.
+    merged files, and of DCIMG files, some of whose pixels lie apart.
     """
     path, form, selection = original
     if is_merge(form.key):
@@ -174,6 +176,9 @@ def _open_source(stack: ExitStack, original: _Original) -> Level:
     if form in {OME_TIFF, TIFF} and not selection.axes and is_ome_tiff(path):
         number = read_header(path, form, selection).scene
         return stack.enter_context(open_ome_tiff(path, number))
+    if form is DCIMG and not selection.axes:
+        second: Level = stack.enter_context(_open_second_dcimg(path))
+        return second
     return check_dtype(stack.enter_context(open_volume(path, form, selection)))
 
 

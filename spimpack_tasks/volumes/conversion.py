@@ -17,8 +17,23 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
 """Modules of the extra `convert`."""
+LEVEL0 = ("encoded", "in-place")
+"""How the full level of an OME-Zarr is made: encoded, or of the bytes of the source."""
 _LEFT_OUT = (
-    *("axes", "level", "original", "scene", "source_axes", "reader", "other_files", "merge"),
+    *(
+        "axes",
+        "level",
+        "original",
+        "scene",
+        "source_axes",
+        "reader",
+        "other_files",
+        "merge",
+        "place",
+        "chunk_zyx",
+        "shard_zyx",
+        "level0",
+    ),
 )
 """Values of a request that its text has only where they are given."""
 _FORM = 1
@@ -55,8 +70,17 @@ class Request:
     """Name of the library that reads the source, where the user chooses one."""
     other_files: tuple[str, ...] = ()
     """Path and stamp of each file that the image lies in besides its source."""
+    place: str = ""
+    """Address of an object store that it is written to; nothing for the disk."""
     merge: str = ""
     """Of files that are merged the text by which they are; nothing of one file."""
+    chunk_zyx: tuple[int, ...] = ()
+    """Sizes of a chunk of an OME-Zarr along z, y and x; nothing to have them chosen."""
+    shard_zyx: tuple[int, ...] = ()
+    """Sizes of a shard of an OME-Zarr; nothing to have them chosen."""
+    level0: str = ""
+    """`in-place` to make the full level of an OME-Zarr of the bytes of the source where they allow
+    it; nothing to encode it."""
 
     @property
     def selection(self) -> Selection:
@@ -75,7 +99,7 @@ class Request:
     def from_text(cls, text: str) -> Request:
         """Return the request that a line holds."""
         data: dict[str, Any] = json.loads(text)
-        for key in ("channel_names", "spacing_um_xyz", "other_files"):
+        for key in ("channel_names", "spacing_um_xyz", "other_files", "chunk_zyx", "shard_zyx"):
             data[key] = tuple(data.get(key, ()))
         return cls(**data)
 
@@ -91,6 +115,9 @@ class Request:
         """
         chosen = [f"{self.scene}:{self.source_axes}"] if self.scene or self.source_axes else []
         chosen += [each for each in (self.reader, self.merge) if each]
+        chosen += [self.level0] if self.level0 else []
+        if self.chunk_zyx or self.shard_zyx:
+            chosen.append(f"{self.chunk_zyx} {self.shard_zyx}")
         parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *chosen]
         text = "\0".join(parts)
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

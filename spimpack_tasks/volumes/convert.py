@@ -10,6 +10,7 @@ OME-Zarr is resumed. Nothing of the user's is opened for writing.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 from dataclasses import replace
@@ -20,16 +21,16 @@ from spimpack_tasks.arrays.memory import keep_freed_memory
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import MissingExtraError
-from spimpack_tasks.files.limits import LARGEST_METADATA, MOST_BLOCKS, REMEDY, allowed
+from spimpack_tasks.files.limits import MOST_BLOCKS, REMEDY, allowed
 from spimpack_tasks.files.places import LocalPlace
-from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
-from spimpack_tasks.volumes.errors import HeaderError, reading
+from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, reading
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
-from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
-from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack
+from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
+from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack, unpack_to
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.spec import compose_channels
@@ -41,22 +42,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from spimpack_tasks.files.places import Place
     from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.conversion import Conversion, Request
     from spimpack_tasks.volumes.copy import EncodedSource
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.header import Header
+    from spimpack_tasks.volumes.in_place.writing import InPlaceImage
     from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
     from spimpack_tasks.volumes.spec import VolumeSpec
     from spimpack_tasks.volumes.volume import Volume
 
     Advance = Callable[[int], None]
 
+logger = logging.getLogger(__name__)
+
 # Most conversions need none of these, and begin sooner without them.
 _convert_labels = Deferred("spimpack_tasks.volumes.labels:convert_labels")
 _finish_labels = Deferred("spimpack_tasks.volumes.labels:finish_labels")
 _keep_original = Deferred("spimpack_tasks.volumes.originals:keep_original")
 _tile_codec = Deferred("spimpack_tasks.volumes.tiff.ome_writer:TileCodec")
+_find_blocks = Deferred("spimpack_tasks.volumes.in_place.finding:find_blocks")
+_in_place_image = Deferred("spimpack_tasks.volumes.in_place.writing:InPlaceImage")
 _create_ome_tiff = Deferred("spimpack_tasks.volumes.tiff.ome_writer:create_ome_tiff")
 
 
@@ -82,16 +89,41 @@ def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, thr
     MissingExtraError
         A library is not installed.
     """
+    if conversion.form.transfer is Transfer.FILES:
+        _require_libraries()
+        with as_os_errors(), open_zip(conversion.source) as archive, WorkPool(threads) as pool:
+            unpack(archive, path, advance, pool)
+    else:
+        write_ome_zarr(conversion, LocalPlace(path), advance, threads)
+
+
+def write_ome_zarr(conversion: Conversion, place: Place, advance: Advance, threads: int) -> None:
+    """Convert an image to an OME-Zarr at any place, or resume that.
+
+    Parameters
+    ----------
+    conversion
+        What to convert, and how.
+    place
+        Where. Objects there come from an interrupted run of the same conversion.
+    advance, threads
+        As of `convert_to_ome_zarr`.
+
+    Raises
+    ------
+    OSError, MissingExtraError
+        As of `convert_to_ome_zarr`.
+    """
     _require_libraries()
     with as_os_errors():
         match conversion.form.transfer:
             case Transfer.FILES:
                 with open_zip(conversion.source) as archive, WorkPool(threads) as pool:
-                    unpack(archive, path, advance, pool)
+                    unpack_to(archive, place, advance, pool)
             case Transfer.LEVELS:
-                _take_levels(conversion, path, advance, threads)
+                _take_levels(conversion, place, advance, threads)
             case Transfer.VOXELS:
-                _write_voxels(conversion, path, advance, threads)
+                _write_voxels(conversion, place, advance, threads)
 
 
 def finish_ome_zarr(conversion: Conversion, path: str) -> None:
@@ -107,26 +139,28 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
         if conversion.form.transfer is Transfer.LEVELS:
             with (
                 _open_chunks(conversion) as source,
-                _begin_levels(conversion, path, source, pool) as writer,
+                _begin_levels(conversion, LocalPlace(path), source, pool) as writer,
             ):
                 writer.finish_with_voxels()
         else:
-            with (
-                open_volume(
-                    conversion.source, conversion.form, conversion.request.selection
-                ) as volume,
-                _begin_voxels(conversion, path, volume, pool) as writer,
-            ):
-                if labels := volume.header.label_names:
-                    _finish_labels(conversion, path, writer.spec, labels, pool)
-                writer.finish_with_voxels()
+            with open_volume(
+                conversion.source, conversion.form, conversion.request.selection
+            ) as volume:
+                image = _find_in_place(conversion, LocalPlace(path), volume)
+                if not isinstance(image, str):
+                    image.finish_with_voxels(pool)
+                    return
+                with _begin_voxels(conversion, LocalPlace(path), volume, pool) as writer:
+                    if labels := volume.header.label_names:
+                        _finish_labels(conversion, path, writer.spec, labels, pool)
+                    writer.finish_with_voxels()
 
 
-def _take_levels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+def _take_levels(conversion: Conversion, place: Place, advance: Advance, threads: int) -> None:
     with (
         _open_chunks(conversion) as source,
         WorkPool(threads) as pool,  # ends before the source is closed
-        _begin_levels(conversion, path, source, pool) as writer,
+        _begin_levels(conversion, place, source, pool) as writer,
     ):
         copy_levels(source, writer, advance, pool)
         writer.finish()
@@ -145,24 +179,48 @@ def _open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource
 
 
 def _begin_levels(
-    conversion: Conversion, path: str, source: EncodedSource, pool: WorkPool
+    conversion: Conversion, place: Place, source: EncodedSource, pool: WorkPool
 ) -> AbstractContextManager[OmeZarrWriter]:
     spec = settle_spec(_with_origin(conversion, source.spec, ()), source.header, conversion.request)
-    layout = Layout(conversion.request.ngff, conversion.request.codec, tuple(source.levels))
-    return create_volume(LocalPlace(path), spec, layout, pool)
+    layout = Layout(conversion.request.ngff, conversion.request.codec, levels=tuple(source.levels))
+    return create_volume(place, spec, layout, pool)
 
 
-def _write_voxels(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
+def _write_voxels(conversion: Conversion, place: Place, advance: Advance, threads: int) -> None:
     with (
         open_volume(conversion.source, conversion.form, conversion.request.selection) as volume,
         WorkPool(threads) as pool,
-        _begin_voxels(conversion, path, volume, pool) as writer,
     ):
-        _check_count(conversion.source, math.prod(writer.levels[0].shard_grid))
-        if labels := volume.header.label_names:
-            _convert_labels(conversion, path, writer.spec, labels, pool)
-        copy_volume(volume, writer, advance, pool)
-        writer.finish()
+        image = _find_in_place(conversion, place, volume)
+        if not isinstance(image, str):
+            image.write(volume, advance, pool)
+            return
+        if image:
+            logger.warning("%s is encoded as usual: %s", conversion.source, image)
+        with _begin_voxels(conversion, place, volume, pool) as writer:
+            _check_count(conversion.source, math.prod(writer.levels[0].shard_grid))
+            if labels := volume.header.label_names:
+                _convert_labels(conversion, place, writer.spec, labels, pool)
+            copy_volume(volume, writer, advance, pool)
+            writer.finish()
+
+
+def _find_in_place(conversion: Conversion, place: Place, volume: Volume) -> InPlaceImage | str:
+    """Return the image whose full level is made of the bytes of the source, or why there is none.
+
+    The reason is empty if nobody asks for it.
+    """
+    request = conversion.request
+    if not request.level0 or not isinstance(place, LocalPlace):
+        return ""
+    check_dtype(volume)
+    blocks = _find_blocks(conversion, volume.spec)
+    if isinstance(blocks, str):
+        return blocks
+    found = _with_provenance(conversion, volume, volume.header.left_out)
+    spec = replace(found, provenance={**found.provenance, "level0": request.level0})
+    image: InPlaceImage = _in_place_image(blocks, spec, place, request.codec)
+    return image
 
 
 def _check_count(path: str, blocks: int) -> None:
@@ -174,12 +232,15 @@ def _check_count(path: str, blocks: int) -> None:
 
 
 def _begin_voxels(
-    conversion: Conversion, path: str, volume: Volume, pool: WorkPool
+    conversion: Conversion, place: Place, volume: Volume, pool: WorkPool
 ) -> AbstractContextManager[OmeZarrWriter]:
     check_dtype(volume)
     found = _with_provenance(conversion, volume, volume.header.left_out)
-    layout = Layout(conversion.request.ngff, conversion.request.codec)
-    return create_volume(LocalPlace(path), found, layout, pool)
+    request = conversion.request
+    layout = Layout(
+        request.ngff, request.codec, chunk_zyx=request.chunk_zyx, shard_zyx=request.shard_zyx
+    )
+    return create_volume(place, found, layout, pool)
 
 
 def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:
@@ -209,8 +270,9 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
     ):
         dtype = check_dtype(volume).dtype.newbyteorder("=")
         if dtype.name not in TYPES:
-            what = f"has voxels of type {dtype}, which OME-TIFF has not"
-            raise HeaderError(conversion.source, what)
+            whole = "the merged image" if conversion.request.merge else repr(conversion.source)
+            message = f"{whole} has voxels of type {dtype}, which OME-TIFF has not"
+            raise SourceRefusedError("source.content", message, "make an OME-Zarr of it")
         left_out = (*volume.header.left_out, *volume.header.extras)
         spec = _with_provenance(conversion, volume, left_out)
         _check_count(conversion.source, math.prod(spec.shape_tczyx[:3]))  # a block is a plane
@@ -238,9 +300,13 @@ def _with_provenance(
     conversion: Conversion, volume: Volume, left_out: tuple[str, ...]
 ) -> VolumeSpec:
     found = _with_origin(conversion, volume.spec, left_out)
+    more: dict[str, str] = {}
     if volume.header.merged:
-        merged = {"merged": json.dumps(dict(volume.header.merged))}
-        found = replace(found, provenance={**found.provenance, **merged})
+        more["merged"] = json.dumps(dict(volume.header.merged))
+    if conversion.form is OME_ZARR and (earlier := read_provenance(conversion.source)):
+        more["earlier"] = json.dumps({k: v for k, v in earlier.items() if k != ORIGINAL})
+    if more:
+        found = replace(found, provenance={**found.provenance, **more})
     return settle_spec(found, volume.header, conversion.request)
 
 
@@ -259,20 +325,6 @@ def _require_libraries() -> None:
         if find_spec(name) is None:
             raise MissingExtraError(name, "convert")
     keep_freed_memory()
-
-
-def read_provenance(path: str) -> dict[str, str]:
-    """Return the provenance in an OME-Zarr, empty if this program did not make it."""
-    for name, keys in (("zarr.json", ("attributes", PROVENANCE)), (".zattrs", (PROVENANCE,))):
-        try:
-            with open_regular(f"{path}/{name}") as file:
-                data = json.loads(file.read(allowed(LARGEST_METADATA)))
-        except (OSError, ValueError, RecursionError):
-            continue
-        for key in keys:
-            data = data.get(key) if isinstance(data, dict) else None
-        return data if isinstance(data, dict) else {}
-    return {}
 
 
 def is_result(conversion: Conversion, path: str) -> bool:

@@ -34,6 +34,10 @@ _SLABS_IN_MEMORY = 4
 """One that is read, and what waits to be written or for the next level."""
 
 
+_PIECE = 8 * 2**20
+"""Bytes of voxels that a library is asked for at once; it may hold twice as much meanwhile."""
+
+
 class EncodedLevels(Protocol):
     """Levels whose chunks can be had encoded, without or with decoding them."""
 
@@ -127,9 +131,10 @@ def copy_volume(
                 writer.write(block, voxels[:, :, :, rows, columns])
         else:
             for block in slab.blocks:
-                box = reader.read(block.region).astype(writer.spec.dtype, copy=False)
+                box = _read_box(reader, block.region).astype(writer.spec.dtype, copy=False)
                 writer.write(block, box)
                 advance(box.nbytes)
+                del box  # before the next one is read
     finish_reading(level)
 
 
@@ -145,10 +150,24 @@ class _Slab:
         # Where whole rows are stored together, boxes would decode each of them many times.
         are_rows_whole = level.chunk[4] >= level.shape[4]
         most = memory_at_most() // _SLABS_IN_MEMORY if are_rows_whole else 0
-        self.is_read_at_once = whole <= max(2 * LARGEST_SLAB, most)
+        # A box of whole chunks decodes nothing twice.
+        are_whole = all(_has_whole_chunks(level, block.region) for block in blocks)
+        least = 0 if are_whole and not are_rows_whole else 2 * LARGEST_SLAB
+        self.is_read_at_once = whole <= max(least, most)
         read = [self.region] if self.is_read_at_once else [block.region for block in blocks]
         self.size = sum(math.prod(shape_of(each)) for each in read) * itemsize
         """Bytes of the voxels that are read."""
+        boxes = (math.prod(shape_of(block.region)) for block in blocks)
+        self.largest_block = max(boxes) * itemsize
+        """Bytes of the block of the most voxels."""
+
+
+def _has_whole_chunks(level: Level, region: Region) -> bool:
+    bounds = zip(region, level.chunk, level.shape, strict=True)
+    return all(
+        part.start % side == 0 and (part.stop % side == 0 or part.stop == size)
+        for part, side, size in bounds
+    )
 
 
 def check_dtype(volume: Volume) -> Level:
@@ -186,7 +205,7 @@ def _slab(block: Block) -> Shape:
 
 def _check_memory(path: str, level: Level, slab: _Slab) -> None:
     """Refuse an image of which the voxels that are in memory together do not fit into it."""
-    held = slab.size if slab.is_read_at_once else LARGEST_SLAB
+    held = slab.size if slab.is_read_at_once else max(LARGEST_SLAB, slab.largest_block)
     needed = math.prod(level.chunk) * int(level.dtype.itemsize) + _SLABS_IN_MEMORY * held
     most = memory_at_most()
     if needed > most:
@@ -247,7 +266,11 @@ def _read_slab(
 
     def read(start: int, stop: int) -> int:
         part = voxels[:, :, start - first : stop - first]
-        part[:] = reader.read_planes((*slab[:2], slice(start, stop), *slab[3:]))
+        region = (*slab[:2], slice(start, stop), *slab[3:])
+        if start % reader.together == 0 and stop - start >= reader.together:
+            _fill(part, reader, region)
+        else:
+            part[:] = reader.read_planes(region)
         return int(part.nbytes)
 
     pieces = _pieces(first, slab[2].stop, reader.together)
@@ -258,6 +281,32 @@ def _read_slab(
         for size in pool.results(partial(read, *piece) for piece in pieces):
             advance(size)
     return voxels
+
+
+def _read_box(reader: PlaneReader, region: Region) -> Voxels:
+    """Return a box in the byte order of the machine.
+
+    It is read by rows of what is stored together: a library holds twice what it is asked for.
+    """
+    import numpy as np
+
+    level, planes = reader.level, region[2]
+    voxels = np.empty(shape_of(region), level.dtype.newbyteorder("="))
+    for start, stop in _pieces(planes.start, planes.stop, reader.together):
+        part = (*region[:2], slice(start, stop), *region[3:])
+        _fill(voxels[:, :, start - planes.start : stop - planes.start], reader, part)
+    return voxels
+
+
+def _fill(voxels: Voxels, reader: PlaneReader, region: Region) -> None:
+    """Read a region by rows of what is stored together, of `_PIECE` bytes at the least."""
+    level, rows = reader.level, region[3]
+    row = math.prod(shape_of(region)) // (rows.stop - rows.start) * int(level.dtype.itemsize)
+    together = level.chunk[3]
+    step = -(-_PIECE // (row * together)) * together
+    for start, stop in _pieces(rows.start, rows.stop, step):
+        part = (*region[:3], slice(start, stop), region[4])
+        voxels[:, :, :, start - rows.start : stop - rows.start] = reader.read(part)
 
 
 def _pieces(first: int, last: int, together: int) -> Iterator[tuple[int, int]]:

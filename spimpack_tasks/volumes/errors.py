@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.errors import ExitCode, HintedError, SpimpackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,15 +19,19 @@ logger = logging.getLogger(__name__)
 _LONGEST_REASON = 400
 """Characters of a library's message: about four lines of a terminal."""
 
+_TOO_SHORT = re.compile(
+    "unpack(_from)? requires a buffer|not enough data|buffer is (too small|smaller)|unexpected end",
+    re.IGNORECASE,
+)
+"""Messages of libraries about a file that ends too early, or whose addresses are wrong."""
 
-class SourceRefusedError(SpimpackError):
+
+class SourceRefusedError(HintedError):
     """A source cannot be packaged; the arguments are a problem code, a message and a hint."""
 
-    exit_code = ExitCode.BAD_INPUT
-
     def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code, self.message, self.hint = code, message, hint
+        super().__init__(message, hint)
+        self.code = code
 
 
 class HeaderError(SourceRefusedError):
@@ -111,13 +116,14 @@ def reading_voxels(path: str) -> Iterator[None]:
         with _Guard(path, _damaged_voxels):
             yield
     except SourceRefusedError as error:
-        hint = f"; {error.hint}" if error.hint else ""
-        raise UnreadableVoxelsError(f"{error.message}{hint}") from error
+        raise UnreadableVoxelsError(error.told) from error
 
 
 def reason_of(error: Exception) -> str:
     """Return a library's message about a damaged file, in one line."""
     text = str(error)
+    if _TOO_SHORT.search(text):
+        return "it ends before all of its parts, or they are not where it says"
     if isinstance(error, OSError) and not error.filename:
         text = error.strerror or text  # without the number
     return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from spimpack_tasks.files.plane_names import (
 )
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_zarr, write_stamp
+from spimpack_tasks.files.store_files import ELSEWHERE, is_elsewhere
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.formats import FORMATS, OME_TIFF, READERS, TIFF_EXTENSIONS, format_of
@@ -24,6 +26,12 @@ from spimpack_tasks.volumes.formats import FORMATS, OME_TIFF, READERS, TIFF_EXTE
 if TYPE_CHECKING:
     from spimpack_tasks.model.selection import Selection
     from spimpack_tasks.volumes.formats import Format
+
+COMPANION = ".companion.ome"
+"""Ending of a file with the OME-XML of images in other files."""
+_MOST_OF_COMPANION = 2**20
+"""Bytes that are looked through for the name of an image: the first ones name many."""
+_FILE_NAME = re.compile(rb'FileName="([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +203,10 @@ def _examine_directory(path: str, name: str, form: Format, status: os.stat_resul
     for metadata in ZARR_METADATA:
         if os.path.lexists(os.path.join(path, metadata)):
             raise _missing(os.path.join(path, metadata))
+    if is_elsewhere(path):
+        message = f"{path!r} has only the record of an image in an object store"
+        hint = f"open the image there: {ELSEWHERE} has the address"
+        raise SourceRefusedError("source.format", message, hint)
     message = f"{path!r} holds no zarr.json or .zattrs, so it is not an OME-Zarr"
     raise SourceRefusedError("source.format", message, "name the folder that holds the metadata")
 
@@ -256,17 +268,37 @@ def _read_magic(path: str, form: Format) -> bytes:
     except OSError as error:
         raise _unreadable(path, error) from error
     if not magic.startswith(form.beginnings):
-        message = f"{path!r} does not begin as a {form.name.removeprefix('OME-')} file does"
+        message = f"{path!r} does not begin as {form.name.removeprefix('OME-')} files do"
         raise SourceRefusedError("source.content", message, "check that the file is complete")
     return magic
 
 
 def _unknown(path: str, what: str, formats: tuple[Format, ...]) -> SourceRefusedError:
+    if what == "file" and path.lower().endswith(COMPANION):
+        message = f"{path!r} has the metadata of an OME-TIFF, and no voxels"
+        image = _image_of_companion(path)
+        hint = f"name one of its images: {image}" if image else "name one of its .ome.tif files"
+        return SourceRefusedError("source.format", message, hint)
     endings = (ending for known in formats for ending in known.endings)
     hint = f"known endings are {', '.join(endings)}"
     if what == "directory" and any(not known.extensions for known in formats):
         hint += "; another folder must hold the metadata of an OME-Zarr, or numbered planes"
+    if what == "file" and formats is FORMATS:
+        hint += "; with reader=bioio, plug-ins of bioio read files of further formats"
     return SourceRefusedError("source.format", f"{path!r} is a {what} of no known format", hint)
+
+
+def _image_of_companion(path: str) -> str:
+    """Return the first file beside a companion that it names, nothing where there is none."""
+    try:
+        with open_regular(path) as file:
+            text = file.read(_MOST_OF_COMPANION)
+    except OSError:
+        return ""
+    folder = os.path.dirname(path)
+    names = (os.fsdecode(name) for name in _FILE_NAME.findall(text))
+    beside = (os.path.join(folder, os.path.basename(name)) for name in names)
+    return next(filter(os.path.exists, beside), "")
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> SourceRefusedError:

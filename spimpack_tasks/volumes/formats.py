@@ -68,6 +68,8 @@ class Format:
     """Returns the metadata of a file as texts by name; nothing where it has none of its own."""
     chunks: Callable[[str], Any] | None = None
     """Returns the context of an `EncodedSource`, where `transfer` is `LEVELS`."""
+    blocks: Callable[..., Any] | None = None
+    """Returns the `StoredBlocks` of a file at a path, where its voxels may lie as in a shard."""
     transfer: Transfer = Transfer.VOXELS
     """How an image becomes an OME-Zarr."""
     codec: str = "blosc"
@@ -153,6 +155,7 @@ OME_TIFF = Format(
     header=Deferred(f"{_HERE}.tiff.ome_header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
     original=Deferred(f"{_HERE}.originals:of_ome_tiff"),
+    blocks=Deferred(f"{_HERE}.in_place.tiff:find_blocks"),
 )
 TIFF = Format(
     "TIFF",
@@ -162,6 +165,7 @@ TIFF = Format(
     header=Deferred(f"{_HERE}.tiff.header:read_header"),
     levels=Deferred(f"{_HERE}.tiff.levels:open_levels"),
     original=Deferred(f"{_HERE}.originals:of_tiff"),
+    blocks=Deferred(f"{_HERE}.in_place.tiff:find_blocks"),
 )
 LSM = Format(
     "LSM",
@@ -216,6 +220,16 @@ THORLABS = Format(
     levels=Deferred(f"{_HERE}.thorlabs:open_levels"),
     original=Deferred(f"{_HERE}.originals:of_thorlabs"),
 )
+DCIMG = Format(
+    "DCIMG",
+    MappingProxyType({".dcimg": ".dcimg"}),
+    valid_in_bids=False,
+    beginnings=(b"DCIM",),
+    needs_header=True,
+    header=Deferred(f"{_HERE}.dcimg.header:read_header"),
+    levels=Deferred(f"{_HERE}.dcimg.levels:open_levels"),
+    original=Deferred(f"{_HERE}.originals:of_dcimg"),
+)
 NIFTI = Format(
     "NIfTI",
     MappingProxyType({".nii.gz": ".nii.gz", ".nii": ".nii"}),
@@ -232,6 +246,7 @@ PLANE_FOLDER = Format(
     needs_header=True,
     header=Deferred(f"{_HERE}.plane_folder.header:read_header"),
     levels=Deferred(f"{_HERE}.plane_folder.levels:open_levels"),
+    blocks=Deferred(f"{_HERE}.in_place.tiff:find_plane_blocks"),
 )
 
 BIOIO = Format(
@@ -254,7 +269,7 @@ NGFF = ("0.5", "0.4")
 
 # Longer endings stand before those that they end with.
 FORMATS = (
-    *(ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, CZI, ND2, LIF, THORLABS, NIFTI),
+    *(ZIPPED, OME_ZARR, IMARIS, OME_TIFF, TIFF, LSM, CZI, ND2, LIF, THORLABS, DCIMG, NIFTI),
     PLANE_FOLDER,
 )
 

@@ -43,6 +43,8 @@ class Header:
     """The sizes of each resolution level, the full one first, in the order of `axes`."""
     dtype: str
     """As numpy names it, such as `uint16`."""
+    are_axes_assumed: bool = False
+    """Whether the format does not say what its frames are, and planes along z are taken for it."""
     spacing_um_xyz: SpacingXYZ = UNKNOWN_SPACING
     """Distance of two voxels in micrometres at full resolution along x, y and z; `None` where the
     file has no such axis, no value or no unit."""
@@ -66,6 +68,8 @@ class Header:
     """Such as `RPI`: towards which side the index of x, y and z increases."""
     doubts: tuple[str, ...] = ()
     """Impossible voxel sizes in the file; the size counts as unknown."""
+    remarks: tuple[tuple[str, str], ...] = ()
+    """Doubts whether the image is as it is meant: the code of a problem, and the text."""
     other_files: tuple[str, ...] = ()
     """Absolute paths of the files that the image lies in besides this one."""
     metadata_file: str = ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.grid import LevelGrid
 from spimpack_tasks.arrays.pyramid import plan_levels
-from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.files.places import LocalPlace, PlaceBelow
 from spimpack_tasks.model.axes import choose_axes
 from spimpack_tasks.volumes.copy import copy_levels
 from spimpack_tasks.volumes.formats import OME_ZARR
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.arrays.codecs import Codec
     from spimpack_tasks.arrays.grid import Shape
     from spimpack_tasks.arrays.parallel import WorkPool
-    from spimpack_tasks.files.places import Parts
+    from spimpack_tasks.files.places import Parts, Place
     from spimpack_tasks.volumes.conversion import Conversion
     from spimpack_tasks.volumes.header import Header
     from spimpack_tasks.volumes.ome_zarr.level_transforms import AxisTransform, LevelTransforms
@@ -43,14 +43,14 @@ FOLDER = "labels"
 
 
 def convert_labels(
-    conversion: Conversion, path: str, spec: VolumeSpec, places: Sequence[str], pool: WorkPool
+    conversion: Conversion, target: Place, spec: VolumeSpec, places: Sequence[str], pool: WorkPool
 ) -> None:
     """Make label images in the folder of an image, or resume that.
 
     Parameters
     ----------
-    conversion, path
-        Of the image.
+    conversion, target
+        Of the image, and the place where it is made.
     spec
         Of the image that is made.
     places
@@ -64,10 +64,10 @@ def convert_labels(
         A label image is damaged; the message names it.
     """
     for place in places:
-        with _begin(conversion, path, spec, place, pool) as (levels, writer):
+        with _begin(conversion, target, spec, place, pool) as (levels, writer):
             copy_levels(levels, writer, lambda _: None, pool)
             writer.finish()
-    _write_group(conversion, path, places)
+    _write_group(conversion, target, places)
 
 
 def finish_labels(
@@ -76,18 +76,18 @@ def finish_labels(
     """Write the metadata of label images whose voxels are there; make those that are not there."""
     for place in places:
         is_there = os.path.isdir(f"{path}/{FOLDER}/{_name(place)}")
-        with _begin(conversion, path, spec, place, pool) as (levels, writer):
+        with _begin(conversion, LocalPlace(path), spec, place, pool) as (levels, writer):
             if is_there:
                 writer.finish_with_voxels()
             else:
                 copy_levels(levels, writer, lambda _: None, pool)
                 writer.finish()
-    _write_group(conversion, path, places)
+    _write_group(conversion, LocalPlace(path), places)
 
 
-def _write_group(conversion: Conversion, path: str, places: Sequence[str]) -> None:
+def _write_group(conversion: Conversion, target: Place, places: Sequence[str]) -> None:
     names = [_name(place) for place in places]
-    write_labels_group(LocalPlace(path), conversion.request.ngff, names)
+    write_labels_group(target, conversion.request.ngff, names)
 
 
 def _name(place: str) -> str:
@@ -96,18 +96,21 @@ def _name(place: str) -> str:
 
 @contextmanager
 def _begin(
-    conversion: Conversion, path: str, spec: VolumeSpec, place: str, pool: WorkPool
+    conversion: Conversion, target: Place, spec: VolumeSpec, place: str, pool: WorkPool
 ) -> Iterator[tuple[_LabelLevels, OmeZarrWriter]]:
     """Open a label image of the source, and begin that of the image."""
     request = conversion.request
     with open_volume(f"{conversion.source}/{place}", OME_ZARR, accept_unclear=True) as volume:
         shapes = shapes_of(volume.header)
         label = _describe(conversion, spec, place, volume.header)
-        chunk = plan_levels(shapes[0], label.dtype.itemsize)[0].chunk
-        grids = tuple(LevelGrid(shape, chunk) for shape in shapes)
-        target = LocalPlace(f"{path}/{FOLDER}/{_name(place)}")
-        layout = Layout(request.ngff, request.codec, grids)
-        with create_volume(target, label, layout, pool) as writer:
+        sizes = request.chunk_zyx, request.shard_zyx
+        full = plan_levels(shapes[0], label.dtype.itemsize, *sizes)[0]
+        grids = tuple(
+            LevelGrid(shape, full.chunk, shard_chunks=full.shard_chunks) for shape in shapes
+        )
+        below = PlaceBelow(target, f"{FOLDER}/{_name(place)}")
+        layout = Layout(request.ngff, request.codec, levels=grids)
+        with create_volume(below, label, layout, pool) as writer:
             yield _LabelLevels(volume, grids, Lock()), writer
 
 

@@ -130,7 +130,7 @@ def open_levels(path: str, scene: str = "") -> Iterator[Sequence[StoredLevel]]:
 def _find_image(path: str, scene: str) -> tuple[_Image, tuple[Scene, ...], int]:
     """Return the image that is meant, all images if there are several, and its number."""
     with open_file(path) as file:
-        listed = [each for each in file.images if _has_voxels(each.xml_element)]
+        listed = [each for each in _list_images(file) if _has_voxels(each.xml_element)]
         images = [_read_image(path, each) for each in listed]
     if not images:
         raise HeaderError(path, "holds no image")
@@ -163,7 +163,7 @@ def _check_beginning(path: str) -> None:
         start = stream.read(_START.size)
         mark, _, second, letters = _START.unpack(start) if len(start) == _START.size else (0,) * 4
         if (mark, second) != _MARKS:
-            raise HeaderError(path, "does not begin as a LIF file does")
+            raise HeaderError(path, "does not begin as LIF files do")
         if 2 * letters > allowed(LARGEST_XML):
             raise HeaderError(path, f"has XML of {as_size(2 * letters)}", REMEDY)
         text = stream.read(2 * letters)
@@ -171,6 +171,28 @@ def _check_beginning(path: str) -> None:
         raise HeaderError(path, "is cut off within its XML")
     if "<!DOCTYPE".encode("utf-16-le") in text:
         raise HeaderError(path, "has XML with a document type, which a LIF file has not")
+
+
+def _list_images(file: Any) -> Iterator[Any]:
+    """Yield all images; the library keeps one of several that have the same path."""
+    known = list(file.images)
+    kinds = {type(each) for each in known}
+    if len(kinds) != 1:
+        yield from known
+        return
+    kind = kinds.pop()
+    for name, element in _walk(file.xml_element):
+        if element.find("Data/Image") is not None:
+            yield kind(file, element, name)
+
+
+def _walk(element: Element, base: str = "") -> Iterator[tuple[str, Element]]:
+    """Yield the elements below one, each with its path without the name of the file."""
+    inner = element.findall("Children/Element") or element.findall("Element")
+    for each in inner:
+        name = f"{base}/{each.get('Name', '')}" if base else each.get("Name", "")
+        yield name.partition("/")[2] or name, each
+        yield from _walk(each, name)
 
 
 def _has_voxels(element: Element) -> bool:

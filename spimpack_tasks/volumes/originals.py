@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.files.limits import LARGEST_XML, allowed
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.volumes import lif, nd2, thorlabs
+from spimpack_tasks.volumes.dcimg import header as dcimg
 from spimpack_tasks.volumes.errors import HeaderError, reading
 from spimpack_tasks.volumes.header import check_regular, load_library
 from spimpack_tasks.volumes.imaris.header import ImarisFile
@@ -161,6 +162,11 @@ def of_thorlabs(path: str) -> Texts:
     """Return the facts beside a RAW file."""
     facts = thorlabs.read_header(path).metadata_file
     return {os.path.basename(facts): _text_of(facts)}
+
+
+def of_dcimg(path: str) -> Texts:
+    """Return version, numbers and times of a DCIMG file, as JSON."""
+    return {"DCIMG": _as_json(dcimg.describe(path))}
 
 
 def of_imaris(path: str) -> Texts:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.header import Header
 
 # Few images need these.
-_check_axes = Deferred("spimpack_tasks.volumes.axis_names:check_axes")
+_settle_axes = Deferred("spimpack_tasks.volumes.axis_names:settle_axes")
 _with_axes = Deferred("spimpack_tasks.volumes.axis_names:with_axes")
 _pick_scene = Deferred("spimpack_tasks.volumes.scenes:pick_scene")
 
@@ -48,8 +48,8 @@ def read_header(path: str, form: Format | str, selection: Selection = WHOLE) -> 
         header: Header = _reader_of(known)(path, *scene_argument(path, known, selection))
         _check_sizes(path, header)
     if selection.axes:
-        _check_axes(path, header.shapes[0], selection.axes)
-        named: Header = _with_axes(header, header.shapes, selection.axes)
+        axes = _settle_axes(path, header.axes, header.shapes[0], selection.axes)
+        named: Header = _with_axes(header, header.shapes, axes)
         return named
     return header
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.axes import ALL_AXES, choose_axes
-from spimpack_tasks.volumes.convert import finish_ome_zarr, read_provenance
+from spimpack_tasks.volumes.convert import finish_ome_zarr
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import OME_ZARR
 from spimpack_tasks.volumes.labels import FOLDER
 from spimpack_tasks.volumes.ome_zarr.metadata import METADATA
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import as_os_errors
 

@@ -70,8 +70,8 @@ def pick_scene(path: str, scenes: Sequence[Scene], asked: str) -> int:
         what += f", and {which} that is {asked[:_LONGEST_NAME]!r}"
     if count > 1:
         what += f": {_listed(scenes)}"
-    hint = 'choose one: --scene 0, scene="0" in Python, or 0 in the column scene'
-    raise HeaderError(path, what, hint if count > 1 else "leave scene out", code=CODE)
+    hint = "choose one by number or name, such as scene=0" if count > 1 else "leave scene out"
+    raise HeaderError(path, what, hint, code=CODE)
 
 
 def _listed(scenes: Sequence[Scene]) -> str:

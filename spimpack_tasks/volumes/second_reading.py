@@ -125,8 +125,11 @@ class _Reader:
 
     def _is_here(self, file: ET.Element) -> bool:
         name = file.get("FileName", "").lower()
+        if name == os.path.basename(self.path).lower():
+            return True
         is_same = self.uuid is not None and (file.text or "").strip() == self.uuid
-        return is_same or name == os.path.basename(self.path).lower()
+        named = file.get("FileName", "")
+        return is_same and not (named and os.path.exists(beside(self.path, named)))
 
     def _place(self, piece: ET.Element) -> None:
         """Note where the planes of a `TiffData` are, counting as `DimensionOrder` says."""

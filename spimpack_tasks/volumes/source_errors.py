@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
+from spimpack_tasks.errors import told_of
 from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.stamps import split_stamp, stamp_text
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
@@ -34,12 +35,6 @@ class UnconvertibleError(OSError):
     """A source cannot be converted as it is, however often it is tried."""
 
 
-def reason_of_refusal(error: Exception) -> str:
-    """Return the message of one of `UNCONVERTIBLE` with its hint."""
-    hint = getattr(error, "hint", "")
-    return f"{error}; {hint}" if hint else str(error)
-
-
 @contextmanager
 def as_os_errors() -> Iterator[None]:
     """Raise what is wrong with a source as an `OSError`, as converters do.
@@ -55,7 +50,7 @@ def as_os_errors() -> Iterator[None]:
         yield
     except UNCONVERTIBLE as error:
         kind = OSError if _is_passing(error) else UnconvertibleError
-        raise kind(errno.EIO, reason_of_refusal(error)) from error
+        raise kind(errno.EIO, told_of(error)) from error
 
 
 def _is_passing(error: BaseException | None) -> bool:

@@ -12,6 +12,7 @@ import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import Report
@@ -162,7 +163,7 @@ def _find_facts(path: str) -> _Facts:
     if not chosen:
         why = f"; {broken[0]}" if broken else ""
         what = f"has no Experiment.xml of ThorImage beside it{why}"
-        hint = f"write the keys {', '.join(_KEYS)} to {os.path.splitext(name)[0]}.yaml beside it"
+        hint = f"write its sizes to a file that this makes: spimpack init --facts {quote(path)}"
         raise HeaderError(path, what, hint)
     return _of_yaml(path, chosen)
 
@@ -272,6 +273,10 @@ def _of_yaml(path: str, file: str) -> _Facts:
     missing = [key for key in _KEYS if key not in data]
     if missing:
         raise HeaderError(path, f"has facts in {name!r} without {', '.join(missing)}")
+    empty = [key for key in _KEYS if data[key] is None]
+    if empty:
+        what = f"has facts in {name!r}, of which {', '.join(empty)} "
+        raise HeaderError(path, f"{what}{'are' if empty[1:] else 'is'} not filled in", "fill it in")
     sizes = [_size(path, f"{key} in {name!r}", str(data[key])) for key in _KEYS[:-1]]
     lengths = {axis: data.get(f"PhysicalSize{axis.upper()}") for axis in "xyz"}
     return _Facts(

@@ -15,8 +15,8 @@ from spimpack_tasks.volumes.axis_names import (
     CODE,
     HINT,
     PAGE,
-    check_axes,
     describe_unclear,
+    settle_axes,
     with_axes,
 )
 from spimpack_tasks.volumes.errors import HeaderError, reading_voxels
@@ -27,7 +27,7 @@ from spimpack_tasks.volumes.read_header import read_header, scene_argument
 from spimpack_tasks.volumes.spec import VolumeSpec, compose_channels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -191,14 +191,17 @@ def open_volume(
     header = read_header(path, known, replace(selection, axes=""))
     with open_levels(path, known, selection) as opened:
         stored = opened
+        refusals = [*_lost_voxels(path, opened[0], header)]
         if axes:
-            stored = [_with_axes(path, level, axes) for level in opened]
-            header = with_axes(header, [each.shape for each in stored], axes)
-        refusals = tuple(_refusals(path, stored[0], header))
+            whole = settle_axes(path, header.axes, header.shapes[0], axes)
+            renamed = dict(zip(header.axes, whole, strict=True))
+            stored = [_with_axes(path, level, renamed, axes) for level in opened]
+            header = with_axes(header, header.shapes, whole)
+        refusals += _refusals(path, stored[0], header)
         if refusals and not accept_unclear:
             raise refusals[0]
         levels = tuple(_normalise(_with_pages_as_planes(level)) for level in stored)
-        yield Volume(path, known, header, levels, refusals)
+        yield Volume(path, known, header, levels, tuple(refusals))
 
 
 def displays_of(header: Header) -> tuple[Display, ...]:
@@ -216,9 +219,11 @@ def _resolve(path: str, form: Format | str | None) -> Format:
     return examine_source(path).format if form is None else format_named(form)
 
 
-def _with_axes(path: str, level: StoredLevel, axes: str) -> StoredLevel:
-    check_axes(path, level.shape, axes)
-    return replace(level, axes=tuple(axes))
+def _with_axes(path: str, level: StoredLevel, renamed: Mapping[str, str], axes: str) -> StoredLevel:
+    """Return a level by new names of its axes; it may lack axes of one index of the header."""
+    if set(level.axes) <= renamed.keys():
+        return replace(level, axes=tuple(renamed[axis] for axis in level.axes))
+    return replace(level, axes=tuple(settle_axes(path, level.axes, level.shape, axes)))
 
 
 def _with_pages_as_planes(level: StoredLevel) -> StoredLevel:
@@ -267,11 +272,16 @@ def _inside(shape: Shape, region: Region) -> Region:
     return tuple(slice(start, stop) for start, stop, _ in bounds)
 
 
+def _lost_voxels(path: str, level: StoredLevel, header: Header) -> Iterator[HeaderError]:
+    """Yield why an image has other voxels than its header tells, under any names of its axes."""
+    if math.prod(level.shape) != math.prod(header.shapes[0]):
+        what = "has pages of different sizes or types, or not as many as its metadata say"
+        yield HeaderError(path, what, "give a file of one image")
+
+
 def _refusals(path: str, level: StoredLevel, header: Header) -> Iterator[HeaderError]:
     """Yield why it is not certain which voxel is where."""
     sizes = dict(zip(level.axes, level.shape, strict=True))
-    if math.prod(level.shape) != math.prod(header.shapes[0]):
-        yield HeaderError(path, "has pages of different sizes", "give a file of one image")
     unclear = describe_unclear(header.axes, header.shapes[0])
     unclear = unclear or describe_unclear(level.axes, level.shape)
     if unclear:

@@ -21,6 +21,7 @@ from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.arrays.pyramid import plan_levels
 from spimpack_tasks.model.axes import ALL_AXES
 from spimpack_tasks.volumes.formats import NGFF
+from spimpack_tasks.volumes.ome_zarr.chunk_sizes import describe_sizes
 from spimpack_tasks.volumes.ome_zarr.stores import has_bare_blosc, holds_another, open_store
 from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
 
@@ -90,6 +91,22 @@ class Layout:
     levels: tuple[LevelGrid, ...] = ()
     """The levels, if all of them are given by `write_encoded`. If not, they are chosen, and the
     smaller ones are made of the blocks."""
+    made_levels: tuple[LevelGrid, ...] = ()
+    """The levels of which the smaller ones are made of the blocks, where the source suits blocks of
+    another form than those of `arrays.pyramid.plan_levels`."""
+    chunk_zyx: Shape = ()
+    """Sizes of a chunk along z, y and x, nothing to have them chosen."""
+    shard_zyx: Shape = ()
+    """Sizes of a shard, multiples of those of a chunk; nothing to have them chosen."""
+
+    def plan(self, spec: VolumeSpec) -> tuple[LevelGrid, ...]:
+        """Return the levels of an image, the full one first."""
+        itemsize = int(spec.dtype.itemsize)
+        return (
+            self.levels
+            or self.made_levels
+            or plan_levels(spec.shape_tczyx, itemsize, self.chunk_zyx, self.shard_zyx)
+        )
 
 
 _DEFAULT = Layout()
@@ -122,8 +139,12 @@ def check_new(spec: VolumeSpec, layout: Layout) -> None:
         message = f"an image of the axes {axes!r} has one voxel along the others, but is {shape}"
     elif spec.dtype.kind not in "buif" or spec.dtype.itemsize > _LARGEST_VOXEL:
         message = f"voxels of type {spec.dtype} cannot be written"
-    elif layout.ngff not in NGFF or layout.codec not in CODEC_NAMES:
+    elif layout.ngff not in NGFF or layout.codec not in (*CODEC_NAMES, "none"):
         message = f"choose one of the versions {NGFF} and of the codecs {CODEC_NAMES}, not {layout}"
+    elif fault := describe_sizes(
+        layout.ngff, shape[2:], int(spec.dtype.itemsize), layout.chunk_zyx, layout.shard_zyx
+    ):
+        message = fault
     else:
         return
     raise ValueError(message)
@@ -131,8 +152,7 @@ def check_new(spec: VolumeSpec, layout: Layout) -> None:
 
 def is_taken(place: Place, spec: VolumeSpec, layout: Layout) -> bool:
     """Tell whether a whole image lies at a place whose voxels are stored in another way."""
-    levels = layout.levels or plan_levels(spec.shape_tczyx, int(spec.dtype.itemsize))
-    return holds_another(place, layout.ngff, levels[0], spec)
+    return holds_another(place, layout.ngff, layout.plan(spec)[0], spec)
 
 
 @contextmanager
@@ -158,7 +178,7 @@ def create_volume(
         The place does not take the image.
     """
     itemsize = int(spec.dtype.itemsize)
-    levels = layout.levels or plan_levels(spec.shape_tczyx, itemsize)
+    levels = layout.plan(spec)
     is_bare = layout.ngff == "0.4" or (layout.codec == "blosc" and has_bare_blosc(place))
     codec = choose_codec(layout.codec, itemsize, has_checksum=not is_bare)
     store = open_store(place, layout.ngff, spec.axes, levels)

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from merge_sources import write_ome
 from workspace import SHARED, Workspace
 
 from spimpack_tasks.api import probe_image
@@ -121,7 +122,10 @@ def test_i16_6_a_file_about_another_image_is_told_and_left_out(tmp_path: Path) -
     assert workspace.run().exit_code is ExitCode.OK
     report = prepare_run(workspace.options()).report
     assert [(p.code, p.place.line) for p in report.warnings] == [("acquisition.doubt", 2)]
-    assert "900 planes, but the image has 5" in report.warnings[0].message
+    told = report.warnings[0]
+    assert told.message.startswith("has 5 planes, but ")
+    assert told.message.endswith("describes 900 planes")
+    assert "look whether it belongs to this image" in told.hint
     assert "ImageFrames" not in sidecar(workspace, 0)
     assert sidecar(workspace, 1)["ImageFrames"] == PLANES
 
@@ -137,7 +141,9 @@ def test_i16_6_the_header_of_the_image_goes_before_the_file(tmp_path: Path) -> N
     header = prepared.dataset.assets[0].sidecar["PixelSize"] if prepared.dataset else []
     assert header != []
     assert header[0] != 9.5
-    assert any("9.5 um along x" in p.message for p in prepared.report.warnings)
+    told = [p.message for p in prepared.report.warnings if "9.5 um" in p.message]
+    assert len(told) == 1, "x and y are alike, so they are told together"
+    assert " um along x and y, but a.ome.tif_meta.txt tells 9.5 um" in told[0]
 
 
 def test_i16_6_sources_that_lie_in_a_store_of_content_have_their_file_beside_the_link(
@@ -224,3 +230,14 @@ def test_i16_6_a_conversion_takes_the_size_beside_the_image(
     again = main(words)
     assert again == ExitCode.OK
     assert "is there already" not in capsys.readouterr().err
+
+
+def test_n25_info_and_convert_tell_the_same_doubts(tmp_path, capsys):
+    write_ome(tmp_path / "a.ome.tif")
+    (tmp_path / "a.ome.tif_meta.txt").write_text(written.mesospim("a.ome.tif", planes="3"))
+    doubt = "has voxels of 1.8 um along x and y, but a.ome.tif_meta.txt tells 6.55 um"
+    assert main(["info", str(tmp_path / "a.ome.tif")]) == 0
+    assert doubt in capsys.readouterr().out
+    words = [str(tmp_path / name) for name in ("a.ome.tif", "out.ome.zarr")]
+    assert main(["convert", *words]) == 0
+    assert f"a.ome.tif: {doubt}\n" in capsys.readouterr().err

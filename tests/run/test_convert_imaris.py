@@ -25,10 +25,11 @@ from spimpack_tasks.files import places
 from spimpack_tasks.files.atomic import Durability
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.volumes.conversion import Request
-from spimpack_tasks.volumes.convert import count_bytes, read_provenance
+from spimpack_tasks.volumes.convert import count_bytes
 from spimpack_tasks.volumes.formats import IMARIS, NGFF
 from spimpack_tasks.volumes.imaris.chunks import ImarisChunks
 from spimpack_tasks.volumes.ome_zarr import stores
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.ome_zarr.shards import read_shard, shard_pieces
 
 CODECS = ("gzip", "blosc", "lz4")

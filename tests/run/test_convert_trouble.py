@@ -24,7 +24,9 @@ from workspace import Workspace, small_workspace
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion import convert_file as alone
+from spimpack_tasks.conversion import held_place
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.files.held_folders import TargetTakenError
 from spimpack_tasks.pipelines import package
 from spimpack_tasks.volumes import disk_space as room
 from spimpack_tasks.volumes import levels as base
@@ -213,7 +215,7 @@ def test_f8_a_second_conversion_leaves_the_place_of_the_first(tmp_path, capsys):
     outcomes = []
 
     def first() -> None:
-        with alone._hold_place(target, "first") as path:
+        with held_place.hold_place(target, "first") as path:
             began.set()
             assert goes_on.wait(20)
             Path(path).mkdir()
@@ -247,7 +249,7 @@ def test_f8_many_at_once_make_one(tmp_path):
                     str(tmp_path / "a.ims"), target, Request(codec="", ngff=""), 1, lambda _: None
                 )
             )
-        except alone.TargetTakenError:
+        except TargetTakenError:
             outcomes.append("taken")
 
     threads = [threading.Thread(target=convert) for _ in range(4)]

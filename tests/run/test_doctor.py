@@ -290,3 +290,20 @@ def test_a_scheduler_of_the_configuration_is_asked(how: str, tmp_path: Path) -> 
 def test_no_scheduler_is_needed() -> None:
     (answer,) = scheduler.check_scheduler()
     assert answer.state is State.NOTE
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("", "there is no token"),
+        ("two words", "no API key has"),
+        ("0123abcd", "from DANDI_API_KEY"),
+    ],
+)
+def test_i17_4_the_key_of_dandi_is_told_and_never_shown(monkeypatch, capsys, key, told):
+    monkeypatch.setenv("DANDI_API_KEY", key)
+    main(["doctor"])
+    out = capsys.readouterr().out
+    (line,) = [each for each in out.splitlines() if "credentials dandi" in each]
+    assert told in line
+    assert not key or key not in out

@@ -18,16 +18,17 @@ MOST_MEGABYTES, MOST_SECONDS = 500, 30
 
 SOUND = {"lzma.tif"}
 """A bomb behind the end of a tile, which nobody reads."""
-SHOWN = {"huge-planes.ome.zarr", "tiny-chunks.ome.zarr"}
+SHOWN = {"huge-planes.ome.zarr", "tiny-chunks.ome.zarr", "many-frames.dcimg"}
 """Bombs of which a few voxels can be shown, and not all can be converted."""
 GROUPS = (
     ("v2-", r"v2-(zlib|gzip|zstd|zstd-untold|blosc|lz4)\."),
     ("v3-", r"v3-(zlib|gzip|zstd|zstd-untold|blosc|lz4)\."),
     ("lzma", r"(v2|v3)-(bz2|lzma)\.|lzma\."),
     ("shards", r"shards-|sparse-"),
-    ("sizes", r"huge|tiny|zero|negative|no-chunks|chunks-of"),
+    ("sizes", r"(huge|tiny|zero|negative|no-chunks|chunks-of).*\.ome\.zarr"),
     ("metadata", r"zattrs|zarray|zarr-json|level-json|\w+\.ozx"),
     ("imaris", r".*\.ims"),
+    ("dcimg", r".*\.dcimg"),
     ("tiff", r"(deflate|zstd|jpeg|jpeg-2000|tile)\.tif"),
     ("others", r"png|large-png|jp2|jpegs|.*\.nii\.gz"),
     ("xml", r".*\.ome\.tif"),

@@ -134,7 +134,7 @@ def test_what_is_no_tiff_is_refused_by_its_first_bytes(tmp_path: Path) -> None:
     for _ in range(2):
         (problem,) = prepare_run(workspace.options()).report.problems
         assert problem.code == "source.content"
-        assert "does not begin as a TIFF file does" in problem.message
+        assert "does not begin as TIFF files do" in problem.message
 
 
 def test_equal_headers_are_kept_once(tmp_path: Path) -> None:

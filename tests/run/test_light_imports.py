@@ -17,7 +17,7 @@ from workspace import small_workspace
 
 HEAVY = frozenset(
     {"bids", "dask", "h5py", "imagecodecs", "jsonschema", "luigi", "nibabel", "numpy", "pandas"}
-    | {"PIL", "streamlit", "tifffile", "yaml", "zarr", "zarrnii"}
+    | {"PIL", "SimpleITK", "streamlit", "tifffile", "yaml", "zarr", "zarrnii"}
 )
 """Packages that take longer to import than Python takes to start."""
 PROGRAM = shutil.which("spimpack", path=os.path.dirname(sys.executable)) or ""
@@ -32,21 +32,23 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     "--help": (set(), 130),
     "--version": (set(), 130),
     "package --help": (set(), 290),
-    "completion bash": (set(), 520),
+    "completion bash": (set(), 590),
     f"package {BOTH}": (set(), 260),
     f"validate {INPUTS} --output-dir study/out": ({"yaml", "jsonschema"}, 400),
     f"validate {INPUTS}": ({"yaml", "jsonschema", "numpy", "h5py"}, 600),
     f"plan {BOTH}": ({"yaml", "jsonschema"}, 400),
     f"plan --dot {BOTH}": ({"yaml", "jsonschema"}, 400),
-    f"status {BOTH}": ({"yaml", "jsonschema"}, 400),
+    f"status {BOTH}": ({"yaml", "jsonschema"}, 415),
     "verify study/out": (set(), 290),
-    "report study/out": (set(), 340),
+    "report study/out": (set(), 350),
     "doctor": (set(), 280),
     "init new": (set(), 230),
     "init scanned --scan study/raw": ({"numpy", "h5py"}, 410),
+    "stitch --help": (set(), 290),
+    "align --help": (set(), 290),
     "convert study/raw/a.ims made.ome.zarr": ({"numpy", "h5py"}, 440),
     "convert study/raw/c.ome.tif from_tiff.ome.zarr": ({"numpy", "tifffile", "imagecodecs"}, 480),
-    "convert study/raw/c.ome.tif made.ome.tif": ({"numpy", "tifffile", "imagecodecs"}, 390),
+    "convert study/raw/c.ome.tif made.ome.tif": ({"numpy", "tifffile", "imagecodecs"}, 400),
     "convert study/raw/packed.ozx unpacked.ome.zarr": (set(), 280),
 }
 """The heavy packages that a command may import, and the number of all modules that it may have; a

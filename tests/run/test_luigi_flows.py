@@ -456,7 +456,7 @@ def test_a4_a_manifest_that_another_task_makes(
     assert end_of("lab.ListsBoth", *arguments) == 2
     if workers == "1":  # what another process logs is not seen here
         assert "yield PackageDataset in run()" in caplog.text
-        assert "package-in-your-own-flow.md" in caplog.text
+        assert "page 'Package in your own flow'" in caplog.text
     assert end_of("lab.YieldsLater", *arguments) == 0
     assert (tmp_path / "later" / "out" / "dataset_description.json").is_file()
 

@@ -18,6 +18,7 @@ import zarr
 from merge_sources import as_tczyx, write_ome
 from workspace import SHARED, Workspace, tree_of
 
+from spimpack_tasks.api import merge_files, probe_image
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.packaging.changes import find_changes
@@ -86,7 +87,7 @@ def test_i16_3_rows_become_one_image_each(space, workers, backend):
     assert list(verify_pixels(Store(str(space.out)), lambda _: None)) == []
     if backend == "ome-zarr":
         assert np.array_equal(voxels(space, KEYS[0]), wanted(1))
-        assert np.array_equal(voxels(space, KEYS[1]), wanted(2))
+        assert np.array_equal(voxels(space, KEYS[1]), wanted(2, (10, 1, 2))), "n1: as written"
     assert package(space, workers, backend).lines("out")[0].startswith("Nothing to do")
     sidecar = json.loads((space.out / f"{KEYS[0]}.json").read_text())
     merged = sidecar["ConvertedFrom"]["Merged"]
@@ -124,12 +125,11 @@ def pad(space: Workspace) -> None:
 
 
 def along_z(space: Workspace) -> None:
-    space.rows[0]["merge_axis"] = "Z"
+    space.rows[0] |= {"merge_axis": "Z", "merge_gaps": "accept"}
 
 
 def reorder(space: Workspace) -> None:
     space.rows[0]["spim_path"] = "raw/m01/TAG_10/*;raw/m01/TAG_1/*;raw/m01/TAG_2/*"
-    space.rows[0]["merge_order"] = "table"
 
 
 CHANGES = {
@@ -137,9 +137,9 @@ CHANGES = {
     "o57-edit": (edit, "TAG_2/image.ome.tif changed"),
     "o57-new-file-of-a-glob": (add, "TAG_11/image.ome.tif came"),
     "o57-file-of-a-glob-gone": (remove, "TAG_2/image.ome.tif is left out"),
-    "o57-policy": (pad, "what is written into it changed"),
-    "o57-axis": (along_z, "what is written into it changed"),
-    "o57-order": (reorder, "source was"),
+    "o57-policy": (pad, "what is chosen changed: shape error -> pad"),
+    "o57-axis": (along_z, "what is chosen changed: axis T -> Z; gaps none -> accept"),
+    "o57-order": (reorder, "the order of its files changed"),
 }
 
 
@@ -234,7 +234,7 @@ def test_i16_3_links_lead_to_all_originals(space):
 
 
 def test_i16_3_a_preview_is_drawn_and_follows_all_files(space):
-    space.rows[0]["merge_axis"] = "Z"
+    along_z(space)
     package(space, previews=True)
     path = space.out / "sub-01/micr/sub-01_sample-brain_preview.png"
     first = path.read_bytes()
@@ -294,6 +294,47 @@ def test_i16_3_one_image_is_packaged_alone(space, name):
     assert [path.name for path in space.out.glob("sub-*")] == ["sub-02"]
 
 
+@pytest.mark.parametrize("row", ["table", "list"])
+def test_n1_channels_lie_under_the_stains_that_are_written_for_them(space, row):
+    """The row of docs/how-to/merge-files.md, whose files would be sorted the other way round."""
+    paths = ["raw/m2_yopro.ome.tif", "raw/m2_abeta.ome.tif"]
+    parts = [write_ome(space.root / path, seed=seed) for seed, path in enumerate(paths)]
+    cells = {"merge_axis": "C", "sample_staining": "YoPro;Abeta"}
+    if row == "table":
+        space.rows = [space.rows[0] | cells | {"spim_path": ";".join(paths)}]
+        package(space)
+    else:
+        asset = {"subject": "01", "spim_path": paths} | CELLS | cells
+        data = {
+            "dataset_description": space.description,
+            "datasets": [{"assets": [asset | {"PixelSize": [1.8, 1.8, 4]}]}],
+        }
+        space.manifest.write_text(json.dumps(data))
+        words = ["package", str(space.manifest), str(space.out), "--backend", "ome-zarr"]
+        assert main(words) == 0
+    assert np.array_equal(voxels(space, KEYS[0]), np.stack(parts))
+    attributes = json.loads((space.out / f"{KEYS[0]}.ome.zarr/zarr.json").read_text())
+    labels = [c["label"] for c in attributes["attributes"]["ome"]["omero"]["channels"]]
+    assert labels == ["YoPro", "Abeta"]
+    sidecar = json.loads((space.out / f"{KEYS[0]}.json").read_text())
+    names = ["m2_yopro.ome.tif", "m2_abeta.ome.tif"]
+    assert sidecar["ConvertedFrom"]["Merged"]["Files"] == names
+
+
+def test_n1_natural_order_is_to_be_had_of_a_list_too(space):
+    space.rows = [space.rows[1] | {"merge_order": "natural"}]
+    package(space)
+    assert np.array_equal(voxels(space, KEYS[1]), wanted(2))
+
+
+def test_n1_a_word_for_the_order_that_is_there_makes_nothing_again(space):
+    package(space)
+    space.rows[0]["merge_order"] = "natural"
+    space.rows[1]["merge_order"] = "table"
+    space.write()
+    assert verdicts(space) == {"sub-01": "unchanged", "sub-02": "unchanged"}
+
+
 def test_i16_3_channels_become_one_image(space):
     for number in (1, 2):
         write_ome(member(space, 1, number), seed=number, names=(f"dye {number}",))
@@ -306,3 +347,157 @@ def test_i16_3_channels_become_one_image(space):
     assert labels == ["YoPro", "Abeta"]
     parts = [as_tczyx(write_ome(space.root / f"{n}.ome.tif", seed=n))[0] for n in (1, 2)]
     assert np.array_equal(voxels(space, KEYS[0]), np.concatenate(parts))
+
+
+def test_n29_plan_and_why_say_that_there_are_more_files(space, capsys):
+    space.write()
+    words = ["plan", str(space.manifest), str(space.out), "--backend", "ome-zarr"]
+    assert main(words) == ExitCode.OK
+    assert f"<- {member(space, 1, 1)} and 2 more\n" in capsys.readouterr().out
+    assert main([*words, "--format", "json"]) == ExitCode.OK
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each.get("other_sources") for each in told if each["source"]] == [2, 2]
+    package(space)
+    capsys.readouterr()
+    image = str(space.out / f"{KEYS[0]}.ome.zarr")
+    assert main(["why", image]) == ExitCode.OK
+    assert f"source: {member(space, 1, 1)} and 2 more (unchanged since)" in capsys.readouterr().out
+    os.utime(member(space, 1, 10))
+    assert main(["why", image]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert f"and 2 more ({member(space, 1, 10)} is changed since)" in told
+
+
+def test_n29_the_choice_that_changed_is_named(space, capsys):
+    pages = space.root / "raw/pages.tif"
+    tifffile.imwrite(pages, np.zeros((3, 20, 30), "u2"), metadata=None, photometric="minisblack")
+    cells = {"spim_path": "raw/pages.tif", "axes": "ZYX", "merge_axis": ""}
+    space.rows = [space.rows[0] | cells]
+    package(space, backend="ome-zarr:convert=all")
+    space.rows[0]["axes"] = "TYX"
+    space.write()
+    words = ["plan", str(space.manifest), str(space.out), "--backend", "ome-zarr:convert=all"]
+    assert main(words) == ExitCode.OK
+    reason = "what is chosen changed: axes zyx -> tyx"
+    assert reason in capsys.readouterr().out
+    package(space, backend="ome-zarr:convert=all")
+    capsys.readouterr()
+    assert main(["why", str(space.out / f"{KEYS[0]}.ome.zarr")]) == ExitCode.OK
+    assert f"written because: {reason}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("cells", "order"),
+    [
+        ({"spim_path": "raw/b.ome.tif;raw/a.ome.tif"}, (2, 1)),
+        ({"spim_path": "raw/a.ome.tif;raw/b.ome.tif"}, (1, 2)),
+        ({"spim_path": "raw/b.ome.tif;raw/a.ome.tif", "merge_order": "natural"}, (1, 2)),
+        ({"spim_path": "raw/b.ome.tif;raw/a.ome.tif", "merge_order": "table"}, (2, 1)),
+        ({"spim_path": "raw/b*.ome.tif;raw/a*.ome.tif"}, (2, 1)),
+        ({"spim_path": "raw/*.ome.tif"}, (1, 2)),
+    ],
+    ids=["list", "sorted list", "natural", "table", "several wildcards", "wildcards"],
+)
+def test_a_list_of_channels_keeps_the_order_of_the_stains(space, cells, order):
+    """Stains are the names of the channels in the order of the row."""
+    for number, name in ((1, "a"), (2, "b")):
+        write_ome(space.root / f"raw/{name}.ome.tif", seed=number)
+    stains = ";".join(f"dye {number}" for number in order)
+    common = {"merge_axis": "C", "sample_staining": stains, "merge_channels": "number"}
+    space.rows = [space.rows[0] | common | cells]
+    assert package(space).exit_code == ExitCode.OK
+    parts = [
+        as_tczyx(write_ome(space.root / f"{number}.ome.tif", seed=number))[0] for number in order
+    ]
+    assert np.array_equal(voxels(space, KEYS[0]), np.concatenate(parts))
+
+
+LINKS = {1: "MD5E-c", 2: "MD5E-a", 3: "MD5E-d", 10: "MD5E-b"}
+"""Time points, and the files that links of git-annex would lead to."""
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["raw/t*.ome.tif", ";".join(f"raw/t{n}.ome.tif" for n in LINKS), "raw/d*/x.ome.tif"],
+    ids=["wildcards", "list", "folders"],
+)
+def test_links_count_by_their_own_names(space, cell):
+    for number, name in LINKS.items():
+        write_ome(space.root / f"annex/{name}/x.ome.tif", seed=number)
+        (space.root / f"raw/t{number}.ome.tif").symlink_to(f"../annex/{name}/x.ome.tif")
+        (space.root / f"raw/d{number}").symlink_to(f"../annex/{name}")
+    space.rows = [space.rows[0] | {"spim_path": cell}]
+    package(space)
+    parts = [as_tczyx(write_ome(space.root / f"{n}.ome.tif", seed=n))[0, 0] for n in LINKS]
+    assert np.array_equal(voxels(space, KEYS[0]), np.stack(parts))
+    target = space.root / "converted.ome.zarr"
+    if cell.startswith("raw/t"):
+        paths = [
+            str(space.root / f"raw/t{number}.ome.tif") for number in (1, 10, 2, 3)
+        ]  # as a shell
+        assert main(["convert", *paths, "--merge", "T", str(target)]) == ExitCode.OK
+        assert np.array_equal(zarr.open(target / "0")[...].reshape(np.shape(parts)), parts)
+
+
+@pytest.mark.parametrize(("cell", "name"), [("raw/t*.ome.tif", "t{}"), ("raw/d*/x.tif", "d{}/x")])
+def test_records_name_links_by_their_own_names(space, cell, name):
+    for number, key in LINKS.items():
+        write_ome(space.root / f"annex/{key}/{key}.ome.tif", seed=number)
+        (space.root / f"annex/{key}/x.tif").symlink_to(f"{key}.ome.tif")
+        (space.root / f"raw/t{number}.ome.tif").symlink_to(f"../annex/{key}/{key}.ome.tif")
+        (space.root / f"raw/d{number}").symlink_to(f"../annex/{key}")
+    space.rows = [space.rows[0] | {"spim_path": cell}]
+    assert package(space, keep_source_links=True).exit_code == ExitCode.OK
+    ending = cell.rpartition("x" if "x" in cell else "*")[2]
+    names = [name.format(number) + ending for number in sorted(LINKS)]
+    sidecar = json.loads((space.out / f"{KEYS[0]}.json").read_text())
+    assert sidecar["ConvertedFrom"]["Merged"]["Files"] == names
+    links = space.out / f"sourcedata/{KEYS[0]}"
+    assert sorted(links.glob("**/*.tif")) == sorted(links / each for each in names)
+    attributes = json.loads((space.out / f"{KEYS[0]}.ome.zarr/zarr.json").read_text())["attributes"]
+    assert "MD5E" not in json.dumps(attributes)
+    assert all(f"of {each}" in json.dumps(attributes) for each in names)
+    assert package(space).lines("out")[0].startswith("Nothing to do")
+    assert list(verify_pixels(Store(str(space.out)), lambda _: None)) == []
+
+
+@pytest.mark.parametrize("name", ["mouse [1]", "mouse ?", "proj[ab]c", "a*b"])
+@pytest.mark.parametrize("cell", ["{}/t*.ome.tif", "{}/**/t*.ome.tif"])
+def test_only_stars_in_the_cell_are_wildcards(space, name, cell):
+    """Folders of other animals fit the name if its signs are read as those of a shell."""
+    for folder, seed in ((name, 1), ("mouse 1", 5), ("proja", 5), ("a-b", 5), ("projac", 5)):
+        for number in (1, 2):
+            write_ome(space.root / f"raw/{folder}/t{number}.ome.tif", seed=seed + number)
+    space.rows = [space.rows[0] | {"spim_path": cell.format(f"raw/{name}")}]
+    package(space)
+    parts = [as_tczyx(write_ome(space.root / f"{n}.ome.tif", seed=n))[0, 0] for n in (2, 3)]
+    assert np.array_equal(voxels(space, KEYS[0]), np.stack(parts))
+
+
+@pytest.mark.parametrize("name", ["proj[1]", "p*j"])
+def test_the_folder_of_the_manifest_is_no_pattern(tmp_path, name):
+    (tmp_path / name).mkdir()
+    inner = Workspace(tmp_path / name)
+    for folder, numbers in ((inner.root, (1, 2, 3)), (tmp_path / "proj1", (5, 6))):
+        for number in numbers:
+            write_ome(folder / f"raw/t{number}.ome.tif", seed=number)
+    row = {"subject": "01", "spim_path": "raw/t*.ome.tif", "merge_axis": "T", **CELLS}
+    inner.rows.append(row)
+    package(inner)
+    parts = [as_tczyx(write_ome(tmp_path / f"{n}.ome.tif", seed=n))[0, 0] for n in (1, 2, 3)]
+    assert np.array_equal(voxels(inner, KEYS[0]), np.stack(parts))
+    write_ome(inner.root / "raw/t4.ome.tif", seed=4)
+    assert verdicts(inner) == {"sub-01": "changed"}
+
+
+@pytest.mark.parametrize(("points", "step"), [((1, 1), None), ((2, 2), 2.5), ((1, 2), 2.5)])
+def test_files_of_one_time_point_tell_no_time_step(tmp_path, points, step):
+    paths = []
+    for number, count in enumerate(points):
+        path = tmp_path / f"t{number}.ome.tif"
+        facts = {"PhysicalSizeX": 1.8, "PhysicalSizeY": 1.8, "PhysicalSizeZ": 4.0}
+        voxels = np.full((count, 3, 8, 9), number, "u2")
+        metadata = {"axes": "TZYX", "TimeIncrement": 2.5, "TimeIncrementUnit": "s", **facts}
+        tifffile.imwrite(path, voxels, metadata=metadata)
+        paths.append(path)
+    assert probe_image(merge_files(paths, "T")).time_step_s == step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,7 +192,7 @@ def test_a_folder_is_browsed_for(workspace: Workspace) -> None:
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """Twenty images, each of which takes a while."""
     workspace = slow_workspace(tmp_path / "study")
-    command = [request.sys.executable, "-c", SLOW]
+    command = [sys.executable, "-c", SLOW]
     monkeypatch.setattr(request.RunRequest, "command", lambda self: [*command, *self.arguments()])
     yield workspace
     end_run(workspace)

@@ -18,11 +18,12 @@ from workspace import Workspace, leftovers, small_workspace, tree_of
 from spimpack_tasks.cli.parser import build_parser
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.options import Options
-from spimpack_tasks.running import process, supervisor
+from spimpack_tasks.running import supervised, supervisor
 from spimpack_tasks.running.exit_messages import exit_message
 from spimpack_tasks.running.preview import preview_run, why_no_validator
-from spimpack_tasks.running.process import PackagingRun, RunningError, Runs
+from spimpack_tasks.running.process import PackagingRun, Runs
 from spimpack_tasks.running.request import RunRequest
+from spimpack_tasks.running.supervised import RunningError
 
 PATIENCE_S = 120
 
@@ -243,7 +244,7 @@ def test_one_output_has_one_run(tmp_path: Path) -> None:
 
 def test_no_secret_and_no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(supervised.tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("SPIMPACK_UI_TOKEN", "canary-4711")
     workspace, run = start_slowly(tmp_path)
     wait_until(lambda: run.progress().done > 0, run)
@@ -258,9 +259,9 @@ def test_no_secret_and_no_file_is_left(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_long_output_is_shown_from_its_end() -> None:
-    file = process._unnamed_file()
-    file.write(b"first\n" + b"x" * process.TAIL_BYTES + b"\n\x1b[2Jlast\xff\n")
-    assert process._tail(file) == ["...", "\\x1b[2Jlast\ufffd"]
+    file = supervised._unnamed_file()
+    file.write(b"first\n" + b"x" * supervised.TAIL_BYTES + b"\n\x1b[2Jlast\xff\n")
+    assert supervised._tail(file) == ["...", "\\x1b[2Jlast\ufffd"]
     file.close()
 
 

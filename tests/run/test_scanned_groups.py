@@ -70,3 +70,15 @@ def test_i16_4_an_update_adds_to_rows_and_says_so(capsys):
     rng = [np.random.default_rng(seed) for seed in (1, 2, 6)]
     wanted = [r.integers(0, 65535, (3, 20, 30), dtype="u2", endpoint=True) for r in rng]
     assert np.array_equal(array[...].reshape(3, 3, 20, 30), np.stack(wanted))
+
+
+def test_n1_an_update_puts_a_file_between_those_that_are_there():
+    make("sub-01/TAG_01/a", "sub-01/TAG_03/a")
+    call = ("--level", "subject=sub-", "--level", "T=TAG_")
+    assert init(*call, "--name", "n", "--license", "CC0") == ExitCode.OK
+    make("sub-01/TAG_01/a", "sub-01/TAG_02/a", "sub-01/TAG_03/a", "sub-01/TAG_04/a")
+    assert main(["init", "study", "--update"]) == ExitCode.OK
+    head, line = Path("study/scans.tsv").read_text().splitlines()
+    cell = dict(zip(head.split("\t"), line.split("\t"), strict=True))["spim_path"]
+    names = [path.removeprefix(f"{Path.cwd()}/raw/sub-01/") for path in cell.split(";")]
+    assert names == [f"TAG_0{number}/a.ome.tif" for number in (1, 2, 3, 4)]

@@ -17,7 +17,7 @@ import spimpack_tasks
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import prepare_run
 
-VIEWS = ("description", "scans", "orientation", "participants", "save")
+VIEWS = ("description", "scans", "orientation", "participants", "save", "publish")
 APP = os.path.join(os.path.dirname(spimpack_tasks.__file__), "ui", "app.py")
 
 
@@ -30,7 +30,7 @@ def show(manifest: str, root: str, name: str) -> None:
     from spimpack_tasks.ui import jumps, session
     from spimpack_tasks.ui.shell import show_page
 
-    names = ("description", "scans", "participants", "save")
+    names = ("description", "scans", "participants", "save", "run")
     pages = {each: st.Page(lambda: None, title=each, url_path=each) for each in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")

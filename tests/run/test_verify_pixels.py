@@ -419,7 +419,7 @@ def test_what_was_found_equal_is_not_read_again_after_an_interruption(space, mon
 
 def test_an_image_that_has_changed_since_is_read_again(space, monkeypatch):
     log = space.out / ".spimpack" / verification.LOG
-    monkeypatch.setattr(verification._EqualImages, "forget", lambda _: None)
+    monkeypatch.setattr(verification.EqualImages, "forget", lambda _: None)
     assert verify(space) == ExitCode.OK
     assert len(log.read_text().split()) == 2
     change(image(space, "01"), 0, (0, 0, 0, 0, 0))

@@ -18,6 +18,7 @@ import imagecodecs
 import nibabel
 import numpy as np
 import tifffile
+from dcimg_files import USB, Dcimg, compose_frames, write_dcimg
 from numcodecs import LZ4, Blosc
 from plane_sources import compose_voxels, write_folder, write_imaris, write_tif
 from zarr_layouts import write_store
@@ -308,6 +309,22 @@ def blosc_in_imaris(path: Path) -> Path:
     return imaris(path, dict(hdf5plugin.Blosc()), blosc_of_zeros())
 
 
+def sparse_dcimg(path: Path, **sizes: int) -> Path:
+    """Write a file of the length that its sizes demand, of which nothing is on the disk."""
+    told = {"width": 64, "height": 64, "frames": 1} | sizes
+    row = told["width"] * 2
+    lies = {
+        **told,
+        "session_frames": told["frames"],
+        "row_bytes": row,
+        "image_bytes": row * told["height"],
+    }
+    write_dcimg(path, compose_frames(1, 8, 8), Dcimg(footer=USB, lies=lies))
+    size = 112 + 816 + told["frames"] * (row * told["height"] + USB)
+    os.truncate(path, size)
+    return path
+
+
 SHUFFLED = {"shuffle": True, "compression": "gzip"}
 BOMBS = {
     **{f"v2-{name}.ome.zarr": lambda p, n=name: zarr_v2(p, n) for name in CHUNKS},
@@ -339,6 +356,8 @@ BOMBS = {
     ),
     "blosc.ims": blosc_in_imaris,
     "huge-chunks.ims": huge_imaris,
+    "huge-frames.dcimg": lambda p: sparse_dcimg(p, width=2**15, height=2**15),
+    "many-frames.dcimg": lambda p: sparse_dcimg(p, width=1, height=1, frames=2**32 - 1),
     "cut.nii.gz": nifti_gz,
     "rows.nii.gz": long_rows_gz,
     "deflate.tif": lambda p: tiff(p, "zlib", deflated(15)),

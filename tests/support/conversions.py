@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.volumes import convert as converting
 from spimpack_tasks.volumes.compare import compare_with_source
 from spimpack_tasks.volumes.conversion import Conversion, Request
@@ -44,7 +45,7 @@ def convert(job, advance=ignore):
 
 def convert_voxels(job, advance=ignore):
     """Write the voxels anew, also of a format whose levels or files are taken otherwise."""
-    converting._write_voxels(job.conversion, str(job.path), advance, job.threads)
+    converting._write_voxels(job.conversion, LocalPlace(str(job.path)), advance, job.threads)
 
 
 def convert_to_tiff(job, advance=ignore):

@@ -25,6 +25,7 @@ import h5py
 import numpy as np
 import tifffile
 from czi_sources import Czi, write_czi
+from dcimg_files import Dcimg, write_dcimg
 from lif_sources import Lif, write_lif
 from lsm_sources import Lsm, write_lsm
 from nd2_sources import Nd2, write_nd2
@@ -203,6 +204,11 @@ def _tell(path: Path, **lies: object) -> None:
     (path.parent / "Experiment.xml").write_text(replace(RAW, **lies).experiment())  # type: ignore[arg-type]
 
 
+def _dcimg(**lies: int) -> Callable[[Path], None]:
+    """Return a change to a file whose headers tell other numbers."""
+    return lambda path: write_dcimg(path, VOXELS[0, 0], Dcimg(lies=lies)) and None
+
+
 def _ome(path: Path) -> None:
     write_ome(path, VOXELS, compression="zlib")
 
@@ -303,6 +309,24 @@ SAMPLES = {
             "sizes": lambda path: _tell(path, x=HUGE, y=HUGE),
             "wider": lambda path: _tell(path, dtype="float32"),
         },
+    ),
+    "DCIMG": Sample(
+        "a.dcimg",
+        lambda path: write_dcimg(path, VOXELS[0, 0]),
+        {
+            "frames": _dcimg(frames=HUGE, session_frames=HUGE),
+            "one count": _dcimg(frames=3),
+            "rows": _dcimg(height=19),
+            "columns": _dcimg(width=HUGE),
+            "sizes": _dcimg(height=2**16, row_bytes=2**20, width=2**18, image_bytes=2**36 - 1),
+            "wider": _dcimg(depth=4),
+            "footer": _dcimg(footer=40),
+            "sessions": _dcimg(sessions=2),
+            "far away": _dcimg(data_offset=2**60),
+            "size": _dcimg(file_size=2**63),
+            "unknown version": _packed(8, "<I", 0x3000000),
+        },
+        VOXELS[:, :1],
     ),
     "NIfTI": Sample(
         "a.nii",

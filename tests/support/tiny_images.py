@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,26 +14,27 @@ IMAGE = DemoImage(("Abeta", "YoPro"), (2, 8, 8), (4.0, 1.8, 1.8), levels=1)
 """Pixel size [1.8, 1.8, 4] um; two channels."""
 
 WRITERS = {
-    ".ome.btf": lambda path: write_ome_tiff(path, IMAGE, bigtiff=True),
-    ".tif": lambda path: write_ome_tiff(path, IMAGE),
-    ".tiff": lambda path: write_ome_tiff(path, IMAGE),
-    ".ozx": lambda path: write_ozx(path, IMAGE),
-    ".zip": lambda path: write_ozx(path, IMAGE),
-    ".ims": lambda path: write_imaris(path, IMAGE),
+    ".ome.btf": lambda path, image: write_ome_tiff(path, image, bigtiff=True),
+    ".tif": write_ome_tiff,
+    ".tiff": write_ome_tiff,
+    ".ozx": write_ozx,
+    ".zip": write_ozx,
+    ".ims": write_imaris,
 }
 
 
-def write_tiny_image(path: Path) -> Path:
+def write_tiny_image(path: Path, channels: tuple[str, ...] = IMAGE.channels) -> Path:
     """Write an image of the format that its name tells; no two files have the same bytes."""
+    image = replace(IMAGE, channels=channels)
     path.parent.mkdir(parents=True, exist_ok=True)
     ending = next((ending for ending in WRITERS if path.name.endswith(ending)), ".ims")
     if path.name.endswith(".zarr"):
-        _write_ome_zarr(path)
+        _write_ome_zarr(path, image)
     elif ending == ".ims" or ".tif" in ending:
         # HDF5 and TIFF know where they end.
-        path.write_bytes(_content(ending) + path.name.encode())
+        path.write_bytes(_content(ending, image) + path.name.encode())
     else:
-        path.write_bytes(_content(ending))
+        path.write_bytes(_content(ending, image))
     return path
 
 
@@ -47,19 +49,19 @@ def write_silent_image(path: Path) -> Path:
 
 
 @cache
-def _content(ending: str) -> bytes:
+def _content(ending: str, image: DemoImage) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"image{ending}")
-        WRITERS[ending](path)
+        WRITERS[ending](path, image)
         return path.read_bytes()
 
 
-def _write_ome_zarr(path: Path) -> None:
+def _write_ome_zarr(path: Path, image: DemoImage) -> None:
     """Write an OME-Zarr 0.5 by hand, which takes no time, with one chunk of raw zeros."""
-    shape = [len(IMAGE.channels), *IMAGE.shape_zyx]
+    shape = [len(image.channels), *image.shape_zyx]
     axes = [{"name": "c", "type": "channel"}]
     axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
-    scale = {"type": "scale", "scale": [1.0, *IMAGE.spacing_um_zyx]}
+    scale = {"type": "scale", "scale": [1.0, *image.spacing_um_zyx]}
     dataset = {"path": "0", "coordinateTransformations": [scale]}
     ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}
     array = {

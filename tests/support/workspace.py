@@ -61,7 +61,7 @@ class Workspace:
 
     def add_source(self, name: str) -> Path:
         """Make a tiny image of the format that its name tells."""
-        return write_tiny_image(self.root / "raw" / name)
+        return write_tiny_image(self.root / "raw" / name, ("YoPro", "Abeta"))
 
     def add_row(self, source: str, **cells: str) -> None:
         self.add_source(source)

@@ -31,6 +31,16 @@ CASES = {
     "pages": (["4"], "| 4 |"),
     "merging": (["--files", "2", "--megabytes", "4"], "CPU: "),
     "microscopes": (["--planes", "4", "--side", "64", "--rounds", "1"], "| RAW |"),
+    "publishing": (["--small", "20", "--large", "1"], "requests with nothing to do: {'LIST': 1"),
+    "second_copies": (["--planes", "70", "--side", "160", "--rounds", "1"], "| a plane y |"),
+    "streams": (
+        ["--runs", "1", "--case", "frame chunks, none"],
+        "| frame chunks, none | ours with pyramid |",
+    ),
+    "stitching": (
+        ["--frames", "20", "--rows", "40", "--columns", "30", "--runs", "1"],
+        "| fuse two tiles, cubic |",
+    ),
     "house": ([], "| longest chain, strings included |"),
     "previews": (["2"], "| NIfTI | the only level"),
 }
@@ -48,7 +58,9 @@ def test_the_benchmark_runs(name, tmp_path):
     arguments, expected = CASES[name]
     command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert expected in done.stdout
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from chromium import Grid, Pages, expect, open_browser
 from cluster import free_port
+from object_server import WRITER, start_server
 from ui_server import UiServer, start_ui
 from workspace import Workspace, small_workspace
 
@@ -143,7 +144,7 @@ def test_i15_5_the_menu_does_not_cover_a_page_of_a_narrow_window(
     with open_browser(width=500) as pages:
         pages.open(f"{server.url}&manifest={quote(str(workspace.manifest))}")
         unfold = pages.page.get_by_test_id("stExpandSidebarButton")
-        for title in ("Run", "Report", "Scans", "Participants"):
+        for title in ("Run", "Report", "Publish", "Scans", "Participants"):
             pages.turn_to(title)
             expect(unfold).to_be_visible()
         pages.page.set_viewport_size({"width": 1280, "height": 900})
@@ -196,6 +197,35 @@ def test_i15_5_from_a_folder_to_a_report(
         expect(report.get_by_text("Complete: every output is in place")).to_be_visible()
         expect(report.get_by_text("sub-b_sample-brain_SPIM.ome.zarr", exact=True)).to_be_visible()
         assert pages.hosts <= {"127.0.0.1", ""}
+
+
+def test_i17_8_a_publication_is_followed_to_its_end(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.run()
+    workspace.out.rename(workspace.root / "bids")
+    objects = start_server()
+    for name, value in objects.credentials().items():
+        monkeypatch.setenv(name, value)
+    server = start_ui(workspace.root.parent)
+    try:
+        with open_browser() as pages:
+            pages.open(f"{server.url}&manifest={quote(str(workspace.manifest))}")
+            pages.turn_to("Publish")
+            fill(pages, "Endpoint", objects.endpoint)
+            fill(pages, "Address", objects.url("study"))
+            publish = pages.page.get_by_role("button", name="Publish", exact=True)
+            pages.press("See what would be sent", until=publish)
+            assert objects.files("study") == {}
+            publish.click()
+            expect(pages.page.get_by_text("The dataset is published. (")).to_be_visible()
+            expect(pages.page.get_by_text("this state")).to_be_visible()
+            assert "dataset_description.json" in objects.files("study")
+            assert pages.hosts == {"127.0.0.1"}
+        assert not any(secret in server.said for secret in WRITER)
+    finally:
+        server.stop()
+        objects.stop()
 
 
 def set_in_all(pages: Pages, column: str, text: str) -> None:

@@ -9,9 +9,12 @@ import inspect
 import os
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 
 import pytest
+from alignment_root import make_root
 from cluster import free_port
 from example_inputs import place_example, place_tree
 from markdown_blocks import ROOT, read_blocks, refresh_page, run_page
@@ -116,7 +119,27 @@ def test_i15_9_the_recipes_name_each_command():
     is_shown = {
         name for name in COMMANDS if f"\nspimpack {name} " in text or f"\nspimpack {name}\n" in text
     }
-    assert set(COMMANDS) - is_shown == {"ui", "demo", "completion"}
+    assert set(COMMANDS) - is_shown == {
+        *("ui", "demo", "completion", "publish", "ingest", "records", "stream"),
+        *("certify", "restore", "rechunk", "stitch", "tiles", "align"),
+    }
+
+
+def test_i19_tiles_can_be_stitched_as_described(tmp_path):
+    compare(DOCS / "how-to" / "stitch-tiles.md", tmp_path)
+
+
+def test_i19_the_page_on_finding_tiles(tmp_path):
+    page = DOCS / "how-to" / "find-tiles.md"
+    compare(page, tmp_path)
+    (script,) = [b.text for b in read_blocks(page) if (b.kind, b.rest) == ("python", [])]
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "tiles.xml").read_text(encoding="utf-8").count("<ViewSetup>") == 2
+
+
+def test_i20_a_brain_can_be_aligned_as_described(tmp_path):
+    make_root(tmp_path / "data")
+    compare(DOCS / "how-to" / "align-to-an-atlas.md", tmp_path)
 
 
 def test_a_folder_can_be_scanned_as_described(tmp_path):

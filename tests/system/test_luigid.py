@@ -138,6 +138,39 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
     tasks_below(PackageAndValidate(**where).validation(), found)
     source, page = str(workspace.root / "raw" / "a.ims"), str(tmp_path / "page.html")
     tasks_below(spimpack_tasks.WriteQcReport(source=source, page=page), found)
+    publication = {"dataset": str(workspace.out), "url": "s3://lab/study"}
+    tasks_below(spimpack_tasks.PublishDataset(**publication), found)
+    tasks_below(spimpack_tasks.SendImages(**publication, unit="sub-01/a.ome.zarr"), found)
+    ingest = {"dataset": str(workspace.out), "dandiset": "dandi:000123"}
+    tasks_below(spimpack_tasks.IngestDataset(**ingest), found)
+    tasks_below(spimpack_tasks.BringUnit(**ingest, unit="sub-01/a.ome.zarr"), found)
+    stitching = {"tiles": str(tmp_path / "tiles.json"), "image": str(tmp_path / "a.ome.zarr")}
+    for stitch, more in {
+        "StitchChannel": {},
+        "StitchSlab": {"part": 0},
+        "AlignTiles": {},
+        "IlluminationCorrection": {},
+        "PreprocessTile": {"tile": 0},
+        "DeskewTile": {"tile": "0"},
+    }.items():
+        tasks_below(getattr(spimpack_tasks, stitch)(**stitching, **more), found)
+    sharpened = {"volume": str(tmp_path / "a.ome.zarr"), "image": str(tmp_path / "b.ome.zarr")}
+    tasks_below(spimpack_tasks.DeconvolveVolume(**sharpened), found)
+    brain = {"data_root": str(tmp_path), "results_root": str(tmp_path / "results")}
+    for align, more in {
+        "PrepareAlignment": {},
+        "ValidateAlignmentInputs": {},
+        "DiscoverAssets": {},
+        "ReorientHistology": {"channel": "a"},
+        "WarpToImage": {"kind": "template"},
+        "WarpToCCF": {"channel": "a"},
+        "ProbeTrack": {"row": "a"},
+        "TrackRegions": {"row": "a"},
+        "WriteDatapackage": {},
+    }.items():
+        tasks_below(getattr(spimpack_tasks, align)(**brain, **more), found)
+    frames = {"settings": str(tmp_path / "settings.yml"), "frames": str(tmp_path / "frames")}
+    tasks_below(spimpack_tasks.WriteFrames(**frames), found)
     for base in (LinkAssets, MakeAssets, spimpack_tasks.WriteCompanions):
         tasks_below(base(**where), found)
     wanted = [

@@ -17,7 +17,7 @@ from ui_server import UiServer, start_ui
 import spimpack_tasks
 from spimpack_tasks.cli import ui
 from spimpack_tasks.cli.main import main
-from spimpack_tasks.running.process import TOKEN_VARIABLE
+from spimpack_tasks.running.supervised import TOKEN_VARIABLE
 from spimpack_tasks.ui import access
 
 APP = Path(spimpack_tasks.__file__).parent / "ui" / "app.py"

@@ -24,6 +24,7 @@ from spimpack_tasks.validation.bids_validator import PROGRAM
 from spimpack_tasks.validation.report import read_report
 from spimpack_tasks.validation.result import Finding, ValidationResult
 from spimpack_tasks.validation.validate import DatasetChangedError, find_report, validate
+from spimpack_tasks.version import PROJECT_URL
 
 BIN = Path(sys.executable).parent
 REPORT = ".spimpack/validation.json"
@@ -475,7 +476,7 @@ def test_the_page_is_short_and_says_where_the_rest_is():
     assert page[14] == "warning: 2 x HINT_00: Key0, Key20"
     assert page[22:] == [
         "... and warnings of 12 more codes",
-        "how to reach zero warnings: docs/how-to/reach-zero-warnings.md",
+        f"how to reach zero warnings: {PROJECT_URL}, page 'Reach zero warnings'",
     ]
     assert len(page) < 25
 

@@ -72,7 +72,7 @@ def test_voxels_are_those_that_were_written(tmp_path, name):
     plugin = "bioio-imageio" if name.endswith(".png") else "bioio-tifffile"
     assert (info.format, info.shape, info.dtype) == ("bioio", voxels.shape, voxels.dtype.name)
     assert info.spacing_um_zyx == (None, None, None)  # no plug-in here tells a unit
-    assert {channel.name for channel in info.channels} == {""}  # bioio's own are invented
+    assert {channel.name for channel in info.channels} == {None}  # bioio's own are invented
     [decision] = [each for each in info.decisions if each.field == "reader"]
     assert (decision.value, decision.origin) == ("bioio", "user")
     assert plugin in decision.rule
@@ -229,9 +229,18 @@ def cut_head(path: Path) -> None:
 
 
 BROKEN = {
-    "text.tif": (lambda path: path.write_text("no image"), "is read by no plug-in of bioio"),
-    "text.odd": (lambda path: path.write_text("no image"), "is read by no plug-in of bioio"),
-    "text.png": (lambda path: path.write_text("no image"), "is read by no plug-in of bioio"),
+    "text.tif": (
+        lambda path: path.write_text("no image"),
+        "is read by none of the plug-ins of bioio",
+    ),
+    "text.odd": (
+        lambda path: path.write_text("no image"),
+        "is read by none of the plug-ins of bioio",
+    ),
+    "text.png": (
+        lambda path: path.write_text("no image"),
+        "is read by none of the plug-ins of bioio",
+    ),
     "cut.ome.tif": (cut_head, "is damaged"),
     "cut.tif": (cut_pixels, "cannot be read|is damaged"),
     "empty.tif": (Path.touch, "is an empty file"),

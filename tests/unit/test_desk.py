@@ -15,7 +15,7 @@ from workspace import small_workspace
 from spimpack_tasks.editing import unsaved as drafts
 from spimpack_tasks.editing.editor import ManifestEditor, new_manifest, open_manifest
 from spimpack_tasks.editing.field_values import (
-    columns_of,
+    item_fields,
     value_as_text,
     value_from_text,
     with_item,
@@ -625,11 +625,34 @@ def test_what_is_no_json_says_how_to_write_it():
 
 def test_items_of_a_list_are_edited_text_by_text():
     schema = load_schema("manifest")["properties"]["dataset_description"]["properties"]
-    assert columns_of(schema["SourceDatasets"], None) == ["URL", "DOI", "Version"]
-    assert columns_of(schema["SourceDatasets"], "x") == []
-    assert columns_of(schema["Authors"], None) == []
-    items = with_item([], 0, "URL", " u ")
+    names = [field.label for field in item_fields(schema["SourceDatasets"], None)]
+    assert names == ["URL", "DOI", "Version"]
+    assert item_fields(schema["SourceDatasets"], "x") == []
+    assert item_fields(schema["Authors"], None) == []
+    items = with_item([], 0, ("URL",), " u ")
     assert items == [{"URL": "u"}]
-    items = with_item([*items, {"DOI": "d", "Other": 1}], 1, "DOI", "")
+    items = with_item([*items, {"DOI": "d", "Other": 1}], 1, ("DOI",), "")
     assert items == [{"URL": "u"}, {"Other": 1}]
-    assert with_item(items, 0, "URL", "") == [{"Other": 1}]
+    assert with_item(items, 0, ("URL",), "") == [{"Other": 1}]
+
+
+def test_i17_8_fields_of_a_mapping_in_an_item():
+    schema = load_schema("publication")["properties"]["contributors"]
+    fields = {field.label: field for field in item_fields(schema, None)}
+    assert list(fields) == [
+        "name",
+        "orcid",
+        "email",
+        "roles",
+        "affiliation name",
+        "affiliation ror",
+    ]
+    person = {"name": "A, B", "affiliation": {"name": "U"}}
+    assert fields["affiliation name"].value_in(person) == "U"
+    assert fields["affiliation ror"].value_in({"affiliation": 3}) is None
+    changed = with_item([person], 0, ("affiliation", "ror"), "r")
+    assert changed == [{"name": "A, B", "affiliation": {"name": "U", "ror": "r"}}]
+    assert with_item([person], 0, ("affiliation", "name"), "") == [{"name": "A, B"}]
+    assert with_item([person], 0, ("roles",), ["contact"])[0]["roles"] == ["contact"]
+    assert with_item([{"roles": ["contact"]}], 0, ("roles",), []) == []
+    assert person == {"name": "A, B", "affiliation": {"name": "U"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,9 @@ def test_lsm(tmp_path, lsm):
     assert info.spacing_um_zyx == (2.5, 1.0378, 1.0378)
     assert info.left_out == ()
     wanted = list(lsm.names) or [""] * lsm.c
-    assert [channel.name for channel in info.channels] == wanted
+    assert [channel.name or "" for channel in info.channels] == wanted
     colours = [f"{r:02X}{g:02X}{b:02X}" for r, g, b in lsm.colours] or [""] * lsm.c
-    assert [channel.colour for channel in info.channels] == colours
+    assert [channel.colour or "" for channel in info.channels] == colours
     with open_image(path) as image:
         assert np.array_equal(image.levels[0][...], lsm.voxels())
         assert np.array_equal(np.asarray(image.data), lsm.voxels())
@@ -239,7 +240,40 @@ def test_o07_axes_that_are_not_told_are_asked_for(pages, capsys):
     with pytest.raises(SourceRefusedError, match="5 x 4 x 6"):
         open_image(pages)
     assert main(["info", str(pages)]) == ExitCode.OK
-    assert "the file does not say what its 5 pages are; --axes says it" in capsys.readouterr().out
+    unclear = "the file does not say what its pages are: 5 x 4 x 6 along page, y, x"
+    remedy = "say what they are, the slowest first, such as {}"
+    assert f"{unclear}; {remedy.format('--axes ZYX')}" in capsys.readouterr().out
+    assert main(["info", str(pages), "--format", "json"]) == ExitCode.OK
+    [told] = json.loads(capsys.readouterr().out)
+    assert told["unclear"] == {"message": unclear, "hint": remedy.format("--axes ZYX")}, "n24"
+    told = probe_image(pages).as_dict()["unclear"]
+    assert told == {"message": unclear, "hint": remedy.format('axes="ZYX"')}
+    assert probe_image(pages, axes="ZYX").as_dict()["unclear"] is None
+
+
+def test_n10_a_program_that_converts_is_no_microscope_software(tmp_path, capsys):
+    voxels = np.zeros((4, 5), "uint8")
+    for name, software in (("a.tif", "tifffile.py"), ("b.tif", "LaVision ImSpector 7.1")):
+        tifffile.imwrite(tmp_path / name, voxels, metadata=None, software=software)
+    assert probe_image(tmp_path / "a.tif").instrument == {}
+    assert probe_image(tmp_path / "b.tif").instrument == {
+        "SoftwareVersions": "LaVision ImSpector 7.1"
+    }
+    assert main(["info", str(tmp_path / "a.tif")]) == ExitCode.OK
+    assert "microscope" not in capsys.readouterr().out
+
+
+def test_n32_samples_of_a_pixel_are_red_green_and_blue(tmp_path, capsys):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((4, 5, 3), "uint8"), photometric="rgb", metadata=None)
+    channels = probe_image(path).channels
+    assert [(each.name, each.colour) for each in channels] == [
+        *((None, "FF0000"), (None, "00FF00"), (None, "0000FF")),
+    ]
+    as_json = probe_image(path).as_dict()["channels"]
+    assert as_json == [{"name": each.name, "colour": each.colour} for each in channels]
+    assert main(["info", str(path)]) == ExitCode.OK
+    assert "1 without a name #FF0000" in capsys.readouterr().out
 
 
 SHAPES = {
@@ -263,9 +297,9 @@ def test_the_user_says_what_axes_are(pages, axes, shape):
 
 @pytest.mark.parametrize("axes", ["YX", "ZZYX", "AYX", "YXZT", "TZC"], ids=lambda a: f"o07-{a}")
 def test_axes_that_do_not_fit_are_refused(pages, axes):
-    with pytest.raises(SourceRefusedError, match="5 x 4 x 6"):
+    with pytest.raises(SourceRefusedError, match="5 page x 4 y x 6 x"):
         open_image(pages, axes=axes)
-    with pytest.raises(SourceRefusedError, match="5 x 4 x 6"):
+    with pytest.raises(SourceRefusedError, match="5 page x 4 y x 6 x"):
         probe_image(pages, axes=axes)
 
 
@@ -426,3 +460,65 @@ def test_o08_true_colours_stay_true(tmp_path):
     convert(tmp_path / "a.tif", tmp_path / "a.ome.zarr", request)
     colours = [channel.colour for channel in probe_image(tmp_path / "a.ome.zarr").channels]
     assert colours == ["FF0000", "00FF00", "0000FF"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "tczyx"),
+    [
+        ((3, 40, 50), "ZYX", (1, 1, 3, 40, 50)),
+        ((4, 40, 50), "TYX", (4, 1, 1, 40, 50)),
+        ((3, 40, 50), "CYX", (1, 3, 1, 40, 50)),
+        ((2, 3, 40, 50), "TZYX", (2, 1, 3, 40, 50)),
+        ((40, 50, 3), "YXS", (1, 3, 1, 40, 50)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_axes_that_tifffile_tells_count_where_planes_are_samples(tmp_path, shape, axes, tczyx):
+    """It stores three or four planes as the samples of one page."""
+    voxels = np.arange(np.prod(shape), dtype="u2").reshape(shape)
+    path = tmp_path / "stack.tif"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        tifffile.imwrite(path, voxels, metadata={"axes": axes})
+    wanted = voxels.transpose(2, 0, 1) if axes == "YXS" else voxels
+    with open_image(path) as image:
+        # Axes are along t, c, z, y, x here, and t, z, c in `shape`.
+        found = np.moveaxis(np.asarray(image.data), 2, 1)
+        assert found.shape == tczyx
+        assert np.array_equal(found, wanted.reshape(tczyx))
+
+
+STEPS = [
+    np.s_[::2],
+    np.s_[::-1],
+    np.s_[1:7:3, ::-2],
+    np.s_[..., ::7, 30:2:-3],
+    np.s_[:, 1, :, ::5, 4],
+    np.s_[5:5, ::2],
+    np.s_[::2, ::2, ::2, ::16, ::16],
+    np.s_[-1:0:-4],
+]
+
+
+@pytest.mark.parametrize("key", STEPS, ids=str)
+def test_a_part_with_steps_is_that_of_numpy_and_reads_no_more_than_it_needs(tmp_path, key):
+    voxels = np.random.default_rng(1).integers(0, 999, (7, 6, 2, 40, 50), "u2")
+    path = tmp_path / "stack.ome.tif"
+    tifffile.imwrite(path, voxels, metadata={"axes": "TZCYX"}, photometric="minisblack")
+    with open_image(path) as image:
+        data, read = image.levels[0], []
+        inner = data._level.read
+        object.__setattr__(data._level, "read", lambda region: read.append(region) or inner(region))
+        assert np.array_equal(data[key], voxels[key])
+    planes = [
+        (t, c, z)
+        for region in read
+        for t in range(region[0].start, region[0].stop)
+        for c in range(region[1].start, region[1].stop)
+        for z in range(region[2].start, region[2].stop)
+    ]
+    assert len(planes) == len(set(planes))
+    whole = np.broadcast_to(np.zeros((40, 50)), voxels.shape)
+    numbers = np.arange(voxels[..., 0, 0].size).reshape(7, 6, 2)[..., None, None]
+    wanted = np.unique(np.broadcast_to(numbers, whole.shape)[key])
+    assert len(planes) == len(wanted)

@@ -631,6 +631,8 @@ WARNINGS = [
         "sidecar.channels",
         lambda study: study.cell(3, "sample_staining", "Abeta;YoPro;Abeta"),
     ),
+    ("sidecar.channel-order", lambda study: study.cell(3, "sample_staining", "yopro;Abeta")),
+    ("source.twice", lambda study: study.cell(3, "spim_path", "raw/one.ims")),
     ("sidecar.orientation", store_other_orientation),
     ("sidecar.no-description", as_derivative),
     ("description.no-source", lambda study: as_derivative(study, "stitched", sources="")),
@@ -660,7 +662,7 @@ NOTES = [
     ("dataset.mixed-formats", lambda study: study.cell(2, "spim_path", "raw/one.ome.zarr")),
     ("dataset.mixed-runs", mix_runs),
     ("dataset.mixed-entities", lambda study: study.cell(3, "session", "")),
-    ("dataset.mixed-stains", lambda study: study.cell(4, "sample_staining", "YoPro;Iba1")),
+    ("dataset.mixed-stains", lambda study: study.cell(4, "sample_staining", "Abeta;Iba1")),
 ]
 
 

@@ -33,8 +33,8 @@ def run(*words: object) -> int:
 
 
 def write_three(folder: Path, **facts: object) -> tuple[list[Path], list[np.ndarray]]:
-    """Write three files whose names need the natural order; they are given in another one."""
-    paths = [folder / f"img_{number}.ome.tif" for number in (10, 2, 1)]
+    """Write three files that are given in an order which no sort of their names makes."""
+    paths = [folder / f"img_{number}.ome.tif" for number in (10, 9, 11)]
     voxels = [write_ome(path, seed=seed, **facts) for seed, path in enumerate(paths)]
     return paths, voxels
 
@@ -49,7 +49,7 @@ def read(source: object) -> np.ndarray:
 @pytest.mark.parametrize("target", ["out.ome.zarr", "out.ome.tif"])
 def test_joined_files_are_concatenated(tmp_path, axis, target):
     paths, voxels = write_three(tmp_path / "raw")
-    wanted = np.concatenate([as_tczyx(v) for v in voxels[::-1]], AXIS[axis])
+    wanted = np.concatenate([as_tczyx(v) for v in voxels], AXIS[axis])
     source = merge_files(paths, axis)
     assert np.array_equal(read(source), wanted)
     assert probe_image(source).spacing_um_zyx == (4.0, 1.8, 1.8)
@@ -74,14 +74,58 @@ def test_o30_other_axes_are_refused(tmp_path, axis, capsys):
 
 def test_o31_order_is_natural_or_that_of_the_table_and_is_told(tmp_path, capsys):
     paths, voxels = write_three(tmp_path)
-    given = merge_files(paths, "T", order="table")
-    assert np.array_equal(read(given)[:, 0], np.stack(voxels))
-    assert np.array_equal(read(merge_files(paths, "T"))[:, 0], np.stack(voxels[::-1]))
-    assert run("info", *paths, "--merge", "T") == ExitCode.OK
+    by_name = dict(zip((10, 9, 11), voxels, strict=True))
+    written = np.stack(voxels)
+    for options in ({}, {"order": "table"}):
+        assert np.array_equal(read(merge_files(paths, "T", **options))[:, 0], written)
+    by_numbers = np.stack([by_name[number] for number in (9, 10, 11)])
+    assert np.array_equal(read(merge_files(paths, "T", order="natural"))[:, 0], by_numbers)
+    # A shell fills in *, and Python sorts, so: 10, 11, 9.
+    as_texts = sorted(paths)
+    assert np.array_equal(read(merge_files(as_texts, "T"))[:, 0], by_numbers)
+    kept = read(merge_files(as_texts, "T", order="table"))[:, 0]
+    assert np.array_equal(kept, np.stack([by_name[number] for number in (10, 11, 9)]))
+    assert run("info", *as_texts, "--merge", "T") == ExitCode.OK
     out = capsys.readouterr().out
-    assert "T: in natural order: img_1.ome.tif, img_2.ome.tif, img_10.ome.tif" in out
-    assert run("info", *paths, "--merge", "T", "--merge-order", "table") == ExitCode.OK
-    assert "in table order: img_10.ome.tif, img_2.ome.tif, img_1" in capsys.readouterr().out
+    assert "T: in natural order: img_9.ome.tif, img_10.ome.tif, img_11.ome.tif" in out
+    assert run("info", *paths, "--merge", "T") == ExitCode.OK
+    assert "in the order given: img_10.ome.tif, img_9.ome.tif, img_11" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [(), ("--merge-order", "table")], ids=["open", "table"])
+def test_n1_channels_keep_the_order_in_which_they_are_named(tmp_path, options):
+    """As dye and antibody are: in the order of `--stains`, whatever the alphabet says."""
+    paths = [tmp_path / name for name in ("m2_yopro.ome.tif", "m2_abeta.ome.tif")]
+    voxels = [write_ome(path, seed=seed) for seed, path in enumerate(paths)]
+    assert np.array_equal(read(merge_files(paths, "C"))[0], np.stack(voxels))
+    target = tmp_path / "m2.ome.zarr"
+    words = ("convert", *paths, "--merge", "C", "--stains", "YoPro;Abeta", target, *options)
+    assert run(*words) == ExitCode.OK
+    labels = json.loads((target / "zarr.json").read_text())["attributes"]["ome"]["omero"]
+    assert [each["label"] for each in labels["channels"]] == ["YoPro", "Abeta"]
+    assert np.array_equal(zarr.open(target / "0")[...], np.stack(voxels))
+
+
+def test_files_are_told_by_the_names_that_are_given(tmp_path, capsys):
+    """Links of git-annex lead to files whose names are digests."""
+    keys = {"t1": "MD5E-c", "t2": "MD5E-a", "t10": "MD5E-b"}
+    for seed, (name, key) in enumerate(keys.items()):
+        write_ome(tmp_path / f"annex/{key}/{key}.ome.tif", seed=seed)
+        (tmp_path / f"{name}.ome.tif").symlink_to(f"annex/{key}/{key}.ome.tif")
+    paths = [tmp_path / f"{name}.ome.tif" for name in ("t10", "t2", "t1")]
+    source = merge_files(paths, "T", order="natural")
+    info = probe_image(source)
+    assert info.path == str(paths[2])
+    assert "t1.ome.tif, t2.ome.tif, t10.ome.tif" in info.decisions[-1].rule
+    assert [*info.original] == [f"OME-XML of {path.name}" for path in paths[::-1]]
+    with open_image(source) as image:
+        assert image.files[0] == str(paths[2])
+    words = ("info", *paths, "--merge", "T", "--merge-order", "natural")
+    assert run(*words) == ExitCode.OK
+    assert capsys.readouterr().out.startswith(f"{paths[2]}\n")
+    write_ome(tmp_path / "annex/MD5E-a/MD5E-a.ome.tif", dtype="uint8")
+    with pytest.raises(HeaderError, match=r"uint8 in 't2\.ome\.tif', but uint16 in 't1\.ome\.tif'"):
+        probe_image(source)
 
 
 DIFFERENCES = {
@@ -273,9 +317,9 @@ def test_channels(tmp_path, names, policy, wanted):
     if wanted is None:
         with pytest.raises(HeaderError, match="'A' comes 2 times") as caught:
             probe_image(source)
-        assert "--merge-channels number" in caught.value.hint
+        assert 'channels="number"' in str(caught.value)
     else:
-        assert [channel.name for channel in probe_image(source).channels] == wanted
+        assert [channel.name or "" for channel in probe_image(source).channels] == wanted
 
 
 def write_pages(path: Path) -> None:
@@ -345,7 +389,7 @@ def test_a_file_is_merged_once(tmp_path):
 def test_few_files_are_open_at_a_time(tmp_path, monkeypatch, most, axis):
     monkeypatch.setattr(merged_levels, "_MOST_OPEN", most)
     paths, voxels = write_three(tmp_path / "raw", shape=(2, 3, 20, 30), axes="CZYX")
-    wanted = np.concatenate([as_tczyx(v, "CZYX") for v in voxels[::-1]], AXIS[axis])
+    wanted = np.concatenate([as_tczyx(v, "CZYX") for v in voxels], AXIS[axis])
     assert np.array_equal(read(merge_files(paths, axis)), wanted)
     target = tmp_path / "out.ome.zarr"
     assert run("convert", *paths, "--merge", axis, target, "--verify") == ExitCode.OK
@@ -369,9 +413,10 @@ def test_another_policy_or_order_is_another_image(tmp_path, capsys):
     paths, _ = write_three(tmp_path / "raw")
     target = tmp_path / "out.ome.zarr"
     assert run("convert", *paths, "--merge", "T", target) == ExitCode.OK
-    assert run("convert", *paths[::-1], "--merge", "T", target) == ExitCode.OK
-    assert "Nothing to do" in capsys.readouterr().out
-    for more in (["--merge-order", "table"], ["--merge-shape", "pad"]):
+    for more in ([], ["--merge-order", "table"]):
+        assert run("convert", *paths, "--merge", "T", *more, target) == ExitCode.OK
+        assert "Nothing to do" in capsys.readouterr().out
+    for more in (["--merge-order", "natural"], ["--merge-shape", "pad"]):
         assert run("convert", *paths, "--merge", "T", *more, target) == ExitCode.CONFLICT
     assert run("convert", *paths, "--merge", "Z", target) == ExitCode.CONFLICT
     paths[1].touch()

@@ -27,10 +27,10 @@ from ome_types import from_xml
 
 from spimpack_tasks.conversion.convert_file import (
     ConversionRefusedError,
-    TargetTakenError,
     compare_file,
     convert_file,
 )
+from spimpack_tasks.files.held_folders import TargetTakenError
 from spimpack_tasks.model.selection import Selection
 from spimpack_tasks.volumes.conversion import Request
 from spimpack_tasks.volumes.errors import HeaderError

@@ -11,21 +11,27 @@ from cases.bad_inputs import CASES
 from cases.bad_scans import CASES as SCANS
 from cases.bad_scans import CONFLICTS, SCAN_WARNINGS
 from test_acquisition_files import ACQUISITION_WARNINGS
+from test_alignment import ALIGNMENT_CODES
 from test_image_rules import IMAGE_WARNINGS
 from test_inputs import NOTES, WARNINGS
 from test_losses import OWN_CODES, OWN_WARNINGS
+from test_records import RECORD_CODES
+from test_row_doubts import ROW_WARNINGS
+from test_stream_settings import CODES as STREAM_CODES
+from test_tile_layouts import TILE_CODES
 
 import spimpack_tasks
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"([a-z]+)\.[a-z]+(-[a-z]+)*")
-FILE_ENDINGS = (".json", ".tsv", ".yml")
+FILE_ENDINGS = (".csv", ".json", ".tsv", ".yml")
 
 # Found by other tests, or not to be had on every machine.
 WITHOUT_CASE = {
     "backend.broken",  # test_plug_ins.py
     "backend.bug",  # test_plug_ins.py
     *IMAGE_WARNINGS,
+    *ROW_WARNINGS,
     "backend.extra",  # test_ome_zarr_backend.py
     "backend.impossible",  # a disk without links
     "conflict.altered",
@@ -35,6 +41,10 @@ WITHOUT_CASE = {
     "option.part",  # test_parts.py
     "output.room",  # test_ome_zarr_backend.py
     "scan.table",  # test_scan_again.py
+    *ALIGNMENT_CODES,  # test_alignment.py
+    *STREAM_CODES,  # test_stream_settings.py
+    "stream.bids",  # test_stream_bids.py
+    "stream.foreign",  # test_stream_foreign.py
     "table.extra",  # test_spreadsheet_tables.py
     "output.unwritable",  # root writes anywhere
     "source.outside-roots",  # test_desk.py
@@ -73,6 +83,7 @@ def test_each_code_has_a_case():
     refused = {case.code for case in (*CASES, *SCANS, *CONFLICTS, *IMPORTS)}
     covered = refused | {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_CODES
     covered |= OWN_CODES | OWN_WARNINGS | ACQUISITION_WARNINGS | {code for code, _ in NOTES}
+    covered |= RECORD_CODES | TILE_CODES
     assert covered.isdisjoint(WITHOUT_CASE)
     assert covered | WITHOUT_CASE == set(documented())
 
@@ -80,7 +91,14 @@ def test_each_code_has_a_case():
 def test_warnings_are_documented_as_such():
     page = (ROOT / "docs" / "reference" / "problems.md").read_text()
     marked = set(re.findall(r"^\| `(\S+)` \| Warning: ", page, flags=re.MULTILINE))
-    known = SCAN_WARNINGS | IMPORT_WARNINGS | IMAGE_WARNINGS | OWN_WARNINGS | ACQUISITION_WARNINGS
+    known = (
+        SCAN_WARNINGS
+        | IMPORT_WARNINGS
+        | IMAGE_WARNINGS
+        | ROW_WARNINGS
+        | OWN_WARNINGS
+        | ACQUISITION_WARNINGS
+    )
     assert marked == {code for code, _ in WARNINGS} | known
     noted = re.findall(r"^\| `(\S+)` \| Note, with `--for spimquant`: ", page, flags=re.MULTILINE)
     assert set(noted) == {code for code, _ in NOTES}

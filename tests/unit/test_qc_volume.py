@@ -14,6 +14,7 @@ import tifffile
 import zarr
 from children import PRINT_PEAK_KIB
 from czi_sources import Czi, write_czi
+from dcimg_files import write_dcimg
 from lif_sources import Lif, write_lif
 from lsm_sources import Lsm, write_lsm
 from markdown_blocks import ROOT
@@ -120,6 +121,9 @@ OME = {
     ],
 }
 
+ONE_CHANNEL = {"camera.dcimg"}
+"""Formats of a camera hold one channel, and no size of voxels."""
+
 WRITERS = {
     "v04.ome.zarr": partial(write_ome_zarr, image=IMAGE, ngff="0.4"),
     "v05.zarr": partial(write_ome_zarr, image=IMAGE, ngff="0.5"),
@@ -146,6 +150,7 @@ WRITERS = {
     "nikon.nd2": write_nikon_nd2,
     "leica.lif": write_leica_lif,
     "thor.raw": write_thorlabs,
+    "camera.dcimg": lambda path: write_dcimg(path, FULL[0]),
 }
 each_format = pytest.mark.parametrize("name", WRITERS)
 
@@ -166,11 +171,12 @@ def test_each_format_can_be_looked_at(images):
 @each_format
 def test_the_voxels_are_those_of_the_image(images, name):
     volume = read_volume(str(images / name))
-    assert np.array_equal(volume.voxels, FULL)
+    full = FULL[:1] if name in ONE_CHANNEL else FULL
+    assert np.array_equal(volume.voxels, full)
     assert volume.voxels.dtype.newbyteorder("=") == FULL.dtype
-    assert volume.bytes_read == FULL.nbytes
+    assert volume.bytes_read == full.nbytes
     assert (volume.level, volume.steps_zyx) == (0, (1, 1, 1))
-    if name == "nikon.nd2":  # of which x and y have one size
+    if name in {"nikon.nd2", *ONE_CHANNEL}:  # of nd2, x and y have one size
         assert not volume.is_spacing_known
     elif "tif" not in name or name in {"packed.ome.tif", "big.ome.btf"}:
         assert volume.is_spacing_known
@@ -187,7 +193,8 @@ def test_a_smaller_level_or_every_other_voxel_is_taken(images, name, monkeypatch
         assert level == 2
         expected = PYRAMID[2]
     else:
-        expected = FULL[:, :, ::2, ::2] if level else FULL
+        expected = FULL[:1] if name in ONE_CHANNEL else FULL
+        expected = expected[:, :, ::2, ::2] if level else expected
     assert (z, y, x) == tuple(-(-n // 25) for n in expected.shape[1:])
     expected = expected[:, z // 2 :: z, y // 2 :: y, x // 2 :: x]
     assert np.array_equal(volume.voxels, expected)

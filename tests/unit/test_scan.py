@@ -223,7 +223,7 @@ def make_odd_tree(folder: Path) -> dict[str, tuple[str, str]]:
         "preview.tif": ("ignored", "is excluded by 'preview*'"),
         "plain.zarr": ("ignored", "holds no zarr.json or .zattrs"),
         "empty.tif": ("ignored", "is an empty file"),
-        "text.ome.tif": ("ignored", "does not begin as a TIFF file does"),
+        "text.ome.tif": ("ignored", "does not begin as TIFF files do"),
         "file.ims.zarr": ("ignored", "is a file, but OME-Zarr is a directory"),
         "pipe.ims": ("ignored", "is neither a file nor a folder"),
         "loop/": ("ignored", "is the folder '.', by another way"),
@@ -303,7 +303,7 @@ def test_real_images_become_a_dataset(folder, capsys):
     assert scan(*ALL_SET) == 0
     assert capsys.readouterr().out.splitlines()[-4:] == [
         "6 images used, 0 other paths ignored; scan_report.tsv says why",
-        "scans.tsv has no gaps",
+        "Nothing to fill in, in scans.tsv",
         "To fill in, in manifest.yml: Name and License",
         "Then run: spimpack validate study/manifest.yml",
     ]

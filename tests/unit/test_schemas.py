@@ -19,7 +19,7 @@ from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS
 from spimpack_tasks.packaging.rules import BIDS_VERSIONS
 from spimpack_tasks.schemas import load_schema
 
-NAMES = ("manifest", "scans", "participants", "sidecar", "report")
+NAMES = ("manifest", "scans", "participants", "sidecar", "report", "publication", "stream")
 
 
 def parts(schema):

@@ -44,6 +44,10 @@ def _convert_nothing(_asset: Asset, _settings: Settings) -> dict[str, Any]:
     return {}
 
 
+def _has_no_fault(setting: str, value: str) -> str:
+    return f"{value!r} is not a value of {setting}"
+
+
 def _size_is_unknown(_asset: Asset, _settings: Settings) -> int:
     return 0
 
@@ -115,6 +119,9 @@ class Backend:
     """Files that are made beside each image, when the image is in its place."""
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NO_SETTINGS)
     """The settings of `--backend NAME:SETTING=VALUE` with their values, defaults first."""
+    fault_of: Callable[[str, str], str] = _has_no_fault
+    """Returns what is wrong with a value that is not among those of a setting, nothing if it may be
+    another one: name of the setting, value."""
     task: str = ""
     """The name of the task class, which a class of another package fills in itself."""
     version: int = 1

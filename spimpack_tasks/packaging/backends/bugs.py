@@ -8,6 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spimpack_tasks.errors import Place, Problem, SpimpackError, count_of
+from spimpack_tasks.version import PROJECT_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BUG = "bug in the backend"
-MEND = "have its package mended (docs/how-to/write-a-backend.md), or choose another backend"
+MEND = f"have its package mended ({PROJECT_URL}, page 'Write a backend'), or choose another backend"
 
 R = TypeVar("R")
 

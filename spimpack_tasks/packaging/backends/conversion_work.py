@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.parallel import count_threads
+from spimpack_tasks.errors import told_of
 from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
+from spimpack_tasks.packaging.backends.streaming import is_streamed, seed_notes, stream_image
 from spimpack_tasks.packaging.backends.symlink import is_link, make_link
 from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import convert_to_ome_tiff, count_voxel_bytes, least_size
@@ -17,7 +19,6 @@ from spimpack_tasks.volumes.merged.form import find_format
 from spimpack_tasks.volumes.reuse import reuse_voxels
 from spimpack_tasks.volumes.source_errors import (
     as_os_errors,
-    reason_of_refusal,
     require_stamps,
     require_unchanged,
 )
@@ -42,7 +43,7 @@ def measure(backend: ConvertingBackend, output: Output) -> int:
     try:
         return backend.count_bytes(output.source, find_format(output.format), output.selection)
     except HeaderError as error:
-        raise OSError(None, reason_of_refusal(error)) from error
+        raise OSError(None, told_of(error)) from error
 
 
 def resume(backend: ConvertingBackend, output: Output, path: str, advance: Advance) -> None:
@@ -56,6 +57,9 @@ def resume(backend: ConvertingBackend, output: Output, path: str, advance: Advan
     conversion = conversion_of(output)
     require_stamps(conversion.request.other_files)
     with require_unchanged(conversion.sources, path), as_os_errors():
+        if conversion.request.place:
+            stream_image(conversion, output.path, path, advance)
+            return
         if not os.path.lexists(path):
             needed = least_size(output.source, conversion.form, backend.makes)
             require_space(os.path.dirname(path), needed)
@@ -66,7 +70,9 @@ def matches(backend: ConvertingBackend, output: Output, path: str) -> bool:
     """Tell whether `path` was made from this source as it is, in this way."""
     if not output.is_converted:
         return is_link(output, path) if output.target else is_copy_of_source(output, path)
-    return backend.is_result(conversion_of(output), path)
+    conversion = conversion_of(output)
+    is_there = is_streamed if conversion.request.place else backend.is_result
+    return is_there(conversion, path)
 
 
 def conversion_of(output: Output) -> Conversion:
@@ -85,7 +91,11 @@ def reuse_image(output: Output, earlier: str, path: str) -> bool:
     """Take the voxels of an image, and write other metadata: stains, orientation, name."""
     if not output.is_converted or output.format == ZIPPED.name:
         return False
-    return reuse_voxels(conversion_of(output), earlier, path)
+    conversion = conversion_of(output)
+    if conversion.request.place:
+        seed_notes(conversion, earlier, path)
+        return False  # its metadata are written by `resume`
+    return reuse_voxels(conversion, earlier, path)
 
 
 def write_ome_tiff(conversion: Conversion, path: str, advance: Advance, threads: int) -> None:

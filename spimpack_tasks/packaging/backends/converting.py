@@ -66,7 +66,7 @@ class ConvertingBackend:
         task: str,
         summary: str,
         libraries: tuple[str, ...],
-        take_over: Callable[[Output, str, str], bool] | None = None,
+        **more: Any,
     ) -> Backend:
         """Return the backend that converts so, and links or copies the other images."""
         return Backend(
@@ -82,11 +82,11 @@ class ConvertingBackend:
             measure=self.measure,
             resume=self.resume,
             matches=self.matches,
-            take_over=take_over,
             makes_symlinks=True,
             impossible_on=NO_LINKS,
             extra="convert",
             libraries=libraries,
+            **more,
         )
 
     def converts(self, asset: Asset, settings: Settings) -> bool:
@@ -111,7 +111,7 @@ class ConvertingBackend:
 
     def least_size(self, asset: Asset, settings: Settings) -> int:
         """Return how many bytes are written at the least."""
-        if not self.converts(asset, settings):
+        if not self.converts(asset, settings) or self.compose_request(asset, settings).place:
             return 0
         size = sum(int(stamp.split()[0]) for _, stamp in asset.sources if stamp)
         return find_format(asset.format).least_size(size, self.makes)

@@ -13,7 +13,8 @@ from spimpack_tasks.packaging.backends.converting import (
     ConvertingBackend,
     describe_source,
 )
-from spimpack_tasks.volumes.conversion import LIBRARIES, Request
+from spimpack_tasks.remote.location import Location, LocationError
+from spimpack_tasks.volumes.conversion import LEVEL0, LIBRARIES, Request
 from spimpack_tasks.volumes.formats import NGFF, ZIPPED
 from spimpack_tasks.volumes.formats import OME_ZARR as FORMAT
 from spimpack_tasks.volumes.merged.form import find_format
@@ -25,14 +26,32 @@ if TYPE_CHECKING:
 _CONVERT = "spimpack_tasks.volumes.convert"
 
 
+HERE = "here"
+"""Place of images: in the dataset. Any other is the address of an object store."""
+
+
+def _fault_of_place(setting: str, value: str) -> str:
+    if setting != "place":
+        return f"{value!r} is not a value of {setting}"
+    try:
+        Location.parse(value)
+    except LocationError as error:
+        return f"{error}, as the value of {setting}"
+    return ""
+
+
 def _compose_request(asset: Asset, settings: Settings) -> Request:
+    asked = settings.get("place", HERE)
+    place = "" if asked == HERE else asked.rstrip("/")
     if asset.format == ZIPPED.name:  # unpacked as it is, with any settings
-        return Request()
+        return Request(place=place)
     request = Request(
         codec=settings.get("codec") or find_format(asset.format).codec,
         ngff=settings.get("ngff", NGFF[0]),
         orientation_xyz=asset.sidecar.get("OrientationStringXYZ"),
         axes=asked if (asked := settings.get("axes", CHOICES[0])) != CHOICES[0] else "",
+        place=place,
+        level0=asked if (asked := settings.get("level0", LEVEL0[0])) != LEVEL0[0] else "",
     )
     return describe_source(request, asset, settings)
 
@@ -47,7 +66,14 @@ OME_ZARR = ConvertingBackend(
     keeps_extras=True,
     copied_formats=frozenset({ZIPPED.name}),
     settings=MappingProxyType(
-        {"codec": CODEC_NAMES, "ngff": NGFF, "axes": CHOICES, "original": ORIGINAL}
+        {
+            "codec": CODEC_NAMES,
+            "ngff": NGFF,
+            "axes": CHOICES,
+            "original": ORIGINAL,
+            "place": (HERE,),
+            "level0": LEVEL0,
+        }
     ),
 ).as_backend(
     "ome-zarr",
@@ -55,4 +81,5 @@ OME_ZARR = ConvertingBackend(
     "OME-Zarr of what BIDS does not hold, else links",
     LIBRARIES,
     take_over=Deferred("spimpack_tasks.packaging.backends.conversion_work:reuse_image"),
+    fault_of=_fault_of_place,
 )

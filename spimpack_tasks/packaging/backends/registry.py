@@ -93,8 +93,8 @@ def _faults_of_settings(choice: Choice, where: Where) -> Iterator[Problem]:
             hint = suggestion(setting, known) or f"{name} has {', '.join(known) or 'none'}"
             message = f"{setting!r} is not a setting of {name}"
             yield Problem("option.setting", line, key, message, hint)
-        elif value not in known[setting]:
-            message = f"{value!r} is not a value of {setting} of {name}"
+        elif value not in known[setting] and (message := choice.backend.fault_of(setting, value)):
+            message = f"{message} of {name}"
             hint = f"one of: {', '.join(known[setting])}"
             yield Problem("option.setting", line, key, message, hint)
 

@@ -29,6 +29,7 @@ from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.staging import remove_unfinished
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.targets import CurrentPlan, StateFile
+from spimpack_tasks.version import PROJECT_URL
 
 if TYPE_CHECKING:
     from spimpack_tasks.model.plan import Output
@@ -41,7 +42,7 @@ WARNINGS_SHOWN = 5
 MISSING = frozenset({"file.missing", "source.missing"})
 MADE_LATER = (
     "or, where another task makes it, yield PackageDataset in run() "
-    "(docs/how-to/package-in-your-own-flow.md)"
+    f"({PROJECT_URL}, page 'Package in your own flow')"
 )
 
 logger = logging.getLogger(__name__)

@@ -8,24 +8,22 @@ recent ones; the identity makes it run the new task all the same.
 from __future__ import annotations
 
 import logging
-import time
-from functools import cache
 from typing import Any
 
 import luigi
 
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
-from spimpack_tasks.qc.page_file import is_right, make_page, parse_codes
+from spimpack_tasks.state.processes import identify_process
 
 logger = logging.getLogger(__name__)
-
-
-@cache
-def _start_of_process() -> str:
-    return f"{time.time_ns():x}"
+# Luigi imports the tasks of this program at once; most flows write no page.
+_is_right = Deferred("spimpack_tasks.qc.page_file:is_right")
+_make_page = Deferred("spimpack_tasks.qc.page_file:make_page")
+_parse_codes = Deferred("spimpack_tasks.qc.page_file:parse_codes")
 
 
 class RightPage(luigi.Target):
@@ -39,7 +37,7 @@ class RightPage(luigi.Target):
     def exists(self) -> bool:
         """Compare the page's record of its source with size and time of the source."""
         try:
-            return is_right(self.source, self.path, parse_codes(self.orientations))
+            return bool(_is_right(self.source, self.path, _parse_codes(self.orientations)))
         except (SpimpackError, OSError):
             return False
 
@@ -68,7 +66,7 @@ class WriteQcReport(CheckedTask):
         """Work out `run_id` where it is not given."""
         values = dict(super().get_param_values(params, args, kwargs))
         if not values["run_id"]:
-            values["run_id"] = f"{stamp_text(values['source'])}-{_start_of_process()}"
+            values["run_id"] = f"{stamp_text(values['source'])}-{identify_process()}"
             at_end_of_run(lambda: cls(**values).verdict())
         return list(values.items())
 
@@ -77,5 +75,5 @@ class WriteQcReport(CheckedTask):
 
     def run(self) -> None:
         with disk_trouble_told():
-            volume = make_page(self.source, self.page, parse_codes(self.orientations))
+            volume = _make_page(self.source, self.page, _parse_codes(self.orientations))
         logger.info("%s", "\n".join([*volume.lines(), f"wrote {self.page}"]))

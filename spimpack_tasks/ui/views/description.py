@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from spimpack_tasks.editing.field_values import (
-    columns_of,
-    listed_names,
-    value_as_text,
-    value_from_text,
-    with_item,
-)
 from spimpack_tasks.schemas import load_schema
-from spimpack_tasks.ui.fields import choice_field, text_field
+from spimpack_tasks.ui.fields import text_field
 from spimpack_tasks.ui.problems import show_problems
 from spimpack_tasks.ui.run_options import check
+from spimpack_tasks.ui.schema_fields import BlockFields
 
 if TYPE_CHECKING:
     from spimpack_tasks.editing.editor import ManifestEditor
@@ -31,77 +25,22 @@ def show(editor: ManifestEditor) -> None:
     schema = load_schema("manifest")["properties"]["dataset_description"]
     data = editor.data.get("dataset_description")
     given = data if isinstance(data, dict) else {}
+    fields, known = BlockFields(editor, "dataset_description", "description"), schema["properties"]
     left, right = st.columns(2)
     for position, name in enumerate(schema["required"]):
         with (left, right)[position % 2]:
-            _show_field(editor, name, schema["properties"][name], given, required=True)
-    optional = [name for name in schema["properties"] if name not in schema["required"]]
+            fields.show((name,), known[name], required=True)
+    optional = [name for name in known if name not in schema["required"]]
     used = [name for name in optional if name in given or name == "Authors"]
     for name in used:
-        _show_field(editor, name, schema["properties"][name], given, required=False)
+        fields.show((name,), known[name])
     with st.expander("More about the dataset", icon=":material/add:"):
         for name in optional:
             if name not in used:
-                _show_field(editor, name, schema["properties"][name], given, required=False)
+                fields.show((name,), known[name])
     _show_shared(editor)
     prepared = check(editor)
     show_problems(editor, prepared.report, len(editor.rows))
-
-
-def _show_field(
-    editor: ManifestEditor,
-    name: str,
-    schema: dict[str, Any],
-    given: dict[str, Any],
-    *,
-    required: bool,
-) -> None:
-    def change(text: str) -> None:
-        value = value_from_text(schema, text)
-        empty = "" if required else None
-        editor.set_value(("dataset_description", name), empty if value is None else value)
-
-    columns = columns_of(schema, given.get(name))
-    if columns:
-        _show_items(editor, name, schema, columns)
-        return
-    label, key = f"{name} *" if required else name, f"description-{name}"
-    text = value_as_text(schema, given.get(name))
-    if "enum" in schema:
-        choice_field(label, key, text, schema["enum"], change, help=schema["description"])
-    else:
-        lines = max(2, text.count("\n") + 1) if listed_names(schema) else 1
-        looks = {"help": schema["description"], "placeholder": _example(schema)}
-        text_field(label, key, text, change, lines=lines, **looks)
-
-
-def _show_items(editor: ManifestEditor, name: str, schema: dict[str, Any], keys: list[str]) -> None:
-    """Show a row of fields for each item of a list, and an empty one for one more."""
-    items = editor.data.get("dataset_description", {}).get(name) or []
-    for number in range(len(items) + 1):
-        item = items[number] if number < len(items) else {}
-        for column, key in zip(st.columns(len(keys)), keys, strict=True):
-
-            def change(text: str, number: int = number, key: str = key) -> None:
-                new = with_item(items, number, key, text)
-                editor.set_value(("dataset_description", name), new or None)
-
-            with column:
-                text_field(
-                    f"{name}: {key}" if number == 0 else key,
-                    f"description-{name}-{number}-{key}",
-                    item.get(key, ""),
-                    change,
-                    help=schema["description"] if number == 0 and key == keys[0] else None,
-                    label_visibility="visible" if number == 0 else "collapsed",
-                    placeholder="one more" if number and number == len(items) else "",
-                )
-
-
-def _example(schema: dict[str, Any]) -> str:
-    if schema.get("examples"):
-        return f"such as {schema['examples'][0]}"
-    return "one per line" if listed_names(schema) else ""
 
 
 def _show_shared(editor: ManifestEditor) -> None:

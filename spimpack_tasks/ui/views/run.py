@@ -15,7 +15,8 @@ from spimpack_tasks.packaging.backends.registry import require_choice, usable_ba
 from spimpack_tasks.packaging.options import flag_help
 from spimpack_tasks.packaging.prepare import read_resolved_options
 from spimpack_tasks.running.preview import RunPreview, preview_run, why_no_validator
-from spimpack_tasks.running.process import RUNS, RunningError
+from spimpack_tasks.running.process import RUNS
+from spimpack_tasks.running.supervised import RunningError
 from spimpack_tasks.ui.changes import show_changes, show_counts
 from spimpack_tasks.ui.file_browser import FOLDER, browse
 from spimpack_tasks.ui.markdown import plain

@@ -8,8 +8,6 @@ tasks and does not repeat recent ones; the identity makes it run the new task al
 from __future__ import annotations
 
 import logging
-import time
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -17,6 +15,7 @@ import luigi
 from spimpack_tasks.errors import ExitCode, InvalidDatasetError, SpimpackError
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.state.processes import identify_process
 from spimpack_tasks.validation.report import check_place, place_for
 from spimpack_tasks.validation.validate import (
     find_report,
@@ -30,18 +29,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@cache
-def _start_of_process() -> str:
-    return f"{time.time_ns():x}"
-
-
 def make_run_id(dataset: str) -> str:
     """Return an identity for tasks of this run on the present state of a dataset."""
     try:
         fingerprint = take_fingerprint(dataset)
     except (SpimpackError, OSError):
         fingerprint = "unknown"
-    return f"{fingerprint[:16]}-{_start_of_process()}"
+    return f"{fingerprint[:16]}-{identify_process()}"
 
 
 class CleanReport(luigi.Target):

@@ -1,12 +1,15 @@
 """The header of a merged image: facts that its files share, and a record of each file.
 
 A fact on which the files do not agree is unknown, unless the policy `spacing` takes it from the
-first. The time step is that within the files: the gap between two of them no file tells.
+first. The time step is that within the files. That between files of one time point each is known
+where the times at which they were acquired have equal distances.
 """
 
 from __future__ import annotations
 
 import os
+from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.stamps import stamp_text
@@ -15,16 +18,24 @@ from spimpack_tasks.model.displays import Display
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import format_named
 from spimpack_tasks.volumes.header import Header
-from spimpack_tasks.volumes.merged.layout import lay_out, refusal
+from spimpack_tasks.volumes.merged.layout import (
+    count_of_times,
+    describe_gap,
+    lay_out,
+    refusal,
+)
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.scenes import CODE as SCENE_CODE
 from spimpack_tasks.volumes.volume import displays_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from spimpack_tasks.volumes.merged.layout import Layout
     from spimpack_tasks.volumes.merged.request import Merge
+
+GAP = "source.gap"
+"""Code of the problem that a number is missing among those of files along time."""
 
 
 def read_headers(merge: Merge) -> list[Header]:
@@ -36,18 +47,19 @@ def read_headers(merge: Merge) -> list[Header]:
         Some cannot be read; the message names them.
     """
     found: list[Header] = []
-    told, hint = [], ""
+    told, hints = [], []
     for path, form in merge.members:
         try:
             found.append(read_header(path, format_named(form), merge.selection))
         except HeaderError as error:
             if error.code == SCENE_CODE:
                 told.append(error.message)
-                hint = "convert its images by themselves: a merge takes files of one image"
+                hints.append("convert its images by themselves: a merge takes files of one image")
             else:
-                told.append(f"{error.message}; {error.hint}" if error.hint else error.message)
+                told.append(error.message)
+                hints.append(error.hint)
     if told:
-        raise refusal(merge, told, hint)
+        raise refusal(merge, told, "; ".join(filter(None, dict.fromkeys(hints))))
     return found
 
 
@@ -73,7 +85,7 @@ def read_merged_header(merge: Merge) -> Header:
         shapes=(tuple(sizes[axis] for axis in kept),),
         dtype=layout.dtype,
         spacing_um_xyz=first.spacing_um_xyz,
-        time_step_s=first.time_step_s,
+        time_step_s=_time_step(merge, headers),
         channel_count=sizes["c"],
         channel_names=names,
         displays=displays,
@@ -82,11 +94,36 @@ def read_merged_header(merge: Merge) -> Header:
         instrument=_shared_facts(headers),
         orientation_xyz=first.orientation_xyz,
         doubts=_told(merge, headers, "doubts"),
+        remarks=tuple(_remarks(merge, headers, layout)),
         other_files=tuple(dict.fromkeys(others)),
         left_out=(*_told(merge, headers, "left_out"), *_told(merge, headers, "extras")),
         origin_um_xyz=first.origin_um_xyz,
         merged=_record(merge, headers, layout),
     )
+
+
+def _time_step(merge: Merge, headers: Sequence[Header]) -> float | None:
+    """Return the time step within the files, or that between files of one time point each.
+
+    A file of one time point may have a time step all the same, which is that of no two of them.
+    """
+    if merge.axis != "T":
+        return headers[0].time_step_s
+    inner = next((header for header in headers if count_of_times(header) > 1), None)
+    if inner is not None:
+        return inner.time_step_s
+    starts = [header.acquired_at for header in headers]
+    return _step_of([text for text in starts if text]) if all(starts) else None
+
+
+def _step_of(starts: Sequence[str]) -> float | None:
+    """Return the seconds between times, `None` where they are not the same between all of them."""
+    try:
+        times = [*map(datetime.fromisoformat, starts)]
+        steps = {(after - before).total_seconds() for before, after in pairwise(times)}
+    except (TypeError, ValueError):  # some have an offset from UTC, or are no dates
+        return None
+    return steps.pop() if len(steps) == 1 and min(steps) > 0 else None
 
 
 def _channels(
@@ -121,7 +158,7 @@ def _distinct(merge: Merge, names: tuple[str, ...]) -> tuple[str, ...]:
     again = sorted({name for name in names if name and names.count(name) > 1})
     if again and merge.policies.channels == "error":
         told = [f"the channel {name!r} comes {names.count(name)} times" for name in again]
-        hint = "with --merge-channels number, they become for example "
+        hint = "with merge_channels=number, they become for example "
         raise refusal(merge, told, f"{hint}{again[0]!r} and '{again[0]} 2'")
     given: list[str] = []
     for name in names:
@@ -148,6 +185,20 @@ def _told(merge: Merge, headers: Sequence[Header], field: str) -> tuple[str, ...
     return tuple(f"{text} (of {name})" for name, h in names for text in getattr(h, field))
 
 
+def _remarks(merge: Merge, headers: Sequence[Header], layout: Layout) -> Iterator[tuple[str, str]]:
+    """Yield remarks of the files, equal ones once, and one on their numbers."""
+    files: dict[tuple[str, str], list[str]] = {}
+    for name, header in zip(merge.names, headers, strict=True):
+        for remark in header.remarks:
+            files.setdefault(remark, []).append(name)
+    for (code, text), names in files.items():
+        more = f" and {len(names) - 1:,} more" if names[1:] else ""
+        yield code, f"{text} (of {names[0]}{more})"
+    gap = describe_gap(merge, [size[layout.axis] for size in layout.sizes])
+    if gap and merge.policies.gaps == "error":
+        yield GAP, gap
+
+
 def _record(merge: Merge, headers: Sequence[Header], layout: Layout) -> dict[str, Any]:
     """Return how the files were merged, JSON-ready."""
     policies = merge.policies
@@ -170,12 +221,4 @@ def _record(merge: Merge, headers: Sequence[Header], layout: Layout) -> dict[str
             if n != wanted[axis] and axis != merge.axis
         }
         files.append(told | ({"padded": padded} if padded else {}))
-    return {
-        "axis": merge.axis,
-        "shape": policies.shape,
-        "dtype": policies.dtype,
-        "spacing": policies.spacing,
-        "channels": policies.channels,
-        "order": policies.order,
-        "files": files,
-    }
+    return {"axis": merge.axis, **policies.as_dict(), "files": files}

@@ -9,7 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spimpack_tasks.files.number_gaps import find_gap, numbers_of
 from spimpack_tasks.model.axes import ALL_AXES
+from spimpack_tasks.volumes.axis_names import CODE as AXES_CODE
 from spimpack_tasks.volumes.axis_names import describe_unclear
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.merged.dtypes import promote
@@ -25,15 +27,19 @@ _MOST_NAMED = 6
 """Files named for one difference; the others are counted."""
 _MOST_TOLD = 20
 """Faults told in one message; the others are counted."""
-_UNCLEAR_HINT = "say the axes, such as ZYX, as they are stored in each file; name one file of a set"
+_UNCLEAR_HINT = "say what they are in each file, the slowest first, such as axes=ZYX"
+_GAP_HINT = (
+    "look for what is missing; with merge_gaps=accept, planes lie as if nothing were between"
+)
+_SET_HINT = "name one file of each set, which stands for all of it"
 _TOLERANCE = 1e-6
 """By so much of it a size may differ: programs round in units of their own."""
 _REMEDIES = {
-    "shape": "with --merge-shape pad, zeros are added to the smaller ones",
-    "dtype": "with --merge-dtype promote, the type is one that holds all values",
-    "spacing": "with --merge-spacing first, the first file counts",
+    "shape": "with merge_shape=pad, zeros are added to the smaller ones",
+    "dtype": "with merge_dtype=promote, the type is one that holds all values",
+    "spacing": "with merge_spacing=first, the first file counts",
 }
-"""Options that allow a difference; a table has columns of the same names."""
+"""Choices that allow a difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +93,44 @@ def lay_out(merge: Merge, headers: Sequence[Header]) -> Layout:
             remedies["dtype"] = "no type holds all values of these types"
         raise refusal(merge, [told for _, told in differences], "; ".join(remedies.values()))
     lengths = [size[axis] for size in sizes]
+    gap = describe_gap(merge, lengths)
+    if gap and merge.axis == "Z" and merge.policies.gaps == "error":
+        raise refusal(merge, [gap], _GAP_HINT)
     shape = [max(along) for along in zip(*sizes, strict=True)]
     shape[axis] = sum(lengths)
     starts = tuple(sum(lengths[:number]) for number in range(len(lengths)))
     return Layout(axis, sizes, starts, tuple(shape), dtype)
 
 
-def refusal(merge: Merge, told: Sequence[str], hint: str = "") -> HeaderError:
+def describe_gap(merge: Merge, lengths: Sequence[int]) -> str:
+    """Return which number is missing among those of files that lie along time or z.
+
+    Numbers of channels are often wavelengths, of which none is missing.
+
+    Parameters
+    ----------
+    merge
+        The files.
+    lengths
+        Size of each along the axis.
+    """
+    if merge.axis == "C":
+        return ""
+    gap = find_gap(numbers_of(merge.names), lengths, is_time=merge.axis == "T")
+    if gap is None:
+        return ""
+    verb = "are" if gap.number > 1 else "is"
+    return f"the number {gap} {verb} missing among those of {len(merge.names):,} files"
+
+
+def refusal(
+    merge: Merge, told: Sequence[str], hint: str = "", code: str = "source.content"
+) -> HeaderError:
     """Return the error that names why files cannot be merged."""
     more = len(told) - _MOST_TOLD
     listed = "; ".join(told[:_MOST_TOLD]) + (f"; and {more:,} more" if more > 0 else "")
     what = f"cannot be merged with the others along {merge.axis}: {listed}"
-    return HeaderError(merge.members[0][0], what, hint)
+    return HeaderError(merge.paths[0], what, hint, code=code)
 
 
 def check_members(merge: Merge, headers: Sequence[Header]) -> None:
@@ -110,19 +142,16 @@ def check_members(merge: Merge, headers: Sequence[Header]) -> None:
         A file has several images, or axes that are not known, or holds another one's voxels too.
     """
     names = {path: name for (path, _), name in zip(merge.members, merge.names, strict=True)}
-    told = [
-        f"{name!r} {fault}"
-        for name, header in zip(merge.names, headers, strict=True)
-        for fault in (*_faults(header), *_overlaps(header, names))
-    ]
+    told, hints = [], []
+    for name, header in zip(merge.names, headers, strict=True):
+        unclear = describe_unclear(header.axes, header.shapes[0])
+        overlaps = [*_overlaps(header, names)]
+        told += [f"{name!r} {fault}" for fault in (unclear, *overlaps) if fault]
+        hints += [_UNCLEAR_HINT] if unclear else []
+        hints += [_SET_HINT] if overlaps else []
     if told:
-        raise refusal(merge, told, _UNCLEAR_HINT)
-
-
-def _faults(header: Header) -> Iterator[str]:
-    unclear = describe_unclear(header.axes, header.shapes[0])
-    if unclear:
-        yield unclear
+        code = AXES_CODE if {*hints} == {_UNCLEAR_HINT} else "source.content"
+        raise refusal(merge, told, "; ".join(dict.fromkeys(hints)), code)
 
 
 def _overlaps(header: Header, names: Mapping[str, str]) -> Iterator[str]:
@@ -135,6 +164,11 @@ def _overlaps(header: Header, names: Mapping[str, str]) -> Iterator[str]:
 def _sizes_of(header: Header) -> Shape:
     sizes = dict(zip(header.axes, header.shapes[0], strict=True))
     return tuple(sizes.get(axis, 1) for axis in ALL_AXES)
+
+
+def count_of_times(header: Header) -> int:
+    """Return the number of time points of a file."""
+    return dict(zip(header.axes, header.shapes[0], strict=True)).get("t", 1)
 
 
 def _facts_of_voxels(
@@ -155,12 +189,18 @@ def _further_facts(merge: Merge, headers: Sequence[Header]) -> Iterator[_Fact]:
         origin = [header.origin_um_xyz[number] for header in headers]
         if axis != merge.axis.lower():  # the parts of a stack lie one behind the other
             yield _Fact("spacing", f"position along {axis} (um)", origin)
-    yield _Fact("spacing", "time step (s)", [header.time_step_s for header in headers])
+    if has_time_step(merge, headers):
+        yield _Fact("spacing", "time step (s)", [header.time_step_s for header in headers])
     orientations = [header.orientation_xyz for header in headers]
     yield _Fact("spacing", "orientation", orientations)
     if merge.axis != "C":
         names = [", ".join(header.channel_names) or None for header in headers]
         yield _Fact("spacing", "list of channels", names)
+
+
+def has_time_step(merge: Merge, headers: Sequence[Header]) -> bool:
+    """Tell whether the files can tell a time step: one of one time point has none to join."""
+    return merge.axis != "T" or any(count_of_times(header) > 1 for header in headers)
 
 
 def _differences(names: Sequence[str], fact: _Fact) -> Iterator[str]:

@@ -87,7 +87,7 @@ def read_fields(path: str) -> tuple[Any, int, int]:
     block, size = _first_bytes(path)
     kind = _KINDS.get(block[:4])
     if kind is None or len(block) < kind[1] or not any(m in block for m in _MAGIC):
-        raise HeaderError(path, "does not begin as a NIfTI file does")
+        raise HeaderError(path, "does not begin as NIfTI files do")
     try:
         # Checks of nibabel would put right what is wrong, such as a voxel size of 0.
         return getattr(nibabel, kind[0])(block[: kind[1]], check=False), kind[1], size

@@ -75,17 +75,48 @@ class Store(Protocol):
         """Write what makes an OME-Zarr of the shards, when all are there."""
 
 
-def open_store(place: Place, ngff: str, axes: str, levels: Sequence[LevelGrid]) -> Store:
+def open_store(
+    place: Place,
+    ngff: str,
+    axes: str,
+    levels: Sequence[LevelGrid],
+    durability: Durability = Durability.SAFE,
+) -> Store:
     """Return the store of a version of OME-Zarr at a place, new or of an interrupted writer.
 
     Files of a version that wrote all five axes are deleted.
+
+    Parameters
+    ----------
+    place
+        Where the image is written.
+    ngff
+        Version of OME-Zarr.
+    axes
+        Axes of the image.
+    levels
+        Levels of the image, the full one first.
+    durability
+        `SAFE` if a shard is on the disk when it is written; `WHOLE` if the caller notes which
+        shards are written, and syncs them.
     """
     voxels = "0" if ngff == "0.4" else "0/c"
     if _count_folders(place, voxels) >= len(axes):
         for name in place.names(""):
             if name != _LABELS:
                 place.remove(name)
-    return (_ChunkFiles if ngff == "0.4" else _ShardFiles)(place, tuple(levels), axes)
+    return read_store(place, ngff, axes, levels, durability)
+
+
+def read_store(
+    place: Place,
+    ngff: str,
+    axes: str,
+    levels: Sequence[LevelGrid],
+    durability: Durability = Durability.SAFE,
+) -> Store:
+    """Return the store of a version of OME-Zarr at a place as it is; see `open_store`."""
+    return (_ChunkFiles if ngff == "0.4" else _ShardFiles)(place, tuple(levels), axes, durability)
 
 
 def holds_another(place: Place, ngff: str, full: LevelGrid, spec: VolumeSpec) -> bool:
@@ -109,12 +140,12 @@ def holds_another(place: Place, ngff: str, full: LevelGrid, spec: VolumeSpec) ->
 def write_labels_group(place: Place, ngff: str, names: Sequence[str]) -> None:
     """Write the metadata of the folder of labels, which names them."""
     if ngff == "0.4":
-        _put_json(place, f"{_LABELS}/.zgroup", {"zarr_format": 2})
-        _put_json(place, f"{_LABELS}/.zattrs", {"labels": [*names]})
+        put_json(place, f"{_LABELS}/.zgroup", {"zarr_format": 2})
+        put_json(place, f"{_LABELS}/.zattrs", {"labels": [*names]})
         return
     attributes = {"ome": {"version": "0.5", "labels": [*names]}}
     group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    _put_json(place, f"{_LABELS}/zarr.json", group)
+    put_json(place, f"{_LABELS}/zarr.json", group)
 
 
 def _count_folders(place: Place, folder: str) -> int:
@@ -158,6 +189,7 @@ class _ShardFiles:
     place: Place
     levels: tuple[LevelGrid, ...]
     axes: str
+    durability: Durability
 
     def has(self, level: int, shard: Shape) -> bool:
         """Tell whether there is the object."""
@@ -165,7 +197,7 @@ class _ShardFiles:
 
     def write(self, level: int, shard: Shape, chunks: Iterable[Parts | None]) -> None:
         """Write the object; without a chunk there is none."""
-        self.place.put(self._key(level, shard), shard_pieces(chunks), Durability.SAFE)
+        self.place.put(self._key(level, shard), shard_pieces(chunks), self.durability)
 
     def read(self, level: int, shard: Shape) -> Iterator[bytes | None]:
         """Yield the chunks of the object."""
@@ -179,8 +211,8 @@ class _ShardFiles:
         """Write the metadata, those of the whole last."""
         for number, level in enumerate(self.levels):
             metadata = array_v3(level, spec.dtype, codec, spec.axes)
-            _put_json(self.place, f"{number}/zarr.json", metadata)
-        _put_json(self.place, "zarr.json", group_v3(spec, self.levels))
+            put_json(self.place, f"{number}/zarr.json", metadata)
+        put_json(self.place, "zarr.json", group_v3(spec, self.levels))
 
     def _key(self, level: int, shard: Shape) -> str:
         return f"{level}/c/{'/'.join(map(str, of_axes(self.axes, shard)))}"
@@ -196,20 +228,25 @@ class _ChunkFiles:
     place: Place
     levels: tuple[LevelGrid, ...]
     axes: str
+    durability: Durability
 
     def has(self, level: int, shard: Shape) -> bool:
         """Tell whether there is a note, or the image is whole and needs none."""
         return self.place.has(self._note(level, shard)) or self.place.has(".zattrs")
 
     def write(self, level: int, shard: Shape, chunks: Iterable[Parts | None]) -> None:
-        """Write the objects of the chunks, and note the shard when they are on the disk."""
+        """Write the objects of the chunks, and note the shard when they are on the disk.
+
+        A caller that syncs objects by itself notes shards by itself as well.
+        """
         for chunk, parts in zip(self.levels[level].chunks_of(shard), chunks, strict=True):
             if chunk is not None and parts is not None:
                 self.place.put(self._key(level, chunk), (parts,), Durability.PLAIN)
             elif chunk is not None:
                 self.place.remove(self._key(level, chunk))
-        self.place.sync()
-        self.place.put(self._note(level, shard), ((b"",),), Durability.PLAIN)
+        if self.durability is Durability.SAFE:
+            self.place.sync()
+            self.place.put(self._note(level, shard), ((b"",),), Durability.PLAIN)
 
     def read(self, level: int, shard: Shape) -> Iterator[bytes | None]:
         """Yield what is in the objects of the chunks."""
@@ -224,9 +261,9 @@ class _ChunkFiles:
             self.place.put(first, (codec.encode(zeros),), Durability.WHOLE)
         for number, level in enumerate(self.levels):
             metadata = array_v2(level, spec.dtype, codec, spec.axes)
-            _put_json(self.place, f"{number}/.zarray", metadata)
-        _put_json(self.place, ".zgroup", {"zarr_format": 2})
-        _put_json(self.place, ".zattrs", attributes_v2(spec, self.levels))
+            put_json(self.place, f"{number}/.zarray", metadata)
+        put_json(self.place, ".zgroup", {"zarr_format": 2})
+        put_json(self.place, ".zattrs", attributes_v2(spec, self.levels))
         self.place.remove(_NOTES)
 
     def _key(self, level: int, chunk: Shape) -> str:
@@ -236,6 +273,7 @@ class _ChunkFiles:
         return f"{_NOTES}/{level}/{'.'.join(map(str, shard))}"
 
 
-def _put_json(place: Place, key: str, data: dict[str, Any]) -> None:
+def put_json(place: Place, key: str, data: dict[str, Any]) -> None:
+    """Write an object of JSON."""
     text = json.dumps(data, indent=2, sort_keys=True)
     place.put(key, ((text.encode(),),), Durability.WHOLE)

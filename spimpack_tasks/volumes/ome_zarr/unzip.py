@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.arrays.parallel import WorkPool
+    from spimpack_tasks.files.places import Place
 
 _LAST = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
 """Files of the image itself, in the order in which they come."""
@@ -152,6 +153,48 @@ def unpack(archive: Archive, path: str, advance: Callable[[int], None], pool: Wo
             advance(make(name))
 
 
+def unpack_to(
+    archive: Archive, place: Place, advance: Callable[[int], None], pool: WorkPool
+) -> None:
+    """Write the files of an archive to any place, or resume that; `unpack` is for folders.
+
+    Raises
+    ------
+    DamagedChunkError
+        An entry is damaged; the message names it.
+    """
+
+    def make(name: str) -> int:
+        entry = archive.entries[name]
+        if not place.has(name):
+            place.put(name, _pieces_of(archive, entry), Durability.SAFE)
+        return entry.file_size
+
+    first = (name for name in archive.entries if name not in _LAST)
+    pool.run((partial(make, name) for name in first), advance)
+    place.sync()
+    for name in archive.entries:
+        if name in _LAST:
+            advance(make(name))
+
+
+def _pieces_of(archive: Archive, entry: zipfile.ZipInfo) -> Iterator[list[bytes]]:
+    """Yield the bytes of an entry, which is damaged where reading them fails."""
+    count = 0
+    try:
+        with archive.file.open(entry) as source:
+            yield [b""]  # an empty file is a file
+            while piece := source.read(_PIECE):  # the last one is checked by the CRC-32
+                count += len(piece)
+                yield [piece]
+        if count != entry.file_size:
+            message = f"{archive.path}: {entry.filename!r} is cut off"
+            raise DamagedChunkError(message)
+    except _DAMAGE as error:
+        message = f"{archive.path}: {entry.filename!r} is damaged: {error}"
+        raise DamagedChunkError(message) from error
+
+
 def _is_there(entry: zipfile.ZipInfo, path: str) -> bool:
     """Tell whether a file has the size and the checksum of its entry."""
     try:
@@ -168,16 +211,9 @@ def _is_there(entry: zipfile.ZipInfo, path: str) -> bool:
 
 def _unpack_entry(archive: Archive, entry: zipfile.ZipInfo, path: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        with replacing(path, Durability.WHOLE) as aside, archive.file.open(entry) as source:
-            while piece := source.read(_PIECE):  # the last one is checked by the CRC-32
-                aside.file.write(piece)
-            if aside.file.tell() != entry.file_size:
-                message = f"{archive.path}: {entry.filename!r} is cut off"
-                raise DamagedChunkError(message)
-    except _DAMAGE as error:
-        message = f"{archive.path}: {entry.filename!r} is damaged: {error}"
-        raise DamagedChunkError(message) from error
+    with replacing(path, Durability.WHOLE) as aside:
+        for pieces in _pieces_of(archive, entry):
+            aside.file.writelines(pieces)
 
 
 def is_unpacked(source: str, path: str) -> bool:

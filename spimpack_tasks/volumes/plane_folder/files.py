@@ -75,7 +75,7 @@ def _inspect_tiff(path: str) -> Page:
 def _read_png(path: str, start: bytes) -> tuple[int, int, int, int]:
     """Return width, height, samples and bits."""
     if not start.startswith(_PNG_HEAD) or len(start) < 26:
-        raise HeaderError(path, "does not begin as a PNG file does")
+        raise HeaderError(path, "does not begin as PNG files do")
     width, height, bits, colours = struct.unpack_from(">IIBB", start, len(_PNG_HEAD))
     # Fewer than 8 bits stand for shades between black and white, not for numbers.
     return width, height, 1 if colours == 0 else 3, bits if bits >= 8 else 0
@@ -85,6 +85,6 @@ def _read_jp2(path: str, start: bytes) -> tuple[int, int, int, int]:
     """Return width, height, samples, and bits less one with the sign in the highest bit."""
     at = start.find(b"ihdr")
     if not start.startswith(_JP2_HEAD) or not 0 < at <= len(start) - 15:
-        raise HeaderError(path, "does not begin as a JPEG 2000 file does")
+        raise HeaderError(path, "does not begin as JPEG 2000 files do")
     height, width, samples, told = struct.unpack_from(">IIHB", start, at + 4)
     return width, height, samples, told

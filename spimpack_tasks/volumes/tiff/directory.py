@@ -99,12 +99,12 @@ class TiffFile:
         order = {b"II": "<", b"MM": ">"}.get(self._head[:2], "")
         version = _layout(f"{order}H").unpack_from(self._head, 2)[0] if len(self._head) > 8 else 0
         if not order or version not in {42, 43}:
-            raise HeaderError(self.path, "does not begin as a TIFF file does")
+            raise HeaderError(self.path, "does not begin as TIFF files do")
         self.order, self.is_big, self.beginning = order, version == 43, self._head[:4]
         word = "Q" if self.is_big else "I"
         self._word = f"{order}{word}"
         if self.is_big and (len(self._head) < 16 or self._number(4, "HH", 0) != 8):
-            raise HeaderError(self.path, "does not begin as a BigTIFF file does")
+            raise HeaderError(self.path, "does not begin as BigTIFF files do")
         self.first_directory = self._number(8 if self.is_big else 4, word, 0)
 
     def bytes_at(self, offset: int, count: int) -> bytes:

@@ -121,41 +121,51 @@ def _shape(
         stack = _imagej_stack(file.path, imagej)
     else:
         pages = file.page_count()
-        told = _tifffile_stack(file.text(tags.get(DESCRIPTION)), tuple(page.values()), pages)
-        stack = told or ({"page": pages} if pages > 1 else {})
+        told = _tifffile_axes(file.text(tags.get(DESCRIPTION)), page, pages)
+        if told is not None:
+            return told
+        stack = {"page": pages} if pages > 1 else {}
     if "c" in stack and "c" in page:
         raise HeaderError(file.path, "has channels of several samples each")
     sizes = stack | page
     return tuple(sizes), tuple(sizes.values())
 
 
-def _tifffile_stack(description: bytes, page: tuple[int, ...], pages: int) -> dict[str, int]:
-    """Return the axes before those of a page as tifffile has written them, nothing if it has not.
+def _tifffile_axes(
+    description: bytes, page: dict[str, int], pages: int
+) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+    """Return axes and sizes as tifffile has written them, `None` if it has not.
+
+    It stores few planes as the samples of one page, and says what they are in the text alone.
 
     Parameters
     ----------
     description
         Text of the first directory: JSON with `shape`, and with `axes` where they were given.
     page
-        Sizes of a page.
+        Axes and sizes of a page.
     pages
         How many pages there are.
     """
     try:
         told = json.loads(description) if description.startswith(b"{") else {}
     except (ValueError, RecursionError):
-        return {}
+        return None
     shape, letters = told.get("shape"), told.get("axes")
     if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
-        return {}
+        return None
     leading = shape[: -len(page)]
-    if tuple(shape[-len(page) :]) != page or math.prod(leading) != pages:
-        return {}
+    if shape[-len(page) :] != [*page.values()] or math.prod(leading) != pages:
+        return None
     if not isinstance(letters, str) or len(letters) != len(shape):
-        letters = "Q" * len(leading)
-    named = [(letter, n) for letter, n in zip(letters, leading, strict=False) if n > 1]
+        letters = "Q" * len(leading) + "".join(page).upper().replace("C", "S")
+    named = [
+        (letter, n)
+        for place, (letter, n) in enumerate(zip(letters, shape, strict=True))
+        if n > 1 or place >= len(leading)
+    ]
     names = name_axes("".join(letter for letter, _ in named))
-    return dict(zip(names, (n for _, n in named), strict=True))
+    return names, tuple(n for _, n in named)
 
 
 def _imagej_stack(path: str, imagej: dict[str, str]) -> dict[str, int]:
@@ -189,9 +199,8 @@ def _spacing(
 
 
 def _imagej_depth(imagej: dict[str, str]) -> float | None:
-    """Return the distance of two planes; ImageJ writes a negative one for a reversed stack."""
-    unit = imagej.get("zunit") or imagej.get("unit", "")
-    return length_in_um(imagej["spacing"].removeprefix("-"), unit)
+    """Return the distance of two planes."""
+    return length_in_um(imagej["spacing"], imagej.get("zunit") or imagej.get("unit", ""))
 
 
 def _time_step(imagej: dict[str, str]) -> float | None:

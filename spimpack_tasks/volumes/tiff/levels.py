@@ -36,7 +36,7 @@ def open_levels(path: str, scene: str = "") -> Iterator[Sequence[StoredLevel]]:
         if planes is not None:
             series, caveat = open_pages(file, path, planes)
         elif file.series:
-            series, caveat = file.series[0], ""
+            series, caveat = file.series[0], _further_pages(file)
         else:
             message = "it holds no image"
             raise ValueError(message)
@@ -49,6 +49,15 @@ def open_levels(path: str, scene: str = "") -> Iterator[Sequence[StoredLevel]]:
 def _caveat(level: Any) -> str:
     absent = sum(part is None for part in level.pages)  # they read as zeros
     return f"lacks {absent} of its planes" if absent else ""
+
+
+def _further_pages(file: Any) -> str:
+    """Return that a file has pages of which its metadata by ImageJ know nothing."""
+    if not file.is_imagej:
+        return ""
+    told = (file.imagej_metadata or {}).get("images", 1)
+    count = len(file.pages)  # one where ImageJ has written the planes one behind the other
+    return f"has {count} pages, but {told} images by ImageJ" if count > told else ""
 
 
 def open_level(file: Any, level: Any, stack: ExitStack) -> StoredLevel:

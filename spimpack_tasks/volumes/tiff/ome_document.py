@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from typing import Unpack
 
 _OME = re.compile(rb"<(\w+:)?OME[\s>]")
+_ROOT_UUID = re.compile(rb"<(?:\w+:)?OME\s[^>]*?\bUUID\s*=\s*[\"']([^\"']*)[\"']")
+_ROOT_BYTES = 65536
+"""Bytes in which the first element of a document ends, with its name spaces."""
 _LONGEST_SIZE = 18
 """Digits of a number that is sure to have 64 bits at the most."""
 
@@ -47,6 +50,12 @@ def find_ome_xml(file: TiffFile, tags: dict[int, Tag]) -> Tag | None:
         if _OME.search(file.text(tags.get(number)), 0, 4096):
             return tags[number]
     return None
+
+
+def root_uuid(file: TiffFile, description: Tag) -> str:
+    """Return the UUID that a file gives itself, empty for none."""
+    found = _ROOT_UUID.search(file.text(description), 0, _ROOT_BYTES)
+    return found[1].decode("utf-8", "replace").strip() if found else ""
 
 
 def tags_of_scene(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[int, Tag]:

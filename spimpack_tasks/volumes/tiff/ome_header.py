@@ -60,6 +60,8 @@ _MOST_LEVELS = 64
 _VALIDATED_BYTES = 4096
 """The official validator reads no further for the OME-XML."""
 _VALIDATED = tuple(f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
+_KINDS = frozenset("uif")
+"""First letters of types of the same width that are mixed up: unsigned, signed and float."""
 _DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
 _NAMES_OF_FILES = (b"FileName", b"MetadataFile", b"<UUID", b":UUID", b"/UUID")
 """Parts of OME-XML that name other files, or its own."""
@@ -113,14 +115,19 @@ def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag, scene: str 
         what = f"has pages of {page[0]} x {page[1]}, but OME-XML of {sizes['x']} x {sizes['y']}"
         raise HeaderError(file.path, what)
     dtype = _dtype(file.path, found.image.pixels)
-    if _width(dtype) != _width(page_dtype(file, tags)):
-        what = f"has pixels of type {page_dtype(file, tags)}, but OME-XML of {dtype}"
+    stored = page_dtype(file, tags)
+    if _width(dtype) != _width(stored):
+        what = f"has pixels of type {stored}, but OME-XML of {dtype}"
         raise HeaderError(file.path, what)
     names = [channel.get("Name", "") for channel in found.image.channels]
     displays = Displays()
     if len(names) == sizes["c"]:  # a channel of several samples has its colours in its voxels
         displays = read_ome_colours(channel.get("Color") for channel in found.image.channels)
     spacing, doubts = _spacing(found.image.pixels)
+    if dtype != stored and _is_dtype(stored) and _KINDS.issuperset({dtype[0], stored[0]}):
+        # The voxels are read as they are stored, and never cast.
+        doubts = (*doubts, f"OME-XML says {dtype}, and the pages hold {stored}, which counts")
+        dtype = stored
     others = dict.fromkeys(find_files(file.path, found, uuid).values())
     return Header(
         axes=axes,

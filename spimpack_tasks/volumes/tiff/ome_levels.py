@@ -6,6 +6,7 @@ names of files anywhere.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,9 +18,10 @@ from spimpack_tasks.volumes.tiff.ome_document import (
     find_ome_xml,
     plane_sizes,
     read_image,
+    root_uuid,
     tags_of_scene,
 )
-from spimpack_tasks.volumes.tiff.ome_planes import locate_planes
+from spimpack_tasks.volumes.tiff.ome_planes import check_member, locate_planes
 
 if TYPE_CHECKING:
     from spimpack_tasks.volumes.tiff.ome_planes import OmePlanes
@@ -72,12 +74,14 @@ def open_pages(file: Any, path: str, planes: OmePlanes) -> Pages:
         The planes differ in what is stored of each, or none is there.
     """
     tifffile = load_library("tifffile")
-    found = [
-        _read_directories(tifffile, file, wanted)
-        if name == path
-        else _read_other(tifffile, name, wanted)
-        for name, wanted in zip(planes.files, _list_wanted(planes), strict=True)
-    ]
+    found = []
+    for name, wanted, uuids in zip(planes.files, _list_wanted(planes), planes.uuids, strict=True):
+        if name == path:
+            found.append(_read_directories(tifffile, file, wanted))
+        else:
+            if wanted and os.path.exists(name):
+                check_member(path, name, uuids, _own_uuid(name))
+            found.append(_read_other(tifffile, name, wanted))
     levels = [found[place[0]].get(place[1], []) if place else [] for place in planes.places]
     known = [level for level in levels if level]
     if not known:
@@ -101,6 +105,16 @@ def open_pages(file: Any, path: str, planes: OmePlanes) -> Pages:
         series.append(each)
     series[0].levels.extend(series[1:])
     return Pages(series[0], planes.caveat or _describe_absent(planes, levels.count([])))
+
+
+def _own_uuid(path: str) -> str:
+    """Return the UUID that a file gives itself, empty where it has no OME-XML or none in it."""
+    with TiffFile(path) as file:
+        tags, _ = file.directory(file.first_directory)
+        description = find_ome_xml(file, tags)
+        if description is None:
+            return ""
+        return root_uuid(file, description)
 
 
 def _list_wanted(planes: OmePlanes) -> list[list[int]]:

@@ -19,7 +19,7 @@ from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.tiff.ome_xml import MOST_PLANES, FileOfPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from spimpack_tasks.volumes.tiff.ome_xml import Attributes, OmeXml
 
@@ -40,6 +40,8 @@ class OmePlanes:
     """For each plane the number of its file and of its directory, `None` where it has none."""
     absent: tuple[str, ...] = ()
     """Names of files of the set that are not there."""
+    uuids: tuple[tuple[str, ...], ...] = ()
+    """By which each file is named, in the order of the files; empty ones for none."""
     caveat: str = ""
     """The reason why the planes are not those of the image."""
 
@@ -79,15 +81,23 @@ def find_files(path: str, found: OmeXml, uuid: str) -> dict[FileOfPlanes, str]:
     Raises
     ------
     HeaderError
-        A file lies elsewhere, or has no name.
+        A file lies elsewhere, or has no name, or its names contradict each other.
     """
     here = FileOfPlanes(os.path.basename(path), uuid)
-    names = {file.uuid: file.name for file in found.image.files if file.uuid and file.name}
+    files = [*found.image.files] or [FileOfPlanes()]
+    names = {file.uuid: file.name for file in files if file.uuid and file.name}
+    _refuse_contradiction(path, here, files)
+    # One look at the folder: a set may name half a million files.
+    folder = os.path.dirname(path)
+    there = set(os.listdir(folder))
     paths = {}
-    for file in found.image.files or {FileOfPlanes(): None}:
+    for file in files:
         name = file.name or names.get(file.uuid, "")
-        if file.is_same(here):
+        # Two files may have one UUID; their names still tell them apart.
+        if file.is_same(here) and (not name or _is_named(here, name) or name not in there):
             paths[file] = path
+        elif name and name not in there and not {"/", "\0"} & {*name} and name not in {".", ".."}:
+            paths[file] = os.path.join(folder, name)  # not there, so it leads nowhere else
         elif name:
             paths[file] = beside(path, name)
         else:
@@ -96,7 +106,55 @@ def find_files(path: str, found: OmeXml, uuid: str) -> dict[FileOfPlanes, str]:
         [only] = set(paths.values())
         if only != path and not os.path.exists(only):  # it was given another name
             return dict.fromkeys(paths, path)
+        if only != path:
+            what = f"names {os.path.basename(only)!r} as its file, which is there and another one"
+            raise HeaderError(path, what, "give it its name back, or put it into another folder")
     return paths
+
+
+def _is_named(here: FileOfPlanes, name: str) -> bool:
+    return name.casefold() == here.name.casefold()
+
+
+def _refuse_contradiction(path: str, here: FileOfPlanes, files: Sequence[FileOfPlanes]) -> None:
+    """Refuse a set in which a file has the name of one member and the UUID of another.
+
+    A single file may have been given another name or another UUID: there is nothing to mix up.
+    """
+    if len({file.name.casefold() for file in files}) < 2 or not here.uuid:
+        return
+    named = [file for file in files if file.name and _is_named(here, file.name)]
+    wrong = [file for file in named if file.uuid and file.uuid != here.uuid]
+    if wrong and len(wrong) == len(named):
+        others = [file.name for file in files if file.uuid == here.uuid and file not in named]
+        which = f"that of {others[0]!r}" if others else "none of its set"
+        what = f"has the name of one file of its set, and a UUID that is {which}"
+        raise HeaderError(path, what, "put the files that were written together into one folder")
+
+
+def check_member(path: str, other: str, uuids: Iterable[str], own: str) -> None:
+    """Refuse another file of a set that is not the one that was written with it.
+
+    Parameters
+    ----------
+    path
+        The file that was asked for.
+    other
+        The other one.
+    uuids
+        The UUIDs by which the set names it, empty ones for none.
+    own
+        The UUID that it gives itself, empty for none.
+
+    Raises
+    ------
+    HeaderError
+        It gives itself a UUID, and the set names it by another one.
+    """
+    known = {uuid for uuid in uuids if uuid}
+    if own and known and own not in known:
+        what = f"names {os.path.basename(other)!r}, and the file of that name is of another image"
+        raise HeaderError(path, what, "put the files that were written together into one folder")
 
 
 def locate_planes(
@@ -153,7 +211,16 @@ def locate_planes(
         files,
         tuple(place if place and files[place[0]] not in absent else None for place in places),
         tuple(sorted(map(os.path.basename, absent))),
+        _uuids_of(paths),
     )
+
+
+def _uuids_of(paths: dict[FileOfPlanes, str]) -> tuple[tuple[str, ...], ...]:
+    """Return the UUIDs by which each file is named, in the order of the files."""
+    found: dict[str, list[str]] = {}
+    for file, name in paths.items():
+        found.setdefault(name, []).append(file.uuid)
+    return tuple(map(tuple, found.values()))
 
 
 class _Piece(NamedTuple):

@@ -111,7 +111,7 @@ class OmeTiffWriter:
         if block != next(self._expected, None):
             message = f"the plane at {block.place[:3]} (t, c, z) is not the next one"
             raise ValueError(message)
-        self._ahead.append(self._pool.submit(_encode_levels, voxels[0, 0, 0], self._codec))
+        self._ahead.append(self._pool.submit(encode_levels, voxels[0, 0, 0], self._codec))
         if len(self._ahead) > 2 * self._pool.threads:
             self._write_plane(self._ahead.popleft().result())
 
@@ -157,11 +157,21 @@ class OmeTiffWriter:
         self._description = b""  # of the first plane only
 
 
-def _encode_levels(plane: Voxels, codec: TileCodec) -> list[list[bytes]]:
-    """Return the encoded tiles of a plane and of its smaller versions."""
+def encode_levels(plane: Voxels, codec: TileCodec, most: int | None = None) -> list[list[bytes]]:
+    """Return the encoded tiles of a plane and of its smaller versions, or of some of them.
+
+    Parameters
+    ----------
+    plane
+        Along y and x.
+    codec
+        How tiles are encoded.
+    most
+        Number of levels at most, `None` for all.
+    """
     levels = []
     sizes = plane_sizes(plane.shape)
-    for number, size in enumerate(sizes):
+    for number, size in enumerate(sizes[:most]):
         if number:
             steps = (1, *(2 if m < n else 1 for n, m in zip(plane.shape, size, strict=True)))
             plane = halve(plane[None], steps)[0]

@@ -46,40 +46,80 @@ def compose_ome_xml(spec: VolumeSpec) -> bytes:
     KeyError
         The voxels have a type that is not one of `TYPES`.
     """
-    root = ET.Element(
-        "OME",
-        {
-            "xmlns": _SCHEMA,
-            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-            "xsi:schemaLocation": f"{_SCHEMA} {_SCHEMA}/ome.xsd",
-            "Creator": f"spimpack_tasks {__version__}",
-        },
-    )
-    annotations = ET.Element("StructuredAnnotations")
-    inner = ET.SubElement(root, "Image", {"ID": "Image:0", "Name": spec.name})
-    attributes = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": TYPES[spec.dtype.name]}
-    sizes = dict(zip("TCZYX", spec.shape_tczyx, strict=True))
-    attributes |= {f"Size{axis}": str(sizes[axis]) for axis in "XYZCT"}
-    for axis, spacing in zip("ZYX", spec.spacing_um_zyx, strict=True):
-        if spacing is not None:
-            attributes |= {f"PhysicalSize{axis}": repr(spacing), f"PhysicalSize{axis}Unit": "µm"}
-    if spec.time_step_s is not None:
-        attributes |= {"TimeIncrement": repr(spec.time_step_s), "TimeIncrementUnit": "s"}
-    pixels = ET.SubElement(inner, "Pixels", attributes)
-    for number, channel in enumerate(spec.channels):
-        told = {"ID": f"Channel:0:{number}", "SamplesPerPixel": "1"}
-        told |= {"Name": channel.label} if channel.label else {}
-        ET.SubElement(pixels, "Channel", told | {"Color": _colour(channel.colour)})
+    document = OmeDocument()
+    pixels = document.add_image(spec)
     count = str(math.prod(spec.shape_tczyx[:3]))
     ET.SubElement(pixels, "TiffData", {"IFD": "0", "PlaneCount": count})
-    for number, annotation in enumerate(_annotations(spec)):
-        told = {"ID": f"Annotation:{number}"}
-        annotation.attrib.update(told)
-        ET.SubElement(inner, "AnnotationRef", told)
-        annotations.append(annotation)
-    root.append(annotations)
-    xml: bytes = ET.tostring(root, encoding="utf-8")
-    return b'<?xml version="1.0" encoding="UTF-8"?>' + xml
+    return document.compose()
+
+
+class OmeDocument:
+    """An OME-XML that is being composed, of any number of images."""
+
+    def __init__(self) -> None:
+        self._root = ET.Element(
+            "OME",
+            {
+                "xmlns": _SCHEMA,
+                "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+                "xsi:schemaLocation": f"{_SCHEMA} {_SCHEMA}/ome.xsd",
+                "Creator": f"spimpack_tasks {__version__}",
+            },
+        )
+        self._annotations = ET.Element("StructuredAnnotations")
+        self._images = 0
+
+    def add_image(self, spec: VolumeSpec, order: str = "XYZCT") -> ET.Element:
+        """Add an image, and return the element of its pixels, which lacks where its planes are.
+
+        Parameters
+        ----------
+        spec
+            What is known of the image.
+        order
+            Order of its planes, the fastest axis first.
+
+        Raises
+        ------
+        KeyError
+            The voxels have a type that is not one of `TYPES`.
+        """
+        image, self._images = self._images, self._images + 1
+        inner = ET.SubElement(self._root, "Image", {"ID": f"Image:{image}", "Name": spec.name})
+        attributes = {"ID": f"Pixels:{image}", "DimensionOrder": order}
+        attributes |= {"Type": TYPES[spec.dtype.name]}
+        sizes = dict(zip("TCZYX", spec.shape_tczyx, strict=True))
+        attributes |= {f"Size{axis}": str(sizes[axis]) for axis in "XYZCT"}
+        for axis, spacing in zip("ZYX", spec.spacing_um_zyx, strict=True):
+            if spacing is not None:
+                size = f"PhysicalSize{axis}"
+                attributes |= {size: repr(spacing), f"{size}Unit": "µm"}
+        if spec.time_step_s is not None:
+            attributes |= {"TimeIncrement": repr(spec.time_step_s), "TimeIncrementUnit": "s"}
+        pixels = ET.SubElement(inner, "Pixels", attributes)
+        for number, channel in enumerate(spec.channels):
+            told = {"ID": f"Channel:{image}:{number}", "SamplesPerPixel": "1"}
+            told |= {"Name": channel.label} if channel.label else {}
+            ET.SubElement(pixels, "Channel", told | {"Color": _colour(channel.colour)})
+        for annotation in _annotations(spec):
+            told = {"ID": f"Annotation:{len(self._annotations)}"}
+            annotation.attrib.update(told)
+            ET.SubElement(inner, "AnnotationRef", told)
+            self._annotations.append(annotation)
+        return pixels
+
+    def add_before(self, element: ET.Element) -> None:
+        """Add an element before the images, such as a plate."""
+        self._root.insert(0, element)
+
+    def compose(self, uuid: str = "") -> bytes:
+        """Return the text, with an identifier if that is given."""
+        if uuid:
+            self._root.set("UUID", uuid)
+        if self._images:
+            self._root.append(self._annotations)
+        xml: bytes = ET.tostring(self._root, encoding="utf-8")
+        return b'<?xml version="1.0" encoding="UTF-8"?>' + xml
 
 
 def _annotations(spec: VolumeSpec) -> Iterator[ET.Element]:

@@ -252,10 +252,10 @@ CASES = [
     Case(
         "ims-larger-size", IMS, attribute(CHANNEL, "ImageSizeX", "99999"), "ImageSizeX of '99999'"
     ),
-    Case("tif-magic-only", TIF, cut(4), "does not begin as a TIFF file does"),
+    Case("tif-magic-only", TIF, cut(4), "does not begin as TIFF files do"),
     Case("tif-cut", TIF, cut(600), "is cut off or damaged"),
-    Case("btf-cut", BTF, cut(12), "does not begin as a BigTIFF file does"),
-    Case("tif-text", TIF, lambda path: path.write_text("x" * 99), "does not begin as a TIFF"),
+    Case("btf-cut", BTF, cut(12), "does not begin as BigTIFF files do"),
+    Case("tif-text", TIF, lambda path: path.write_text("x" * 99), "does not begin as TIFF"),
     Case("tif-directory-outside", TIF, nifti(4, "<I", 2**31), "names byte"),
     Case("tif-claims-500-mb", TIF, tag(270, count=500_000_000), "names byte"),
     Case("tif-next-outside", TIF, following(2**31), "names byte"),
@@ -284,7 +284,7 @@ CASES = [
     Case("plain-loop", "plain.tif", following(None), "runs in a loop"),
     Case("imagej-count", "imagej.tif", replace(b"slices=2", b"slices=7"), "has 6 images by ImageJ"),
     Case("imagej-text", "imagej.tif", replace(b"slices=2", b"slices=x"), "has 'x' slices"),
-    Case("nii-magic-only", "nifti.nii", cut(4), "does not begin as a NIfTI file does"),
+    Case("nii-magic-only", "nifti.nii", cut(4), "does not begin as NIfTI files do"),
     Case("nii-cut", "nifti.nii", cut(400), "is cut off: it has 400 bytes"),
     Case("nii-shape", "nifti.nii", nifti(42, "<h", -4), "has the shape (-4, 5, 4)"),
     Case("nii-type", "nifti.nii", nifti(70, "<h", 9999), "has a damaged header"),

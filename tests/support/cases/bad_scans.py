@@ -25,7 +25,7 @@ class BadScan:
     scan: tuple[str, ...] = ("study", "--scan", "scope")
 
 
-SCAN_WARNINGS = {"scan.unreadable", "scan.extra", "scan.one-label"}
+SCAN_WARNINGS = {"scan.unreadable", "scan.extra", "scan.gap", "scan.order", "scan.one-label"}
 """Codes of what does not stop a scan; each has a test of its own in tests/unit/test_scan.py."""
 
 

@@ -1,0 +1,5 @@
+"""Alignment of a brain with an atlas: histology and probe tracks for the IBL alignment GUI.
+
+Plain functions on NumPy and SimpleITK, and thin tasks. The network is never used, and no
+registration is made here: transformations are read from files.
+"""

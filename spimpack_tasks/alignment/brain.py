@@ -1,0 +1,344 @@
+"""Finds the image of a brain with its geometry and its transformations, and reports what lacks.
+
+Only headers are read. Two sources are known: the asset of a SmartSPIM microscope that a state of
+Neuroglancer shows, and an image of a dataset that this program has packaged.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.alignment import names
+from spimpack_tasks.alignment.choices import NONE
+from spimpack_tasks.alignment.geometry import (
+    ANCHORED_FROM,
+    REGISTERED_LEVEL,
+    Grid,
+    LevelSize,
+    base_grid,
+    choose_level,
+    parse_version,
+    pipeline_grid,
+    tuple_of,
+)
+from spimpack_tasks.alignment.neuroglancer import image_sources
+from spimpack_tasks.alignment.transforms import AntsPair
+from spimpack_tasks.errors import Place, Problem, Report, SpimpackError
+from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.volumes.ome_zarr.header import read_header
+from spimpack_tasks.volumes.ome_zarr.level_transforms import read_level_transforms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spimpack_tasks.alignment.choices import Choices
+
+_LETTERS = {
+    "right": "R",
+    "left": "L",
+    "anterior": "A",
+    "posterior": "P",
+    "superior": "S",
+    "inferior": "I",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelImage:
+    """One channel: an OME-Zarr, and the index in it."""
+
+    name: str
+    path: str
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Brain:
+    """A brain with all that its alignment needs."""
+
+    asset: str
+    """Folder that the paths of transformations are relative to."""
+    code_xyz: str
+    channels: tuple[ChannelImage, ...]
+    """That of the registration first."""
+    levels: tuple[LevelSize, ...]
+    level: int
+    """The level that volumes are made of."""
+    version: tuple[int, int, int] | None
+    """Of the importer, where transformations are in the frame of the pipeline."""
+    frame_reason: str
+    pairs: tuple[AntsPair, ...]
+    """From image to template to CCF."""
+
+    def base(self, level: int | None = None) -> Grid:
+        """Return the grid of a level, by default that of volumes, in the base frame."""
+        return base_grid(self.levels, self.level if level is None else level, self.code_xyz)
+
+    def registered(self, level: int | None = None) -> Grid:
+        """Return the grid of a level in the frame of the transformations."""
+        number = self.level if level is None else level
+        if self.version is None:
+            return self.base(number)
+        return pipeline_grid(self.levels, number, self.code_xyz, self.version)
+
+
+def find_brain(choices: Choices, report: Report) -> Brain | None:
+    """Return the brain that the choices name; all that is wrong goes to `report`."""
+    before = len(report.errors)
+    found = _packaged(choices, report) if choices.image else _smartspim(choices, report)
+    pairs = [_find_pair(found.registration_dir, names.IMAGE_TO_TEMPLATE, "image_to_template_dir",
+                        report, needs_warp=choices.qc)] if found else []  # fmt: skip
+    if choices.template_to_ccf_dir != NONE:
+        folder, known = choices.template_to_ccf_dir, names.TEMPLATE_TO_CCF
+        pairs.append(
+            _find_pair(folder, known, "template_to_ccf_dir", report, needs_warp=choices.qc)
+        )
+    levels = _read_levels(found.channels, report) if found else ()
+    if len(report.errors) > before or found is None:
+        return None
+    version, reason = _choose_frame(choices.frame, found.version, len(levels), found, report)
+    if len(report.errors) > before:
+        return None
+    level = choose_level(levels, choices.desired_voxel_size_um)
+    known_pairs = tuple(pair for pair in pairs if pair)
+    return Brain(
+        found.asset, found.code_xyz, found.channels, levels, level, version, reason, known_pairs
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    asset: str
+    code_xyz: str
+    channels: tuple[ChannelImage, ...]
+    registration_dir: str
+    version: tuple[int, int, int] | None = None
+    version_text: str = ""
+
+
+def load_json(path: str, report: Report, code: str = "alignment.asset") -> Any:
+    """Return the content of a JSON file; what is wrong with it goes to `report`."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        message = error.strerror or str(error)
+        report.add(Problem(code, Place(path), "", f"cannot be read: {message}", "check the path"))
+    except ValueError as error:
+        line = getattr(error, "lineno", 0)
+        report.add(Problem(code, Place(path, line), "", "is not JSON", "save it again"))
+    return None
+
+
+def _smartspim(choices: Choices, report: Report) -> _Found | None:
+    """Return the asset that the first image layer shows."""
+    state = load_json(choices.neuroglancer, report)
+    if state is None:
+        return None
+    place = Place(choices.neuroglancer)
+    sources = [each for each in image_sources(state) if "/image_tile_fusing/" in each]
+    if not sources:
+        message = "has no image layer with a source in image_tile_fusing"
+        hint = "save the state that shows the brain, or give image"
+        report.add(Problem("alignment.asset", place, "layers", message, hint))
+        return None
+    name = sources[0].partition("/image_tile_fusing/")[0].rsplit("/", 1)[-1]
+    asset = os.path.join(choices.data_root, name)
+    if not os.path.isdir(asset):
+        message = f"shows {name!r}, which is no folder of the data root"
+        hint = f"put it to {asset}"
+        report.add(Problem("alignment.asset", place, "layers", message, hint))
+        return None
+    code = _code_of_asset(os.path.join(asset, "metadata.nd.json"), report)
+    processing = _read_processing(os.path.join(asset, "processing.json"), report)
+    if processing is None or code is None:
+        return None
+    channel, version, version_text = processing
+    folder = os.path.join(asset, names.IMAGES_FOLDER)
+    others = sorted(p for p in glob.glob(f"{glob.escape(folder)}/*.zarr") if os.path.isdir(p))
+    first = [p for p in others if _stem(p) == channel]
+    if not first:
+        message = f"has no {channel}.zarr, the channel of the registration"
+        report.add(Problem("alignment.asset", Place(folder), "", message, "copy it again"))
+        return None
+    images = [ChannelImage(_stem(p), p) for p in [*first, *(p for p in others if p not in first)]]
+    registration = choices.image_to_template_dir or os.path.join(
+        asset, names.REGISTRATION_FOLDER, channel
+    )
+    return _Found(asset, code, tuple(images), registration, version, version_text)
+
+
+def _stem(path: str) -> str:
+    name = os.path.basename(path).removesuffix(".zarr")
+    return name.removesuffix(".ome")
+
+
+def _code_of_asset(path: str, report: Report) -> str | None:
+    """Return the orientation code of the axes x, y and z, by the order of dimensions."""
+    data = load_json(path, report)
+    if data is None:
+        return None
+    try:
+        axes = sorted(data["acquisition"]["axes"], key=lambda axis: int(axis["dimension"]))
+        letters = [_LETTERS[str(a["direction"]).lower().rsplit("_", 1)[-1]] for a in axes]
+        named = "".join(str(axis.get("name", "")).lower() for axis in axes)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message, key = f"has no axes with dimension and direction ({error!r})", "axes"
+        hint = "write one such as Left_to_right for each axis"
+        report.add(Problem("alignment.asset", Place(path), key, message, hint))
+        return None
+    code = normalise_orientation("".join(reversed(letters)))
+    if code is None or named not in {"", "zyx"}:
+        message = f"has axes {named!r} towards {''.join(letters)}, which are no z, y and x"
+        hint = "give dimension 0 to Z, 1 to Y and 2 to X, each along another side of the body"
+        report.add(Problem("alignment.asset", Place(path), "axes", message, hint))
+        return None
+    return code
+
+
+def _read_processing(
+    path: str, report: Report
+) -> tuple[str, tuple[int, int, int] | None, str] | None:
+    """Return the channel that was registered, and the version of the importer."""
+    data = load_json(path, report)
+    if data is None:
+        return None
+    try:
+        steps = {str(s["name"]): s for s in data["processing_pipeline"]["data_processes"]}
+        location = str(steps[names.ALIGNMENT_STEP]["input_location"])
+        text = str(steps[names.IMPORT_STEP]["code_version"])
+        note = steps[names.ALIGNMENT_STEP].get("notes")
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"does not describe import and atlas alignment ({error!r})"
+        hint = "copy processing.json of the asset again"
+        report.add(Problem("alignment.asset", Place(path), "data_processes", message, hint))
+        return None
+    if note != names.ALIGNMENT_NOTE:
+        message = f"describes another registration: {note!r}"
+        hint = f"give an asset that says {names.ALIGNMENT_NOTE!r}"
+        report.add(Problem("alignment.asset", Place(path), names.ALIGNMENT_STEP, message, hint))
+    parts = [part for part in location.split("/") if part.endswith(".zarr")]
+    return _stem(parts[-1] if parts else location.rstrip("/")), parse_version(text), text
+
+
+def _packaged(choices: Choices, report: Report) -> _Found | None:
+    """Return an image of a dataset, with the orientation that its sidecar has."""
+    ending = next((e for e in (".ome.zarr", ".zarr") if choices.image.endswith(e)), "")
+    place = Place(choices.image)
+    if not os.path.isdir(choices.image) or not ending:
+        message, hint = "is no OME-Zarr", "give the path of a .ome.zarr of the dataset"
+        report.add(Problem("alignment.asset", place, "image", message, hint))
+        return None
+    sidecar = choices.image.removesuffix(ending) + ".json"
+    data = load_json(sidecar, report)
+    text = data.get("OrientationStringXYZ") if isinstance(data, dict) else None
+    code = normalise_orientation(str(text)) if text else None
+    if data is not None and code is None:
+        message = f"is {text!r}" if text else "is missing"
+        hint = "write three letters such as RPI: the sides towards which x, y and z run"
+        key = "OrientationStringXYZ"
+        report.add(Problem("alignment.asset", Place(sidecar), key, message, hint))
+    if not choices.image_to_template_dir:
+        hint = "give the folder of its registration with the template"
+        message = "is not given"
+        report.add(Problem("alignment.asset", place, "image_to_template_dir", message, hint))
+    try:
+        header = read_header(choices.image)
+    except SpimpackError as error:
+        report.add(Problem("alignment.asset", place, "", str(error), "copy it again"))
+        return None
+    if code is None:
+        return None
+    named = header.channel_names or ("",) * header.channel_count
+    images = tuple(
+        ChannelImage(_safe(name) or f"channel{n}", choices.image, n) for n, name in enumerate(named)
+    )
+    root = choices.data_root
+    return _Found(root, code, images, choices.image_to_template_dir)
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+
+
+def _read_levels(channels: Sequence[ChannelImage], report: Report) -> tuple[LevelSize, ...]:
+    """Return sizes and spacings of all levels; each channel must have the same."""
+    known: dict[str, tuple[LevelSize, ...]] = {}
+    for path in dict.fromkeys(channel.path for channel in channels):
+        try:
+            known[path] = _levels_of(path)
+        except (SpimpackError, ValueError, KeyError) as error:
+            hint = "an OME-Zarr with x, y, z and the sizes of voxels is needed"
+            report.add(Problem("alignment.asset", Place(path), "", str(error), hint))
+    first = next(iter(known.values()), ())
+    for path, levels in known.items():
+        if levels != first:
+            message, hint = "has other sizes or voxels than the first channel", "stitch it again"
+            report.add(Problem("alignment.asset", Place(path), "", message, hint))
+    return first
+
+
+def _levels_of(path: str) -> tuple[LevelSize, ...]:
+    header, transforms = read_header(path), read_level_transforms(path)
+    levels = []
+    for number, (shape, lines) in enumerate(zip(header.shapes, transforms.lines, strict=False)):
+        sizes = dict(zip(header.axes, shape, strict=True))
+        if lines is None or not {*"xyz"} <= set(lines):
+            message = f"has no size of voxels along x, y and z at level {number}"
+            raise ValueError(message)
+        if not all(transforms.units.get(axis) for axis in "xyz"):
+            message = "has axes without a unit"
+            raise ValueError(message)
+        spacing = tuple_of(float(lines[axis][0]) / 1000 for axis in "xyz")
+        levels.append(LevelSize((sizes["x"], sizes["y"], sizes["z"]), spacing))
+    return tuple(levels)
+
+
+def _find_pair(
+    folder: str,
+    known: Sequence[names.TransformNames],
+    key: str,
+    report: Report,
+    *,
+    needs_warp: bool,
+) -> AntsPair | None:
+    """Return the files of a registration, by the first names that are there."""
+    for each in known:
+        affine = os.path.join(folder, each.affine)
+        if os.path.isfile(affine):
+            warp, inverse = (os.path.join(folder, n) for n in (each.warp, each.inverse_warp))
+            lacking = [
+                p for p in (inverse, *([warp] if needs_warp else [])) if not os.path.isfile(p)
+            ]
+            for path in lacking:
+                hint = "copy it again"
+                report.add(Problem("alignment.transform", Place(path), key, "is missing", hint))
+            has_warp = os.path.isfile(warp)
+            return None if lacking else AntsPair(affine, inverse, warp if has_warp else "")
+    wanted = os.path.join(folder, known[0].affine)
+    hint = f"put it there with {known[0].inverse_warp}, or give {key}"
+    report.add(Problem("alignment.transform", Place(wanted), key, "is missing", hint))
+    return None
+
+
+def _choose_frame(
+    frame: str, version: tuple[int, int, int] | None, count: int, found: _Found, report: Report
+) -> tuple[tuple[int, int, int] | None, str]:
+    """Return the version whose frame the transformations are in, `None` for the base frame."""
+    if frame == "native":
+        return None, "chosen"
+    if version is None and (frame == "pipeline" or found.version_text):
+        message = f"has the importer version {found.version_text!r}, which tells no frame"
+        place, hint = Place(found.asset, 0), "choose frame native if its images lie as they say"
+        report.add(Problem("alignment.asset", place, "frame", message, hint))
+    if version is None:
+        return None, "a packaged dataset"
+    if version >= ANCHORED_FROM and count <= REGISTERED_LEVEL:
+        message = f"has {count} levels; the frame of the pipeline needs {REGISTERED_LEVEL + 1}"
+        place, hint = Place(found.channels[0].path), "give the whole pyramid, or frame native"
+        report.add(Problem("alignment.asset", place, "", message, hint))
+    return version, f"importer {found.version_text}"

@@ -1,0 +1,297 @@
+"""The steps of an alignment: their inputs, their outputs, and their identities.
+
+An identity is a digest of files with size and time, and of the choices that matter. A step writes
+it last, with the sizes of its files, so a changed input repeats the steps that depend on it, and
+no others. Tracks need headers and transformations alone, never a volume.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from spimpack_tasks.alignment import names
+from spimpack_tasks.alignment.brain import Brain, find_brain, load_json
+from spimpack_tasks.alignment.choices import Choices, choices_of
+from spimpack_tasks.alignment.manifest import ProbeRow, parse_manifest
+from spimpack_tasks.alignment.neuroglancer import AnnotationError, TrackPoints, layer_points
+from spimpack_tasks.errors import InputError, Place, Problem, Report
+from spimpack_tasks.files.digests import digest_values
+from spimpack_tasks.files.json_files import read_json
+from spimpack_tasks.files.stamps import stamp_text
+
+FORM = 1
+"""Raised when equal inputs give other outputs than before."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The steps for some choices.
+
+    Raises
+    ------
+    InputError
+        By each property that needs inputs which are wrong, with all problems.
+    """
+
+    choices: Choices
+
+    @cached_property
+    def report(self) -> Report:
+        """All problems of the inputs; those of rows are in `row_problems`."""
+        return self._inputs[0]
+
+    @cached_property
+    def _inputs(self) -> tuple[Report, tuple[ProbeRow, ...], Brain | None]:
+        report = Report()
+        rows: tuple[ProbeRow, ...] = ()
+        try:
+            with open(self.choices.manifest, encoding="utf-8-sig", newline="") as file:
+                rows = parse_manifest(file.read(), self.choices.manifest, report)
+        except (OSError, UnicodeDecodeError) as error:
+            place, hint = Place(self.choices.manifest), "give a table of probes as CSV in UTF-8"
+            message = f"cannot be read: {getattr(error, 'strerror', '') or error}"
+            report.add(Problem("alignment.manifest", place, "", message, hint))
+        brain = find_brain(self.choices, report)
+        for key in ("ccf_template", "ccf_labels", "label_ids"):
+            path = getattr(self.choices, key)
+            if not os.path.isfile(path):
+                hint = f"put it there, or give {key}"
+                report.add(Problem("alignment.atlas", Place(path), key, "is missing", hint))
+        return report, rows, brain
+
+    @property
+    def rows(self) -> tuple[ProbeRow, ...]:
+        """The rows of the manifest that can be read."""
+        self.require_inputs()
+        return self._inputs[1]
+
+    @property
+    def brain(self) -> Brain:
+        """The brain."""
+        self.require_inputs()
+        brain = self._inputs[2]
+        assert brain is not None  # noqa: S101  # there would be a problem
+        return brain
+
+    def require_inputs(self) -> None:
+        """Refuse wrong inputs that concern more than one row.
+
+        Raises
+        ------
+        InputError
+            With all problems, those of rows as well.
+        """
+        shared = [p for p in self.report.errors if p.code != "alignment.row"]
+        if shared or not self._inputs[1]:
+            raise InputError(self.full_report)
+
+    @property
+    def full_report(self) -> Report:
+        """All problems: of files, of the table, and of each row."""
+        report = Report(list(self.report.problems))
+        for row in self._inputs[1]:
+            report.extend(self.row_problems(row))
+        return report
+
+    # Rows
+
+    @cached_property
+    def lost_rows(self) -> list[Problem]:
+        """Problems of rows that cannot be read at all."""
+        return [p for p in self.report.errors if p.code == "alignment.row"]
+
+    @property
+    def good_rows(self) -> list[ProbeRow]:
+        """Rows whose tracks can be made."""
+        return [row for row in self.rows if not self.row_problems(row)]
+
+    @property
+    def wanted_rows(self) -> list[ProbeRow]:
+        """Rows whose tracks must be there in the end."""
+        return self.good_rows if self.choices.allow_partial else list(self.rows)
+
+    def row(self, key: str) -> ProbeRow:
+        """Return the row of a key."""
+        found = next((row for row in self.rows if row.key == key), None)
+        if found is None:
+            report = Report()
+            message, hint = f"has no row {key!r}", "take a key of spimpack align --validate-only"
+            place = Place(self.choices.manifest)
+            report.add(Problem("alignment.manifest", place, "row", message, hint))
+            raise InputError(report)
+        return found
+
+    def annotation_path(self, row: ProbeRow) -> str:
+        """Return the file with the track of a row, empty where there is none."""
+        root, name = glob.escape(self.choices.data_root), glob.escape(row.probe_file)
+        patterns = (f"{root}/*/{name}.json", f"{root}/{name}.json", f"{root}/*/{name}")
+        found = (sorted(filter(os.path.isfile, glob.glob(pattern))) for pattern in patterns)
+        return next((paths[0] for paths in found if paths), "")
+
+    @cached_property
+    def _tracks(self) -> dict[str, TrackPoints | Problem]:
+        return {}
+
+    def track(self, row: ProbeRow) -> TrackPoints | Problem:
+        """Return the points of a row, or why it has none."""
+        if row.key not in self._tracks:
+            self._tracks[row.key] = self._read_track(row)
+        return self._tracks[row.key]
+
+    def _read_track(self, row: ProbeRow) -> TrackPoints | Problem:
+        place = Place(self.choices.manifest, row.line)
+        path = self.annotation_path(row)
+        if not path:
+            message = f"no file */{row.probe_file}.json is below {self.choices.data_root}"
+            return Problem("alignment.row", place, "probe_file", message, "put it into a folder")
+        report = Report()
+        state = load_json(path, report, "alignment.row")
+        if report.problems:
+            return report.problems[0]
+        try:
+            points = layer_points(state, row.track_id)
+        except AnnotationError as error:
+            hint = "correct probe_id, or annotate the track"
+            return Problem("alignment.row", place, "probe_id", f"{path} {error}", hint)
+        return self._outside(row, points) or points
+
+    def _outside(self, row: ProbeRow, points: TrackPoints) -> Problem | None:
+        """Return the problem of a track with points outside of the image."""
+        brain = self._inputs[2]
+        size = brain.levels[0].size_xyz if brain else (0, 0, 0)
+        for number, (z, y, x) in enumerate(points.index_zyx, 1):
+            is_inside = all(-0.5 <= i <= n - 0.5 for i, n in zip((x, y, z), size, strict=True))
+            if brain and not is_inside:
+                message = f"point {number} of {row.track_id!r} at x {x:g}, y {y:g}, z {z:g} is "
+                message += f"outside of the image of {' x '.join(map(str, size))} voxels"
+                place = Place(self.choices.manifest, row.line)
+                hint = "annotate the image of this asset, at its full resolution"
+                return Problem("alignment.row", place, "probe_id", message, hint)
+        return None
+
+    def row_problems(self, row: ProbeRow) -> list[Problem]:
+        """Return what keeps the track of a row from being made."""
+        found = self.track(row)
+        return [found] if isinstance(found, Problem) else []
+
+    # Places
+
+    @property
+    def folder(self) -> str:
+        """Folder of the results of this brain."""
+        mouse = self.rows[0].mouse_id
+        prefix = "sub-" if self.choices.image and not mouse.startswith("sub-") else ""
+        return os.path.join(self.choices.results_root, prefix + mouse)
+
+    def state_path(self, step: str) -> str:
+        """Return the file in which a step records its outputs."""
+        return os.path.join(self.folder, names.STATE, f"{step}.json")
+
+    def is_made(self, step: str, identity: str) -> bool:
+        """Tell whether the outputs of a step are there as its inputs want them."""
+        record: dict[str, Any] = read_json(self.state_path(step), dict, {})
+        files = record.get("files")
+        if record.get("made_from") != identity or not isinstance(files, dict):
+            return False
+        return all(_size(os.path.join(self.folder, name)) == n for name, n in files.items())
+
+    # Identities
+
+    @cached_property
+    def assets_id(self) -> str:
+        """Identity of the brain without its voxels."""
+        return digest_values(FORM, asdict(self.brain))
+
+    @cached_property
+    def map_id(self) -> str:
+        """Identity of the map from image to CCF."""
+        brain = self.brain
+        files = [path for pair in brain.pairs for path in (pair.affine, pair.inverse_warp)]
+        stamps = [(path, stamp_text(path)) for path in files]
+        shape = (brain.levels, brain.code_xyz, brain.version)
+        return digest_values(FORM, stamps, [asdict(level) for level in shape[0]], *shape[1:])
+
+    def track_id(self, row: ProbeRow) -> str:
+        """Identity of the track of a row."""
+        path = self.annotation_path(row)
+        cells = asdict(row) | {"line": 0}
+        return digest_values(FORM, self.map_id, cells, path, stamp_text(path))
+
+    def regions_id(self, row: ProbeRow) -> str:
+        """Identity of the regions along a track."""
+        return digest_values(self.track_id(row), self._label_stamps)
+
+    @property
+    def _label_stamps(self) -> list[tuple[str, str]]:
+        paths = (self.choices.ccf_labels, self.choices.label_ids)
+        return [(path, stamp_text(path)) for path in paths]
+
+    def channel_id(self, name: str) -> str:
+        """Identity of the volume of a channel."""
+        brain = self.brain
+        channel = next(each for each in brain.channels if each.name == name)
+        stamp = stamp_text(channel.path)
+        return digest_values(self.assets_id, asdict(channel), stamp, brain.level)
+
+    def volume_id(self, kind: str) -> str:
+        """Identity of a volume of the atlas in the space of the image."""
+        path = self.choices.ccf_template
+        stamps = self._label_stamps if kind == "labels" else [(path, stamp_text(path))]
+        return digest_values(kind, self.map_id, self.brain.level, stamps)
+
+    def ccf_channel_id(self, name: str) -> str:
+        """Identity of a channel in the space of the CCF."""
+        files = [path for pair in self.brain.pairs for path in (pair.affine, pair.warp)]
+        files.append(self.choices.ccf_template)
+        return digest_values(self.channel_id(name), [(path, stamp_text(path)) for path in files])
+
+    @cached_property
+    def package_id(self) -> str:
+        """Identity of all results, before anything was made."""
+        self.require_inputs()
+        rows = [self.regions_id(row) for row in self.wanted_rows]
+        gaps = [str(each) for each in self.gaps]
+        channels = [each.name for each in self.brain.channels]
+        volumes = [self.volume_id(kind) for kind in ("template", "labels")]
+        in_ccf = [self.ccf_channel_id(name) for name in channels] if self.choices.qc else []
+        images = [self.channel_id(name) for name in channels]
+        options = (self.choices.datapackage_schema, self.choices.allow_partial, self.choices.image)
+        return digest_values(rows, gaps, images, volumes, in_ccf, options)
+
+    @property
+    def gaps(self) -> list[Problem]:
+        """Problems of the rows that are left out."""
+        return [*self.lost_rows, *(p for row in self.rows for p in self.row_problems(row))]
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
+
+
+def checked_chain(values: dict[str, object]) -> Chain:
+    """Return the steps of some parameters.
+
+    Raises
+    ------
+    SpimpackError
+        A choice is wrong.
+    """
+    return Chain(choices_of(values))
+
+
+def describe_inputs(chain: Chain) -> str:
+    """Return the brain as JSON: channels, levels, frame, transformations."""
+    brain = chain.brain
+    data = asdict(brain) | {
+        "base_grid": asdict(brain.base()),
+        "registered_grid": asdict(brain.registered()),
+    }
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"

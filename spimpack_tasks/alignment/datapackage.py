@@ -1,0 +1,194 @@
+"""Writes `datapackage.json`, by which the alignment GUI finds all results of a brain.
+
+Facts: the JSON Schema of version 4.1.0 of the public package, and its plain form 1.0.0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.alignment import names
+from spimpack_tasks.alignment.steps import (
+    ccf_channel_path,
+    channel_path,
+    record,
+    track_files,
+    write_text,
+)
+from spimpack_tasks.errors import InputError, OutputError, count_of
+from spimpack_tasks.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from spimpack_tasks.alignment.chain import Chain
+    from spimpack_tasks.alignment.manifest import ProbeRow
+
+PROGRAM = "spimpack_tasks"
+_README = """# Alignment with an atlas
+
+Histology, atlas and probe tracks for the alignment GUI of the IBL, made by spimpack_tasks. The GUI
+finds all files by `datapackage.json` in the folder of each subject. BIDS has no names for them, so
+`.bidsignore` lists these folders.
+"""
+_STEPS = ("image_to_template", "template_to_ccf")
+
+
+def write_datapackage(chain: Chain) -> None:
+    """Write the list of results and the list of gaps, when all results are there.
+
+    Raises
+    ------
+    InputError
+        A row has no track, and gaps are not allowed.
+    OutputError
+        A result is missing; the message names each.
+    """
+    if chain.gaps and not chain.choices.allow_partial:
+        raise InputError(chain.full_report)
+    data = compose_datapackage(chain)
+    missing = [
+        path for path in _local_paths(data) if not os.path.isfile(os.path.join(chain.folder, path))
+    ]
+    if missing:
+        lines = "\n".join(os.path.join(chain.folder, path) for path in sorted(missing))
+        message = f"datapackage.json would name {count_of(len(missing), 'missing file')}"
+        raise OutputError(f"{message}; run it again:\n{lines}")
+    texts = {names.DATAPACKAGE: data, names.COVERAGE: compose_coverage(chain)}
+    for name, content in texts.items():
+        write_text(os.path.join(chain.folder, name), json.dumps(content, indent=2) + "\n")
+    if chain.choices.image:
+        description = json.dumps(describe_derivative(chain), indent=2) + "\n"
+        derivative = {"dataset_description.json": description, "README.md": _README}
+        for name, text in (derivative | {".bidsignore": "sub-*/\n"}).items():
+            write_text(os.path.join(chain.choices.results_root, name), text)
+    record(chain, "datapackage", chain.package_id, [*texts])
+
+
+def compose_coverage(chain: Chain) -> dict[str, Any]:
+    """Return which rows have results, and why the others have none."""
+    made = [{"row": row.key, "line": row.line} for row in chain.good_rows]
+    return {"made": made, "gaps": [problem.as_dict() for problem in chain.gaps]}
+
+
+def describe_derivative(chain: Chain) -> dict[str, Any]:
+    """Return the description of the results as a BIDS derivative."""
+    return {
+        "Name": "Alignment with an atlas",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
+        "SourceDatasets": [{"URL": f"file://{chain.choices.data_root}"}],
+    }
+
+
+def compose_datapackage(chain: Chain) -> dict[str, Any]:
+    """Return the list of results, in the version of the choices."""
+    is_plain = chain.choices.datapackage_schema == names.SCHEMAS[1]
+    probes: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in chain.good_rows:
+        _add_row(probes[row.recording_id], row)
+    brain = chain.brain
+    channels = [channel.name for channel in brain.channels]
+    image_space = {
+        "registration": channel_path(chain, channels[0]),
+        "registration_pipeline_geometry": names.PIPELINE_GEOMETRY,
+        "ccf_template": f"{names.IMAGE_SPACE}/{names.CCF_IN_IMAGE}.nrrd",
+        "labels": f"{names.IMAGE_SPACE}/{names.LABELS_IN_IMAGE}.nrrd",
+        "additional_channels": [channel_path(chain, name) for name in channels[1:]],
+    }
+    in_ccf = [ccf_channel_path(name) for name in channels] if chain.choices.qc else []
+    histology = {"image_space": image_space, "ccf_space": {"additional_channels": in_ccf}}
+    assets, transforms = _transforms(chain)
+    data = {
+        "schema_version": chain.choices.datapackage_schema,
+        "mouse_id": chain.rows[0].mouse_id,
+        "platform": "local",
+        "external_assets": assets,
+        "transforms": transforms,
+        "histology": histology if is_plain else _as_references(histology),
+        "probes": probes if is_plain else _as_references(probes),
+    }
+    if is_plain:
+        flat = {name: e for found in probes.values() for name, e in found.items()}
+        roots = {name: each["provenance"]["mounted_at"] for name, each in assets.items()}
+        plain = {k: os.path.join(roots[v["asset"]], v["path"]) for k, v in transforms.items()}
+        data |= {"probes": flat, "transforms": plain}
+        del data["external_assets"], data["platform"]
+    return data
+
+
+_PATHS = frozenset({"ccf", "image_space", "additional_channels", "registration", "labels"})
+_PATHS |= {"registration_pipeline_geometry", "ccf_template"}
+
+
+def _as_references(value: Any, key: str = "") -> Any:
+    """Return a value in which each path is an object that names no asset."""
+    if isinstance(value, dict):
+        return {name: _as_references(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_as_references(each, key) for each in value]
+    return {"asset": None, "path": value} if key in _PATHS and isinstance(value, str) else value
+
+
+def _add_row(probes: dict[str, Any], row: ProbeRow) -> None:
+    files = track_files(row)
+    probe = probes.setdefault(
+        row.collection,
+        {
+            "probe_id": row.track_id,
+            "logical_probe": row.logical_probe,
+            "ephys_collection": row.collection,
+            "num_shanks": 0,
+            "ephys": None,
+            "xyz_picks": [],
+        },
+    )
+    probe["num_shanks"] += 1
+    probe["xyz_picks"].append(
+        {
+            "shank": None if row.ephys_shank is None else row.ephys_shank + 1,
+            "histology_track_id": row.track_id,
+            "histology_shank": row.histology_shank,
+            "ephys_shank": row.ephys_shank,
+            "ccf": files["ccf"],
+            "image_space": files["image_space"],
+        }
+    )
+
+
+def _transforms(chain: Chain) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the folders of transformations by name, and the files in them."""
+    pairs = chain.brain.pairs
+    asset, folder = chain.brain.asset, os.path.dirname(pairs[0].affine)
+    is_own = not chain.choices.image and folder.startswith(f"{asset}/")
+    own = ("smartspim", "smartspim_registration", asset)
+    given = ("registration", "registration_override", folder)
+    ccf_folder = os.path.dirname(pairs[-1].affine)
+    records = (own if is_own else given, ("spim_template_to_ccf", "template_to_ccf", ccf_folder))
+    assets, transforms = {}, {}
+    for (key, role, root), step, pair in zip(records, _STEPS, (pairs[0], pairs[-1]), strict=True):
+        provenance = {"mounted_at": root, "on": "local"}
+        assets[key] = {"role": role, "name": os.path.basename(root), "provenance": provenance}
+        for kind, path in (("affine", pair.affine), ("warp", pair.inverse_warp)):
+            transforms[f"{step}_{kind}"] = {"asset": key, "path": os.path.relpath(path, root)}
+    return assets, transforms
+
+
+def _local_paths(value: Any) -> Iterator[str]:
+    """Yield the paths of results that a list of results names."""
+    data: Mapping[str, Any] = {key: value[key] for key in ("histology", "probes")}
+    stack: list[tuple[str, Any]] = [("", data)]
+    while stack:
+        key, each = stack.pop()
+        if isinstance(each, dict) and "path" in each:
+            yield each["path"]
+        elif isinstance(each, dict):
+            stack += each.items()
+        elif isinstance(each, list):
+            stack += [(key, item) for item in each]
+        elif isinstance(each, str) and key in _PATHS:
+            yield each

@@ -1,0 +1,125 @@
+"""The parameters that all tasks of an alignment share."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import luigi
+
+from spimpack_tasks.alignment.choices import default_text, describe
+from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_setup import AbsolutePath
+from spimpack_tasks.targets import MadeByStep
+
+REFUSED = "refused"
+"""Identity of inputs that are wrong."""
+_chain = Deferred("spimpack_tasks.alignment.chain:checked_chain")
+
+
+class AlignmentTask(CheckedTask):
+    """One step of the alignment of a brain."""
+
+    data_root: luigi.Parameter[str] = AbsolutePath(description="Folder of all inputs.")
+    results_root: luigi.Parameter[str] = AbsolutePath(
+        description="Folder for the results, which is made."
+    )
+    neuroglancer: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("neuroglancer"), description=describe("neuroglancer")
+    )
+    manifest: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("manifest"), description=describe("manifest")
+    )
+    image: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("image"), description=describe("image")
+    )
+    desired_voxel_size_um: luigi.FloatParameter = luigi.FloatParameter(
+        default=25.0, description=describe("desired_voxel_size_um")
+    )
+    frame: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("frame"), description=describe("frame")
+    )
+    image_to_template_dir: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("image_to_template_dir"), description=describe("image_to_template_dir")
+    )
+    template_to_ccf_dir: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("template_to_ccf_dir"), description=describe("template_to_ccf_dir")
+    )
+    ccf_template: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("ccf_template"), description=describe("ccf_template")
+    )
+    ccf_labels: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("ccf_labels"), description=describe("ccf_labels")
+    )
+    label_ids: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("label_ids"), description=describe("label_ids")
+    )
+    datapackage_schema: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("datapackage_schema"), description=describe("datapackage_schema")
+    )
+    allow_partial: luigi.BoolParameter = luigi.BoolParameter(
+        default=False, description="Leave out rows without a track, and name them."
+    )
+    skip_ephys: luigi.BoolParameter = luigi.BoolParameter(
+        default=False,
+        description="Accepted as the public package has it: recordings are never extracted.",
+    )
+    qc: luigi.BoolParameter = luigi.BoolParameter(
+        default=False, description="Bring channels into the space of the CCF as well."
+    )
+    inputs_id: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Identity of inputs and choices; worked out if not given."
+    )
+
+    # A second attempt would fail in the same way.
+    retry_count = 1
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Work out `inputs_id` where it is not given."""
+        values = dict(super().get_param_values(params, args, kwargs))
+        if not values["inputs_id"]:
+            try:
+                values["inputs_id"] = _chain(values).package_id
+            except (SpimpackError, OSError):
+                values["inputs_id"] = REFUSED
+            at_end_of_run(lambda: cls(**values).verdict())
+        return list(values.items())
+
+    @cached_property
+    def chain(self) -> Any:
+        """The steps of this task's choices."""
+        return _chain(self.param_kwargs)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether inputs are wrong that concern more than one row."""
+        return bool(self.inputs_id == REFUSED)
+
+    def step(self, task: type[AlignmentTask], **more: Any) -> AlignmentTask:
+        """Return the task of another step of the same brain."""
+        shared = {name: self.param_kwargs[name] for name, _ in AlignmentTask.get_params()}
+        return task(**shared, **more)
+
+    def made(self, step: str, identity: str, *arguments: str) -> luigi.Target:
+        """Return the target of a step, whose identity a method of the chain tells."""
+
+        def is_there() -> bool:
+            wanted = getattr(self.chain, identity)
+            return bool(self.chain.is_made(step, wanted(*arguments) if arguments else wanted))
+
+        return MadeByStep(is_there)
+
+    def verdict(self) -> ExitCode | None:
+        """Return the exit code that the output asks for, `None` if it is open."""
+        try:
+            self.chain.require_inputs()
+            if self.chain.gaps and not self.allow_partial:
+                return ExitCode.BAD_INPUT
+        except SpimpackError as error:
+            return error.exit_code
+        return super().verdict()

@@ -1,0 +1,136 @@
+"""The tasks that make volumes, tracks and regions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import luigi
+
+from spimpack_tasks.alignment.names import CCF_IN_IMAGE, LABELS_IN_IMAGE
+from spimpack_tasks.alignment.tasks.base import AlignmentTask
+from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.luigi_setup import disk_trouble_told
+from spimpack_tasks.targets import MadeByStep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_validate = Deferred("spimpack_tasks.alignment.steps:validate")
+_describe = Deferred("spimpack_tasks.alignment.steps:describe_assets")
+_reorient = Deferred("spimpack_tasks.alignment.steps:reorient_channel")
+_warp_to_image = Deferred("spimpack_tasks.alignment.steps:warp_to_image")
+_warp_to_ccf = Deferred("spimpack_tasks.alignment.steps:warp_to_ccf")
+_make_track = Deferred("spimpack_tasks.alignment.steps:make_track")
+_make_regions = Deferred("spimpack_tasks.alignment.steps:make_regions")
+KINDS = {"template": CCF_IN_IMAGE, "labels": LABELS_IN_IMAGE}
+"""Volumes of the atlas, with the names of their files."""
+
+
+class ValidateAlignmentInputs(AlignmentTask):
+    """Check image, table of probes, annotations, transformations and atlas by their headers."""
+
+    def output(self) -> luigi.Target:
+        return self.made("validation", "package_id")
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _validate(self.chain)
+
+
+class DiscoverAssets(AlignmentTask):
+    """Record the brain: its channels, levels, orientation, frame and transformations."""
+
+    def requires(self) -> Iterator[luigi.Task]:
+        yield self.step(ValidateAlignmentInputs)
+
+    def output(self) -> luigi.Target:
+        return self.made("assets", "assets_id")
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _describe(self.chain)
+
+
+class FoundBrainTask(AlignmentTask):
+    """A step that needs the brain."""
+
+    def requires(self) -> Iterator[luigi.Task]:
+        yield self.step(DiscoverAssets)
+
+
+class ReorientHistology(FoundBrainTask):
+    """Write one channel in the order of axes of the alignment GUI."""
+
+    channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
+
+    def output(self) -> luigi.Target:
+        return self.made(f"channel_{self.channel}", "channel_id", self.channel)
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _reorient(self.chain, self.channel)
+
+
+class WarpToImage(FoundBrainTask):
+    """Bring the template or the labels of the atlas into the space of the image."""
+
+    kind: luigi.Parameter[str] = luigi.Parameter(description=f"One of {', '.join(KINDS)}.")
+
+    def output(self) -> luigi.Target:
+        return self.made(KINDS.get(self.kind, self.kind), "volume_id", self.kind)
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _warp_to_image(self.chain, self.kind)
+
+
+class WarpToCCF(FoundBrainTask):
+    """Bring one channel into the space of the CCF."""
+
+    channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
+
+    def output(self) -> luigi.Target:
+        return self.made(f"ccf_{self.channel}", "ccf_channel_id", self.channel)
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _warp_to_ccf(self.chain, self.channel)
+
+
+class TrackTask(FoundBrainTask):
+    """A step of one row of the table of probes."""
+
+    row: luigi.Parameter[str] = luigi.Parameter(description="Key of the row.")
+
+
+class ProbeTrack(TrackTask):
+    """Bring the annotated track of one row into the spaces of image, template and CCF."""
+
+    def output(self) -> luigi.Target:
+        return MadeByStep(self._is_there)
+
+    def _is_there(self) -> bool:
+        chain = self.chain
+        return bool(chain.is_made(f"track_{self.row}", chain.track_id(chain.row(self.row))))
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _make_track(self.chain, self.row)
+
+
+class TrackRegions(TrackTask):
+    """Write the regions of the atlas along one track."""
+
+    def requires(self) -> Iterator[luigi.Task]:
+        yield self.step(ProbeTrack, row=self.row)
+
+    def output(self) -> luigi.Target:
+        return MadeByStep(self._is_there)
+
+    def _is_there(self) -> bool:
+        chain = self.chain
+        return bool(chain.is_made(f"regions_{self.row}", chain.regions_id(chain.row(self.row))))
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _make_regions(self.chain, self.row)

@@ -1,0 +1,1 @@
+"""Sends a packaged dataset to an object store, and checks what is there."""

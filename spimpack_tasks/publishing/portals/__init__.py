@@ -1,0 +1,1 @@
+"""Archives that take datasets over an interface of their own."""

@@ -1,0 +1,1 @@
+"""Metadata records for publication portals, each composed from the facts about a dataset."""

@@ -1,0 +1,1 @@
+"""Luigi tasks that publish a dataset."""

@@ -1,0 +1,165 @@
+"""Makes a volume beside its target, in parts and by any processes, and renames it when it is whole.
+
+    .<name>.unfinished/          locked by all who work in it, alone by the one who finishes
+      <identity>/                the OME-Zarr
+      <identity>.parts/<n>-<of>  a part that is written, locked by the one who writes it
+
+The identity is a digest of tiles, places and choices. So a killed run is resumed, and with other
+inputs it begins again. At the target there is an earlier volume, nothing, or the whole new one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.files.atomic import discard, sync_disk, write_at
+from spimpack_tasks.files.held_folders import place_of
+from spimpack_tasks.files.places import LocalPlace
+from spimpack_tasks.stitching.identity import Pace
+from spimpack_tasks.stitching.volume import (
+    finish_volume,
+    identify_stitching,
+    open_stacks,
+    write_part,
+)
+from spimpack_tasks.stitching.working import (
+    check_target,
+    hold_file,
+    hold_place,
+    is_made,
+    move_to_target,
+)
+from spimpack_tasks.volumes.source_errors import as_os_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spimpack_tasks.stitching.frames import OpenTiles
+    from spimpack_tasks.stitching.volume import Stitching
+
+PARTS = 16
+"""Parts of a volume, one task each: a worker that fails loses one of them."""
+
+
+def has_part(work: Stitching, target: str, part: tuple[int, int]) -> bool:
+    """Tell whether a part is written, or the whole volume."""
+    identity = identify_stitching(work)
+    return is_made(target, identity) or os.path.exists(_note_of(place_of(target), identity, part))
+
+
+def make_part(
+    work: Stitching,
+    target: str,
+    part: tuple[int, int],
+    threads: int,
+    advance: Callable[[int], None],
+) -> bool:
+    """Write one part of a volume, and note it; tell whether anything was to be done.
+
+    Parameters
+    ----------
+    work
+        The volume.
+    target
+        Its path.
+    part
+        Number of the part, from 0 on, and number of parts.
+    threads
+        How many work side by side.
+    advance
+        Told the bytes of voxels after each block.
+
+    Raises
+    ------
+    SpimpackError
+        The target is taken.
+    OSError
+        A tile is damaged or has changed, or the disk does not take the part.
+    """
+    with open_stacks(work) as stacks:
+        return _make_part(work, target, part, stacks, Pace(threads, advance))
+
+
+def _make_part(
+    work: Stitching, target: str, part: tuple[int, int], stacks: OpenTiles, pace: Pace
+) -> bool:
+    check_target(target, [tile.path for tile in work.tiles.tiles])
+    identity = identify_stitching(work)
+    with hold_place(target, identity) as place:
+        if place is None:  # made meanwhile
+            return False
+        folder = f"{place}/{identity}.parts"
+        os.makedirs(folder, exist_ok=True)
+        note = _note_of(place, identity, part)
+        with hold_file(f"{note}.lock"):
+            if os.path.exists(note):
+                return False
+            with as_os_errors():
+                made_at = LocalPlace(f"{place}/{identity}")
+                write_part(work, made_at, part, stacks, pace)
+            _require_same(work, identity, place)
+            sync_disk(place)
+            write_at(note, b"")
+    return True
+
+
+def finish(work: Stitching, target: str, parts: int, threads: int) -> bool:
+    """Make a volume of its parts, and give it its name; tell whether anything was to be done.
+
+    Raises
+    ------
+    OSError
+        Parts are missing, or the disk does not take the volume.
+    """
+    identity = identify_stitching(work)
+    with hold_place(target, identity, alone=True) as place:
+        if place is None:
+            return False
+        missing = [
+            n for n in range(parts) if not os.path.exists(_note_of(place, identity, (n, parts)))
+        ]
+        if missing:
+            message = f"{len(missing)} of {parts} parts of {target} are missing; run it again"
+            raise OSError(errno.ENODATA, message)
+        path = f"{place}/{identity}"
+        finish_volume(work, LocalPlace(path), threads)
+        _require_same(work, identity, place)
+        sync_disk(place)
+        check_target(target, [tile.path for tile in work.tiles.tiles])
+        move_to_target(path, target)
+        discard(f"{path}.parts")
+    return True
+
+
+def stitch(work: Stitching, target: str, threads: int, advance: Callable[[int], None]) -> bool:
+    """Make a whole volume in this process, or find that it is there.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `make_part` and `finish`.
+    """
+    check_target(target, [tile.path for tile in work.tiles.tiles])
+    if is_made(target, identify_stitching(work)):
+        return False
+    with open_stacks(work) as stacks:
+        for number in range(PARTS):
+            _make_part(work, target, (number, PARTS), stacks, Pace(threads, advance))
+    return finish(work, target, PARTS, threads)
+
+
+def _note_of(place: str, identity: str, part: tuple[int, int]) -> str:
+    return f"{place}/{identity}.parts/{part[0]}-{part[1]}"
+
+
+def _require_same(work: Stitching, identity: str, place: str) -> None:
+    """Refuse what was made of tiles that changed meanwhile, and delete it."""
+    if identify_stitching(work) != identity:
+        with suppress(FileNotFoundError):
+            discard(f"{place}/{identity}.parts")
+        with suppress(FileNotFoundError):
+            discard(f"{place}/{identity}")
+        raise OSError(errno.ESTALE, "a tile changed while it was read; run it again")

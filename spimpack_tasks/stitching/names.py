@@ -1,0 +1,15 @@
+"""Names of the methods of stitching that users choose."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+ALIGNERS = ("native", "stage", "file")
+"""`native` measures overlaps, `stage` trusts the stage, and `file` takes an earlier alignment."""
+Signs: TypeAlias = Literal["positions", "mirrored"]
+SIGNS: tuple[Signs, ...] = ("positions", "mirrored")
+"""Meanings of the places in a file of spimstitch: right, or moved the wrong way."""
+DESTRIPES = ("none", "wavelet", "lightsheet")
+"""Ways to take out stripes, see `correct.DESTRIPERS`."""
+Interpolation: TypeAlias = Literal["cubic", "linear", "nearest"]
+INTERPOLATIONS: tuple[Interpolation, ...] = ("cubic", "linear", "nearest")

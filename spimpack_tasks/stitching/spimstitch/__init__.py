@@ -1,0 +1,1 @@
+"""The files and environment variables of spimstitch, so that old recordings and scripts work."""

@@ -1,0 +1,110 @@
+"""The task that writes the frames of a source into an image, and its target: the finished image."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import luigi
+
+from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told, progress_of
+from spimpack_tasks.state.processes import identify_process
+
+# Luigi imports the tasks of this program at once; most flows write no frames.
+_check_rows = Deferred("spimpack_tasks.streams.bids_rows:check_rows")
+_is_finished = Deferred("spimpack_tasks.streams.finished:is_finished")
+_end_rule = Deferred("spimpack_tasks.streams.frame_source:EndRule")
+_read_settings = Deferred("spimpack_tasks.streams.reading:read_settings")
+_open_source = Deferred("spimpack_tasks.streams.sources:open_source")
+_write_frames = Deferred("spimpack_tasks.streams.write_frames:write_frames")
+logger = logging.getLogger(__name__)
+
+
+class FinishedImage(luigi.Target):
+    """The image of a stream, when all its frames are in it."""
+
+    def __init__(self, settings: str) -> None:
+        self.settings = settings
+
+    def exists(self) -> bool:
+        """Tell whether the image is at its path and its stream has ended."""
+        try:
+            return bool(_is_finished(_read_settings(self.settings)))
+        except (SpimpackError, OSError):
+            return False
+
+
+class WriteFrames(CheckedTask):
+    """Write frames into an image while they are acquired; a later run takes up a killed one."""
+
+    settings: luigi.Parameter[str] = AbsolutePath(
+        description="File with the settings of the stream, in YAML or JSON."
+    )
+    frames: luigi.Parameter[str] = luigi.Parameter(
+        description="Folder of planes that may still grow, file of planes (.npy, or raw), or "
+        "module:function; it is only read."
+    )
+    until_file: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Name of the file that appears in the folder after the last plane."
+    )
+    quiet_s: luigi.Parameter[float] = luigi.FloatParameter(
+        default=0.0, description="Seconds without a new plane after which the source has ended."
+    )
+    settle_s: luigi.Parameter[float] = luigi.FloatParameter(
+        default=0.5, description="Seconds for which a file stays as it is before it is read."
+    )
+    run_id: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Identifies this run among others; chosen if not given."
+    )
+
+    # A second attempt would fail in the same way.
+    retry_count = 1
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Make paths absolute, and work out `run_id` where it is not given."""
+        values = dict(super().get_param_values(params, args, kwargs))
+        if os.path.exists(values["frames"]):
+            values["frames"] = os.path.abspath(values["frames"])
+        if not values["run_id"]:
+            values["run_id"] = identify_process()
+            at_end_of_run(lambda: cls(**values).verdict())
+        return list(values.items())
+
+    def output(self) -> luigi.Target:
+        return FinishedImage(self.settings)
+
+    def run(self) -> None:
+        progress = progress_of(self)
+        rule = _end_rule(self.until_file, self.quiet_s, self.settle_s)
+        with disk_trouble_told():
+            settings = _read_settings(self.settings)
+            result = _write_frames(
+                settings,
+                self.frames,
+                rule,
+                lambda done, total: progress.count(done, total, "frames"),
+            )
+        logger.info("%s", "\n".join(result.lines()))
+
+    def verdict(self) -> ExitCode | None:
+        """Return the exit code that settings, source and image ask for, `None` if it is open."""
+        if self.complete():
+            return ExitCode.OK
+        try:
+            settings = _read_settings(self.settings)
+            _open_source(self.frames, settings, _end_rule(self.until_file, self.quiet_s))
+            _check_rows(settings)
+        except SpimpackError as error:
+            return error.exit_code
+        except FileNotFoundError:
+            return ExitCode.BAD_INPUT
+        except OSError:
+            return ExitCode.FAILED
+        return None

@@ -1,0 +1,1 @@
+"""DCIMG, the format of Hamamatsu cameras: layout, header and frames."""

@@ -1,0 +1,1 @@
+"""OME-Zarr whose full level is made of the bytes of its source, without decoding a voxel."""

@@ -1,0 +1,114 @@
+"""Voxels that lie in a file as they would lie in a shard of Zarr.
+
+A file followed by the index of a shard (offset and length of each chunk, and a CRC-32C) is a shard:
+its chunks are found by their offsets, and what lies between them is never read (Zarr v3, sharding
+codec 1.0). So a file of raw or zstd blocks of one size becomes the full level of an OME-Zarr by a
+copy and an index, and remains what it was for readers of its own format.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.arrays.grid import LevelGrid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spimpack_tasks.arrays.grid import Shape
+
+    Range = tuple[int, int]
+    """Offset and length of a block in its file."""
+
+MOST_BYTES = 2**20
+"""Bytes of a chunk of rows where a plane lies in one piece: what a viewer reads in one go."""
+
+
+class NotInPlaceError(Exception):
+    """The voxels of a source do not lie as in a shard; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlocks:
+    """Where the voxels of an image lie, plane by plane."""
+
+    shape: Shape
+    """Sizes along t, c, z, y, x."""
+    dtype: Any
+    """Data type of numpy, in the byte order of the files."""
+    block_yx: tuple[int, int]
+    """Rows and columns of a block; blocks at the edge are as large."""
+    codec: str
+    """`none` or `zstd`."""
+    files: tuple[str, ...]
+    """The one file, or one for each plane in the order of t, c, z."""
+    ranges: Callable[[int, int, int], list[Range]]
+    """Returns where the blocks of a plane lie in its file, row by row of blocks."""
+
+    @property
+    def level(self) -> LevelGrid:
+        """The full level: a chunk is a block, a shard is a file."""
+        chunk = (1, 1, 1, *self.block_yx)
+        grid = LevelGrid(self.shape, chunk).grid
+        planes = grid[:3] if len(self.files) == 1 else (1, 1, 1)
+        return LevelGrid(self.shape, chunk, shard_chunks=(*planes, *grid[3:]))
+
+    def file_of(self, shard: Shape) -> str:
+        """Return the file that is a shard."""
+        if len(self.files) == 1:
+            return self.files[0]
+        t, c, z = shard[:3]
+        return self.files[(t * self.shape[1] + c) * self.shape[2] + z]
+
+    def table_of(self, shard: Shape, size: int) -> list[Range]:
+        """Return the offset and length of each chunk of a shard.
+
+        Parameters
+        ----------
+        shard
+            Its place in the grid of shards.
+        size
+            Bytes of the file.
+
+        Raises
+        ------
+        NotInPlaceError
+            A block does not lie in the file, or is not as long as its voxels are.
+        """
+        level = self.level
+        raw = math.prod(self.block_yx) * int(self.dtype.itemsize)
+        times, channels, planes = (
+            range(place * count, (place + 1) * count)
+            for place, count in zip(shard[:3], level.shard[:3], strict=True)
+        )
+        table: list[Range] = []
+        count = math.prod(level.shard[3:])
+        for t in times:
+            for c in channels:
+                for z in planes:
+                    found = self.ranges(t, c, z)
+                    if len(found) != count:
+                        message = f"plane {z} has {len(found)} blocks instead of {count}"
+                        raise NotInPlaceError(message)
+                    table += found
+        for offset, length in table:
+            is_sound = length == raw if self.codec == "none" else 0 < length <= 2 * raw + 1024
+            if not is_sound or offset < 0 or offset + length > size:
+                message = f"a block at byte {offset:,} does not lie whole in the file"
+                raise NotInPlaceError(message)
+        return table
+
+
+def rows_of(height: int, width: int, itemsize: int) -> int:
+    """Return how many rows of a plane in one piece are a chunk; they divide its height."""
+    row = width * itemsize
+    fitting = (n for n in range(height, 0, -1) if height % n == 0 and n * row <= MOST_BYTES)
+    return next(fitting, 1)
+
+
+def rows_as_blocks(offset: int, height: int, rows: int, row_bytes: int) -> list[Range]:
+    """Return where the chunks of a plane in one piece lie."""
+    length = rows * row_bytes
+    return [(offset + number * length, length) for number in range(height // rows)]

@@ -1,0 +1,48 @@
+"""Finds out whether the voxels of a source lie as in a shard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.volumes.errors import reading
+from spimpack_tasks.volumes.formats import NGFF
+from spimpack_tasks.volumes.in_place.blocks import NotInPlaceError
+from spimpack_tasks.volumes.in_place.writing import plan_in_place
+from spimpack_tasks.volumes.read_header import scene_argument
+
+if TYPE_CHECKING:
+    from spimpack_tasks.volumes.conversion import Conversion
+    from spimpack_tasks.volumes.in_place.blocks import StoredBlocks
+    from spimpack_tasks.volumes.spec import VolumeSpec
+
+
+def find_blocks(conversion: Conversion, spec: VolumeSpec) -> StoredBlocks | str:
+    """Return where the voxels of a source lie as in a shard, or why they do not.
+
+    Parameters
+    ----------
+    conversion
+        Of the source.
+    spec
+        The image in it.
+
+    Raises
+    ------
+    OSError
+        The source cannot be read, or is damaged.
+    """
+    form, request = conversion.form, conversion.request
+    if form.blocks is None:
+        return f"voxels of {form.name} do not lie as in a shard"
+    if request.ngff != NGFF[0]:
+        return f"OME-Zarr {request.ngff} has no shards"
+    if request.original or request.source_axes or request.chunk_zyx:
+        return "metadata are to be left out, or axes or chunks are chosen"
+    chosen = scene_argument(conversion.source, form, request.selection)
+    with reading(conversion.source):
+        try:
+            blocks: StoredBlocks = form.blocks(conversion.source, *chosen)
+            plan_in_place(blocks, spec)
+        except NotInPlaceError as error:  # before it is taken for damage
+            return str(error)
+    return blocks

@@ -1,0 +1,475 @@
+"""The tasks of the alignment: results, reruns, rows that fail alone, kills, wrong inputs."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+from alignment_root import (
+    ASSET,
+    CHANNELS,
+    MOUSE,
+    RECORDING,
+    SHAPE_ZYX,
+    SPACING_UM_ZYX,
+    ccf_index,
+    label_at,
+    make_root,
+    write_annotation,
+    write_zarr,
+)
+
+from spimpack_tasks import PrepareAlignment
+from spimpack_tasks.alignment.chain import checked_chain
+from spimpack_tasks.alignment.datapackage import write_datapackage
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.errors import ExitCode, OutputError
+from spimpack_tasks.validation.bids_validator import run_bids_validator
+
+ROWS = {"a": ("ProbeA", "probe A", ""), "b1": ("ProbeB", "B", "_shank1")}
+ROWS["b2"] = ("ProbeB", "B", "_shank2")
+LEVEL = 160.0
+"""Voxel size by which the second level is taken."""
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory):
+    return make_root(tmp_path_factory.mktemp("origin") / "data")
+
+
+@pytest.fixture
+def root(origin, tmp_path):
+    """Return a copy of the data root that a test may break."""
+    shutil.copytree(origin.folder, tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture(autouse=True)
+def _without_network(monkeypatch):
+    def refuse(*_):
+        message = "the network is used"
+        raise AssertionError(message)
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def arguments(data, results, *more):
+    chosen = ["--desired-voxel-size-um", str(LEVEL), "--skip-ephys", *map(str, more)]
+    return ["align", "--data-root", str(data), "--results-root", str(results), *chosen]
+
+
+def align(data, results, *more):
+    return main(arguments(data, results, *more))
+
+
+@pytest.fixture(scope="module")
+def made(origin, tmp_path_factory):
+    results = tmp_path_factory.mktemp("made") / "new" / "results"
+    assert align(origin.folder, results, "--qc") == 0
+    return results / MOUSE
+
+
+def stamps(folder):
+    return {p: p.stat().st_mtime_ns for p in Path(folder).rglob("*") if p.is_file()}
+
+
+def content(folder):
+    files = (p for p in Path(folder).rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+def chain_of(data, results, **more):
+    values = {"data_root": data, "results_root": results, "desired_voxel_size_um": LEVEL}
+    return checked_chain(values | more)
+
+
+def picks(path):
+    return np.array(json.loads(path.read_text())["xyz_picks"])
+
+
+@pytest.mark.parametrize("track", ROWS)
+def test_i20_02_03_10_u3_tracks_are_those_of_the_closed_form(origin, made, track):
+    collection, name, shank = ROWS[track]
+    zyx, folder = origin.tracks_zyx[track], made / RECORDING / collection
+    for path in (
+        folder / f"xyz_picks{shank}.json",
+        made / "track_data" / "bregma_xyz" / f"{name}{shank}_ccf.json",
+    ):
+        assert np.abs(picks(path) - origin.bregma_um(zyx)).max() < 0.01
+    image = picks(folder / f"xyz_picks{shank}_image_space.json")
+    assert np.abs(image - origin.image_ras_um(zyx)).max() < 0.001
+    for space in ("spim", "template", "ccf"):
+        path = made / "track_data" / space / f"{name}{shank}.fcsv"
+        rows = [row for row in csv.reader(path.read_text().splitlines()) if row[0][0] != "#"]
+        found = np.array([row[1:4] for row in rows], float)
+        assert 1000 * np.abs(found - getattr(origin, space)(zyx)).max() < 0.01
+        assert {len(row) for row in rows} == {14}
+
+
+def test_i20_18_the_gui_finds_one_file_for_a_probe_of_one_shank(made):
+    assert len([*(made / RECORDING / "ProbeA").glob("*xyz_picks.json")]) == 1
+    names = {path.name for path in (made / RECORDING / "ProbeB").glob("xyz_picks_shank?.json")}
+    assert names == {"xyz_picks_shank1.json", "xyz_picks_shank2.json"}
+
+
+def test_i20_05_channels_lie_as_the_gui_wants_them(origin, made):
+    image = SimpleITK.ReadImage(str(made / "image_space_histology" / "histology_registration.nrrd"))
+    direction = image.GetDirection()
+    code = SimpleITK.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(direction)
+    assert code == "IRP"
+    voxels = origin.voxels[CHANNELS[0]][::2, ::2, ::2]
+    # The brain is z towards I, y towards P, x towards R; the GUI has I, R, P from the fastest on.
+    assert np.array_equal(SimpleITK.GetArrayFromImage(image), voxels.transpose(1, 2, 0))
+    spacing = 2 * SPACING_UM_ZYX / 1000
+    assert image.GetSpacing() == pytest.approx((spacing[0], spacing[2], spacing[1]))
+    half = SPACING_UM_ZYX[::-1] / 2000
+    assert image.GetOrigin() == pytest.approx((-half[0], half[1], -half[2]), abs=1e-9)
+    for name in ("488 signal", "ccf_in_mouse", "labels_in_mouse"):
+        other = SimpleITK.ReadImage(str(made / "image_space_histology" / f"{name}.nrrd"))
+        assert other.GetOrigin() == image.GetOrigin()
+        assert other.GetSize() == image.GetSize()
+
+
+def test_i20_05_the_frame_of_the_pipeline_is_told_beside_the_image(origin, made):
+    path = made / "image_space_histology" / "histology_registration_pipeline.json"
+    header = json.loads(path.read_text())["header"]
+    index = np.array([3, 5, 7])  # along I, R, P
+    place = np.array(header["origin"]) + np.reshape(header["direction"], (3, 3)) @ (
+        index * header["spacing"]
+    )
+    assert place == pytest.approx(origin.registered(index[[0, 2, 1]], level=1), abs=1e-9)
+
+
+def test_i20_06_a_channel_in_the_space_of_the_atlas(origin, made):
+    image = SimpleITK.ReadImage(str(made / "ccf_space_histology" / f"histology_{CHANNELS[0]}.nrrd"))
+    found = SimpleITK.GetArrayFromImage(image)
+    z, y, x = np.meshgrid(*(np.arange(20, n, 13) for n in found.shape), indexing="ij")
+    ijk = np.stack([x, y, z], -1).reshape(-1, 3)
+    places = [image.TransformIndexToPhysicalPoint([int(n) for n in each]) for each in ijk]
+    back = origin.first.back(origin.second.back(np.array(places)))
+    start = origin.registered(np.zeros(3), level=1)
+    step = 2 * SPACING_UM_ZYX[::-1] / 1000
+    index_xyz = (back - start) * [-1, 1, -1] / step
+    voxels = origin.voxels[CHANNELS[0]][::2, ::2, ::2].astype(float)
+    last = np.array(voxels.shape[::-1]) - 1
+    for index, (i, j, k) in zip(index_xyz, ijk, strict=True):
+        if (index < 0.01).any() or (index > last - 0.01).any():
+            continue
+        low, part = np.floor(index).astype(int), index % 1
+        cube = voxels[low[2] : low[2] + 2, low[1] : low[1] + 2, low[0] : low[0] + 2]
+        for share in part[::-1]:
+            cube = (1 - share) * cube[0] + share * cube[1]
+        assert abs(found[k, j, i] - cube) <= 1
+
+
+@pytest.mark.parametrize("track", ROWS)
+def test_i20_22_regions_along_a_track(origin, made, track):
+    collection, _, shank = ROWS[track]
+    path = made / RECORDING / collection / f"regions{shank}.tsv"
+    rows = [*csv.DictReader(path.read_text().splitlines(), delimiter="\t")]
+    bregma = np.array([[row[f"{axis}_um"] for axis in "xyz"] for row in rows], float)
+    distance = np.array([row["distance_um"] for row in rows], float)
+    assert (np.diff(distance) > 0).all()
+    wanted = origin.bregma_um(origin.tracks_zyx[track])
+    assert distance[-1] == pytest.approx(np.linalg.norm(np.diff(wanted, axis=0), axis=1).sum())
+    assert bregma[[0, -1]] == pytest.approx(wanted[[0, -1]], abs=0.02)
+    places_mm = np.stack(
+        [-(bregma[:, 0] + 5739), 5400 - bregma[:, 1], bregma[:, 2] - 332], -1
+    ) / 1000  # fmt: skip
+    index = ccf_index(places_mm)
+    is_far = (np.abs(index % 1 - 0.5) > 0.01).all(1)
+    labels = np.array([row["region_id"] for row in rows], int)
+    whole = np.rint(index).astype(int)
+    inside = ((whole >= 0) & (whole < [114, 132, 80])).all(1)
+    assert np.array_equal(labels[is_far & inside], label_at(whole)[is_far & inside])
+    assert not labels[is_far & ~inside].any()
+    assert [row["hemisphere"] for row in rows] == [
+        "right" if x > 0 else "left" for x in bregma[:, 0]
+    ]
+
+
+def test_i20_17_the_datapackage_names_files_that_are_there(made):
+    data = json.loads((made / "datapackage.json").read_text())
+    assert (data["schema_version"], data["mouse_id"]) == ("4.1.0", MOUSE)
+    assets = {key: each["name"] for key, each in data["external_assets"].items()}
+    assert assets == {"smartspim": ASSET, "spim_template_to_ccf": "spim_template_to_ccf"}
+    paths, stack = [], [data["histology"], data["probes"]]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, dict) and set(each) == {"asset", "path"}:
+            paths.append(each["path"])
+        elif isinstance(each, dict | list):
+            stack += each.values() if isinstance(each, dict) else each
+    assert len(paths) == 4 + 1 + 2 + 2 * 3
+    assert all((made / path).is_file() for path in paths)
+    assert "image_space_histology/488 signal.nrrd" in paths  # U10
+    probe = data["probes"][RECORDING]["ProbeB"]
+    assert [each["shank"] for each in probe["xyz_picks"]] == [1, 2]
+    assert probe["num_shanks"] == 2
+
+
+def test_i20_17_the_plain_form_on_request_and_a_missing_file(origin, made, tmp_path):
+    shutil.copytree(made, tmp_path / MOUSE)
+    chain = chain_of(origin.folder, tmp_path, datapackage_schema="1.0.0")
+    write_datapackage(chain)
+    data = json.loads((tmp_path / MOUSE / "datapackage.json").read_text())
+    assert data["schema_version"] == "1.0.0"
+    folder = "image_space_histology"
+    assert data["histology"]["image_space"]["labels"] == f"{folder}/labels_in_mouse.nrrd"
+    assert set(data["probes"]) == {"ProbeA", "ProbeB"}
+    (tmp_path / MOUSE / folder / "labels_in_mouse.nrrd").unlink()
+    with pytest.raises(OutputError, match=r"labels_in_mouse\.nrrd"):
+        write_datapackage(chain)
+
+
+def test_the_datapackage_alone_is_written_again(root, tmp_path):
+    assert align(root, tmp_path) == 0
+    before = stamps(tmp_path)
+    assert align(root, tmp_path, "--datapackage-only") == 0
+    assert changed(before, stamps(tmp_path)) == {"datapackage.json", "coverage.json"}
+
+
+def test_i20_14_a_second_run_changes_no_file(origin, made, capsys):
+    before = stamps(made)
+    assert align(origin.folder, made.parent, "--qc") == 0
+    assert stamps(made) == before
+    assert capsys.readouterr().out == f"made 3 tracks in {made}\n"
+
+
+def changed(before, after):
+    return {path.name for path in after if before.get(path) != after[path]}
+
+
+def test_i20_14_a_changed_annotation_repeats_its_track_alone(root, tmp_path):
+    results = tmp_path / "results"
+    assert align(root, results) == 0
+    before = stamps(results)
+    os.utime(root / "notes" / "b_first.json", ns=(1, 1))
+    assert align(root, results) == 0
+    names = changed(before, stamps(results))
+    assert "xyz_picks_shank1.json" in names
+    assert not {name for name in names if "shank2" in name or "robeA" in name or "nrrd" in name}
+    before = stamps(results)
+    assert align(root, results, "--desired-voxel-size-um", "50") == 0
+    names = changed(before, stamps(results))
+    assert {"ccf_in_mouse.nrrd", "labels_in_mouse.nrrd", "histology_registration.nrrd"} <= names
+    assert not {name for name in names if "xyz_picks" in name or name.endswith((".fcsv", ".tsv"))}
+
+
+def test_i20_11_u5_a_bad_row_fails_alone(origin, root, tmp_path, capsys):
+    write_annotation(origin, root / "notes" / "b_first.json", "C", "b1")
+    results = tmp_path / "results"
+    assert align(root, results, "--validate-only") == ExitCode.BAD_INPUT
+    said = capsys.readouterr().err
+    assert (
+        f"manifest.csv:3: probe_id: {root}/notes/b_first.json has no annotation layer 'B'" in said
+    )
+    assert not results.exists()
+    assert align(root, results) == ExitCode.BAD_INPUT
+    said = capsys.readouterr()
+    assert "has no annotation layer 'B'" in said.out
+    assert "Traceback" not in said.out + said.err
+    folder = results / MOUSE
+    assert (folder / RECORDING / "ProbeB" / "xyz_picks_shank2.json").is_file()
+    assert (folder / "image_space_histology" / "labels_in_mouse.nrrd").is_file()
+    assert not (folder / "datapackage.json").exists()
+    assert align(root, results, "--allow-partial") == 0
+    assert "left out: " in capsys.readouterr().out
+    (gap,) = json.loads((folder / "coverage.json").read_text())["gaps"]
+    assert gap["line"] == 3
+    data = json.loads((folder / "datapackage.json").read_text())
+    assert [e["shank"] for e in data["probes"][RECORDING]["ProbeB"]["xyz_picks"]] == [2]
+
+
+def test_i20_11_a_row_that_cannot_be_read_is_a_gap(root, tmp_path, capsys):
+    replace("manifest.csv", "B,ProbeB,json,0", "B,ProbeB,swc,0")(root)
+    folder = tmp_path / "results" / MOUSE
+    assert align(root, folder.parent) == ExitCode.BAD_INPUT
+    assert "manifest.csv:3: annotation_format: 'swc' is not read" in capsys.readouterr().out
+    assert (folder / RECORDING / "ProbeA" / "xyz_picks.json").is_file()
+    assert not (folder / "datapackage.json").exists()
+    assert align(root, folder.parent, "--allow-partial") == 0
+    coverage = json.loads((folder / "coverage.json").read_text())
+    assert [gap["line"] for gap in coverage["gaps"]] == [3]
+    assert [made["line"] for made in coverage["made"]] == [2, 4]
+
+
+KILLED = """\
+import os, signal, sys
+rename = os.rename
+def rename_or_die(source, target, **more):
+    if str(target).endswith("labels_in_mouse.nrrd"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(source, target, **more)
+os.rename = rename_or_die
+from spimpack_tasks.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_i20_15_a_killed_run_leaves_no_part_of_a_file(origin, made, tmp_path):
+    command = [sys.executable, "-c", KILLED, *arguments(origin.folder, tmp_path, "--qc")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    folder = tmp_path / MOUSE
+    assert not (folder / "image_space_histology" / "labels_in_mouse.nrrd").exists()
+    assert align(origin.folder, tmp_path, "--qc") == 0
+    assert content(folder) == content(made)
+
+
+@pytest.mark.slow
+def test_i20_16_two_workers_make_equal_bytes(origin, made, tmp_path):
+    assert align(origin.folder, tmp_path, "--qc", "--workers", "2") == 0
+    assert content(tmp_path / MOUSE) == content(made)
+
+
+@pytest.mark.slow
+def test_i20_01_luigi_runs_the_same_tasks(origin, made, tmp_path):
+    command = [sys.executable, "-m", "luigi", "--module", "spimpack_tasks", "PrepareAlignment"]
+    command += ["--local-scheduler", "--data-root", str(origin.folder), "--qc"]
+    command += ["--results-root", str(tmp_path), "--desired-voxel-size-um", str(LEVEL)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert content(tmp_path / MOUSE) == content(made)
+
+
+def remove(name):
+    def harm(root):
+        path = root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return harm
+
+
+def replace(name, old, new):
+    def harm(root):
+        path = root / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return harm
+
+
+def write_header(path):
+    path.write_text(path.read_text().partition("\n")[0] + "\n")
+
+
+ATLAS = "allen_mouse_ccf_annotations_lateralized_compact/ccf_2017_annotation_25_lateralized_"
+REGISTRATION = f"{ASSET}/image_atlas_alignment/{CHANNELS[0]}/ls_to_template_SyN_"
+IMAGES = f"{ASSET}/image_tile_fusing/OMEZarr"
+BROKEN = {
+    "no manifest": (remove("manifest.csv"), "manifest.csv: cannot be read"),
+    "missing column": (replace("manifest.csv", "probe_name", "name"), "probe_name: is missing"),
+    "no row": (lambda root: write_header(root / "manifest.csv"), "has no row"),
+    "no template": (remove("allen_mouse_ccf"), "ccf_template: is missing"),
+    "no labels": (remove(f"{ATLAS}compact.nrrd"), "ccf_labels: is missing"),
+    "no ids": (remove(f"{ATLAS}unique_vals.npz"), "label_ids: is missing"),
+    "no second registration": (remove("spim_template_to_ccf"), "template_to_ccf_dir: is missing"),
+    "no affine": (remove(f"{REGISTRATION}0GenericAffine.mat"), "image_to_template_dir: is missing"),
+    "no displacements": (remove(f"{REGISTRATION}1InverseWarp.nii.gz"), "1InverseWarp.nii.gz"),
+    "no state": (remove("neuroglancer.json"), "neuroglancer.json: cannot be read"),
+    "broken state": (lambda r: (r / "neuroglancer.json").write_text("{"), "is not JSON"),
+    "no image layer": (replace("neuroglancer.json", '"image"', '"mesh"'), "has no image layer"),
+    "no asset": (replace("neuroglancer.json", ASSET, "other"), "shows 'other'"),
+    "no axes": (replace(f"{ASSET}/metadata.nd.json", "dimension", "d"), "has no axes with"),
+    "doubled side": (
+        replace(f"{ASSET}/metadata.nd.json", "Anterior_to_posterior", "Left_to_right"),
+        "which are no z, y and x",
+    ),
+    "no import": (replace(f"{ASSET}/processing.json", "Image importing", "x"), "does not describe"),
+    "other registration": (
+        replace(f"{ASSET}/processing.json", "Template based", "Free"),
+        "describes another registration",
+    ),
+    "no channel": (remove(f"{IMAGES}/{CHANNELS[0]}.zarr"), "the channel of the registration"),
+    "no unit": (
+        replace(f"{IMAGES}/{CHANNELS[0]}.zarr/.zattrs", "micrometer", ""),
+        "axes without a unit",
+    ),
+    "version": (replace(f"{ASSET}/processing.json", "0.0.34", "main"), "version 'main'"),
+}
+
+
+@pytest.mark.parametrize(("harm", "said"), BROKEN.values(), ids=BROKEN)
+def test_i20_12_u6_u7_broken_inputs_are_refused(root, tmp_path, capsys, harm, said):
+    harm(root)
+    for more in (["--validate-only"], []):
+        assert align(root, tmp_path / "results", *more) == ExitCode.BAD_INPUT
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.rstrip().endswith("1 error"), error
+    task = PrepareAlignment(data_root=str(root), results_root=str(tmp_path / "results"))
+    assert task.verdict() == ExitCode.BAD_INPUT
+    assert not (tmp_path / "results").exists()
+
+
+def test_all_problems_are_told_at_once(root, tmp_path, capsys):
+    for name in ("allen_mouse_ccf", "spim_template_to_ccf", "notes/annotations_a.json"):
+        remove(name)(root)
+    assert align(root, tmp_path / "results") == ExitCode.BAD_INPUT
+    said = capsys.readouterr().err
+    assert "3 errors" in said
+    assert f"no file */annotations_a.json is below {root}" in said
+
+
+def test_points_outside_of_the_image_are_refused(origin, root, tmp_path, capsys):
+    origin.tracks_zyx["far"] = origin.tracks_zyx["a"] * 8
+    write_annotation(origin, root / "notes" / "annotations_a.json", "probe A", "far")
+    assert align(root, tmp_path / "results", "--validate-only") == ExitCode.BAD_INPUT
+    assert "is outside of the image of 112 x 136 x 80 voxels" in capsys.readouterr().err
+
+
+def test_damaged_files_of_the_atlas_are_named(root, tmp_path, caplog):
+    path = root / f"{ATLAS}unique_vals.npz"
+    path.write_bytes(b"no ids")
+    assert align(root, tmp_path / "results") == ExitCode.FAILED
+    assert f"{path}: has no whole numbers 'unique_labels'" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert (tmp_path / "results" / MOUSE / "image_space_histology" / "ccf_in_mouse.nrrd").is_file()
+
+
+def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp_path, capsys):
+    image = root / "sub-000001" / "micr" / "sub-000001_sample-brain_SPIM.ome.zarr"
+    image.parent.mkdir(parents=True)
+    write_zarr(image, origin.voxels[CHANNELS[0]], SPACING_UM_ZYX, axes="zyx", zarr_format=3)
+    sidecar = image.with_name("sub-000001_sample-brain_SPIM.json")
+    sidecar.write_text(json.dumps({"OrientationStringXYZ": "RPI"}))
+    remove("neuroglancer.json")(root)
+    results = tmp_path / "derivatives" / "alignment"
+    more = ["--image", image, "--image-to-template-dir", root / REGISTRATION.rpartition("/")[0]]
+    assert align(root, results, *more) == 0, capsys.readouterr()
+    folder = results / "sub-000001"
+    name = f"{RECORDING}/ProbeA/xyz_picks_image_space.json"
+    assert np.abs(picks(folder / name) - picks(made / name)).max() < 0.001
+    description = json.loads((results / "dataset_description.json").read_text())
+    assert description["DatasetType"] == "derivative"
+    assert description["GeneratedBy"][0]["Name"] == "spimpack_tasks"
+    assert description["SourceDatasets"]
+    assert [each for each in run_bids_validator(results).errors if each.code] == []
+    sidecar.write_text("{}")
+    assert align(root, results, *more) == ExitCode.BAD_INPUT
+    assert "OrientationStringXYZ: is missing" in capsys.readouterr().err
+
+
+def test_other_orders_of_dimensions_give_equal_numbers(origin, made, root, tmp_path):
+    origin_order, origin.layer_order = origin.layer_order, ("x", "y", "z")
+    try:
+        write_annotation(origin, root / "notes" / "annotations_a.json", "probe A", "a", "line")
+    finally:
+        origin.layer_order = origin_order
+    assert align(root, tmp_path) == 0
+    name = f"{RECORDING}/ProbeA/xyz_picks.json"
+    assert (tmp_path / MOUSE / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_the_root_has_the_size_that_tests_think():
+    assert SHAPE_ZYX == (80, 136, 112)

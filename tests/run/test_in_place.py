@@ -1,0 +1,276 @@
+"""OME-Zarr without a second copy: the full level is the file itself, with an index behind it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from plain_pyramid import plain_pyramid
+from zarr_readers import read_with_tensorstore, read_with_zarr, read_with_zarrs
+
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.volumes.in_place import writing
+
+SHAPE = (12, 300, 260)
+READERS = {
+    "zarr": read_with_zarr,
+    "tensorstore": read_with_tensorstore,
+    "zarrs": read_with_zarrs,
+}
+
+
+def voxels(shape: tuple[int, ...] = SHAPE, dtype: str = "uint16") -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 60_000, shape).astype(dtype)
+
+
+def five(values: np.ndarray, axes: str) -> np.ndarray:
+    """Return voxels along t, c, z, y, x."""
+    order = [axes.index(axis) for axis in "TCZYX" if axis in axes]
+    sizes = dict(zip(axes, values.shape, strict=True))
+    return values.transpose(order).reshape([sizes.get(axis, 1) for axis in "TCZYX"])
+
+
+TILES = {"tile": (64, 128)}
+SOURCES = {
+    "strips": ("ZYX", SHAPE, {}),
+    "one strip a plane": ("ZYX", SHAPE, {"rowsperstrip": 300}),
+    "short last strip": ("ZYX", SHAPE, {"rowsperstrip": 77}),
+    "tiles with ragged edges": ("ZYX", SHAPE, TILES),
+    "zstd tiles": ("ZYX", SHAPE, {**TILES, "compression": "zstd"}),
+    "big endian": ("ZYX", SHAPE, {"byteorder": ">"}),
+    "big endian tiles": ("ZYX", SHAPE, {"byteorder": ">", **TILES}),
+    "BigTIFF": ("ZYX", SHAPE, {"bigtiff": True}),
+    "channels": ("CZYX", (2, *SHAPE), {}),
+    "time": ("TCZYX", (2, 3, 8, 300, 260), {}),
+    "channels behind z": ("ZCYX", (8, 2, 300, 260), {}),
+    "channels behind z in tiles": ("TZCYX", (2, 8, 2, 300, 260), TILES),
+}
+"""Axes, sizes, and what tifffile is told."""
+
+
+def write_source(path: Path, axes: str, values: np.ndarray, options: dict) -> None:
+    own = {k: v for k, v in options.items() if k not in {"byteorder", "bigtiff"}}
+    how = {k: v for k, v in options.items() if k in {"byteorder", "bigtiff"}}
+    tifffile.imwrite(path, values, metadata={"axes": axes}, ome=".ome." in path.name, **how, **own)
+
+
+def convert(source: Path, target: Path, *options: str) -> int:
+    return main(["convert", str(source), str(target), "--level0", "in-place", *options])
+
+
+def shards(target: Path) -> list[Path]:
+    return sorted(path for path in (target / "0/c").rglob("*") if path.is_file())
+
+
+def is_in_place(target: Path) -> bool:
+    told = json.loads((target / "zarr.json").read_text())["attributes"]["spimpack_tasks"]
+    return told.get("level0") == "in-place"
+
+
+def assert_levels(target: Path, values: np.ndarray) -> None:
+    count = len(list(target.glob("[0-9]*")))
+    assert count > 1
+    read = [read_with_zarr(target, level) for level in range(count)]
+    for level, wanted in enumerate(plain_pyramid(values, [each.shape[2:] for each in read])):
+        for name, reader in READERS.items():
+            np.testing.assert_array_equal(reader(target, level), wanted, err_msg=f"{name} {level}")
+
+
+@pytest.mark.parametrize(("axes", "shape", "options"), SOURCES.values(), ids=SOURCES)
+@pytest.mark.parametrize("ending", [".ome.tif", ".tif"])
+def test_the_file_itself_is_the_full_level(tmp_path, axes, shape, options, ending):
+    if ending == ".tif" and axes not in {"ZYX", "TZCYX"}:
+        pytest.skip("a plain TIFF does not tell them")
+    values = voxels(shape)
+    source, target = tmp_path / f"a{ending}", tmp_path / "a.ome.zarr"
+    how = {**options, "imagej": True} if ending == ".tif" else options
+    if {"tile", "compression", "bigtiff"} & options.keys():
+        how = options
+    write_source(source, axes, values, how)
+    before = source.read_bytes(), source.stat().st_mtime_ns
+    more = ["--source-axes", axes] if ending == ".tif" and "imagej" not in how else []
+    assert convert(source, target, "--verify", *more) == ExitCode.OK
+    if more:
+        assert not is_in_place(target)  # the user's axes are not those of the file
+        np.testing.assert_array_equal(read_with_zarr(target), five(values, axes))
+        return
+    assert is_in_place(target)
+    (shard,) = shards(target)
+    assert shard.read_bytes().startswith(before[0])
+    assert (source.read_bytes(), source.stat().st_mtime_ns) == before
+    np.testing.assert_array_equal(tifffile.imread(shard, is_ome=False).reshape(shape), values)
+    assert_levels(target, five(values, axes))
+
+
+def test_planes_in_files_are_a_shard_each(tmp_path):
+    values = voxels()
+    folder, target = tmp_path / "planes", tmp_path / "a.ome.zarr"
+    folder.mkdir()
+    for number, plane in enumerate(values):
+        tifffile.imwrite(folder / f"z{number:03}.tif", plane, rowsperstrip=50)
+    assert convert(folder, target, "--verify") == ExitCode.OK
+    assert is_in_place(target)
+    files = sorted(folder.iterdir())
+    assert len(shards(target)) == len(files)
+    for z, file in enumerate(files):
+        (shard,) = (target / f"0/c/{z}").rglob("0/0")
+        assert shard.read_bytes().startswith(file.read_bytes())
+    assert_levels(target, values[None, None])
+
+
+OTHERS = {
+    "LZW": ({"compression": "lzw"}, "LZW"),
+    "deflate": ({"compression": "zlib", **TILES}, "DEFLATE"),
+    "zstd strips": ({"compression": "zstd"}, "strips are compressed"),
+    "predictor": ({"compression": "zstd", "predictor": 2, **TILES}, "predictor"),
+}
+
+
+@pytest.mark.parametrize(("options", "expected"), OTHERS.values(), ids=OTHERS)
+def test_other_files_go_the_usual_way_and_are_told_why(tmp_path, caplog, options, expected):
+    values = voxels()
+    write_source(tmp_path / "a.ome.tif", "ZYX", values, options)
+    target = tmp_path / "a.ome.zarr"
+    assert convert(tmp_path / "a.ome.tif", target, "--verify") == ExitCode.OK
+    assert not is_in_place(target)
+    assert expected in caplog.text
+    np.testing.assert_array_equal(read_with_tensorstore(target), values[None, None])
+
+
+def test_choices_that_forbid_it_are_told(tmp_path, caplog):
+    write_source(tmp_path / "a.ome.tif", "ZYX", voxels(), {})
+    for number, (options, expected) in enumerate(
+        (
+            (["--ngff", "0.4"], "has no shards"),
+            (["--drop-original"], "metadata are to be left out"),
+            (["--chunk", "4,64,64"], "chunks are chosen"),
+        )
+    ):
+        caplog.clear()
+        target = tmp_path / f"{number}.ome.zarr"
+        assert convert(tmp_path / "a.ome.tif", target, *options) == ExitCode.OK
+        assert expected in caplog.text
+        np.testing.assert_array_equal(read_with_zarr(target), voxels()[None, None])
+    write_source(tmp_path / "small.ome.tif", "ZYX", voxels((2, 30, 30)), {})
+    assert convert(tmp_path / "small.ome.tif", tmp_path / "small.ome.zarr") == ExitCode.OK
+    assert "one level only" in caplog.text
+
+
+def test_colours_go_the_usual_way(tmp_path, caplog):
+    values = voxels((3, 300, 260, 3), "uint8")
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", values, photometric="rgb", metadata={"axes": "ZYXS"}, ome=True
+    )
+    assert convert(tmp_path / "a.ome.tif", tmp_path / "a.ome.zarr", "--verify") == ExitCode.OK
+    assert not is_in_place(tmp_path / "a.ome.zarr")
+    assert "encoded as usual" in caplog.text
+
+
+def test_a_damaged_file_is_refused_as_ever(tmp_path, capsys):
+    source = tmp_path / "a.ome.tif"
+    write_source(source, "ZYX", voxels(), TILES)
+    data = source.read_bytes()
+    source.write_bytes(data[: len(data) // 2])
+    assert convert(source, tmp_path / "a.ome.zarr") != ExitCode.OK
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert not (tmp_path / "a.ome.zarr").exists()
+
+
+@pytest.mark.parametrize("moment", ["copied", "index", "renamed", "levels"])
+def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, monkeypatch, moment):
+    values = voxels((2, *SHAPE))
+    source = tmp_path / "a.ome.tif"
+    write_source(source, "CZYX", values, {})
+    whole, broken = tmp_path / "whole.ome.zarr", tmp_path / "broken.ome.zarr"
+    assert convert(source, whole) == ExitCode.OK
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_args, **_named):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if moment == "copied":
+            original = writing.copy_file
+
+            def copy(one, other, advance):
+                original(one, other, advance)
+                with open(other, "r+b") as file:
+                    file.truncate(1000)
+                die()
+
+            patch.setattr(writing, "copy_file", copy)
+        elif moment == "index":
+            patch.setattr(writing.os, "fdatasync", die)
+        elif moment == "renamed":
+            patch.setattr(writing, "sync_disk", die)
+        else:
+            patch.setattr(writing, "put_json", die)
+        with pytest.raises(Killed):
+            convert(source, broken)
+    assert not broken.exists()
+    assert convert(source, broken) == ExitCode.OK
+    names = sorted(p.relative_to(whole) for p in whole.rglob("*") if p.is_file())
+    assert names == sorted(p.relative_to(broken) for p in broken.rglob("*") if p.is_file())
+    for name in names:
+        if name.name != "zarr.json":
+            assert (whole / name).read_bytes() == (broken / name).read_bytes(), name
+
+
+MANIFEST = """\
+dataset_description: {Name: Small, BIDSVersion: "1.10.0", DatasetType: raw, License: CC0}
+scans_tsv: scans.tsv
+"""
+HEAD = (
+    "subject\tsample\tspim_path\torientation_string_xyz\tsample_staining\tPixelSize\tPixelSizeUnits"
+)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_dataset_is_packaged_verified_and_certified(tmp_path, capsys, workers):
+    for name in ("a", "b"):
+        write_source(tmp_path / f"{name}.ome.tif", "ZYX", voxels(), {})
+    rows = [f"{n}\tbrain\t{n}.ome.tif\tRPI\tDAPI\t1;1;1\tum" for n in "ab"]
+    (tmp_path / "manifest.yml").write_text(MANIFEST)
+    (tmp_path / "scans.tsv").write_text("\n".join([HEAD, *rows, ""]))
+    command = ["package", str(tmp_path / "manifest.yml"), str(tmp_path / "bids")]
+    command += ["--backend", "ome-zarr:convert=all,level0=in-place", "--workers", workers]
+    assert main(command) == ExitCode.OK
+    images = sorted((tmp_path / "bids").rglob("*.ome.zarr"))
+    assert len(images) == 2
+    assert all(map(is_in_place, images))
+    assert main(["verify", str(tmp_path / "bids"), "--pixels"]) == ExitCode.OK
+    assert main(["certify", str(tmp_path / "bids")]) == ExitCode.OK
+    capsys.readouterr()
+    assert main(command) == ExitCode.OK
+    assert "Nothing to do" in capsys.readouterr().out
+    # Other metadata: the voxels are used again, and the image can still be read.
+    inodes = {image.name: shards(image)[0].stat().st_ino for image in images}
+    table = tmp_path / "scans.tsv"
+    table.write_text(table.read_text().replace("DAPI", "GFP"))
+    assert main(command) == ExitCode.OK
+    for image in sorted((tmp_path / "bids").rglob("*.ome.zarr")):
+        assert shards(image)[0].stat().st_ino == inodes[image.name]
+        assert_levels(image, voxels()[None, None])
+        told = json.loads((image / "zarr.json").read_text())["attributes"]["ome"]
+        assert told["omero"]["channels"][0]["label"] == "GFP"
+    assert main(["verify", str(tmp_path / "bids"), "--pixels"]) == ExitCode.OK
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    write_source(tmp_path / "a.ome.tif", "ZYX", voxels(), {})
+    target = tmp_path / "a.ome.zarr"
+    assert convert(tmp_path / "a.ome.tif", target) == ExitCode.OK
+    (shard,) = shards(target)
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 4
+    shard.write_bytes(data)
+    shutil.copy(tmp_path / "a.ome.tif", tmp_path / "b.ome.tif")
+    assert convert(tmp_path / "a.ome.tif", target, "--verify") == ExitCode.CONFLICT

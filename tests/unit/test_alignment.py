@@ -1,0 +1,374 @@
+"""Grids, transformations, tables and states of the alignment, compared with closed forms."""
+
+import json
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import SimpleITK
+from alignment_root import (
+    ASSET,
+    CHANNELS,
+    LABELS,
+    MOUSE,
+    base_frame,
+    ccf_index,
+    ccf_value,
+    direction,
+    label_at,
+    make_root,
+    pipeline_frame,
+    write_annotation,
+    write_zarr,
+)
+
+from spimpack_tasks.alignment.brain import _levels_of
+from spimpack_tasks.alignment.chain import checked_chain
+from spimpack_tasks.alignment.checks import check_atlas, check_disk, check_order
+from spimpack_tasks.alignment.geometry import (
+    LevelSize,
+    base_grid,
+    choose_level,
+    direction_of,
+    parse_version,
+    pipeline_grid,
+)
+from spimpack_tasks.alignment.manifest import parse_manifest
+from spimpack_tasks.alignment.neuroglancer import AnnotationError, image_sources, layer_points
+from spimpack_tasks.alignment.picks import (
+    ccf_to_bregma_um,
+    compose_fcsv,
+    compose_picks,
+    image_to_ras_um,
+)
+from spimpack_tasks.alignment.transforms import (
+    grid_of,
+    image_on,
+    map_points,
+    point_map,
+    read_image,
+    resample,
+    resample_labels,
+    turn,
+    turned_grid,
+)
+from spimpack_tasks.errors import Report
+
+ALIGNMENT_CODES = {
+    *("alignment.asset", "alignment.atlas", "alignment.manifest"),
+    *("alignment.machine", "alignment.row", "alignment.transform"),
+}
+"""Found by these tests and those of test_align_tasks.py."""
+CODES = [
+    "".join(letters) for axes in permutations(("LR", "AP", "SI")) for letters in product(*axes)
+]
+VERSIONS = ["0.0.10", "0.0.18", "0.0.25", "0.0.31", "0.0.32", "0.0.33", "0.0.34", "0.1.0"]
+SIZE = (96, 64, 48)
+SPACING = np.array([0.0018, 0.002, 0.0019])
+LEVELS = [
+    LevelSize(tuple(n // 2**k for n in SIZE), tuple(float(s) * 2**k for s in SPACING))
+    for k in range(4)
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make_root(tmp_path_factory.mktemp("alignment"))
+
+
+@pytest.fixture(scope="module")
+def chain(root):
+    return checked_chain({"data_root": root.folder, "results_root": root.folder / "out"})
+
+
+@pytest.fixture(scope="module")
+def coarse(root):
+    """Return the steps for volumes of the second level."""
+    values = {"data_root": root.folder, "results_root": root.folder / "out"}
+    return checked_chain(values | {"desired_voxel_size_um": 160.0})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_i20_07_frames_of_the_pipeline_in_48_orientations(version):
+    numbers = parse_version(version)
+    for code in CODES:
+        assert np.array_equal(np.reshape(direction_of(code), (3, 3)), direction(code))
+        for level in range(4):
+            grid = pipeline_grid(LEVELS, level, code, numbers)
+            spacing, origin = pipeline_frame(level, code, SPACING, SIZE, numbers)
+            assert np.abs(np.subtract(grid.spacing_mm_xyz, spacing)).max() < 1e-12
+            assert np.abs(np.subtract(grid.origin_mm_lps, origin)).max() < 1e-12
+            base = base_grid(LEVELS, level, code)
+            spacing, origin = base_frame(level, code, SPACING)
+            assert np.abs(np.subtract(base.origin_mm_lps, origin)).max() < 1e-12
+            index = (3.25, 7.0, -1.5)
+            assert base.index(base.place(index)) == pytest.approx(index)
+
+
+def test_a_short_pyramid_has_no_frame_of_the_pipeline():
+    with pytest.raises(ValueError, match="has 3 levels"):
+        pipeline_grid(LEVELS[:3], 0, "RPI", (0, 0, 34))
+
+
+@pytest.mark.parametrize(("wanted", "level"), [(25, 1), (35, 1), (11, 0), (96, 3), (24, 1)])
+@pytest.mark.parametrize("axes", ["zyx", "czyx", "tczyx"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_i20_13_u8_levels_are_chosen_by_names_of_axes(tmp_path, axes, zarr_format, wanted, level):
+    voxels = np.zeros((8, 8, 8), np.uint8)
+    write_zarr(tmp_path / "a.zarr", voxels, (12, 12, 12), axes=axes, zarr_format=zarr_format)
+    levels = _levels_of(str(tmp_path / "a.zarr"))
+    assert choose_level(levels, wanted) == level
+
+
+@pytest.mark.parametrize("track", ["a", "b1", "b2"])
+def test_i20_02_points_follow_the_closed_form(root, chain, track):
+    brain, points = chain.brain, root.tracks_zyx[track]
+    places = [brain.registered(0).place(zyx[::-1]) for zyx in points]
+    found = map_points(point_map(brain.pairs), places)
+    wanted = root.bregma_um(points)
+    assert np.abs(np.subtract(ccf_to_bregma_um(found), wanted)).max() < 0.01
+    template = map_points(point_map(brain.pairs[:1]), places)
+    assert np.abs(template - root.template(points)).max() < 1e-5
+    spim = [brain.base(0).place(zyx[::-1]) for zyx in points]
+    assert np.abs(np.subtract(image_to_ras_um(spim), root.image_ras_um(points))).max() < 0.001
+
+
+def test_bregma_has_the_published_place():
+    """Bregma of the Allen CCF lies at 5739, 5400 and 332 µm (IBL)."""
+    assert np.allclose(ccf_to_bregma_um([(-5.739, 5.4, -0.332)]), 0)
+    assert np.allclose(ccf_to_bregma_um([(0, 0, 0)]), [[-5739, 5400, 332]])
+
+
+def test_i20_05_template_and_labels_on_the_grid_of_the_image(root, coarse):
+    chain, brain = coarse, coarse.brain
+    grid = turned_grid(brain.registered())
+    transform = point_map(brain.pairs)
+    template = resample(read_image(chain.choices.ccf_template), grid, transform)
+    labels = read_image(chain.choices.ccf_labels)
+    found = SimpleITK.GetArrayFromImage(resample_labels(labels, LABELS, grid, transform))
+    k, j, i = np.indices(found.shape)
+    places = (
+        np.array(grid.origin_mm_lps)
+        + (np.stack([i, j, k], -1) * grid.spacing_mm_xyz) @ np.reshape(grid.direction, (3, 3)).T
+    )
+    index = ccf_index(root.second.point(root.first.point(places.reshape(-1, 3))))
+    index = index.reshape(*found.shape, 3)
+    inside = ((index > 0.01) & (index < np.array([113, 131, 79]) - 0.01)).all(-1)
+    outside = ((index < -0.6) | (index > np.array([113, 131, 79]) + 0.6)).any(-1)
+    assert inside.mean() > 0.3
+    assert outside.mean() > 0.005
+    values = SimpleITK.GetArrayFromImage(template)
+    assert values.dtype == np.uint16
+    difference = values[inside] - np.floor(ccf_value(index[inside]) + 1e-6)
+    assert np.abs(difference).max() <= 1
+    assert (difference != 0).mean() < 1e-3
+    assert not values[outside].any()
+    nearest = np.rint(index).astype(int)
+    far = np.abs(index[..., 1] % 27 - 26.5) > 1.2
+    far &= (np.abs(index[..., 0] - 57.0) > 1.2) & inside
+    assert np.array_equal(found[far], label_at(nearest[far]))
+
+
+def test_i20_09_u2_labels_outside_of_their_volume_are_0(coarse):
+    chain = coarse
+    whole = read_image(chain.choices.ccf_labels)
+    cropped = whole[20:80, 30:100, 10:60]
+    grid, transform = turned_grid(chain.brain.registered()), point_map(chain.brain.pairs)
+    counts = [
+        dict(zip(*np.unique(SimpleITK.GetArrayFromImage(made), return_counts=True), strict=True))
+        for made in (resample_labels(each, LABELS, grid, transform) for each in (whole, cropped))
+    ]
+    assert counts[1][0] > counts[0][0]
+    assert all(n <= counts[0][label] for label, n in counts[1].items() if label)
+
+
+def test_labels_without_a_0_get_one_outside():
+    labels = SimpleITK.Image([4, 4, 4], SimpleITK.sitkUInt8) + 1
+    grid = grid_of(SimpleITK.Image([8, 4, 4], SimpleITK.sitkUInt8))
+    found = SimpleITK.GetArrayFromImage(
+        resample_labels(labels, [-7, -5], grid, SimpleITK.Transform(3, 1))
+    )
+    assert set(found[..., :4].ravel()) == {-5}
+    assert set(found[..., 5:].ravel()) == {0}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_turned_grids_are_those_of_turned_images(code):
+    grid = base_grid(LEVELS, 3, code)
+    image = turn(image_on(grid, np.zeros(grid.size_xyz[::-1], np.uint8)))
+    found = turned_grid(grid)
+    assert found.size_xyz == image.GetSize()
+    assert found.origin_mm_lps == pytest.approx(image.GetOrigin(), abs=1e-12)
+    assert found.spacing_mm_xyz == pytest.approx(image.GetSpacing())
+    assert found.direction == pytest.approx(image.GetDirection())
+
+
+# Tables of probes
+
+HEAD = "mouseid,sorted_recording,probe_file,probe_id,probe_name,annotation_format,probe_shank\n"
+
+
+def parse(text):
+    report = Report()
+    return parse_manifest(text, "manifest.csv", report), [str(p) for p in report.sorted()]
+
+
+def test_i20_10_u1_u4_cells_stay_texts():
+    rows, problems = parse(HEAD + "000001,r_sorted_x,f,t,P,,\n000001,r_sorted_x,f,t,Q,,1.0\n")
+    assert problems == []
+    assert [row.mouse_id for row in rows] == [MOUSE] * 2
+    assert [row.annotation_format for row in rows] == ["json"] * 2
+    assert [row.histology_shank for row in rows] == [None, 1]
+    assert [row.shank_suffix for row in rows] == ["", "_shank2"]
+    assert rows[0].recording_id == "r"
+
+
+def test_both_vocabularies_of_columns_are_read():
+    new = "mouseid,sorted_recording,probe_file,histology_track_id,ephys_collection,histology_shank"
+    rows, problems = parse(new + ",ephys_shank\n1,r,f,t,P,0,2\n")
+    assert problems == []
+    assert (rows[0].track_id, rows[0].collection) == ("t", "P")
+    assert (rows[0].histology_shank, rows[0].ephys_shank) == (0, 2)
+    assert rows[0].logical_probe == "P"
+
+
+BROKEN = {
+    "empty": ("", "manifest.csv: is empty"),
+    "header only": (HEAD, "manifest.csv: has no row"),
+    "missing column": (HEAD.replace("probe_id", "probeid"), "probe_id: is missing; 'probeid' may"),
+    "doubled column": (HEAD.replace("probe_shank", "probe_id"), "is the name of two columns"),
+    "empty cell": (HEAD + "1,r,,t,P,,\n", "manifest.csv:2: probe_file: is empty"),
+    "swc": (HEAD + "1,r,f,t,P,swc,\n", "annotation_format: 'swc' is not read"),
+    "shank": (HEAD + "1,r,f,t,P,,one\n", "'one' is no number of a shank"),
+    "ragged": (HEAD + "1,r,f,t\n", "manifest.csv:2: has 4 cells, the header has 7"),
+    "two mice": (HEAD + "1,r,f,t,P,,\n2,r,f,u,Q,,\n", "manifest.csv:3: mouseid: is '2', but '1'"),
+    "same track": (HEAD + "1,r,f,t,P,,\n1,s,f,t,Q,,\n", "is the same track as in line 2"),
+    "same shank": (HEAD + "1,r,f,t,P,,0\n1,r,f,u,P,,0\n", "the same histology_shank as in line 2"),
+    "folder above": (HEAD + "../x,r,f,t,P,,\n", "'../x' is no name of a folder"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), BROKEN.values(), ids=BROKEN)
+def test_i20_12_u6_broken_tables_are_told(text, said):
+    _, problems = parse(text)
+    assert any(said in line for line in problems), problems
+
+
+# States of Neuroglancer
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "zarr://s3://b/a/c.zarr",
+        {"url": "zarr://s3://b/a/c.zarr"},
+        [{"url": "s3://b/a/c.zarr/|zarr2:"}, "other"],
+    ],
+    ids=str,
+)
+def test_u12_sources_are_texts_objects_and_lists(source):
+    state = {"layers": [{"type": "annotation"}, {"type": "image", "source": source}]}
+    assert image_sources(state)[0] == "s3://b/a/c.zarr"
+
+
+@pytest.mark.parametrize("state", [None, [], {}, {"layers": {}}, {"layers": [7]}], ids=str)
+def test_states_without_layers(state):
+    assert image_sources(state) == []
+    with pytest.raises(AnnotationError, match="has no annotation layer 'a'"):
+        layer_points(state, "a")
+
+
+def layer(annotations, order="zyx"):
+    source = {"url": "", "transform": {"outputDimensions": {axis: [1, "m"] for axis in order}}}
+    return {
+        "layers": [
+            {"type": "annotation", "name": "a", "source": source, "annotations": annotations}
+        ]
+    }
+
+
+def test_u12_lines_count_as_their_ends():
+    lines = [
+        {"type": "line", "pointA": [1, 2, 3], "pointB": [4, 5, 6]},
+        {"type": "line", "pointA": [4, 5, 6], "pointB": [7, 8, 9]},
+    ]
+    assert layer_points(layer(lines), "a").index_zyx == ((1, 2, 3), (4, 5, 6), (7, 8, 9))
+    assert layer_points(layer(lines, "xyz"), "a").index_zyx[0] == (3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (layer([]), "has 0 points"),
+        (layer([{"type": "point", "point": [1, 2, 3]}] * 2), "has 1 points"),
+        (layer([{"type": "point", "point": [1, 2]}]), "with 2 numbers"),
+        (layer([{"type": "point", "point": [1, 2, "x"]}]), "is no place"),
+        (layer([{"type": "point", "point": [1, 2, float("nan")]}]), "is no place"),
+        (layer([], "zy"), "without a dimension 'x'"),
+        (layer([]) | {"layers": [{"type": "annotation", "name": "A"}]}, "did you mean 'A'?"),
+    ],
+)
+def test_u5_layers_that_make_no_track(state, said):
+    with pytest.raises(AnnotationError, match=said.replace("?", r"\?")):
+        layer_points(state, "a")
+
+
+# Files of tracks
+
+
+def test_i20_03_points_for_slicer_and_the_gui():
+    lines = compose_fcsv([(1, 2.5, -3.1234567)], 'a,"b"').splitlines()
+    assert [line[0] for line in lines[:3]] == ["#"] * 3
+    assert lines[1] == "# CoordinateSystem = LPS"
+    assert lines[3] == "1,1.000000,2.500000,-3.123457,0,0,0,1,1,1,0,ab-1,,vtkMRMLScalarVolumeNode1"
+    assert len(lines[3].split(",")) == len(lines[2].split("=")[1].split(",")) == 14
+    assert json.loads(compose_picks([(1, 2, 3)])) == {"xyz_picks": [[1, 2, 3]]}
+
+
+def test_the_root_is_found_with_all_channels(chain):
+    brain = chain.brain
+    assert [channel.name for channel in brain.channels] == list(CHANNELS)
+    assert (brain.code_xyz, brain.level, brain.version) == ("RPI", 0, (0, 0, 34))
+    assert chain.full_report.problems == []
+
+
+# Doubts
+
+
+@pytest.mark.parametrize(
+    ("free", "severity"), [(99, "error"), (100, "warning"), (199, "warning"), (200, None)]
+)
+def test_i20_12_space_on_the_disk(free, severity):
+    found = [*check_disk(free, 100, "/results")]
+    assert [str(problem.severity) for problem in found] == ([severity] if severity else [])
+
+
+def test_i20_12_an_atlas_with_wrong_signs_is_refused(chain, tmp_path):
+    assert [*check_atlas(chain.choices.ccf_template, "ccf_template")] == []
+    image = read_image(chain.choices.ccf_template)[::8, ::8, ::8]
+    image.SetDirection((1, 0, 0, 0, 1, 0, 0, 0, -1))
+    path = tmp_path / "ccf.nrrd"
+    SimpleITK.WriteImage(image, str(path))
+    (problem,) = check_atlas(str(path), "ccf_template")
+    assert "lies at 0.00 to 11.20 mm along L, the Allen CCF at -11.5 to 0.1" in problem.message
+    path.write_bytes(b"no volume")
+    (problem,) = check_atlas(str(path), "ccf_template")
+    assert "is no volume that can be read" in problem.message
+
+
+def test_tracks_that_go_up_are_told(root, tmp_path):
+    write_annotation(root, tmp_path / "notes" / "up.json", "up", "a")
+    state = json.loads((tmp_path / "notes" / "up.json").read_text())
+    values = {"data_root": tmp_path, "results_root": tmp_path / "out"}
+    names = ("neuroglancer", "ccf_template", "ccf_labels", "label_ids", "template_to_ccf_dir")
+    known = checked_chain({"data_root": root.folder, "results_root": ""}).choices
+    values |= {name: getattr(known, name) for name in names}
+    (tmp_path / ASSET).symlink_to(root.folder / ASSET)
+    (tmp_path / "manifest.csv").write_text(HEAD + "1,r,up,up,P,,\n")
+    found = [*check_order(checked_chain(values))]
+    assert found == []
+    state["layers"][0]["annotations"].reverse()
+    (tmp_path / "notes" / "up.json").write_text(json.dumps(state))
+    (problem,) = check_order(checked_chain(values))
+    assert "do not go down from the surface" in problem.message
+    assert problem.place.line == 2

@@ -1,0 +1,252 @@
+"""Alignment of tiles whose true places are known, in frames of an oblique microscope."""
+
+import math
+
+import numpy as np
+import pytest
+from oblique_scenes import ROOT, make_scene, sample_tile, tile_set
+
+from spimpack_tasks.stitching.align import align, estimate_pitch, keep_stage
+from spimpack_tasks.stitching.frames import ArrayFrames
+from spimpack_tasks.stitching.tiles import Geometry
+
+STEP = 1.28
+
+
+class Stacks:
+    """Frames in memory, as `OpenTiles` has them."""
+
+    def __init__(self, stacks):
+        self.stacks = stacks
+
+    def need(self, numbers):
+        return {number: ArrayFrames(self.stacks[number]) for number in numbers}
+
+
+def make_grid(
+    *, counts_xyz, shape_frc, overlap, v_true=1.8, jitter_um_xyz=(0, 0, 0), seed=1, scene=None
+):
+    """Return tiles at places of a stage that may be wrong, their frames, and their true places.
+
+    The stage moves by the nominal distance of pixels, 1.8 µm, as if that were right.
+    """
+    frames, rows, columns = shape_frc
+    v = 1.8
+    step_um = (
+        (1 - overlap) * frames * STEP,
+        (1 - overlap) * rows * v,
+        (1 - overlap) * columns * v / ROOT,
+    )
+    rng = np.random.default_rng(seed)
+    stage, true = [], []
+    for z in range(counts_xyz[2]):
+        for x in range(counts_xyz[0]):
+            for y in range(counts_xyz[1]):
+                at = np.array([z * step_um[2], y * step_um[1], x * step_um[0]])
+                off = rng.uniform(-1, 1, 3) * np.array(jitter_um_xyz)[::-1]
+                stage.append(np.round(at, 1))
+                true.append(stage[-1] + off)
+    size = np.array(
+        [columns * v_true / ROOT, rows * v_true, frames * STEP + columns * v_true / ROOT]
+    )
+    if scene is None:
+        low, high = np.min(true, axis=0) - 10, np.max(true, axis=0) + size + 10
+        scene = make_scene(low, high, seed=seed)
+    stacks = [
+        sample_tile(scene, at, shape_frc, v_um=v_true, step_um=STEP,
+                    noise_seed=100 + n)
+        for n, at in enumerate(true)
+    ]  # fmt: skip
+    tiles = tile_set([shape_frc] * len(stage), stage, Geometry(1.8, STEP))
+    return tiles, stacks, np.array(true)
+
+
+def places_frc(places_um, v):
+    """Return places in frames, rows and columns from the first one, by the definition."""
+    z, y, x = (places_um - places_um[0]).T
+    return np.stack([(x - z) / STEP, y / v, z * ROOT / v], axis=1)
+
+
+GRIDS = {
+    "along y": {
+        "counts_xyz": (1, 3, 1),
+        "shape_frc": (80, 160, 64),
+        "overlap": 0.25,
+        "v_true": 1.83,
+    },
+    "x and y": {
+        "counts_xyz": (2, 2, 1),
+        "shape_frc": (110, 120, 80),
+        "overlap": 0.45,
+        "v_true": 1.83,
+        "jitter_um_xyz": (5, 2, 4),
+        "seed": 7,
+    },
+    "x, y and z": {
+        "counts_xyz": (2, 2, 2),
+        "shape_frc": (110, 110, 110),
+        "overlap": 0.4,
+        "v_true": 1.815,
+        "jitter_um_xyz": (4, 3, 4),
+        "seed": 11,
+    },
+}
+LARGE = {
+    "small": GRIDS["x, y and z"],
+    "ds1": GRIDS["along y"] | {"shape_frc": (240, 256, 128)},
+    "ds3": GRIDS["x and y"] | {"shape_frc": (320, 200, 128)},
+    "ds4": GRIDS["x, y and z"]
+    | {"counts_xyz": (2, 3, 2), "shape_frc": (320, 200, 160), "overlap": 0.35},
+}
+
+
+def check_places(grid):
+    tiles, stacks, true = make_grid(**grid)
+    found = align(tiles, Stacks(stacks))
+    wanted = places_frc(true, grid["v_true"])
+    got = np.array([tile.place_frc for tile in found.tiles])
+    nominal = places_frc(np.array([t.position_um_zyx for t in tiles.tiles]), 1.8)
+    assert np.abs(got - wanted).max() <= 0.1
+    assert np.abs(got - wanted).max() <= np.abs(nominal - wanted).max()
+    assert all(not pair.reason for pair in found.pairs)
+    sigma = np.array([tile.sigma_frc for tile in found.tiles])
+    assert sigma.max() < 0.2
+    return found
+
+
+@pytest.mark.parametrize("name", ["along y", "x and y"])
+def test_i19_12_places_are_found_to_a_tenth_of_a_sample(name):
+    check_places(GRIDS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_i19_12_places_in_large_sets(name):
+    check_places(LARGE[name])
+
+
+@pytest.mark.parametrize("counts", [(1, 1, 1), (2, 1, 1), (1, 1, 2)], ids=str)
+def test_i19_13_small_grids(counts):
+    tiles, stacks, true = make_grid(
+        counts_xyz=counts, shape_frc=(80, 90, 80), overlap=0.45, jitter_um_xyz=(3, 2, 2)
+    )
+    found = align(tiles, Stacks(stacks))
+    got = np.array([tile.place_frc for tile in found.tiles])
+    assert np.abs(got - places_frc(true, 1.8)).max() <= 0.1
+    assert len(found.pairs) == math.prod(counts) - 1
+    assert found.pitch is None
+
+
+def test_i19_13_a_set_with_one_tile_missing():
+    tiles, stacks, true = make_grid(**GRIDS["x and y"])
+    few = [0, 1, 3]
+    less = tile_set(
+        [tiles.tiles[n].shape_frc for n in few],
+        [tiles.tiles[n].position_um_zyx for n in few],
+        tiles.geometry,
+    )
+    found = align(less, Stacks([stacks[n] for n in few]))
+    got = np.array([tile.place_frc for tile in found.tiles])
+    assert np.abs(got - places_frc(true[few], 1.83)).max() <= 0.1
+
+
+def test_i19_13_a_pair_without_structure_stays_on_the_stage_and_says_so():
+    tiles, stacks, true = make_grid(
+        counts_xyz=(1, 3, 1), shape_frc=(80, 160, 64), overlap=0.25, jitter_um_xyz=(2, 2, 2)
+    )
+    stacks[2][:] = np.random.default_rng(3).poisson(200, stacks[2].shape)
+    found = align(tiles, Stacks(stacks))
+    got = np.array([tile.place_frc for tile in found.tiles])
+    wanted = places_frc(true, 1.8)
+    stage = np.array([tile.place_frc for tile in keep_stage(tiles).tiles])
+    assert np.abs(got - wanted)[:2].max() <= 0.1
+    assert np.abs(got - stage)[2].max() < 1e-6
+    assert found.tiles[1].sigma_um_zyx[1] < 0.1
+    assert found.tiles[2].sigma_um_zyx == pytest.approx((5, 5, 5), rel=0.01)
+    assert [bool(pair.reason) for pair in found.pairs] == [False, True]
+    assert any(warning.startswith("tile1 and tile2: ") for warning in found.warnings)
+    assert any(warning.startswith("tile2: not aligned") for warning in found.warnings)
+
+
+def test_i19_13_a_pattern_that_repeats_is_not_locked_on():
+    """Stripes along y repeat each 8 samples; the stage is wrong by 5 of them."""
+    shape = (40, 120, 40)
+    rows = np.arange(300)
+    pattern = 1000 + 500 * np.sin(2 * np.pi * rows / 8)
+    stacks = []
+    for start in (0, 85):
+        box = pattern[None, start : start + 120, None]
+        noise = np.random.default_rng(start).normal(0, 20, shape)
+        stacks.append((box + noise).astype("u2"))
+    tiles = tile_set([shape] * 2, [(0, 0, 0), (0, 80 * 1.8, 0)], Geometry(1.8, STEP))
+    found = align(tiles, Stacks(stacks))
+    assert "a pattern repeats" in found.pairs[0].reason
+    assert found.tiles[1].correction_frc == pytest.approx((0, 0, 0), abs=1e-6)
+
+
+def test_i19_14_the_pitch_is_measured_with_an_exact_stage():
+    found = check_places(GRIDS["along y"])
+    assert found.pitch.pitch_um == pytest.approx(1.83, rel=1e-3)
+    assert found.pitch.is_used
+    assert found.geometry.pitch_um == found.pitch.pitch_um
+    assert abs(found.pitch.pitch_um - 1.83) < 2 * found.pitch.error_um + 0.0005
+    positions = np.array(found.positions_um_zyx)
+    stage = [n * 0.75 * 160 * 1.8 for n in range(3)]
+    assert positions[:, 1] == pytest.approx(stage, abs=0.15)
+
+
+def test_i19_14_a_stage_that_jitters_gives_an_uncertain_pitch():
+    tiles, stacks, _ = make_grid(**GRIDS["x and y"] | {"jitter_um_xyz": (2, 2, 2)})
+    pitch = align(tiles, Stacks(stacks)).pitch
+    assert abs(pitch.pitch_um - 1.83) < 2 * pitch.error_um
+    assert not pitch.is_used
+
+
+@pytest.mark.parametrize("counts", [(2, 2), (1, 3), (3, 4)], ids=str)
+def test_i19_14_the_error_of_the_pitch_covers_the_truth(counts):
+    """19 of 20 times the truth lies within two standard errors, also with few tiles."""
+    geometry = Geometry(1.8, STEP)
+    covered = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        grid = [(0, y * 200.0, x * 150.0) for x in range(counts[0]) for y in range(counts[1])]
+        true = np.array(grid) + rng.uniform(-2, 2, (len(grid), 3))
+        tiles = tile_set([(9, 9, 9)] * len(grid), grid, geometry)
+        pitch = estimate_pitch(tiles, places_frc(true, 1.83), [[*range(len(grid))]])
+        covered += abs(pitch.pitch_um - 1.83) < 2 * pitch.error_um
+    assert covered >= 180
+
+
+def test_i19_s01_the_correction_has_the_sign_of_the_error():
+    """A tile that lies 4 samples further along each axis than the stage says is moved there."""
+    scene = make_scene((-50, -50, -50), (250, 400, 400), seed=5)
+    v = 1.8
+    off = np.array([3, 2 * ROOT, 4 + 3]) * v / ROOT  # z, y, x of 4 frames, 2 rows, 3 columns
+    stage = np.array([(0, 0, 0), (0, 70 * v, 0)])
+    stacks = [
+        sample_tile(scene, at, (70, 110, 60), v_um=v, step_um=v / ROOT, noise_seed=n)
+        for n, at in enumerate([stage[0], stage[1] + off])
+    ]
+    tiles = tile_set([(70, 110, 60)] * 2, stage, Geometry(v, v / ROOT))
+    found = align(tiles, Stacks(stacks))
+    assert found.tiles[1].correction_frc == pytest.approx((4, 2, 3), abs=0.1)
+
+
+def test_pairs_of_planes_across_z():
+    rng = np.random.default_rng(6)
+    volume = rng.normal(1000, 100, (40, 120, 160))
+    for axis in range(3):
+        volume = (volume + np.roll(volume, 1, axis) + np.roll(volume, -1, axis)) / 3
+    volume = np.floor(volume).astype("u2")
+    stacks = [volume[2:32, 10:110, 5:95], volume[5:35, 8:108, 62:152]]
+    geometry = Geometry(pitch_um=2.0, step_um=4.0, angle_deg=None)
+    tiles = tile_set([(30, 100, 90)] * 2, [(0, 0, 0), (0, 0, 2 * 60)], geometry)
+    found = align(tiles, Stacks(stacks))
+    assert found.tiles[1].correction_frc == pytest.approx((3, -2, -3), abs=0.02)
+    position = found.tiles[1].position_um_zyx
+    assert position == pytest.approx((12, -4, 114), abs=0.1)
+
+
+def test_no_pair_tells_no_pitch():
+    tiles = tile_set([(4, 5, 6)], [(0, 0, 0)], Geometry(1.8, STEP))
+    assert estimate_pitch(tiles, np.zeros((1, 3)), [[0]]) is None
