@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.volumes.header import SpacingXYZ
     from spimpack_tasks.volumes.levels import Index, Voxels
+    from spimpack_tasks.volumes.metadata_texts import Texts
 
 _TYPES = {
     "Gray8": ("uint8", 1),
@@ -308,3 +309,11 @@ def _instrument(facts: Element) -> dict[str, str | float]:
     }
     said: dict[str, str | float] = {key: text for key, text in texts.items() if text}
     return said | {key: number for key, number in numbers.items() if number is not None}
+
+
+def read_original(path: str) -> Texts:
+    """Return the XML of a CZI file."""
+    czi = load_library("pylibCZIrw.czi", "czi")
+    check_regular(path)
+    with czi.open_czi(path) as document:
+        return {"CZI": document.raw_metadata}

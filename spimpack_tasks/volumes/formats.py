@@ -140,7 +140,7 @@ IMARIS = Format(
     valid_in_bids=False,
     header=Deferred(f"{_HERE}.imaris.header:read_header"),
     levels=Deferred(f"{_HERE}.imaris.levels:open_levels"),
-    original=Deferred(f"{_HERE}.originals:of_imaris"),
+    original=Deferred(f"{_HERE}.imaris.header:read_original"),
     chunks=Deferred(f"{_HERE}.imaris.chunks:ImarisChunks"),
     transfer=Transfer.LEVELS,
     codec="gzip",
@@ -175,7 +175,7 @@ LSM = Format(
     needs_header=True,
     header=Deferred(f"{_HERE}.tiff.lsm:read_header"),
     levels=Deferred(f"{_HERE}.tiff.lsm:open_levels"),
-    original=Deferred(f"{_HERE}.originals:of_lsm"),
+    original=Deferred(f"{_HERE}.tiff.lsm:read_original"),
 )
 CZI = Format(
     "CZI",
@@ -186,7 +186,7 @@ CZI = Format(
     has_scenes=True,
     header=Deferred(f"{_HERE}.czi:read_header"),
     levels=Deferred(f"{_HERE}.czi:open_levels"),
-    original=Deferred(f"{_HERE}.originals:of_czi"),
+    original=Deferred(f"{_HERE}.czi:read_original"),
 )
 ND2 = Format(
     "ND2",
@@ -197,7 +197,7 @@ ND2 = Format(
     has_scenes=True,
     header=Deferred(f"{_HERE}.nd2:read_header"),
     levels=Deferred(f"{_HERE}.nd2:open_levels"),
-    original=Deferred(f"{_HERE}.originals:of_nd2"),
+    original=Deferred(f"{_HERE}.nd2:read_original"),
 )
 LIF = Format(
     "LIF",
@@ -208,7 +208,7 @@ LIF = Format(
     has_scenes=True,
     header=Deferred(f"{_HERE}.lif:read_header"),
     levels=Deferred(f"{_HERE}.lif:open_levels"),
-    original=Deferred(f"{_HERE}.originals:of_lif"),
+    original=Deferred(f"{_HERE}.lif:read_original"),
 )
 THORLABS = Format(
     "Thorlabs RAW",
@@ -218,7 +218,7 @@ THORLABS = Format(
     has_facts_beside=True,
     header=Deferred(f"{_HERE}.thorlabs:read_header"),
     levels=Deferred(f"{_HERE}.thorlabs:open_levels"),
-    original=Deferred(f"{_HERE}.originals:of_thorlabs"),
+    original=Deferred(f"{_HERE}.thorlabs:read_original"),
 )
 DCIMG = Format(
     "DCIMG",
@@ -228,7 +228,7 @@ DCIMG = Format(
     needs_header=True,
     header=Deferred(f"{_HERE}.dcimg.header:read_header"),
     levels=Deferred(f"{_HERE}.dcimg.levels:open_levels"),
-    original=Deferred(f"{_HERE}.originals:of_dcimg"),
+    original=Deferred(f"{_HERE}.dcimg.header:read_original"),
 )
 NIFTI = Format(
     "NIfTI",
@@ -236,7 +236,7 @@ NIFTI = Format(
     valid_in_bids=False,
     header=Deferred(f"{_HERE}.nifti.header:read_header"),
     levels=Deferred(f"{_HERE}.nifti.levels:open_levels"),
-    original=Deferred(f"{_HERE}.originals:of_nifti"),
+    original=Deferred(f"{_HERE}.nifti.header:read_original"),
 )
 PLANE_FOLDER = Format(
     "folder of planes",

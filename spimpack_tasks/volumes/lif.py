@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.volumes.header import SpacingXYZ
     from spimpack_tasks.volumes.levels import Index, Voxels
+    from spimpack_tasks.volumes.metadata_texts import Texts
 
 _AXES = {"1": "x", "2": "y", "3": "z", "4": "t"}
 """By `DimID`; others, such as 5 of wavelengths and 10 of tiles, are no axes of ours."""
@@ -351,3 +352,9 @@ def _time_step(axis: _Axis | None) -> float | None:
     if axis is None or axis.size < 2 or not axis.length:
         return None
     return time_in_s(float(axis.length) / (axis.size - 1), axis.unit or "s")
+
+
+def read_original(path: str) -> Texts:
+    """Return the XML of a LIF file."""
+    with open_file(path) as file:
+        return {"LIF": file.xml_header()}

@@ -23,6 +23,7 @@ from spimpack_tasks.model.quantities import Doubts, length_in_um, positive_numbe
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import Header, check_regular, load_library, tidy_names
 from spimpack_tasks.volumes.levels import StoredLevel
+from spimpack_tasks.volumes.metadata_texts import Texts, as_json
 from spimpack_tasks.volumes.rows import flat_index
 from spimpack_tasks.volumes.scenes import Scene, pick_scene
 
@@ -321,3 +322,9 @@ def _instrument(file: Any) -> dict[str, str | float]:
         "Magnification": positive_number(str(microscope.objectiveMagnification)),
     }
     return {key: number for key, number in numbers.items() if number is not None}
+
+
+def read_original(path: str) -> Texts:
+    """Return the metadata of an ND2 file, as JSON."""
+    with open_file(path) as file:
+        return {"ND2": as_json(file.unstructured_metadata())}

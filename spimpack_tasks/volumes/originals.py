@@ -8,20 +8,12 @@ conversion keeps those of the first source.
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spimpack_tasks.files.limits import LARGEST_XML, allowed
-from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.volumes import lif, nd2, thorlabs
-from spimpack_tasks.volumes.dcimg import header as dcimg
 from spimpack_tasks.volumes.errors import HeaderError, reading
-from spimpack_tasks.volumes.header import check_regular, load_library
-from spimpack_tasks.volumes.imaris.header import ImarisFile
-from spimpack_tasks.volumes.nifti.header import read_fields
+from spimpack_tasks.volumes.metadata_texts import Texts, read_text
 from spimpack_tasks.volumes.ome_zarr.header import open_directory
 from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL, PROVENANCE
 from spimpack_tasks.volumes.ome_zarr.zip_header import open_archive
@@ -31,11 +23,11 @@ from spimpack_tasks.volumes.tiff.directory import DESCRIPTION, SECOND_DESCRIPTIO
 from spimpack_tasks.volumes.tiff.ome_document import find_ome_xml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spimpack_tasks.volumes.formats import Format
     from spimpack_tasks.volumes.ome_zarr.header import Store
 
-Texts = dict[str, str]
-"""Texts by name."""
 OME_XML = "OME-XML"
 MOST_KEPT = 4 * 2**20
 """Characters of all texts that a conversion keeps: metadata of an image have some thousand, and
@@ -126,53 +118,8 @@ def of_ome_tiff(path: str) -> Texts:
     if companion:
         name = os.path.basename(companion)
         is_tiff = companion.lower().endswith((".tif", ".tiff", ".btf"))
-        texts[name] = of_tiff(companion).get(OME_XML, "") if is_tiff else _text_of(companion)
+        texts[name] = of_tiff(companion).get(OME_XML, "") if is_tiff else read_text(companion)
     return texts
-
-
-def of_lsm(path: str) -> Texts:
-    """Return the information of Zeiss in an LSM file, as JSON."""
-    tifffile = load_library("tifffile")
-    check_regular(path)
-    with tifffile.TiffFile(path, mode="r", is_ome=False, is_mmstack=False) as file:
-        return {"CZ_LSMINFO": _as_json(file.lsm_metadata or {})}
-
-
-def of_czi(path: str) -> Texts:
-    """Return the XML of a CZI file."""
-    czi = load_library("pylibCZIrw.czi", "czi")
-    check_regular(path)
-    with czi.open_czi(path) as document:
-        return {"CZI": document.raw_metadata}
-
-
-def of_nd2(path: str) -> Texts:
-    """Return the metadata of an ND2 file, as JSON."""
-    with nd2.open_file(path) as file:
-        return {"ND2": _as_json(file.unstructured_metadata())}
-
-
-def of_lif(path: str) -> Texts:
-    """Return the XML of a LIF file."""
-    with lif.open_file(path) as file:
-        return {"LIF": file.xml_header()}
-
-
-def of_thorlabs(path: str) -> Texts:
-    """Return the facts beside a RAW file."""
-    facts = thorlabs.read_header(path).metadata_file
-    return {os.path.basename(facts): _text_of(facts)}
-
-
-def of_dcimg(path: str) -> Texts:
-    """Return version, numbers and times of a DCIMG file, as JSON."""
-    return {"DCIMG": _as_json(dcimg.describe(path))}
-
-
-def of_imaris(path: str) -> Texts:
-    """Return the attributes of an Imaris file, as JSON."""
-    with ImarisFile(path) as file:
-        return {"Imaris": _as_json(file.list_attributes())}
 
 
 def of_ome_zarr(path: str) -> Texts:
@@ -189,36 +136,3 @@ def of_zip(path: str) -> Texts:
 def _of_store(store: Store, root: str) -> Texts:
     found = {name: store.read(f"{root}{name}") for name in ("zarr.json", ".zattrs")}
     return {name: data.decode("utf-8", "replace") for name, data in found.items() if data}
-
-
-def of_nifti(path: str) -> Texts:
-    """Return the header of a NIfTI file, as JSON."""
-    header, _, _ = read_fields(path)
-    return {"NIfTI": _as_json({key: header[key] for key in header.keys()})}  # noqa: SIM118
-
-
-def _text_of(path: str) -> str:
-    with open_regular(path) as file:
-        data = file.read(allowed(LARGEST_XML) + 1)
-    if len(data) > allowed(LARGEST_XML):
-        raise HeaderError(path, f"has more than {allowed(LARGEST_XML):,} bytes of metadata")
-    return data.decode("utf-8", "replace")
-
-
-def _as_json(data: Any) -> str:
-    return json.dumps(_plain(data), ensure_ascii=False, allow_nan=False, indent=1)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value of Python, numpy or another library as JSON has it; no number is null."""
-    if isinstance(value, bytes):
-        return value.rstrip(b"\0").decode("utf-8", "replace")
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int)):
-        return value
-    return _plain(value.tolist()) if hasattr(value, "tolist") else str(value)

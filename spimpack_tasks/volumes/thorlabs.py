@@ -21,6 +21,7 @@ from spimpack_tasks.files.yaml_marks import load_yaml
 from spimpack_tasks.model.quantities import Doubts, iso_time, length_in_um, time_in_s
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
 from spimpack_tasks.volumes.header import Header, load_library, open_for_reading, read_start
+from spimpack_tasks.volumes.metadata_texts import Texts, read_text
 from spimpack_tasks.volumes.rows import flat_index, level_of_rows
 from spimpack_tasks.volumes.xml_facts import parse_xml
 
@@ -286,3 +287,9 @@ def _of_yaml(path: str, file: str) -> _Facts:
         lengths_um={axis: str(value) for axis, value in lengths.items() if value is not None},
         interval_s=str(data.get("TimeIncrement") or ""),
     )
+
+
+def read_original(path: str) -> Texts:
+    """Return the facts beside a RAW file."""
+    facts = read_header(path).metadata_file
+    return {os.path.basename(facts): read_text(facts)}

@@ -13,6 +13,7 @@ from spimpack_tasks.errors import count_of
 from spimpack_tasks.volumes.dcimg.layout import read_layout
 from spimpack_tasks.volumes.errors import UnreadableHeaderError
 from spimpack_tasks.volumes.header import Header, open_for_reading
+from spimpack_tasks.volumes.metadata_texts import Texts, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,3 +121,8 @@ def _time_text(micros: int) -> str:
     seconds, rest = divmod(micros, _MICROS)
     time = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
     return time.isoformat()
+
+
+def read_original(path: str) -> Texts:
+    """Return version, numbers and times of a DCIMG file, as JSON."""
+    return {"DCIMG": as_json(describe(path))}

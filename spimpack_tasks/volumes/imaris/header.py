@@ -40,6 +40,7 @@ from spimpack_tasks.volumes.header import (
     tidy_names,
 )
 from spimpack_tasks.volumes.imaris.hdf5 import Hdf5File
+from spimpack_tasks.volumes.metadata_texts import Texts, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -359,3 +360,9 @@ def _whole_number(text: str) -> int:
 
 def _described(size: ShapeZYX, dtype: str) -> str:
     return f"{' x '.join(map(str, size))} voxels of {dtype}"
+
+
+def read_original(path: str) -> Texts:
+    """Return the attributes of an Imaris file, as JSON."""
+    with ImarisFile(path) as file:
+        return {"Imaris": as_json(file.list_attributes())}

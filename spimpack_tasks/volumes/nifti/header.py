@@ -17,6 +17,7 @@ from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.model.quantities import Doubts, length_in_um
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
 from spimpack_tasks.volumes.header import Header, SpacingXYZ, load_library, open_for_reading
+from spimpack_tasks.volumes.metadata_texts import Texts, as_json
 
 _AXES = ("x", "y", "z", "t", "c")
 """Dimension 5 is that of the values at one point and time. The first runs fastest on disk, but
@@ -161,3 +162,9 @@ def _orientation(nibabel: Any, header: Any) -> str | None:
     with load_library("numpy").errstate(invalid="ignore"):  # of NaN comes no code
         letters = nibabel.aff2axcodes(header.get_best_affine())
     return normalise_orientation("".join(letter or "" for letter in letters))
+
+
+def read_original(path: str) -> Texts:
+    """Return the header of a NIfTI file, as JSON."""
+    header, _, _ = read_fields(path)
+    return {"NIfTI": as_json({key: header[key] for key in header.keys()})}  # noqa: SIM118

@@ -16,6 +16,7 @@ from spimpack_tasks.model.displays import Display
 from spimpack_tasks.model.quantities import Doubts, length_in_um
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import Header, check_regular, load_library, tidy_names
+from spimpack_tasks.volumes.metadata_texts import Texts, as_json
 from spimpack_tasks.volumes.tiff.levels import open_level
 from spimpack_tasks.volumes.tiff.pages import name_axes
 
@@ -118,3 +119,11 @@ def _displays(colours: list[list[int]], channels: int) -> tuple[Display, ...]:
         return ()
     texts = ("".join(f"{part:02X}" for part in colour[:3]) for colour in colours)
     return tuple(Display(colour=text) for text in texts)
+
+
+def read_original(path: str) -> Texts:
+    """Return the information of Zeiss in an LSM file, as JSON."""
+    tifffile = load_library("tifffile")
+    check_regular(path)
+    with tifffile.TiffFile(path, mode="r", is_ome=False, is_mmstack=False) as file:
+        return {"CZ_LSMINFO": as_json(file.lsm_metadata or {})}
