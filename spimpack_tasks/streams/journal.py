@@ -67,8 +67,9 @@ class LineFile:
         os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. Its number may become that of another one, so it is forgotten."""
         os.close(self._file)
+        self._file = -1
 
 
 def read_lines(path: str) -> Iterator[dict[str, Any]]:

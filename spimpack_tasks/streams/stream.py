@@ -29,6 +29,7 @@ from spimpack_tasks.streams.notes import StreamNotes
 from spimpack_tasks.streams.result import StreamResult, as_ranges
 from spimpack_tasks.streams.router import Router, Target
 from spimpack_tasks.streams.view import StreamView
+from spimpack_tasks.streams.watch import count_in_files
 from spimpack_tasks.streams.work import make_work
 
 if TYPE_CHECKING:
@@ -90,7 +91,6 @@ class Stream(StreamNotes):
         self._skipped: set[int] = set()
         super().__init__(settings, self._journal)
         self._lock = RLock()
-        self._is_open = True
         self._result: StreamResult | None = None
 
     def __enter__(self) -> Self:
@@ -104,7 +104,9 @@ class Stream(StreamNotes):
         trace: TracebackType | None,
     ) -> None:
         """Close the stream, or keep its frames after an error."""
-        if kind is not None:
+        if kind is None:
+            self.require_here()
+        else:
             self.abandon()
             return
         try:
@@ -238,6 +240,7 @@ class Stream(StreamNotes):
 
     def read_frame(self, number: int) -> Voxels | None:
         """Return a frame that was appended, `None` if it is not there."""
+        self.require_here()
         if not 0 <= number < self._next or number in self._lost:
             return None
         with self._lock:
@@ -251,7 +254,10 @@ class Stream(StreamNotes):
         ------
         OSError
             The disk does not take them.
+        StreamClosedError
+            The stream is closed.
         """
+        self._require_next(0)
         with self._lock:
             for image in self._images:
                 image.flush()
@@ -275,6 +281,7 @@ class Stream(StreamNotes):
         OSError
             The disk does not take the images. The frames so far stay.
         """
+        self.require_here()
         if self._result is None:
             with self._lock:
                 self._result = self._finish_or_release()
@@ -291,20 +298,20 @@ class Stream(StreamNotes):
         is_quiet
             Whether this is not logged.
         """
-        if not self._is_open:
+        if not self._is_open or not self.is_here:
             return
-        self._is_open = False
+        is_whole = False
         try:
             if not self._work.failures:
                 self.flush()
+                is_whole = True
         finally:
-            self._open.close()
-        if not is_quiet:
-            _logger.warning(
-                "%s frames are kept; finish them with: spimpack stream finish %s",
-                self._next - len(self._lost),
-                self._part.final,
-            )
+            self._release()
+            if not is_quiet:
+                kept = self._next - len(self._lost)
+                told = f"{kept:,}" if is_whole else f"at least {count_in_files(self._part):,}"
+                message = "%s frames are kept; finish them with: spimpack stream finish %s"
+                _logger.warning(message, told, self._part.final)
 
     def _release(self) -> None:
         """Let the folder go, so that this process or another can take the stream up."""
@@ -382,9 +389,7 @@ class Stream(StreamNotes):
         StreamClosedError, TooManyFramesError, OSError
             See `append`.
         """
-        if not self._is_open:
-            message = f"the stream to {self._part.final} is closed"
-            raise StreamClosedError(message)
+        self.require_open()
         if self._work.failures:
             raise self._work.failures[0]
         if self._total is not None and self._next + frames > self._total:
