@@ -45,19 +45,19 @@ def _keys(level: LevelWriter) -> Iterator[SlabKey]:
     yield from product(t, c, z)
 
 
-def _sources(at: PlaneAt, step: int) -> list[PlaneAt]:
+def sources_of(at: PlaneAt, level: LevelWriter, below: LevelWriter) -> list[PlaneAt]:
     """Return the planes of the level below that a plane is made of."""
     t, c, z = at
+    step = steps_between(below.grid.level, level.grid.level)[0]
     return [(t, c, z * step + number) for number in range(step)]
 
 
 def _has_source(level: LevelWriter, key: SlabKey, below: LevelWriter) -> bool:
     """Tell whether any plane of a slab is made of others than zeros."""
-    step = steps_between(below.grid.level, level.grid.level)[0]
     return any(
         below.grid.key_of(source) in below.done
         for _, at in level.grid.planes_of(key)
-        for source in _sources(at, step)
+        for source in sources_of(at, level, below)
     )
 
 

@@ -80,7 +80,7 @@ class StreamNotes:
             The stream is closed, or belongs to the process that this one is a fork of.
         """
         self.require_open()
-        facts = json.loads(encode_metadata(metadata) or "{}")
+        facts = json.loads(encode_metadata(metadata) or b"{}")
         self._journal.note({"attributes": {namespace: facts}})
         self._attributes[namespace] = facts
 

@@ -154,7 +154,7 @@ class Part:
     def keep_beside(self, path: str, lines: bytes, *, may_replace: bool) -> None:
         """Write metadata of frames beside an image.
 
-        An attempt that was killed may have left the first of these lines there.
+        An attempt that was killed may have left lines of the same log there.
 
         Raises
         ------
@@ -162,9 +162,10 @@ class Part:
             Another file lies there. The frames stay.
         """
         if os.path.lexists(path) and not may_replace:
-            with open(path, "rb") as file:
+            with open(path, "rb") as file, open(self.frames, "rb") as log:
                 before = file.read()
-            if not before or not lines.startswith(before):
+                is_ours = {*before.splitlines()} <= {*log.read().splitlines()}
+            if not before or not is_ours:
                 raise OccupiedError(self._occupied(path))
         write_at(path, lines)
 

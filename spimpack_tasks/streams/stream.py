@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.streams.journal import Recorded
     from spimpack_tasks.streams.output import Output
     from spimpack_tasks.streams.part import Part
+    from spimpack_tasks.streams.router import PlaneAt
     from spimpack_tasks.streams.settings import AcquisitionSettings
     from spimpack_tasks.streams.work import Work
 
@@ -166,10 +167,10 @@ class Stream(StreamNotes):
         with self._lock:
             number = self._next
             target = self._router.target(number)
-            self._images[target.image].write(target.at, frame)
-            self._next = number + 1
             if told:
                 self._log.add(number, target, told)
+            self._images[target.image].write(target.at, frame)
+            self._next = number + 1
         if self._events.is_heard:
             self._events.tell(number)
 
@@ -221,10 +222,10 @@ class Stream(StreamNotes):
         told = encode_metadata(frame_metadata)
         with self._lock:
             target = self._router.target(number)
-            self._images[target.image].write(target.at, frame)
-            self._lost.discard(number)
             if told:
                 self._log.add(number, target, told)
+            self._images[target.image].write(target.at, frame)
+            self._lost.discard(number)
 
     def view(self, *, dynamic_shape: bool = True, strict: bool = False) -> StreamView:
         """Return what is written so far, like an array along the axes of the acquisition.
@@ -262,7 +263,9 @@ class Stream(StreamNotes):
             for image in self._images:
                 image.flush()
             self._work.pool.settle()
-            self._sync()
+            self._log.sync()
+            self._part.sync()
+            self._journal.synced()
 
     def close(self, *, allow_incomplete: bool | None = None) -> StreamResult:
         """Finish the images: when this returns, all frames are counted and on the disk.
@@ -322,8 +325,11 @@ class Stream(StreamNotes):
         """Take up what an earlier process has written; the next frame follows the last of these."""
         self._attributes = dict(recorded.attributes)
         there = set()
+        skipped: dict[int, set[PlaneAt]] = {}
+        for image_of, at in map(self._router.target, recorded.skipped):
+            skipped.setdefault(image_of, set()).add(at)
         for number, image in enumerate(self._images):
-            image.restore(recorded)
+            image.restore(recorded, skipped.get(number, set()))
             there |= {self._router.frame(Target(number, at)) for at in image.recorded()}
         self._next = max(there | recorded.skipped, default=-1) + 1
         self._lost = set(range(self._next)) - there
@@ -375,11 +381,6 @@ class Stream(StreamNotes):
         self._enter_dataset(self.settings, self._part.frames)
         self._part.discard()
         return result
-
-    def _sync(self) -> None:
-        self._log.sync()
-        self._part.sync()
-        self._journal.synced()
 
     def _require_next(self, frames: int = 1) -> None:
         """Refuse a frame for which there is no place.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.atomic import write_at
-from spimpack_tasks.streams.frame_log import FRAMES, lines_by_image, parse_frames
+from spimpack_tasks.streams.frame_log import FRAMES, lines_by_image, parse_frames, read_frame_lines
 from spimpack_tasks.streams.tiff_file import TiffFile
 from spimpack_tasks.streams.tiff_image import TiffImage
 from spimpack_tasks.streams.tiff_names import COMPANION, ENDING, name_files
@@ -114,8 +114,7 @@ class TiffOutput:
         """Put the metadata of frames beside the pixels."""
         if not os.path.exists(self._part.frames):
             return
-        with open(self._part.frames, "rb") as file:
-            lines = file.read()
+        lines = "".join(line for _, line in read_frame_lines(self._part.frames)).encode()
         beside = self._part.final.removesuffix(ENDING)
         is_folder = self._names.is_folder
         path = f"{self._part.image}/{FRAMES}" if is_folder else f"{beside}.{FRAMES}"
