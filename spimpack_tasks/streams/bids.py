@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import InputError, Place, Problem, Report
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.labels import ALLOWED
+from spimpack_tasks.streams.plain_values import make_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from spimpack_tasks.streams.values import Channel, Position
 
@@ -49,11 +51,16 @@ class BidsPlace:
     """Further cells of the row, such as `NumericalAperture`."""
 
     def __post_init__(self) -> None:
-        """Make the path absolute, and columns texts."""
-        path = os.path.abspath(os.path.expanduser(os.fspath(self.manifest)))
-        object.__setattr__(self, "manifest", path)
-        texts = {key: _as_cell(value) for key, value in self.columns.items()}
-        object.__setattr__(self, "columns", texts)
+        """Make the path absolute, and columns texts; others than these are left to the rules."""
+        make_plain(self)
+        manifest: Any = self.manifest
+        columns: Any = self.columns
+        if manifest and isinstance(manifest, str):
+            path = os.path.abspath(os.path.expanduser(manifest))
+            object.__setattr__(self, "manifest", path)
+        if isinstance(columns, Mapping):
+            texts = {key: _as_cell(value) for key, value in columns.items()}
+            object.__setattr__(self, "columns", texts)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> BidsPlace:

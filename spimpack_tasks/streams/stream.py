@@ -26,7 +26,7 @@ from spimpack_tasks.streams.facts import compose_facts
 from spimpack_tasks.streams.frame_log import FrameLog, encode_metadata
 from spimpack_tasks.streams.journal import Journal
 from spimpack_tasks.streams.notes import StreamNotes
-from spimpack_tasks.streams.result import StreamResult, as_ranges
+from spimpack_tasks.streams.result import StreamResult, missing_ranges
 from spimpack_tasks.streams.router import Router, Target
 from spimpack_tasks.streams.view import StreamView
 from spimpack_tasks.streams.watch import count_in_files
@@ -367,7 +367,7 @@ class Stream(StreamNotes):
             raise StreamClosedError(message)
         self._part.require_free(may_replace=self.settings.overwrite)
         sizes = self._router.sizes_of(self._next)
-        missing = as_ranges([*self.lost, *range(self._next, self._router.end_of(self._next))])
+        missing = missing_ranges(self.lost, self._next, self._router.end_of(self._next))
         result = StreamResult(self._part.final, self._next - len(self._lost), missing)
         self._log.close()
         facts = compose_facts(self.settings, self._part.frames, missing, self._attributes)

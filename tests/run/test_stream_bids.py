@@ -169,7 +169,7 @@ FAULTS = {
     "orientation": ({"orientation": ""}, "towards which side"),
     "label": ({"sub": "a_b"}, "letters and digits"),
     "index": ({"run": "one"}, "digits"),
-    "key": ({"species": "mouse"}, "'species' is not a key"),
+    "key": ({"species": "mouse"}, r"bids.species: is not a known key"),
     "missing": ({"sample": ""}, "sample: is missing"),
     "entity": ({"positions": "desk"}, "positions: .desk. is not allowed"),
 }
