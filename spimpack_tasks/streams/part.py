@@ -93,12 +93,12 @@ class Part:
         InputError
             Its settings are damaged.
         """
-        try:
-            return read_settings(f"{self.path}/{_SETTINGS}")
-        except FileNotFoundError as error:
-            done = "is finished already" if os.path.exists(self.final) else "does not exist"
+        settings = f"{self.path}/{_SETTINGS}"
+        if not os.path.lexists(settings):
+            done = "is there already" if os.path.exists(self.final) else "does not exist"
             message = f"there is no unfinished stream at {self.path}, and {self.final} {done}"
-            raise StreamClosedError(message) from error
+            raise StreamClosedError(message)
+        return read_settings(settings)
 
     def sync(self) -> None:
         """Wait until all that was written is on the disk."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from spimpack_tasks.errors import InputError, Report
+from spimpack_tasks.errors import InputError, Place, Report
+from spimpack_tasks.files.text import MAX_TABLE_BYTES, read_text
 from spimpack_tasks.files.yaml_marks import load_yaml
 from spimpack_tasks.streams.rules import value_problems
 from spimpack_tasks.streams.settings import AcquisitionSettings
@@ -41,9 +42,10 @@ def read_settings(path: str) -> AcquisitionSettings:
     Raises
     ------
     InputError
-        Its text or its values are wrong.
-    OSError
-        It cannot be read.
+        It cannot be read, or its text or its values are wrong.
     """
-    with open(path, encoding="utf-8") as file:
-        return parse_settings(file.read(), path)
+    report = Report()
+    text = read_text(path, name=path, blame=Place(path), limit=MAX_TABLE_BYTES, report=report)
+    if text is None:
+        raise InputError(report)
+    return parse_settings(text, path)

@@ -17,13 +17,14 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
 from spimpack_tasks.streams.errors import (
-    FrameError,
     IncompleteStreamError,
     StreamClosedError,
     TooManyFramesError,
 )
 from spimpack_tasks.streams.facts import compose_facts
 from spimpack_tasks.streams.frame_log import FrameLog, encode_metadata
+from spimpack_tasks.streams.frame_source import frame_shape
+from spimpack_tasks.streams.frames import as_frame
 from spimpack_tasks.streams.journal import Journal
 from spimpack_tasks.streams.notes import StreamNotes
 from spimpack_tasks.streams.result import StreamResult, missing_ranges
@@ -84,7 +85,7 @@ class Stream(StreamNotes):
         self._images = self._output.images
         self._log = FrameLog(part.frames)
         self._open.callback(self._log.close)
-        self._shape = tuple(each.count for each in settings.dimensions[-2:])
+        self._shape = frame_shape(settings)
         self._dtype = np.dtype(settings.dtype)
         self._total = self._router.total
         self._next = 0
@@ -141,7 +142,7 @@ class Stream(StreamNotes):
         Parameters
         ----------
         frame
-            Pixels along y and x.
+            Pixels along y and x: an array, or what numpy takes for one of just that shape and type.
         frame_metadata
             Facts about the frame, which JSON can hold. `delta_t`, `exposure_time` (seconds) and
             `position_x`, `position_y`, `position_z` (micrometres) become facts of a plane in OME.
@@ -160,8 +161,7 @@ class Stream(StreamNotes):
         OSError
             The disk does not take a frame. The frames so far stay.
         """
-        if frame.shape != self._shape or frame.dtype != self._dtype:
-            raise FrameError.of(frame, self._shape, self._dtype)
+        frame = as_frame(frame, self._shape, self._dtype)
         self._require_next()
         told = encode_metadata(frame_metadata)
         with self._lock:
@@ -216,8 +216,7 @@ class Stream(StreamNotes):
         if number not in self._lost or number in self._skipped:
             message = f"frame {number} is not one that was lost; see `lost`"
             raise ValueError(message)
-        if frame.shape != self._shape or frame.dtype != self._dtype:
-            raise FrameError.of(frame, self._shape, self._dtype)
+        frame = as_frame(frame, self._shape, self._dtype)
         self._require_next(0)
         told = encode_metadata(frame_metadata)
         with self._lock:
@@ -394,5 +393,7 @@ class Stream(StreamNotes):
         if self._work.failures:
             raise self._work.failures[0]
         if self._total is not None and self._next + frames > self._total:
-            message = f"all {self._total:,} announced frames are there, or fewer are left"
+            left = self._total - self._next
+            few = f"of {self._total:,} announced frames {left:,} are left, not {frames:,}"
+            message = few if left else f"all {self._total:,} announced frames are there"
             raise TooManyFramesError(message)

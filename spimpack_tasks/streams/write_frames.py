@@ -82,6 +82,8 @@ def write_frames(
         return _end(stream, settings)
     finally:
         stream.abandon(is_quiet=True)
+        if not stream.next_frame and not stream.is_finished:
+            part.discard()  # it would only keep other settings from being taken next time
 
 
 def _open(settings: AcquisitionSettings, part: Part) -> Stream:
