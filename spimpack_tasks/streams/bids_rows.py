@@ -147,11 +147,14 @@ def _table_of(inputs: Inputs) -> str:
     Raises
     ------
     SpimpackError
-        It is a workbook.
+        It is a workbook; or no table is read, because the manifest includes others.
     """
     data = inputs.document.data
     paths = [path for _, path in table_paths(data, inputs.folder, SCANS_KEYS, "scans.tsv")]
-    path = paths[0] if paths else os.path.join(inputs.folder, "scans.tsv")
+    if not paths:
+        message = f"{inputs.document.file} includes other manifests and names no table, so a row "
+        raise SpimpackError(message + "would not be read; add scans_tsv: scans.tsv")
+    path = paths[0]
     if is_spreadsheet(path) and not path.lower().endswith(".csv"):
         message = f"{shown(path)} is a workbook, to which no row is added; save it as .tsv or .csv"
         raise SpimpackError(message)

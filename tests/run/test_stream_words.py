@@ -1,4 +1,4 @@
-"""What users read of their mistakes: in functions that yield frames, in frames, in command lines."""
+"""What users read of mistakes: in functions that yield frames, in frames, in command lines."""
 
 import json
 import os
