@@ -41,6 +41,11 @@ class StreamNotes:
         """Whether this process opened the stream; one that was forked has none of its threads."""
         return os.getpid() == self._process
 
+    @property
+    def closed(self) -> bool:
+        """Whether the stream takes no further frame."""
+        return not self._is_open
+
     def require_here(self) -> None:
         """Refuse to be used after a fork.
 

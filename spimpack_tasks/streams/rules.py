@@ -40,6 +40,7 @@ CODECS = {
     "ome-zarr": ("none", "gzip", "blosc", "lz4"),
 }
 """Codecs of each family of formats."""
+TIFF_ENDINGS = (".tif", ".tiff", ".btf")
 _TIFF_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 _ORDERS = ("ome", "acquisition")
 _MOST_POSITIONS = 100_000
@@ -299,8 +300,8 @@ def _path(settings: AcquisitionSettings) -> Iterator[Finding]:
         hint = f"leave the ending {PART} out; spimpack stream finish or resume takes one up"
         yield Finding("stream.path", ("root_path",), what, hint)
     ending = ".ome.tif" if is_tiff else ".zarr"
-    other = (".zarr",) if is_tiff else (".tif", ".tiff", ".btf")
-    if settings.root_path.rstrip("/").endswith(other):
+    other = (".zarr",) if is_tiff else TIFF_ENDINGS
+    if settings.root_path.rstrip("/").lower().endswith(other):
         what = f"{settings.root_path!r} is not the name of an image in the format {settings.format}"
         yield Finding("stream.path", ("root_path",), what, f"end it in {ending}")
 

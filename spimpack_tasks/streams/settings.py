@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.streams.bids import BidsPlace
 from spimpack_tasks.streams.plain_values import as_data, as_items, as_whole, make_plain
-from spimpack_tasks.streams.rules import check_settings, check_values
+from spimpack_tasks.streams.rules import TIFF_ENDINGS, check_settings, check_values
 from spimpack_tasks.streams.values import Channel, Dimension, Plate, Position
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 256 * 2**20
 """Bytes of frames that wait in memory unless the user says otherwise: 30 frames of 2048 x 2048."""
+_CODECS = {None: "none", "blosc-zstd": "blosc", "blosc-lz4": "lz4"}
+"""Names of ome-writers for codecs of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,12 @@ class AcquisitionSettings:
     dimensions: tuple[Dimension, ...]
     """In the order of the acquisition, the slowest first; y and x are the last."""
     dtype: str = "uint16"
-    format: str = "ome-zarr"
-    """`ome-zarr` (0.5), `ome-zarr-0.4`, or `ome-tiff`."""
+    format: str = "auto"
+    """`ome-zarr` (0.5), `ome-zarr-0.4`, or `ome-tiff`; `auto` becomes `ome-tiff` for a path that
+    ends like one, such as `.ome.tif`, and `ome-zarr` for others."""
     compression: str = "none"
-    """`gzip`, `blosc` or `lz4` of an OME-Zarr, `zlib` or `zstd` of an OME-TIFF, or `none`."""
+    """`gzip`, `blosc` or `lz4` of an OME-Zarr, `zlib` or `zstd` of an OME-TIFF, or `none`.
+    `blosc-zstd` and `blosc-lz4`, as ome-writers says, are `blosc` and `lz4`."""
     storage_order: str | tuple[str, ...] = "ome"
     """`ome`, `acquisition`, or names of dimensions without positions."""
     plate: Plate | None = None
@@ -65,7 +69,13 @@ class AcquisitionSettings:
         make_plain(self)
         dtype: Any = self.dtype  # numpy.uint16, or a numpy.dtype, is welcome as well
         path: Any = self.root_path
+        form: Any = self.format  # ome-writers has objects with a name
+        form = getattr(form, "name", form)
+        if form == "auto" and isinstance(path, str):
+            form = "ome-tiff" if path.lower().endswith(TIFF_ENDINGS) else "ome-zarr"
         values = {
+            "format": form,
+            "compression": _CODECS.get(self.compression, self.compression),
             "dtype": getattr(dtype, "name", getattr(dtype, "__name__", dtype)),
             "root_path": os.path.expanduser(path) if isinstance(path, str) else path,
             "dimensions": as_items(self.dimensions),

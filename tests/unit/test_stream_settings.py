@@ -135,7 +135,7 @@ WRONG = {
     "count": ("- name: p", "- count: 7\n    name: p", "coords: 'p' has 7", "coords"),
     "codec": ("dtype: uint16", "compression: zstd", "2:14: compression", "codec"),
     "order": ("dtype: uint16", "storage_order: [t, y, x]", "storage_order", "order"),
-    "path": ("a.ome.zarr", "a.ome.tif", "1:12: root_path", "path"),
+    "path": ("a.ome.zarr", "a.ome.tif\nformat: ome-zarr", "1:12: root_path", "path"),
     "chunk": ("- name: p", "- chunk_size: 2\n    name: p", "chunk_size: positions have", "chunk"),
     "frame": (
         "y, count: 4}\n  - {name: x",
