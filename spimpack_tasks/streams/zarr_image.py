@@ -15,6 +15,7 @@ from spimpack_tasks.streams.unrecorded import settle_unrecorded
 from spimpack_tasks.streams.zarr_level import LevelWriter
 from spimpack_tasks.streams.zarr_plan import choose_cut, describe, plan_levels
 from spimpack_tasks.volumes.ome_zarr.stores import open_store, read_store
+from spimpack_tasks.volumes.spec import compose_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,9 +160,11 @@ class ZarrImage:
         make_missing(self._levels, self._reader, self._work.pool)
         position = self._settings.positions[self._number]
         spec = describe(self._settings, position, sizes, self._dtype)
+        # Channels that nobody has named are shown as in conversions.
+        shown = spec.channels or compose_channels(sizes[1], (), ())
         channels = tuple(
             replace(channel, window=self._find_window(number, sizes))
-            for number, channel in enumerate(spec.channels)
+            for number, channel in enumerate(shown)
         )
         spec = replace(spec, channels=channels, provenance=facts)
         store = open_store(self._place, self._ngff, self._axes, levels, Durability.WHOLE)
