@@ -114,7 +114,7 @@ class Recorded:
     finished: list[Any] | None = None
     """The result, where the image is whole and about to be moved to its place."""
     is_same_boot: bool = False
-    """Whether the machine was never started anew since the stream began, so that files which are
+    """Whether the machine has run on since the stream began, so that files which are
     not recorded are whole as well. It is not known on systems that do not name their boots."""
 
 

@@ -30,7 +30,6 @@ from spimpack_tasks.streams.notes import StreamNotes
 from spimpack_tasks.streams.result import StreamResult, missing_ranges
 from spimpack_tasks.streams.router import Router, Target
 from spimpack_tasks.streams.view import StreamView
-from spimpack_tasks.streams.watch import count_in_files
 from spimpack_tasks.streams.work import make_work
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ class Stream(StreamNotes):
     enter_dataset
         Writes the rows of finished images into a table, from the settings and the path of the
         metadata of frames.
+    count_in_files
+        Counts the frames that are in files of a stream that nobody writes.
     """
 
     def __init__(
@@ -70,11 +71,12 @@ class Stream(StreamNotes):
         part: Part,
         make_output: Callable[[Part, AcquisitionSettings, Router, Work], Output],
         enter_dataset: Callable[[AcquisitionSettings, str], None],
+        count_in_files: Callable[[Part], int],
     ) -> None:
         import numpy as np
 
         self.settings, self._part = settings, part
-        self._enter_dataset = enter_dataset
+        self._enter_dataset, self._count_in_files = enter_dataset, count_in_files
         self._router = Router(settings)
         self._open = ExitStack()
         self._journal = Journal(part.journal)
@@ -311,7 +313,7 @@ class Stream(StreamNotes):
             self._release()
             if not is_quiet:
                 kept = self._next - len(self._lost)
-                told = f"{kept:,}" if is_whole else f"at least {count_in_files(self._part):,}"
+                told = f"{kept:,}" if is_whole else f"at least {self._count_in_files(self._part):,}"
                 message = "%s frames are kept; finish them with: spimpack stream finish %s"
                 _logger.warning(message, told, self._part.final)
 
