@@ -31,6 +31,12 @@ class TooManyFramesError(SpimpackError, IndexError):
 
     exit_code = ExitCode.BAD_INPUT
 
+    @classmethod
+    def of(cls, total: int, there: int, more: int) -> TooManyFramesError:
+        """Return the error for some frames more than are announced."""
+        few = f"of {total:,} announced frames {total - there:,} are left, not {more:,}"
+        return cls(few if there < total else f"all {total:,} announced frames are there")
+
 
 class StreamClosedError(SpimpackError, ValueError):
     """The stream is closed, or cannot be opened."""

@@ -395,7 +395,4 @@ class Stream(StreamNotes):
         if self._work.failures:
             raise self._work.failures[0]
         if self._total is not None and self._next + frames > self._total:
-            left = self._total - self._next
-            few = f"of {self._total:,} announced frames {left:,} are left, not {frames:,}"
-            message = few if left else f"all {self._total:,} announced frames are there"
-            raise TooManyFramesError(message)
+            raise TooManyFramesError.of(self._total, self._next, frames)
