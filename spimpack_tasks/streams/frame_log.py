@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FRAMES = "frames.jsonl"
 """Name of the file with the metadata of frames, also beside the pixels of a finished image."""
 _HEAD = re.compile(r'\{"frame":([0-9]+),"position":([0-9]+),')
+_LINE = b'{"frame":%d,"position":%d,"t":%d,"c":%d,"z":%d,"metadata":%b}'
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Types of values that hold no others."""
 LARGEST_ATTRIBUTES = 4 * 2**20
@@ -48,9 +49,7 @@ class FrameLog:
         They come before the frame, so that no frame lacks them after a kill. One that is refused
         while the disk is behind is tried again, with the same line.
         """
-        t, c, z = target.at
-        head = f'{{"frame":{frame},"position":{target.image},"t":{t},"c":{c},"z":{z},"metadata":'
-        line = b"%b%b}" % (head.encode(), metadata)
+        line = _LINE % (frame, target.image, *target.at, metadata)
         if line != self._last:
             (self._lines or self._open()).add(line)
             self._last = line
