@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import OccupiedError
+from spimpack_tasks.errors import InputError, OccupiedError
 from spimpack_tasks.files.atomic import (
     PART,
     discard,
@@ -94,11 +94,14 @@ class Part:
             Its settings are damaged.
         """
         settings = f"{self.path}/{_SETTINGS}"
-        if not os.path.lexists(settings):
+        try:
+            return read_settings(settings)
+        except InputError as error:
+            if os.path.lexists(settings):
+                raise
             done = "is there already" if os.path.exists(self.final) else "does not exist"
             message = f"there is no unfinished stream at {self.path}, and {self.final} {done}"
-            raise StreamClosedError(message)
-        return read_settings(settings)
+            raise StreamClosedError(message) from error
 
     def sync(self) -> None:
         """Wait until all that was written is on the disk."""
