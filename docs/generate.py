@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks import errors
-from spimpack_tasks.cli.parser import build_parser, whole_parsers
+from spimpack_tasks.cli.parser import build_parser, nested_parsers, whole_parsers
 from spimpack_tasks.files.plane_names import ENDINGS as PLANE_ENDINGS
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.schemas import load_schema
@@ -216,7 +216,15 @@ def cli_lines() -> Iterator[str]:
     yield "the options of `spimpack package`. Exit codes: [exit-codes.md](exit-codes.md)."
     for name, command in whole_parsers(parser).items():
         yield from ("", f"## spimpack {name}", "", _sentence(str(command.description)), "")
-        yield from _arguments(command)
+        nested = nested_parsers(command)
+        if not nested:
+            yield from _arguments(command)
+        for action, parser_of in nested.items():
+            yield from ("",) * (action != next(iter(nested)))
+            yield from (f"### spimpack {name} {action}", "")
+            yield from (_sentence(str(parser_of.description)), "")
+            yield from (f"`{str(parser_of.epilog).removeprefix('example: ')}`", "")
+            yield from _arguments(parser_of)
 
 
 def report_lines() -> Iterator[str]:

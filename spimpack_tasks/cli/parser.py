@@ -112,8 +112,8 @@ COMMANDS = {
         "spimpack align --data-root data --results-root results",
     ),
     "stream": Command(
-        "finish or resume the image of an acquisition whose program has died",
-        "spimpack stream finish image.ome.zarr",
+        "write frames into an image while they are acquired, or finish or resume such an image",
+        "spimpack stream write settings.yml planes --quiet 60",
     ),
     "bids-validate": Command(
         "validate any BIDS dataset with the official validator and checks of our own",
@@ -223,9 +223,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def whole_parsers(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
     """Return the parsers of all subcommands by name, with their arguments."""
-    # argparse has no public way to list what it parses.
-    found = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]  # noqa: SLF001
-    parsers: dict[str, CommandParser] = dict(found[0].choices)
+    parsers: dict[str, CommandParser] = nested_parsers(parser)
     for command in parsers.values():
         command.load()
     return parsers
+
+
+def nested_parsers(parser: argparse.ArgumentParser) -> dict[str, Any]:
+    """Return the parsers of the actions of a parser by name, none where it has no actions."""
+    # argparse has no public way to list what it parses.
+    found = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]  # noqa: SLF001
+    return dict(found[0].choices) if found else {}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.cli.parser import whole_parsers
+from spimpack_tasks.cli.parser import nested_parsers, whole_parsers
 from spimpack_tasks.packaging.backends.registry import backend_names
 
 if TYPE_CHECKING:
@@ -50,8 +50,10 @@ def read_commands(parser: argparse.ArgumentParser) -> Iterator[ShellCommand]:
     """Yield the subcommands of a parser."""
     for name, command in whole_parsers(parser).items():
         # argparse has no public way to list its arguments.
-        arguments = tuple(map(_argument, command._actions))  # noqa: SLF001
-        yield ShellCommand(name, command.description or "", arguments)
+        actions = [*command._actions]  # noqa: SLF001
+        for nested in nested_parsers(command).values():
+            actions += [each for each in nested._actions[1:] if each.option_strings]  # noqa: SLF001
+        yield ShellCommand(name, command.description or "", tuple(map(_argument, actions)))
 
 
 def _argument(action: argparse.Action) -> Argument:

@@ -1,20 +1,46 @@
-"""`spimpack stream`: writes frames that come, or picks up those of a program that has died."""
+"""`spimpack stream`: writes frames that come, or picks up those of a program that has died.
+
+Each action has arguments, and help, of its own.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
+import os
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple
 
+from spimpack_tasks.cli.parser import PlainParser
 from spimpack_tasks.cli.progress_line import ProgressLine
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    import argparse
-
     from spimpack_tasks.streams.result import StreamResult
     from spimpack_tasks.streams.stream import Stream
 
-_ACTIONS = ("write", "finish", "resume")
+
+class _Action(NamedTuple):
+    """Texts on an action."""
+
+    help: str
+    example: str
+
+
+_ACTIONS = {
+    "write": _Action(
+        "make an image of frames, also while they come",
+        "spimpack stream write settings.yml planes --quiet 60",
+    ),
+    "finish": _Action(
+        "make an unfinished image whole, with the frames that are safe",
+        "spimpack stream finish image.ome.zarr",
+    ),
+    "resume": _Action(
+        "append frames to an unfinished image, or print which frame comes next",
+        "spimpack stream resume image.ome.zarr --frames rest.npy",
+    ),
+}
 _write = Deferred("spimpack_tasks.streams.write_frames:write_frames")
 _read_settings = Deferred("spimpack_tasks.streams.reading:read_settings")
 _end_rule = Deferred("spimpack_tasks.streams.frame_source:EndRule")
@@ -25,67 +51,87 @@ _resume = Deferred("spimpack_tasks.streams.opening:resume_stream")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "action",
-        choices=_ACTIONS,
-        help="write: make an image of frames, also while they come; finish: make the image whole "
-        "with the frames that are safe; resume: append frames behind them, or print which frame "
-        "comes next",
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="ACTION", parser_class=PlainParser
     )
+    parsers = {
+        name: actions.add_parser(
+            name,
+            help=action.help,
+            description=action.help,
+            epilog=f"example: {action.example}",
+            allow_abbrev=False,
+        )
+        for name, action in _ACTIONS.items()
+    }
+    _add_write(parsers["write"])
+    for name in ("finish", "resume"):
+        parsers[name].add_argument(
+            "path",
+            metavar="PATH",
+            help="the image that was to be written, or the folder PATH.part beside it",
+        )
+    parsers["resume"].add_argument(
+        "--frames",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="an array of numpy (.npy) whose planes are appended in their order; the image is "
+        "finished when all announced frames are there",
+    )
+
+
+def _add_write(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path",
-        metavar="PATH",
-        help="the image, or the folder PATH.part beside it; with write, the file with the settings",
+        "settings",
+        metavar="SETTINGS",
+        help="the file with the settings of the image, in YAML or JSON",
     )
     parser.add_argument(
         "source",
         metavar="FRAMES",
-        nargs="?",
-        default="",
-        help="with write: a folder of planes (TIFF or raw), a file of planes (.npy or raw), or "
+        help="a folder of planes (TIFF or raw), a file of planes (.npy or raw), or "
         "module:function, which yields frames",
     )
     parser.add_argument(
         "--until-file",
         default="",
         metavar="NAME",
-        help="with write: the file that appears in the folder after its last plane",
+        help="the file that appears in the folder after its last plane",
     )
     parser.add_argument(
         "--quiet",
-        type=float,
+        type=_seconds,
         default=0.0,
         metavar="SECONDS",
-        help="with write: the source has ended when it has not changed for so long",
+        help="the source has ended when it has not changed for so long",
     )
     parser.add_argument(
         "--settle",
-        type=float,
+        type=_seconds,
         default=0.5,
         metavar="SECONDS",
-        help="with write: how long a file must stay as it is before it is read (default: 0.5)",
+        help="how long a file must stay as it is before it is read (default: 0.5)",
     )
-    parser.add_argument(
-        "--frames",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="with resume: an array of numpy (.npy) whose planes are appended in their order; the "
-        "image is finished when all announced frames are there",
-    )
+
+
+def _seconds(text: str) -> float:
+    """Return a time from an option."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not (isfinite(seconds) and seconds >= 0):
+        message = f"{text!r} is not a number of seconds, 0 or more"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write, or pick up what is unfinished, and print what became of it."""
     if arguments.action == "write":
         return _run_write(arguments)
-    if arguments.source:
-        message = "a source of frames is for write"
-        raise UsageError(message, "spimpack stream write settings.yml planes")
     if arguments.action == "finish":
-        if arguments.frames:
-            message = "--frames is for resume"
-            raise UsageError(message, "spimpack stream resume image.ome.zarr --frames rest.npy")
         _print_result(_finish(arguments.path))
         return ExitCode.OK
     stream: Stream = _resume(arguments.path)
@@ -104,9 +150,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_write(arguments: argparse.Namespace) -> int:
     """Write the frames of a source, with a line that shows how far they are."""
-    if not arguments.source:
-        message = "write needs the settings and a source of frames"
-        raise UsageError(message, "spimpack stream write settings.yml planes --quiet 60")
+    example = _ACTIONS["write"].example
+    if os.path.isdir(arguments.settings) and os.path.isfile(arguments.source):
+        message = "SETTINGS is a folder and FRAMES a file: the settings come first"
+        raise UsageError(message, example)
     reached: list[int | None] = [0, None]
 
     def advance(done: int, total: int | None) -> None:
@@ -118,11 +165,7 @@ def _run_write(arguments: argparse.Namespace) -> int:
             return 0.0, f"{done or 0:,} frames"
         return (done or 0) / total, f"{done or 0:,} of {total:,} frames"
 
-    try:
-        settings = _read_settings(arguments.path)
-    except FileNotFoundError as error:
-        message = f"there is no file with settings {arguments.path}"
-        raise UsageError(message, "spimpack stream write settings.yml planes") from error
+    settings = _read_settings(arguments.settings)
     rule = _end_rule(arguments.until_file, arguments.quiet, arguments.settle)
     with ProgressLine(compose):
         result = _write(settings, arguments.source, rule, advance)

@@ -56,3 +56,9 @@ def choose_axes(
 def of_axes(axes: str, values: Sequence[int]) -> Shape:
     """Return those of five values, along all axes, that belong to some of them."""
     return tuple(value for axis, value in zip(ALL_AXES, values, strict=True) if axis in axes)
+
+
+def in_all_axes(axes: str, values: Sequence[int]) -> Shape:
+    """Return values along some axes as five, with 0 along those that are absent."""
+    found = dict(zip(axes, values, strict=True))
+    return tuple(found.get(axis, 0) for axis in ALL_AXES)

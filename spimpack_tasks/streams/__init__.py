@@ -15,7 +15,11 @@ if TYPE_CHECKING:
         StreamClosedError,
         TooManyFramesError,
     )
-    from spimpack_tasks.streams.foreign_settings import event_metadata, settings_of
+    from spimpack_tasks.streams.foreign_settings import (
+        dims_from_useq,
+        event_metadata,
+        settings_of,
+    )
     from spimpack_tasks.streams.napari_view import show_stream
     from spimpack_tasks.streams.opening import create_stream, finish_stream, resume_stream
     from spimpack_tasks.streams.reading import parse_settings, read_settings
@@ -48,6 +52,7 @@ __all__ = [
     "TooManyFramesError",
     "create_stream",
     "dims_from_standard_axes",
+    "dims_from_useq",
     "event_metadata",
     "finish_stream",
     "parse_settings",
@@ -59,7 +64,7 @@ __all__ = [
 _MODULES = {
     "bids": ["BidsPlace"],
     "errors": [name for name in __all__ if name.endswith("Error")],
-    "foreign_settings": ["event_metadata", "settings_of"],
+    "foreign_settings": ["dims_from_useq", "event_metadata", "settings_of"],
     "napari_view": ["show_stream"],
     "opening": ["create_stream", "finish_stream", "resume_stream"],
     "reading": ["parse_settings", "read_settings"],

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import InputError, Place, Problem, Report
+from spimpack_tasks.manifest.coerce import ValueRefusedError, coerce_text
+from spimpack_tasks.manifest.records import CANONICAL
+from spimpack_tasks.manifest.rows import SCENE_COLUMN
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.model.labels import ALLOWED
+from spimpack_tasks.model.orientation import normalise_orientation
+from spimpack_tasks.streams.plain_values import make_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from spimpack_tasks.streams.values import Channel, Position
 
 _LONG = {entity.short: entity.name for entity in ENTITIES}
 _FORMS = {entity.name: entity.form for entity in ENTITIES}
 _LABELS = {form: re.compile(f"[{characters}]+") for form, characters in ALLOWED.items()}
+_OWN = ("spim_path", SCENE_COLUMN)
 _NAMES = tuple(entity.name for entity in ENTITIES if not entity.derivative)
 STAINS, EXCITATION, ORIENTATION = (
     "sample_staining",
@@ -49,11 +57,16 @@ class BidsPlace:
     """Further cells of the row, such as `NumericalAperture`."""
 
     def __post_init__(self) -> None:
-        """Make the path absolute, and columns texts."""
-        path = os.path.abspath(os.path.expanduser(os.fspath(self.manifest)))
-        object.__setattr__(self, "manifest", path)
-        texts = {key: _as_cell(value) for key, value in self.columns.items()}
-        object.__setattr__(self, "columns", texts)
+        """Make the path absolute, and columns texts; others than these are left to the rules."""
+        make_plain(self)
+        manifest: Any = self.manifest
+        columns: Any = self.columns
+        if manifest and isinstance(manifest, str):
+            path = os.path.abspath(os.path.expanduser(manifest))
+            object.__setattr__(self, "manifest", path)
+        if isinstance(columns, Mapping):
+            texts = {key: _as_cell(value) for key, value in columns.items()}
+            object.__setattr__(self, "columns", texts)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> BidsPlace:
@@ -129,10 +142,18 @@ def find_faults(
 
 
 def _cell_faults(place: BidsPlace, channels: tuple[Channel, ...]) -> Iterator[tuple[str, str, str]]:
+    for key, text in place.columns.items():
+        if fault := _column_fault(key, text):
+            yield f"columns.{key}", *fault
     cells = place.cells(channels)
-    if not cells.get(ORIENTATION):
+    code = cells.get(ORIENTATION)
+    if not code:
         hint = "give three letters, such as RPI: towards which side x, y and z increase"
         yield ORIENTATION, "is missing; nobody can guess it later", hint
+    elif normalise_orientation(str(code)) is None:
+        key = f"columns.{ORIENTATION}" if ORIENTATION in place.columns else ORIENTATION
+        hint = "give one letter each of L/R, A/P and S/I, such as RPI"
+        yield key, f"{code!r} is not an orientation", hint
     if not cells.get(STAINS):
         yield "columns", f"lacks {STAINS}, which channels without names do not give", "add it"
     if STAINS not in place.columns:
@@ -142,13 +163,42 @@ def _cell_faults(place: BidsPlace, channels: tuple[Channel, ...]) -> Iterator[tu
                 yield "columns", what, f"give {STAINS}, with semicolons between the names"
 
 
+def _column_fault(key: Any, text: Any) -> tuple[str, str] | None:
+    """Return message and hint of what is wrong with a further cell, in the words of tables."""
+    if not isinstance(key, str) or not key.strip() or re.search("[\t\r\n]", key):
+        return f"{key!r} is not the name of a column", "give a text of one line"
+    name = CANONICAL.get(key, key)
+    if name in _FORMS or name in _OWN:
+        return "is a column that the stream writes itself", "give it as a key of bids"
+    if not isinstance(text, str):
+        return f"{text!r:.80} cannot stand in a cell", "give a text, a number, or a list of these"
+    if re.search("[\t\r\n]", text):
+        return f"{text!r} has more than one line, or tabs", "give a text of one line"
+    try:
+        coerce_text(key, text)
+    except ValueRefusedError as error:
+        return error.message, error.hint
+    return None
+
+
 def _problem(key: str, message: str, hint: str) -> Problem:
     return Problem("stream.bids", Place("AcquisitionSettings"), f"bids.{key}", message, hint)
 
 
-def _as_cell(value: Any) -> str:
+def _as_cell(value: Any) -> Any:
+    """Return the text of a cell, and what has none, such as a mapping, as it is."""
+    if hasattr(value, "dtype"):  # a number or an array of numpy, in as few digits as tell it
+        digits = str(value)
+        value = [*value] if value.ndim else value.item()
+        if isinstance(value, float) and isfinite(value):
+            return digits
     if isinstance(value, list | tuple):
-        return ";".join(map(_as_cell, value))
+        items = [_as_cell(each) for each in value if not isinstance(each, list | tuple)]
+        is_list = len(items) == len(value) and all(isinstance(each, str) for each in items)
+        is_clear = is_list and not any(re.search("[;,]", each) for each in items)
+        return ";".join(items) if is_clear else value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return repr(value) if isfinite(value) else value
+    return str(value) if isinstance(value, str | int) else value

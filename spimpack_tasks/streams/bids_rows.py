@@ -21,7 +21,7 @@ from spimpack_tasks.manifest.load import SCANS_KEYS, load_inputs, table_paths
 from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.manifest.rows import SCENE_COLUMN, source_path
 from spimpack_tasks.model.entities import ENTITIES, stem
-from spimpack_tasks.streams.journal import read_lines
+from spimpack_tasks.streams.frame_log import parse_frames, read_frame_lines
 from spimpack_tasks.streams.tiff_names import name_files
 from spimpack_tasks.streams.zarr_groups import image_folders
 
@@ -110,11 +110,12 @@ def _renamed(rows: list[dict[str, str]], columns: Sequence[str]) -> list[dict[st
 
 def _exposure(frames: str) -> dict[str, str]:
     """Return the exposure time in seconds where all frames that tell one have the same."""
-    told = {line["metadata"].get("exposure_time") for line in read_lines(frames)} - {None}
-    if len(told) != 1:
+    lines = parse_frames(line for _, line in read_frame_lines(frames))
+    told = [line["metadata"].get("exposure_time") for line in lines]
+    known = [each for each in told if each is not None]
+    if not known or isinstance(known[0], bool) or not isinstance(known[0], int | float):
         return {}
-    (seconds,) = told
-    return {"ExposureTime": repr(seconds)} if isinstance(seconds, int | float) else {}
+    return {"ExposureTime": repr(known[0])} if all(each == known[0] for each in known) else {}
 
 
 def _load(place: BidsPlace) -> Inputs:
@@ -146,11 +147,14 @@ def _table_of(inputs: Inputs) -> str:
     Raises
     ------
     SpimpackError
-        It is a workbook.
+        It is a workbook; or no table is read, because the manifest includes others.
     """
     data = inputs.document.data
     paths = [path for _, path in table_paths(data, inputs.folder, SCANS_KEYS, "scans.tsv")]
-    path = paths[0] if paths else os.path.join(inputs.folder, "scans.tsv")
+    if not paths:
+        message = f"{inputs.document.file} includes other manifests and names no table, so a row "
+        raise SpimpackError(message + "would not be read; add scans_tsv: scans.tsv")
+    path = paths[0]
     if is_spreadsheet(path) and not path.lower().endswith(".csv"):
         message = f"{shown(path)} is a workbook, to which no row is added; save it as .tsv or .csv"
         raise SpimpackError(message)

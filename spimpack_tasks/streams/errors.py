@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import ExitCode, SpimpackError, count_of
@@ -18,18 +19,23 @@ class FrameError(SpimpackError, ValueError):
     exit_code = ExitCode.BAD_INPUT
 
     @classmethod
-    def of(cls, frame: Any, shape: Any, dtype: Any) -> FrameError:
+    def of(cls, frame: Any, shape: Any, dtype: Any, kind: str) -> FrameError:
         """Return the error for a frame, with the shape and type that were announced."""
-        return cls(
-            f"a frame of {shape} pixels (y, x) of type {dtype} is appended, but "
-            f"{getattr(frame, 'shape', None)} of type {getattr(frame, 'dtype', None)} was given"
-        )
+        given = f"{frame.shape} of type {frame.dtype}" + (kind != "ndarray") * f" ({kind})"
+        message = f"a frame of {shape} pixels (y, x) of type {dtype} is appended, but {given}"
+        return cls(f"{message} was given")
 
 
 class TooManyFramesError(SpimpackError, IndexError):
     """All announced frames are there already."""
 
     exit_code = ExitCode.BAD_INPUT
+
+    @classmethod
+    def of(cls, total: int, there: int, more: int) -> TooManyFramesError:
+        """Return the error for some frames more than are announced."""
+        few = f"of {total:,} announced frames {total - there:,} are left, not {more:,}"
+        return cls(few if there < total else f"all {total:,} announced frames are there")
 
 
 class StreamClosedError(SpimpackError, ValueError):
@@ -42,6 +48,15 @@ class SourceError(SpimpackError, ValueError):
     """A source of frames cannot be read, or does not fit the settings."""
 
     exit_code = ExitCode.BAD_INPUT
+
+
+class SourceFailedError(SourceError):
+    """A function that yields frames has failed; the frames so far are kept."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, text: str, number: int, error: BaseException) -> None:
+        super().__init__(f"{text} failed at frame {number}: {described(error)}")
 
 
 class SettingsChangedError(SpimpackError):
@@ -86,6 +101,15 @@ class IncompleteStreamError(SpimpackError):
             f"({_named(result.missing)}); allow this by allow_incomplete"
         )
         self.result = result
+
+
+def described(error: BaseException) -> str:
+    """Return an error of the user's code with the line where it arose."""
+    place = ""
+    if error.__traceback__ is not None:
+        last = extract_tb(error.__traceback__)[-1]
+        place = f" ({last.filename}, line {last.lineno})"
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def _named(ranges: Ranges) -> str:

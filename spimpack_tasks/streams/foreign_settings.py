@@ -7,7 +7,7 @@ kinds of plans are understood: grids, wells, stacks, plans within positions.
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise, product
 from math import isclose
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from spimpack_tasks.streams.settings import AcquisitionSettings
 from spimpack_tasks.streams.values import Channel, Dimension, Plate, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _WELL = re.compile(r"([A-Z]+)([0-9]+)(?:_(\w+))?")
 _LETTERS = {"t": "t", "p": "p", "g": "p", "c": "c", "z": "z"}
@@ -266,6 +266,43 @@ def _positions(first: Sequence[tuple[dict[str, int], Any]]) -> tuple[Position, .
         x, y, z = (None if each is None else float(each) for each in stage)
         found.append(Position(name, row, column, x_coord=x, y_coord=y, z_coord=z))
     return tuple(found)
+
+
+def dims_from_useq(  # noqa: PLR0913 - the parameters of ome-writers
+    plan: Any,
+    image_width: int,
+    image_height: int,
+    *,
+    pixel_size_um: float | None = None,
+    chunk_shapes: Mapping[str, int] | None = None,
+    shard_shapes: Mapping[str, int] | None = None,
+) -> list[Dimension]:
+    """Return the dimensions of a plan of useq-schema.
+
+    Parameters
+    ----------
+    plan
+        The `useq.MDASequence`.
+    image_width, image_height
+        Pixels of a frame along x and y.
+    pixel_size_um
+        Size of a pixel.
+    chunk_shapes
+        Voxels along a chunk, by axis.
+    shard_shapes
+        Chunks along a shard, by axis.
+
+    Raises
+    ------
+    InputError
+        The plan cannot be written as an image, for example because it is jagged.
+    """
+    chunks, shards = chunk_shapes or {}, shard_shapes or {}
+    found = _of_plan(plan, (image_height, image_width), pixel_size_um)["dimensions"]
+    return [
+        replace(each, chunk_size=chunks.get(each.name), shard_size_chunks=shards.get(each.name))
+        for each in found
+    ]
 
 
 def event_metadata(event: Any) -> dict[str, Any]:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 FRAMES = "frames.jsonl"
 """Name of the file with the metadata of frames, also beside the pixels of a finished image."""
-_HEAD = re.compile(r'\{"frame":[0-9]+,"position":([0-9]+),')
+_HEAD = re.compile(r'\{"frame":([0-9]+),"position":([0-9]+),')
+_LINE = b'{"frame":%d,"position":%d,"t":%d,"c":%d,"z":%d,"metadata":%b}'
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types of values that hold no others."""
 LARGEST_ATTRIBUTES = 4 * 2**20
 """Bytes of metadata of frames in the attributes of an image; viewers load all of them to show any
 plane. Longer ones are in the file alone."""
@@ -31,6 +34,7 @@ class FrameLog:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lines: LineFile | None = None
+        self._last = b""
         if os.path.exists(path):
             self._open().cut()
 
@@ -39,11 +43,16 @@ class FrameLog:
             self._lines = LineFile(self._path)
         return self._lines
 
-    def add(self, frame: int, target: Target, metadata: str) -> None:
-        """Write the metadata of a frame, as `encode_metadata` returns them."""
-        t, c, z = target.at
-        head = f'{{"frame":{frame},"position":{target.image},"t":{t},"c":{c},"z":{z},"metadata":'
-        (self._lines or self._open()).add(f"{head}{metadata}}}")
+    def add(self, frame: int, target: Target, metadata: bytes) -> None:
+        """Write the metadata of a frame, as `encode_metadata` returns them.
+
+        They come before the frame, so that no frame lacks them after a kill. One that is refused
+        while the disk is behind is tried again, with the same line.
+        """
+        line = _LINE % (frame, target.image, *target.at, metadata)
+        if line != self._last:
+            (self._lines or self._open()).add(line)
+            self._last = line
 
     def sync(self) -> None:
         """Wait until all lines are on the disk."""
@@ -60,7 +69,9 @@ class FrameLog:
 def _as_json(value: Any) -> Any:
     """Return a number or an array of numpy as JSON has it."""
     if hasattr(value, "tolist"):
-        return value.tolist()
+        found = value.tolist()
+        _require_texts(found)
+        return found
     message = f"the metadata of a frame hold {value!r}, which JSON has no word for"
     raise TypeError(message)
 
@@ -68,39 +79,84 @@ def _as_json(value: Any) -> Any:
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_as_json).encode
 
 
-def encode_metadata(metadata: Any) -> str:
-    """Return metadata as JSON, an empty text if there are none.
+def encode_metadata(metadata: Any) -> bytes:
+    """Return metadata as JSON, nothing if there are none.
 
     Raises
     ------
     FrameError
         They are no mapping of texts to what JSON can hold; the error names the key.
     """
-    if metadata is None:
-        return ""
+    if not metadata and (metadata is None or isinstance(metadata, Mapping)):
+        return b""
     if not isinstance(metadata, Mapping):
         message = f"metadata are a mapping of keys to values, not {metadata!r}"
         raise FrameError(message)
+    try:
+        _require_texts(metadata)
+        return _encode(metadata if isinstance(metadata, dict) else {**metadata}).encode()
+    except (TypeError, ValueError, RecursionError):
+        _refuse_key(metadata)
+        raise
+
+
+def _require_texts(value: Any) -> None:
+    """Refuse keys that are no texts at any depth: JSON would change them without a word.
+
+    Raises
+    ------
+    TypeError
+        There is one.
+    """
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if not isinstance(key, str):
+                message = f"the key {key!r} is no text"
+                raise TypeError(message)
+            if type(each) not in _PLAIN:
+                _require_texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            if type(each) not in _PLAIN:
+                _require_texts(each)
+
+
+def _refuse_key(metadata: Mapping[Any, Any]) -> None:
+    """Name the first key of metadata that cannot be written.
+
+    Raises
+    ------
+    FrameError
+        There is one.
+    """
     for key, value in metadata.items():
-        if not isinstance(key, str):
-            message = f"the key {key!r} of the metadata is no text"
-            raise FrameError(message)
         try:
+            _require_texts({key: value})
             _encode({key: value}).encode()
         except (TypeError, ValueError, RecursionError) as error:
             message = f"the metadata {key!r} cannot be written as JSON: {error}"
             raise FrameError(message) from error
-    return _encode(metadata) if metadata else ""
 
 
-def lines_by_image(path: str, images: int) -> list[list[str]]:
-    """Return the whole lines of a log as they are, by the number of the image."""
-    grouped: list[list[str]] = [[] for _ in range(images)]
+def read_frame_lines(path: str) -> list[tuple[int, str]]:
+    """Return the whole lines of a log with the numbers of their images, in the order of the frames.
+
+    A frame that was appended again after a kill has several lines, of which the last one counts.
+    """
+    last: dict[int, tuple[int, str]] = {}
     with suppress(FileNotFoundError), open(path, encoding="utf-8", newline="\n") as file:
         for line in file:
             head = _HEAD.match(line)
             if head and line.endswith("\n"):
-                grouped[int(head[1])].append(line)
+                last[int(head[1])] = int(head[2]), line
+    return [last[frame] for frame in sorted(last)]
+
+
+def lines_by_image(path: str, images: int) -> list[list[str]]:
+    """Return the lines of a log as they are, one a frame, by the number of the image."""
+    grouped: list[list[str]] = [[] for _ in range(images)]
+    for image, line in read_frame_lines(path):
+        grouped[image].append(line)
     return grouped
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from spimpack_tasks.streams.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +20,13 @@ POLL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class EndRule:
-    """When a source that grows has ended; with neither, when all announced frames are there."""
+    """When a source that grows has ended; with neither, when all announced frames are there.
+
+    Raises
+    ------
+    SourceError
+        A time is no number of seconds from 0 on.
+    """
 
     marker: str = ""
     """Name of a file that appears in the folder when all planes are there."""
@@ -25,6 +34,13 @@ class EndRule:
     """Seconds without any change, 0 for no such end."""
     settle_s: float = 0.5
     """Seconds for which a file must stay as it is before it is read."""
+
+    def __post_init__(self) -> None:
+        """Refuse times that never pass, or have passed before they began."""
+        for name, seconds in (("quiet", self.quiet_s), ("settle", self.settle_s)):
+            if not (isfinite(seconds) and seconds >= 0):
+                message = f"{name} is {seconds:g}, but must be seconds, 0 or more"
+                raise SourceError(message)
 
     @property
     def is_given(self) -> bool:

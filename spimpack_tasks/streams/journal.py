@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.streams.slabs import SlabKey
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
+_UNKNOWN = "-"
 
 
 class LineFile:
@@ -55,20 +56,34 @@ class LineFile:
         content = os.pread(self._file, size, 0)
         os.ftruncate(self._file, content.rfind(b"\n") + 1)
 
-    def add(self, line: str) -> None:
-        """Add a line."""
-        data = line.encode() + b"\n"
+    def add(self, line: bytes) -> None:
+        """Add a line.
+
+        Raises
+        ------
+        OSError
+            The disk does not take it; nothing is left of it, which would spoil the next one.
+        """
+        data = line + b"\n"
+        rest = data
         with self._lock:
-            while data:
-                data = data[os.write(self._file, data) :]
+            try:
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+            except OSError:
+                if len(rest) < len(data):
+                    size = os.fstat(self._file).st_size
+                    os.ftruncate(self._file, size - len(data) + len(rest))
+                raise
 
     def sync(self) -> None:
         """Wait until all lines are on the disk."""
         os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. Its number may become that of another one, so it is forgotten."""
         os.close(self._file)
+        self._file = -1
 
 
 def read_lines(path: str) -> Iterator[dict[str, Any]]:
@@ -98,6 +113,9 @@ class Recorded:
     """Global metadata by namespace."""
     finished: list[Any] | None = None
     """The result, where the image is whole and about to be moved to its place."""
+    is_same_boot: bool = False
+    """Whether the machine has run on since the stream began, so that files which are
+    not recorded are whole as well. It is not known on systems that do not name their boots."""
 
 
 class Journal:
@@ -107,31 +125,36 @@ class Journal:
         self.lines = LineFile(path)
         self.lines.hold()
         self.lines.cut()
-        self.lines.add(json.dumps({"boot": _boot()}))
+        self.note({"boot": _boot()})
 
     def slab(self, image: int, level: int, key: SlabKey, lacks: list[int]) -> None:
         """Note that a slab is written."""
         t, c, z = key
         lacking = f',"lacks":{lacks}' if lacks else ""
-        self.lines.add(f'{{"slab":[{image},{level},{t},{c},{z}]{lacking}}}')
+        self.lines.add(f'{{"slab":[{image},{level},{t},{c},{z}]{lacking}}}'.encode())
+
+    def forget(self, image: int, level: int, key: SlabKey) -> None:
+        """Note that a slab counts as not written."""
+        self.note({"forgotten": [image, level, *key]})
 
     def spooled(self, image: int, at: PlaneAt) -> None:
         """Note that a plane is in the spool."""
-        self.lines.add(f'{{"spooled":[{image},{at[0]},{at[1]},{at[2]}]}}')
+        self.lines.add(f'{{"spooled":[{image},{at[0]},{at[1]},{at[2]}]}}'.encode())
 
     def note(self, entry: dict[str, Any]) -> None:
         """Note something else."""
-        self.lines.add(json.dumps(entry))
+        self.lines.add(json.dumps(entry).encode())
 
     def synced(self) -> None:
         """Note that all before is on the disk."""
-        self.lines.add('{"synced":1}')
+        self.lines.add(b'{"synced":1}')
         self.lines.sync()
 
 
 def read_journal(path: str) -> Recorded:
     """Return what is safe after the death of a process, or after a power cut."""
-    recorded = Recorded()
+    boots = {entry["boot"] for entry in read_lines(path) if "boot" in entry}
+    recorded = Recorded(is_same_boot=boots == {_boot()} != {_UNKNOWN})
     for entry in _safe_entries(path):
         note_entry(recorded, entry)
     return recorded
@@ -143,6 +166,9 @@ def note_entry(recorded: Recorded, entry: dict[str, Any]) -> None:
         image, level, *key = entry["slab"]
         slabs = recorded.slabs.setdefault((image, level), {})
         slabs[key[0], key[1], key[2]] = entry.get("lacks", [])
+    elif "forgotten" in entry:
+        image, level, *key = entry["forgotten"]
+        recorded.slabs.get((image, level), {}).pop((key[0], key[1], key[2]), None)
     elif "spooled" in entry:
         image, t, c, z = entry["spooled"]
         recorded.spooled.setdefault(image, set()).add((t, c, z))
@@ -176,9 +202,9 @@ def _safe_entries(path: str) -> list[dict[str, Any]]:
 
 
 def _boot() -> str:
-    """Return what the kernel calls the time since the machine was started, a dash elsewhere."""
+    """Return what the kernel calls the time since the machine was started, `_UNKNOWN` elsewhere."""
     try:
         with open(_BOOT, encoding="ascii") as file:
             return file.read().strip()
     except OSError:
-        return "-"
+        return _UNKNOWN

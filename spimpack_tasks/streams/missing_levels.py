@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.pyramid import halve
@@ -34,31 +34,26 @@ def make_missing(levels: list[LevelWriter], reader: SlabReader, pool: WorkPool) 
         The threads, which have nothing else to do.
     """
     for below, level in pairwise(levels):
-        absent = (key for key in _keys(level) if key not in level.done)
-        keys = [key for key in absent if _has_source(level, key, below)]
+        keys = sorted({*_keys_above(level, below)} - level.done.keys())
         pool.run(_jobs(level, keys, below, reader), lambda _: None)
         level.done.update((key, []) for key in keys)
 
 
-def _keys(level: LevelWriter) -> Iterator[SlabKey]:
-    t, c, z = map(range, level.grid.level.shard_grid[:3])
-    yield from product(t, c, z)
+def _keys_above(level: LevelWriter, below: LevelWriter) -> Iterator[SlabKey]:
+    """Yield the slabs of a level that are made of others than zeros."""
+    step = steps_between(below.grid.level, level.grid.level)[0]
+    height = level.grid.level.shape[2]
+    for key in below.done:
+        for _, (t, c, z) in below.grid.planes_of(key):
+            if z // step < height:
+                yield level.grid.key_of((t, c, z // step))
 
 
-def _sources(at: PlaneAt, step: int) -> list[PlaneAt]:
+def sources_of(at: PlaneAt, level: LevelWriter, below: LevelWriter) -> list[PlaneAt]:
     """Return the planes of the level below that a plane is made of."""
     t, c, z = at
-    return [(t, c, z * step + number) for number in range(step)]
-
-
-def _has_source(level: LevelWriter, key: SlabKey, below: LevelWriter) -> bool:
-    """Tell whether any plane of a slab is made of others than zeros."""
     step = steps_between(below.grid.level, level.grid.level)[0]
-    return any(
-        below.grid.key_of(source) in below.done
-        for _, at in level.grid.planes_of(key)
-        for source in _sources(at, step)
-    )
+    return [(t, c, z * step + number) for number in range(step)]
 
 
 def _jobs(

@@ -13,6 +13,7 @@ from spimpack_tasks.streams.result import StreamResult
 from spimpack_tasks.streams.settings import AcquisitionSettings
 from spimpack_tasks.streams.stream import Stream
 from spimpack_tasks.streams.tiff_output import TiffOutput
+from spimpack_tasks.streams.watch import count_in_files
 from spimpack_tasks.streams.zarr_output import ZarrOutput
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def create_stream(settings: AcquisitionSettings | Any, **more: Any) -> Stream:
     check_rows(settings)
     part = Part(settings.root_path)
     part.create(settings)
-    return Stream(settings, part, _make_output, write_rows)
+    return Stream(settings, part, _make_output, write_rows, count_in_files)
 
 
 def resume_stream(path: str | PathLike[str], settings: AcquisitionSettings | None = None) -> Stream:
@@ -74,7 +75,7 @@ def resume_stream(path: str | PathLike[str], settings: AcquisitionSettings | Non
     if is_published(part):
         message = f"all frames are in {part.final}; end its stream with: spimpack stream finish"
         raise StreamClosedError(f"{message} {part.final}")
-    stream = Stream(settings, part, _make_output, write_rows)
+    stream = Stream(settings, part, _make_output, write_rows, count_in_files)
     stream.restore(recorded)
     return stream
 

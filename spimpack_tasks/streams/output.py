@@ -27,8 +27,18 @@ class StreamImage(Protocol):
     def read(self, at: PlaneAt) -> Voxels | None:
         """Return a plane that was written, `None` where there is none."""
 
-    def restore(self, recorded: Recorded) -> None:
-        """Take up what an earlier process has written."""
+    def restore(self, recorded: Recorded, skipped: set[PlaneAt]) -> None:
+        """Take up what an earlier process has written.
+
+        Afterwards the image has voxels of recorded planes alone.
+
+        Parameters
+        ----------
+        recorded
+            The content of the journal.
+        skipped
+            Planes of the image that never came.
+        """
 
     def recorded(self) -> Iterator[PlaneAt]:
         """Yield the planes that are there."""

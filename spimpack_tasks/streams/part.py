@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import OccupiedError
+from spimpack_tasks.errors import InputError, OccupiedError
 from spimpack_tasks.files.atomic import (
     PART,
     discard,
@@ -93,10 +93,13 @@ class Part:
         InputError
             Its settings are damaged.
         """
+        settings = f"{self.path}/{_SETTINGS}"
         try:
-            return read_settings(f"{self.path}/{_SETTINGS}")
-        except FileNotFoundError as error:
-            done = "is finished already" if os.path.exists(self.final) else "does not exist"
+            return read_settings(settings)
+        except InputError as error:
+            if os.path.lexists(settings):
+                raise
+            done = "is there already" if os.path.exists(self.final) else "does not exist"
             message = f"there is no unfinished stream at {self.path}, and {self.final} {done}"
             raise StreamClosedError(message) from error
 
@@ -154,7 +157,7 @@ class Part:
     def keep_beside(self, path: str, lines: bytes, *, may_replace: bool) -> None:
         """Write metadata of frames beside an image.
 
-        An attempt that was killed may have left the first of these lines there.
+        An attempt that was killed may have left lines of the same log there.
 
         Raises
         ------
@@ -162,9 +165,10 @@ class Part:
             Another file lies there. The frames stay.
         """
         if os.path.lexists(path) and not may_replace:
-            with open(path, "rb") as file:
+            with open(path, "rb") as file, open(self.frames, "rb") as log:
                 before = file.read()
-            if not before or not lines.startswith(before):
+                is_ours = {*before.splitlines()} <= {*log.read().splitlines()}
+            if not before or not is_ours:
                 raise OccupiedError(self._occupied(path))
         write_at(path, lines)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from spimpack_tasks.errors import InputError, Report
+from spimpack_tasks.errors import InputError, Place, Report
+from spimpack_tasks.files.text import MAX_TABLE_BYTES, read_text
 from spimpack_tasks.files.yaml_marks import load_yaml
-from spimpack_tasks.manifest.schema_check import schema_problems
-from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.streams.rules import value_problems
 from spimpack_tasks.streams.settings import AcquisitionSettings
-from spimpack_tasks.streams.values import Dimension, Plate
 
 
 def parse_settings(text: str, file: str = "settings") -> AcquisitionSettings:
@@ -30,13 +29,10 @@ def parse_settings(text: str, file: str = "settings") -> AcquisitionSettings:
     report = Report()
     document = load_yaml(text, file, report)
     if not report.errors:
-        report.extend(schema_problems(document, load_schema("stream")))
+        report.extend(value_problems(document))
     if report.errors:
         raise InputError(report)
     data: dict[str, Any] = dict(document.data)
-    data["dimensions"] = tuple(Dimension(**each) for each in data["dimensions"])
-    if data.get("plate"):
-        data["plate"] = Plate(**data["plate"])
     return AcquisitionSettings(**data, source=document)
 
 
@@ -46,9 +42,10 @@ def read_settings(path: str) -> AcquisitionSettings:
     Raises
     ------
     InputError
-        Its text or its values are wrong.
-    OSError
-        It cannot be read.
+        It cannot be read, or its text or its values are wrong.
     """
-    with open(path, encoding="utf-8") as file:
-        return parse_settings(file.read(), path)
+    report = Report()
+    text = read_text(path, name=path, blame=Place(path), limit=MAX_TABLE_BYTES, report=report)
+    if text is None:
+        raise InputError(report)
+    return parse_settings(text, path)

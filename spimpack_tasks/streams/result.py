@@ -51,3 +51,13 @@ def as_ranges(numbers: Iterable[int]) -> Ranges:
         else:
             ranges.append([number, number])
     return tuple((first, last) for first, last in ranges)
+
+
+def missing_ranges(lost: Iterable[int], first: int, end: int) -> Ranges:
+    """Return frames that are not there as ranges: lost ones, sorted, and all from one to an end."""
+    ranges = as_ranges(lost)
+    if first >= end:
+        return ranges
+    if ranges and ranges[-1][1] == first - 1:
+        return (*ranges[:-1], (ranges[-1][0], end - 1))
+    return (*ranges, (first, end - 1))

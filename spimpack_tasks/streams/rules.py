@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.errors import InputError, Problem, Report
+from spimpack_tasks.files.atomic import PART
 from spimpack_tasks.files.yaml_marks import Document
 from spimpack_tasks.manifest.schema_check import dotted, schema_problems
 from spimpack_tasks.model.quantities import UM_PER_UNIT
@@ -37,8 +40,18 @@ CODECS = {
     "ome-zarr": ("none", "gzip", "blosc", "lz4"),
 }
 """Codecs of each family of formats."""
+TIFF_ENDINGS = (".tif", ".tiff", ".btf")
 _TIFF_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 _ORDERS = ("ome", "acquisition")
+_MOST_POSITIONS = 100_000
+"""Positions of a stream: each is a folder or file, and file systems get slow with more in one."""
+_MOST_FRAMES = 2**40
+"""Frames of an OME-Zarr: a petabyte of the smallest, while numbers stay exact everywhere."""
+_MOST_TIFF_PLANES = 10_000_000
+"""Planes of an OME-TIFF: each has a directory of some hundred bytes, which readers load first."""
+_ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""Characters that XML 1.0 does not have, and DEL."""
 
 
 class Finding(NamedTuple):
@@ -50,35 +63,97 @@ class Finding(NamedTuple):
     hint: str = ""
 
 
-def check_settings(settings: AcquisitionSettings, source: Document | None) -> None:
-    """Refuse wrong settings.
+def value_problems(document: Document) -> Iterator[Problem]:
+    """Yield what is wrong with single values of settings, wherever they come from."""
+    named = set()
+    for problem in schema_problems(document, load_schema("stream")):
+        named.add(problem.key)
+        yield _of_subject(problem) if problem.key == "bids" else problem
+    for path, value in _walk((), document.data):
+        if dotted(path) in named:
+            continue
+        if isinstance(value, float) and not isfinite(value):
+            what = f"{value} is not a number"
+            yield Problem("value.type", document.place(path), dotted(path), what, "leave it out")
+        if isinstance(value, str) and _UNPRINTABLE.search(value):
+            what = f"{value!r} has a character that metadata and names of files cannot have"
+            yield Problem("value.form", document.place(path), dotted(path), what, "take it out")
+
+
+def _of_subject(problem: Problem) -> Problem:
+    """Return the problem of a place without a subject, which may have two names, in plain words."""
+    if problem.code != "value.range":
+        return problem
+    what, hint = "is missing", "BIDS label of the subject, as in sub-01"
+    return Problem("key.missing", problem.place, "bids.subject", what, hint)
+
+
+def _walk(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield all values with their places."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _walk((*path, str(key)), each)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _walk((*path, number), each)
+    else:
+        yield path, value
+
+
+def check_values(data: dict[str, Any], source: Document | None) -> None:
+    """Refuse settings with values of a wrong type or range.
 
     Parameters
     ----------
-    settings
-        The settings.
+    data
+        The settings as JSON has them.
     source
-        The file they were read from, which has passed the schema; `None` for those of a program.
+        The file they were read from, whose values were checked; `None` for those of a program.
 
     Raises
     ------
     InputError
-        Values are wrong.
+        There are some.
+    """
+    if source is None:
+        report = Report()
+        report.extend(value_problems(_document_of(data)))
+        if report.errors:
+            raise InputError(report)
+
+
+def _document_of(data: dict[str, Any]) -> Document:
+    return Document("AcquisitionSettings", data, {(): (0, 0)})
+
+
+def check_settings(settings: AcquisitionSettings, source: Document | None) -> None:
+    """Refuse settings whose values do not fit each other.
+
+    Parameters
+    ----------
+    settings
+        The settings, which have passed `check_values`.
+    source
+        The file they were read from; `None` for those of a program.
+
+    Raises
+    ------
+    InputError
+        There are some.
     """
     report = Report()
-    document = source
-    if document is None:
-        document = Document("AcquisitionSettings", settings.as_data(), {(): (0, 0)})
-        report.extend(schema_problems(document, load_schema("stream")))
-    if not report.errors:
-        for code, path, message, hint in _findings(settings):
-            report.add(Problem(code, document.place(path), dotted(path), message, hint))
+    document = source or _document_of({})
+    for code, path, message, hint in _findings(settings):
+        report.add(Problem(code, document.place(path), dotted(path), message, hint))
     if report.errors:
         raise InputError(report)
 
 
 def _findings(settings: AcquisitionSettings) -> Iterator[Finding]:
-    rules = (_axes, _ends, _coords, _units, _positions, _storage, _format, _chunks, _bids)
+    rules = (
+        *(_axes, _ends, _numbers, _coords, _units, _positions),
+        *(_storage, _format, _path, _chunks, _bids),
+    )
     return chain.from_iterable(rule(settings) for rule in rules)
 
 
@@ -108,6 +183,18 @@ def _ends(settings: AcquisitionSettings) -> Iterator[Finding]:
         if each.count is None and (path[-1] != 0 or each.axis not in ("t", "c", "z")):
             what = f"the axis {each.name!r} has no end, which only a first axis t, c or z may have"
             yield Finding("stream.end", path, what, "give its count")
+
+
+def _numbers(settings: AcquisitionSettings) -> Iterator[Finding]:
+    """An image has no more planes, and an acquisition no more positions, than can be handled."""
+    for path, each in _of(settings):
+        if each.axis == "p" and (each.count or 0) > _MOST_POSITIONS:
+            what = f"{each.count:,} positions are more than {_MOST_POSITIONS:,}"
+            yield Finding("stream.size", (*path, "count"), what, "split the acquisition")
+    most = _MOST_TIFF_PLANES if settings.format == "ome-tiff" else _MOST_FRAMES
+    if (settings.num_frames or 0) > most:
+        what = f"{settings.num_frames:,} frames are more than {most:,}, the most of its format"
+        yield Finding("stream.size", ("dimensions",), what, "leave out the count of the first axis")
 
 
 def _coords(settings: AcquisitionSettings) -> Iterator[Finding]:
@@ -197,9 +284,24 @@ def _format(settings: AcquisitionSettings) -> Iterator[Finding]:
     if is_tiff and settings.dtype not in _TIFF_TYPES:
         what = f"an OME-TIFF has no voxels of type {settings.dtype}"
         yield Finding("stream.dtype", ("dtype",), what, f"one of: {', '.join(_TIFF_TYPES)}")
+
+
+def _path(settings: AcquisitionSettings) -> Iterator[Finding]:
+    """The image is a file or folder on a disk, whose name has the ending of its format."""
+    path, is_tiff = settings.root_path, settings.format == "ome-tiff"
+    if _ADDRESS.match(path):
+        hint = "write to a disk, and publish the image afterwards: spimpack publish"
+        yield Finding("stream.path", ("root_path",), f"{path!r} is not a path on a disk", hint)
+    elif path.startswith("~"):
+        what = f"there is no home folder for {path!r}"
+        yield Finding("stream.path", ("root_path",), what, f"write ./{path} if it is a name")
+    elif path.rstrip("/").endswith(PART):
+        what = f"{path!r} is the name of an unfinished stream"
+        hint = f"leave the ending {PART} out; spimpack stream finish or resume takes one up"
+        yield Finding("stream.path", ("root_path",), what, hint)
     ending = ".ome.tif" if is_tiff else ".zarr"
-    other = (".zarr",) if is_tiff else (".tif", ".tiff", ".btf")
-    if settings.root_path.rstrip("/").endswith(other):
+    other = (".zarr",) if is_tiff else TIFF_ENDINGS
+    if settings.root_path.rstrip("/").lower().endswith(other):
         what = f"{settings.root_path!r} is not the name of an image in the format {settings.format}"
         yield Finding("stream.path", ("root_path",), what, f"end it in {ending}")
 

@@ -6,13 +6,15 @@ know nothing about files, formats or the order in which voxels are stored.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import InitVar, asdict, dataclass
+from dataclasses import InitVar, dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.streams.bids import BidsPlace
-from spimpack_tasks.streams.rules import check_settings
+from spimpack_tasks.streams.plain_values import as_data, as_items, as_whole, make_plain
+from spimpack_tasks.streams.rules import TIFF_ENDINGS, check_settings, check_values
 from spimpack_tasks.streams.values import Channel, Dimension, Plate, Position
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 256 * 2**20
 """Bytes of frames that wait in memory unless the user says otherwise: 30 frames of 2048 x 2048."""
+_CODECS = {None: "none", "blosc-zstd": "blosc", "blosc-lz4": "lz4"}
+"""Names of ome-writers for codecs of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,12 @@ class AcquisitionSettings:
     dimensions: tuple[Dimension, ...]
     """In the order of the acquisition, the slowest first; y and x are the last."""
     dtype: str = "uint16"
-    format: str = "ome-zarr"
-    """`ome-zarr` (0.5), `ome-zarr-0.4`, or `ome-tiff`."""
+    format: str = "auto"
+    """`ome-zarr` (0.5), `ome-zarr-0.4`, or `ome-tiff`; `auto` becomes `ome-tiff` for a path that
+    ends like one, such as `.ome.tif`, and `ome-zarr` for others."""
     compression: str = "none"
-    """`gzip`, `blosc` or `lz4` of an OME-Zarr, `zlib` or `zstd` of an OME-TIFF, or `none`."""
+    """`gzip`, `blosc` or `lz4` of an OME-Zarr, `zlib` or `zstd` of an OME-TIFF, or `none`.
+    `blosc-zstd` and `blosc-lz4`, as ome-writers says, are `blosc` and `lz4`."""
     storage_order: str | tuple[str, ...] = "ome"
     """`ome`, `acquisition`, or names of dimensions without positions."""
     plate: Plate | None = None
@@ -59,17 +65,34 @@ class AcquisitionSettings:
     """The file that the settings were read from, for the places of problems."""
 
     def __post_init__(self, source: Document | None) -> None:
-        """Validate."""
-        object.__setattr__(self, "root_path", str(self.root_path))
+        """Validate: first each value, then those that depend on each other."""
+        make_plain(self)
         dtype: Any = self.dtype  # numpy.uint16, or a numpy.dtype, is welcome as well
-        name = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
-        object.__setattr__(self, "dtype", str(name))
-        object.__setattr__(self, "dimensions", tuple(self.dimensions))
-        if not isinstance(self.storage_order, str):
-            object.__setattr__(self, "storage_order", tuple(self.storage_order))
-        given: Any = self.bids
-        if isinstance(given, Mapping):
-            object.__setattr__(self, "bids", BidsPlace.of(given))
+        path: Any = self.root_path
+        form: Any = self.format  # ome-writers has objects with a name
+        form = getattr(form, "name", form)
+        if form == "auto" and isinstance(path, str):
+            form = "ome-tiff" if path.lower().endswith(TIFF_ENDINGS) else "ome-zarr"
+        values = {
+            "format": form,
+            "compression": _CODECS.get(self.compression, self.compression),
+            "dtype": getattr(dtype, "name", getattr(dtype, "__name__", dtype)),
+            "root_path": os.path.expanduser(path) if isinstance(path, str) else path,
+            "dimensions": as_items(self.dimensions),
+            "storage_order": as_items(self.storage_order),
+            "memory_bytes": as_whole(self.memory_bytes),
+        }
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
+        check_values(self.as_data(), source)
+        dims = (
+            Dimension(**each) if isinstance(each, Mapping) else each for each in self.dimensions
+        )
+        object.__setattr__(self, "dimensions", tuple(dims))
+        for key, make in (("plate", lambda given: Plate(**given)), ("bids", BidsPlace.of)):
+            value = getattr(self, key)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, key, make(value))
         check_settings(self, source)
 
     @property
@@ -113,12 +136,5 @@ class AcquisitionSettings:
 
     def as_data(self) -> dict[str, Any]:
         """Return the settings as JSON has them."""
-        data: dict[str, Any] = _plain(asdict(self))
+        data: dict[str, Any] = as_data(self)
         return {key: value for key, value in data.items() if key != "bids" or value is not None}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value with lists for tuples."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

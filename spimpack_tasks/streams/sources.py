@@ -10,12 +10,15 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from importlib import import_module
+from inspect import Parameter
 from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.streams.errors import SourceError
+from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.streams.errors import SourceError, SourceFailedError, described
 from spimpack_tasks.streams.frame_source import POLL_S, SourceFrame, frame_shape
 from spimpack_tasks.streams.growing_folder import GrowingFolder
 
@@ -216,19 +219,57 @@ class FunctionFrames:
     """
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._function = _import_function(text)
+        self._takes_first = _takes_first(text, self._function)
 
     def frames(self, first: int) -> Iterator[SourceFrame]:
-        """Yield what the function yields."""
-        import numpy as np
+        """Yield what the function yields.
 
-        if "first" in inspect.signature(self._function).parameters:
-            items = iter(self._function(first=first))
+        Raises
+        ------
+        SourceFailedError
+            The function has failed.
+        SourceError
+            It yields no frames.
+        """
+        number = first
+        items = self._items(first)
+        while True:
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            except SpimpackError:
+                raise
+            except Exception as error:  # the user's code may raise anything
+                raise SourceFailedError(self._text, number, error) from error
+            yield self._frame(number, item)
+            number += 1
+
+    def _items(self, first: int) -> Iterator[Any]:
+        found = self._function(first=first) if self._takes_first else self._function()
+        if not isinstance(found, Iterable) or isinstance(found, str | bytes | Mapping):
+            message = f"{self._text} returns {found!r:.80}; let it yield frames, or return a list"
+            raise SourceError(message)
+        yield from found if self._takes_first else islice(found, first, None)
+
+    def _frame(self, number: int, item: Any) -> SourceFrame:
+        """Return a frame; a pair is one with its metadata."""
+        if not isinstance(item, tuple):
+            pixels, metadata = item, None
+        elif len(item) == 2:
+            pixels, metadata = item
         else:
-            items = islice(self._function(), first, None)
-        for number, item in enumerate(items, first):
-            pixels, metadata = item if isinstance(item, tuple) else (item, None)
-            yield SourceFrame(number, np.asarray(pixels), metadata)
+            message = (
+                f"{self._text} yields {len(item)} values as frame {number}; yield an array, or a "
+                "pair of an array and its metadata"
+            )
+            raise SourceError(message)
+        if pixels is None:
+            message = f"{self._text} yields nothing (None) as frame {number}; yield an array"
+            raise SourceError(message)
+        return SourceFrame(number, pixels, metadata)
 
     def read(self, number: int) -> Voxels | None:  # noqa: ARG002 - as other sources have it
         """Return nothing: a camera shows no frame twice."""
@@ -240,17 +281,47 @@ def _import_function(text: str) -> Callable[..., Any]:
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        function: Any = getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        if error.name != module and not module.startswith(f"{error.name}."):
-            raise
-        message = f"there is no module {module}; its folder must be in PYTHONPATH, or be the "
-        raise SourceError(message + "working folder") from error
-    except AttributeError as error:
-        message = f"the module {module} has no function {name}"
+        imported = import_module(module)
+    except Exception as error:  # the user's code may raise anything
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        if absent and f"{module}.".startswith(f"{absent}."):
+            message = f"there is no module {module}; its folder must be in PYTHONPATH, or be the "
+            raise SourceError(message + "working folder") from error
+        message = f"the module {module} cannot be imported: {described(error)}"
         raise SourceError(message) from error
+    function: Any = getattr(imported, name, None)
+    if function is None:
+        message = f"the module {module} has no function {name}"
+        raise SourceError(message)
     if not callable(function):
         message = f"{text} is no function"
         raise SourceError(message)
     found: Callable[..., Any] = function
     return found
+
+
+def _takes_first(text: str, function: Callable[..., Any]) -> bool:
+    """Tell whether a function takes the number to begin with.
+
+    Raises
+    ------
+    SourceError
+        It needs other arguments, which nobody gives.
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # a few functions in C do not tell
+        return False
+    unfilled = [
+        each.name
+        for each in parameters.values()
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    takes_first = (
+        "first" in parameters and parameters["first"].kind is not Parameter.POSITIONAL_ONLY
+    )
+    others = [name for name in unfilled if name != "first" or not takes_first]
+    if others:
+        message = f"{text} needs {', '.join(others)}; give it no parameters, or `first` alone"
+        raise SourceError(message)
+    return takes_first

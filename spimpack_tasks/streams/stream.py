@@ -17,16 +17,17 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
 from spimpack_tasks.streams.errors import (
-    FrameError,
     IncompleteStreamError,
     StreamClosedError,
     TooManyFramesError,
 )
 from spimpack_tasks.streams.facts import compose_facts
 from spimpack_tasks.streams.frame_log import FrameLog, encode_metadata
+from spimpack_tasks.streams.frame_source import frame_shape
+from spimpack_tasks.streams.frames import as_frame
 from spimpack_tasks.streams.journal import Journal
 from spimpack_tasks.streams.notes import StreamNotes
-from spimpack_tasks.streams.result import StreamResult, as_ranges
+from spimpack_tasks.streams.result import StreamResult, missing_ranges
 from spimpack_tasks.streams.router import Router, Target
 from spimpack_tasks.streams.view import StreamView
 from spimpack_tasks.streams.work import make_work
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.streams.journal import Recorded
     from spimpack_tasks.streams.output import Output
     from spimpack_tasks.streams.part import Part
+    from spimpack_tasks.streams.router import PlaneAt
     from spimpack_tasks.streams.settings import AcquisitionSettings
     from spimpack_tasks.streams.work import Work
 
@@ -59,6 +61,8 @@ class Stream(StreamNotes):
     enter_dataset
         Writes the rows of finished images into a table, from the settings and the path of the
         metadata of frames.
+    count_in_files
+        Counts the frames that are in files of a stream that nobody writes.
     """
 
     def __init__(
@@ -67,11 +71,12 @@ class Stream(StreamNotes):
         part: Part,
         make_output: Callable[[Part, AcquisitionSettings, Router, Work], Output],
         enter_dataset: Callable[[AcquisitionSettings, str], None],
+        count_in_files: Callable[[Part], int],
     ) -> None:
         import numpy as np
 
         self.settings, self._part = settings, part
-        self._enter_dataset = enter_dataset
+        self._enter_dataset, self._count_in_files = enter_dataset, count_in_files
         self._router = Router(settings)
         self._open = ExitStack()
         self._journal = Journal(part.journal)
@@ -82,7 +87,7 @@ class Stream(StreamNotes):
         self._images = self._output.images
         self._log = FrameLog(part.frames)
         self._open.callback(self._log.close)
-        self._shape = tuple(each.count for each in settings.dimensions[-2:])
+        self._shape = frame_shape(settings)
         self._dtype = np.dtype(settings.dtype)
         self._total = self._router.total
         self._next = 0
@@ -90,7 +95,6 @@ class Stream(StreamNotes):
         self._skipped: set[int] = set()
         super().__init__(settings, self._journal)
         self._lock = RLock()
-        self._is_open = True
         self._result: StreamResult | None = None
 
     def __enter__(self) -> Self:
@@ -104,7 +108,9 @@ class Stream(StreamNotes):
         trace: TracebackType | None,
     ) -> None:
         """Close the stream, or keep its frames after an error."""
-        if kind is not None:
+        if kind is None:
+            self.require_here()
+        else:
             self.abandon()
             return
         try:
@@ -138,7 +144,7 @@ class Stream(StreamNotes):
         Parameters
         ----------
         frame
-            Pixels along y and x.
+            Pixels along y and x: an array, or what numpy takes for one of just that shape and type.
         frame_metadata
             Facts about the frame, which JSON can hold. `delta_t`, `exposure_time` (seconds) and
             `position_x`, `position_y`, `position_z` (micrometres) become facts of a plane in OME.
@@ -157,17 +163,16 @@ class Stream(StreamNotes):
         OSError
             The disk does not take a frame. The frames so far stay.
         """
-        if frame.shape != self._shape or frame.dtype != self._dtype:
-            raise FrameError.of(frame, self._shape, self._dtype)
+        frame = as_frame(frame, self._shape, self._dtype)
         self._require_next()
         told = encode_metadata(frame_metadata)
         with self._lock:
             number = self._next
             target = self._router.target(number)
-            self._images[target.image].write(target.at, frame)
-            self._next = number + 1
             if told:
                 self._log.add(number, target, told)
+            self._images[target.image].write(target.at, frame)
+            self._next = number + 1
         if self._events.is_heard:
             self._events.tell(number)
 
@@ -213,16 +218,15 @@ class Stream(StreamNotes):
         if number not in self._lost or number in self._skipped:
             message = f"frame {number} is not one that was lost; see `lost`"
             raise ValueError(message)
-        if frame.shape != self._shape or frame.dtype != self._dtype:
-            raise FrameError.of(frame, self._shape, self._dtype)
+        frame = as_frame(frame, self._shape, self._dtype)
         self._require_next(0)
         told = encode_metadata(frame_metadata)
         with self._lock:
             target = self._router.target(number)
-            self._images[target.image].write(target.at, frame)
-            self._lost.discard(number)
             if told:
                 self._log.add(number, target, told)
+            self._images[target.image].write(target.at, frame)
+            self._lost.discard(number)
 
     def view(self, *, dynamic_shape: bool = True, strict: bool = False) -> StreamView:
         """Return what is written so far, like an array along the axes of the acquisition.
@@ -238,6 +242,7 @@ class Stream(StreamNotes):
 
     def read_frame(self, number: int) -> Voxels | None:
         """Return a frame that was appended, `None` if it is not there."""
+        self.require_here()
         if not 0 <= number < self._next or number in self._lost:
             return None
         with self._lock:
@@ -251,12 +256,17 @@ class Stream(StreamNotes):
         ------
         OSError
             The disk does not take them.
+        StreamClosedError
+            The stream is closed.
         """
+        self._require_next(0)
         with self._lock:
             for image in self._images:
                 image.flush()
             self._work.pool.settle()
-            self._sync()
+            self._log.sync()
+            self._part.sync()
+            self._journal.synced()
 
     def close(self, *, allow_incomplete: bool | None = None) -> StreamResult:
         """Finish the images: when this returns, all frames are counted and on the disk.
@@ -275,6 +285,7 @@ class Stream(StreamNotes):
         OSError
             The disk does not take the images. The frames so far stay.
         """
+        self.require_here()
         if self._result is None:
             with self._lock:
                 self._result = self._finish_or_release()
@@ -291,20 +302,20 @@ class Stream(StreamNotes):
         is_quiet
             Whether this is not logged.
         """
-        if not self._is_open:
+        if not self._is_open or not self.is_here:
             return
-        self._is_open = False
+        is_whole = False
         try:
             if not self._work.failures:
                 self.flush()
+                is_whole = True
         finally:
-            self._open.close()
-        if not is_quiet:
-            _logger.warning(
-                "%s frames are kept; finish them with: spimpack stream finish %s",
-                self._next - len(self._lost),
-                self._part.final,
-            )
+            self._release()
+            if not is_quiet:
+                kept = self._next - len(self._lost)
+                told = f"{kept:,}" if is_whole else f"at least {self._count_in_files(self._part):,}"
+                message = "%s frames are kept; finish them with: spimpack stream finish %s"
+                _logger.warning(message, told, self._part.final)
 
     def _release(self) -> None:
         """Let the folder go, so that this process or another can take the stream up."""
@@ -315,8 +326,11 @@ class Stream(StreamNotes):
         """Take up what an earlier process has written; the next frame follows the last of these."""
         self._attributes = dict(recorded.attributes)
         there = set()
+        skipped: dict[int, set[PlaneAt]] = {}
+        for image_of, at in map(self._router.target, recorded.skipped):
+            skipped.setdefault(image_of, set()).add(at)
         for number, image in enumerate(self._images):
-            image.restore(recorded)
+            image.restore(recorded, skipped.get(number, set()))
             there |= {self._router.frame(Target(number, at)) for at in image.recorded()}
         self._next = max(there | recorded.skipped, default=-1) + 1
         self._lost = set(range(self._next)) - there
@@ -354,7 +368,7 @@ class Stream(StreamNotes):
             raise StreamClosedError(message)
         self._part.require_free(may_replace=self.settings.overwrite)
         sizes = self._router.sizes_of(self._next)
-        missing = as_ranges([*self.lost, *range(self._next, self._router.end_of(self._next))])
+        missing = missing_ranges(self.lost, self._next, self._router.end_of(self._next))
         result = StreamResult(self._part.final, self._next - len(self._lost), missing)
         self._log.close()
         facts = compose_facts(self.settings, self._part.frames, missing, self._attributes)
@@ -369,11 +383,6 @@ class Stream(StreamNotes):
         self._part.discard()
         return result
 
-    def _sync(self) -> None:
-        self._log.sync()
-        self._part.sync()
-        self._journal.synced()
-
     def _require_next(self, frames: int = 1) -> None:
         """Refuse a frame for which there is no place.
 
@@ -382,11 +391,8 @@ class Stream(StreamNotes):
         StreamClosedError, TooManyFramesError, OSError
             See `append`.
         """
-        if not self._is_open:
-            message = f"the stream to {self._part.final} is closed"
-            raise StreamClosedError(message)
+        self.require_open()
         if self._work.failures:
             raise self._work.failures[0]
         if self._total is not None and self._next + frames > self._total:
-            message = f"all {self._total:,} announced frames are there, or fewer are left"
-            raise TooManyFramesError(message)
+            raise TooManyFramesError.of(self._total, self._next, frames)

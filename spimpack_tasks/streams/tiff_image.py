@@ -152,8 +152,8 @@ class TiffImage:
             return None
         return read_plane(self._file, levels[0], self._dtype, self._codec.compression)
 
-    def restore(self, recorded: Recorded) -> None:
-        """Take up what an earlier process has written."""
+    def restore(self, recorded: Recorded, skipped: set[PlaneAt]) -> None:  # noqa: ARG002
+        """Take up what an earlier process has written; others than noted planes are in no file."""
         for entry in recorded.planes:
             image, t, c, z = entry["plane"]
             if image == self._number:

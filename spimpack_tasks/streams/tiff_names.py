@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.streams.zarr_groups import image_folders
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
 ENDING = ".ome.tif"
 COMPANION = ".companion.ome"
 """End of the name of a file with the OME-XML of others, by which Bio-Formats knows it."""
+
+
+_ENDINGS = re.compile(r"\.ome\.tiff?\Z")
+
+
+def without_ending(path: str) -> str:
+    """Return a path without the ending of an OME-TIFF, `.ome.tif` or `.ome.tiff`."""
+    return _ENDINGS.sub("", path)
 
 
 class TiffNames(NamedTuple):

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.atomic import write_at
-from spimpack_tasks.streams.frame_log import FRAMES, lines_by_image, parse_frames
+from spimpack_tasks.streams.frame_log import FRAMES, lines_by_image, parse_frames, read_frame_lines
 from spimpack_tasks.streams.tiff_file import TiffFile
 from spimpack_tasks.streams.tiff_image import TiffImage
-from spimpack_tasks.streams.tiff_names import COMPANION, ENDING, name_files
+from spimpack_tasks.streams.tiff_names import COMPANION, name_files, without_ending
 from spimpack_tasks.streams.tiff_xml import Companion, StreamDocument, as_texts
 from spimpack_tasks.streams.zarr_plan import describe
 from spimpack_tasks.volumes.tiff.bigtiff import PlaneKind
@@ -77,7 +77,7 @@ class TiffOutput:
     def _companion(self) -> Companion | None:
         if self._settings.tiff_files != "companion":
             return None
-        name = os.path.basename(self._part.final).removesuffix(ENDING)
+        name = without_ending(os.path.basename(self._part.final))
         return Companion(f"{name}{COMPANION}", self._names.files, str(self._settings.as_data()))
 
     def _document(self) -> StreamDocument:
@@ -114,9 +114,8 @@ class TiffOutput:
         """Put the metadata of frames beside the pixels."""
         if not os.path.exists(self._part.frames):
             return
-        with open(self._part.frames, "rb") as file:
-            lines = file.read()
-        beside = self._part.final.removesuffix(ENDING)
+        lines = "".join(line for _, line in read_frame_lines(self._part.frames)).encode()
+        beside = without_ending(self._part.final)
         is_folder = self._names.is_folder
         path = f"{self._part.image}/{FRAMES}" if is_folder else f"{beside}.{FRAMES}"
         self._part.keep_beside(path, lines, may_replace=is_folder or self._settings.overwrite)

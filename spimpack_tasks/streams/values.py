@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.streams.plain_values import as_items, as_whole, make_plain
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 TYPES = {
     "t": "time",
@@ -33,6 +36,10 @@ class Channel:
     color: str = ""
     """Six hexadecimal digits."""
 
+    def __post_init__(self) -> None:
+        """Make numbers of numpy plain ones."""
+        make_plain(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -47,6 +54,12 @@ class Position:
     """Micrometres, like the other coordinates."""
     y_coord: float | None = None
     z_coord: float | None = None
+
+    def __post_init__(self) -> None:
+        """Make numbers of numpy plain ones."""
+        make_plain(self)
+        for key in ("grid_row", "grid_column"):
+            object.__setattr__(self, key, as_whole(getattr(self, key)))
 
     @property
     def well(self) -> tuple[str, str]:
@@ -64,8 +77,8 @@ class Plate:
 
     def __post_init__(self) -> None:
         """Make the names tuples."""
-        object.__setattr__(self, "row_names", tuple(self.row_names))
-        object.__setattr__(self, "column_names", tuple(self.column_names))
+        for key in ("row_names", "column_names"):
+            object.__setattr__(self, key, as_items(getattr(self, key)))
 
     @classmethod
     def of_shape(cls, rows: int, columns: int, name: str = "") -> Plate:
@@ -120,11 +133,18 @@ class Dimension:
 
     def __post_init__(self) -> None:
         """Fill in what follows from other values."""
-        kind = self.type or TYPES.get(self.name, "")
-        coords = tuple(_coordinate(each, kind) for each in self.coords)
+        make_plain(self)
+        for key in ("count", "chunk_size", "shard_size_chunks"):
+            object.__setattr__(self, key, as_whole(getattr(self, key)))
+        # Values of other types are left as they are: the rules name them.
+        name: Any = self.name
+        kind = self.type or (TYPES.get(name, "") if isinstance(name, str) else "")
         object.__setattr__(self, "type", kind)
+        coords = as_items(self.coords)
+        if isinstance(coords, tuple):
+            coords = tuple(_coordinate(each, kind) for each in coords)
         object.__setattr__(self, "coords", coords)
-        if self.count is None and coords:
+        if self.count is None and coords and isinstance(coords, tuple):
             object.__setattr__(self, "count", len(coords))
 
     @property
@@ -142,7 +162,8 @@ def _coordinate(given: Any, kind: str) -> Any:
     if isinstance(given, dict):
         known = {field.name for field in fields(wanted)}
         return wanted(**given) if given.keys() <= known and "name" in given else given
-    return wanted(str(given))
+    is_name = isinstance(given, str | int | float) and not isinstance(given, bool)
+    return wanted(str(given)) if is_name else given
 
 
 def dims_from_standard_axes(
@@ -164,20 +185,25 @@ def dims_from_standard_axes(
     Raises
     ------
     ValueError
-        An axis has another name.
+        An axis has another name, or the sizes are no mapping.
     """
+    given: Any = sizes
+    if not isinstance(given, Mapping):
+        message = f"sizes are a mapping, such as {{'z': 3, 'y': 64, 'x': 64}}, not {sizes!r}"
+        raise ValueError(message)  # noqa: TRY004 - as for the names of axes
     chunks, shards = chunk_shapes or {}, shard_shapes or {}
     unknown = sorted({*sizes, *chunks, *shards} - TYPES.keys())
     if unknown:
         message = f"axes are named {', '.join(TYPES)}, not {', '.join(unknown)}"
         raise ValueError(message)
+    named = {name: hasattr(size, "__len__") for name, size in sizes.items()}
     return [
         Dimension(
             name,
-            count=size if size is None or isinstance(size, int) else len(size),
-            coords=() if size is None or isinstance(size, int) else tuple(size),
+            count=None if named[name] else size,
+            coords=size if named[name] else (),
             chunk_size=chunks.get(name),
             shard_size_chunks=shards.get(name),
         )
-        for name, size in sizes.items()
+        for name, size in given.items()
     ]

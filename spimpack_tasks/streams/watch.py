@@ -131,6 +131,13 @@ class StreamWatch:
         return StreamView(self, is_dynamic=dynamic_shape, is_strict=strict)
 
 
+def count_in_files(part: Part) -> int:
+    """Return how many frames of a stream are in files, 0 where that cannot be read."""
+    with suppress(StreamClosedError, OSError), StreamWatch(part.path) as watch:
+        return watch.frames
+    return 0
+
+
 class _Files(Protocol):
     """The files of the images."""
 

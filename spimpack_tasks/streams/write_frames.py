@@ -16,7 +16,7 @@ from spimpack_tasks.streams.opening import (
     resume_stream,
 )
 from spimpack_tasks.streams.part import Part
-from spimpack_tasks.streams.result import as_ranges
+from spimpack_tasks.streams.result import missing_ranges
 from spimpack_tasks.streams.sources import open_source
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def write_frames(
         return _end(stream, settings)
     finally:
         stream.abandon(is_quiet=True)
+        if not stream.next_frame and not stream.is_finished:
+            part.discard()  # it would only keep other settings from being taken next time
 
 
 def _open(settings: AcquisitionSettings, part: Part) -> Stream:
@@ -108,7 +110,7 @@ def _refill(stream: Stream, source: FrameSource) -> None:
 
 def _end(stream: Stream, settings: AcquisitionSettings) -> StreamResult:
     total = settings.num_frames or stream.next_frame
-    lacking = [*stream.lost, *range(stream.next_frame, total)]
+    lacking = missing_ranges(stream.lost, stream.next_frame, total)
     if lacking and not settings.allow_incomplete:
-        raise UnfinishedStreamError(settings.root_path, as_ranges(lacking))
+        raise UnfinishedStreamError(settings.root_path, lacking)
     return stream.close(allow_incomplete=True)

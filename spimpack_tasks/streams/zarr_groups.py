@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.atomic import Durability
+from spimpack_tasks.streams.frame_log import FRAMES
 
 if TYPE_CHECKING:
     from spimpack_tasks.files.places import Place
@@ -21,6 +23,8 @@ _FOLDER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _FIELD = re.compile("[A-Za-z0-9]+")
 """Names of fields of a well, as OME-Zarr has them."""
 _SERIES = "OME"
+_RESERVED = (_SERIES, "zarr.json", FRAMES)
+"""Names that other files and folders of an image have."""
 
 
 def image_folders(settings: AcquisitionSettings) -> list[str]:
@@ -29,12 +33,19 @@ def image_folders(settings: AcquisitionSettings) -> list[str]:
         return [""]
     pattern = _FIELD if settings.plate else _FOLDER
     folders: list[str] = []
+    # Names that differ in case alone are one file on many disks.
+    taken = set() if settings.plate else {each.casefold() for each in _RESERVED}
     for number, position in enumerate(settings.positions):
         well = f"{position.plate_row}/{position.plate_column}/" if settings.plate else ""
         name = position.name if pattern.fullmatch(position.name) else str(number)
-        folder = well + name
-        is_taken = folder in folders or (not settings.plate and name == _SERIES)
-        folders.append(f"{well}p{number}" if is_taken else folder)
+        others = (f"{'p' * longer}{number}" for longer in count(1))
+        folder = next(
+            each
+            for each in (f"{well}{name}" for name in chain([name], others))
+            if each.casefold() not in taken
+        )
+        taken.add(folder.casefold())
+        folders.append(folder)
     return folders
 
 

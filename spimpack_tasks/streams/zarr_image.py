@@ -11,9 +11,11 @@ from spimpack_tasks.streams.missing_levels import make_missing
 from spimpack_tasks.streams.pyramid import Pyramid
 from spimpack_tasks.streams.reader import SlabReader
 from spimpack_tasks.streams.slabs import PRESENT, SlabGrid
+from spimpack_tasks.streams.unrecorded import settle_unrecorded
 from spimpack_tasks.streams.zarr_level import LevelWriter
 from spimpack_tasks.streams.zarr_plan import choose_cut, describe, plan_levels
-from spimpack_tasks.volumes.ome_zarr.stores import open_store
+from spimpack_tasks.volumes.ome_zarr.stores import open_store, read_store
+from spimpack_tasks.volumes.spec import compose_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -112,12 +114,17 @@ class ZarrImage:
             full.settle()
         return self._reader.plane(0, at) if key in full.done else None
 
-    def restore(self, recorded: Recorded) -> None:
-        """Take up what an earlier process has written."""
+    def restore(self, recorded: Recorded, skipped: set[PlaneAt]) -> None:
+        """Take up what an earlier process has written, see `StreamImage.restore`."""
         planes = recorded.spooled.get(self._number, set())
         for level, writer in enumerate(self._levels):
             done = recorded.slabs.get((self._number, level), {})
             writer.restore(planes if not level else set(), done)
+        # Objects of the old form have their names before they are whole.
+        are_whole = recorded.is_same_boot and self._ngff != "0.4"
+        grids = tuple(writer.grid.level for writer in self._levels)
+        store = read_store(self._place, self._ngff, self._axes, grids)
+        settle_unrecorded(self._place, store, self._levels, skipped, are_whole=are_whole)
 
     def recorded(self) -> Iterator[PlaneAt]:
         """Yield the planes that are there."""
@@ -153,9 +160,11 @@ class ZarrImage:
         make_missing(self._levels, self._reader, self._work.pool)
         position = self._settings.positions[self._number]
         spec = describe(self._settings, position, sizes, self._dtype)
+        # Channels that nobody has named are shown as in conversions.
+        shown = spec.channels or compose_channels(sizes[1], (), ())
         channels = tuple(
             replace(channel, window=self._find_window(number, sizes))
-            for number, channel in enumerate(spec.channels)
+            for number, channel in enumerate(shown)
         )
         spec = replace(spec, channels=channels, provenance=facts)
         store = open_store(self._place, self._ngff, self._axes, levels, Durability.WHOLE)

@@ -149,6 +149,8 @@ class LevelWriter:
     def skip(self, at: PlaneAt) -> None:
         """Note that a plane never comes."""
         key = self.grid.key_of(at)
+        if key in self.done:
+            return
         if key not in self.open:
             self.reserve(at)
             self.open.setdefault(key, Slab(self.grid, key))
@@ -171,6 +173,32 @@ class LevelWriter:
                 slab = self.open.setdefault(key, Slab(self.grid, key))
                 slab.spooled.add(self.grid.number_of(at))
                 slab.mark(at, PRESENT)
+
+    def take_up(self, key: SlabKey, places: set[Shape], skipped: set[PlaneAt]) -> bool:
+        """Take up and note a slab that was written, but not noted; tell whether it is whole.
+
+        Where planes are in the spool, others may be zeros in it.
+
+        Parameters
+        ----------
+        key
+            The slab.
+        places
+            Places along y and x of the shards that are there.
+        skipped
+            Planes that never came.
+        """
+        if key in self.open or places != {place for place, _ in self.grid.pieces}:
+            return False
+        lacks = [number for number, at in self.grid.planes_of(key) if at in skipped]
+        self.done[key] = lacks
+        self._work.journal.slab(self.image, self.level, key, lacks)
+        return True
+
+    def forget(self, key: SlabKey) -> None:
+        """Count a slab as not written, also for later processes."""
+        del self.done[key]
+        self._work.journal.forget(self.image, self.level, key)
 
     def flush(self) -> None:
         """Put planes that are held in memory into the spool as well."""

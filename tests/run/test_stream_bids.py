@@ -10,7 +10,8 @@ import pytest
 import zarr
 from stream_models import append_all, make_frames
 
-from spimpack_tasks.errors import InputError
+from spimpack_tasks.errors import InputError, Report, SpimpackError
+from spimpack_tasks.manifest.load import load_inputs
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.pipelines import package
 from spimpack_tasks.streams import (
@@ -169,7 +170,7 @@ FAULTS = {
     "orientation": ({"orientation": ""}, "towards which side"),
     "label": ({"sub": "a_b"}, "letters and digits"),
     "index": ({"run": "one"}, "digits"),
-    "key": ({"species": "mouse"}, "'species' is not a key"),
+    "key": ({"species": "mouse"}, r"bids.species: is not a known key"),
     "missing": ({"sample": ""}, "sample: is missing"),
     "entity": ({"positions": "desk"}, "positions: .desk. is not allowed"),
 }
@@ -286,3 +287,95 @@ def test_i18_s12_the_place_is_kept_for_a_resumed_stream(study):
     append_all(stream, frames[1:])
     stream.close()
     assert [row["spim_path"] for row in rows_of(study / "scans.tsv")] == ["other.ims", "a.ome.zarr"]
+
+
+NUMBER = "NumericalAperture"
+# Keys of the place, and key and words of the problem.
+CELLS = {
+    "sides": ({"orientation": "RLP"}, "orientation_string_xyz", "'RLP' is not an orientation"),
+    "twice": ({"orientation": "LLL"}, "orientation_string_xyz", "'LLL' is not an orientation"),
+    "column": (
+        {"orientation": "", "columns": {"orientation_string_xyz": "XYZ"}},
+        "columns.orientation_string_xyz",
+        "'XYZ' is not an orientation",
+    ),
+    "word": ({"columns": {NUMBER: "high"}}, f"columns.{NUMBER}", "must be a number"),
+    "comma": ({"columns": {NUMBER: "0,5"}}, f"columns.{NUMBER}", "must be a number"),
+    "truth": ({"columns": {NUMBER: True}}, f"columns.{NUMBER}", "must be a number"),
+    "mapping": ({"columns": {NUMBER: {"a": 1}}}, f"columns.{NUMBER}", "cannot stand in a cell"),
+    "nothing": ({"columns": {NUMBER: None}}, f"columns.{NUMBER}", "cannot stand in a cell"),
+    "bytes": ({"columns": {NUMBER: b"1"}}, f"columns.{NUMBER}", "cannot stand in a cell"),
+    "nan": ({"columns": {NUMBER: float("nan")}}, f"columns.{NUMBER}", "nan is not a number"),
+    "array": ({"columns": {NUMBER: np.array(np.inf)}}, f"columns.{NUMBER}", "inf is not a number"),
+    "lacking": ({"columns": {"a": [1, None]}}, "columns.a", "cannot stand in a cell"),
+    "nested": ({"columns": {"a": [[1], [2]]}}, "columns.a", "cannot stand in a cell"),
+    "separator": ({"columns": {"a": ["1;2", "3"]}}, "columns.a", "cannot stand in a cell"),
+    "wave": ({"columns": {"ExcitationWavelengths": "a;b"}}, "columns.Exc", "must be a number"),
+    "tab": ({"columns": {"notes": "a\tb"}}, "columns.notes", "more than one line, or tabs"),
+    "line": ({"columns": {"notes": "a\nb"}}, "columns.notes", "more than one line"),
+    "name": ({"columns": {5: "a"}}, "columns.5", "is not the name of a column"),
+    "name-tab": ({"columns": {"a\tb": "a"}}, "columns.a", "is not the name of a column"),
+    "path": ({"columns": {"spim_path": "a"}}, "columns.spim_path", "writes itself"),
+    "entity": ({"columns": {"sub": "02"}}, "columns.sub", "writes itself"),
+    "list": ({"columns": [1]}, "columns", "must be a mapping"),
+}
+
+
+@pytest.mark.parametrize(("bids", "key", "message"), CELLS.values(), ids=CELLS)
+def test_i18_s12_a_cell_that_the_table_refuses_is_refused_before_the_first_frame(
+    study, bids, key, message
+):
+    with pytest.raises(InputError) as caught:
+        make_settings(study, bids=bids)
+    (problem,) = caught.value.report.problems
+    assert problem.key.startswith(f"bids.{key}")
+    assert message in problem.message
+    assert sorted(os.listdir(study)) == ["manifest.yml", "scans.tsv"]
+
+
+def test_i18_s12_numbers_become_cells_in_as_few_digits_as_tell_them(study):
+    columns = {
+        NUMBER: np.float32(0.2),
+        "ExposureTime": "0.02",
+        "count": np.int64(3),
+        "isFlat": np.True_,
+        "gains": np.array([0.1, 2], "float32"),
+        "ExcitationWavelengths": [488, 640.5],
+    }
+    record(make_settings(study, bids={"columns": columns}))
+    row = rows_of(study / "scans.tsv")[1]
+    assert {key: row[key] for key in columns} == {
+        NUMBER: "0.2",
+        "ExposureTime": "0.02",
+        "count": "3",
+        "isFlat": "true",
+        "gains": "0.1;2.0",
+        "ExcitationWavelengths": "488;640.5",
+    }
+
+
+@pytest.mark.parametrize("told", [[1], {"s": 1}, "0.02", True, None], ids=str)
+def test_i18_s12_an_exposure_that_is_no_number_writes_no_cell(study, told):
+    record(make_settings(study), lambda _: {"exposure_time": told})
+    assert "ExposureTime" not in rows_of(study / "scans.tsv")[1]
+
+
+def test_i18_s12_an_inline_manifest_gets_a_table_that_is_read(tmp_path):
+    inline = {"spim_path": "b.ims", "subject": "09", "sample": "brain"}
+    write_manifest(tmp_path, datasets=[{"dataset_id": "a", "assets": [inline]}])
+    record(make_settings(tmp_path))
+    inputs = load_inputs(str(tmp_path / "manifest.yml"), Report())
+    assert {each.cell("spim_path") for each in inputs.records} == {"a.ome.zarr", "b.ims"}
+
+
+def test_i18_s12_a_manifest_whose_tables_nobody_would_read_is_refused(tmp_path):
+    (tmp_path / "part").mkdir()
+    write_manifest(tmp_path / "part")
+    write_manifest(tmp_path, include=["part/manifest.yml"])
+    with pytest.raises(SpimpackError, match="includes other manifests and names no table"):
+        create_stream(make_settings(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == ["manifest.yml", "part"]
+    write_manifest(tmp_path, include=["part/manifest.yml"], scans_tsv="scans.tsv")
+    record(make_settings(tmp_path))
+    inputs = load_inputs(str(tmp_path / "manifest.yml"), Report())
+    assert [each.cell("spim_path") for each in inputs.records] == ["a.ome.zarr"]

@@ -197,7 +197,7 @@ def test_i18_s06_a_stream_that_is_written_is_not_picked_up(tmp_path):
         with pytest.raises(StreamClosedError, match="another process"):
             finish_stream(str(tmp_path / "a"))
         append_all(stream, make_frames((1, 4, 4)))
-    with pytest.raises(StreamClosedError, match="finished already"):
+    with pytest.raises(StreamClosedError, match="is there already"):
         finish_stream(str(tmp_path / "a"))
 
 
@@ -224,7 +224,7 @@ def test_i18_s06_the_command_finishes_and_resumes(tmp_path, capsys, form):
     frames[4:] = 0
     check_image(path, images_of(frames, "tyx")[0])
     assert run_command("stream", "finish", path) == 2
-    assert "finished already" in capsys.readouterr().err
+    assert "is there already" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -119,7 +119,7 @@ def test_i18_s07_another_process_sees_what_was_flushed_and_zeros(tmp_path, write
         watch.refresh()
         assert watch.is_finished
         np.testing.assert_array_equal(watch.view(), FRAMES)
-    with pytest.raises(StreamClosedError, match="finished already"):
+    with pytest.raises(StreamClosedError, match="is there already"):
         StreamWatch(path)
 
 

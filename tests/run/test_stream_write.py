@@ -524,11 +524,6 @@ def test_i18_the_command_writes_and_tells(tmp_path, capsys):
     assert main(words) == 0
     assert capsys.readouterr().out == f"{tmp_path}/a.ome.zarr: 12 frames\n"
     check(tmp_path)
-    assert main(["stream", "write", str(settings)]) == 2
-    assert "source of frames" in capsys.readouterr().err
-    assert main(["stream", "finish", "a", "b"]) == 2
-    assert main(["stream", "write", str(tmp_path / "no.yml"), "planes"]) == 2
-    assert "no file with settings" in capsys.readouterr().err
 
 
 def test_i18_sources_are_never_written_to(tmp_path):

@@ -1,5 +1,7 @@
 """Plans of useq-schema and settings of ome-writers, as settings of streams."""
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,7 +9,15 @@ from stream_models import images_of, make_frames
 from test_stream_zarr import attributes_of, check_image
 
 from spimpack_tasks.errors import InputError
-from spimpack_tasks.streams import create_stream, event_metadata, settings_of
+from spimpack_tasks.streams import (
+    AcquisitionSettings,
+    create_stream,
+    dims_from_standard_axes,
+    dims_from_useq,
+    event_metadata,
+    parse_settings,
+    settings_of,
+)
 
 useq = pytest.importorskip("useq", reason="plans of useq-schema")
 writers = pytest.importorskip("ome_writers", reason="settings of ome-writers")
@@ -196,3 +206,64 @@ def test_i18_s11_settings_of_ome_writers_for_tiff_and_refusals(tmp_path):
 def test_i18_s11_settings_of_ours_can_be_changed():
     made = shape_of(useq.MDASequence(channels=["A"]))
     assert settings_of(made, root_path="b.ome.zarr").root_path == "b.ome.zarr"
+
+
+def test_i18_s11_a_plan_has_dimensions_under_the_names_of_ome_writers():
+    plan = useq.MDASequence(
+        axis_order="tpcz",
+        time_plan={"interval": 2, "loops": 3},
+        stage_positions=[(1, 2, 3), (4, 5, 6)],
+        channels=["DAPI", "GFP"],
+        z_plan={"range": 4, "step": 2},
+    )
+    more = {"pixel_size_um": 0.5, "chunk_shapes": {"z": 1}, "shard_shapes": {"z": 3}}
+    ours = dims_from_useq(plan, 16, 20, **more)
+    theirs = writers.useq_to_acquisition_settings(plan, 16, 20, **more)["dimensions"]
+    assert [(each.name, each.count) for each in ours] == [
+        (each.name, each.count) for each in theirs
+    ]
+    assert [each.scale for each in ours[-2:]] == [each.scale for each in theirs[-2:]]
+    assert [(each.chunk_size, each.shard_size_chunks) for each in ours if each.name == "z"] == [
+        (1, 3)
+    ]
+
+
+def test_i18_s11_a_stream_has_what_that_of_ome_writers_has(tmp_path):
+    with create_stream(
+        settings_of(useq.MDASequence(channels=["A"]), root_path=tmp_path / "a", **YX)
+    ) as stream:
+        public = {name for name in dir(writers.OMEStream) if not name.startswith("_")}
+        assert public <= {*dir(stream)}
+        assert not stream.closed
+        stream.append(np.ones((20, 16), "uint16"))
+    assert stream.closed
+
+
+NAMES = {
+    "tiff": ("a.ome.tiff", {}, "ome-tiff", "none"),
+    "tif": ("a.OME.TIF", {"compression": "zlib"}, "ome-tiff", "zlib"),
+    "zarr": ("a.ome.zarr", {"compression": "blosc-zstd"}, "ome-zarr", "blosc"),
+    "folder": ("a", {"compression": "blosc-lz4"}, "ome-zarr", "lz4"),
+    "none": ("a", {"compression": None}, "ome-zarr", "none"),
+    "object": ("a", {"format": writers.OmeTiffFormat()}, "ome-tiff", "none"),
+    "old": ("a.zarr", {"format": "ome-zarr-0.4"}, "ome-zarr-0.4", "none"),
+}
+
+
+@pytest.mark.parametrize(("path", "more", "form", "codec"), NAMES.values(), ids=NAMES)
+def test_i18_s11_names_of_ome_writers_are_understood(path, more, form, codec):
+    dims = dims_from_standard_axes({"z": 2, "y": 4, "x": 4})
+    made = AcquisitionSettings(path, dims, **more)
+    assert (made.format, made.compression) == (form, codec)
+    if more.get("format") is None or isinstance(more["format"], str):
+        data = {"root_path": path, "dimensions": [{"name": n, "count": 4} for n in "yx"], **more}
+        made = parse_settings(json.dumps(data))
+        assert (made.format, made.compression) == (form, codec)
+
+
+def test_i18_s11_a_name_with_two_f_has_its_metadata_beside_it(tmp_path):
+    dims = dims_from_standard_axes({"z": 1, "y": 20, "x": 16})
+    with create_stream(AcquisitionSettings(tmp_path / "a.ome.tiff", dims)) as stream:
+        stream.append(np.ones((20, 16), "uint16"), {"delta_t": 1})
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.frames.jsonl", "a.ome.tiff"]
+    assert tifffile.imread(tmp_path / "a.ome.tiff").all()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from stream_models import append_all, images_of, make_frames
+from stream_models import append_all, images_of, make_frames, make_settings
 from test_stream_tiff import validated
 from test_stream_zarr import attributes_of
 
@@ -181,3 +181,30 @@ def test_i18_s03_a_throttled_disk_costs_time_and_no_frame_and_memory_stays_bound
     else:
         found = zarr.open_array(str(path / "0"), mode="r")[:]
         np.testing.assert_array_equal(found[:, 0], frames)
+
+
+UNNAMED = {
+    "two": {"c": 2, "z": 2},
+    "open": {"c": None},
+    "one": {"z": 2},
+    "named": {"c": ["A", "B"]},
+}
+
+
+@pytest.mark.parametrize("form", ["ome-zarr-0.4", "ome-zarr-0.5"])
+@pytest.mark.parametrize("sizes", UNNAMED.values(), ids=UNNAMED)
+def test_i18_s02_validators_accept_channels_that_nobody_has_named(tmp_path, sizes, form):
+    yaozarrs = pytest.importorskip("yaozarrs", reason="an independent validator")
+    models = pytest.importorskip("ome_zarr_models", reason="an independent validator")
+    frames = make_frames([2 if n is None else len(n) if isinstance(n, list) else n
+                          for n in sizes.values()] + [16, 16])  # fmt: skip
+    path = tmp_path / "a.zarr"
+    with create_stream(make_settings(path, sizes | {"y": 16, "x": 16}, format=form)) as stream:
+        append_all(stream, frames)
+    yaozarrs.validate_zarr_store(str(path))
+    models.open_ome_zarr(zarr.open_group(str(path), mode="r"))
+    channels = attributes_of(path)["omero"]["channels"]
+    assert len(channels) == (2 if "c" in sizes else 1)
+    assert len({each["color"] for each in channels}) == len(channels)
+    windows = [each["window"] for each in channels]
+    assert all(0 < each["start"] < each["end"] <= 255 for each in windows)

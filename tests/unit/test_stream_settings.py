@@ -3,13 +3,17 @@
 import itertools
 import json
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spimpack_tasks.errors import InputError
+from spimpack_tasks.streams.bids import BidsPlace
 from spimpack_tasks.streams.reading import parse_settings
+from spimpack_tasks.streams.result import missing_ranges
 from spimpack_tasks.streams.router import Router
 from spimpack_tasks.streams.settings import AcquisitionSettings
 from spimpack_tasks.streams.values import (
@@ -19,6 +23,7 @@ from spimpack_tasks.streams.values import (
     Position,
     dims_from_standard_axes,
 )
+from spimpack_tasks.streams.zarr_groups import image_folders
 
 YX = (Dimension("y", 4), Dimension("x", 5))
 
@@ -130,7 +135,7 @@ WRONG = {
     "count": ("- name: p", "- count: 7\n    name: p", "coords: 'p' has 7", "coords"),
     "codec": ("dtype: uint16", "compression: zstd", "2:14: compression", "codec"),
     "order": ("dtype: uint16", "storage_order: [t, y, x]", "storage_order", "order"),
-    "path": ("a.ome.zarr", "a.ome.tif", "1:12: root_path", "path"),
+    "path": ("a.ome.zarr", "a.ome.tif\nformat: ome-zarr", "1:12: root_path", "path"),
     "chunk": ("- name: p", "- chunk_size: 2\n    name: p", "chunk_size: positions have", "chunk"),
     "frame": (
         "y, count: 4}\n  - {name: x",
@@ -141,7 +146,7 @@ WRONG = {
     "grid": ("plate_row: B", "plate_row: B, grid_row: 1", "coords[1]", "grid"),
     "dtype": ("uint16", "uint64\nformat: ome-tiff", "2:8: dtype", "dtype"),
 }
-CODES = {f"stream.{code}" for *_, code in WRONG.values()}
+CODES = {"stream.size"} | {f"stream.{code}" for *_, code in WRONG.values()}
 
 
 @pytest.mark.parametrize(("old", "new", "place", "code"), WRONG.values(), ids=WRONG)
@@ -168,6 +173,160 @@ def test_i18_s11_python_has_the_same_problems_without_a_line():
     assert "AcquisitionSettings: dtype" in str(caught.value)
     with pytest.raises(InputError, match=r"stream\.end"):
         AcquisitionSettings("a", (Dimension("t"), Dimension("z"), *YX))
+
+
+NAN, INF = float("nan"), float("inf")
+# What a program gives, and key and code of the problem. YAML has the same, or cannot hold it.
+LAX = {
+    "nan": ({"dims": [Dimension("z", 3, scale=NAN)]}, "dimensions[0].scale", "value.type"),
+    "inf": ({"dims": [Dimension("z", 3, translation=INF)]}, "[0].translation", "value.type"),
+    "nan-count": ({"dims": [Dimension("z", NAN)]}, "dimensions[0].count", "value.type"),
+    "part": ({"dims": [Dimension("z", 3.5)]}, "dimensions[0].count", "value.type"),
+    "bool": ({"dims": [Dimension("z", True)]}, "dimensions[0].count", "value.type"),  # noqa: FBT003
+    "many": ({"dims": [Dimension("z", 2**31)]}, "dimensions[0].count", "value.range"),
+    "chunk": ({"dims": [Dimension("t", chunk_size=10**12)]}, "[0].chunk_size", "value.range"),
+    "positions": ({"dims": [Dimension("p", 10**6)]}, "dimensions[0].count", "stream.size"),
+    "frames": (
+        {"dims": [Dimension("t", 2**30), Dimension("z", 2**30)]},
+        "dimensions",
+        "stream.size",
+    ),
+    "directories": (
+        {"dims": [Dimension("t", 10**8)], "format": "ome-tiff"},
+        "dimensions",
+        "stream.size",
+    ),
+    "wave": ({"dims": [Dimension("c", coords=[Channel("a", NAN)])]}, "_nm", "value.type"),
+    "stage": ({"dims": [Dimension("p", coords=[Position("a", x_coord=INF)])]}, "x_", "value.type"),
+    "name": ({"dims": [Dimension("c", coords=[Channel(5)])]}, "coords[0].name", "value.type"),
+    "no-name": ({"dims": [Dimension("c", coords=[None])]}, "coords[0]", "value.empty"),
+    "truth": ({"dims": [Dimension("c", coords=[True])]}, "coords[0]", "value.type"),
+    "text": ({"dims": [Dimension("c", coords="DAPI")]}, "coords", "value.type"),
+    "number": ({"dims": [Dimension("c", coords=5)]}, "coords", "value.type"),
+    "keys": (
+        {"dims": [Dimension("c", coords=[{"name": "a", 1: 3}])]},
+        "coords[0].1",
+        "key.unknown",
+    ),
+    "mapping": ({"dims": [{"name": "z", "cuont": 3}]}, "dimensions[0].cuont", "key.unknown"),
+    "control": ({"dims": [Dimension("c", coords=["a\x01"])]}, "coords[0].name", "value.form"),
+    "surrogate": ({"dims": [Dimension("c", coords=["\udc80"])]}, "coords[0]", "value.form"),
+    "no-path": ({"root_path": None}, "root_path", "value.empty"),
+    "bytes": ({"root_path": b"a"}, "root_path", "value.type"),
+    "nul": ({"root_path": "a\0b"}, "root_path", "value.form"),
+    "s3": ({"root_path": "s3://bucket/a.zarr"}, "root_path", "stream.path"),
+    "home": ({"root_path": "~nobody-of-this-name/a"}, "root_path", "stream.path"),
+    "unfinished": ({"root_path": "a.zarr.part"}, "root_path", "stream.path"),
+    "plate": ({"plate": Plate("AB", ["1"])}, "plate.row_names", "value.type"),
+    "memory": ({"memory_bytes": NAN}, "memory_bytes", "value.type"),
+    "order": ({"storage_order": 5}, "storage_order", "value.type"),
+    "subject": ({"bids": {"manifest": "m", "sample": "b"}}, "bids.subject", "key.missing"),
+    "label": ({"bids": {"manifest": "m", "sub": 1, "sample": "b"}}, "bids.sub", "value.type"),
+    "place": ({"bids": BidsPlace(None, "1", "b")}, "bids.manifest", "value.empty"),
+}
+
+
+def make_lax(more):
+    given = {"root_path": "a"} | more
+    return AcquisitionSettings(dimensions=[*given.pop("dims", []), *YX], **given)
+
+
+@pytest.mark.parametrize(("more", "key", "code"), LAX.values(), ids=LAX)
+def test_i18_s11_python_is_as_strict_as_yaml(more, key, code):
+    with pytest.raises(InputError) as caught:
+        make_lax(more)
+    (problem,) = caught.value.report.problems
+    assert problem.code == code
+    assert key in problem.key
+
+
+def test_i18_s11_python_names_all_problems_at_once():
+    with pytest.raises(InputError) as caught:
+        make_lax({
+            "dims": [Dimension("z", NAN), {"name": "t", "cuont": 3}, 7],
+            "root_path": None,
+            "dtype": "int7",
+            "bids": {"manifest": "", "colour": 1},
+        })  # fmt: skip
+    keys = {problem.key for problem in caught.value.report.problems}
+    assert keys == {
+        *("dimensions[0].count", "dimensions[1].cuont", "dimensions[2]", "root_path", "dtype"),
+        *("bids.manifest", "bids.colour", "bids.sample", "bids.subject"),
+    }
+
+
+def test_i18_s11_numbers_of_numpy_are_stored_as_plain_ones():
+    made = AcquisitionSettings(
+        Path("a.zarr"),
+        [
+            {"name": "t", "count": np.uint8(3)},
+            Dimension("z", np.int64(4), scale=np.float32(0.5), chunk_size=2.0),
+            Dimension("p", coords=[Position("a", grid_row=np.int16(1), grid_column=0.0)]),
+            Dimension("c", coords=[Channel(np.str_("DAPI"), np.float32(405))]),
+            *YX,
+        ],
+        dtype=np.uint8,
+        memory_bytes=2.0**28,
+        pyramid=np.True_,
+    )
+    assert repr(made) == repr(
+        AcquisitionSettings(
+            "a.zarr",
+            (
+                Dimension("t", 3),
+                Dimension("z", 4, scale=0.5, chunk_size=2),
+                Dimension("p", coords=(Position("a", grid_row=1, grid_column=0),)),
+                Dimension("c", coords=(Channel("DAPI", 405.0),)),
+                *YX,
+            ),
+            dtype="uint8",
+            memory_bytes=2**28,
+        )
+    )
+    assert json.loads(json.dumps(made.as_data(), allow_nan=False)) == made.as_data()
+    assert repr(dims_from_standard_axes({"z": np.int64(3), "y": 4.0})) == repr(
+        dims_from_standard_axes({"z": 3, "y": 4})
+    )
+
+
+def test_i18_s11_a_whole_number_may_have_a_point_in_yaml():
+    assert repr(parse_settings(YAML.replace("count: 3", "count: 3.0"))) == repr(
+        parse_settings(YAML)
+    )
+
+
+def test_i18_s11_a_path_may_begin_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert make_lax({"root_path": "~/a.zarr"}).root_path == "/home/me/a.zarr"
+
+
+FOLDERS = {
+    "metadata": (["zarr.json", "frames.jsonl", ".zattrs", ".zgroup"], ["p0", "p1", "2", "3"]),
+    "series": (["OME", "ome", "a"], ["p0", "p1", "a"]),
+    "case": (["A", "a"], ["A", "p1"]),
+    "number": (["1", "é"], ["1", "p1"]),
+    "both": (["2", "p2", "é"], ["2", "p2", "pp2"]),
+}
+
+
+@pytest.mark.parametrize(("names", "folders"), FOLDERS.values(), ids=FOLDERS)
+def test_i18_s02_positions_never_share_a_folder_with_another_file(names, folders):
+    made = make_lax({"dims": [Dimension("p", coords=[*map(Position, names)])]})
+    assert image_folders(made) == folders
+
+
+MISSING = {
+    "none": (([], 3, 3), ()),
+    "lost": (([0, 1, 4], 6, 6), ((0, 1), (4, 4))),
+    "rest": (([], 2, 2**40), ((2, 2**40 - 1),)),
+    "apart": (([0], 2, 5), ((0, 0), (2, 4))),
+    "joined": (([0, 3, 4], 5, 9), ((0, 0), (3, 8))),
+}
+
+
+@pytest.mark.parametrize(("given", "ranges"), MISSING.values(), ids=MISSING)
+def test_i18_s05_missing_frames_are_ranges(given, ranges):
+    assert missing_ranges(*given) == ranges
 
 
 def test_i18_s11_an_ome_zarr_cannot_store_z_before_time():

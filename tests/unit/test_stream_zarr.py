@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -610,8 +611,15 @@ def test_i18_s05_overwrite_deletes_no_frames_of_an_unfinished_stream(tmp_path, m
         ({3: 1}, "3"),
         ({"half": "\ud800"}, "'half'"),
         (["exposure"], "mapping"),
+        ([], "mapping"),
+        ({"deep": {1: 2}}, "'deep'.*key 1 is no text"),
+        ({"deep": [{"a": ({None: 1},)}]}, "'deep'.*key None"),
+        ({"deep": np.array({2: 1})}, "'deep'.*key 2"),
     ],
-    ids=["object", "nan", "numpy", "number", "surrogate", "list"],
+    ids=[
+        *("object", "nan", "numpy", "number", "surrogate", "list", "nothing"),
+        *("nested", "deeper", "in-an-array"),
+    ],
 )
 def test_i18_s08_wrong_metadata_are_an_error_before_the_frame_is_taken(tmp_path, metadata, key):
     with small(tmp_path) as stream:
@@ -620,7 +628,7 @@ def test_i18_s08_wrong_metadata_are_an_error_before_the_frame_is_taken(tmp_path,
         with pytest.raises(FrameError, match=key):
             stream.set_global_metadata("lab", metadata)
         assert (stream.next_frame, stream.get_metadata()) == (0, {})
-        stream.set_global_metadata("lab", {"gain": np.float32(0.5)})
+        stream.set_global_metadata("lab", MappingProxyType({"gain": np.float32(0.5)}))
         append_all(stream, make_frames((3, 2, 4, 5)), lambda number: {"n": np.int64(number)})
     told = zarr.open_group(str(tmp_path / "a.zarr"), mode="r").attrs["spimpack_tasks"]
     assert told["metadata"] == {"lab": {"gain": 0.5}}

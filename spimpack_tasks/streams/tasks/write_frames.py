@@ -103,8 +103,6 @@ class WriteFrames(CheckedTask):
             _check_rows(settings)
         except SpimpackError as error:
             return error.exit_code
-        except FileNotFoundError:
-            return ExitCode.BAD_INPUT
         except OSError:
             return ExitCode.FAILED
         return None

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from spimpack_tasks.arrays.codecs import BLOSC_HEAD, Gzip, begins_bare, has_checksum_behind
 from spimpack_tasks.files.atomic import PART, Durability
-from spimpack_tasks.model.axes import of_axes
+from spimpack_tasks.model.axes import in_all_axes, of_axes
 from spimpack_tasks.volumes.ome_zarr.metadata import array_v2, array_v3, attributes_v2, group_v3
 from spimpack_tasks.volumes.ome_zarr.shards import read_shard, shard_pieces
 
@@ -75,6 +75,16 @@ class Store(Protocol):
         """Write what makes an OME-Zarr of the shards, when all are there."""
 
 
+class ListedStore(Store, Protocol):
+    """An OME-Zarr whose objects can be listed."""
+
+    def objects(self, level: int) -> Iterator[tuple[str, Shape | None]]:
+        """Yield the key of each object of voxels of a level that is there, with its shard.
+
+        The shard is `None` for an object that a killed process has left under another name.
+        """
+
+
 def open_store(
     place: Place,
     ngff: str,
@@ -114,7 +124,7 @@ def read_store(
     axes: str,
     levels: Sequence[LevelGrid],
     durability: Durability = Durability.SAFE,
-) -> Store:
+) -> ListedStore:
     """Return the store of a version of OME-Zarr at a place as it is; see `open_store`."""
     return (_ChunkFiles if ngff == "0.4" else _ShardFiles)(place, tuple(levels), axes, durability)
 
@@ -155,6 +165,20 @@ def _count_folders(place: Place, folder: str) -> int:
         folder = f"{folder}/{min(names, key=int)}"
         count += bool(place.names(folder))
     return count
+
+
+def _objects(place: Place, folder: str, axes: str) -> Iterator[tuple[str, Shape | None]]:
+    """Yield the key of each object below a folder of voxels, with its place along five axes."""
+    pending: list[tuple[str, tuple[int, ...]]] = [(folder, ())]
+    while pending:
+        key, before = pending.pop()
+        for name in place.names(key):
+            at = (*before, int(name)) if name.isdecimal() else ()
+            if len(before) < len(axes) - 1:
+                # Others than numbers, such as `.zarray`, are no voxels.
+                pending += [(f"{key}/{name}", at)] if at else []
+            else:
+                yield f"{key}/{name}", in_all_axes(axes, at) if at else None
 
 
 def has_bare_blosc(place: Place) -> bool:
@@ -207,6 +231,10 @@ class _ShardFiles:
         else:
             yield from repeat(None, count)
 
+    def objects(self, level: int) -> Iterator[tuple[str, Shape | None]]:
+        """Yield the objects of shards."""
+        yield from _objects(self.place, f"{level}/c", self.axes)
+
     def finish(self, spec: VolumeSpec, codec: Codec) -> None:
         """Write the metadata, those of the whole last."""
         for number, level in enumerate(self.levels):
@@ -252,6 +280,12 @@ class _ChunkFiles:
         """Yield what is in the objects of the chunks."""
         for chunk in self.levels[level].chunks_of(shard):
             yield self.place.read(self._key(level, chunk)) if chunk is not None else None
+
+    def objects(self, level: int) -> Iterator[tuple[str, Shape | None]]:
+        """Yield the objects of chunks."""
+        for key, chunk in _objects(self.place, str(level), self.axes):
+            sides = self.levels[level].shard
+            yield key, tuple(at // n for at, n in zip(chunk, sides, strict=True)) if chunk else None
 
     def finish(self, spec: VolumeSpec, codec: Codec) -> None:
         """Write the metadata, those of the whole last, and take the notes away."""
