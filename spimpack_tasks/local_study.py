@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks import ProcessStudy
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.luigi_run import build_alone
 from spimpack_tasks.state.processes import identify_process
 from spimpack_tasks.study.tasks.memory import MEMORY
-from spimpack_tasks.study.tasks.study import ProcessStudy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -55,7 +55,6 @@ def make_image(values: Mapping[str, Any], threads: int, advance: Callable[[int],
     SpimpackError, OSError
         As of `convert_file.convert_anew`.
     """
-    os.makedirs(os.path.dirname(values["image"]), exist_ok=True)
     source, request = _source_of(values), _request_of(values)
     return convert_anew(source, values["image"], request, threads, advance)
 

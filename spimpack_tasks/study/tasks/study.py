@@ -6,6 +6,7 @@ is there. So a worker that shares a run meets the same tasks of the stages, and 
 
 from __future__ import annotations
 
+import os
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.state.processes import identify_process
 from spimpack_tasks.study.tasks.memory import MEMORY
 from spimpack_tasks.targets import MadeByStep
@@ -130,6 +132,9 @@ class MakeItem(StudyTask):
                 _write_page(study)
             return
         _note(study, item, "began", began)
+        if item.stage in PRODUCTS:
+            with disk_trouble_told():
+                os.makedirs(os.path.dirname(study.product(item)), exist_ok=True)
         yield from _make_tasks(study, item)
         _note(study, item, "ended", time.time())
 
