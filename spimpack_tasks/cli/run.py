@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.cli.progress_line import ProgressLine
+from spimpack_tasks.cli.study_plan import add_stages, lines_of
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.model.meter import Amount, Meter
 from spimpack_tasks.study.choosing import choose_items
 from spimpack_tasks.study.log import BEGAN, read_events
 from spimpack_tasks.study.reading import read_study
-from spimpack_tasks.study.study import STAGES
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from spimpack_tasks.study.study import Item, Study
 
@@ -31,22 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stages(parser)
     parser.add_argument(
         "--workers", type=positive, default=1, metavar="N", help="number of processes (default: 1)"
-    )
-
-
-def add_stages(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that choose stages."""
-    names = ", ".join(STAGES)
-    parser.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="STAGE",
-        help="make what this stage makes, and what it is made of where that is not there; may be "
-        f"given several times. Stages are {names}",
-    )
-    parser.add_argument(
-        "--until", default="", metavar="STAGE", help="the last stage that is wanted"
     )
 
 
@@ -90,15 +75,12 @@ class _StudyLine:
         return share, f"{counted}  {now}  {self._meter.text(Amount())}"
 
 
-def _lines(study: Study, items: list[Item], before: set[Item]) -> list[str]:
-    """Return what became of each item."""
-    lines = []
+def _lines(study: Study, items: list[Item], before: set[Item]) -> Iterator[str]:
+    """Yield what became of each item."""
     for each in _plan_study(study, items):
-        place = study.product(each.item)
-        if each.state == "done":
-            word = "unchanged" if each.item in before else "made"
-            lines.append(f"{word:<10}{each.item}  {place}")
-        else:
-            lines.append(f"{'failed' if each.state != 'waits' else 'waits':<10}{each.item}")
-            lines.append(f"          {each.reason}")
-    return lines
+        told = _WORDS.get(each.state, "unchanged" if each.item in before else "made")
+        yield from lines_of(study, each, told)
+
+
+_WORDS = {"to do": "not made", "refused": "refused", "waits": "waits"}
+"""What became of an item that is not there, by its state."""

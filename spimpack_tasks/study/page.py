@@ -36,6 +36,8 @@ _TITLES = {
 }
 _SIDE = 200
 """Pixels of the longest side of a picture."""
+_STYLE = "width: auto; max-width: 100%; display: inline-block; margin-right: 0.5em"
+"""A picture is shown at its size, which fits its neighbours."""
 _CODE = "RAS"
 """Slices are shown as they are stored, since a product need not have an orientation."""
 
@@ -52,7 +54,7 @@ def compose_page(study: Study, identity: str) -> Iterator[str]:
     """
     durations = read_durations(study)
     stages = [stage for stage in STAGES if stage in _TITLES and study.items_of(stage)]
-    yield from _head(study, identity, stages)
+    yield from _head(study, identity, stages, durations)
     for stage in stages:
         yield f'<section id="{stage}" aria-labelledby="{stage}-title">'
         yield f'<h2 id="{stage}-title">{_TITLES[stage]}</h2>'
@@ -63,7 +65,22 @@ def compose_page(study: Study, identity: str) -> Iterator[str]:
     yield f"<code>{safe(study.path)}</code>.</p></footer></body></html>"
 
 
-def _head(study: Study, identity: str, stages: list[str]) -> Iterator[str]:
+def _summary(study: Study, durations: dict[Item, float]) -> Iterator[str]:
+    """Yield the table of all items: where each is, how large, and how long it took."""
+    yield '<section id="all"><h2>All stages</h2><div class="scroll"><table><thead><tr>'
+    yield "<th>Stage</th><th>Item</th><th>Place</th><th>Took</th></tr></thead><tbody>"
+    for item in study.items:
+        if item.stage in _TITLES:
+            took = _duration(durations[item]) if item in durations else ""
+            place = safe(_shown(study, study.product(item)))
+            yield f'<tr><td><a href="#{item.stage}">{item.stage}</a></td>'
+            yield f"<td>{safe(item.name)}</td><td><code>{place}</code></td><td>{took}</td></tr>"
+    yield "</tbody></table></div></section>"
+
+
+def _head(
+    study: Study, identity: str, stages: list[str], durations: dict[Item, float]
+) -> Iterator[str]:
     style = files("spimpack_tasks.report").joinpath("style.css").read_text(encoding="utf-8")
     name = safe(study.name)
     yield f"""\
@@ -85,6 +102,7 @@ style-src 'unsafe-inline'">
     for stage in stages:
         yield f'<li><a href="#{stage}">{_TITLES[stage]}</a></li>'
     yield "</ul></nav></header><main>"
+    yield from _summary(study, durations)
 
 
 def _item(study: Study, item: Item, seconds: float | None) -> Iterator[str]:
@@ -129,7 +147,7 @@ def _pictures(path: str) -> Iterator[str]:
     yield '<figure class="slices">'
     for view in VIEWS:
         data = b64encode(encode_png(draw_slice(preview, _CODE, view, _SIDE))).decode()
-        yield f'<img alt="middle slice" src="data:image/png;base64,{data}">'
+        yield f'<img alt="middle slice" style="{_STYLE}" src="data:image/png;base64,{data}">'
     yield "<figcaption>The middle slices, as they are stored.</figcaption></figure>"
 
 
