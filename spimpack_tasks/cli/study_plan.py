@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, UsageError
+from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.study.choosing import choose_items
 from spimpack_tasks.study.reading import is_study_file, read_study
 from spimpack_tasks.study.study import STAGES
@@ -75,8 +76,9 @@ def plan_whole(arguments: argparse.Namespace, path: str) -> int:
 def lines_of(study: Study, planned: Planned, word: str = "") -> list[str]:
     """Return state, or another word for it, item, place and reason of an item for people."""
     place = study.product(planned.item)
-    shown = place if "://" in place else os.path.relpath(place)
-    lines = [f"{word or planned.state:<10}{planned.item}  {shown}"]
+    lines = [
+        f"{word or planned.state:<10}{planned.item}  {place if '://' in place else shown(place)}"
+    ]
     return [*lines, f"          {planned.reason}"] if planned.reason else lines
 
 

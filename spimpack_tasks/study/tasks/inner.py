@@ -35,6 +35,17 @@ def make_tasks(study: Study, item: Item) -> Iterator[CheckedTask]:
     yield from MAKERS[item.stage](study, item)
 
 
+def is_made(study: Study, item: Item) -> bool:
+    """Tell whether an item is as its stage wants it now.
+
+    Of a publication the records tell it, so that a run with nothing to do needs no network.
+    """
+    return all(
+        task.is_published() if isinstance(task, PublishDataset) else task.complete()
+        for task in make_tasks(study, item)
+    )
+
+
 def _stitch(study: Study, item: Item) -> Iterator[CheckedTask]:
     values = study.values(item)
     image = study.product(item)

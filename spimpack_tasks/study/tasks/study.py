@@ -31,6 +31,7 @@ _read_study = Deferred("spimpack_tasks.study.reading:read_study")
 _item = Deferred("spimpack_tasks.study.study:Item")
 _choose_items = Deferred("spimpack_tasks.study.choosing:choose_items")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
+_is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
 _write_page = Deferred("spimpack_tasks.study.page_file:write_page")
 _note = Deferred("spimpack_tasks.study.log:note")
@@ -121,7 +122,7 @@ class MakeItem(StudyTask):
         """Tell whether the item itself is as its stage wants it now."""
         if self.stage == _PAGE_STAGE:
             return bool(_has_page(self.read))
-        return all(task.complete() for task in _make_tasks(self.read, self.named))
+        return bool(_is_made(self.read, self.named))
 
     def run(self) -> Iterator[luigi.Task]:
         """Ask for the tasks of the stage, one behind the other."""
