@@ -53,7 +53,7 @@ def plan_study(study: Study, items: Sequence[Item]) -> list[Planned]:
 
 
 def _plan_item(study: Study, item: Item) -> Planned:
-    task = MakeItem(study=study.path, stage=item.stage, item=item.name)
+    task = MakeItem(study=study.path, study_id=study.digest, stage=item.stage, item=item.name)
     try:
         if task.is_made():
             return Planned(item, State.DONE)

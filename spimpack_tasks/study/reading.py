@@ -6,7 +6,15 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import InputError, Place, Problem, Report
+from spimpack_tasks.errors import (
+    InputError,
+    Place,
+    Problem,
+    Report,
+    SpimpackError,
+    SupersededError,
+)
+from spimpack_tasks.files.input_files import digest_of
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.text import MAX_MANIFEST_BYTES, read_text
 from spimpack_tasks.files.yaml_marks import load_yaml
@@ -40,11 +48,48 @@ def read_study(path: str) -> Study:
     report = Report()
     name = shown(path)
     text = read_text(path, name=name, blame=Place(name), limit=MAX_MANIFEST_BYTES, report=report)
-    study = Study(path, load_yaml(text or "", name, report))
+    study = Study(path, load_yaml(text or "", name, report), digest_of(text))
     if text is not None and not report.errors:
         report.extend(_problems(study))
     if report.errors:
         raise InputError(report)
+    return study
+
+
+_KEPT = 4
+"""Studies that are kept: those of one run, and perhaps of the one before."""
+_read: dict[tuple[str, str], Study] = {}
+
+
+def identify_study(path: str) -> str:
+    """Return the digest of a study's text, empty where the study is wrong; it is kept as read."""
+    try:
+        study = read_study(path)
+    except SpimpackError:
+        return ""
+    while len(_read) >= _KEPT:
+        del _read[next(iter(_read))]
+    _read[path, study.digest] = study
+    return study.digest
+
+
+def find_study(path: str, digest: str) -> Study:
+    """Return a study as it was when its digest was taken, though its file may have been edited.
+
+    Raises
+    ------
+    InputError
+        It is wrong.
+    SupersededError
+        Another process has taken the digest, and the file was edited since.
+    """
+    study = _read.get((path, digest))
+    if study is None:
+        study = read_study(path)
+        if study.digest != digest:
+            message = f"{path} was edited while a run was under way; run it again"
+            raise SupersededError(message)
+        _read[path, digest] = study
     return study
 
 

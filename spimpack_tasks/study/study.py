@@ -36,6 +36,8 @@ class Study:
     path: str
     """Absolute path of its file."""
     document: Document
+    digest: str
+    """Of its text."""
 
     @property
     def folder(self) -> str:

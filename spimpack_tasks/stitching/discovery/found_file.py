@@ -35,7 +35,10 @@ def has_found(recording: str, choices: TileChoices, path: str) -> bool:
     ------
     InputError
         There are no tiles, or something is wrong with them.
+    EditedTilesError
+        Somebody else has written the file, or edited it.
     """
+    _require_own(path)
     return _read(path) == _compose(recording, choices)
 
 
@@ -51,7 +54,14 @@ def write_found(recording: str, choices: TileChoices, path: str) -> int:
     OSError
         The disk does not take it.
     """
+    _require_own(path)
     content = _compose(recording, choices)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_json(path, content)
+    return len(content["tiles"])
+
+
+def _require_own(path: str) -> None:
     present = _read(path)
     if os.path.lexists(path) and (not present or present.get(_DIGEST) != _digest(present)):
         message = (
@@ -59,9 +69,6 @@ def write_found(recording: str, choices: TileChoices, path: str) -> int:
             "tiles in place of recording"
         )
         raise EditedTilesError(message)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    write_json(path, content)
-    return len(content["tiles"])
 
 
 def _compose(recording: str, choices: TileChoices) -> dict[str, Any]:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.study.study import Item, Study
 
-_read_study = Deferred("spimpack_tasks.study.reading:read_study")
+_identify_study = Deferred("spimpack_tasks.study.reading:identify_study")
+_find_study = Deferred("spimpack_tasks.study.reading:find_study")
 _item = Deferred("spimpack_tasks.study.study:Item")
 _choose_items = Deferred("spimpack_tasks.study.choosing:choose_items")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
@@ -42,6 +43,9 @@ class StudyTask(CheckedTask):
     """A task of a study."""
 
     study: luigi.Parameter[str] = AbsolutePath(description="The study, a YAML file.")
+    study_id: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Digest of the study; worked out if not given."
+    )
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identifies this run among others; chosen if not given."
     )
@@ -53,23 +57,26 @@ class StudyTask(CheckedTask):
     def get_param_values(
         cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
     ) -> list[tuple[str, Any]]:
-        """Work out `run_id` where it is not given."""
+        """Work out `study_id` and `run_id` where they are not given."""
         values = dict(super().get_param_values(params, args, kwargs))
+        values["study_id"] = values["study_id"] or _identify_study(values["study"])
         if not values["run_id"]:
             values["run_id"] = identify_process()
             at_end_of_run(lambda: cls(**values).verdict())
         return list(values.items())
 
-    @cached_property
+    @property
     def read(self) -> Study:
-        """The study.
+        """The study as it was when the task was made.
 
         Raises
         ------
         InputError
             It is wrong.
+        SupersededError
+            It was edited since, and this process has not read it before.
         """
-        study: Study = _read_study(self.study)
+        study: Study = _find_study(self.study, self.study_id)
         return study
 
     @property
@@ -83,7 +90,13 @@ class StudyTask(CheckedTask):
 
     def item_task(self, item: Item) -> MakeItem:
         """Return the task that makes an item."""
-        return MakeItem(study=self.study, stage=item.stage, item=item.name, run_id=self.run_id)
+        return MakeItem(
+            study=self.study,
+            study_id=self.study_id,
+            stage=item.stage,
+            item=item.name,
+            run_id=self.run_id,
+        )
 
 
 class MakeItem(StudyTask):
