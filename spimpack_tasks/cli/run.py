@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from spimpack_tasks.study.study import Item, Study
+    from spimpack_tasks.study.study import StudyItem, Study
 
 _run_study = Deferred("spimpack_tasks.local_study:run_study")
 _plan_study = Deferred("spimpack_tasks.study.planning:plan_study")
@@ -53,15 +53,15 @@ def run(arguments: argparse.Namespace) -> int:
 class _StudyLine:
     """Tells which items are under way, by the log of the study."""
 
-    def __init__(self, study: Study, wanted: list[Item]) -> None:
+    def __init__(self, study: Study, wanted: list[StudyItem]) -> None:
         self._study, self._wanted = study, wanted
         self._began = time.time()
         self._meter = Meter()
 
     def tell(self) -> tuple[float, str]:
         """Return the share of items that are done, and what is made now."""
-        going: dict[Item, None] = {}
-        done: set[Item] = set()
+        going: dict[StudyItem, None] = {}
+        done: set[StudyItem] = set()
         for item, event, when in read_events(self._study):
             if when >= self._began:
                 going.pop(item, None)
@@ -75,7 +75,7 @@ class _StudyLine:
         return share, f"{counted}  {now}  {self._meter.text(Amount())}"
 
 
-def _lines(study: Study, items: list[Item], before: set[Item]) -> Iterator[str]:
+def _lines(study: Study, items: list[StudyItem], before: set[StudyItem]) -> Iterator[str]:
     """Yield what became of each item."""
     for each in _plan_study(study, items):
         told = _WORDS.get(each.state, "unchanged" if each.item in before else "made")

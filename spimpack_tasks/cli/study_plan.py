@@ -1,4 +1,4 @@
-"""What a study would do, stage by stage, for `spimpack plan`; and options that choose stages."""
+"""The plan of a study, stage by stage, for `spimpack plan`; and options that choose stages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spimpack_tasks.study.study import STAGES
 if TYPE_CHECKING:
     import argparse
 
-    from spimpack_tasks.study.planning import Planned
+    from spimpack_tasks.study.planning import PlannedItem
     from spimpack_tasks.study.study import Study
 
 _plan_study = Deferred("spimpack_tasks.study.planning:plan_study")
@@ -61,7 +61,7 @@ def plan_whole(arguments: argparse.Namespace, path: str) -> int:
     """Print what a run of a study would make, and why; return the exit code."""
     study = read_study(path)
     items = choose_items(study, ",".join(arguments.only), arguments.until)
-    planned: list[Planned] = _plan_study(study, items)
+    planned: list[PlannedItem] = _plan_study(study, items)
     if arguments.format == "json":
         for each in planned:
             print(json.dumps(_as_dict(study, each), ensure_ascii=False))
@@ -73,7 +73,7 @@ def plan_whole(arguments: argparse.Namespace, path: str) -> int:
     return ExitCode.OK if is_done or not arguments.exit_code else _SOME
 
 
-def lines_of(study: Study, planned: Planned, word: str = "") -> list[str]:
+def lines_of(study: Study, planned: PlannedItem, word: str = "") -> list[str]:
     """Return state, or another word for it, item, place and reason of an item for people."""
     place = study.product(planned.item)
     lines = [
@@ -82,7 +82,7 @@ def lines_of(study: Study, planned: Planned, word: str = "") -> list[str]:
     return [*lines, f"          {planned.reason}"] if planned.reason else lines
 
 
-def _as_dict(study: Study, planned: Planned) -> dict[str, str]:
+def _as_dict(study: Study, planned: PlannedItem) -> dict[str, str]:
     return {
         "stage": planned.item.stage,
         "item": planned.item.name,

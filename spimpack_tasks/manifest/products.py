@@ -1,8 +1,8 @@
-"""A manifest in a study, and the names that its rows give to what other stages of the study make.
+"""A manifest in a study, and the names that its rows give to products of other stages.
 
 A study is a YAML file with the key `stages`. Its stage `package` has the manifest, or names its
-file; a manifest in a file of its own names the study by the key `study`. What the stages `stitch`,
-`stream` and `convert` make is named by rows as `stitched:NAME`, `streamed:NAME` and
+file; a manifest in a file of its own names the study by the key `study`. Rows name the products of
+the stages `stitch`, `stream` and `convert` as `stitched:NAME`, `streamed:NAME` and
 `converted:NAME`.
 """
 

@@ -1,1 +1,1 @@
-"""One study: what was recorded, and what is to come of it, over all stages."""
+"""Studies: recordings and wanted results over all stages, in one file."""

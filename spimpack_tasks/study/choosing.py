@@ -8,11 +8,11 @@ from spimpack_tasks.errors import UsageError, suggestion
 from spimpack_tasks.study.study import STAGES
 
 if TYPE_CHECKING:
-    from spimpack_tasks.study.study import Item, Study
+    from spimpack_tasks.study.study import StudyItem, Study
 
 
-def choose_items(study: Study, only: str = "", until: str = "") -> list[Item]:
-    """Return what is to be made, in order.
+def choose_items(study: Study, only: str = "", until: str = "") -> list[StudyItem]:
+    """Return the items that are wanted, in order.
 
     Parameters
     ----------

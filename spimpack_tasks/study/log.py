@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.regular import open_regular_text
-from spimpack_tasks.study.study import Item
+from spimpack_tasks.study.study import StudyItem
 
 if TYPE_CHECKING:
     from spimpack_tasks.study.study import Study
@@ -17,8 +17,8 @@ _FILE = "study-log.jsonl"
 BEGAN, ENDED = "began", "ended"
 
 
-def note(study: Study, item: Item, event: str, time_s: float) -> None:
-    """Note that an item was begun or ended; if the disk does not take it, the run goes on."""
+def note(study: Study, item: StudyItem, event: str, time_s: float) -> None:
+    """Note that an item was started or ended; if the disk does not take it, the run goes on."""
     line = json.dumps({"stage": item.stage, "item": item.name, "event": event, "time": time_s})
     with suppress(OSError):
         os.makedirs(study.work_dir, exist_ok=True)
@@ -27,10 +27,10 @@ def note(study: Study, item: Item, event: str, time_s: float) -> None:
             file.write(f"{line}\n")
 
 
-def read_durations(study: Study) -> dict[Item, float]:
-    """Return the seconds from when an item was last begun until it was there."""
-    began: dict[Item, float] = {}
-    took: dict[Item, float] = {}
+def read_durations(study: Study) -> dict[StudyItem, float]:
+    """Return the seconds from when an item was last started until it was there."""
+    began: dict[StudyItem, float] = {}
+    took: dict[StudyItem, float] = {}
     for item, event, time_s in read_events(study):
         if event == BEGAN:
             # The task of a stage runs between two beginnings of its item.
@@ -40,7 +40,7 @@ def read_durations(study: Study) -> dict[Item, float]:
     return took
 
 
-def read_events(study: Study) -> list[tuple[Item, str, float]]:
+def read_events(study: Study) -> list[tuple[StudyItem, str, float]]:
     """Return item, event and time of each line, in their order."""
     events = []
     try:
@@ -51,6 +51,6 @@ def read_events(study: Study) -> list[tuple[Item, str, float]]:
     for line in lines:
         with suppress(ValueError, KeyError, TypeError):
             told = json.loads(line)
-            item = Item(str(told["stage"]), str(told["item"]))
+            item = StudyItem(str(told["stage"]), str(told["item"]))
             events.append((item, str(told["event"]), float(told["time"])))
     return events

@@ -21,7 +21,7 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.study.study import Item, Study
+    from spimpack_tasks.study.study import StudyItem, Study
 
 GENERATOR = '<meta name="generator" content="spimpack_tasks study'
 """Mark in the first lines of a page that identifies it as ours."""
@@ -65,7 +65,7 @@ def compose_page(study: Study, identity: str) -> Iterator[str]:
     yield f"<code>{safe(study.path)}</code>.</p></footer></body></html>"
 
 
-def _summary(study: Study, durations: dict[Item, float]) -> Iterator[str]:
+def _summary(study: Study, durations: dict[StudyItem, float]) -> Iterator[str]:
     """Yield the table of all items: where each is, how large, and how long it took."""
     yield '<section id="all"><h2>All stages</h2><div class="scroll"><table><thead><tr>'
     yield "<th>Stage</th><th>Item</th><th>Place</th><th>Took</th></tr></thead><tbody>"
@@ -79,7 +79,7 @@ def _summary(study: Study, durations: dict[Item, float]) -> Iterator[str]:
 
 
 def _head(
-    study: Study, identity: str, stages: list[str], durations: dict[Item, float]
+    study: Study, identity: str, stages: list[str], durations: dict[StudyItem, float]
 ) -> Iterator[str]:
     style = files("spimpack_tasks.report").joinpath("style.css").read_text(encoding="utf-8")
     name = safe(study.name)
@@ -105,7 +105,7 @@ style-src 'unsafe-inline'">
     yield from _summary(study, durations)
 
 
-def _item(study: Study, item: Item, seconds: float | None) -> Iterator[str]:
+def _item(study: Study, item: StudyItem, seconds: float | None) -> Iterator[str]:
     place = study.product(item)
     took = "" if seconds is None else f' <span class="quiet">{_duration(seconds)}</span>'
     yield f"<h3>{safe(item.name or os.path.basename(place))}{took}</h3>"
@@ -127,7 +127,7 @@ def _page(study: Study) -> str:
     return study.product(found[0]) if found else study.path
 
 
-def _links(study: Study, item: Item) -> list[tuple[str, str]]:
+def _links(study: Study, item: StudyItem) -> list[tuple[str, str]]:
     place = study.product(item)
     if item.stage == "stitch":
         work = str(study.values(item).get("work_dir") or f"{place}.work")

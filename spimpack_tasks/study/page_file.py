@@ -14,7 +14,7 @@ from spimpack_tasks.study.page import GENERATOR, compose_page
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
-    from spimpack_tasks.study.study import Item, Study
+    from spimpack_tasks.study.study import StudyItem, Study
 
 
 class PageTakenError(SpimpackError):
@@ -51,14 +51,14 @@ def _path(study: Study) -> str:
 
 
 def _identify(study: Study) -> str:
-    """Return a digest of what the page shows: the study, and the files that tell of each item."""
+    """Return a digest of what the page shows: the study, and the state of each item."""
     told = [(str(item), [stamp_text(path) for path in _marks(study, item)]) for item in study.items]
     text = json.dumps([__version__, study.document.data, told], sort_keys=True)
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _marks(study: Study, item: Item) -> list[str]:
-    """Return the files that are written anew when an item is made."""
+def _marks(study: Study, item: StudyItem) -> list[str]:
+    """Return the files that are written again when an item is made."""
     product = study.product(item)
     if item.stage == "report":
         return []

@@ -16,10 +16,10 @@ from spimpack_tasks.study.tasks.study import MakeItem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spimpack_tasks.study.study import Item, Study
+    from spimpack_tasks.study.study import StudyItem, Study
 
 
-class State(StrEnum):
+class ItemState(StrEnum):
     """Whether an item is there."""
 
     DONE = "done"
@@ -28,23 +28,25 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
-class Planned(NamedTuple):
+class PlannedItem(NamedTuple):
     """An item, and what a run would do about it."""
 
-    item: Item
-    state: State
+    item: StudyItem
+    state: ItemState
     reason: str = ""
 
 
-def plan_study(study: Study, items: Sequence[Item]) -> list[Planned]:
+def plan_study(study: Study, items: Sequence[StudyItem]) -> list[PlannedItem]:
     """Return the state of each item, in order, and why it is to be made."""
-    to_do: dict[Item, State] = {}
+    to_do: dict[StudyItem, ItemState] = {}
     planned = []
     for item in items:
-        before = [each for each in study.after(item) if to_do.get(each, State.DONE) != State.DONE]
+        before = [
+            each for each in study.after(item) if to_do.get(each, ItemState.DONE) != ItemState.DONE
+        ]
         if before:
             more = f" and {len(before) - 1:,} more" if len(before) > 1 else ""
-            found = Planned(item, State.WAITS, f"comes after {before[0]}{more}")
+            found = PlannedItem(item, ItemState.WAITS, f"comes after {before[0]}{more}")
         else:
             found = _plan_item(study, item)
         to_do[item] = found.state
@@ -52,21 +54,23 @@ def plan_study(study: Study, items: Sequence[Item]) -> list[Planned]:
     return planned
 
 
-def _plan_item(study: Study, item: Item) -> Planned:
+def _plan_item(study: Study, item: StudyItem) -> PlannedItem:
     task = MakeItem(study=study.path, study_id=study.digest, stage=item.stage, item=item.name)
     try:
         if task.is_made():
-            return Planned(item, State.DONE)
-        return Planned(item, State.TO_DO, _reason(study, item))
+            return PlannedItem(item, ItemState.DONE)
+        return PlannedItem(item, ItemState.TO_DO, _reason(study, item))
     except InputError as error:
         first = error.report.sorted()[0]
         count = len(error.report.errors)
-        return Planned(item, State.REFUSED, f"{count_of(count, 'error')}; the first: {first}")
+        return PlannedItem(
+            item, ItemState.REFUSED, f"{count_of(count, 'error')}; the first: {first}"
+        )
     except (SpimpackError, OSError) as error:
-        return Planned(item, State.REFUSED, str(error))
+        return PlannedItem(item, ItemState.REFUSED, str(error))
 
 
-def _reason(study: Study, item: Item) -> str:
+def _reason(study: Study, item: StudyItem) -> str:
     if item.stage in PRODUCTS:
         path = study.product(item)
         missing = f"{os.path.relpath(path, study.folder)} is not there"
@@ -76,7 +80,7 @@ def _reason(study: Study, item: Item) -> str:
     return _REASONS[item.stage]
 
 
-def _package_reason(study: Study, item: Item) -> str:
+def _package_reason(study: Study, item: StudyItem) -> str:
     """Return the number of outputs that a run would write, by the reason.
 
     Raises

@@ -17,7 +17,7 @@ _PAGE = "study.html"
 """The page, beside the study, if the study names no other one."""
 
 
-class Item(NamedTuple):
+class StudyItem(NamedTuple):
     """One thing that a stage makes."""
 
     stage: str
@@ -55,23 +55,23 @@ class Study:
         return self.place(str(self.document.data.get("work_dir") or WORK_DIR))
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[StudyItem]:
         """All that is to be made, in order."""
         return [item for stage in STAGES for item in self.items_of(stage)]
 
-    def items_of(self, stage: str) -> list[Item]:
+    def items_of(self, stage: str) -> list[StudyItem]:
         """Return what a stage makes, in the order of the study; nothing if it has no such stage."""
         given = self.document.data["stages"].get(stage)
         if stage not in self.document.data["stages"]:
             return []
         if stage in {"package", "report"}:
-            return [Item(stage, "")]
+            return [StudyItem(stage, "")]
         if stage == "validate":
-            return [Item(stage, os.path.relpath(path, self.folder)) for path in self.datasets]
-        return [Item(stage, name) for name in given]
+            return [StudyItem(stage, os.path.relpath(path, self.folder)) for path in self.datasets]
+        return [StudyItem(stage, name) for name in given]
 
-    def values(self, item: Item) -> dict[str, Any]:
-        """Return what the study says of an item."""
+    def values(self, item: StudyItem) -> dict[str, Any]:
+        """Return the keys that the study has for an item."""
         given = self.document.data["stages"][item.stage] or {}
         of_stage = item.stage in {"package", "report", "validate"}
         return dict((given if of_stage else given[item.name]) or {})
@@ -80,7 +80,7 @@ class Study:
         """Return the absolute path that a text in the study means."""
         return os.path.normpath(os.path.join(self.folder, os.path.expanduser(path)))
 
-    def product(self, item: Item) -> str:
+    def product(self, item: StudyItem) -> str:
         """Return the absolute path of what `stitch`, `stream` or `convert` makes, or its output."""
         values = self.values(item)
         if item.stage in PRODUCTS:
@@ -109,7 +109,7 @@ class Study:
             return [self.place(path) for path in given]
         return [self.dataset] if self.dataset else []
 
-    def after(self, item: Item) -> list[Item]:
+    def after(self, item: StudyItem) -> list[StudyItem]:
         """Return what an item is made of, directly: it has to be there first."""
         products = [each for stage in PRODUCTS for each in self.items_of(stage)]
         package, align = self.items_of("package"), self.items_of("align")
@@ -129,8 +129,8 @@ class Study:
         return [*[each for each in package if self.product(each) == dataset], *checks]
 
     def _before_alignment(
-        self, item: Item, products: list[Item], package: list[Item]
-    ) -> list[Item]:
+        self, item: StudyItem, products: list[StudyItem], package: list[StudyItem]
+    ) -> list[StudyItem]:
         """Return what makes the image of an alignment; a SmartSPIM asset is made by none."""
         image = str(self.values(item).get("image") or "")
         if not image:

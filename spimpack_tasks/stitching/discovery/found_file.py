@@ -1,7 +1,6 @@
 """The file of tiles that a task finds in a recording, for the steps behind it.
 
-It says of what it was made, and has a digest of its content: a file that a person has edited since
-is not replaced.
+It has a digest of its content: a file that a person has edited since is not replaced.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def has_found(recording: str, choices: TileChoices, path: str) -> bool:
     InputError
         There are no tiles, or something is wrong with them.
     EditedTilesError
-        Somebody else has written the file, or edited it.
+        Another program has written the file, or a person has edited it.
     """
     _require_own(path)
     return _read(path) == _compose(recording, choices)
@@ -50,7 +49,7 @@ def write_found(recording: str, choices: TileChoices, path: str) -> int:
     InputError
         There are no tiles, or something is wrong with them.
     EditedTilesError
-        Somebody else has written the file, or edited it.
+        Another program has written the file, or a person has edited it.
     OSError
         The disk does not take it.
     """
@@ -65,7 +64,7 @@ def _require_own(path: str) -> None:
     present = _read(path)
     if os.path.lexists(path) and (not present or present.get(_DIGEST) != _digest(present)):
         message = (
-            f"{path}: was edited, or is of somebody else; give it another name, and name it by "
+            f"{path}: was edited, or is not of this program; give it another name, and name it by "
             "tiles in place of recording"
         )
         raise EditedTilesError(message)

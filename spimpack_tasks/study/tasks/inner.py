@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.luigi_run import CheckedTask
-    from spimpack_tasks.study.study import Item, Study
+    from spimpack_tasks.study.study import StudyItem, Study
 
 _DISCOVERED = frozenset({"layout", "channel", "pitch_um", "step_um", "rotate_90", "z_pitch_um"})
 """Keys of an item of `stitch` that are parameters of `DiscoverTiles` as they are."""
 
 
-def make_tasks(study: Study, item: Item) -> Iterator[CheckedTask]:
+def make_tasks(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     """Yield the tasks that make an item, one behind the other."""
     yield from MAKERS[item.stage](study, item)
 
 
-def is_made(study: Study, item: Item) -> bool:
+def is_made(study: Study, item: StudyItem) -> bool:
     """Tell whether an item is as its stage wants it now.
 
     Of a publication the records tell it, so that a run with nothing to do needs no network.
@@ -46,7 +46,7 @@ def is_made(study: Study, item: Item) -> bool:
     )
 
 
-def _stitch(study: Study, item: Item) -> Iterator[CheckedTask]:
+def _stitch(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     image = study.product(item)
     tiles = os.path.join(study.work_dir, "tiles", f"{item.name}.json")
@@ -74,7 +74,7 @@ def _stitch(study: Study, item: Item) -> Iterator[CheckedTask]:
     yield StitchChannel(tiles=tiles, image=image, **options)
 
 
-def _stream(study: Study, item: Item) -> Iterator[CheckedTask]:
+def _stream(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     frames = values["frames"]
     place = study.place(frames)
@@ -89,7 +89,7 @@ def _stream(study: Study, item: Item) -> Iterator[CheckedTask]:
     )
 
 
-def _convert(study: Study, item: Item) -> Iterator[CheckedTask]:
+def _convert(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     source = values.pop("source")
     values.pop("image", None)
@@ -99,11 +99,11 @@ def _convert(study: Study, item: Item) -> Iterator[CheckedTask]:
     )
 
 
-def _package(study: Study, item: Item) -> Iterator[CheckedTask]:
+def _package(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     yield PackageDataset(**package_options(study, item).parameters())
 
 
-def package_options(study: Study, item: Item) -> Options:
+def package_options(study: Study, item: StudyItem) -> Options:
     """Return the options of the run that packages; the manifest may lie in the study itself."""
     values = study.values(item)
     manifest = values.pop("manifest")
@@ -114,7 +114,7 @@ def package_options(study: Study, item: Item) -> Options:
     )
 
 
-def _align(study: Study, item: Item) -> Iterator[CheckedTask]:
+def _align(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     root = study.place(values.pop("data_root"))
     if values.get("image"):
@@ -124,13 +124,13 @@ def _align(study: Study, item: Item) -> Iterator[CheckedTask]:
     )
 
 
-def _validate(study: Study, item: Item) -> Iterator[CheckedTask]:
+def _validate(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     values.pop("datasets", None)
     yield ValidateDataset(dataset=study.product(item), **values)
 
 
-def _publish(study: Study, item: Item) -> Iterator[CheckedTask]:
+def _publish(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     dataset = values.pop("dataset", "")
     include = ",".join(values.pop("include", ()))
@@ -139,7 +139,7 @@ def _publish(study: Study, item: Item) -> Iterator[CheckedTask]:
     )
 
 
-MAKERS: dict[str, Callable[[Study, Item], Iterator[CheckedTask]]] = {
+MAKERS: dict[str, Callable[[Study, StudyItem], Iterator[CheckedTask]]] = {
     "stitch": _stitch,
     "stream": _stream,
     "convert": _convert,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LEAST_S = 1.0
-"""Seconds for which an answer holds. What changes within them is seen by the next look."""
+"""Seconds for which an answer holds. The next look sees a change within them."""
 _FACTOR = 20.0
 """An answer that took long holds longer: looking takes one part in this many of the time."""
 

@@ -25,11 +25,11 @@ from spimpack_tasks.targets import MadeByStep
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.study.study import Item, Study
+    from spimpack_tasks.study.study import StudyItem, Study
 
 _identify_study = Deferred("spimpack_tasks.study.reading:identify_study")
 _find_study = Deferred("spimpack_tasks.study.reading:find_study")
-_item = Deferred("spimpack_tasks.study.study:Item")
+_item = Deferred("spimpack_tasks.study.study:StudyItem")
 _choose_items = Deferred("spimpack_tasks.study.choosing:choose_items")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
 _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
@@ -88,7 +88,7 @@ class StudyTask(CheckedTask):
             return True
         return False
 
-    def item_task(self, item: Item) -> MakeItem:
+    def item_task(self, item: StudyItem) -> MakeItem:
         """Return the task that makes an item."""
         return MakeItem(
             study=self.study,
@@ -108,9 +108,9 @@ class MakeItem(StudyTask):
     )
 
     @property
-    def named(self) -> Item:
+    def named(self) -> StudyItem:
         """The item."""
-        item: Item = _item(self.stage, self.item)
+        item: StudyItem = _item(self.stage, self.item)
         return item
 
     def requires(self) -> list[luigi.Task]:
@@ -178,15 +178,15 @@ class ProcessStudy(StudyTask):
     )
 
     @cached_property
-    def items(self) -> list[Item]:
-        """What is to be made.
+    def items(self) -> list[StudyItem]:
+        """The items that are wanted.
 
         Raises
         ------
         SpimpackError
             The study is wrong, or has no such stage, or something that comes before is not there.
         """
-        chosen: list[Item] = _choose_items(self.read, self.only, self.until)
+        chosen: list[StudyItem] = _choose_items(self.read, self.only, self.until)
         return chosen
 
     def requires(self) -> list[luigi.Task]:
