@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from spimpack_tasks.study.study import StudyItem, Study
+    from spimpack_tasks.study.study import Study, StudyItem
 
 _run_study = Deferred("spimpack_tasks.local_study:run_study")
 _plan_study = Deferred("spimpack_tasks.study.planning:plan_study")

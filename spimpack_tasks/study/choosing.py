@@ -8,7 +8,7 @@ from spimpack_tasks.errors import UsageError, suggestion
 from spimpack_tasks.study.study import STAGES
 
 if TYPE_CHECKING:
-    from spimpack_tasks.study.study import StudyItem, Study
+    from spimpack_tasks.study.study import Study, StudyItem
 
 
 def choose_items(study: Study, only: str = "", until: str = "") -> list[StudyItem]:

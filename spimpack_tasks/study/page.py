@@ -21,7 +21,7 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.study.study import StudyItem, Study
+    from spimpack_tasks.study.study import Study, StudyItem
 
 GENERATOR = '<meta name="generator" content="spimpack_tasks study'
 """Mark in the first lines of a page that identifies it as ours."""

@@ -14,7 +14,7 @@ from spimpack_tasks.study.page import GENERATOR, compose_page
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
-    from spimpack_tasks.study.study import StudyItem, Study
+    from spimpack_tasks.study.study import Study, StudyItem
 
 
 class PageTakenError(SpimpackError):

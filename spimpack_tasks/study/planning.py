@@ -16,7 +16,7 @@ from spimpack_tasks.study.tasks.study import MakeItem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spimpack_tasks.study.study import StudyItem, Study
+    from spimpack_tasks.study.study import Study, StudyItem
 
 
 class ItemState(StrEnum):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spimpack_tasks.luigi_run import CheckedTask
-    from spimpack_tasks.study.study import StudyItem, Study
+    from spimpack_tasks.study.study import Study, StudyItem
 
 _DISCOVERED = frozenset({"layout", "channel", "pitch_um", "step_um", "rotate_90", "z_pitch_um"})
 """Keys of an item of `stitch` that are parameters of `DiscoverTiles` as they are."""

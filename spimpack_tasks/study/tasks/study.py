@@ -25,7 +25,7 @@ from spimpack_tasks.targets import MadeByStep
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spimpack_tasks.study.study import StudyItem, Study
+    from spimpack_tasks.study.study import Study, StudyItem
 
 _identify_study = Deferred("spimpack_tasks.study.reading:identify_study")
 _find_study = Deferred("spimpack_tasks.study.reading:find_study")
