@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_consumers, add_format, add_inputs, options_of
-from spimpack_tasks.cli.study_plan import add_stages, find_study, plan_whole
+from spimpack_tasks.cli.study_plan import add_stages, find_study, plan_whole, refuse_stages
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts
@@ -60,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     study = find_study(arguments)
     if study:
         return plan_whole(arguments, study)
+    refuse_stages(arguments)
     prepared, changes, refusal = look(options_of(arguments, writes=False))
     if arguments.save and refusal is None:
         path = os.path.abspath(os.path.expanduser(arguments.save))

@@ -40,21 +40,23 @@ def add_stages(parser: argparse.ArgumentParser, before: str = "") -> None:
 
 
 def find_study(arguments: argparse.Namespace) -> str:
-    """Return the path of the study that stands in place of a manifest, empty where none does.
+    """Return the path of the study that stands in place of a manifest, empty where none does."""
+    given = [*arguments.paths, arguments.manifest]
+    names = [name for name in given if name]
+    path = os.path.abspath(os.path.expanduser(names[0])) if len(names) == 1 else ""
+    return path if path and not arguments.output_dir and is_study_file(path) else ""
+
+
+def refuse_stages(arguments: argparse.Namespace) -> None:
+    """Refuse options that choose stages where there is no study.
 
     Raises
     ------
     UsageError
-        Options that choose stages are given without a study.
+        There are some.
     """
-    given = [*arguments.paths, arguments.manifest]
-    names = [name for name in given if name]
-    path = os.path.abspath(os.path.expanduser(names[0])) if len(names) == 1 else ""
-    if path and not arguments.output_dir and is_study_file(path):
-        return path
     if arguments.only or arguments.until:
         raise UsageError("--only and --until are for a study", "spimpack plan study.yml")
-    return ""
 
 
 def plan_whole(arguments: argparse.Namespace, path: str) -> int:

@@ -194,12 +194,12 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize("command", ["run", "plan", "validate"])
 def test_a_wrong_study_is_refused_with_its_places(tmp_path, capsys, name, command):
     text, code = BAD[name]
     path = tmp_path / "study.yml"
     path.write_text(text)
-    if command == "plan" and name in {"no stages", "syntax"}:
+    if command != "run" and name in {"no stages", "syntax"}:
         pytest.skip("a file without stages is a manifest")
     assert main([command, str(path)]) == ExitCode.BAD_INPUT
     told = capsys.readouterr().err
@@ -238,3 +238,14 @@ def test_a_manifest_of_its_own_names_the_study(study, capsys):
     (folder / "manifest.yml").write_text(yaml.safe_dump(manifest))
     assert main(["validate", str(folder / "manifest.yml")]) == ExitCode.BAD_INPUT
     assert "study: study.yml" in capsys.readouterr().out
+
+
+def test_a_study_that_was_moved_stitches_nothing_again(study, tmp_path, capsys):
+    moved = tmp_path / "elsewhere"
+    study.parent.rename(moved)
+    assert main(["run", str(moved / "study.yml")]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "unchanged stitch brain1/Ex_488" in told
+    assert "unchanged stitch brain1/Ex_561" in told
+    image = moved / "bids/sub-01/micr/sub-01_sample-brain_stain-cFos_SPIM.ome.zarr"
+    assert image.resolve() == (moved / "products/stitched/brain1/Ex_488.ome.zarr").resolve()

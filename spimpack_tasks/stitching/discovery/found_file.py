@@ -38,7 +38,7 @@ def has_found(recording: str, choices: TileChoices, path: str) -> bool:
         Another program has written the file, or a person has edited it.
     """
     _require_own(path)
-    return _read(path) == _compose(recording, choices)
+    return _read(path) == _compose(recording, choices, path)
 
 
 def write_found(recording: str, choices: TileChoices, path: str) -> int:
@@ -54,7 +54,7 @@ def write_found(recording: str, choices: TileChoices, path: str) -> int:
         The disk does not take it.
     """
     _require_own(path)
-    content = _compose(recording, choices)
+    content = _compose(recording, choices, path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     write_json(path, content)
     return len(content["tiles"])
@@ -70,12 +70,15 @@ def _require_own(path: str) -> None:
         raise EditedTilesError(message)
 
 
-def _compose(recording: str, choices: TileChoices) -> dict[str, Any]:
-    tiles = discover_tiles(recording, choices)
+def _compose(recording: str, choices: TileChoices, path: str) -> dict[str, Any]:
+    tiles, folder = discover_tiles(recording, choices), os.path.dirname(path)
     whole = {
         "form": FORM,
         "geometry": asdict(tiles.geometry),
-        "tiles": [asdict(tile) for tile in tiles.tiles],
+        # Relative paths, so that a folder with recording and file can be moved.
+        "tiles": [
+            asdict(tile) | {"path": os.path.relpath(tile.path, folder)} for tile in tiles.tiles
+        ],
     }
     content: dict[str, Any] = json.loads(json.dumps(whole))  # with lists for tuples, as files have
     return content | {_DIGEST: _digest(content)}
