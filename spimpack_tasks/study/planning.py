@@ -10,6 +10,7 @@ from spimpack_tasks.errors import InputError, SpimpackError, count_of
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.packaging.changes import count_verdicts, find_changes
 from spimpack_tasks.packaging.prepare import prepare_run
+from spimpack_tasks.study.order import items_before
 from spimpack_tasks.study.tasks.inner import package_options
 from spimpack_tasks.study.tasks.study import MakeItem
 
@@ -42,7 +43,9 @@ def plan_study(study: Study, items: Sequence[StudyItem]) -> list[PlannedItem]:
     planned = []
     for item in items:
         before = [
-            each for each in study.after(item) if to_do.get(each, ItemState.DONE) != ItemState.DONE
+            each
+            for each in items_before(study, item)
+            if to_do.get(each, ItemState.DONE) != ItemState.DONE
         ]
         if before:
             more = f" and {len(before) - 1:,} more" if len(before) > 1 else ""

@@ -108,34 +108,3 @@ class Study:
         if given is not None:
             return [self.place(path) for path in given]
         return [self.dataset] if self.dataset else []
-
-    def after(self, item: StudyItem) -> list[StudyItem]:
-        """Return what an item is made of, directly: it has to be there first."""
-        products = [each for stage in PRODUCTS for each in self.items_of(stage)]
-        package, align = self.items_of("package"), self.items_of("align")
-        if item.stage in PRODUCTS:
-            return []
-        if item.stage == "package":
-            return products
-        if item.stage == "align":
-            return self._before_alignment(item, products, package)
-        if item.stage == "report":
-            return [each for each in self.items if each.stage != "report"]
-        if item.stage == "validate":
-            made = self.product(item)
-            return [each for each in [*package, *align] if self.product(each) == made]
-        dataset = self.place(str(self.values(item).get("dataset") or self.dataset))
-        checks = [each for each in self.items_of("validate") if self.product(each) == dataset]
-        return [*[each for each in package if self.product(each) == dataset], *checks]
-
-    def _before_alignment(
-        self, item: StudyItem, products: list[StudyItem], package: list[StudyItem]
-    ) -> list[StudyItem]:
-        """Return what makes the image of an alignment; a SmartSPIM asset is made by none."""
-        image = str(self.values(item).get("image") or "")
-        if not image:
-            return []
-        path = self.place(image)
-        made = [each for each in products if self.product(each) == path]
-        is_packaged = self.dataset and os.path.commonpath([self.dataset, path]) == self.dataset
-        return made or (package if is_packaged else [])

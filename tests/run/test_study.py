@@ -216,7 +216,19 @@ def test_a_bad_item_fails_alone(tmp_path):
     done = run_apart(path)
     assert done.returncode == ExitCode.BAD_INPUT
     assert "none.tif' does not exist" in done.stderr
-    assert (tmp_path / "products/stitched/brain1/Ex_488.ome.zarr/zarr.json").exists()
+    # No row names it, so the dataset does not wait for it.
+    assert (tmp_path / "bids/.spimpack/validation.json").exists()
+    assert not (tmp_path / "study.html").exists()
+
+
+def test_the_dataset_waits_for_what_rows_name(tmp_path, capsys):
+    path = write_study(tmp_path, STUDY.replace("recording: raw/561.tsv", "recording: raw/none.tsv"))
+    done = run_apart(path)
+    assert done.returncode == ExitCode.BAD_INPUT
+    found = states(path, capsys)
+    assert found["stitch brain1/Ex_561"] in {"to do", "refused"}
+    assert found["package"] == "waits"
+    assert found["convert times"] == "done"
 
 
 def test_a_manifest_of_its_own_names_the_study(study, capsys):

@@ -31,6 +31,7 @@ _identify_study = Deferred("spimpack_tasks.study.reading:identify_study")
 _find_study = Deferred("spimpack_tasks.study.reading:find_study")
 _item = Deferred("spimpack_tasks.study.study:StudyItem")
 _choose_items = Deferred("spimpack_tasks.study.choosing:choose_items")
+_items_before = Deferred("spimpack_tasks.study.order:items_before")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
 _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
@@ -116,7 +117,7 @@ class MakeItem(StudyTask):
     def requires(self) -> list[luigi.Task]:
         if self.is_refused:
             return []
-        return [self.item_task(item) for item in self.read.after(self.named)]
+        return [self.item_task(item) for item in _items_before(self.read, self.named)]
 
     def output(self) -> luigi.Target:
         return MadeByStep(self.is_there)
@@ -129,7 +130,7 @@ class MakeItem(StudyTask):
 
     def are_there_before(self) -> bool:
         """Tell whether all is there that the item is made of."""
-        return all(self.item_task(item).is_there() for item in self.read.after(self.named))
+        return all(self.item_task(item).is_there() for item in _items_before(self.read, self.named))
 
     def is_made(self) -> bool:
         """Tell whether the item itself is as its stage wants it now."""
