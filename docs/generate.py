@@ -44,6 +44,7 @@ def pages() -> dict[str, str]:
         "photos.md": _page(photos_lines()),
         "sidecar.md": _page(sidecar_lines()),
         "streams.md": _page(stream_lines()),
+        "study.md": _page(study_lines()),
         "formats.md": _page(formats_lines()),
         "cli.md": _page(cli_lines()),
         "report.md": _page(report_lines()),
@@ -69,6 +70,21 @@ def stream_lines() -> Iterator[str]:
         yield from ("", f"## {title}", "", part["description"], "")
         yield from _properties(part, "Key")
     yield from ("", *stream_name_lines())
+
+
+def study_lines() -> Iterator[str]:
+    """Yield the page on studies."""
+    schema = load_schema("study")
+    yield from ("# The study", "", "[How to run a study](../how-to/run-a-study.md)", "")
+    yield from (f"{schema['description']} A YAML file; paths in it start at its folder.", "")
+    yield from _properties(schema, "Key")
+    stages = schema["properties"]["stages"]
+    yield from ("", "## Stages", "", stages["description"], "", *_properties(stages, "Stage"))
+    for name, stage in stages["properties"].items():
+        item = stage.get("additionalProperties")
+        part = item if isinstance(item, dict) else stage
+        title = f"An item of {name}" if part is item else name
+        yield from ("", f"## {title}", "", part["description"], "", *_properties(part, "Key"))
 
 
 def manifest_lines() -> Iterator[str]:

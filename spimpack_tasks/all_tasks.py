@@ -10,6 +10,7 @@ from spimpack_tasks.alignment.tasks.steps import (
     WarpToCCF,
     WarpToImage,
 )
+from spimpack_tasks.conversion.tasks.image import ConvertImage
 from spimpack_tasks.joined_tasks import PackageAndValidate
 from spimpack_tasks.packaging.tasks.backends import (
     CopyAssets,
@@ -59,6 +60,7 @@ from spimpack_tasks.publishing.tasks.ingest import (
 from spimpack_tasks.qc.tasks.page import WriteQcReport
 from spimpack_tasks.stitching.tasks.deconvolve import DeconvolveVolume
 from spimpack_tasks.stitching.tasks.deskew import DeskewTile
+from spimpack_tasks.stitching.tasks.discover import DiscoverTiles
 from spimpack_tasks.stitching.tasks.volume import (
     AlignTiles,
     IlluminationCorrection,
@@ -67,6 +69,7 @@ from spimpack_tasks.stitching.tasks.volume import (
     StitchSlab,
 )
 from spimpack_tasks.streams.tasks.write_frames import WriteFrames
+from spimpack_tasks.study.tasks.study import MakeItem, ProcessStudy
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 
 __all__ = [
@@ -74,17 +77,20 @@ __all__ = [
     "BringUnit",
     "BuildPaths",
     "CommitInventory",
+    "ConvertImage",
     "CopyAssets",
     "DeconvolveVolume",
     "DescribeDandiset",
     "DeskewTile",
     "DiscoverAssets",
+    "DiscoverTiles",
     "HardlinkAssets",
     "IlluminationCorrection",
     "IngestDataset",
     "LinkAssets",
     "LinkSources",
     "MakeAssets",
+    "MakeItem",
     "OmeTiffAssets",
     "OmeZarrAssets",
     "OpenIngest",
@@ -94,6 +100,7 @@ __all__ = [
     "PrepareAlignment",
     "PreprocessTile",
     "ProbeTrack",
+    "ProcessStudy",
     "PruneAssets",
     "PruneRemote",
     "PruneStale",

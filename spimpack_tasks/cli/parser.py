@@ -43,6 +43,10 @@ COMMANDS = {
         "package the images of a manifest into a BIDS dataset",
         "spimpack package manifest.yml bids",
     ),
+    "run": Command(
+        "make all that a study asks for: from tiles to a published dataset",
+        "spimpack run study.yml",
+    ),
     "status": Command(
         "show the state of a dataset in short, and whether a run is in progress",
         "spimpack status manifest.yml bids",

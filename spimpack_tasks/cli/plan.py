@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_consumers, add_format, add_inputs, options_of
+from spimpack_tasks.cli.study_plan import add_stages, find_study, plan_whole, refuse_stages
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, output=True, verbose=more)
     add_consumers(parser)
     add_format(parser)
+    add_stages(parser, "of a study in place of a manifest: ")
     parser.add_argument(
         "--dot",
         action="store_true",
@@ -55,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, and print the changes."""
+    study = find_study(arguments)
+    if study:
+        return plan_whole(arguments, study)
+    refuse_stages(arguments)
     prepared, changes, refusal = look(options_of(arguments, writes=False))
     if arguments.save and refusal is None:
         path = os.path.abspath(os.path.expanduser(arguments.save))

@@ -6,14 +6,16 @@ import json
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_consumers, add_format, add_inputs, options_of
+from spimpack_tasks.cli.study_plan import find_study
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.errors import ExitCode, Report, count_of
+from spimpack_tasks.errors import ExitCode, InputError, Report, count_of
 from spimpack_tasks.packaging.up_to_date import count_sound_images
 
 if TYPE_CHECKING:
     import argparse
 
 
+_read_study = Deferred("spimpack_tasks.study.reading:read_study")
 _prepare_run = Deferred("spimpack_tasks.packaging.prepare:prepare_run")
 
 
@@ -26,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, and print the problems; a dataset that is up to date is not checked again."""
+    study = find_study(arguments)
+    if study:
+        return _check_study(study, as_json=arguments.format == "json")
     options = options_of(arguments)
     images = count_sound_images(options)
     report, refusal = Report(), None
@@ -42,3 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
         *problems, count = report.lines(verbose=arguments.verbose)
         print("\n".join([*problems, found + count]))
     return refusal.exit_code if refusal else ExitCode.OK
+
+
+def _check_study(path: str, *, as_json: bool) -> int:
+    """Check the form of a study; each stage checks its own inputs when these are there."""
+    try:
+        study = _read_study(path)
+    except InputError as error:
+        if not as_json:
+            raise
+        for problem in error.report.sorted():
+            print(json.dumps(problem.as_dict(), ensure_ascii=False))
+        return error.exit_code
+    if not as_json:
+        print(
+            f"{count_of(len(study.items), 'item')}: 0 errors; spimpack plan looks at their inputs"
+        )
+    return ExitCode.OK

@@ -22,7 +22,7 @@ from spimpack_tasks.errors import (
     in_arguments,
     joined,
 )
-from spimpack_tasks.files.atomic import discard, sync_disk
+from spimpack_tasks.files.atomic import discard, move_into_place, name_aside, sync_disk
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.conversion import Conversion, Request
@@ -40,6 +40,7 @@ from spimpack_tasks.volumes.examine import examine_selected
 from spimpack_tasks.volumes.formats import NGFF, OME_TIFF, OME_ZARR, TIFF, ZIPPED, Transfer
 from spimpack_tasks.volumes.merged.sources import members_of
 from spimpack_tasks.volumes.ome_zarr.chunk_sizes import describe_sizes
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.scenes import CODE as SCENE_CODE
 from spimpack_tasks.volumes.source_errors import (
@@ -114,12 +115,40 @@ def convert_file(
     OSError
         The source is damaged, or the disk does not take the image. Finished parts are kept.
     """
-    found = examine_chosen(source, request.selection)
-    request = _settle(with_size_beside(request, source, found), target, found)
-    conversion = Conversion(found.path, found.format, request, _identify(found, request))
+    planned = _plan(source, target, request)
+    return _convert(planned, target, threads, advance, replaces=False)
+
+
+def convert_anew(
+    source: str | Source,
+    target: str,
+    request: Request,
+    threads: int,
+    advance: Callable[[int], None],
+) -> bool:
+    """Convert as `convert_file` does; an OME-Zarr that was converted before is replaced.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `convert_file`.
+    """
+    planned = _plan(source, target, request)
+    return _convert(planned, target, threads, advance, replaces=_is_own(target))
+
+
+def _convert(
+    planned: tuple[Source, Conversion],
+    target: str,
+    threads: int,
+    advance: Callable[[int], None],
+    *,
+    replaces: bool,
+) -> bool:
+    found, conversion = planned
     if _is_made(target, conversion):
         return False
-    _check_target(found, target)
+    _check_target(found, target, is_free=not replaces)
     with hold_place(target, conversion.made_from) as path:
         try:
             _make(conversion, path, target, advance, threads)
@@ -128,9 +157,38 @@ def convert_file(
                 discard(path)
             raise refusal_of(error.__cause__ or error) from error
         sync_disk(os.path.dirname(path))
-        check_is_free(target)
-        os.rename(path, target)
+        if replaces and _is_own(target):
+            aside = os.path.join(os.path.dirname(path), os.path.basename(name_aside(path)))
+            move_into_place(os.path.dirname(target), path, os.path.basename(target), aside)
+        else:
+            check_is_free(target)
+            os.rename(path, target)
     return True
+
+
+def is_converted(source: str | Source, target: str, request: Request) -> bool:
+    """Tell whether the image at a target is what `convert_file` makes of a source as it is now.
+
+    Raises
+    ------
+    SpimpackError
+        The source is of no format that is converted, or the request does not suit it.
+    OSError
+        The source cannot be read.
+    """
+    return _is_made(target, _plan(source, target, request)[1])
+
+
+def _plan(source: str | Source, target: str, request: Request) -> tuple[Source, Conversion]:
+    """Return a source in which the image is chosen, and its conversion."""
+    found = examine_chosen(source, request.selection)
+    request = _settle(with_size_beside(request, source, found), target, found)
+    return found, Conversion(found.path, found.format, request, _identify(found, request))
+
+
+def _is_own(target: str) -> bool:
+    """Tell whether an OME-Zarr was converted by this program, and not stitched or streamed."""
+    return not os.path.islink(target) and "converted_from" in read_provenance(target)
 
 
 def _make(
@@ -281,7 +339,7 @@ def _is_made(target: str, conversion: Conversion) -> bool:
     return is_result(conversion, target)
 
 
-def _check_target(source: Source, target: str) -> None:
+def _check_target(source: Source, target: str, *, is_free: bool) -> None:
     real = os.path.realpath(target)
     if not target.endswith((EXTENSION, *_TIFFS)):
         message = f"{target} does not end in {EXTENSION}, or in {' or '.join(_TIFFS)} for OME-TIFF"
@@ -292,7 +350,8 @@ def _check_target(source: Source, target: str) -> None:
         if os.path.commonpath([real, path]) in {real, path}:
             message = f"{target} and the source {path} lie in one another; choose another target"
             raise ConversionRefusedError(message)
-    check_is_free(target)
+    if is_free:
+        check_is_free(target)
     if not os.path.isdir(os.path.dirname(real)):
         message = f"{os.path.dirname(target)} is not a folder; make it first"
         raise ConversionRefusedError(message)

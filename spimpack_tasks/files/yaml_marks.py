@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spimpack_tasks.errors import Place, Problem
 
@@ -73,11 +73,28 @@ class Document:
         """Return how the user wrote a value that YAML reads as no text, empty for others."""
         return self._written.get(path, "")
 
+    def part(self, path: Path) -> Document:
+        """Return the value at `path` as a document of its own, with the places of the whole one."""
+        data: Any = self.data
+        for key in path:
+            data = data[key]
+        places = (_below(path, each) for each in (self._values, self._keys, self._written))
+        return Document(self.file, data, *places)
+
     def _nearest(self, path: Path, places: dict[Path, tuple[int, int]]) -> Place:
         while path and path not in places:
             path = path[:-1]
         line, column = places.get(path) or self._values.get(path, (1, 1))
         return Place(self.file, line, column)
+
+
+T = TypeVar("T")
+
+
+def _below(path: Path, values: dict[Path, T]) -> dict[Path, T]:
+    """Return what is known at and below a path, by the rest of each path."""
+    count = len(path)
+    return {each[count:]: value for each, value in values.items() if each[:count] == path}
 
 
 def load_yaml(text: str, file: str, report: Report) -> Document:

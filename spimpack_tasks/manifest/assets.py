@@ -29,7 +29,6 @@ from spimpack_tasks.manifest.rows import (
     READER_COLUMN,
     SCENE_COLUMN,
     RowReader,
-    source_path,
 )
 from spimpack_tasks.model.entities import SUFFIX, stem
 from spimpack_tasks.model.plan import SAMPLE_COLUMNS, SCAN_COLUMNS, Asset
@@ -145,7 +144,7 @@ class AssetReader(RowReader):
         """Return the source of a row that does not merge files, `None` where it names several."""
         text = record.cell(self.path_column)
         if isinstance(text, str) and _SIGNS.intersection(text):
-            path = source_path(self.folder, text.strip())
+            path = self.place_of(text.strip())
             is_allowed = not self.roots or self.is_in_roots(fixed_part(path))
             is_one = os.path.lexists(path) or not (SEPARATOR in text or has_wildcards(path))
             if is_allowed and not is_one:
@@ -200,7 +199,7 @@ class AssetReader(RowReader):
                 self.add(record, self.path_column, "source.merge", message, hint)
                 is_right = False
                 continue
-            found = self._expand(record, source_path(self.folder, text))
+            found = self._expand(record, self.place_of(text))
             is_right = is_right and bool(found)
             paths += found
         return paths if is_right else []

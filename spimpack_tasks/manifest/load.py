@@ -32,6 +32,7 @@ from spimpack_tasks.manifest.column_descriptions import (
     parse_descriptions,
 )
 from spimpack_tasks.manifest.further_columns import ColumnUse, FurtherColumns
+from spimpack_tasks.manifest.products import STUDY_KEY, is_study, list_products, manifest_of
 from spimpack_tasks.manifest.records import inline_records, table_records
 from spimpack_tasks.manifest.schema_check import schema_problems, unlisted_key_problems
 from spimpack_tasks.schemas import load_schema
@@ -71,6 +72,8 @@ class Inputs:
     """Absolute path of each source that was looked for, links not resolved."""
     wildcards: dict[str, list[str]] = field(default_factory=dict)
     """The files that each path with wildcards stood for."""
+    products: Mapping[str, str] = field(default_factory=dict)
+    """Paths of what other stages of a study make, by the names that rows give them."""
     listed: dict[str, frozenset[str]] = field(default_factory=dict)
     """Names of the files of metadata beside the sources, by folder."""
     tables: list[str] = field(default_factory=list)
@@ -174,6 +177,7 @@ def _load_one(manifest: str, report: Report, edited: Mapping[str, str]) -> Input
         return inputs
     before = len(report.problems)
     inputs.document = load_yaml(text, name, report)
+    _look_for_study(inputs, report)
     if inputs.document.data is None and len(report.problems) == before:
         message, hint = "is empty", "start with: spimpack init"
         report.add(Problem("manifest.empty", Place(name), "", message, hint))
@@ -184,6 +188,26 @@ def _load_one(manifest: str, report: Report, edited: Mapping[str, str]) -> Input
         return inputs
     _read_rows(inputs, report)
     return inputs
+
+
+def _look_for_study(inputs: Inputs, report: Report) -> None:
+    """Take the manifest out of a study that holds it, or read the study that it names."""
+    whole, data = inputs.document, inputs.document.data
+    if is_study(data):
+        inputs.products = list_products(data, inputs.folder)
+        inputs.document = manifest_of(whole, report)
+    elif isinstance(data, dict) and isinstance(name := data.get(STUDY_KEY), str) and name:
+        path = os.path.normpath(os.path.join(inputs.folder, name))
+        place = whole.place((STUDY_KEY,))
+        text = _text(inputs, path, place, MAX_MANIFEST_BYTES, report)
+        if text is None:
+            return
+        study = load_yaml(text, shown(path), report)
+        if is_study(study.data):
+            inputs.products = list_products(study.data, os.path.dirname(path))
+        elif not report.errors:
+            message, hint = f"{name!r} is no study", "a study has the key stages:"
+            report.add(Problem("study.form", place, STUDY_KEY, message, hint))
 
 
 def _read_rows(inputs: Inputs, report: Report) -> None:

@@ -74,6 +74,7 @@ def read_assets(
         defaults = read_defaults(each.document, report)
         sidecars = SidecarReader(defaults, names, headers, report, is_raw=inputs.is_raw)
         reader = AssetReader(each.folder, labels, sidecars, report)
+        reader.products = each.products
         records = [record for record in each.records if part.may_hold(record)]
         images += (found for found in _read_rows(records, reader, roots) if part.holds(*found))
         inputs.sources += reader.looked_for

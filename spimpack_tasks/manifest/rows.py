@@ -18,6 +18,7 @@ from spimpack_tasks.manifest.coerce import (
     refuse_mixed_separators,
 )
 from spimpack_tasks.manifest.near_keys import near_key
+from spimpack_tasks.manifest.products import hint_for_product, is_product_name
 from spimpack_tasks.manifest.schema_check import explain, property_validator, shown_value
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
@@ -27,7 +28,7 @@ from spimpack_tasks.volumes.examine import Source, folder_of_scene, look_inside
 from spimpack_tasks.volumes.formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from spimpack_tasks.errors import Place, Report
     from spimpack_tasks.manifest.find_sources import SourceFinder
@@ -236,6 +237,8 @@ class RowReader(CellReader):
         """Whether a directory lies in the roots."""
         self.labels = labels
         self.listings: dict[str, dict[str, str]] = {}
+        self.products: Mapping[str, str] = {}
+        """Paths of what other stages of a study make, by the names that rows give them."""
         self.looked_for: list[str] = []
         """Absolute path of each source and of what else it lies in, links not resolved."""
 
@@ -275,7 +278,7 @@ class RowReader(CellReader):
         text = self.text(record, self.path_column)
         if not text:
             return None
-        whole = source_path(self.folder, text)
+        whole = self.place_of(text)
         if self.roots and not self.is_in_roots(whole):
             self.add_outside_roots(record, whole)
             return None
@@ -285,6 +288,10 @@ class RowReader(CellReader):
             hint = refused.hint
             if text != text.strip():
                 hint = "the path begins or ends with a blank; take it out"
+            elif text in self.products:
+                hint = "another stage makes it; spimpack run STUDY does all of them in their order"
+            elif is_product_name(text):
+                hint = hint_for_product(text, self.products)
             elif "://" in text:
                 hint = "a URL is not read; give the path of a file on this machine"
             elif refused.code == "source.missing" and not os.path.lexists(whole):
@@ -292,6 +299,10 @@ class RowReader(CellReader):
             column = _COLUMN_OF_CODE.get(refused.code, self.path_column)
             self.add(record, column, refused.code, refused.message, hint)
             return None
+
+    def place_of(self, text: str) -> str:
+        """Return the absolute path that a cell names: a file, or what another stage makes."""
+        return self.products.get(text) or source_path(self.folder, text)
 
     def add_outside_roots(self, record: Record, path: str) -> None:
         """Report a path outside of the roots."""
@@ -330,7 +341,7 @@ class RowReader(CellReader):
             if all(record.cell(column) in nothing for column in _CHOICES)
         )
         texts = (record.cell(self.path_column) for record in plain)
-        paths = [source_path(self.folder, t) for t in texts if isinstance(t, str) and t]
+        paths = [self.place_of(t) for t in texts if isinstance(t, str) and t]
         allowed = filter(self.is_in_roots, paths) if self.roots else paths
         self.sources.look_ahead(allowed)
 

@@ -20,6 +20,7 @@ from spimpack_tasks.manifest.column_descriptions import join_descriptions
 from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import NOTHING_EDITED, load_inputs
 from spimpack_tasks.manifest.part import ALL, Part
+from spimpack_tasks.manifest.products import is_study, manifest_of
 from spimpack_tasks.manifest.read_assets import read_assets
 from spimpack_tasks.model.plan import Dataset, refused_id
 from spimpack_tasks.packaging.backends.registry import read_choice, require_choice
@@ -195,6 +196,8 @@ def read_resolved_options(asked: Options) -> Options:
         report=report,
     )
     document = load_yaml(text or "", asked.manifest, report)
+    if is_study(document.data):
+        document = manifest_of(document, report)
     last = read_last_options(Store(asked.output_dir))
     return resolve_options(asked, find_options(document.data), last)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ class Pace:
 
 
 def identify_tile(tile: Tile) -> str:
-    """Return the text that a tile is known by: its file with size and time, and its part of it."""
-    parts = [tile.path, stamp_text(tile.path), *tile.shape_frc, tile.dtype, tile.form]
+    """Return the text that a tile is known by: its file with size and time, and its part of it.
+
+    Folders are not in it, so tiles that were moved as they are make no volume again.
+    """
+    name = os.path.basename(tile.path)
+    parts = [tile.name, name, stamp_text(tile.path), *tile.shape_frc, tile.dtype, tile.form]
     return "\0".join(map(str, [*parts, tile.time_index, tile.channel_index]))

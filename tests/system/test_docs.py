@@ -121,7 +121,7 @@ def test_i15_9_the_recipes_name_each_command():
     }
     assert set(COMMANDS) - is_shown == {
         *("ui", "demo", "completion", "publish", "ingest", "records", "stream"),
-        *("certify", "restore", "rechunk", "stitch", "tiles", "align"),
+        *("certify", "restore", "rechunk", "stitch", "tiles", "align", "run"),
     }
 
 

@@ -169,6 +169,13 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
         "WriteDatapackage": {},
     }.items():
         tasks_below(getattr(spimpack_tasks, align)(**brain, **more), found)
+    recording = {"recording": str(tmp_path), "tiles": str(tmp_path / "found.json")}
+    tasks_below(spimpack_tasks.DiscoverTiles(**recording), found)
+    source = {"sources": (str(tmp_path / "a.tif"),), "image": str(tmp_path / "a.ome.zarr")}
+    tasks_below(spimpack_tasks.ConvertImage(**source), found)
+    study = tmp_path / "study.yml"
+    study.write_text("stages: {convert: {a: {source: a.tif}}}")
+    tasks_below(spimpack_tasks.ProcessStudy(study=str(study)), found)
     frames = {"settings": str(tmp_path / "settings.yml"), "frames": str(tmp_path / "frames")}
     tasks_below(spimpack_tasks.WriteFrames(**frames), found)
     for base in (LinkAssets, MakeAssets, spimpack_tasks.WriteCompanions):

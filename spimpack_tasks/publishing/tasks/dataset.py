@@ -270,6 +270,15 @@ class PublishDataset(PublicationTask):
     def output(self) -> luigi.Target:
         return StepRecord(self, "published")
 
+    def is_published(self) -> bool:
+        """Tell whether the dataset was published as it is now; the store itself is not asked."""
+        try:
+            record = self.target().publication().read("published")
+        except (SpimpackError, OSError):
+            return False
+        # The identity of a run begins with that of what it publishes, see `choose_run`.
+        return str(record.get("run_id", "")).startswith(str(self.publication_id)[:16])
+
     def work(self) -> None:
         line = end_publication(self.target(), self.publication_id, self.run_id)
         logger.info("%s", line)

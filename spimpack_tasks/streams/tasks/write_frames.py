@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from typing import Any
 
 import luigi
@@ -27,13 +28,13 @@ logger = logging.getLogger(__name__)
 class FinishedImage(luigi.Target):
     """The image of a stream, when all its frames are in it."""
 
-    def __init__(self, settings: str) -> None:
-        self.settings = settings
+    def __init__(self, task: WriteFrames) -> None:
+        self.task = task
 
     def exists(self) -> bool:
         """Tell whether the image is at its path and its stream has ended."""
         try:
-            return bool(_is_finished(_read_settings(self.settings)))
+            return bool(_is_finished(self.task.read_settings()))
         except (SpimpackError, OSError):
             return False
 
@@ -57,6 +58,9 @@ class WriteFrames(CheckedTask):
     settle_s: luigi.Parameter[float] = luigi.FloatParameter(
         default=0.5, description="Seconds for which a file stays as it is before it is read."
     )
+    root_path: luigi.Parameter[str] = AbsolutePath(
+        default="", description="Path of the image, in place of the one in the settings."
+    )
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identifies this run among others; chosen if not given."
     )
@@ -78,13 +82,24 @@ class WriteFrames(CheckedTask):
         return list(values.items())
 
     def output(self) -> luigi.Target:
-        return FinishedImage(self.settings)
+        return FinishedImage(self)
+
+    def read_settings(self) -> Any:
+        """Return the settings of the stream.
+
+        Raises
+        ------
+        InputError, OSError
+            As of `reading.read_settings`.
+        """
+        settings = _read_settings(self.settings)
+        return replace(settings, root_path=self.root_path) if self.root_path else settings
 
     def run(self) -> None:
         progress = progress_of(self)
         rule = _end_rule(self.until_file, self.quiet_s, self.settle_s)
         with disk_trouble_told():
-            settings = _read_settings(self.settings)
+            settings = self.read_settings()
             result = _write_frames(
                 settings,
                 self.frames,
@@ -98,7 +113,7 @@ class WriteFrames(CheckedTask):
         if self.complete():
             return ExitCode.OK
         try:
-            settings = _read_settings(self.settings)
+            settings = self.read_settings()
             _open_source(self.frames, settings, _end_rule(self.until_file, self.quiet_s))
             _check_rows(settings)
         except SpimpackError as error:

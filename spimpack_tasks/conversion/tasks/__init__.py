@@ -1,0 +1,1 @@
+"""The task that converts one image by itself."""

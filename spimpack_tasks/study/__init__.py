@@ -1,0 +1,1 @@
+"""Studies: recordings and wanted results over all stages, in one file."""

@@ -1,0 +1,108 @@
+"""Tells what of a study is there, what a run would make, and why."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from spimpack_tasks.errors import InputError, SpimpackError, count_of
+from spimpack_tasks.manifest.products import PRODUCTS
+from spimpack_tasks.packaging.changes import count_verdicts, find_changes
+from spimpack_tasks.packaging.prepare import prepare_run
+from spimpack_tasks.study.order import items_before
+from spimpack_tasks.study.tasks.inner import package_options
+from spimpack_tasks.study.tasks.study import MakeItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spimpack_tasks.study.study import Study, StudyItem
+
+
+class ItemState(StrEnum):
+    """Whether an item is there."""
+
+    DONE = "done"
+    TO_DO = "to do"
+    WAITS = "waits"
+    REFUSED = "refused"
+
+
+class PlannedItem(NamedTuple):
+    """An item, and what a run would do about it."""
+
+    item: StudyItem
+    state: ItemState
+    reason: str = ""
+
+
+def plan_study(study: Study, items: Sequence[StudyItem]) -> list[PlannedItem]:
+    """Return the state of each item, in order, and why it is to be made."""
+    to_do: dict[StudyItem, ItemState] = {}
+    planned = []
+    for item in items:
+        before = [
+            each
+            for each in items_before(study, item)
+            if to_do.get(each, ItemState.DONE) != ItemState.DONE
+        ]
+        if before:
+            more = f" and {len(before) - 1:,} more" if len(before) > 1 else ""
+            found = PlannedItem(item, ItemState.WAITS, f"comes after {before[0]}{more}")
+        else:
+            found = _plan_item(study, item)
+        to_do[item] = found.state
+        planned.append(found)
+    return planned
+
+
+def _plan_item(study: Study, item: StudyItem) -> PlannedItem:
+    task = MakeItem(study=study.path, study_id=study.digest, stage=item.stage, item=item.name)
+    try:
+        if task.is_made():
+            return PlannedItem(item, ItemState.DONE)
+        return PlannedItem(item, ItemState.TO_DO, _reason(study, item))
+    except InputError as error:
+        first = error.report.sorted()[0]
+        count = len(error.report.errors)
+        return PlannedItem(
+            item, ItemState.REFUSED, f"{count_of(count, 'error')}; the first: {first}"
+        )
+    except (SpimpackError, OSError) as error:
+        return PlannedItem(item, ItemState.REFUSED, str(error))
+
+
+def _reason(study: Study, item: StudyItem) -> str:
+    if item.stage in PRODUCTS:
+        path = study.product(item)
+        missing = f"{os.path.relpath(path, study.folder)} is not there"
+        return "its inputs or choices have changed" if os.path.lexists(path) else missing
+    if item.stage == "package":
+        return _package_reason(study, item)
+    return _REASONS[item.stage]
+
+
+def _package_reason(study: Study, item: StudyItem) -> str:
+    """Return the number of outputs that a run would write, by the reason.
+
+    Raises
+    ------
+    InputError
+        The manifest is refused.
+    """
+    prepared = prepare_run(package_options(study, item))
+    refusal = prepared.refusal()
+    if refusal is not None:
+        raise refusal
+    counts = count_verdicts(find_changes(prepared))
+    return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+
+
+_REASONS = {
+    "align": "its inputs or choices have changed, or it was not made yet",
+    "validate": "was not validated as it is now, or has errors",
+    "publish": "was not published as it is now",
+    "report": "is not of the present state",
+}
+"""Why an item is to be made, by its stage."""

@@ -1,0 +1,1 @@
+"""The tasks that join the stages of a study."""

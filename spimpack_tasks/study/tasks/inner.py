@@ -1,0 +1,151 @@
+"""The tasks of the stages that make an item of a study: a row of `MAKERS` for each stage.
+
+Paths in a study start at its folder. A task is made when those before it have run, since its
+identity may depend on what they made.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from spimpack_tasks.alignment.tasks.results import PrepareAlignment
+from spimpack_tasks.conversion.tasks.image import ConvertImage
+from spimpack_tasks.packaging.options import Options
+from spimpack_tasks.packaging.tasks.dataset import PackageDataset
+from spimpack_tasks.publishing.tasks.dataset import PublishDataset
+from spimpack_tasks.stitching.options import OPTIONS as STITCH_OPTIONS
+from spimpack_tasks.stitching.tasks.discover import DiscoverTiles
+from spimpack_tasks.stitching.tasks.volume import StitchChannel
+from spimpack_tasks.streams.tasks.write_frames import WriteFrames
+from spimpack_tasks.validation.tasks.dataset import ValidateDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spimpack_tasks.luigi_run import CheckedTask
+    from spimpack_tasks.study.study import Study, StudyItem
+
+_DISCOVERED = frozenset({"layout", "channel", "pitch_um", "step_um", "rotate_90", "z_pitch_um"})
+"""Keys of an item of `stitch` that are parameters of `DiscoverTiles` as they are."""
+
+
+def make_tasks(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
+    """Yield the tasks that make an item, one behind the other."""
+    yield from MAKERS[item.stage](study, item)
+
+
+def is_made(study: Study, item: StudyItem) -> bool:
+    """Tell whether an item is as its stage wants it now.
+
+    Of a publication the records tell it, so that a run with nothing to do needs no network.
+    """
+    return all(
+        task.is_published() if isinstance(task, PublishDataset) else task.complete()
+        for task in make_tasks(study, item)
+    )
+
+
+def _stitch(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
+    values = study.values(item)
+    image = study.product(item)
+    tiles = os.path.join(study.work_dir, "tiles", f"{item.name}.json")
+    if "recording" in values:
+        chosen = {name: values[name] for name in _DISCOVERED & values.keys()}
+        if "angle_deg" in values:
+            angle = values["angle_deg"]
+            chosen["angle_deg"] = "none" if angle is None else repr(angle)
+        if "flip_ud" in values:
+            chosen["flip_ud"] = "yes" if values["flip_ud"] else "no"
+        if "reversed_axes" in values:
+            chosen["reversed_axes"] = values["reversed_axes"]
+        recording = study.place(values["recording"])
+        different = bool(values.get("sizes_may_differ"))
+        yield DiscoverTiles(recording=recording, tiles=tiles, sizes_may_differ=different, **chosen)
+    else:
+        tiles = study.place(values["tiles"])
+    options = {name: values[name] for name in STITCH_OPTIONS if name in values}
+    for name, option in STITCH_OPTIONS.items():
+        if isinstance(option.default, float) and name in options:
+            options[name] = float(options[name])
+        if option.is_path and options.get(name):
+            options[name] = study.place(options[name])
+    options.setdefault("image_name", item.name)
+    yield StitchChannel(tiles=tiles, image=image, **options)
+
+
+def _stream(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
+    values = study.values(item)
+    frames = values["frames"]
+    place = study.place(frames)
+    given = {name: values[name] for name in ("until_file",) if name in values}
+    given |= {name: float(values[name]) for name in ("quiet_s", "settle_s") if name in values}
+    yield WriteFrames(
+        settings=study.place(values["settings"]),
+        # module:function is no path; a folder may not be there yet.
+        frames=frames if ":" in frames and not os.path.exists(place) else place,
+        root_path=study.product(item),
+        **given,
+    )
+
+
+def _convert(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
+    values = study.values(item)
+    source = values.pop("source")
+    values.pop("image", None)
+    sources = [source] if isinstance(source, str) else source
+    yield ConvertImage(
+        sources=tuple(study.place(path) for path in sources), image=study.product(item), **values
+    )
+
+
+def _package(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
+    yield PackageDataset(**package_options(study, item).parameters())
+
+
+def package_options(study: Study, item: StudyItem) -> Options:
+    """Return the options of the run that packages; the manifest may lie in the study itself."""
+    values = study.values(item)
+    manifest = values.pop("manifest")
+    return Options(
+        study.path if isinstance(manifest, dict) else study.place(manifest),
+        study.place(values.pop("output_dir")),
+        **values,
+    )
+
+
+def _align(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
+    values = study.values(item)
+    root = study.place(values.pop("data_root"))
+    if values.get("image"):
+        values["image"] = study.place(values["image"])
+    yield PrepareAlignment(
+        data_root=root, results_root=study.place(values.pop("results_root")), **values
+    )
+
+
+def _validate(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
+    values = study.values(item)
+    values.pop("datasets", None)
+    yield ValidateDataset(dataset=study.product(item), **values)
+
+
+def _publish(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
+    values = study.values(item)
+    dataset = values.pop("dataset", "")
+    include = ",".join(values.pop("include", ()))
+    yield PublishDataset(
+        dataset=study.place(dataset) if dataset else study.dataset, include=include, **values
+    )
+
+
+MAKERS: dict[str, Callable[[Study, StudyItem], Iterator[CheckedTask]]] = {
+    "stitch": _stitch,
+    "stream": _stream,
+    "convert": _convert,
+    "package": _package,
+    "align": _align,
+    "validate": _validate,
+    "publish": _publish,
+}
+"""By stage: the tasks that make an item. The page is written by the study's own task."""
