@@ -34,6 +34,8 @@ from spimpack_tasks.volumes.ome_zarr.header_extras import (
     sort_labels,
 )
 from spimpack_tasks.volumes.ome_zarr.known_codecs import V2, find_strange_codec
+from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
+from spimpack_tasks.volumes.ome_zarr.provenance import find_stitching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,6 +158,7 @@ def read_store(store: Store, prefix: str = "", *, is_label: bool = False) -> Hea
         channel_count=channels,
         channel_names=_channel_names(attributes, channels),
         displays=displays.known,
+        instrument=find_stitching(attributes.get(PROVENANCE)),
         display_doubts=displays.doubts,
         orientation_xyz=_find_orientation(store, axes, attributes),
         doubts=doubts.told,
