@@ -236,11 +236,11 @@ def test_s21_a_bad_record_for_datacite_fails(records, schema45, name):
 # RO-Crate
 
 
-def crate_findings(folder, version):
+def crate_findings(folder, profile):
     for library in ("rocrate_validator", "rocrate"):
         if importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is of the extra portals-test")
-    command = [sys.executable, SUPPORT / "crate_check.py", folder, version]
+    command = [sys.executable, SUPPORT / "crate_check.py", folder, profile]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -262,7 +262,7 @@ NOT_OURS = {
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
 def test_s21_a_crate_has_no_required_finding_and_few_recommended_ones(crates, version):
-    found = crate_findings(crates[version], version)
+    found = crate_findings(crates[version], f"ro-crate-{version}")
     assert [each for each in found if each["severity"] == "REQUIRED"] == []
     assert {each["check"] for each in found} <= NOT_OURS[version]
 
@@ -298,7 +298,7 @@ def test_s21_a_bad_crate_fails(crates, tmp_path, study, version, name):
     crate = load(crates[version], "ro-crate-metadata.json")
     BAD_CRATES[name](crate)
     (record / "ro-crate-metadata.json").write_text(json.dumps(crate))
-    found = crate_findings(study.crate(tmp_path / "crate", record), version)
+    found = crate_findings(study.crate(tmp_path / "crate", record), f"ro-crate-{version}")
     assert any(each["severity"] == "REQUIRED" for each in found)
 
 

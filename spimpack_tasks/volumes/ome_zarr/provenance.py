@@ -52,8 +52,9 @@ def find_stitching(told: Any) -> dict[str, str]:
     """
     for generation in list_generations(told):
         text = generation.get("parameters")
-        if "stitched_from" in generation and _read_object(text) is not None:
-            return {STITCHING_KEY: text}
+        is_told = isinstance(text, str) and _read_object(text) is not None
+        if is_told and "stitched_from" in generation:
+            return {STITCHING_KEY: str(text)}
     return {}
 
 
