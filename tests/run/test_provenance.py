@@ -1,43 +1,30 @@
-"""The dataset tells by itself how a stitched image was made."""
+"""The provenance travels: a sidecar tells how an image was stitched, and a crate of what."""
 
 import json
+import os
+from urllib.parse import unquote, urljoin
 
-import numpy as np
 import pytest
-import tifffile
-from oblique_scenes import ROOT, tile_set
+from stitched_study import DESCRIPTION, TILES, write_study, write_two_tiles
 
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.pipelines import package
-from spimpack_tasks.stitching.tile_files import write_tiles
-from spimpack_tasks.stitching.tiles import Geometry
+from spimpack_tasks.study.page_file import has_page
+from spimpack_tasks.study.provenance import compose_provenance
+from spimpack_tasks.study.reading import read_study
+from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.ome_zarr.provenance import find_stitching, read_provenance
 
-V = 1.8
-SHAPE = (12, 16, 8)
-DESCRIPTION = {
-    "Name": "Test",
-    "BIDSVersion": "1.10.0",
-    "DatasetType": "raw",
-    "License": "CC0",
-    "Authors": ["A One"],
-}
 HEAD = ["spim_path", "subject", "sample", "orientation_string_xyz", "sample_staining"]
 KEY = "StitchingParameters"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder with a file of two tiles, a volume of another origin, and a manifest."""
-    random = np.random.default_rng(5)
-    paths = [tmp_path / "tile0.tif", tmp_path / "tile1.tif"]
-    for path in paths:
-        frames = random.integers(100, 4000, SHAPE).astype("u2")
-        tifffile.imwrite(path, frames, metadata={"axes": "ZYX"}, imagej=True)
-    stage = [(0, 0, 0), (7.5, 12 * V, 3.25)]
-    tiles = tile_set([SHAPE] * 2, stage, Geometry(V, V / ROOT), paths=paths)
-    write_tiles(str(tmp_path / "tiles.json"), tiles)
+    """Return a folder with a file of two tiles."""
+    write_two_tiles(tmp_path)
     return tmp_path
 
 
@@ -127,3 +114,145 @@ GOOD = STITCHED | {"parameters": '{"tiles": 2}'}
 )
 def test_i22_2_only_parameters_of_a_stitched_volume_count(told, wanted):
     assert find_stitching(told) == wanted
+
+
+# The crate of a study
+
+CRATE = "ro-crate-metadata.json"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a study that was run."""
+    study = write_study(tmp_path_factory.mktemp("study"))
+    assert main(["run", str(study)]) == ExitCode.OK
+    return study
+
+
+class Crate:
+    """A crate, read as anybody reads it."""
+
+    def __init__(self, text, folder):
+        self.entities = {each["@id"]: each for each in json.loads(text)["@graph"]}
+        self.folder = folder
+
+    def all(self, entity, key):
+        """Return the entities that one refers to."""
+        found = entity.get(key, [])
+        return [
+            self.entities[each["@id"]] for each in (found if isinstance(found, list) else [found])
+        ]
+
+    def path(self, entity):
+        """Return the path of a file, by the rules of URLs alone."""
+        return unquote(urljoin(f"file://{self.folder}/", entity["@id"]).removeprefix("file://"))
+
+    def maker(self, entity):
+        """Return the action that made something."""
+        made = [e for e in self.entities.values() if e["@type"] == "CreateAction"]
+        (found,) = [e for e in made if entity in self.all(e, "result")]
+        return found
+
+
+def read_crate(study):
+    folder = study.parent / "products"
+    return Crate((folder / CRATE).read_text(), folder)
+
+
+@pytest.mark.slow
+def test_i22_2_an_image_leads_to_its_tiles_parameters_and_versions(made):
+    crate, mine = read_crate(made), made.parent
+    images = sorted((mine / "bids").rglob("*_SPIM.ome.*"))
+    entities = {crate.path(e).rstrip("/"): e for e in crate.entities.values() if e["@id"][0] != "#"}
+    (product,) = crate.all(entities[str(images[0])], "isBasedOn")
+    assert crate.path(product) == f"{mine}/products/stitched/one/whole.ome.zarr/"
+    stitched = crate.maker(product)
+    objects = crate.all(stitched, "object")
+    files = {crate.path(e): e for e in objects if e["@type"] == "File"}
+    assert set(files) == {str(mine / name) for name in (*TILES, "tiles.json")}
+    tile = files[str(mine / TILES[0])]
+    assert tile["contentSize"] == str(os.path.getsize(mine / TILES[0]))
+    assert tile["dateModified"].endswith("+00:00")
+    told = {e["name"]: e["value"] for e in objects if e["@type"] == "PropertyValue"}
+    wanted = {"align": "stage", "tiles": 2, "destripe": "none", "channel_name": "NeuN"}
+    assert {key: told[key] for key in wanted} == wanted
+    (program,) = crate.all(stitched, "instrument")
+    assert (program["name"], program["softwareVersion"]) == ("spimpack_tasks", __version__)
+    # A file of another place is the source of the second image.
+    (other,) = crate.all(entities[str(images[1])], "isBasedOn")
+    assert other["@id"] == f"file://{mine.parent}/elsewhere/other.ome.tif"
+    validated = crate.entities["#action-validate/bids"]
+    assert "bids-validator" in " ".join(e["name"] for e in crate.all(validated, "instrument"))
+
+
+@pytest.mark.slow
+def test_i22_2_a_crate_tells_no_path_of_this_machine_but_of_files_elsewhere(made):
+    text = (made.parent / "products" / CRATE).read_text()
+    assert str(made.parent) not in text
+    assert text.count(str(made.parent.parent)) == text.count("file://") > 0
+
+
+@pytest.mark.slow
+def test_i22_2_a_crate_is_written_once_and_again_when_it_is_lost(made):
+    path = made.parent / "products" / CRATE
+    before, written = path.read_bytes(), path.stat().st_mtime_ns
+    assert main(["run", str(made)]) == ExitCode.OK
+    assert path.stat().st_mtime_ns == written
+    path.unlink()
+    assert not has_page(read_study(str(made)))
+    assert main(["run", str(made)]) == ExitCode.OK
+    assert path.read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["", "{}", "portal"])
+def test_i22_2_a_crate_of_somebody_else_is_not_overwritten(made, caplog, text):
+    path = made.parent / "products" / CRATE
+    before = path.read_bytes()
+    if text == "portal":
+        text = before.decode().replace('"creator"', '"author"').replace('"version"', '"edition"')
+    path.write_text(text)
+    try:
+        assert main(["run", str(made)]) == ExitCode.FAILED
+        assert path.read_text() == text
+        assert "is no provenance of a study; give another work_dir" in caplog.text
+    finally:
+        path.write_bytes(before)
+
+
+def compose(folder, stages, **keys):
+    path = folder / "study.yml"
+    path.write_text(json.dumps({"stages": stages, **keys}))
+    study = read_study(str(path))
+    return Crate(compose_provenance(study, "0"), study.work_dir)
+
+
+def test_i22_2_functions_lost_files_and_addresses_are_told_too(tmp_path):
+    stages = {
+        "stream": {"live": {"settings": "settings.json", "frames": "camera:frames"}},
+        "convert": {"a": {"source": "gone.tif", "spacing_um_xyz": [1, 2, 3]}},
+        "publish": {"lab": {"url": "s3://bucket/a", "dataset": "bids", "profile": "secret"}},
+    }
+    crate = compose(tmp_path, stages)
+    names = {
+        item: [each["name"] for each in crate.all(crate.entities[f"#action-{item}"], "object")]
+        for item in ("stream/live", "convert/a", "publish/lab")
+    }
+    assert names == {
+        "stream/live": ["settings.json", "camera:frames"],
+        "convert/a": ["gone.tif", "spacing_um_xyz"],
+        "publish/lab": ["bids"],
+    }
+    assert crate.entities["#parameter-convert/a/spacing_um_xyz"]["value"] == "[1, 2, 3]"
+    (address,) = crate.all(crate.entities["#action-publish/lab"], "result")
+    assert address["@id"] == "s3://bucket/a/"
+    # Nothing is said to be part of the crate that is not there.
+    assert crate.all(crate.entities["./"], "hasPart") == [address, crate.entities["../study.yml"]]
+
+
+def test_i22_2_names_of_any_letters_have_an_identifier(tmp_path):
+    (tmp_path / "a b#%ü.tif").write_bytes(b"x")
+    crate = compose(tmp_path, {"convert": {"a": {"source": "a b#%ü.tif"}}}, work_dir=".")
+    (source,) = crate.all(crate.entities["#action-convert/a"], "object")
+    assert source["@id"] == "a%20b%23%25%C3%BC.tif"
+    assert (source["@type"], source["contentSize"]) == ("File", "1")
