@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from urllib.parse import unquote, urljoin
 
 import pytest
@@ -183,6 +185,31 @@ def test_i22_2_an_image_leads_to_its_tiles_parameters_and_versions(made):
     assert other["@id"] == f"file://{mine.parent}/elsewhere/other.ome.tif"
     validated = crate.entities["#action-validate/bids"]
     assert "bids-validator" in " ".join(e["name"] for e in crate.all(validated, "instrument"))
+
+
+def run_apart(study):
+    """Run a study in a process of its own, as a user does."""
+    command = [sys.executable, "-m", "spimpack_tasks.cli.main", "run", str(study)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_i22_2_changed_parameters_of_a_study_reach_its_sidecar_and_its_crate(tmp_path):
+    study = write_study(tmp_path)
+    micr = [study.parent / "bids" / f"sub-{number}" / "micr" for number in ("01", "02")]
+    sidecars = [folder / f"{folder.parent.name}_sample-brain_SPIM.json" for folder in micr]
+    run_apart(study)
+    assert json.loads(json.loads(sidecars[0].read_text())[KEY])["fuse"] == "cubic"
+    assert KEY not in json.loads(sidecars[1].read_text())
+    times = [path.stat().st_mtime_ns for path in sidecars]
+    study.write_text(
+        study.read_text().replace('"align": "stage"', '"align": "stage", "fuse": "linear"')
+    )
+    run_apart(study)
+    assert json.loads(json.loads(sidecars[0].read_text())[KEY])["fuse"] == "linear"
+    changed = [path.stat().st_mtime_ns != time for path, time in zip(sidecars, times, strict=True)]
+    assert changed == [True, False]
+    assert read_crate(study).entities["#parameter-stitch/one/whole/fuse"]["value"] == "linear"
 
 
 @pytest.mark.slow
