@@ -8,7 +8,7 @@ from spimpack_tasks.errors import in_flags
 from spimpack_tasks.files.limits import as_size
 from spimpack_tasks.images.info import find_unused
 from spimpack_tasks.volumes.axis_names import HINT as AXES_HINT
-from spimpack_tasks.volumes.ome_zarr.provenance import STITCHING_KEY
+from spimpack_tasks.volumes.ome_zarr.header_extras import STITCHING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,7 +18,7 @@ from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.manifest.rows import source_path
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.stitching.chunk_transforms import canvas_matrix, compose_transform
-from spimpack_tasks.volumes.ome_zarr.provenance import STITCHING_KEY
+from spimpack_tasks.volumes.ome_zarr.header_extras import STITCHING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

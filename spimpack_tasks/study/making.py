@@ -73,7 +73,7 @@ class Making:
 
 @dataclass(slots=True)
 class _Found:
-    """What a stage tells of an item."""
+    """Facts about an item from its stage and its results."""
 
     sources: list[str]
     results: list[str]
@@ -100,7 +100,7 @@ def _find(study: Study, item: Item, times: Mapping[Item, tuple[float, float]]) -
         item,
         tuple(dict.fromkeys(found.sources)),
         tuple(dict.fromkeys(found.results)),
-        # What a product tells was used; a study may leave it to a default.
+        # A study may leave a parameter to its default; the product has the value that was used.
         dict(sorted((chosen | found.parameters).items())),
         tuple(sorted(found.versions)),
         began,
@@ -121,7 +121,7 @@ def modified_s(path: str) -> float | None:
 
 
 def _read_times(study: Study) -> dict[Item, tuple[float, float]]:
-    """Return when each item was begun, and when it was there, as of its last making."""
+    """Return when each item was started and when it was there, as of its last making."""
     began: dict[Item, float] = {}
     times = {}
     for item, event, time_s in read_events(study):
@@ -162,7 +162,7 @@ def _read_convert(study: Study, item: Item, values: dict[str, Any]) -> _Found:
 
 
 def _of_product(study: Study, item: Item, sources: list[str]) -> _Found:
-    """Return what an image tells of itself; of several positions, the first one tells it."""
+    """Return the facts in an image itself; of several positions, those in the first one."""
     product = study.product(item)
     told: dict[str, Any] = dict(read_provenance(product) or read_provenance(f"{product}/0"))
     found = _Found(sources, [product])
@@ -248,4 +248,4 @@ _READERS: dict[str, Callable[[Study, Item, dict[str, Any]], _Found]] = {
     "validate": _read_validation,
     "publish": _read_publication,
 }
-"""What tells how the items of a stage were made, by the stage."""
+"""Functions that find how an item was made, by its stage."""

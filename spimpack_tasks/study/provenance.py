@@ -52,7 +52,7 @@ _DONE = {
     "validate": "A dataset was validated",
     "publish": "A dataset was published",
 }
-"""What an item did, by its stage."""
+"""Description of an action, by the stage of its item."""
 
 
 def compose_provenance(study: Study, identity: str) -> str:

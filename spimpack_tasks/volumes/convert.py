@@ -28,8 +28,9 @@ from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, reading
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
+from spimpack_tasks.volumes.ome_zarr.header_extras import EARLIER
 from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
-from spimpack_tasks.volumes.ome_zarr.provenance import EARLIER, read_provenance
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack, unpack_to
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.source_errors import as_os_errors

@@ -17,7 +17,8 @@ from spimpack_tasks.study.page_file import has_page
 from spimpack_tasks.study.provenance import compose_provenance
 from spimpack_tasks.study.reading import read_study
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.ome_zarr.provenance import find_stitching, read_provenance
+from spimpack_tasks.volumes.ome_zarr.header_extras import find_stitching
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 
 HEAD = ["spim_path", "subject", "sample", "orientation_string_xyz", "sample_staining"]
 KEY = "StitchingParameters"

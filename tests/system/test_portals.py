@@ -309,7 +309,7 @@ def test_s21_a_bad_crate_fails(crates, tmp_path, study, version, name):
 
 PROCESS_RUN = "process-run-crate-0.5"
 NOT_KNOWN = {
-    # Who ran a study is not known, nor who publishes its folder of products.
+    # A study does not say who runs it, nor who publishes its folder of products.
     "process-run-crate-0.5_8.6",
     "ro-crate-1.1_22.3",
     # BIDS has names of authors, and no affiliations.

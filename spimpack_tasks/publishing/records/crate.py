@@ -1,4 +1,4 @@
-"""What all RO-Crates of ours share: their frame, and entities of files, people and licences.
+"""The parts that all RO-Crates of ours share: frame, and entities of files, people and licences.
 
 Facts: RO-Crate 1.1 and 1.2. A value that stands alone is no list. The identifier of a folder ends
 with a slash.

@@ -28,14 +28,14 @@ from spimpack_tasks.model.quantities import (
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
 from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header, SpacingXYZ, tidy_names
 from spimpack_tasks.volumes.ome_zarr.header_extras import (
+    PROVENANCE,
     Labels,
     find_position,
+    find_stitching,
     name_other_images,
     sort_labels,
 )
 from spimpack_tasks.volumes.ome_zarr.known_codecs import V2, find_strange_codec
-from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
-from spimpack_tasks.volumes.ome_zarr.provenance import find_stitching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
