@@ -8,6 +8,7 @@ from spimpack_tasks.errors import in_flags
 from spimpack_tasks.files.limits import as_size
 from spimpack_tasks.images.info import find_unused
 from spimpack_tasks.volumes.axis_names import HINT as AXES_HINT
+from spimpack_tasks.volumes.ome_zarr.header_extras import STITCHING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +59,8 @@ def _facts(info: ImageInfo, original: Mapping[str, str]) -> Iterator[tuple[str, 
         ("also", list(info.extras)),
         ("acquired", [info.acquired_at] if info.acquired_at else []),
         ("orientation", [info.orientation_xyz] if info.orientation_xyz else []),
-        ("microscope", [f"{key}: {value}" for key, value in info.instrument.items()]),
+        ("microscope", [f"{k}: {v}" for k, v in info.instrument.items() if k != STITCHING_KEY]),
+        ("stitched", [str(info.instrument[k]) for k in (STITCHING_KEY,) if k in info.instrument]),
         ("doubtful", list(info.doubts)),
         ("decided", [f"{d.field} {d.value}: {d.rule}" for d in info.decisions]),
     ):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.examine import Source
     from spimpack_tasks.volumes.header import Header
 
-VERSION = 11
+VERSION = 12
 """Raise it when other facts are kept, or readers say something else of the same file."""
 
 HEADERS_FILE = "headers.json"

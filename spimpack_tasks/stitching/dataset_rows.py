@@ -18,14 +18,13 @@ from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.manifest.rows import source_path
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.stitching.chunk_transforms import canvas_matrix, compose_transform
+from spimpack_tasks.volumes.ome_zarr.header_extras import STITCHING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from spimpack_tasks.stitching.volume import Stitching
 
-PARAMETERS_KEY = "StitchingParameters"
-"""Key of the sidecar: how the image was made, as JSON."""
 _PATH = "spim_path"
 _SHORT = {entity.short: entity.name for entity in ENTITIES}
 
@@ -80,7 +79,7 @@ def compose_row(work: Stitching, cells: Mapping[str, str]) -> tuple[dict[str, st
 
     BIDS wants the matrix where there is an entity `chunk`; its translation is that of the OME-Zarr.
     """
-    computed = {PARAMETERS_KEY: work.parameters} if work.parameters else {}
+    computed = {STITCHING_KEY: work.parameters} if work.parameters else {}
     if cells.get("chunk"):
         for key, value in compose_transform(canvas_matrix(work.canvas)).items():
             is_matrix = isinstance(value[0], list)

@@ -1,4 +1,7 @@
-"""The page of a study on the disk: whether it is of the present state, and its writing."""
+"""The page and the provenance of a study on the disk: whether they are up to date, their writing.
+
+The provenance is an RO-Crate in the folder of what the stages make.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.files.atomic import write_at
 from spimpack_tasks.files.pages import read_head, write_page_at
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.publishing.records.crate import NAME
 from spimpack_tasks.study.page import GENERATOR, compose_page
+from spimpack_tasks.study.provenance import PROFILE, PROGRAM, compose_provenance
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -18,18 +24,20 @@ if TYPE_CHECKING:
 
 
 class PageTakenError(SpimpackError):
-    """Something else lies where the page is to be written."""
+    """Something else lies where the page or the provenance is to be written."""
 
     exit_code = ExitCode.CONFLICT
 
 
 def has_page(study: Study) -> bool:
-    """Tell whether the page shows what is there now."""
-    return f'content="{_identify(study)}"' in read_head(_path(study))
+    """Tell whether the page and the provenance show what is there now."""
+    identity = _identify(study)
+    has_crate = f'"version": "{identity}"' in read_head(_crate_path(study))
+    return has_crate and f'content="{identity}"' in read_head(_path(study))
 
 
 def write_page(study: Study) -> str:
-    """Write the page, over nothing but an earlier one, and return its path.
+    """Write the provenance and the page, over nothing but earlier ones; return the page's path.
 
     Raises
     ------
@@ -38,12 +46,28 @@ def write_page(study: Study) -> str:
     OSError
         It cannot be written.
     """
-    path = _path(study)
+    path, crate, identity = _path(study), _crate_path(study), _identify(study)
     if os.path.lexists(path) and GENERATOR not in read_head(path):
         message = f"{path} is there already, and is no page of a study; give another page"
         raise PageTakenError(message)
-    write_page_at(path, compose_page(study, _identify(study)))
+    if os.path.lexists(crate) and not _is_provenance(crate):
+        message = f"{crate} is there already, and is no provenance of a study"
+        raise PageTakenError(f"{message}; give another work_dir")
+    text = compose_provenance(study, identity)
+    os.makedirs(study.work_dir, exist_ok=True)
+    # A name that is not UTF-8 is written as the escapes that JSON has for it.
+    write_at(crate, text.encode("utf-8", "backslashreplace"))
+    write_page_at(path, compose_page(study, identity))
     return path
+
+
+def _is_provenance(path: str) -> bool:
+    head = read_head(path)
+    return f'"creator": {{\n        "@id": "{PROGRAM}' in head and PROFILE in head
+
+
+def _crate_path(study: Study) -> str:
+    return os.path.join(study.work_dir, NAME)
 
 
 def _path(study: Study) -> str:

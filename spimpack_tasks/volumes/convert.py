@@ -28,6 +28,7 @@ from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, reading
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
+from spimpack_tasks.volumes.ome_zarr.header_extras import EARLIER
 from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack, unpack_to
@@ -304,7 +305,7 @@ def _with_provenance(
     if volume.header.merged:
         more["merged"] = json.dumps(dict(volume.header.merged))
     if conversion.form is OME_ZARR and (earlier := read_provenance(conversion.source)):
-        more["earlier"] = json.dumps({k: v for k, v in earlier.items() if k != ORIGINAL})
+        more[EARLIER] = json.dumps({k: v for k, v in earlier.items() if k != ORIGINAL})
     if more:
         found = replace(found, provenance={**found.provenance, **more})
     return settle_spec(found, volume.header, conversion.request)

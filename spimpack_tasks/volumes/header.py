@@ -61,7 +61,7 @@ class Header:
     acquired_at: str | None = None
     """ISO 8601, with the offset from UTC if the file has it."""
     instrument: Mapping[str, str | float] = field(default_factory=lambda: MappingProxyType({}))
-    """Sidecar keys of BIDS that the file has values for, such as `NumericalAperture`."""
+    """Sidecar keys that the file has values for, such as `NumericalAperture`."""
     excitation_nm: tuple[float, ...] = ()
     """Wavelength of the light that excites each channel; nothing if that of one is not known."""
     orientation_xyz: str | None = None

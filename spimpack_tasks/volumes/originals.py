@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.volumes.errors import HeaderError, reading
 from spimpack_tasks.volumes.metadata_texts import Texts, read_text
 from spimpack_tasks.volumes.ome_zarr.header import open_directory
-from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL, PROVENANCE
+from spimpack_tasks.volumes.ome_zarr.header_extras import PROVENANCE
+from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
 from spimpack_tasks.volumes.ome_zarr.zip_header import open_archive
 from spimpack_tasks.volumes.tiff import ome_header
 from spimpack_tasks.volumes.tiff.annotations import find_kept

@@ -1,4 +1,7 @@
-"""Prints what roc-validator finds in crates, offline, as JSON: `crate_check.py FOLDER VERSION`."""
+"""Prints what roc-validator finds in crates, offline, as JSON: `crate_check.py FOLDER PROFILE`.
+
+The profile is one that roc-validator ships, such as `ro-crate-1.1`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ import sys
 from shipped_context import serve
 
 
-def check(folder: str, version: str) -> list[dict[str, str]]:
+def check(folder: str, profile: str) -> list[dict[str, str]]:
     """Return the findings of a crate, those that are recommendations too."""
     serve()
     from rocrate_validator import models, services
 
     settings = services.ValidationSettings(
         rocrate_uri=folder,
-        profile_identifier=f"ro-crate-{version}",
+        profile_identifier=profile,
         requirement_severity=models.Severity.RECOMMENDED,
         no_cache=True,
     )

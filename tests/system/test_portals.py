@@ -10,6 +10,7 @@ import copy
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ from pathlib import Path
 import pytest
 import yaml
 from portal_study import ALL, BLOCK, PortalStudy
+from stitched_study import write_study
 
+from spimpack_tasks.cli.main import main
 from spimpack_tasks.model.publication import block_of
 from spimpack_tasks.publishing.lacks import find_problems
 from spimpack_tasks.publishing.publication_block import Places
@@ -236,11 +239,11 @@ def test_s21_a_bad_record_for_datacite_fails(records, schema45, name):
 # RO-Crate
 
 
-def crate_findings(folder, version):
+def crate_findings(folder, profile):
     for library in ("rocrate_validator", "rocrate"):
         if importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is of the extra portals-test")
-    command = [sys.executable, SUPPORT / "crate_check.py", folder, version]
+    command = [sys.executable, SUPPORT / "crate_check.py", folder, profile]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -262,7 +265,7 @@ NOT_OURS = {
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
 def test_s21_a_crate_has_no_required_finding_and_few_recommended_ones(crates, version):
-    found = crate_findings(crates[version], version)
+    found = crate_findings(crates[version], f"ro-crate-{version}")
     assert [each for each in found if each["severity"] == "REQUIRED"] == []
     assert {each["check"] for each in found} <= NOT_OURS[version]
 
@@ -298,8 +301,74 @@ def test_s21_a_bad_crate_fails(crates, tmp_path, study, version, name):
     crate = load(crates[version], "ro-crate-metadata.json")
     BAD_CRATES[name](crate)
     (record / "ro-crate-metadata.json").write_text(json.dumps(crate))
-    found = crate_findings(study.crate(tmp_path / "crate", record), version)
+    found = crate_findings(study.crate(tmp_path / "crate", record), f"ro-crate-{version}")
     assert any(each["severity"] == "REQUIRED" for each in found)
+
+
+# RO-Crate of a study
+
+PROCESS_RUN = "process-run-crate-0.5"
+NOT_KNOWN = {
+    # A study does not say who runs it, nor who publishes its folder of products.
+    "process-run-crate-0.5_8.6",
+    "ro-crate-1.1_22.3",
+    # BIDS has names of authors, and no affiliations.
+    "ro-crate-1.1_30.2",
+    "ro-crate-1.1_30.3",
+}
+
+
+@pytest.fixture(scope="module")
+def provenance(tmp_path_factory):
+    """Return the folder of a study that was run, with its crate."""
+    path = write_study(tmp_path_factory.mktemp("provenance"))
+    assert main(["run", str(path)]) == 0
+    return path.parent
+
+
+def test_i22_2_the_provenance_of_a_study_is_a_process_run_crate(provenance):
+    found = crate_findings(provenance / "products", PROCESS_RUN)
+    assert [each for each in found if each["severity"] == "REQUIRED"] == []
+    assert {each["check"] for each in found} <= NOT_KNOWN
+
+
+def action(crate):
+    return entity(crate, "#action-stitch/one/whole")
+
+
+def rename_a_tile(crate):
+    entity(crate, "../tile0.tif")["@id"] = "../tile7.tif"
+    for part in entity(crate, "./")["hasPart"]:
+        if part["@id"] == "../tile0.tif":
+            part["@id"] = "../tile7.tif"
+
+
+def refer_to_no_program(crate):
+    action(crate)["instrument"] = {"@id": "#no-program"}
+
+
+BAD_PROVENANCE = {
+    "no program": (lambda crate: action(crate).pop("instrument"), "REQUIRED"),
+    "an unknown program": (refer_to_no_program, "REQUIRED"),
+    "no profile": (lambda crate: entity(crate, "./").pop("conformsTo"), "REQUIRED"),
+    "a tile that is not there": (rename_a_tile, "REQUIRED"),
+    "no result": (lambda crate: action(crate).pop("result"), "RECOMMENDED"),
+    "no end": (lambda crate: action(crate).pop("endTime"), "RECOMMENDED"),
+    "not mentioned": (lambda crate: entity(crate, "./").pop("mentions"), "RECOMMENDED"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PROVENANCE)
+def test_i22_2_a_bad_provenance_fails(provenance, tmp_path, name):
+    change, severity = BAD_PROVENANCE[name]
+    copied = tmp_path / "copied"
+    shutil.copytree(provenance, copied, symlinks=True)
+    path = copied / "products" / "ro-crate-metadata.json"
+    crate = json.loads(path.read_text())
+    change(crate)
+    path.write_text(json.dumps(crate))
+    found = crate_findings(path.parent, PROCESS_RUN)
+    assert {e["severity"] for e in found if e["check"] not in NOT_KNOWN} >= {severity}
 
 
 # BioImage Archive

@@ -12,11 +12,12 @@ columns for `http://bia/filePath` and `schema:isPartOf`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from spimpack_tasks.model.identifiers import licence_address, plain_doi, plain_orcid, plain_ror
 from spimpack_tasks.publishing.records.bia_context import BIA, RDF_TYPE, SCHEMA, compose_context
+from spimpack_tasks.publishing.records.crate import NAME, compose_descriptor
 from spimpack_tasks.publishing.records.texts import given, json_text, table_text
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.publication import Contributor
     from spimpack_tasks.publishing.facts import Facts, Participant, Sample
+    from spimpack_tasks.publishing.records.crate import Entity
 
 NO_ACCESSION = "to be assigned"
 _LIST = "file_list.tsv"
@@ -37,13 +39,12 @@ _COLUMNS = {
     "specimen": f"{BIA}associatedSubject",
     "acquisition": f"{BIA}associatedImageAcquisitionProtocol",
 }
-Entity = dict[str, Any]
 
 
 def compose(facts: Facts) -> dict[str, str]:
     """Return the files for the BioImage Archive."""
     entities = [
-        _descriptor(),
+        compose_descriptor("1.1"),
         _study(facts),
         *map(_person, facts.contributors),
         *_affiliations(facts),
@@ -58,16 +59,7 @@ def compose(facts: Facts) -> dict[str, str]:
     ]
     unique = {entity["@id"]: entity for entity in entities}
     crate = {"@context": compose_context(), "@graph": list(unique.values())}
-    return {"ro-crate-metadata.json": json_text(crate), _LIST: table_text(_rows(facts))}
-
-
-def _descriptor() -> Entity:
-    return {
-        "@id": "ro-crate-metadata.json",
-        "@type": "CreativeWork",
-        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
-        "about": {"@id": "./"},
-    }
+    return {NAME: json_text(crate), _LIST: table_text(_rows(facts))}
 
 
 def _study(facts: Facts) -> Entity:

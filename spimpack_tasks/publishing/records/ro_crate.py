@@ -13,11 +13,19 @@ and one of the authors has a contact point.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from spimpack_tasks.model.identifiers import licence_address, plain_doi, plain_orcid, plain_ror
-from spimpack_tasks.publishing.records.media_types import media_type
+from spimpack_tasks.model.identifiers import plain_doi, plain_orcid, plain_ror
+from spimpack_tasks.publishing.records.crate import (
+    NAME,
+    compose_descriptor,
+    compose_file,
+    frame,
+    list_licences,
+    person_id,
+    ref,
+)
 from spimpack_tasks.publishing.records.texts import given, json_text
 
 if TYPE_CHECKING:
@@ -25,8 +33,8 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.model.publication import Contributor, Funder, Term
     from spimpack_tasks.publishing.facts import Facts, FileFacts
+    from spimpack_tasks.publishing.records.crate import Entity
 
-NAME = "ro-crate-metadata.json"
 VERSIONS = ("1.1", "1.2")
 _DESCRIPTIONS = {
     "dataset_description.json": "Description of the dataset, as BIDS has it",
@@ -39,8 +47,6 @@ _DESCRIPTIONS = {
     ".bidsignore": "Names that validators of BIDS pass over",
 }
 
-Entity = dict[str, Any]
-
 
 def compose(facts: Facts) -> dict[str, str]:
     """Return the files of the crate, one of each version."""
@@ -49,18 +55,12 @@ def compose(facts: Facts) -> dict[str, str]:
 
 def compose_crate(facts: Facts, version: str) -> Entity:
     """Return the crate as a version of RO-Crate has it."""
-    descriptor = {
-        "@id": NAME,
-        "@type": "CreativeWork",
-        "conformsTo": {"@id": f"https://w3id.org/ro/crate/{version}"},
-        "about": {"@id": "./"},
-    }
     people = [_person(person) for person in facts.contributors]
     terms = list(dict.fromkeys(_terms(facts)))
     entities = [
-        descriptor,
+        compose_descriptor(version),
         _root(facts, people, terms),
-        *_licences(facts),
+        *list_licences(facts.licence),
         *people,
         *_contacts(facts),
         *_identifier(facts),
@@ -72,19 +72,7 @@ def compose_crate(facts: Facts, version: str) -> Entity:
         *_folders(facts),
         *(entity for file in facts.files for entity in _file(facts, file)),
     ]
-    unique = {entity["@id"]: entity for entity in entities}
-    return {
-        "@context": f"https://w3id.org/ro/crate/{version}/context",
-        "@graph": [_single(entity) for entity in unique.values()],
-    }
-
-
-def _single(entity: Entity) -> Entity:
-    """Return an entity in which lists of one value are that value."""
-    return {
-        key: value[0] if isinstance(value, list) and len(value) == 1 else value
-        for key, value in entity.items()
-    }
+    return frame(entities, version)
 
 
 def _root(facts: Facts, people: list[Entity], terms: list[Term]) -> Entity:
@@ -102,7 +90,7 @@ def _root(facts: Facts, people: list[Entity], terms: list[Term]) -> Entity:
             "name": facts.title,
             "description": block.description,
             "datePublished": block.published,
-            "license": [ref(entity) for entity in _licences(facts)],
+            "license": [ref(entity) for entity in list_licences(facts.licence)],
             "identifier": [ref(entity) for entity in _identifier(facts)],
             "version": block.version,
             "inLanguage": block.language,
@@ -120,29 +108,13 @@ def _root(facts: Facts, people: list[Entity], terms: list[Term]) -> Entity:
     )
 
 
-def ref(entity: Entity) -> Entity:
-    """Return a reference to an entity."""
-    return {"@id": entity["@id"]}
-
-
-def _licences(facts: Facts) -> list[Entity]:
-    name = facts.licence
-    entity = {
-        "@id": licence_address(name),
-        "@type": "CreativeWork",
-        "name": name,
-        "description": f"Licence of the data, {name} in SPDX",
-    }
-    return [entity] if name else []
-
-
 def _person(person: Contributor) -> Entity:
     orcid = plain_orcid(person.orcid)
     home = person.affiliation
     email = person.email if person.is_contact else ""
     return given(
         {
-            "@id": f"https://orcid.org/{orcid}" if orcid else f"#person-{quote(person.in_order)}",
+            "@id": f"https://orcid.org/{orcid}" if orcid else person_id(person.in_order),
             "@type": "Person",
             "name": person.in_order,
             "givenName": person.given,
@@ -294,17 +266,14 @@ def _subject_of(path: str) -> str:
 
 def _file(facts: Facts, file: FileFacts) -> Iterator[Entity]:
     inner = [f"{part_id(file)}{quote(name)}" for name, _ in file.root_files]
-    entity = {
-        "@id": part_id(file),
-        "@type": "Dataset" if file.is_store else "File",
-        "name": file.path.rpartition("/")[2],
-        "description": _file_in_words(facts, file),
-        "encodingFormat": media_type(file.path),
-        "hasPart": [{"@id": each} for each in inner],
-        "contentSize": "" if file.is_store else str(file.size),
-        "sha256": "" if file.is_store else facts.sha256.get(file.path, ""),
-    }
-    yield given(entity)
+    digest = "" if file.is_store else facts.sha256.get(file.path, "")
+    yield compose_file(
+        part_id(file),
+        file.path,
+        _file_in_words(facts, file),
+        None if file.is_store else file.size,
+        {"hasPart": [{"@id": each} for each in inner], "sha256": digest},
+    )
     for identifier, (name, size) in zip(inner, file.root_files, strict=True):
         yield {
             "@id": identifier,

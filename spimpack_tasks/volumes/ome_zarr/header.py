@@ -28,8 +28,10 @@ from spimpack_tasks.model.quantities import (
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableHeaderError
 from spimpack_tasks.volumes.header import UNKNOWN_SPACING, Header, SpacingXYZ, tidy_names
 from spimpack_tasks.volumes.ome_zarr.header_extras import (
+    PROVENANCE,
     Labels,
     find_position,
+    find_stitching,
     name_other_images,
     sort_labels,
 )
@@ -156,6 +158,7 @@ def read_store(store: Store, prefix: str = "", *, is_label: bool = False) -> Hea
         channel_count=channels,
         channel_names=_channel_names(attributes, channels),
         displays=displays.known,
+        instrument=find_stitching(attributes.get(PROVENANCE)),
         display_doubts=displays.doubts,
         orientation_xyz=_find_orientation(store, axes, attributes),
         doubts=doubts.told,

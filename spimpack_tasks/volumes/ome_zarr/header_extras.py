@@ -1,4 +1,4 @@
-"""Contents of an OME-Zarr besides the levels of its image: a position, labels, other images.
+"""Contents of an OME-Zarr besides the levels of its image: place, labels, provenance, other images.
 
 A conversion to OME-Zarr keeps position and labels, and nothing else. It names the contents that it
 leaves out. Facts: NGFF 0.4 and 0.5 (coordinateTransformations, labels).
@@ -6,6 +6,7 @@ leaves out. Facts: NGFF 0.4 and 0.5 (coordinateTransformations, labels).
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -16,12 +17,18 @@ from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.header import UNKNOWN_SPACING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from spimpack_tasks.volumes.header import Header, SpacingXYZ
 
     Json = dict[str, Any]
 
+PROVENANCE = "spimpack_tasks"
+"""Key of the attributes under which it stands what an image was made from."""
+STITCHING_KEY = "StitchingParameters"
+"""Key of the sidecar: how a stitched volume was made, as JSON."""
+EARLIER = "earlier"
+"""Key of the provenance of the OME-Zarr that an image was converted from, as JSON."""
 MOST_LABELS = 256
 """Label images that are looked at; real stores have a few."""
 _LARGEST = 1e300
@@ -181,3 +188,37 @@ def _fault_of_label(folder: str, name: object, read: Callable[[str], Header]) ->
 
 def _items(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def list_generations(told: Any) -> Iterator[dict[str, Any]]:
+    """Yield the provenance of an image, then that of the OME-Zarr it was made from, and so on.
+
+    Parameters
+    ----------
+    told
+        The provenance as the attributes have it; what is none yields nothing.
+    """
+    while isinstance(told, dict):
+        yield told
+        told = _read_object(told.get(EARLIER))
+
+
+def find_stitching(told: Any) -> dict[str, str]:
+    """Return how the voxels of an image were stitched, by its key of the sidecar.
+
+    Nothing is returned of an image that was not stitched, or whose parameters are no JSON object.
+    """
+    for generation in list_generations(told):
+        text = generation.get("parameters")
+        is_told = isinstance(text, str) and _read_object(text) is not None
+        if is_told and "stitched_from" in generation:
+            return {STITCHING_KEY: str(text)}
+    return {}
+
+
+def _read_object(text: Any) -> dict[str, Any] | None:
+    try:
+        data = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.axes import of_axes
+from spimpack_tasks.volumes.ome_zarr.header_extras import PROVENANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 _KINDS = {"t": "time", "c": "channel"}
 """Types of axes in OME-Zarr, except axes of space."""
-
-PROVENANCE = "spimpack_tasks"
-"""Key of the attributes under which it stands what an image was made from."""
 
 ORIGINAL = "original"
 """Key below that of the texts of the source's own metadata."""

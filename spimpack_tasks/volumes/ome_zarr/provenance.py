@@ -6,7 +6,7 @@ import json
 
 from spimpack_tasks.files.limits import LARGEST_METADATA, allowed
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
+from spimpack_tasks.volumes.ome_zarr.header_extras import PROVENANCE
 
 
 def read_provenance(path: str) -> dict[str, str]:

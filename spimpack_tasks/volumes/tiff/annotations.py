@@ -11,7 +11,8 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL, PROVENANCE
+from spimpack_tasks.volumes.ome_zarr.header_extras import PROVENANCE
+from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
 from spimpack_tasks.volumes.xml_facts import parse_xml
 
 if TYPE_CHECKING:

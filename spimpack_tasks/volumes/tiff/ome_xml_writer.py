@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.ome_zarr.metadata import PROVENANCE
+from spimpack_tasks.volumes.ome_zarr.header_extras import PROVENANCE
 from spimpack_tasks.volumes.tiff.annotations import KEPT, find_annotations
 from spimpack_tasks.volumes.tiff.directory import (
     DESCRIPTION,
