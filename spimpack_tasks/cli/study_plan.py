@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, UsageError
 from spimpack_tasks.files.near_paths import shown
-from spimpack_tasks.study.choosing import choose_items
-from spimpack_tasks.study.reading import is_study_file, read_study
-from spimpack_tasks.study.study import STAGES
+from spimpack_tasks.manifest.products import STAGES
 
 if TYPE_CHECKING:
     import argparse
@@ -19,6 +17,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.study.planning import PlannedItem
     from spimpack_tasks.study.study import Study
 
+# Most plans are of a manifest.
+_choose_items = Deferred("spimpack_tasks.study.choosing:choose_items")
+_is_study_file = Deferred("spimpack_tasks.study.reading:is_study_file")
+_read_study = Deferred("spimpack_tasks.study.reading:read_study")
 _plan_study = Deferred("spimpack_tasks.study.planning:plan_study")
 _SOME = 1
 """Exit code of `--exit-code` for a run with something to do, as `diff` and `git diff` have it."""
@@ -44,7 +46,7 @@ def find_study(arguments: argparse.Namespace) -> str:
     given = [*arguments.paths, arguments.manifest]
     names = [name for name in given if name]
     path = os.path.abspath(os.path.expanduser(names[0])) if len(names) == 1 else ""
-    return path if path and not arguments.output_dir and is_study_file(path) else ""
+    return path if path and not arguments.output_dir and _is_study_file(path) else ""
 
 
 def refuse_stages(arguments: argparse.Namespace) -> None:
@@ -61,8 +63,8 @@ def refuse_stages(arguments: argparse.Namespace) -> None:
 
 def plan_whole(arguments: argparse.Namespace, path: str) -> int:
     """Print what a run of a study would make, and why; return the exit code."""
-    study = read_study(path)
-    items = choose_items(study, ",".join(arguments.only), arguments.until)
+    study: Study = _read_study(path)
+    items = _choose_items(study, ",".join(arguments.only), arguments.until)
     planned: list[PlannedItem] = _plan_study(study, items)
     if arguments.format == "json":
         for each in planned:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.errors import Report
 
 STAGES_KEY = "stages"
+STAGES = ("stitch", "stream", "convert", "package", "align", "validate", "publish", "report")
+"""The stages of a study, in the order in which they run."""
 STUDY_KEY = "study"
 """Key of a manifest in a file of its own: the path of the study."""
 WORK_DIR = "products"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import UsageError, suggestion
-from spimpack_tasks.study.study import STAGES
+from spimpack_tasks.manifest.products import STAGES
 
 if TYPE_CHECKING:
     from spimpack_tasks.study.study import Study, StudyItem

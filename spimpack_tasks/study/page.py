@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import SpimpackError, count_of
 from spimpack_tasks.files.pages import safe
-from spimpack_tasks.manifest.products import PRODUCTS
+from spimpack_tasks.manifest.products import PRODUCTS, STAGES
 from spimpack_tasks.qc.pictures import draw_slice, encode_png
 from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.slices import VIEWS
 from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.study.log import read_durations
-from spimpack_tasks.study.study import STAGES
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:

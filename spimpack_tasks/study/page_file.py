@@ -46,19 +46,31 @@ def write_page(study: Study) -> str:
     OSError
         It cannot be written.
     """
+    require_place(study)
     path, crate, identity = _path(study), _crate_path(study), _identify(study)
-    if os.path.lexists(path) and GENERATOR not in read_head(path):
-        message = f"{path} is there already, and is no page of a study; give another page"
-        raise PageTakenError(message)
-    if os.path.lexists(crate) and not _is_provenance(crate):
-        message = f"{crate} is there already, and is no provenance of a study"
-        raise PageTakenError(f"{message}; give another work_dir")
     text = compose_provenance(study, identity)
     os.makedirs(study.work_dir, exist_ok=True)
     # A name that is not UTF-8 is written as the escapes that JSON has for it.
     write_at(crate, text.encode("utf-8", "backslashreplace"))
     write_page_at(path, compose_page(study, identity))
     return path
+
+
+def require_place(study: Study) -> None:
+    """Refuse to replace what is no page and no provenance of a study.
+
+    Raises
+    ------
+    PageTakenError
+        Something else lies where one of them is to be written.
+    """
+    path, crate = _path(study), _crate_path(study)
+    if os.path.lexists(path) and GENERATOR not in read_head(path):
+        message = f"{path} is there already, and is no page of a study; give another page"
+        raise PageTakenError(message)
+    if os.path.lexists(crate) and not _is_provenance(crate):
+        message = f"{crate} is there already, and is no provenance of a study"
+        raise PageTakenError(f"{message}; give another work_dir")
 
 
 def _is_provenance(path: str) -> bool:

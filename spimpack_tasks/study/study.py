@@ -6,13 +6,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spimpack_tasks.manifest.products import PRODUCTS, WORK_DIR, product_path
+from spimpack_tasks.manifest.products import PRODUCTS, STAGES, WORK_DIR, product_path
 
 if TYPE_CHECKING:
     from spimpack_tasks.files.yaml_marks import Document
 
-STAGES = ("stitch", "stream", "convert", "package", "align", "validate", "publish", "report")
-"""In the order in which they run."""
 _PAGE = "study.html"
 """The page, beside the study, if the study names no other one."""
 

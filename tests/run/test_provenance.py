@@ -241,7 +241,7 @@ def test_i22_2_a_crate_of_somebody_else_is_not_overwritten(made, caplog, text):
         text = before.decode().replace('"creator"', '"author"').replace('"version"', '"edition"')
     path.write_text(text)
     try:
-        assert main(["run", str(made)]) == ExitCode.FAILED
+        assert main(["run", str(made)]) == ExitCode.CONFLICT
         assert path.read_text() == text
         assert "is no provenance of a study; give another work_dir" in caplog.text
     finally:

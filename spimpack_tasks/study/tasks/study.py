@@ -35,6 +35,7 @@ _items_before = Deferred("spimpack_tasks.study.order:items_before")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
 _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
+_require_place = Deferred("spimpack_tasks.study.page_file:require_place")
 _write_page = Deferred("spimpack_tasks.study.page_file:write_page")
 _note = Deferred("spimpack_tasks.study.log:note")
 _PAGE_STAGE = "report"
@@ -161,11 +162,20 @@ class MakeItem(StudyTask):
             return error.exit_code
         if self.is_there():
             return ExitCode.OK
-        if self.stage == _PAGE_STAGE or not self.are_there_before():
+        if not self.are_there_before():
             return None
+        if self.stage == _PAGE_STAGE:
+            return self._verdict_on_page(study)
         codes = [task.verdict() for task in _make_tasks(study, self.named)]
         known = [code for code in codes if code not in {None, ExitCode.OK}]
         return max((code for code in known if code is not None), default=None)
+
+    def _verdict_on_page(self, study: Study) -> ExitCode | None:
+        try:
+            _require_place(study)
+        except SpimpackError as error:
+            return error.exit_code
+        return None
 
 
 class ProcessStudy(StudyTask):
