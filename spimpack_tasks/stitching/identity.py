@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.digests import digest_values as digest
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 
-__all__ = ["Pace", "digest", "identify_tile"]
+__all__ = ["CORRECTED_KEY", "Pace", "digest", "identify_tile"]
+
+CORRECTED_KEY = "corrected_from"
+"""Key of the provenance of corrected frames."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +32,13 @@ class Pace:
 
 
 def identify_tile(tile: Tile) -> str:
-    """Return the text that a tile is known by: its file with size and time, and its part of it."""
-    parts = [tile.path, stamp_text(tile.path), *tile.shape_frc, tile.dtype, tile.form]
+    """Return the text that a tile is known by: its file with size and time, and its part of it.
+
+    Corrected frames are known by what they were made from. So a volume of them has equal bytes
+    however often they were made again.
+    """
+    told = read_provenance(tile.path) if os.path.isdir(tile.path) else {}
+    is_corrected = CORRECTED_KEY in told and "made_from" in told
+    known = ["", told["made_from"]] if is_corrected else [tile.path, stamp_text(tile.path)]
+    parts = [*known, *tile.shape_frc, tile.dtype, tile.form]
     return "\0".join(map(str, [*parts, tile.time_index, tile.channel_index]))

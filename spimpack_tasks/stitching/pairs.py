@@ -177,7 +177,9 @@ def _measure(
     if peak.reason:
         return _unmeasured(overlap, peak.reason, peak.height)
     moved = [w + at - n for w, at, n in zip(whole, peak.shift, reach, strict=True)]
-    near = (min(_NEAR, *reach),) * 3
+    # The first tile was read as far as the range goes, and no farther.
+    f, r, c = (min(_NEAR, n - abs(at - n)) for at, n in zip(peak.shift, reach, strict=True))
+    near = (f, r, c)
     found = []
     for window in windows:
         values = correlate(*_cut(frames, moved, window, near))
@@ -247,27 +249,31 @@ def _choose_windows(
 def _structure(samples: Any) -> float:
     """Return how much samples vary over several samples, and not from one to the next.
 
-    Light has a noise that grows with its root; so the variance is divided by the mean.
+    Light has a noise that grows with its root; so the variance is divided by the mean, of counts
+    without a sign, as a background that was subtracted leaves some below 0. Samples that are no
+    numbers have no structure.
     """
     import numpy as np
 
     small = samples[tuple(slice(n // 2 * 2) for n in samples.shape)]
     halves = sum(small[f::2, r::2, c::2] for f in (0, 1) for r in (0, 1) for c in (0, 1))
-    mean = float(np.mean(halves))
-    return float(np.var(halves)) / mean if mean > 0 else 0.0
+    mean = float(np.mean(np.abs(halves)))
+    return float(np.var(halves)) / mean if 0 < mean < math.inf else 0.0
 
 
 def _cut(
     frames: tuple[Frames, Frames], whole: list[int], window: Box, reach: Sizes
 ) -> tuple[Any, Any]:
     """Return a window of the second tile, and the part of the first in which it may lie."""
+    import numpy as np
+
     first, second = frames
     template = second.read(window).astype("float64")
     f, r, c = [
         slice(part.start + w - n, part.stop + w + n)
         for part, w, n in zip(window, whole, reach, strict=True)
     ]
-    around = first.read((f, r, c)).astype("float64")
+    around = np.nan_to_num(first.read((f, r, c)).astype("float64"), posinf=0.0, neginf=0.0)
     return template, around
 
 

@@ -8,6 +8,7 @@ from oblique_scenes import ROOT, make_scene, sample_tile, tile_set
 
 from spimpack_tasks.stitching.align import align, estimate_pitch, keep_stage
 from spimpack_tasks.stitching.frames import ArrayFrames
+from spimpack_tasks.stitching.pairs import SearchSettings
 from spimpack_tasks.stitching.tiles import Geometry
 
 STEP = 1.28
@@ -20,7 +21,16 @@ class Stacks:
         self.stacks = stacks
 
     def need(self, numbers):
-        return {number: ArrayFrames(self.stacks[number]) for number in numbers}
+        return {number: StrictFrames(self.stacks[number]) for number in numbers}
+
+
+class StrictFrames(ArrayFrames):
+    """Frames that refuse regions beyond them, as files do."""
+
+    def read(self, region_frc):
+        for part, count in zip(region_frc, self.shape_frc, strict=True):
+            assert 0 <= part.start < part.stop <= count
+        return super().read(region_frc)
 
 
 def make_grid(
@@ -148,6 +158,41 @@ def test_i19_13_a_set_with_one_tile_missing():
     found = align(less, Stacks([stacks[n] for n in few]))
     got = np.array([tile.place_frc for tile in found.tiles])
     assert np.abs(got - places_frc(true[few], 1.83)).max() <= 0.1
+
+
+@pytest.mark.parametrize("is_reversed", [False, True], ids=["as recorded", "reversed"])
+def test_i19_12_few_large_things_are_enough_in_any_order(is_reversed):
+    """The correlation of other shifts scatters as widely as things are large."""
+    shape = (60, 90, 40)
+    stage = np.array([(0, y, x) for y in (0, 58.5 * 1.8) for x in (0, 39 * STEP)])
+    true = stage + np.array([(0, 0, 0), (0.5, -2.4, -0.4), (-0.1, -2, 1.4), (-2.3, -0.6, 0.1)])
+    scene = make_scene((-10, -10, -10), (70, 290, 200), per_um3=1 / 4000, seed=3)
+    stacks = [
+        sample_tile(scene, at, shape, v_um=1.8, step_um=STEP, noise_seed=n)
+        for n, at in enumerate(true)
+    ]
+    order = slice(None, None, -1 if is_reversed else 1)
+    tiles = tile_set([shape] * 4, stage[order], Geometry(1.8, STEP))
+    found = align(tiles, Stacks(stacks[order]))
+    assert [pair.reason for pair in found.pairs] == [""] * 4
+    got = np.array([tile.place_frc for tile in found.tiles])
+    assert np.abs(got - places_frc(true[order], 1.8)).max() <= 0.1
+
+
+@pytest.mark.parametrize("error", range(-6, 7))
+def test_a_shift_at_the_end_of_the_range_is_measured_or_too_far(error):
+    """No more of the first tile was read than the range; then it is searched twice as far."""
+    shape = (40, 60, 40)
+    whole = np.random.default_rng(1).normal(1000, 100, (40, 160, 40))
+    for axis in range(3):
+        whole = sum(np.roll(whole, n, axis) for n in (-1, 0, 1)) / 3
+    stacks = [whole[:, 40:100].astype("u2"), whole[:, 70 + error : 130 + error].astype("u2")]
+    tiles = tile_set([shape] * 2, [(0, 0, 0), (0, 30, 0)], Geometry(1, 1, None))
+    found = align(tiles, Stacks(stacks), SearchSettings(search_um=3))
+    if abs(error) < 6:
+        assert found.tiles[1].correction_frc == pytest.approx((0, error, 0), abs=0.1)
+    else:
+        assert found.pairs[0].reason
 
 
 def test_i19_13_a_pair_without_structure_stays_on_the_stage_and_says_so():
