@@ -21,7 +21,7 @@ LEAST_PEAK = 0.2
 LEAST_CONTRAST = 6.0
 """The same over the scatter of the mean correlations of all other shifts."""
 _ALIKE, _ABOVE_OTHERS = 0.8, 0.5
-"""Mean correlation of a peak that is believed whatever the scatter, which few large things in the
+"""Mean correlation of a peak that is believed at any scatter, which few large things in the
 windows make large, and by how much it is above the middle of the others."""
 AMBIGUOUS = 0.85
 """Part of the highest peak that another one has at least where the shift is ambiguous."""
