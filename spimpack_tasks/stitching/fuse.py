@@ -26,6 +26,7 @@ from spimpack_tasks.stitching.kernels import (
     real_type,
     rounding_of,
 )
+from spimpack_tasks.stitching.placing import first_covered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,8 @@ class Fuser:
         return [
             number
             for number, placement in enumerate(self.canvas.placements)
-            if _overlaps(placement, box_zyx)
+            # The nearest column may be half a column away.
+            if overlaps(placement, box_zyx, slack=1 + abs(placement.shear))
         ]
 
     def fuse(self, box_zyx: Box, frames: Mapping[int, Frames], pool: WorkPool | None) -> Voxels:
@@ -309,13 +311,22 @@ def _bounds(placement: Placement, box: Box) -> list[tuple[int, int]]:
     return [(max(low, part.start), min(high, part.stop)) for low, high, part in sides]
 
 
-def _overlaps(placement: Placement, box: Box) -> bool:
-    """Tell whether a tile may cover a voxel of a box; a sheared tile has empty corners."""
+def overlaps(placement: Placement, box: Box, slack: float = 0.0) -> bool:
+    """Tell whether a tile covers a voxel of a box; a sheared tile has empty corners.
+
+    Parameters
+    ----------
+    placement
+        The tile.
+    box
+        Along z, y and x.
+    slack
+        Voxels along x by which it may miss the box, and still counts.
+    """
     (z0, z1), (y0, y1), (x0, x1) = _bounds(placement, box)
     if z1 <= z0 or y1 <= y0 or x1 <= x0:
         return False
     oz, _, ox = placement.origin_zyx
     ends = [ox + placement.shear * (z - oz) for z in (z0, z1 - 1)]
-    is_before = max(ends) + placement.shape_crf[2] + 1 < box[2].start
-    is_behind = min(ends) - 1 > box[2].stop
-    return not (is_before or is_behind)
+    high = first_covered(max(ends) + placement.shape_crf[2] + slack)
+    return bool(first_covered(min(ends) - slack) < box[2].stop and high > box[2].start)
