@@ -41,6 +41,8 @@ _ROWS_EXAMPLE = (
     "--cell sample=brain"
 )
 _identify_sharpened = Deferred("spimpack_tasks.stitching.deconvolve:identify_choices")
+_check_info = Deferred("spimpack_tasks.stitching.precomputed_info:check_info")
+_write_volume_info = Deferred("spimpack_tasks.stitching.steps:write_volume_info")
 _written = Deferred("spimpack_tasks.stitching.written:WrittenVolume")
 _OF_DESKEW = ("ngff", "codec")
 
@@ -70,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="COLUMN=TEXT",
         help="with --rows: a cell of the row, such as subject=01; may be given several times",
+    )
+    parser.add_argument(
+        "--precomputed-info",
+        action="store_true",
+        help="with volume: write IMAGE.precomputed/info as well, in which programs of "
+        "Neuroglancer's precomputed format find sizes and places of all levels",
     )
     parser.add_argument(
         "--spimstitch-env",
@@ -127,6 +135,8 @@ def run(arguments: argparse.Namespace) -> int:
         "threads": parameters.pop("threads", 0),
     }
     _check_rows(arguments)
+    if arguments.precomputed_info:
+        _require_volume(arguments.action, shared["image"])
     if arguments.action == "deconvolve":
         return _deconvolve(arguments, shared)
     if arguments.action == "deskew":
@@ -140,10 +150,26 @@ def run(arguments: argparse.Namespace) -> int:
         for line in _lines(_alignment_of(chain)):
             print(line)
         if arguments.action == "volume":
-            if arguments.rows:
-                _write_volume_row(chain, arguments.rows, _parse_cells(*_row(arguments)))
-            print(f"made {arguments.image}")
+            _end_volume(arguments, chain)
     return code
+
+
+def _end_volume(arguments: argparse.Namespace, chain: Chain) -> None:
+    """Write what is wanted beside a volume, and print what was made."""
+    if arguments.rows:
+        _write_volume_row(chain, arguments.rows, _parse_cells(*_row(arguments)))
+    print(f"made {arguments.image}")
+    if arguments.precomputed_info:
+        _write_volume_info(chain)
+        print(f"made {arguments.image}.precomputed/info")
+
+
+def _require_volume(action: str, image: str) -> None:
+    """Refuse an `info` of what is no volume, or in the place of another one."""
+    if action != "volume":
+        example = "spimpack stitch volume tiles.json a.ome.zarr --precomputed-info"
+        raise UsageError("--precomputed-info is for volume", example)
+    _check_info(image)
 
 
 def _settle(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from spimpack_tasks.stitching.names import ESTIMATED_FLAT, NO_FLAT
 from spimpack_tasks.stitching.overlap_pictures import draw_overlaps
 from spimpack_tasks.stitching.page import compose_page
 from spimpack_tasks.stitching.placing import place_tiles, require_near
+from spimpack_tasks.stitching.precomputed_info import write_info
 from spimpack_tasks.stitching.preprocess import write_corrected
 from spimpack_tasks.stitching.spimstitch.align_file import write_align_file
 from spimpack_tasks.stitching.tile_files import (
@@ -329,6 +330,17 @@ def deskew_tile(tile: tuple[str, str], image: str, layout: tuple[str, str], thre
         As of `making.stitch`.
     """
     stitch(_deskewing(*tile, *layout), image, threads, lambda _: None)
+
+
+def write_volume_info(chain: Chain) -> str:
+    """Write the `info` of Neuroglancer beside a stitched volume; return its path.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `precomputed_info.write_info`.
+    """
+    return write_info(stitching_of(chain), chain.choices.output)
 
 
 def write_volume_row(chain: Chain, table: str, cells: Mapping[str, str]) -> None:

@@ -6,13 +6,17 @@ scene is analytic, so that voxels are compared with it and not with another outp
 
 import numpy as np
 import pytest
+import tensorstore
 import tifffile
 import zarr
 from oblique_scenes import ROOT, covered_by, cut_tiles, make_scene, sample_tile, tile_set
 from zarr_readers import READERS
 
+from spimpack_tasks.cli.main import main
+from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.stitching import volume as volumes
 from spimpack_tasks.stitching.making import PARTS, finish, make_part, stitch
+from spimpack_tasks.stitching.tile_files import write_tiles
 from spimpack_tasks.stitching.tiles import Geometry
 from spimpack_tasks.stitching.volume import deskew, stitch_on_stage
 
@@ -79,6 +83,33 @@ def test_i19_26_validators_accept_a_volume(scene, tmp_path, ngff, kind):
     assert yaozarrs.validate_zarr_store(str(target)).ome_version() == ngff
     group = zarr.open_group(str(target), mode="r")
     assert type(models.open_ome_zarr(group, version=ngff)).__name__ == "Image"
+
+
+def test_i19_an_info_of_neuroglancer_tells_levels_in_nanometres(scene, tmp_path, capsys):
+    """spimstitch wrote micrometres there. tensorstore reads the file by a driver of its own."""
+    tiles, *_ = scene
+    write_tiles(str(tmp_path / "tiles.json"), tiles)
+    command = ["stitch", "volume", f"{tmp_path}/tiles.json", f"{tmp_path}/a.ome.zarr"]
+    command += ["--align", "stage", "--precomputed-info"]
+    path = tmp_path / "a.ome.zarr.precomputed" / "info"
+    for _ in range(2):
+        assert main(command) == ExitCode.OK
+        assert f"made {tmp_path}/a.ome.zarr.precomputed/info" in capsys.readouterr().out
+    group = zarr.open_group(tmp_path / "a.ome.zarr", mode="r")
+    datasets = group.attrs["ome"]["multiscales"][0]["datasets"]
+    for number, dataset in enumerate(datasets):
+        spec = {"driver": "neuroglancer_precomputed", "scale_index": number, "open": True}
+        spec["kvstore"] = {"driver": "file", "path": f"{path.parent}/"}
+        found = tensorstore.open(spec).result()
+        assert found.dtype.name == "uint16"
+        assert found.shape[:3] == group[dataset["path"]].shape[::-1]
+        scale = dataset["coordinateTransformations"][0]["scale"]
+        nanometres = [unit.multiplier for unit in found.dimension_units[:3]]
+        assert nanometres == pytest.approx([1000 * um for um in scale[::-1]])
+    (path.parent / "info").write_text("mine")
+    assert main(command) == ExitCode.CONFLICT
+    assert path.read_text() == "mine"
+    assert main(["stitch", "align", *command[2:]]) == ExitCode.BAD_INPUT
 
 
 @pytest.mark.slow
