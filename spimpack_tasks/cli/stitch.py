@@ -30,7 +30,8 @@ _ACTIONS = ("volume", "align", "deskew", "deconvolve")
 _run_stitching = Deferred("spimpack_tasks.local_stitching:run_stitching")
 _check = Deferred("spimpack_tasks.stitching.choices:checked_chain")
 _alignment_of = Deferred("spimpack_tasks.stitching.steps:alignment_of")
-_identify = Deferred("spimpack_tasks.stitching.steps:identify_deskewed")
+_check_deskewing = Deferred("spimpack_tasks.stitching.steps:check_deskewing")
+_check_target = Deferred("spimpack_tasks.stitching.working:check_target")
 _settle_options = Deferred("spimpack_tasks.stitching.spimstitch.options:settle_options")
 _explain_idle = Deferred("spimpack_tasks.stitching.spimstitch.options:explain_idle")
 _parse_cells = Deferred("spimpack_tasks.stitching.dataset_rows:parse_cells")
@@ -195,15 +196,13 @@ def _deskew(arguments: argparse.Namespace, shared: dict[str, Any], layout: dict[
         example = "spimpack stitch deskew tiles.json tile.ome.zarr --tile NAME"
         raise UsageError("deskew makes a volume of one tile; name it by --tile", example)
     parameters = shared | layout | {"tile": arguments.tile}
-    _identify(shared["tiles"], arguments.tile, layout["ngff"], layout["codec"])
+    tile = shared["tiles"], arguments.tile
+    _check_deskewing(tile, shared["image"], (layout["ngff"], layout["codec"]))
     with counting("Deskewing"):
         code: int = _run_stitching("deskew", parameters, arguments.workers)
     if code == ExitCode.OK:
         if arguments.rows:
-            tile, row = (
-                (shared["tiles"], arguments.tile),
-                (arguments.rows, _parse_cells(*_row(arguments))),
-            )
+            row = arguments.rows, _parse_cells(*_row(arguments))
             _write_tile_row(tile, shared["image"], (layout["ngff"], layout["codec"]), row)
         print(f"made {arguments.image}")
     return code
@@ -213,6 +212,7 @@ def _deconvolve(arguments: argparse.Namespace, shared: dict[str, Any]) -> int:
     shared["volume"] = shared.pop("tiles")
     chosen = {name: getattr(arguments, name) for name in ("power", "kernel_size", "iterations")}
     _identify_sharpened(shared["volume"], tuple(chosen.values()))
+    _check_target(shared["image"], [shared["volume"]])
     with counting("Sharpening"):
         code: int = _run_stitching("deconvolve", shared | chosen, arguments.workers)
     if code == ExitCode.OK:

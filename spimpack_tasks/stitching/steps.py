@@ -39,12 +39,13 @@ from spimpack_tasks.stitching.tile_files import (
     match_tiles,
     read_alignment,
     read_tiles,
+    require_files,
     write_alignment,
     write_json,
 )
 from spimpack_tasks.stitching.tiles import turned_shape
 from spimpack_tasks.stitching.volume import Stitching, deskew, identify_stitching
-from spimpack_tasks.stitching.working import claim_work_files, is_made
+from spimpack_tasks.stitching.working import check_target, claim_work_files, is_made
 from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.source_errors import as_os_errors
 
@@ -303,6 +304,24 @@ def _deskewing(path: str, name: str, ngff: str, codec: str) -> Stitching:
 def identify_deskewed(path: str, name: str, ngff: str, codec: str) -> str:
     """Return what a deskewed tile is known by."""
     return identify_stitching(_deskewing(path, name, ngff, codec))
+
+
+def check_deskewing(tile: tuple[str, str], image: str, layout: tuple[str, str]) -> None:
+    """Refuse the deskewing of a tile before any work.
+
+    Parameters
+    ----------
+    tile, image, layout
+        As of `deskew_tile`.
+
+    Raises
+    ------
+    SpimpackError
+        The file of tiles is wrong or has no such tile, or the target is taken or does not fit.
+    """
+    work = _deskewing(*tile, *layout)
+    require_files(tile[0], work.tiles)
+    check_target(image, [each.path for each in work.tiles.tiles])
 
 
 def has_deskewed(path: str, name: str, image: str, ngff: str, codec: str) -> bool:

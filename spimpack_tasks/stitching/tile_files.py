@@ -110,8 +110,8 @@ def require_files(path: str, tiles: TileSet) -> None:
         A line for each.
     """
     problems = [
-        f"{path}: tiles[{number}].path: {tile.path!r} does not exist"
-        for number, tile in enumerate(tiles.tiles)
+        f"{path}: {tile.name}: path {tile.path!r} does not exist"
+        for tile in tiles.tiles
         if not os.path.exists(tile.path)
     ]
     if problems:

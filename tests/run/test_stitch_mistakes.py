@@ -87,6 +87,29 @@ def test_wrong_values_of_tiles_are_refused_in_one_pass(tiles, capsys):
     assert f"tiles[3].path: {str(tiles.parent / 'tile2.tif')!r} is tiles[2] already" in said
 
 
+def test_tiles_that_do_not_overlap_are_told(tiles, capsys):
+    def edit(data):
+        for number, tile in enumerate(data["tiles"]):
+            tile["position_um_zyx"] = [0, 120 * number, 0]
+
+    assert run(edited(tiles, edit)) == ExitCode.OK
+    said = capsys.readouterr().out
+    assert "warning: no two tiles overlap; are their places in micrometres?" in said
+
+
+@pytest.mark.parametrize("action", ["deskew", "deconvolve"])
+def test_a_target_that_is_taken_is_refused_before_any_work(tiles, capsys, action):
+    assert run(tiles, "--align", "stage") == ExitCode.OK
+    target = tiles.parent / "taken.ome.zarr"
+    target.mkdir()
+    (target / "mine").write_text("mine")
+    source = tiles if action == "deskew" else tiles.parent / "v.ome.zarr"
+    more = ["--tile", "tile0"] if action == "deskew" else []
+    assert main(["stitch", action, str(source), str(target), *more]) == ExitCode.CONFLICT
+    assert "is there already, and is no stitched volume" in capsys.readouterr().err
+    assert [path.name for path in target.iterdir()] == ["mine"]
+
+
 def test_two_tiles_at_one_place_are_stitched(tiles, capsys):
     def edit(data):
         data["tiles"][1]["position_um_zyx"] = data["tiles"][0]["position_um_zyx"]

@@ -298,7 +298,7 @@ def test_all_missing_tiles_are_told_before_any_work(tiles, tmp_path):
     code, output = stitch(tmp_path / "tiles.json", tmp_path / "whole.ome.zarr")
     assert code == ExitCode.BAD_INPUT, output
     for number in range(2):
-        assert f"tiles[{number}].path: '{tmp_path}/gone{number}.tif' does not exist" in output
+        assert f"tile{number}: path '{tmp_path}/gone{number}.tif' does not exist" in output
     assert "Traceback" not in output
     assert not (tmp_path / "whole.ome.zarr").exists()
 
