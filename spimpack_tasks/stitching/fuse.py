@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.stitching.frames import ReadFrames
+from spimpack_tasks.stitching.kept_frames import SLOW_ROWS
 from spimpack_tasks.stitching.kernels import (
     Distances,
     Taps,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 BAND = 16
 """Rows that are made at a time."""
-_MOST_TOGETHER = 4 * BAND
-"""Rows that are stored together at most where bands read them again: raw frames, or flat chunks."""
 _SAME = 1e-6
 """Fractions of a sample that count as none."""
 
@@ -113,7 +112,7 @@ class Fuser:
         for number in self.numbers_in(box):
             stack = frames[number]
             part = self._cut(self.canvas.placements[number], stack, box, real)
-            is_slow = part is not None and stack.stored_rows > _MOST_TOGETHER
+            is_slow = part is not None and stack.stored_rows > SLOW_ROWS
             ready[number] = ReadFrames(stack, part.region_frc()[0]) if part and is_slow else stack
         return ready
 

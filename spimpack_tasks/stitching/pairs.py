@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.stitching.correlation import TOO_FAR, correlate, find_peak, fit_peak
+from spimpack_tasks.stitching.kept_frames import SLOW_ROWS, KeptFrames
 from spimpack_tasks.stitching.tiles import sample_of_um, turned_shape
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ def measure_pair(
         How they are compared.
     """
     whole = [round(s) for s in overlap.stage_shift_frc]
+    frames = _keep_frames(frames, overlap, reach)
     found = _unmeasured(overlap, _TOO_SMALL)
     for factor in (1, 2):
         f, r, c = (factor * n for n in reach)
@@ -172,7 +174,7 @@ def _measure(
     import numpy as np
 
     whole = [round(s) for s in overlap.stage_shift_frc]
-    maps = [correlate(*_cut(frames, whole, window, reach)) for window in windows[:_FOR_PEAK]]
+    maps = _correlate_all(frames, whole, windows[:_FOR_PEAK], reach)
     peak = find_peak(np.mean(maps, axis=0))
     if peak.reason:
         return _unmeasured(overlap, peak.reason, peak.height)
@@ -181,8 +183,7 @@ def _measure(
     f, r, c = (min(_NEAR, n - abs(at - n)) for at, n in zip(peak.shift, reach, strict=True))
     near = (f, r, c)
     found = []
-    for window in windows:
-        values = correlate(*_cut(frames, moved, window, near))
+    for values in _correlate_all(frames, moved, windows, near):
         shift = fit_peak(values, near)
         if shift is not None and shift.correlation >= settings.least_correlation:
             found.append(shift)
@@ -192,6 +193,35 @@ def _measure(
     repeats = max(len(found) / max(most, 1.0), 1.0)
     place = np.array(moved) - np.array(near)
     return _combine(overlap, found, place, _Quality(peak.height, repeats))
+
+
+def _keep_frames(
+    frames: tuple[Frames, Frames], overlap: Overlap, reach: Sizes
+) -> tuple[Frames, Frames]:
+    """Return the tiles, of which frames are kept where each window would decode whole ones."""
+    first, second = frames
+    box = _shared(first.shape_frc, second.shape_frc, overlap.stage_shift_frc)
+    kept = []
+    for stack, shift in ((first, (0.0, 0.0, 0.0)), (second, overlap.stage_shift_frc)):
+        rows, columns = (
+            slice(
+                max(low - round(shift[axis]) - 2 * reach[axis], 0),
+                min(high - round(shift[axis]) + 2 * reach[axis], stack.shape_frc[axis]),
+            )
+            for axis, (low, high) in ((1, box[1]), (2, box[2]))
+        )
+        kept.append(KeptFrames(stack, rows, columns) if stack.stored_rows > SLOW_ROWS else stack)
+    return kept[0], kept[1]
+
+
+def _correlate_all(
+    frames: tuple[Frames, Frames], whole: list[int], windows: list[Box], reach: Sizes
+) -> list[Any]:
+    """Return the correlations of windows, in their order; they are read in that of frames."""
+    found: list[Any] = [None] * len(windows)
+    for number in sorted(range(len(windows)), key=lambda n: windows[n][0].start):
+        found[number] = correlate(*_cut(frames, whole, windows[number], reach))
+    return found
 
 
 def _fitting_reach(frames: tuple[Frames, Frames], overlap: Overlap, reach: Sizes) -> Sizes:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from oblique_scenes import ROOT, make_scene, sample_tile, tile_set
 
+from spimpack_tasks.stitching import kept_frames
 from spimpack_tasks.stitching.align import align, estimate_pitch, keep_stage
 from spimpack_tasks.stitching.frames import ArrayFrames
 from spimpack_tasks.stitching.pairs import SearchSettings
@@ -290,6 +291,39 @@ def test_pairs_of_planes_across_z():
     assert found.tiles[1].correction_frc == pytest.approx((3, -2, -3), abs=0.02)
     position = found.tiles[1].position_um_zyx
     assert position == pytest.approx((12, -4, 114), abs=0.1)
+
+
+def test_frames_that_are_stored_as_a_whole_are_decoded_few_times(monkeypatch):
+    """Each window of a compressed TIFF decoded all of its frames, 4,000 of them for this pair."""
+    random = np.random.default_rng(1)
+    whole = random.normal(1000, 100, (63, 260, 60))
+    for axis in range(3):
+        whole = sum(np.roll(whole, n, axis) for n in (-1, 0, 1)) / 3
+    stacks = [whole[:60, :160].astype("u2"), whole[3:, 102:].astype("u2")]
+    shapes = [stack.shape for stack in stacks]
+    tiles = tile_set(shapes, [(0, 0, 0), (0, 100, 0)], Geometry(1, 1, None))
+    read = []
+
+    class Slow(StrictFrames):
+        stored_rows = 160
+
+        def read(self, region_frc):
+            read.append(region_frc[0].stop - region_frc[0].start)
+            return super().read(region_frc)
+
+    class SlowStacks(Stacks):
+        def need(self, numbers):
+            return {number: Slow(self.stacks[number]) for number in numbers}
+
+    wanted = align(tiles, Stacks(stacks))
+    assert wanted.tiles[1].correction_frc == pytest.approx((3, 2, 0), abs=0.1)
+    assert align(tiles, SlowStacks(stacks)) == wanted
+    assert sum(read) <= 2 * 60
+    read.clear()
+    # With room for a few frames the windows still share those of their neighbours.
+    monkeypatch.setattr(kept_frames, "KEPT_BYTES", 30 * 160 * 60 * 2)
+    assert align(tiles, SlowStacks(stacks)) == wanted
+    assert 2 * 60 < sum(read) < 1000
 
 
 def test_no_pair_tells_no_pitch():
