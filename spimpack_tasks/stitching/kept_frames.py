@@ -22,6 +22,11 @@ KEPT_BYTES = 96 * 2**20
 """Bytes of the samples of a tile that are kept while windows are compared, for each of two."""
 
 
+def keep(frames: Frames, rows: slice, columns: slice) -> Frames:
+    """Return frames of which parts may be read again and again; kept where that would be slow."""
+    return KeptFrames(frames, rows, columns) if frames.stored_rows > SLOW_ROWS else frames
+
+
 class KeptFrames:
     """Frames of which those that were read last are kept, for windows that share them.
 
@@ -52,7 +57,7 @@ class KeptFrames:
         for run in _runs(n for n in range(numbers.start, numbers.stop) if n not in self._kept):
             part = slice(run[0], run[-1] + 1)
             read = self._frames.read((part, self._rows, self._columns))
-            self._kept.update(zip(run, read, strict=True))
+            self._kept.update((n, each.copy()) for n, each in zip(run, read, strict=True))
         inner = _moved(rows, self._rows), _moved(columns, self._columns)
         found = []
         for number in range(numbers.start, numbers.stop):
@@ -61,6 +66,10 @@ class KeptFrames:
         while len(self._kept) > self._most:
             del self._kept[next(iter(self._kept))]
         return np.stack(found)
+
+    def keeping(self, rows: slice, columns: slice) -> Frames:
+        """Return the same for other rows and columns."""
+        return self._frames.keeping(rows, columns)
 
 
 def _is_within(part: slice, whole: slice) -> bool:

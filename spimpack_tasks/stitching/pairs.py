@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.stitching.correlation import TOO_FAR, correlate, find_peak, fit_peak
-from spimpack_tasks.stitching.kept_frames import SLOW_ROWS, KeptFrames
 from spimpack_tasks.stitching.tiles import sample_of_um, turned_shape
 
 if TYPE_CHECKING:
@@ -210,7 +209,7 @@ def _keep_frames(
             )
             for axis, (low, high) in ((1, box[1]), (2, box[2]))
         )
-        kept.append(KeptFrames(stack, rows, columns) if stack.stored_rows > SLOW_ROWS else stack)
+        kept.append(stack.keeping(rows, columns))
     return kept[0], kept[1]
 
 
