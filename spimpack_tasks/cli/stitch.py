@@ -30,7 +30,8 @@ _ACTIONS = ("volume", "align", "deskew", "deconvolve")
 _run_stitching = Deferred("spimpack_tasks.local_stitching:run_stitching")
 _check = Deferred("spimpack_tasks.stitching.choices:checked_chain")
 _alignment_of = Deferred("spimpack_tasks.stitching.steps:alignment_of")
-_identify = Deferred("spimpack_tasks.stitching.steps:identify_deskewed")
+_check_deskewing = Deferred("spimpack_tasks.stitching.steps:check_deskewing")
+_check_target = Deferred("spimpack_tasks.stitching.working:check_target")
 _settle_options = Deferred("spimpack_tasks.stitching.spimstitch.options:settle_options")
 _explain_idle = Deferred("spimpack_tasks.stitching.spimstitch.options:explain_idle")
 _parse_cells = Deferred("spimpack_tasks.stitching.dataset_rows:parse_cells")
@@ -41,6 +42,8 @@ _ROWS_EXAMPLE = (
     "--cell sample=brain"
 )
 _identify_sharpened = Deferred("spimpack_tasks.stitching.deconvolve:identify_choices")
+_check_info = Deferred("spimpack_tasks.stitching.precomputed_info:check_info")
+_write_volume_info = Deferred("spimpack_tasks.stitching.steps:write_volume_info")
 _written = Deferred("spimpack_tasks.stitching.written:WrittenVolume")
 _OF_DESKEW = ("ngff", "codec")
 
@@ -70,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="COLUMN=TEXT",
         help="with --rows: a cell of the row, such as subject=01; may be given several times",
+    )
+    parser.add_argument(
+        "--precomputed-info",
+        action="store_true",
+        help="with volume: write IMAGE.precomputed/info as well, in which programs of "
+        "Neuroglancer's precomputed format find sizes and places of all levels",
     )
     parser.add_argument(
         "--spimstitch-env",
@@ -127,6 +136,8 @@ def run(arguments: argparse.Namespace) -> int:
         "threads": parameters.pop("threads", 0),
     }
     _check_rows(arguments)
+    if arguments.precomputed_info:
+        _require_volume(arguments.action, shared["image"])
     if arguments.action == "deconvolve":
         return _deconvolve(arguments, shared)
     if arguments.action == "deskew":
@@ -140,10 +151,26 @@ def run(arguments: argparse.Namespace) -> int:
         for line in _lines(_alignment_of(chain)):
             print(line)
         if arguments.action == "volume":
-            if arguments.rows:
-                _write_volume_row(chain, arguments.rows, _parse_cells(*_row(arguments)))
-            print(f"made {arguments.image}")
+            _end_volume(arguments, chain)
     return code
+
+
+def _end_volume(arguments: argparse.Namespace, chain: Chain) -> None:
+    """Write what is wanted beside a volume, and print what was made."""
+    if arguments.rows:
+        _write_volume_row(chain, arguments.rows, _parse_cells(*_row(arguments)))
+    print(f"made {arguments.image}")
+    if arguments.precomputed_info:
+        _write_volume_info(chain)
+        print(f"made {arguments.image}.precomputed/info")
+
+
+def _require_volume(action: str, image: str) -> None:
+    """Refuse an `info` of what is no volume, or in the place of another one."""
+    if action != "volume":
+        example = "spimpack stitch volume tiles.json a.ome.zarr --precomputed-info"
+        raise UsageError("--precomputed-info is for volume", example)
+    _check_info(image)
 
 
 def _settle(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -169,15 +196,13 @@ def _deskew(arguments: argparse.Namespace, shared: dict[str, Any], layout: dict[
         example = "spimpack stitch deskew tiles.json tile.ome.zarr --tile NAME"
         raise UsageError("deskew makes a volume of one tile; name it by --tile", example)
     parameters = shared | layout | {"tile": arguments.tile}
-    _identify(shared["tiles"], arguments.tile, layout["ngff"], layout["codec"])
+    tile = shared["tiles"], arguments.tile
+    _check_deskewing(tile, shared["image"], (layout["ngff"], layout["codec"]))
     with counting("Deskewing"):
         code: int = _run_stitching("deskew", parameters, arguments.workers)
     if code == ExitCode.OK:
         if arguments.rows:
-            tile, row = (
-                (shared["tiles"], arguments.tile),
-                (arguments.rows, _parse_cells(*_row(arguments))),
-            )
+            row = arguments.rows, _parse_cells(*_row(arguments))
             _write_tile_row(tile, shared["image"], (layout["ngff"], layout["codec"]), row)
         print(f"made {arguments.image}")
     return code
@@ -187,6 +212,7 @@ def _deconvolve(arguments: argparse.Namespace, shared: dict[str, Any]) -> int:
     shared["volume"] = shared.pop("tiles")
     chosen = {name: getattr(arguments, name) for name in ("power", "kernel_size", "iterations")}
     _identify_sharpened(shared["volume"], tuple(chosen.values()))
+    _check_target(shared["image"], [shared["volume"]])
     with counting("Sharpening"):
         code: int = _run_stitching("deconvolve", shared | chosen, arguments.workers)
     if code == ExitCode.OK:

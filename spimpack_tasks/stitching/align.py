@@ -272,6 +272,8 @@ def _warnings(tiles: list[AlignedTile], pairs: list[AlignedPair]) -> tuple[str, 
             message = f"{pair.first} and {pair.second}: contradicts other pairs by {away:.1f}"
             found.append(f"{message} samples, and counts less")
     alone = [tile.name for tile in tiles if not tile.pairs]
+    if len(tiles) > 1 and not pairs:
+        found.append("no two tiles overlap; are their places in micrometres?")
     if len(tiles) > 1 and alone:
         found.append(f"{', '.join(alone)}: not aligned, stays where the stage says")
     return tuple(found)

@@ -16,25 +16,24 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.arrays.codec_table import CODEC_NAMES
-from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.stitching.choice_rules import check_choices
 from spimpack_tasks.stitching.correct import Corrections
 from spimpack_tasks.stitching.flat import FlatSettings
 from spimpack_tasks.stitching.identity import digest, identify_tile
 from spimpack_tasks.stitching.names import (
     ALIGNERS,
-    DESTRIPES,
-    INTERPOLATIONS,
-    SIGNS,
+    ESTIMATED_FLAT,
+    NO_FLAT,
     Interpolation,
     Signs,
 )
 from spimpack_tasks.stitching.pairs import SearchSettings
+from spimpack_tasks.stitching.placing import place_tiles, require_near
 from spimpack_tasks.stitching.spimstitch.align_file import read_either
-from spimpack_tasks.stitching.tile_files import alignment_identity, read_tiles
+from spimpack_tasks.stitching.tile_files import alignment_identity, read_tiles, require_files
 from spimpack_tasks.stitching.tiles import turned_shape
-from spimpack_tasks.stitching.working import check_target, is_made
+from spimpack_tasks.stitching.working import check_target, check_work_dir, is_made
 from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 
@@ -42,15 +41,11 @@ if TYPE_CHECKING:
     from spimpack_tasks.stitching.align import Alignment
     from spimpack_tasks.stitching.tiles import TileSet
 
-NO_FLAT, ESTIMATED_FLAT = "none", "estimate"
-_FLAT_FORM, _FRAMES_FORM, _ALIGN_FORM = 1, 1, 1
+FLAT_FILE, FLAT_NOTE = "flat.tif", "flat.json"
+ALIGNMENT_FILE, EXCHANGE_FILE, PAGE_FILE = "align.json", "align-spimstitch.json", "align.html"
+"""Names in the working folder."""
+_FLAT_FORM, _FRAMES_FORM, _ALIGN_FORM = 1, 2, 2
 """Raised when equal inputs give other outputs than before."""
-
-
-class ChoiceRefusedError(SpimpackError):
-    """Choices of a user do not fit; the message has a line for each."""
-
-    exit_code = ExitCode.BAD_INPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +91,25 @@ class Chain:
     def tiles(self) -> TileSet:
         """The tiles as the stage has them."""
         check_choices(self.choices)
-        tiles = read_tiles(self.choices.tiles)
-        check_target(self.choices.output, [tile.path for tile in tiles.tiles])
+        path = self.choices.tiles
+        tiles = read_tiles(path)
+        require_files(path, tiles)
+        require_near(path, place_tiles(tiles, [tile.position_um_zyx for tile in tiles.tiles]))
+        sources = [tile.path for tile in tiles.tiles]
+        check_work_dir(self.work_dir, sources, self._made_there)
+        check_target(self.choices.output, sources)
         return tiles
 
     @cached_property
     def work_dir(self) -> str:
         """Folder of what lies between tiles and volume."""
         return self.choices.work_dir or f"{self.choices.output}.work"
+
+    @property
+    def _made_there(self) -> list[str]:
+        """Names of the files that are made in the working folder."""
+        names = [] if self.choices.align == "file" else [ALIGNMENT_FILE, EXCHANGE_FILE, PAGE_FILE]
+        return [*names, *([FLAT_FILE, FLAT_NOTE] if self.choices.flat == ESTIMATED_FLAT else [])]
 
     @cached_property
     def tile_ids(self) -> list[str]:
@@ -120,7 +126,7 @@ class Chain:
         chosen = self.choices.flat
         if chosen == NO_FLAT:
             return ""
-        return f"{self.work_dir}/flat.tif" if chosen == ESTIMATED_FLAT else chosen
+        return f"{self.work_dir}/{FLAT_FILE}" if chosen == ESTIMATED_FLAT else chosen
 
     @cached_property
     def flat_id(self) -> str:
@@ -136,7 +142,7 @@ class Chain:
         """Tell whether the flat is there, or none is wanted."""
         if self.choices.flat != ESTIMATED_FLAT:
             return True
-        path = f"{self.work_dir}/flat.json"
+        path = f"{self.work_dir}/{FLAT_NOTE}"
         try:
             with open(path, encoding="utf-8") as file:
                 found = json.load(file)
@@ -195,12 +201,12 @@ class Chain:
     def alignment_path(self) -> str:
         """The file of the alignment."""
         is_given = self.choices.align == "file"
-        return self.choices.align_file if is_given else f"{self.work_dir}/align.json"
+        return self.choices.align_file if is_given else f"{self.work_dir}/{ALIGNMENT_FILE}"
 
     @property
     def exchange_path(self) -> str:
         """The alignment once more, as spimstitch reads it."""
-        return f"{self.work_dir}/align-spimstitch.json"
+        return f"{self.work_dir}/{EXCHANGE_FILE}"
 
     @cached_property
     def given_alignment(self) -> Alignment:
@@ -244,38 +250,3 @@ class Chain:
         """Tell whether the volume is there."""
         found = read_provenance(self.choices.output).get("planned_from")
         return found == self.volume_id and not os.path.islink(self.choices.output)
-
-
-def check_choices(choices: Choices) -> None:
-    """Refuse choices that do not fit, all at once.
-
-    Raises
-    ------
-    ChoiceRefusedError
-        A line for each.
-    """
-    wrong = [
-        f"{key} is {value!r}; choose {', '.join(known)}"
-        for key, value, known in (
-            ("align", choices.align, ALIGNERS),
-            ("destripe", choices.corrections.destripe, DESTRIPES),
-            ("align_signs", choices.align_signs, SIGNS),
-            ("fuse", choices.interpolation, INTERPOLATIONS),
-            ("ngff", choices.ngff, NGFF),
-            ("codec", choices.codec, CODEC_NAMES),
-        )
-        if value not in known
-    ]
-    if choices.align == "file" and not os.path.isfile(choices.align_file):
-        wrong.append(f"align_file is {choices.align_file!r}, which is no file; align has chosen it")
-    if choices.align != "file" and choices.align_file:
-        wrong.append(f"align_file is given, but align is {choices.align!r}; choose file")
-    if not set(choices.align_reversed) <= set("xyz"):
-        wrong.append(f"align_reversed is {choices.align_reversed!r}; write axes, such as y or xz")
-    if choices.align_signs != SIGNS[0] and choices.align != "file":
-        wrong.append(f"align_signs is for a given file, but align is {choices.align!r}")
-    is_path = choices.flat not in {NO_FLAT, ESTIMATED_FLAT}
-    if is_path and not os.path.isfile(choices.flat):
-        wrong.append(f"flat is {choices.flat!r}; choose none, estimate, or the path of a TIFF")
-    if wrong:
-        raise ChoiceRefusedError("\n".join(wrong))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.stitching.placing import place_alone
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ KEY, AXES_KEY = "ChunkTransformationMatrix", "ChunkTransformationMatrixAxis"
 _OLD_KEY, _OLD_AXES_KEY = "ChunkTransformMatrix", "ChunkTransformMatrixAxis"
 AXES = ("Z", "Y", "X")
 _SESSION = re.compile(r"([0-9]{8})_([0-9]{2})_([0-9]{2})_([0-9]{2})(?![0-9]).*", re.DOTALL)
-_ALPHANUMERIC = re.compile(r"[0-9A-Za-z]+")
 
 
 class TransformRefusedError(ValueError):
@@ -121,36 +119,3 @@ def session_of_folder(name: str) -> str:
         message = f"{name!r} does not begin with date and time, as 20220215_17_05_59 does"
         raise ValueError(message)
     return "{}h{}m{}s{}".format(*found.groups())
-
-
-def chunk_rows(tiles: TileSet, labels: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return a row of a scans table for each tile, in their order; packaging builds the paths.
-
-    Parameters
-    ----------
-    tiles
-        The tiles, of which the first is chunk 1.
-    labels
-        Those of BIDS by the entity, such as `subject`, `session`, `sample` and `stain`.
-
-    Raises
-    ------
-    ValueError
-        An entity is not known, or its label holds other characters than letters and digits; all of
-        them are told.
-    """
-    known = {entity.name for entity in ENTITIES} - {"chunk"}
-    wrong = [f"{key} is {text!r}" for key, text in labels.items() if not _is_label(text)]
-    wrong += [f"{key} is no entity of a tile" for key in labels if key not in known]
-    wrong += [f"{key} is missing" for key in ("subject", "sample") if not labels.get(key)]
-    if wrong:
-        message = f"{', '.join(wrong)}; write labels of letters and digits"
-        raise ValueError(message)
-    return [
-        {**labels, "chunk": str(number), "spim_path": tile.path}
-        for number, tile in enumerate(tiles.tiles, start=1)
-    ]
-
-
-def _is_label(text: str) -> bool:
-    return _ALPHANUMERIC.fullmatch(text) is not None

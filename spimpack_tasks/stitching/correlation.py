@@ -20,6 +20,9 @@ LEAST_PEAK = 0.2
 """Mean correlation of a peak that is believed."""
 LEAST_CONTRAST = 6.0
 """The same over the scatter of the mean correlations of all other shifts."""
+_ALIKE, _ABOVE_OTHERS = 0.8, 0.5
+"""Mean correlation of a peak that is believed at any scatter, which few large things in the
+windows make large, and by how much it is above the middle of the others."""
 AMBIGUOUS = 0.85
 """Part of the highest peak that another one has at least where the shift is ambiguous."""
 UNLIKE = "no shift makes the tiles alike"
@@ -128,7 +131,8 @@ def find_peak(mean: Any) -> Peak:
     others = np.sort(mean.ravel())[: max(int(mean.size * 0.9), 1)]
     middle = float(np.median(others))
     scatter = 1.4826 * float(np.median(np.abs(others - middle)))
-    if height - middle < LEAST_CONTRAST * scatter:
+    is_clear = height >= _ALIKE and height - middle >= _ABOVE_OTHERS
+    if height - middle < LEAST_CONTRAST * scatter and not is_clear:
         return Peak(place, height, UNLIKE)
     return Peak(place, height)
 

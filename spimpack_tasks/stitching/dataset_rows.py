@@ -11,11 +11,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.files.atomic import replace_together
-from spimpack_tasks.files.locks import hold_folders
 from spimpack_tasks.files.tsv_edit import TsvText, cells_by_column
 from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.manifest.rows import source_path
+from spimpack_tasks.manifest.table_rows import add_table_rows, edit_table, named_as, path_cell
 from spimpack_tasks.model.entities import ENTITIES
 from spimpack_tasks.stitching.chunk_transforms import canvas_matrix, compose_transform
 from spimpack_tasks.volumes.ome_zarr.header_extras import STITCHING_KEY
@@ -108,24 +107,20 @@ def write_row(
     OSError
         The disk does not take it.
     """
-    path = os.path.realpath(table)
     folder = os.path.dirname(os.path.abspath(table))
-    inside = os.path.commonpath([folder, image]) == folder
-    row = {_PATH: os.path.relpath(image, folder) if inside else image, **cells, **computed}
-    with hold_folders([os.path.dirname(path)]):
-        text = ""
-        if os.path.exists(path):
-            with open(path, encoding="utf-8", newline="") as file:
-                text = file.read()
-        edited = TsvText(text, list(row))
-        names = {CANONICAL.get(column, column): column for column in edited.table.columns}
-        number = _row_of(edited, folder, image, names.get(_PATH, _PATH))
+    row = {_PATH: path_cell(image, folder), **cells, **computed}
+
+    def edit(text: str) -> str:
+        found = TsvText(text, list(row))
+        (names,) = named_as(found.table.columns, [dict.fromkeys(row, "")])
+        column = list(names)[list(row).index(_PATH)]
+        number = _row_of(found, folder, image, column)
         if number is None:
-            edited.add_rows([{names.get(key, key): value for key, value in row.items()}])
-        else:
-            edited.set_cells({(number, key): value for key, value in computed.items()})
-        if edited.text != text:
-            replace_together({path: edited.text.encode()})
+            return add_table_rows(table, text, [row])
+        found.set_cells({(number, key): value for key, value in computed.items()})
+        return found.text
+
+    edit_table(table, edit)
 
 
 def _row_of(edited: TsvText, folder: str, image: str, column: str) -> int | None:

@@ -17,6 +17,8 @@ from spimpack_tasks.errors import MissingExtraError
 
 _REACH = 4
 """Pixels to each side over which a fraction is smoothed by a gaussian of one pixel."""
+_BINS = 65_536
+"""Bins of a histogram: one for each count of a camera, and no more memory for other types."""
 _STEP_ALONG, _STEP_BACKGROUND, _SPARSE = 15, 25, 5
 """Pixels between two percentiles along a row, between two of the background, and between the pixels
 of a window of the background that are looked at."""
@@ -134,15 +136,20 @@ def _fraction_bright(image: Any, threshold: float, crossover: float) -> Any:
 
 
 def otsu_threshold(frame: Any) -> float:
-    """Return the count that parts dark from bright pixels best (Otsu, 1979)."""
+    """Return the count that parts dark from bright pixels best (Otsu, 1979).
+
+    Counts of 8 and 16 bits have a bin each; others share so many bins.
+    """
     import numpy as np
 
-    values = frame if frame.dtype.kind in "ui" else np.floor(frame).astype("int64")
-    first = int(values.min())
-    counts = np.bincount((values.astype("int64") - first).ravel()).astype(float)
+    first, last = float(frame.min()), float(frame.max())
+    is_counted = frame.dtype.kind in "ui" and last - first < _BINS
+    width = 1.0 if is_counted else max((last - first) / (_BINS - 1), np.finfo("float64").tiny)
+    bins = np.floor((frame.astype("float64") - first) / width).astype("int64")
+    counts = np.bincount(bins.ravel()).astype(float)
     if counts.size == 1:
-        return float(first)
-    centres = np.arange(counts.size) + first
+        return first
+    centres = np.arange(counts.size) * width + first
     below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
     mean_below = np.cumsum(counts * centres) / below
     mean_above = (np.cumsum((counts * centres)[::-1]) / np.cumsum(counts[::-1]))[::-1]

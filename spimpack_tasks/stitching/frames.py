@@ -10,6 +10,7 @@ from contextlib import ExitStack, nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from spimpack_tasks.stitching.kept_frames import keep
 from spimpack_tasks.stitching.tiles import turned_shape
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.volume import open_volume
@@ -42,6 +43,9 @@ class Frames(Protocol):
     def read(self, region_frc: Region) -> Voxels:
         """Return the samples of a region, along frames, rows and columns; a view may be strided."""
 
+    def keeping(self, rows: slice, columns: slice) -> Frames:
+        """Return the same for many small regions of rows and columns, read by one thread."""
+
 
 class ArrayFrames:
     """Frames that are in memory already.
@@ -63,6 +67,10 @@ class ArrayFrames:
     def read(self, region_frc: Region) -> Voxels:
         """Return a view."""
         return self.samples_frc[region_frc]
+
+    def keeping(self, rows: slice, columns: slice) -> Frames:
+        """Return frames for many small regions; those that are slow to read are kept."""
+        return keep(self, rows, columns)
 
 
 class ReadFrames:
@@ -87,6 +95,10 @@ class ReadFrames:
         """Return a view."""
         parts = zip(region_frc, self._first, strict=True)
         return self._samples[tuple(slice(p.start - n, p.stop - n) for p, n in parts)]
+
+    def keeping(self, rows: slice, columns: slice) -> Frames:
+        """Return frames for many small regions; those that are slow to read are kept."""
+        return keep(self, rows, columns)
 
 
 class StoredFrames:
@@ -137,6 +149,10 @@ class StoredFrames:
         if self._is_flipped:
             turned = turned[:, ::-1]
         return turned
+
+    def keeping(self, rows: slice, columns: slice) -> Frames:
+        """Return frames for many small regions; those that are slow to read are kept."""
+        return keep(self, rows, columns)
 
 
 def stored_region(

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.stitching.frames import ReadFrames
+from spimpack_tasks.stitching.kept_frames import SLOW_ROWS
 from spimpack_tasks.stitching.kernels import (
     Distances,
     Taps,
@@ -26,6 +27,7 @@ from spimpack_tasks.stitching.kernels import (
     real_type,
     rounding_of,
 )
+from spimpack_tasks.stitching.placing import first_covered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
 
 BAND = 16
 """Rows that are made at a time."""
-_MOST_TOGETHER = 4 * BAND
-"""Rows that are stored together at most where bands read them again: raw frames, or flat chunks."""
 _SAME = 1e-6
 """Fractions of a sample that count as none."""
 
@@ -67,7 +67,8 @@ class Fuser:
         return [
             number
             for number, placement in enumerate(self.canvas.placements)
-            if _overlaps(placement, box_zyx)
+            # The nearest column may be half a column away.
+            if overlaps(placement, box_zyx, slack=1 + abs(placement.shear))
         ]
 
     def fuse(self, box_zyx: Box, frames: Mapping[int, Frames], pool: WorkPool | None) -> Voxels:
@@ -111,7 +112,7 @@ class Fuser:
         for number in self.numbers_in(box):
             stack = frames[number]
             part = self._cut(self.canvas.placements[number], stack, box, real)
-            is_slow = part is not None and stack.stored_rows > _MOST_TOGETHER
+            is_slow = part is not None and stack.stored_rows > SLOW_ROWS
             ready[number] = ReadFrames(stack, part.region_frc()[0]) if part and is_slow else stack
         return ready
 
@@ -309,13 +310,22 @@ def _bounds(placement: Placement, box: Box) -> list[tuple[int, int]]:
     return [(max(low, part.start), min(high, part.stop)) for low, high, part in sides]
 
 
-def _overlaps(placement: Placement, box: Box) -> bool:
-    """Tell whether a tile may cover a voxel of a box; a sheared tile has empty corners."""
+def overlaps(placement: Placement, box: Box, slack: float = 0.0) -> bool:
+    """Tell whether a tile covers a voxel of a box; a sheared tile has empty corners.
+
+    Parameters
+    ----------
+    placement
+        The tile.
+    box
+        Along z, y and x.
+    slack
+        Voxels along x by which it may miss the box, and still counts.
+    """
     (z0, z1), (y0, y1), (x0, x1) = _bounds(placement, box)
     if z1 <= z0 or y1 <= y0 or x1 <= x0:
         return False
     oz, _, ox = placement.origin_zyx
     ends = [ox + placement.shear * (z - oz) for z in (z0, z1 - 1)]
-    is_before = max(ends) + placement.shape_crf[2] + 1 < box[2].start
-    is_behind = min(ends) - 1 > box[2].stop
-    return not (is_before or is_behind)
+    high = first_covered(max(ends) + placement.shape_crf[2] + slack)
+    return bool(first_covered(min(ends) - slack) < box[2].stop and high > box[2].start)

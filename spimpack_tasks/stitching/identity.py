@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.digests import digest_values as digest
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 
-__all__ = ["Pace", "digest", "identify_tile"]
+__all__ = ["CORRECTED_KEY", "Pace", "digest", "identify_tile"]
+
+CORRECTED_KEY = "corrected_from"
+"""Key of the provenance of corrected frames."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +34,13 @@ class Pace:
 def identify_tile(tile: Tile) -> str:
     """Return the text that a tile is known by: its file with size and time, and its part of it.
 
-    Folders are not in it, so tiles that were moved as they are make no volume again.
+    Folders are not in it, so tiles that were moved as they are make no volume again. Corrected
+    frames are known by what they were made from. So a volume of them has equal bytes however often
+    they were made again.
     """
-    name = os.path.basename(tile.path)
-    parts = [tile.name, name, stamp_text(tile.path), *tile.shape_frc, tile.dtype, tile.form]
+    told = read_provenance(tile.path) if os.path.isdir(tile.path) else {}
+    is_corrected = CORRECTED_KEY in told and "made_from" in told
+    file = (os.path.basename(tile.path), stamp_text(tile.path))
+    known = ("", told["made_from"]) if is_corrected else file
+    parts = [tile.name, *known, *tile.shape_frc, tile.dtype, tile.form]
     return "\0".join(map(str, [*parts, tile.time_index, tile.channel_index]))

@@ -9,6 +9,8 @@ ALIGNERS = ("native", "stage", "file")
 Signs: TypeAlias = Literal["positions", "mirrored"]
 SIGNS: tuple[Signs, ...] = ("positions", "mirrored")
 """Meanings of the places in a file of spimstitch: right, or moved the wrong way."""
+NO_FLAT, ESTIMATED_FLAT = "none", "estimate"
+"""Choices of a flat besides the path of a TIFF."""
 DESTRIPES = ("none", "wavelet", "lightsheet")
 """Ways to take out stripes, see `correct.DESTRIPERS`."""
 Interpolation: TypeAlias = Literal["cubic", "linear", "nearest"]

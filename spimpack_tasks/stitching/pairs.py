@@ -148,6 +148,7 @@ def measure_pair(
         How they are compared.
     """
     whole = [round(s) for s in overlap.stage_shift_frc]
+    frames = _keep_frames(frames, overlap, reach)
     found = _unmeasured(overlap, _TOO_SMALL)
     for factor in (1, 2):
         f, r, c = (factor * n for n in reach)
@@ -172,15 +173,16 @@ def _measure(
     import numpy as np
 
     whole = [round(s) for s in overlap.stage_shift_frc]
-    maps = [correlate(*_cut(frames, whole, window, reach)) for window in windows[:_FOR_PEAK]]
+    maps = _correlate_all(frames, whole, windows[:_FOR_PEAK], reach)
     peak = find_peak(np.mean(maps, axis=0))
     if peak.reason:
         return _unmeasured(overlap, peak.reason, peak.height)
     moved = [w + at - n for w, at, n in zip(whole, peak.shift, reach, strict=True)]
-    near = (min(_NEAR, *reach),) * 3
+    # The first tile was read as far as the range goes, and no farther.
+    f, r, c = (min(_NEAR, n - abs(at - n)) for at, n in zip(peak.shift, reach, strict=True))
+    near = (f, r, c)
     found = []
-    for window in windows:
-        values = correlate(*_cut(frames, moved, window, near))
+    for values in _correlate_all(frames, moved, windows, near):
         shift = fit_peak(values, near)
         if shift is not None and shift.correlation >= settings.least_correlation:
             found.append(shift)
@@ -190,6 +192,35 @@ def _measure(
     repeats = max(len(found) / max(most, 1.0), 1.0)
     place = np.array(moved) - np.array(near)
     return _combine(overlap, found, place, _Quality(peak.height, repeats))
+
+
+def _keep_frames(
+    frames: tuple[Frames, Frames], overlap: Overlap, reach: Sizes
+) -> tuple[Frames, Frames]:
+    """Return the tiles, of which frames are kept where each window would decode whole ones."""
+    first, second = frames
+    box = _shared(first.shape_frc, second.shape_frc, overlap.stage_shift_frc)
+    kept = []
+    for stack, shift in ((first, (0.0, 0.0, 0.0)), (second, overlap.stage_shift_frc)):
+        rows, columns = (
+            slice(
+                max(low - round(shift[axis]) - 2 * reach[axis], 0),
+                min(high - round(shift[axis]) + 2 * reach[axis], stack.shape_frc[axis]),
+            )
+            for axis, (low, high) in ((1, box[1]), (2, box[2]))
+        )
+        kept.append(stack.keeping(rows, columns))
+    return kept[0], kept[1]
+
+
+def _correlate_all(
+    frames: tuple[Frames, Frames], whole: list[int], windows: list[Box], reach: Sizes
+) -> list[Any]:
+    """Return the correlations of windows, in their order; they are read in that of frames."""
+    found: list[Any] = [None] * len(windows)
+    for number in sorted(range(len(windows)), key=lambda n: windows[n][0].start):
+        found[number] = correlate(*_cut(frames, whole, windows[number], reach))
+    return found
 
 
 def _fitting_reach(frames: tuple[Frames, Frames], overlap: Overlap, reach: Sizes) -> Sizes:
@@ -247,27 +278,31 @@ def _choose_windows(
 def _structure(samples: Any) -> float:
     """Return how much samples vary over several samples, and not from one to the next.
 
-    Light has a noise that grows with its root; so the variance is divided by the mean.
+    Light has a noise that grows with its root; so the variance is divided by the mean, of counts
+    without a sign, as a background that was subtracted leaves some below 0. Samples that are no
+    numbers have no structure.
     """
     import numpy as np
 
     small = samples[tuple(slice(n // 2 * 2) for n in samples.shape)]
     halves = sum(small[f::2, r::2, c::2] for f in (0, 1) for r in (0, 1) for c in (0, 1))
-    mean = float(np.mean(halves))
-    return float(np.var(halves)) / mean if mean > 0 else 0.0
+    mean = float(np.mean(np.abs(halves)))
+    return float(np.var(halves)) / mean if 0 < mean < math.inf else 0.0
 
 
 def _cut(
     frames: tuple[Frames, Frames], whole: list[int], window: Box, reach: Sizes
 ) -> tuple[Any, Any]:
     """Return a window of the second tile, and the part of the first in which it may lie."""
+    import numpy as np
+
     first, second = frames
     template = second.read(window).astype("float64")
     f, r, c = [
         slice(part.start + w - n, part.stop + w + n)
         for part, w, n in zip(window, whole, reach, strict=True)
     ]
-    around = first.read((f, r, c)).astype("float64")
+    around = np.nan_to_num(first.read((f, r, c)).astype("float64"), posinf=0.0, neginf=0.0)
     return template, around
 
 

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.stitching.tiles import turned_shape
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _LARGEST_SKEW = 0.25
 """Frames by which a shear may miss 1 at the deepest column and still count as 1."""
+_MOST_EMPTY = 10_000
+"""Voxels of a volume for each sample of its tiles, at most. A tile of one frame of 2,048 columns
+alone has 2,048; four tiles whose places are in nanometres have more than 100,000."""
 _TINY = 1e-6
 """Voxels that come from rounding, not from a place."""
 
@@ -61,6 +65,38 @@ class Canvas:
     """Where voxel 0, 0, 0 lies."""
     placements: tuple[Placement, ...]
     """One for each tile of the set, in its order."""
+
+
+class PlacesRefusedError(SpimpackError):
+    """Tiles lie so far apart that no volume holds them."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+def require_near(path: str, canvas: Canvas) -> None:
+    """Refuse tiles that fill next to nothing of the volume that would hold them.
+
+    Places in another unit make such volumes, of which no disk and no patience sees the end.
+
+    Parameters
+    ----------
+    path
+        The file that has the places.
+    canvas
+        The grid of the volume.
+
+    Raises
+    ------
+    PlacesRefusedError
+        They do.
+    """
+    samples = sum(math.prod(placement.shape_crf) for placement in canvas.placements)
+    if math.prod(canvas.shape_zyx) <= _MOST_EMPTY * samples:
+        return
+    z, y, x = (n * um for n, um in zip(canvas.shape_zyx, canvas.spacing_um_zyx, strict=True))
+    message = f"{path}: tiles fill less than 1 of {_MOST_EMPTY} voxels of the volume that holds"
+    message = f"{message} them, of {z:.6g} x {y:.6g} x {x:.6g} µm (z, y, x)"
+    raise PlacesRefusedError(f"{message}; are places, pitch and step in micrometres?")
 
 
 def settle_shear(shear: float, depth: int) -> float:

@@ -8,11 +8,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.parallel import WorkPool
+from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.files.atomic import sync_disk
 from spimpack_tasks.files.held_folders import TargetTakenError
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.stitching.correct import correct_frame
 from spimpack_tasks.stitching.frames import OpenTiles
+from spimpack_tasks.stitching.identity import CORRECTED_KEY
 from spimpack_tasks.stitching.tiles import turned_shape
 from spimpack_tasks.stitching.working import (
     hold_place,
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
     from spimpack_tasks.stitching.identity import Pace
     from spimpack_tasks.stitching.tiles import TileSet
     from spimpack_tasks.volumes.blocks import Block
+
+
+class FramesRefusedError(SpimpackError):
+    """Frames have values that a correction cannot take."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 def write_corrected(
@@ -62,12 +70,14 @@ def write_corrected(
     ------
     TargetTakenError
         Something else lies at the target.
+    FramesRefusedError
+        A frame has values of which stripes cannot be taken out.
     OSError
         The tile is damaged, or the disk does not take the frames.
     """
     if is_made(target, identity):
         return False
-    if os.path.lexists(target) and "corrected_from" not in read_provenance(target):
+    if os.path.lexists(target) and CORRECTED_KEY not in read_provenance(target):
         raise TargetTakenError(f"{target} is there already, and holds no corrected frames")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with hold_place(target, identity, alone=True) as place:
@@ -77,7 +87,10 @@ def write_corrected(
         with as_os_errors(), OpenTiles(tile[0]) as stacks:
             frames = stacks.need((tile[1],))[tile[1]]
             spec = _describe(tile, identity)
-            _write(frames, LocalPlace(path), spec, corrections, pace)
+            try:
+                _write(frames, LocalPlace(path), spec, corrections, pace)
+            except FramesRefusedError as error:
+                raise FramesRefusedError(f"{tile[0].tiles[tile[1]].path}: {error}") from error
         sync_disk(place)
         move_to_target(path, target)
     return True
@@ -95,7 +108,7 @@ def _describe(tile: tuple[TileSet, int], identity: str) -> VolumeSpec:
         name=os.path.basename(tiles.tiles[number].name),
         axes="zyx",
         spacing_um_zyx=(geometry.step_um, geometry.pitch_um, geometry.pitch_um),
-        provenance={"version": __version__, "made_from": identity, "corrected_from": "frames"},
+        provenance={"version": __version__, "made_from": identity, CORRECTED_KEY: "frames"},
     )
 
 
@@ -140,4 +153,22 @@ def _first_frame(block: Block) -> int:
 def _correct(frames: Frames, number: int, corrections: tuple[Corrections, Any]) -> Any:
     _, rows, columns = frames.shape_frc
     region = (slice(number, number + 1), slice(0, rows), slice(0, columns))
-    return correct_frame(frames.read(region)[0], *corrections)
+    frame = frames.read(region)[0]
+    _require_counts(frame, number, corrections[0].destripe)
+    return correct_frame(frame, *corrections)
+
+
+def _require_counts(frame: Any, number: int, method: str) -> None:
+    """Refuse a frame out of which stripes cannot be taken."""
+    import numpy as np
+
+    if method == "none":
+        return
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        what = "pixels that are no numbers"
+    elif method == "wavelet" and frame.dtype.kind in "if" and frame.min() < 0:
+        what = f"pixels down to {frame.min()}, and wavelets take the logarithm"
+    else:
+        return
+    message = f"frame {number} has {what}; replace them, or choose another way than {method}"
+    raise FramesRefusedError(message)

@@ -10,7 +10,14 @@ from spimpack_tasks.arrays.codec_table import CODEC_NAMES
 from spimpack_tasks.errors import joined, suggestion
 from spimpack_tasks.files.atomic import Durability, replacing, write_at
 from spimpack_tasks.stitching.align import STAGE_SIGMA_UM, align, keep_stage
-from spimpack_tasks.stitching.chain import ESTIMATED_FLAT, NO_FLAT, ChoiceRefusedError
+from spimpack_tasks.stitching.chain import (
+    ALIGNMENT_FILE,
+    EXCHANGE_FILE,
+    FLAT_FILE,
+    FLAT_NOTE,
+    PAGE_FILE,
+)
+from spimpack_tasks.stitching.choice_rules import ChoiceRefusedError
 from spimpack_tasks.stitching.dataset_rows import compose_row, tell_parameters, write_row
 from spimpack_tasks.stitching.flat import describe_flat, estimate_flat, sample_frames
 from spimpack_tasks.stitching.frames import OpenTiles
@@ -21,20 +28,24 @@ from spimpack_tasks.stitching.making import (
     make_part,
     stitch,
 )
+from spimpack_tasks.stitching.names import ESTIMATED_FLAT, NO_FLAT
 from spimpack_tasks.stitching.overlap_pictures import draw_overlaps
 from spimpack_tasks.stitching.page import compose_page
+from spimpack_tasks.stitching.placing import place_tiles, require_near
+from spimpack_tasks.stitching.precomputed_info import write_info
 from spimpack_tasks.stitching.preprocess import write_corrected
 from spimpack_tasks.stitching.spimstitch.align_file import write_align_file
 from spimpack_tasks.stitching.tile_files import (
     match_tiles,
     read_alignment,
     read_tiles,
+    require_files,
     write_alignment,
     write_json,
 )
 from spimpack_tasks.stitching.tiles import turned_shape
 from spimpack_tasks.stitching.volume import Stitching, deskew, identify_stitching
-from spimpack_tasks.stitching.working import is_made
+from spimpack_tasks.stitching.working import check_target, claim_work_files, is_made
 from spimpack_tasks.volumes.formats import NGFF
 from spimpack_tasks.volumes.source_errors import as_os_errors
 
@@ -61,11 +72,11 @@ def make_flat(chain: Chain) -> None:
     settings = chain.choices.flat_settings
     with as_os_errors(), OpenTiles(chain.tiles) as stacks:
         flat = estimate_flat(sample_frames(chain.tiles, stacks, settings), settings)
-    os.makedirs(chain.work_dir, exist_ok=True)
+    claim_work_files(chain.work_dir, [FLAT_FILE, FLAT_NOTE])
     with replacing(chain.flat_path, Durability.SAFE) as aside:
         tifffile.imwrite(aside.file, flat)
     told = describe_flat(flat, settings)
-    write_json(f"{chain.work_dir}/flat.json", {**told, "made_from": chain.flat_id})
+    write_json(f"{chain.work_dir}/{FLAT_NOTE}", {**told, "made_from": chain.flat_id})
 
 
 def read_flat(chain: Chain) -> Any:
@@ -130,9 +141,9 @@ def make_alignment(chain: Chain, advance: Callable[[int, int], None] | None = No
         with as_os_errors(), OpenTiles(tiles) as stacks:
             found = align(tiles, stacks, chain.choices.search, advance)
             pictures = draw_overlaps(found, tiles, stacks)
-    os.makedirs(chain.work_dir, exist_ok=True)
+    claim_work_files(chain.work_dir, [ALIGNMENT_FILE, EXCHANGE_FILE, PAGE_FILE])
     page = compose_page(found, tiles, pictures)
-    write_at(f"{chain.work_dir}/align.html", page.encode())
+    write_at(f"{chain.work_dir}/{PAGE_FILE}", page.encode())
     chosen = chain.choices
     write_align_file(chain.exchange_path, tiles, found, chosen.align_reversed)
     write_alignment(chain.alignment_path, found, chain.alignment_id)
@@ -165,6 +176,7 @@ def stitching_of(chain: Chain) -> Stitching:
     tiles = chain.frames
     _require_steps(chain)
     found = alignment_of(chain)
+    require_near(chain.alignment_path, place_tiles(tiles, found.positions_um_zyx, found.geometry))
     turns = tiles.geometry
     chosen = chain.choices
     return Stitching(
@@ -294,6 +306,24 @@ def identify_deskewed(path: str, name: str, ngff: str, codec: str) -> str:
     return identify_stitching(_deskewing(path, name, ngff, codec))
 
 
+def check_deskewing(tile: tuple[str, str], image: str, layout: tuple[str, str]) -> None:
+    """Refuse the deskewing of a tile before any work.
+
+    Parameters
+    ----------
+    tile, image, layout
+        As of `deskew_tile`.
+
+    Raises
+    ------
+    SpimpackError
+        The file of tiles is wrong or has no such tile, or the target is taken or does not fit.
+    """
+    work = _deskewing(*tile, *layout)
+    require_files(tile[0], work.tiles)
+    check_target(image, [each.path for each in work.tiles.tiles])
+
+
 def has_deskewed(path: str, name: str, image: str, ngff: str, codec: str) -> bool:
     """Tell whether a deskewed tile is there."""
     return is_made(image, identify_deskewed(path, name, ngff, codec))
@@ -319,6 +349,17 @@ def deskew_tile(tile: tuple[str, str], image: str, layout: tuple[str, str], thre
         As of `making.stitch`.
     """
     stitch(_deskewing(*tile, *layout), image, threads, lambda _: None)
+
+
+def write_volume_info(chain: Chain) -> str:
+    """Write the `info` of Neuroglancer beside a stitched volume; return its path.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `precomputed_info.write_info`.
+    """
+    return write_info(stitching_of(chain), chain.choices.output)
 
 
 def write_volume_row(chain: Chain, table: str, cells: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,10 @@ from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.stitching.align import AlignedPair, AlignedTile, Alignment
 from spimpack_tasks.stitching.pitch import PitchEstimate
 from spimpack_tasks.stitching.tiles import Geometry, Tile, TileSet
+from spimpack_tasks.volumes.formats import format_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 FORM = 1
 """Raised when files get another form."""
@@ -29,6 +31,9 @@ _LARGEST = 256 * 2**20
 _VECTORS = {"position_um_zyx": float, "shape_frc": int}
 _GEOMETRY = frozenset(field.name for field in fields(Geometry))
 _TILE = frozenset(field.name for field in fields(Tile))
+_USUAL = {"name": "a", "path": "a", "dtype": "uint16", "form": ""}
+"""Texts that stand for those that are missing, which is told elsewhere."""
+_DTYPE = re.compile("u?int(8|16|32|64)|float(32|64)")
 _NEEDED = ("name", "path", "position_um_zyx", "shape_frc", "dtype")
 
 
@@ -77,12 +82,40 @@ def read_tiles(path: str) -> TileSet:
         entries = []
     tiles = [_tile(entry, f"tiles[{n}]", path, problems) for n, entry in enumerate(entries)]
     whole = tuple(tile for tile in tiles if tile is not None)
+    problems += _repeated(tiles)
     if not problems and geometry is not None:
         try:
             return TileSet(geometry, whole)
         except ValueError as error:
             problems.append(str(error))
     raise TilesRefusedError("\n".join(f"{path}: {problem}" for problem in problems))
+
+
+def _repeated(tiles: Sequence[Tile | None]) -> Iterator[str]:
+    """Yield the tiles whose voxels an earlier one has already."""
+    seen: dict[tuple[str, int, int], int] = {}
+    for number, tile in enumerate(tiles):
+        if tile is not None:
+            first = seen.setdefault((tile.path, tile.time_index, tile.channel_index), number)
+            if first != number:
+                yield f"tiles[{number}].path: {tile.path!r} is tiles[{first}] already"
+
+
+def require_files(path: str, tiles: TileSet) -> None:
+    """Refuse tiles of which nothing is on the disk, all at once.
+
+    Raises
+    ------
+    TilesRefusedError
+        A line for each.
+    """
+    problems = [
+        f"{path}: {tile.name}: path {tile.path!r} does not exist"
+        for tile in tiles.tiles
+        if not os.path.exists(tile.path)
+    ]
+    if problems:
+        raise TilesRefusedError("\n".join(problems))
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -112,6 +145,8 @@ def _geometry(data: Any, problems: list[str]) -> Geometry | None:
         for key in ("pitch_um", "step_um", "angle_deg")
         if key in data and not (_is_number(data[key]) or (key, data[key]) == ("angle_deg", None))
     ]
+    if isinstance(data.get("rotate_90"), bool):
+        problems.append(f"geometry.rotate_90: {data['rotate_90']!r} is not 0, 1, 2 or 3")
     if not isinstance(data.get("flip_ud", False), bool):
         problems.append(f"geometry.flip_ud: {data['flip_ud']!r} is not true or false")
     if len(problems) > before:
@@ -151,12 +186,26 @@ def _wrong_values(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if key in data and not (is_vector and all(map(is_right, value or ()))):
             yield key, f"{value!r} is not {form}"
     for key in ("name", "path", "dtype", "form"):
-        if not isinstance(data.get(key, ""), str):
-            yield key, f"{data[key]!r} is not a text"
+        text = data.get(key, _USUAL.get(key))
+        wrong = _wrong_text(key, text) if isinstance(text, str) else f"{text!r} is not a text"
+        if wrong:
+            yield key, wrong
     for key in ("time_index", "channel_index"):
         value = data.get(key, 0)
         if not (_is_count(value) or value == 0):
             yield key, f"{value!r} is not a whole number from 0 on"
+
+
+def _wrong_text(key: str, text: str) -> str:
+    """Return what is wrong with a text of a tile, nothing where it is right."""
+    if key == "dtype" and not _DTYPE.fullmatch(text):
+        return f"{text!r} is no type of voxels; write one such as uint16 or float32"
+    if key == "form" and text:
+        try:
+            format_named(text)
+        except ValueError as error:
+            return str(error)
+    return "is empty" if key != "form" and not text else ""
 
 
 def _check_keys(

@@ -16,7 +16,7 @@ from spimpack_tasks.arrays.grid import LevelGrid
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.arrays.pyramid import plan_levels
 from spimpack_tasks.stitching.frames import OpenTiles
-from spimpack_tasks.stitching.fuse import Fuser
+from spimpack_tasks.stitching.fuse import Fuser, overlaps
 from spimpack_tasks.stitching.identity import digest, identify_tile
 from spimpack_tasks.stitching.placing import place_alone, place_tiles
 from spimpack_tasks.version import __version__
@@ -28,6 +28,7 @@ from spimpack_tasks.volumes.writer import Layout, create_volume
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from spimpack_tasks.arrays.grid import Region
     from spimpack_tasks.files.places import Place
     from spimpack_tasks.stitching.identity import Pace
     from spimpack_tasks.stitching.names import Interpolation
@@ -151,6 +152,26 @@ def _with_deep_blocks(level: LevelGrid) -> LevelGrid:
 def open_stacks(work: Stitching) -> OpenTiles:
     """Return the tiles of a volume, of which none is open yet."""
     return OpenTiles(replace(work.tiles, geometry=work.geometry))
+
+
+def count_objects(work: Stitching) -> int:
+    """Return the number of chunks or shards of the full level in which a tile may have a voxel."""
+    full, placements = plan_volume(work)[1][0], work.canvas.placements
+
+    def is_covered(region: Region) -> bool:
+        box = region[2], region[3], region[4]
+        return any(overlaps(placement, box) for placement in placements)
+
+    covered = (shard for shard in full.shards() if is_covered(full.region_of(shard)))
+    if work.ngff == "0.5":
+        return sum(1 for _ in covered)
+    chunks = LevelGrid(full.shape, full.chunk, shard_chunks=(1,) * len(full.shape))
+    return sum(
+        is_covered(chunks.region_of(place))
+        for shard in covered
+        for place in full.chunks_of(shard)
+        if place is not None
+    )
 
 
 def write_part(

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.files.atomic import discard, move_into_place, name_aside
+from spimpack_tasks.files.atomic import discard, move_into_place, name_aside, write_new
 from spimpack_tasks.files.held_folders import TargetTakenError, lock_folder, place_of
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 EXTENSION = ".ome.zarr"
+_OURS = ".made"
+"""Folder in a working folder, with an empty file by the name of each that is made there."""
 
 
 class TargetRefusedError(SpimpackError):
@@ -47,6 +49,61 @@ def check_target(target: str, sources: Iterable[str]) -> None:
     if os.path.lexists(target) and not _is_ours(target):
         message = f"{target} is there already, and is no stitched volume; choose another target"
         raise TargetTakenError(message)
+
+
+def check_work_dir(folder: str, sources: Iterable[str], names: Iterable[str]) -> None:
+    """Refuse a working folder before any work.
+
+    Parameters
+    ----------
+    folder
+        The folder, which need not be there.
+    sources
+        Paths of the tiles.
+    names
+        Files that are made in it.
+
+    Raises
+    ------
+    TargetRefusedError
+        It is a file, or lies in a tile.
+    TargetTakenError
+        A file has one of the names, and was not made here.
+    """
+    real = os.path.realpath(folder)
+    for source in sources:
+        path = os.path.realpath(source)
+        if os.path.commonpath([real, path]) == path:
+            message = f"the working folder {folder} lies in the tile {source}"
+            raise TargetRefusedError(f"{message}; choose another work_dir")
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise TargetRefusedError(f"{folder} is no folder; choose another work_dir")
+    foreign = [
+        name
+        for name in names
+        if os.path.lexists(f"{folder}/{name}") and not os.path.lexists(f"{folder}/{_OURS}/{name}")
+    ]
+    if foreign:
+        message = f"{folder} holds {', '.join(foreign)}, which was not made here"
+        raise TargetTakenError(f"{message}; choose another work_dir, or move it away")
+
+
+def claim_work_files(folder: str, names: Iterable[str]) -> None:
+    """Make a working folder, and note which files in it are made here, before they are.
+
+    Raises
+    ------
+    TargetTakenError
+        As of `check_work_dir`.
+    OSError
+        The disk does not take it.
+    """
+    names = [*names]
+    check_work_dir(folder, (), names)
+    os.makedirs(f"{folder}/{_OURS}", exist_ok=True)
+    for name in names:
+        with suppress(FileExistsError):
+            write_new(f"{folder}/{_OURS}/{name}", b"")
 
 
 def _is_ours(target: str) -> bool:

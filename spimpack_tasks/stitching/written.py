@@ -1,11 +1,10 @@
 """How much of a volume is written, by the files beside its target, whichever processes write them.
 
-Blocks without a voxel have no file, so a sparse volume seems to be less far than it is.
+Blocks in which no tile has a voxel have no file, and none is expected there.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.held_folders import place_of
 from spimpack_tasks.model.meter import Amount, Meter
 from spimpack_tasks.stitching.steps import stitching_of
-from spimpack_tasks.stitching.volume import plan_volume
+from spimpack_tasks.stitching.volume import count_objects, plan_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,12 +58,11 @@ class WrittenVolume:
         if not self._chain.has_alignment():
             return False
         try:
-            spec, levels = plan_volume(stitching_of(self._chain))
+            work = stitching_of(self._chain)
         except (SpimpackError, OSError):  # corrected frames are missing; the run tells faults
             return False
-        is_sharded = self._chain.choices.ngff == "0.5"
-        self._files = math.prod(levels[0].shard_grid if is_sharded else levels[0].grid)
-        self._size = spec.size
+        self._files = count_objects(work)
+        self._size = plan_volume(work)[0].size
         self._meter = Meter(self._clock)
         return True
 

@@ -11,22 +11,18 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import InputError, Problem, Report, SpimpackError
-from spimpack_tasks.files.atomic import replace_together
-from spimpack_tasks.files.csv_edit import add_csv_rows, csv_columns
-from spimpack_tasks.files.locks import hold_folders
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.text import is_spreadsheet
-from spimpack_tasks.files.tsv_edit import TsvText
 from spimpack_tasks.manifest.load import SCANS_KEYS, load_inputs, table_paths
-from spimpack_tasks.manifest.records import CANONICAL
 from spimpack_tasks.manifest.rows import SCENE_COLUMN, source_path
+from spimpack_tasks.manifest.table_rows import add_table_rows, edit_table, path_cell
 from spimpack_tasks.model.entities import ENTITIES, stem
 from spimpack_tasks.streams.frame_log import parse_frames, read_frame_lines
 from spimpack_tasks.streams.tiff_names import name_files
 from spimpack_tasks.streams.zarr_groups import image_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from spimpack_tasks.manifest.load import Inputs
     from spimpack_tasks.manifest.records import Record
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
 
 _MENDED = ("column.missing", "table.empty", "file.missing")
 """Codes of problems that a new row ends: it brings the columns, and the table."""
-_MARK = "\ufeff"
 
 
 class _Row(NamedTuple):
@@ -80,32 +75,7 @@ def write_rows(settings: AcquisitionSettings, frames: str) -> None:
         return
     found = _exposure(frames)
     table = _table_of(_load(place))
-    with hold_folders([os.path.dirname(os.path.realpath(table))]):
-        rows = _new_rows(settings, place, found)
-        if not rows:
-            return
-        # A link stays a link: what it points to is replaced.
-        path = os.path.realpath(table)
-        text = ""
-        if os.path.exists(path):
-            with open(path, encoding="utf-8", newline="") as file:
-                text = file.read()
-        mark = _MARK if text.startswith(_MARK) else ""
-        replace_together({path: f"{mark}{_added(table, text[len(mark) :], rows)}".encode()})
-
-
-def _added(table: str, text: str, rows: list[dict[str, str]]) -> str:
-    if is_spreadsheet(table):
-        return add_csv_rows(text, _renamed(rows, csv_columns(text)))
-    edited = TsvText(text, list(dict.fromkeys(column for row in rows for column in row)))
-    edited.add_rows(_renamed(rows, edited.table.columns))
-    return edited.text
-
-
-def _renamed(rows: list[dict[str, str]], columns: Sequence[str]) -> list[dict[str, str]]:
-    """Return rows by the names that a table has for their columns, such as `sub` for `subject`."""
-    names = {CANONICAL.get(column, column): column for column in columns}
-    return [{names.get(key, key): text for key, text in row.items()} for row in rows]
+    edit_table(table, lambda text: add_table_rows(table, text, _new_rows(settings, place, found)))
 
 
 def _exposure(frames: str) -> dict[str, str]:
@@ -209,10 +179,8 @@ def _source(settings: AcquisitionSettings, number: int, root: str) -> tuple[str,
 
 
 def _cells(row: _Row, folder: str) -> dict[str, str]:
-    inside = os.path.commonpath([folder, row.path]) == folder
-    path = os.path.relpath(row.path, folder) if inside else row.path
     scene = {SCENE_COLUMN: row.scene} if row.scene else {}
-    return {"spim_path": path, **row.entities, **scene, **row.cells}
+    return {"spim_path": path_cell(row.path, folder), **row.entities, **scene, **row.cells}
 
 
 def _stem_of(record: Record) -> str:

@@ -117,6 +117,17 @@ def test_i19_22_a_row_is_written_once_and_kept_up_to_date(study):
     assert row["sample_staining"] == "cFos"
 
 
+def test_i19_22_a_table_of_a_spreadsheet_program_keeps_its_mark(study):
+    """The mark was part of the first column's name, so that a second column of paths was added."""
+    table = study / "scans.tsv"
+    table.write_bytes("\ufeffspim_path\tsub\r\nother.ims\t07\r\n".encode())
+    for _ in range(2):
+        assert run(study, "deskew", "1.ome.zarr", "--tile", "tile1") == ExitCode.OK
+        head, *lines = table.read_bytes().decode().split("\r\n")
+        assert head.startswith("\ufeffspim_path\tsub\t")
+        assert [line.split("\t")[0] for line in lines] == ["other.ims", "1.ome.zarr", ""]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -3,8 +3,10 @@
 import base64
 import io
 import json
+import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +25,8 @@ from spimpack_tasks import StitchChannel
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.stitching.align import keep_stage
-from spimpack_tasks.stitching.chain import Chain, ChoiceRefusedError, Choices
+from spimpack_tasks.stitching.chain import Chain, Choices
+from spimpack_tasks.stitching.choice_rules import ChoiceRefusedError
 from spimpack_tasks.stitching.options import OPTIONS
 from spimpack_tasks.stitching.page import compose_page
 from spimpack_tasks.stitching.pairs import SearchSettings
@@ -119,8 +122,7 @@ def test_the_page_of_an_alignment_shows_tiles_pairs_and_overlaps(made):
 def test_an_alignment_that_another_run_has_replaced_is_not_used(tiles, made, tmp_path):
     """Two channels with one working folder would otherwise take each other's places."""
     work = tmp_path / "work"
-    work.mkdir()
-    (work / "align.json").write_bytes((made / "whole.ome.zarr.work" / "align.json").read_bytes())
+    shutil.copytree(made / "whole.ome.zarr.work", work)
     choices = Choices(str(tiles), str(tmp_path / "whole.ome.zarr"), work_dir=str(work))
     assert stitching_of(Chain(choices))
     other = replace(choices, search=SearchSettings(search_um=7))
@@ -226,6 +228,20 @@ def test_i19_23_a_killed_run_is_resumed_by_the_next(tiles, made, tmp_path):
         ({"align": "file"}, "which is no file"),
         ({"align_file": "a.json"}, "align_file is given"),
         ({"plane_centre": "middle"}, "the plane centre is 'middle'"),
+        ({"plane_centre": "nan,1"}, "the plane centre is 'nan,1.0'"),
+        ({"dark": -5.0}, "dark is -5.0; write a number from 0 on"),
+        ({"dark": math.nan}, "dark is nan; write a number from 0 on"),
+        ({"background": math.inf}, "background is inf; write a number from 0 on"),
+        ({"sigma_bright": math.nan}, "sigma_bright is nan; write a number from 0 on"),
+        ({"sigma_dark": -1.0}, "sigma_dark is -1.0; write a number from 0 on"),
+        ({"search_um": math.nan}, "search_um is nan; write a number above 0, such as 20"),
+        ({"search_um": 0.0}, "search_um is 0.0; write a number above 0, such as 20"),
+        ({"magnification": 0.0}, "magnification is 0.0; write a number from 0.1 to 10.0"),
+        ({"magnification": math.nan}, "magnification is nan; write a number from 0.1 to 10.0"),
+        (
+            {"destripe": "wavelet", "wavelet": "db55"},
+            "wavelet is 'db55', which PyWavelets does not have; did you mean 'db5'?",
+        ),
     ],
     ids=str,
 )
@@ -274,13 +290,15 @@ def test_tiles_are_read_as_they_were_written(tiles):
     assert Path(read.tiles[0].path).is_absolute()
 
 
-def test_a_missing_tile_ends_the_run_with_its_name(tiles, tmp_path):
+def test_all_missing_tiles_are_told_before_any_work(tiles, tmp_path):
     data = json.loads(tiles.read_text())
-    data["tiles"][1]["path"] = str(tmp_path / "gone.tif")
+    for number, entry in enumerate(data["tiles"]):
+        entry["path"] = str(tmp_path / f"gone{number}.tif")
     (tmp_path / "tiles.json").write_text(json.dumps(data))
     code, output = stitch(tmp_path / "tiles.json", tmp_path / "whole.ome.zarr")
-    assert code == ExitCode.FAILED, output
-    assert "gone.tif" in output
+    assert code == ExitCode.BAD_INPUT, output
+    for number in range(2):
+        assert f"tile{number}: path '{tmp_path}/gone{number}.tif' does not exist" in output
     assert "Traceback" not in output
     assert not (tmp_path / "whole.ome.zarr").exists()
 

@@ -9,6 +9,7 @@ import tifffile
 from oblique_scenes import tile_set
 
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.stitching import volume as volumes
 from spimpack_tasks.stitching.chain import Chain, Choices
 from spimpack_tasks.stitching.identity import Pace
 from spimpack_tasks.stitching.making import PARTS
@@ -17,10 +18,12 @@ from spimpack_tasks.stitching.steps import (
     has_volume_part,
     make_alignment,
     make_volume_part,
+    stitching_of,
 )
 from spimpack_tasks.stitching.tasks import volume as tasks
 from spimpack_tasks.stitching.tile_files import write_tiles
 from spimpack_tasks.stitching.tiles import Geometry
+from spimpack_tasks.stitching.volume import plan_volume
 from spimpack_tasks.stitching.written import WrittenVolume
 
 SHAPE = (60, 40, 70)
@@ -64,6 +67,30 @@ def test_i19_progress_goes_from_the_alignment_to_all_bytes(tiles, tmp_path, ngff
     assert written._size == 2 * VOXELS
     assert math.isclose(written._done, written._files)
     finish_volume(chain, Pace(1, lambda _: None))
+
+
+@pytest.mark.parametrize("ngff", ["0.4", "0.5"])
+def test_i19_progress_of_a_sparse_volume_ends_at_all_of_it(tmp_path, ngff, monkeypatch):
+    """A tilted sheet leaves two corners empty, and tiles that do not touch leave a gap."""
+    monkeypatch.setattr(volumes, "BLOCK_SIDES_ZYX", (128, 128, 128))
+    shape, places = (150, 20, 300), [(0, 0, 0), (0, 700, 0)]
+    paths = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    for path in paths:
+        tifffile.imwrite(path, np.full(shape, 7, "u2"), metadata={"axes": "ZYX"}, imagej=True)
+    tiles = tile_set([shape] * 2, places, Geometry(math.sqrt(2), 1.0), paths=paths)
+    write_tiles(str(tmp_path / "tiles.json"), tiles)
+    image = str(tmp_path / "a.ome.zarr")
+    chain = Chain(Choices(str(tmp_path / "tiles.json"), image, align="stage", ngff=ngff))
+    make_alignment(chain)
+    now = [0.0]
+    written = WrittenVolume(chain, lambda: now[0])
+    for number in range(PARTS):
+        make_volume_part(chain, number, Pace(1, lambda _: None))
+    now[0] += 10
+    assert written.tell()[0] == 1
+    full = plan_volume(stitching_of(chain))[1][0]
+    most = math.prod(full.shard_grid if ngff == "0.5" else full.grid)
+    assert written._done == written._files < most / 2
 
 
 def test_i19_the_line_goes_to_the_log_of_a_run(tiles, tmp_path, capfd, monkeypatch):

@@ -13,7 +13,6 @@ from spimpack_tasks.model.entities import stem
 from spimpack_tasks.stitching.align import AlignedPair, keep_stage
 from spimpack_tasks.stitching.chunk_transforms import (
     TransformRefusedError,
-    chunk_rows,
     compose_transform,
     read_transform,
     session_of_folder,
@@ -253,19 +252,14 @@ def test_sidecars_without_a_matrix(sidecar):
         read_transform(sidecar)
 
 
-def test_i19_22_rows_of_a_scans_table():
+def test_i19_22_the_session_of_a_recording_is_that_of_spimstitch():
     labels = {"subject": "01", "session": session_of_folder("20220215_17_05_59_brain")}
-    labels |= {"sample": "slab03", "stain": "NeuN", "run": "1"}
-    rows = chunk_rows(TILES, labels)
-    assert rows[1] == labels | {"chunk": "2", "spim_path": "/raw/1.dcimg"}
+    labels |= {"sample": "slab03", "stain": "NeuN", "run": "1", "chunk": "2"}
     assert labels["session"] == "20220215h17m05s59"
     # The name that spimstitch gives, by the entities that packaging builds paths of.
-    entities = {key: value for key, value in rows[1].items() if key != "spim_path"}
-    assert stem(entities) == (
+    assert stem(labels) == (
         "sub-01_ses-20220215h17m05s59_sample-slab03_stain-NeuN_run-1_chunk-2_SPIM"
     )
-    with pytest.raises(ValueError, match=r"stain is 'Neu N', colour is no entity .*, sample is"):
-        chunk_rows(TILES, {"subject": "01", "stain": "Neu N", "colour": "red"})
 
 
 @pytest.mark.parametrize("name", ["brain", "2022_17_05_59", "20220215_17_05", "20220215_17_05_591"])

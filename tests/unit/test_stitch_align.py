@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from oblique_scenes import ROOT, make_scene, sample_tile, tile_set
 
+from spimpack_tasks.stitching import kept_frames
 from spimpack_tasks.stitching.align import align, estimate_pitch, keep_stage
 from spimpack_tasks.stitching.frames import ArrayFrames
+from spimpack_tasks.stitching.pairs import SearchSettings
 from spimpack_tasks.stitching.tiles import Geometry
 
 STEP = 1.28
@@ -20,7 +22,16 @@ class Stacks:
         self.stacks = stacks
 
     def need(self, numbers):
-        return {number: ArrayFrames(self.stacks[number]) for number in numbers}
+        return {number: StrictFrames(self.stacks[number]) for number in numbers}
+
+
+class StrictFrames(ArrayFrames):
+    """Frames that refuse regions beyond them, as files do."""
+
+    def read(self, region_frc):
+        for part, count in zip(region_frc, self.shape_frc, strict=True):
+            assert 0 <= part.start < part.stop <= count
+        return super().read(region_frc)
 
 
 def make_grid(
@@ -150,6 +161,41 @@ def test_i19_13_a_set_with_one_tile_missing():
     assert np.abs(got - places_frc(true[few], 1.83)).max() <= 0.1
 
 
+@pytest.mark.parametrize("is_reversed", [False, True], ids=["as recorded", "reversed"])
+def test_i19_12_few_large_things_are_enough_in_any_order(is_reversed):
+    """The correlation of other shifts scatters as widely as things are large."""
+    shape = (60, 90, 40)
+    stage = np.array([(0, y, x) for y in (0, 58.5 * 1.8) for x in (0, 39 * STEP)])
+    true = stage + np.array([(0, 0, 0), (0.5, -2.4, -0.4), (-0.1, -2, 1.4), (-2.3, -0.6, 0.1)])
+    scene = make_scene((-10, -10, -10), (70, 290, 200), per_um3=1 / 4000, seed=3)
+    stacks = [
+        sample_tile(scene, at, shape, v_um=1.8, step_um=STEP, noise_seed=n)
+        for n, at in enumerate(true)
+    ]
+    order = slice(None, None, -1 if is_reversed else 1)
+    tiles = tile_set([shape] * 4, stage[order], Geometry(1.8, STEP))
+    found = align(tiles, Stacks(stacks[order]))
+    assert [pair.reason for pair in found.pairs] == [""] * 4
+    got = np.array([tile.place_frc for tile in found.tiles])
+    assert np.abs(got - places_frc(true[order], 1.8)).max() <= 0.1
+
+
+@pytest.mark.parametrize("error", range(-6, 7))
+def test_a_shift_at_the_end_of_the_range_is_measured_or_too_far(error):
+    """No more of the first tile was read than the range; then it is searched twice as far."""
+    shape = (40, 60, 40)
+    whole = np.random.default_rng(1).normal(1000, 100, (40, 160, 40))
+    for axis in range(3):
+        whole = sum(np.roll(whole, n, axis) for n in (-1, 0, 1)) / 3
+    stacks = [whole[:, 40:100].astype("u2"), whole[:, 70 + error : 130 + error].astype("u2")]
+    tiles = tile_set([shape] * 2, [(0, 0, 0), (0, 30, 0)], Geometry(1, 1, None))
+    found = align(tiles, Stacks(stacks), SearchSettings(search_um=3))
+    if abs(error) < 6:
+        assert found.tiles[1].correction_frc == pytest.approx((0, error, 0), abs=0.1)
+    else:
+        assert found.pairs[0].reason
+
+
 def test_i19_13_a_pair_without_structure_stays_on_the_stage_and_says_so():
     tiles, stacks, true = make_grid(
         counts_xyz=(1, 3, 1), shape_frc=(80, 160, 64), overlap=0.25, jitter_um_xyz=(2, 2, 2)
@@ -245,6 +291,39 @@ def test_pairs_of_planes_across_z():
     assert found.tiles[1].correction_frc == pytest.approx((3, -2, -3), abs=0.02)
     position = found.tiles[1].position_um_zyx
     assert position == pytest.approx((12, -4, 114), abs=0.1)
+
+
+def test_frames_that_are_stored_as_a_whole_are_decoded_few_times(monkeypatch):
+    """Each window of a compressed TIFF decoded all of its frames, 4,000 of them for this pair."""
+    random = np.random.default_rng(1)
+    whole = random.normal(1000, 100, (63, 260, 60))
+    for axis in range(3):
+        whole = sum(np.roll(whole, n, axis) for n in (-1, 0, 1)) / 3
+    stacks = [whole[:60, :160].astype("u2"), whole[3:, 102:].astype("u2")]
+    shapes = [stack.shape for stack in stacks]
+    tiles = tile_set(shapes, [(0, 0, 0), (0, 100, 0)], Geometry(1, 1, None))
+    read = []
+
+    class Slow(StrictFrames):
+        stored_rows = 160
+
+        def read(self, region_frc):
+            read.append(region_frc[0].stop - region_frc[0].start)
+            return super().read(region_frc)
+
+    class SlowStacks(Stacks):
+        def need(self, numbers):
+            return {number: Slow(self.stacks[number]) for number in numbers}
+
+    wanted = align(tiles, Stacks(stacks))
+    assert wanted.tiles[1].correction_frc == pytest.approx((3, 2, 0), abs=0.1)
+    assert align(tiles, SlowStacks(stacks)) == wanted
+    assert sum(read) <= 2 * 60
+    read.clear()
+    # With room for a few frames the windows still share those of their neighbours.
+    monkeypatch.setattr(kept_frames, "KEPT_BYTES", 30 * 160 * 60 * 2)
+    assert align(tiles, SlowStacks(stacks)) == wanted
+    assert 2 * 60 < sum(read) < 1000
 
 
 def test_no_pair_tells_no_pitch():

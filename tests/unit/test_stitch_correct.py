@@ -152,6 +152,16 @@ def test_otsu_by_its_definition():
     assert otsu_threshold(np.full((3, 3), 7, "u2")) == 7
 
 
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e-6, "f4"), (1, "f4"), (60_000, "f4"), (1, "u4"), (60_000, "u4")]
+)
+def test_otsu_has_no_bin_for_each_count_of_other_types(scale, dtype):
+    """Counts of 32 bits would have taken 100 GB."""
+    values = np.repeat([100.0, 110.0, 60_000.0, 61_000.0], 50).reshape(10, 20)
+    found = otsu_threshold((values * scale).astype(dtype))
+    assert 109 * scale < found < 60_000 * scale
+
+
 def test_a_stripe_is_taken_out_and_a_spot_stays():
     frame = np.full((300, 300), 100, "u2")
     frame[150] += 60
