@@ -1,0 +1,145 @@
+"""The brain of the demo study: an ellipsoid with some structures and cells, known at each place.
+
+Places are in the space of the atlas, in millimetres from its first corner: ML to the right, AP to
+the back, DV downwards. The same formulas give the voxels of the microscope and those of the atlas.
+No random numbers: the brain is equal from call to call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Places: TypeAlias = NDArray[np.float64]
+    """Places with ML, AP and DV along the last axis."""
+
+CENTRE_MM = (5.7, 6.6, 4.0)
+"""The middle of the Allen CCF."""
+BACKGROUND = 120
+"""Counts outside of the tissue, like the offset of a camera."""
+_CORTEX_FROM = 0.78
+"""Share of the way from centre to surface at which the cortex begins."""
+_EDGE = 0.04
+"""Share of that way over which a structure fades, two voxels or so: a sharp edge has no derivative,
+by which overlaps are measured."""
+_STEPS = (0.8191725134, 0.6710436067, 0.5497004779)
+"""Powers of the inverse of the root of x**4 = x + 1: multiples of them fill a cube evenly (Roberts,
+2018)."""
+
+
+class Structure(NamedTuple):
+    """An ellipsoid of the brain; those with an offset along ML are there on both sides."""
+
+    label: int
+    """As the Allen ontology has it."""
+    offset_mm: tuple[float, float, float]
+    radii_mm: tuple[float, float, float]
+
+
+BRAIN = Structure(343, (0.0, 0.0, 0.0), (4.6, 5.8, 3.2))
+"""Tissue that is in no other structure counts as brain stem."""
+CORTEX_LABEL = 315
+STRUCTURES = (
+    Structure(549, (0.0, 0.2, 0.5), (1.8, 1.5, 1.0)),
+    Structure(1089, (2.0, 0.9, -0.7), (1.2, 1.0, 0.6)),
+    Structure(512, (0.0, 4.0, 0.0), (2.4, 1.3, 1.6)),
+)
+"""Thalamus, hippocampal formation and cerebellum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stain:
+    """How bright a stain makes tissue, structures and cells, in counts."""
+
+    tissue: float
+    cortex: float
+    structures: tuple[float, float, float]
+    cells: int
+    """Number of cells in the box around the brain; those outside of the tissue are left out."""
+    cell: float
+    first: int
+    """Number of the first cell, so that stains have cells of their own."""
+
+
+STAINS = {
+    "NeuN": Stain(500.0, 260.0, (-160.0, 520.0, 330.0), 900, 900.0, 1),
+    "cFos": Stain(260.0, 60.0, (140.0, -60.0, 80.0), 420, 2400.0, 2001),
+}
+"""By the name of the channel. The first one is registered with the atlas."""
+
+
+def find_shares(places_mm: Places, structure: Structure) -> NDArray[np.float64]:
+    """Return how much of each place a structure takes, from 0 to 1."""
+    import numpy as np
+
+    away = _distance(places_mm, structure)
+    return np.clip((1 - away) / _EDGE + 0.5, 0, 1)
+
+
+def find_brightness(places_mm: Places, stain: Stain) -> NDArray[np.float64]:
+    """Return the counts of the tissue at each place, without cells."""
+    import numpy as np
+
+    away = _distance(places_mm, BRAIN)
+    tissue = np.clip((1 - away) / _EDGE + 0.5, 0, 1)
+    cortex = np.clip((away - _CORTEX_FROM) / _EDGE + 0.5, 0, 1) * _above(places_mm)
+    light = stain.tissue + stain.cortex * cortex
+    for structure, counts in zip(STRUCTURES, stain.structures, strict=True):
+        light += counts * find_shares(places_mm, structure)
+    light *= tissue
+    light += BACKGROUND
+    return light
+
+
+def find_labels(places_mm: Places) -> NDArray[np.int64]:
+    """Return the region of each place, negative on the left, and 0 outside of the brain."""
+    import numpy as np
+
+    away = _distance(places_mm, BRAIN)
+    labels = np.where(away <= 1, BRAIN.label, 0)
+    is_cortex = (away > _CORTEX_FROM) & (_above(places_mm) > 0.5)
+    labels = np.where((labels != 0) & is_cortex, CORTEX_LABEL, labels)
+    for structure in STRUCTURES:
+        is_inside = (_distance(places_mm, structure) <= 1) & (labels != 0)
+        labels = np.where(is_inside, structure.label, labels)
+    return np.where(places_mm[..., 0] < CENTRE_MM[0], -labels, labels)
+
+
+def list_labels() -> list[int]:
+    """Return all labels of the atlas, in order."""
+    known = [BRAIN.label, CORTEX_LABEL, *(structure.label for structure in STRUCTURES)]
+    return sorted([0, *known, *(-label for label in known)])
+
+
+def place_cells(stain: Stain) -> Places:
+    """Return the places of the cells of a stain, all of them well inside of the brain."""
+    import numpy as np
+
+    numbers = np.arange(stain.first, stain.first + stain.cells)[:, None]
+    within = 2 * (numbers * np.array(_STEPS) % 1) - 1
+    places: Places = np.array(CENTRE_MM) + within * BRAIN.radii_mm
+    return places[_distance(places, BRAIN) < 1 - _EDGE]
+
+
+def _distance(places_mm: Places, structure: Structure) -> NDArray[np.float64]:
+    """Return the distances from the centre of a structure, 1 at its surface."""
+    import numpy as np
+
+    away = places_mm - CENTRE_MM
+    if structure.offset_mm[0]:
+        away[..., 0] = np.abs(away[..., 0])
+    away -= structure.offset_mm
+    away /= structure.radii_mm
+    distances: NDArray[np.float64] = np.sqrt(np.square(away).sum(-1))
+    return distances
+
+
+def _above(places_mm: Places) -> NDArray[np.float64]:
+    """Return 1 above the middle of the brain, 0 below, and a slope between."""
+    import numpy as np
+
+    return np.clip(0.5 - (places_mm[..., 2] - CENTRE_MM[2] - 0.6) / 0.4, 0, 1)
