@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STUDY = "study.yml"
-BUCKET = "demo"
+BUCKET = "lab"
 REGISTERED = next(iter(STAINS))
 """The channel that the atlas is registered with."""
 _MARK = "# The study of `spimpack demo --study`"

@@ -29,10 +29,10 @@ SPACING_UM_XYZ = (STEP_UM, PITCH_UM, STEP_UM)
 """Of the voxels of the stitched volume."""
 SHAPE_FRC = (212, 88, 124)
 """Frames, rows and columns of a tile: two of them show the brain with a margin."""
-_SIGMA_UM = 90.0
-"""Radius of a cell: two voxels, for an overlap is measured by cells as well."""
-_REACH = 4 * _SIGMA_UM
-"""Distance at which a cell adds less than a count."""
+_SIGMA_UM = 70.0
+"""Radius of a cell: one voxel, so that overlaps have the fine structure by which they are measured."""
+_REACH = 3.5 * _SIGMA_UM
+"""Distance at which a cell adds 2 counts of 1,000."""
 _TURN_DEG, _TILT_DEG = 7.0, -4.0
 _SWELLING = (1.02, 0.99, 1.01)
 """The specimen is turned about DV, tilted about ML, and has swollen along ML, AP and DV."""
