@@ -13,6 +13,7 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.demo.brain_study import BUCKET, find_port, write_brain_study
 from spimpack_tasks.demo.store import choose_ports, find_program, running_store
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.study.reading import read_study
 
 if TYPE_CHECKING:
@@ -80,11 +81,9 @@ def _is_to_publish(study: Study) -> bool:
 
 def _say_where(study: Study) -> None:
     """Print the path of the page, and what to look at next."""
-    name = shlex.quote(os.path.relpath(study.path))
-    (page,) = study.items_of("report")
+    name = shown(study.path)
     print()
-    print(f"The page with pictures: {study.product(page)}")
-    print(f"Nothing is left to do:  spimpack plan {name}")
-    print(f"Change it, and see why: {name}, such as a stain")
-    if study.dataset:
-        print(f"The dataset:            {os.path.relpath(study.dataset)}")
+    for page in study.items_of("report"):
+        print(f"Open the page, with pictures: {study.product(page)}")
+    print(f"See that nothing is to do:    spimpack plan {shlex.quote(name)}")
+    print(f"Then change a value, and see: {name}")

@@ -56,15 +56,25 @@ class Stain:
     cortex: float
     structures: tuple[float, float, float]
     cells: int
-    """Number of cells in the box around the brain; those outside of the tissue are left out."""
+    """Number of cells in the box around the brain, if all of it were as dense as can be."""
+    densities: tuple[float, float, tuple[float, float, float]]
+    """Share of them that is in tissue, cortex and structures."""
     cell: float
     seed: int
     """Of the places of the cells, so that stains have cells of their own."""
 
 
 STAINS = {
-    "NeuN": Stain(200.0, 80.0, (-70.0, 160.0, 100.0), 14_000, 2500.0, 1),
-    "cFos": Stain(120.0, 40.0, (60.0, -30.0, 30.0), 5_000, 2500.0, 2),
+    "NeuN": Stain(
+        *(140.0, 40.0, (-40.0, 60.0, 60.0), 50_000, (0.35, 0.6, (0.35, 1.0, 0.6))),
+        cell=3000.0,
+        seed=1,
+    ),
+    "cFos": Stain(
+        *(140.0, 40.0, (60.0, -30.0, 30.0), 14_000, (0.1, 0.7, (0.3, 0.2, 0.05))),
+        cell=2500.0,
+        seed=2,
+    ),
 }
 """By the name of the channel. The first one is registered with the atlas."""
 
@@ -113,13 +123,19 @@ def list_labels() -> list[int]:
 
 
 def place_cells(stain: Stain) -> Places:
-    """Return the places of the cells of a stain, all of them well inside of the brain."""
+    """Return the places of the cells of a stain, all of them inside of the brain."""
     import numpy as np
 
     # Of all generators of NumPy this one gives equal numbers in every version (NEP 19).
-    within = np.random.RandomState(stain.seed).uniform(-1, 1, (stain.cells, 3))
-    places: Places = np.array(CENTRE_MM) + within * BRAIN.radii_mm
-    return places[_distance(places, BRAIN) < 1 - _EDGE]
+    random = np.random.RandomState(stain.seed)
+    places: Places = np.array(CENTRE_MM) + random.uniform(-1, 1, (stain.cells, 3)) * BRAIN.radii_mm
+    tissue, cortex, structures = stain.densities
+    known = dict(zip((each.label for each in STRUCTURES), structures, strict=True))
+    known |= {BRAIN.label: tissue, CORTEX_LABEL: cortex, 0: 0.0}
+    labels = np.abs(find_labels(places))
+    density = np.select([labels == label for label in known], list(known.values()))
+    is_inside = _distance(places, BRAIN) < 1 - _EDGE / 2
+    return places[is_inside & (random.uniform(0, 1, stain.cells) < density)]
 
 
 def _distance(places_mm: Places, structure: Structure) -> NDArray[np.float64]:

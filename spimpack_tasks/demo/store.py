@@ -96,7 +96,7 @@ def compose_command(
         By their options.
     """
     return [
-        *(program, f"-logdir={config.parent}", "mini", f"-dir={folder}"),
+        *(program, f"-logdir={config.parent}", "mini", f"-dir={folder.absolute()}"),
         *(f"-ip={HOST}", f"-ip.bind={HOST}", f"-s3.config={config}"),
         *(f"-{name}={port}" for name, port in ports.items()),
         *("-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
