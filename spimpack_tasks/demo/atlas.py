@@ -10,15 +10,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.demo.brain import STAINS, find_brightness, find_labels, list_labels
-from spimpack_tasks.volumes.header import load_library
+from spimpack_tasks.demo.brain import CENTRE_MM, STAINS, find_brightness, find_labels, list_labels
 from spimpack_tasks.demo.specimen import (
-    CENTRE_MM,
     SPACING_UM_XYZ,
     middle_mm,
     to_microscope,
     turn_matrix,
 )
+from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +99,9 @@ def write_displacements(path: Path) -> None:
     sitk = load_library("SimpleITK", _EXTRA)
     field = sitk.GetImageFromArray(np.zeros((2, 2, 2, 3)), isVector=True)
     field.SetSpacing([_FIELD_STEP_MM] * 3)
-    field.SetOrigin([sign * at - _FIELD_STEP_MM / 2 for sign, at in zip(_TO_LPS, CENTRE_MM, strict=True)])
+    field.SetOrigin(
+        [sign * at - _FIELD_STEP_MM / 2 for sign, at in zip(_TO_LPS, CENTRE_MM, strict=True)]
+    )
     sitk.WriteImage(field, str(path))
 
 
@@ -143,7 +144,8 @@ def _atlas_places() -> Places:
     """Return the places of all voxels of the atlas, along ML, AP and DV."""
     import numpy as np
 
-    return _STEP_MM * np.moveaxis(np.indices(_SIZE_XYZ), 0, -1)
+    places: Places = _STEP_MM * np.moveaxis(np.indices(_SIZE_XYZ, np.float64), 0, -1)
+    return places
 
 
 def _write_volume(path: Path, voxels_xyz: Any) -> None:

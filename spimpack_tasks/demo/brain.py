@@ -24,8 +24,8 @@ BACKGROUND = 120
 _CORTEX_FROM = 0.78
 """Share of the way from centre to surface at which the cortex begins."""
 _EDGE = 0.1
-"""Share of that way over which a structure fades: overlaps are measured by cells, and an edge that is
-brighter than they are would hide them."""
+"""Share of that way over which a structure fades: overlaps are measured by cells, and an edge
+that is sharper than they are would hide them."""
 
 
 class Structure(NamedTuple):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.demo.atlas import PROBES, WRITERS, compose_annotation, compose_probe_table
@@ -22,7 +22,6 @@ from spimpack_tasks.demo.specimen import (
     ANGLE_DEG,
     ORIENTATION_XYZ,
     PITCH_UM,
-    SHAPE_FRC,
     STEP_UM,
     TILES,
     record_tile,
@@ -32,7 +31,8 @@ from spimpack_tasks.files.atomic import write_at
 from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
 STUDY = "study.yml"
 BUCKET = "lab"
@@ -160,7 +160,8 @@ def write_brain_study(directory: Path, choose_port: Callable[[], int] | None) ->
     directory
         Where; made if it is not there.
     choose_port
-        Chooses the port of an object store, for a study that has none; nothing is published without.
+        Chooses the port of an object store, for a study that has none. Without it, nothing is
+        published.
 
     Raises
     ------
@@ -174,7 +175,7 @@ def write_brain_study(directory: Path, choose_port: Callable[[], int] | None) ->
     path = directory / STUDY
     require_own(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    # The study comes first: it marks the folder as a demo's, also if the next line is never reached.
+    # The study comes first: it marks the folder as a demo's, also if this is killed later.
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     if not text or (choose_port and text == compose_study(None)):
         write_at(str(path), compose_study(choose_port() if choose_port else None).encode())
@@ -207,8 +208,7 @@ def _write_channel(folder: Path, name: str) -> None:
         path = folder / f"{name}_{number}.ome.tif"
         rows.append("\t".join([path.name, *(f"{place:g}" for place in tile.stage_um_xyz)]))
         if not path.exists():
-            frames = record_tile(tile, name)
-            _write_aside(path, lambda aside, frames=frames: _write_tiff(aside, frames))
+            _write_aside(path, partial(_write_tiff, frames=record_tile(tile, name)))
     _write_text(folder / f"{name}.tsv", "\n".join(rows) + "\n")
 
 

@@ -30,7 +30,7 @@ SPACING_UM_XYZ = (STEP_UM, PITCH_UM, STEP_UM)
 SHAPE_FRC = (212, 88, 124)
 """Frames, rows and columns of a tile: two of them show the brain with a margin."""
 _SIGMA_UM = 70.0
-"""Radius of a cell: one voxel, so that overlaps have the fine structure by which they are measured."""
+"""Radius of a cell: one voxel, so that overlaps have fine structure, by which they are measured."""
 _REACH = 3.5 * _SIGMA_UM
 """Distance at which a cell adds 2 counts of 1,000."""
 _TURN_DEG, _TILT_DEG = 7.0, -4.0
@@ -74,7 +74,8 @@ def turn_matrix() -> NDArray[np.float64]:
         [0, math.cos(tilt), -math.sin(tilt)],
         [0, math.sin(tilt), math.cos(tilt)],
     ]
-    return np.array(about_dv) @ np.array(about_ml) @ np.diag(_SWELLING)
+    matrix: NDArray[np.float64] = np.array(about_dv) @ np.array(about_ml) @ np.diag(_SWELLING)
+    return matrix
 
 
 def middle_mm() -> NDArray[np.float64]:
@@ -83,7 +84,8 @@ def middle_mm() -> NDArray[np.float64]:
 
     frames, rows, columns = SHAPE_FRC
     middle_xyz = (frames + columns - 2, _ROWS_APART + rows - 1, columns - 1)
-    return np.array(middle_xyz) / 2 * np.array(SPACING_UM_XYZ) / 1000
+    middle: NDArray[np.float64] = np.array(middle_xyz) / 2 * np.array(SPACING_UM_XYZ) / 1000
+    return middle
 
 
 def to_microscope(places_mm: Places) -> Places:

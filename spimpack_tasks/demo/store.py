@@ -189,8 +189,8 @@ def _await(
     """
     deadline = time.monotonic() + _START_S
     while not (
-        _status(ports["s3.port"], "/") == 403  # noqa: PLR2004 - it asks for a key
-        and _status(ports["filer.port"], f"/buckets/{bucket}/") == 200  # noqa: PLR2004 - OK
+        _status(ports["s3.port"], "/") == 403
+        and _status(ports["filer.port"], f"/buckets/{bucket}/") == 200
     ):
         if process.poll() is not None or time.monotonic() > deadline:
             text = log.read_text(encoding="utf-8", errors="replace")[-_LOG_CHARACTERS:].strip()
@@ -214,7 +214,9 @@ def _status(port: int, path: str) -> int:
 
 def _environment(key: str, secret: str) -> dict[str, str]:
     """Return the variables that the client of the store wants; empty ones are taken away."""
-    direct = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), HOST]))
+    direct = ",".join(
+        filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), HOST])
+    )
     return {
         "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": secret,
