@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.demo.atlas import PROBES, WRITERS, compose_annotation, compose_probe_table
@@ -214,7 +216,9 @@ def _write_channel(folder: Path, name: str) -> None:
 
 def _write_tiff(path: Path, frames: Any) -> None:
     sizes = dict(zip("ZYX", (STEP_UM, PITCH_UM, PITCH_UM), strict=True))
-    metadata: dict[str, Any] = {"axes": "ZYX"}
+    # Otherwise a random one is drawn, and no two demos have equal files.
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, blake2b(frames.tobytes()).hexdigest())
+    metadata: dict[str, Any] = {"axes": "ZYX", "UUID": str(identity)}
     metadata |= {f"PhysicalSize{axis}": size for axis, size in sizes.items()}
     metadata |= {f"PhysicalSize{axis}Unit": "µm" for axis in sizes}
     tiff = load_library("tifffile", "demo")

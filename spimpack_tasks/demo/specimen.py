@@ -48,13 +48,14 @@ class DemoTile:
 
 _ROWS_APART = 64
 """Rows from tile to tile as the stage counts, which leaves 24 for the overlap."""
-_ERROR_FRC = (2.4, 1.4, 0.0)
-"""By how many frames, rows and columns the stage is wrong."""
+_FRAMES, _ROWS, _COLUMNS = 2.4, 1.4, 1.2
+"""By how many of them the stage is wrong: the second tile lies further along each, so voxels of the
+stitched volume begin with the first sample of the first tile."""
 TILES = (
     DemoTile((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
     DemoTile(
         (0.0, _ROWS_APART * PITCH_UM, 0.0),
-        (_ERROR_FRC[0] * STEP_UM, (_ROWS_APART + _ERROR_FRC[1]) * PITCH_UM, 0.0),
+        ((_FRAMES + _COLUMNS) * STEP_UM, (_ROWS_APART + _ROWS) * PITCH_UM, _COLUMNS * STEP_UM),
     ),
 )
 
