@@ -40,6 +40,7 @@ class Structure(NamedTuple):
 BRAIN = Structure(343, (0.0, 0.0, 0.0), (4.6, 5.8, 3.2))
 """Tissue that is in no other structure counts as brain stem."""
 CORTEX_LABEL = 315
+"""Isocortex in the Allen ontology."""
 STRUCTURES = (
     Structure(549, (0.0, 0.2, 0.5), (1.8, 1.5, 1.0)),
     Structure(1089, (2.0, 0.9, -0.7), (1.2, 1.0, 0.6)),

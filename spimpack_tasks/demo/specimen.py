@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.demo.brain import Places
 
 ANGLE_DEG = 45
+"""Between the light sheet and the x axis, as most oblique microscopes have it."""
 ORIENTATION_XYZ = "RPI"
 PITCH_UM = 80.0
 """Coarse, so that a whole brain takes seconds."""

@@ -49,6 +49,7 @@ _START_S = 60.0
 _STOP_S = 20.0
 """Seconds in which the server may write what it holds in memory."""
 _LOOK_S = 0.1
+"""Seconds between two looks at a server that starts: short beside the start."""
 _LOG_CHARACTERS = 1500
 """As much of the end of the log as a terminal shows at once."""
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
