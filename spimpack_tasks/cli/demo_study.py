@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.cli import run as run_command
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.demo.brain_study import BUCKET, find_port, write_brain_study
-from spimpack_tasks.demo.store import choose_ports, find_program, running_store
+from spimpack_tasks.demo.object_server import choose_ports, find_program, running_server
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.study.reading import read_study
@@ -55,12 +55,12 @@ def make_demo_study(directory: Path, workers: int) -> int:
     print(f"Recording, atlas and study: {directory}", flush=True)
     study = read_study(os.path.abspath(path))
     port = find_port(path)
-    is_left_out = not program and (port is None or _is_to_publish(study))
-    until = "validate" if port is not None and is_left_out else ""
-    is_needed = bool(program) and port is not None and _is_to_publish(study)
+    is_to_publish = _is_to_publish(study)
+    is_left_out = not program and (not study.items_of("publish") if port is None else is_to_publish)
+    until = "validate" if is_left_out and is_to_publish else ""
     store = (
-        running_store(program, directory / "store", port, BUCKET)
-        if is_needed and port is not None
+        running_server(program, directory / "store", port, BUCKET)
+        if program and is_to_publish and port is not None
         else nullcontext()
     )
     with store:

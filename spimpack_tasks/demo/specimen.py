@@ -50,8 +50,8 @@ class DemoTile:
 _ROWS_APART = 64
 """Rows from tile to tile as the stage counts, which leaves 24 for the overlap."""
 _FRAMES, _ROWS, _COLUMNS = 1.3, 1.4, 1.1
-"""By how many of them the stage is wrong: the second tile lies further along each, so voxels of the
-stitched volume begin with the first sample of the first tile."""
+"""Frames, rows and columns by which the stage is wrong: the second tile lies further along each, so
+the stitched volume begins with the first sample of the first tile."""
 TILES = (
     DemoTile((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
     DemoTile(

@@ -16,8 +16,8 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.demo import brain_study
 from spimpack_tasks.demo.brain import find_labels
 from spimpack_tasks.demo.brain_study import compose_study, find_port, write_brain_study
+from spimpack_tasks.demo.object_server import ObjectServerError, choose_ports, running_server
 from spimpack_tasks.demo.specimen import to_atlas, to_microscope
-from spimpack_tasks.demo.store import StoreError, choose_ports, running_store
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.study.reading import read_study
 
@@ -101,7 +101,7 @@ def test_i22_4_options_that_do_not_go_together(tmp_path, monkeypatch, capsys, li
 def test_i22_4_inputs_are_equal_from_call_to_call_and_after_a_kill(written, tmp_path):
     folder = tmp_path / "demo"
     shutil.copytree(written, folder)
-    # What a call has left that was killed in the middle of its last tile.
+    # A call has left this that was killed in the middle of its last tile.
     (folder / "raw" / "cFos_1.ome.tif").unlink()
     (folder / "raw" / ".cFos_1.ome.tif").write_bytes(b"part")
     (folder / "raw" / "cFos.tsv").unlink()
@@ -155,8 +155,8 @@ def test_i22_4_a_store_that_does_not_start_is_told(tmp_path, monkeypatch):
     program.chmod(0o755)
     (port,) = choose_ports(1)
     with (
-        pytest.raises(StoreError, match=rf"port {port}(.|\n)*the disk is full"),
-        running_store(str(program), tmp_path / "store", port, "lab"),
+        pytest.raises(ObjectServerError, match=rf"port {port}(.|\n)*the disk is full"),
+        running_server(str(program), tmp_path / "store", port, "lab"),
     ):
         pass
     assert dict(os.environ) == before

@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 from object_server import BUCKET
 
-from spimpack_tasks.demo.store import choose_ports
+from spimpack_tasks.demo.object_server import choose_ports
 
 ACCOUNT = "devstoreaccount1"
 # The account that every Azurite has; it is in Azurite's own pages, and opens nothing else.

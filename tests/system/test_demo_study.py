@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
@@ -186,6 +187,23 @@ def test_i22_4_a_second_call_touches_nothing(made):
     assert not re.search(r"^made ", done.stdout, re.MULTILINE)
     assert run(made.folder, "plan", "demo/study.yml", "--exit-code").returncode == 0
     assert look(made.folder) == before
+
+
+def test_i22_4_a_killed_publication_is_taken_up(made):
+    """The server ends with the program that has started it, so that its port is free again."""
+    shutil.rmtree(made.folder / "bids/.spimpack/publications")
+    log = made.folder / "products/study-log.jsonl"
+    before = log.read_text()
+    command = [*isolated(), sys.executable, "-m", "spimpack_tasks.cli.main", "demo", "demo"]
+    with subprocess.Popen([*command, "--study"], cwd=made.folder.parent) as process:
+        while "publish" not in log.read_text().removeprefix(before):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    done = run(made.folder, "demo", "demo", "--study")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^made +publish store ", done.stdout, re.MULTILINE)
+    assert run(made.folder, "plan", "demo/study.yml", "--exit-code").returncode == 0
 
 
 def test_i22_4_no_secret_is_left(made):

@@ -55,7 +55,7 @@ _LOG_CHARACTERS = 1500
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 
 
-class StoreError(SpimpackError):
+class ObjectServerError(SpimpackError):
     """The object store does not start."""
 
     exit_code = ExitCode.FAILED
@@ -119,7 +119,7 @@ def compose_users(users: Sequence[tuple[str, tuple[str, str], Sequence[str]]]) -
 
 
 @contextmanager
-def running_store(program: str, folder: Path, port: int, bucket: str) -> Iterator[None]:
+def running_server(program: str, folder: Path, port: int, bucket: str) -> Iterator[None]:
     """Run an object store, whose keys are in the environment of this process meanwhile.
 
     Parameters
@@ -135,7 +135,7 @@ def running_store(program: str, folder: Path, port: int, bucket: str) -> Iterato
 
     Raises
     ------
-    StoreError
+    ObjectServerError
         It does not start; the message has the end of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ def _await(
 
     Raises
     ------
-    StoreError
+    ObjectServerError
         It has ended, or takes too long.
     """
     deadline = time.monotonic() + _START_S
@@ -197,7 +197,7 @@ def _await(
             text = log.read_text(encoding="utf-8", errors="replace")[-_LOG_CHARACTERS:].strip()
             message = f"the object store did not start at port {ports['s3.port']}; if another "
             message += f"program has that port, write a free one into the study. Its log:\n{text}"
-            raise StoreError(message)
+            raise ObjectServerError(message)
         time.sleep(_LOOK_S)
 
 
