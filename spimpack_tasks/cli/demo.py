@@ -6,10 +6,12 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.arguments import positive
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.demo.dataset import write_demo_inputs
 from spimpack_tasks.demo.study import write_study
 from spimpack_tasks.demo.tree import draw_tree
-from spimpack_tasks.errors import ExitCode, OccupiedError
+from spimpack_tasks.errors import ExitCode, OccupiedError, UsageError
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.pipelines import package
@@ -19,33 +21,56 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+_make_demo_study = Deferred("spimpack_tasks.cli.demo_study:make_demo_study")
+_BACKEND = "symlink"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("directory", metavar="DIR", help="where; made if it is not there")
     parser.add_argument(
         "--backend",
-        default="symlink",
+        default=_BACKEND,
         choices=tuple(BACKENDS),
-        help="how images get into the dataset (default: symlink)",
+        help=f"how images get into the dataset (default: {_BACKEND})",
     )
-    parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
         "--study",
         action="store_true",
+        help="make a study of one oblique brain: stitch it, package it, align it with an atlas, "
+        "validate it, and publish it to an object store on this machine",
+    )
+    kind.add_argument(
+        "--inputs",
+        action="store_true",
         help="only write the manifest, tables and images that the how-to pages work on",
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="with --study: number of processes (default: 1)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the demo, and print its messages."""
+    directory = Path(arguments.directory)
+    if (arguments.study or arguments.inputs) and arguments.backend != _BACKEND:
+        message = "--backend is for the demo without --study and --inputs"
+        raise UsageError(message, "spimpack demo demo --backend copy")
     if arguments.study:
-        directory = Path(arguments.directory)
+        code: int = _make_demo_study(directory, arguments.workers)
+        return code
+    if arguments.inputs:
         _require_room(directory)
         write_study(directory)
         print(f"Manifest, tables and images of the pages: {directory}")
         print(f"Then run: cd {shlex.quote(str(directory))} && spimpack validate manifest.yml")
         return ExitCode.OK
-    for line in _make_demo(Path(arguments.directory), arguments.backend):
+    for line in _make_demo(directory, arguments.backend):
         print(line, flush=True)
     return ExitCode.OK
 

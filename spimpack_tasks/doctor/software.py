@@ -30,6 +30,7 @@ EXTRAS = {
     "publish": "object stores: publish, verify s3://",
     "spreadsheets": "tables in xlsx",
     "stitch": "compiled loops and wavelets: stitch",
+    "demo": "all that a demo study needs: demo --study",
     "ui": "the web pages: ui",
     "view": "napari: view",
     "zarrnii": "voxels of a dataset by zarrnii",

@@ -101,7 +101,7 @@ def _marks(study: Study, item: StudyItem) -> list[str]:
     if item.stage == "package":
         return [os.path.join(product, ".spimpack", name) for name in ("current", "seal")]
     if item.stage == "validate":
-        return [os.path.join(product, ".spimpack", "validation.json")]
+        return [study.report_on(item)]
     if item.stage == "publish":
         return [os.path.join(study.dataset, ".spimpack", "publications")]
     return [product, *(os.path.join(product, name) for name in ("zarr.json", ".zattrs"))]

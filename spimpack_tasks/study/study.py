@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.manifest.products import PRODUCTS, STAGES, WORK_DIR, product_path
+from spimpack_tasks.model.plan import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from spimpack_tasks.files.yaml_marks import Document
@@ -106,3 +107,13 @@ class Study:
         if given is not None:
             return [self.place(path) for path in given]
         return [self.dataset] if self.dataset else []
+
+    def report_on(self, item: StudyItem) -> str:
+        """Return the absolute path of the report of a validation.
+
+        Datasets that this study does not package, such as derivatives, need not have a folder for
+        it; theirs lies beside the log of the study.
+        """
+        if self.product(item) == self.dataset:
+            return os.path.join(self.dataset, STATE_DIRECTORY, "validation.json")
+        return os.path.join(self.work_dir, f"validation-{item.name.replace('/', '+')}.json")

@@ -149,12 +149,12 @@ def test_a_wrong_line_is_told_with_one_that_is_right(line, told, study, capsys):
 
 
 def test_i15_7_the_study_of_the_pages(tmp_path, monkeypatch, capsys):
-    assert main(["demo", "--study", str(tmp_path / "study")]) == ExitCode.OK
+    assert main(["demo", "--inputs", str(tmp_path / "study")]) == ExitCode.OK
     monkeypatch.chdir(tmp_path / "study")
     assert main(["package", "manifest.yml", "bids"]) == ExitCode.OK
     assert "Packaged bids: 5 new" in capsys.readouterr().out
     before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
-    assert main(["demo", "--study", str(tmp_path / "study")]) == ExitCode.OK
+    assert main(["demo", "--inputs", str(tmp_path / "study")]) == ExitCode.OK
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
 
 

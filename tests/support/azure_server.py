@@ -23,7 +23,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
-from object_server import BUCKET, free_ports
+from object_server import BUCKET
+
+from spimpack_tasks.demo.object_server import choose_ports
 
 ACCOUNT = "devstoreaccount1"
 # The account that every Azurite has; it is in Azurite's own pages, and opens nothing else.
@@ -132,7 +134,7 @@ def start_azure() -> AzureServer:
     """Start the service, and make its container."""
     program = find_program()
     folder = Path(tempfile.mkdtemp(prefix="azure-"))
-    port = free_ports(1)[0]
+    port = choose_ports(1)[0]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [

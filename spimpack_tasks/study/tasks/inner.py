@@ -127,7 +127,10 @@ def _align(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
 def _validate(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     values.pop("datasets", None)
-    yield ValidateDataset(dataset=study.product(item), **values)
+    product = study.product(item)
+    if product != study.dataset:
+        values["report"] = study.report_on(item)
+    yield ValidateDataset(dataset=product, **values)
 
 
 def _publish(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
