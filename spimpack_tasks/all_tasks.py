@@ -25,7 +25,7 @@ from spimpack_tasks.packaging.tasks.dataset import (
     RecordChecksums,
     WriteChecksumLists,
 )
-from spimpack_tasks.packaging.tasks.making import MakeAssets
+from spimpack_tasks.packaging.tasks.making import ConvertPart, MakeAssets
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, ValidateManifest
 from spimpack_tasks.packaging.tasks.writing import (
     LinkAssets,
@@ -74,6 +74,7 @@ __all__ = [
     "BringUnit",
     "BuildPaths",
     "CommitInventory",
+    "ConvertPart",
     "CopyAssets",
     "DeconvolveVolume",
     "DescribeDandiset",

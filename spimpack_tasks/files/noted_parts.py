@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard, write_at
@@ -78,7 +78,7 @@ class NotedParts:
 
     def discard(self) -> None:
         """Delete all notes."""
-        with suppress(FileNotFoundError):
+        if os.path.isdir(self.folder):
             discard(self.folder)
 
 

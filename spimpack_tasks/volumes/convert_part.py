@@ -91,8 +91,8 @@ def _write_voxels(
     advance: Advance,
     threads: int,
 ) -> bool:
-    source = conversion.source, conversion.form, conversion.request.selection
-    with open_volume(*source) as volume, WorkPool(threads) as pool:
+    image = conversion.source, conversion.form, conversion.request.selection
+    with open_volume(*image) as volume, WorkPool(threads) as pool:
         is_in_place = not isinstance(find_in_place(conversion, place, volume), str)
         if is_in_place or volume.levels[0].is_stream:
             return False
@@ -131,9 +131,9 @@ def finish_parts(conversion: Conversion, path: str, threads: int) -> None:
             ):
                 writer.finish(fill_missing=True)
             return
-        source = conversion.source, conversion.form, conversion.request.selection
+        image = conversion.source, conversion.form, conversion.request.selection
         with (
-            open_volume(*source) as volume,
+            open_volume(*image) as volume,
             begin_voxels(conversion, place, volume, pool) as writer,
         ):
             if labels := volume.header.label_names:
