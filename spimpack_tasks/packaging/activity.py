@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.model.meter import Amount, clock_text, rate_in_words
 from spimpack_tasks.packaging.changes import tally
 from spimpack_tasks.packaging.expected_work import expect_work
-from spimpack_tasks.state.run_progress import RunProgress
+from spimpack_tasks.state.run_progress import PART, RunProgress
 from spimpack_tasks.state.runs import read_last_run
 from spimpack_tasks.state.work_notes import describe_worker, host_name, read_notes
 
@@ -91,6 +91,9 @@ def find_activity(prepared: PreparedRun, changes: list[Change]) -> Activity:
         progress.follow(heard)
         if run is not None and run.plan_id == prepared.plan_id and run.is_complete is None:
             progress.bytes_done = run.bytes
+            for task in run.tasks:
+                if task.task == PART:
+                    progress.take_part(task)
         amount = progress.amount
     rate = sum(note.path_done / max(note.heard - note.path_since, 1) for note in heard if note.path)
     silent = tuple(note for note in notes if note not in heard)

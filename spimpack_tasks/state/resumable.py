@@ -15,7 +15,7 @@ import errno
 import logging
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -137,14 +137,10 @@ def make_part(
 
 
 def has_part(store: Store, output: Output, number: int) -> bool:
-    """Tell whether a part of an unfinished image is noted.
-
-    Raises
-    ------
-    OSError
-        The source is not there.
-    """
-    return parts_within(find_unfinished(store, output), output.part_count).has(number)
+    """Tell whether a part of an unfinished image is noted; without its source it is not."""
+    with suppress(FileNotFoundError):
+        return parts_within(find_unfinished(store, output), output.part_count).has(number)
+    return False
 
 
 class _Work:
