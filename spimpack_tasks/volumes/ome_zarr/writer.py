@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import prod
 from threading import RLock
 from typing import TYPE_CHECKING, Literal
 
@@ -318,11 +319,14 @@ class OmeZarrWriter:
         """Make the shards of smaller levels that other writers of the image have left out."""
         for level in range(1, self._top + 1):
             for shard in self._shards(level):
+                if self.has(level, shard):
+                    continue
                 children = set(self._families[level - 1].children(shard))
-                # Where no child is there, all of them are zeros, and so is the shard.
-                if not self.has(level, shard) and any(self.has(level - 1, c) for c in children):
+                if any(self.has(level - 1, child) for child in children):
                     waiting = _Waiting(missing=set(), on_disk=children)
                     self._put(level, shard, self._complete(level, shard, waiting))
+                else:  # all of them are zeros, and so is the shard
+                    self.write_encoded(level, shard, [None] * prod(self.levels[level].shard))
             self._pool.settle()
 
     def _find_window(self, channel: int) -> tuple[float, float]:
