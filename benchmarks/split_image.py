@@ -1,0 +1,337 @@
+"""What it costs to share one image among workers, and what many workers would take.
+
+    python benchmarks/split_image.py [--planes N] [--side N] [--rounds N] [--bytes N]
+
+Makes a raw OME-TIFF of 16 bits. In each round three runs follow one another: the image undivided by
+one worker on one processor; divided, by one worker there; and divided, by two workers on two
+processors, each on its own. Efficiency is the time of the first by N times that of the others.
+Then it measures what a part takes besides its voxels (start of its process, locks, calls of the
+scheduler and their time at a luigid of its own), and simulates up to 64 workers with an image of
+500 GB on disks of several speeds. The simulation knows nothing that is not printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import math
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import luigi
+from luigi.rpc import RemoteScheduler
+from luigi.scheduler import Scheduler
+from measuring import BIN, Measurement, describe_machine, measure
+from second_copies import write_source
+
+from spimpack_tasks import PackageDataset
+from spimpack_tasks.files.noted_parts import parts_within
+from spimpack_tasks.model.plan import Kind, Output, Step
+from spimpack_tasks.packaging.splitting import count_parts
+from spimpack_tasks.state.run_progress import PART
+from spimpack_tasks.state.staging import hold_unfinished
+from spimpack_tasks.state.store import Store
+
+MANIFEST = """\
+dataset_description: {Name: Large, BIDSVersion: "1.10.0", DatasetType: raw, License: CC0}
+scans_tsv: scans.tsv
+"""
+TABLE = """\
+subject\tsample\tspim_path\torientation_string_xyz\tsample_staining\tPixelSize\tPixelSizeUnits
+01\tbrain\ta.ome.tif\tRPI\tDAPI\t1;1;1\tum
+"""
+ONE_PLANE = TABLE.replace("a.ome.tif", "b.ome.tif")
+WHOLE = "ome-zarr:convert=all"
+SPLIT = f"{WHOLE},split_above=1"
+WORKERS = (1, 2, 4, 8, 16, 32, 64)
+DISKS = {"any": math.inf, "10 GB/s": 10e9, "2 GB/s": 2e9}
+PATIENCE_S = 60
+
+
+def package(folder: Path, out: str, backend: str, cpus: str, workers: int) -> Measurement:
+    """Measure a run on some processors."""
+    command = ["taskset", "--cpu-list", cpus, sys.executable, "-m", "spimpack_tasks.cli.main"]
+    inputs = ["package", str(folder / "manifest.yml"), str(folder / out)]
+    return measure([*command, *inputs, "--backend", backend, "--workers", str(workers)])
+
+
+def shared_by_luigid(folder: Path, port: int) -> Measurement:
+    """Measure a run by luigid with a worker on each of two processors."""
+    script = folder / "two.sh"
+    run = (
+        f"{BIN}/luigi --module spimpack_tasks PackageDataset --manifest {folder}/manifest.yml "
+        f"--output-dir {folder}/two --backend {SPLIT} --scheduler-host 127.0.0.1 "
+        f"--scheduler-port {port} --no-lock"
+    )
+    script.write_text(
+        f"taskset --cpu-list 1 {run} --assistant --worker-wait-interval 0.2 & other=$!\n"
+        f"taskset --cpu-list 0 {run} --worker-wait-interval 0.2; code=$?\n"
+        "kill -USR1 $other; wait $other; exit $code\n"
+    )
+    return measure(["bash", script])
+
+
+@dataclass
+class Luigid:
+    """A scheduler of its own."""
+
+    folder: Path
+
+    def __enter__(self) -> int:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port: int = server.getsockname()[1]
+        where = ["--address", "127.0.0.1", "--port", str(port), "--logdir", str(self.folder)]
+        self.process = subprocess.Popen(
+            [BIN / "luigid", *where, "--state-path", self.folder / "luigid.pickle"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return port
+            time.sleep(0.05)
+        sys.exit("luigid does not answer")
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+class CountingScheduler(Scheduler):  # type: ignore[misc]  # Luigi has no types
+    """A scheduler that counts what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(prune_on_get_work=False)
+        self.asked: Counter[str] = Counter()
+
+    def __getattribute__(self, name: str) -> object:
+        if name in {"add_task", "get_work", "ping", "add_worker", "announce_scheduling_failure"}:
+            self.asked[name] += 1
+        return super().__getattribute__(name)
+
+
+def count_calls(folder: Path) -> tuple[float, int]:
+    """Return calls of the scheduler for each part, and those that announce the run."""
+    counts = []
+    for out, backend in (("calls-1", WHOLE), ("calls-2", SPLIT)):
+        scheduler = CountingScheduler()
+        where = {"manifest": str(folder / "manifest.yml"), "output_dir": str(folder / out)}
+        with luigi.worker.Worker(scheduler, keep_alive=False) as worker:
+            worker.add(PackageDataset(**where, backend=backend))
+            announced = sum(scheduler.asked.values())
+            worker.run()
+        counts.append((sum(scheduler.asked.values()), announced))
+    (whole, _), (split, announced) = counts
+    return (split - whole) / parts_of(folder / "calls-2"), announced
+
+
+def parts_of(out: Path) -> int:
+    return len(part_seconds(out))
+
+
+def part_seconds(out: Path) -> list[float]:
+    """Return the time of each part, by the log of the run."""
+    (log, *_) = sorted((out / ".spimpack/runs").glob("*.jsonl"))
+    lines = map(json.loads, log.read_text().splitlines())
+    return [line["ended"] - line["started"] for line in lines if line.get("task") == PART]
+
+
+def measure_locks(folder: Path, rounds: int = 200) -> float:
+    """Return the seconds that locks and note of a part take, without waiting for others."""
+    store = Store(str(folder / "locks"))
+    store.create()
+    source = str(folder / "a.ome.tif")
+    image = Output("a", Step.ASSETS, Kind.IMAGE, "f", source=source, part_count=rounds)
+    begin = time.perf_counter()
+    for number in range(rounds):
+        with hold_unfinished(store, image, is_shared=True) as path:
+            noted = parts_within(path, rounds)
+            with noted.making(number):
+                noted.note(number)
+    return (time.perf_counter() - begin) / rounds
+
+
+def measure_call(port: int, rounds: int = 200) -> float:
+    """Return the seconds that luigid takes for one call."""
+    scheduler = RemoteScheduler(f"http://127.0.0.1:{port}")
+    begin = time.perf_counter()
+    for _ in range(rounds):
+        scheduler.ping(worker="benchmark")
+    return (time.perf_counter() - begin) / rounds
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the simulation knows."""
+
+    cpu_s_per_gb: float
+    """Of one processor, for voxels."""
+    disk_bytes_per_byte: float
+    """Bytes read and written for each byte of voxels."""
+    start_s: float
+    """Of each part: process, libraries, opening the source."""
+    lock_s: float
+    calls: float
+    """Of the scheduler, for each part."""
+    call_s: float
+    begin_s: float
+    """Of the run, before the first part: inputs, plan, announcing all tasks."""
+    end_s: float
+    """Of the run, after the last part, besides the voxels that are left."""
+    left: float
+    """Share of the voxels that is left to the one who finishes: those of the third level."""
+
+
+def simulate(workers: int, size: float, disk: float, costs: Costs) -> tuple[float, float]:
+    """Return the wall time of a run, and the share of it that the scheduler is busy.
+
+    Parts are equal. The scheduler answers one call at a time. A part that finds the disk busy slows
+    down as all others do, until together they need what the disk has.
+    """
+    count = count_parts(int(size))
+    work = size / count / 1e9 * costs.cpu_s_per_gb + costs.start_s + costs.lock_s
+    demand = size / count * costs.disk_bytes_per_byte / work
+    now = costs.begin_s
+    scheduler_free, left, virtual = now, count, 0.0
+    asking = [now] * min(workers, count)  # heap of times at which a worker asks for work
+    running: list[float] = []  # heap of virtual times at which parts end
+    while asking or running:
+        rate = min(1.0, disk / (len(running) * demand)) if running else 1.0
+        ends = now + (running[0] - virtual) / rate if running else math.inf
+        if asking and asking[0] <= ends:
+            moment = max(heapq.heappop(asking), now)
+            virtual += (moment - now) * (rate if running else 0)
+            now = moment
+            scheduler_free = max(scheduler_free, now) + costs.calls * costs.call_s
+            if left:
+                left -= 1
+                delay = scheduler_free - now
+                heapq.heappush(running, virtual + work + delay)
+        else:
+            virtual, now = running[0], ends
+            heapq.heappop(running)
+            heapq.heappush(asking, now)
+    busy = count * costs.calls * costs.call_s / (now - costs.begin_s)
+    return now + costs.end_s + size / 1e9 * costs.cpu_s_per_gb * costs.left, busy
+
+
+def measure_runs(folder: Path, rounds: int, port: int) -> dict[str, list[Measurement]]:
+    """Return the runs of each kind, of which those of a round follow one another."""
+    results: dict[str, list[Measurement]] = {"whole": [], "one": [], "two": []}
+    for _ in range(rounds):
+        for out in results:
+            with suppress(FileNotFoundError):
+                shutil.rmtree(folder / out)
+        results["whole"].append(package(folder, "whole", WHOLE, "0", 1))
+        results["one"].append(package(folder, "one", SPLIT, "0", 1))
+        results["two"].append(shared_by_luigid(folder, port))
+    trees = [digest(folder / out) for out in results]
+    if len(set(trees)) > 1:
+        sys.exit("the images differ")
+    return results
+
+
+def digest(out: Path) -> int:
+    """Return what differs where any file of the images does."""
+    files = sorted(path for path in (out / "sub-01").rglob("*") if path.is_file())
+    return hash(tuple((str(path.relative_to(out)), path.read_bytes()) for path in files))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--planes", type=int, default=2048)
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--bytes", type=float, default=500e9, help="of the simulated image")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print(describe_machine(name), end="\n\n")
+        write_source(folder / "a.ome.tif", arguments.planes, arguments.side)
+        (folder / "manifest.yml").write_text(MANIFEST)
+        write_source(folder / "b.ome.tif", 1, 64)
+        (folder / "scans.tsv").write_text(ONE_PLANE)
+        nothing = [package(folder, f"nothing-{n}", WHOLE, "0", 1) for n in range(3)]
+        (folder / "scans.tsv").write_text(TABLE)
+        with Luigid(folder) as port:
+            results = measure_runs(folder, arguments.rounds, port)
+            call_s = measure_call(port)
+        calls, announced = count_calls(folder)
+        lock_s = measure_locks(folder)
+        shared = calls, call_s, announced, lock_s
+        costs = show_measured(folder, results | {"nothing": nothing}, shared)
+        show_simulated(arguments.bytes, costs)
+
+
+def show_measured(
+    folder: Path, results: dict[str, list[Measurement]], shared: tuple[float, float, int, float]
+) -> Costs:
+    """Print what was measured, and return what the simulation needs of it."""
+    calls, call_s, announced, lock_s = shared
+    giga = (folder / "a.ome.tif").stat().st_size / 1e9
+    stored = sum(p.stat().st_size for p in (folder / "one/sub-01").rglob("*") if p.is_file())
+    middle = {
+        what: [statistics.median(getattr(m, k) for m in each) for k in ("cpu_s", "wall_s")]
+        for what, each in results.items()
+    }
+    empty = measure([sys.executable, "-c", "import spimpack_tasks.volumes.convert_part, tifffile"])
+    parts = parts_of(folder / "one")
+    print(f"| {giga:.2f} GB in {parts} parts | CPU s | wall s | of CPU | of wall |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    names = {"whole": (1, "whole, 1 worker"), "one": (1, "1 worker"), "two": (2, "2 workers")}
+    for what, (count, text) in names.items():
+        pairs = [*zip(results["whole"], results[what], strict=True)]
+        cpu = statistics.median(whole.cpu_s / each.cpu_s for whole, each in pairs)
+        wall = statistics.median(whole.wall_s / each.wall_s / count for whole, each in pairs)
+        seconds = " | ".join(f"{each:.2f}" for each in middle[what])
+        print(f"| {text} | {seconds} | {cpu:.2f} | {wall:.2f} |")
+    extra = (middle["one"][0] - middle["whole"][0]) / parts
+    rate = (middle["whole"][0] - middle["nothing"][0]) / giga
+    print(f"\nvoxels: {rate:.2f} CPU s a GB; a run of one plane: {middle['nothing'][0]:.2f}")
+    print(f"a part besides its voxels: {extra:.3f} CPU s in a process that goes on,")
+    print(f"{empty.cpu_s:.2f} more where each has its own; locks and note {lock_s * 1e3:.2f} ms;")
+    print(f"{calls:.1f} calls of luigid of {call_s * 1e3:.2f} ms; {announced} begin the run\n")
+    return Costs(
+        cpu_s_per_gb=rate,
+        disk_bytes_per_byte=1 + stored / 1e9 / giga,
+        start_s=max(extra, 0.0) + empty.cpu_s,
+        lock_s=lock_s,
+        calls=calls,
+        call_s=call_s,
+        begin_s=middle["nothing"][0] + announced * call_s,
+        end_s=middle["nothing"][0],
+        left=8**-3,
+    )
+
+
+def show_simulated(size: float, costs: Costs) -> None:
+    """Print the times and efficiencies of many workers."""
+    print(f"{costs}\n")
+    heads = " | ".join(f"{disk}: min | efficiency" for disk in DISKS)
+    print(f"| {size / 1e9:.0f} GB, workers | {heads} |")
+    print(f"| ---: |{' ---: | ---: |' * len(DISKS)}")
+    shares = []
+    alone = {name: simulate(1, size, disk, costs)[0] for name, disk in DISKS.items()}
+    for workers in WORKERS:
+        cells = []
+        for name, disk in DISKS.items():
+            wall, busy = simulate(workers, size, disk, costs)
+            cells += [f"{wall / 60:.1f}", f"{alone[name] / wall / workers:.2f}"]
+            shares.append(busy)
+        print(f"| {workers} | {' | '.join(cells)} |")
+    print(f"\nluigid is busy for {max(shares):.1%} of the time at the most")
+
+
+if __name__ == "__main__":
+    main()
