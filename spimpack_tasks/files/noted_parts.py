@@ -3,8 +3,8 @@
     <folder>/<n>-<of>        a note: part `n`, counted from 0, of `of` is done
     <folder>/<n>-<of>.lock   held by the process that makes it
 
-Who makes a part writes its note when the part is on the disk. So a part that was cut short is made
-again, by whichever process comes next, and one that is noted is not.
+The maker of a part writes its note when the part is on the disk. So a part that was cut short is
+made again, by the next process that holds it, and one that is noted is not.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class NotedParts:
         return f"{self.folder}/{number}-{self.count}"
 
     def has(self, number: int) -> bool:
-        """Tell whether a part is done, or left to whoever finishes the output."""
+        """Tell whether a part is done, or left to the process that finishes the output."""
         return os.path.exists(self._note(number))
 
     def lacking(self) -> list[int]:
@@ -67,7 +67,7 @@ class NotedParts:
             yield not self.has(number)
 
     def note(self, number: int, *, is_left: bool = False) -> None:
-        """Note that a part is on the disk, or that it is left to whoever finishes the output.
+        """Note that a part is on the disk, or that it is left to the one who finishes.
 
         Raises
         ------

@@ -74,7 +74,7 @@ class PartMaker:
 
     make: Callable[[Output, str, int, Callable[[int], None]], bool]
     """Makes the part of a number at a path, or resumes it, and reports each amount that is done.
-    Returns whether it did; if not, whoever finishes the image makes it as if it had no parts."""
+    Returns whether it did; if not, the image is made at the end, as if it had no parts."""
     can_take_over: Callable[[Output, str], bool]
     """Tells whether an image is to be made of an earlier one of the same source, at a path."""
 

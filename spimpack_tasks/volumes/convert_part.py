@@ -60,7 +60,7 @@ def convert_part(
     bool
         Whether it is there now. If not, nothing was written, because one process must make the
         whole image: the files of a zipped OME-Zarr are unpacked, a level is made of the bytes of
-        the source, or whoever reads a part of the source reads all before it.
+        the source, or to read a part of the source is to read all before it.
 
     Raises
     ------
