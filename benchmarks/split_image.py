@@ -55,6 +55,7 @@ WHOLE = "ome-zarr:convert=all"
 SPLIT = f"{WHOLE},split_above=1"
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 DISKS = {"any": math.inf, "10 GB/s": 10e9, "2 GB/s": 2e9}
+CONFIG = Path(__file__).parents[1] / "configs/luigi.cfg"
 PATIENCE_S = 60
 
 
@@ -71,11 +72,12 @@ def shared_by_luigid(folder: Path, port: int) -> Measurement:
     run = (
         f"{BIN}/luigi --module spimpack_tasks PackageDataset --manifest {folder}/manifest.yml "
         f"--output-dir {folder}/two --backend {SPLIT} --scheduler-host 127.0.0.1 "
-        f"--scheduler-port {port} --no-lock"
+        f"--scheduler-port {port} --no-lock --worker-wait-interval 0.2 --worker-wait-jitter 0.1"
     )
     script.write_text(
-        f"taskset --cpu-list 1 {run} --assistant --worker-wait-interval 0.2 & other=$!\n"
-        f"taskset --cpu-list 0 {run} --worker-wait-interval 0.2; code=$?\n"
+        f"export LUIGI_CONFIG_PATH={CONFIG}\n"
+        f"taskset --cpu-list 1 {run} --assistant & other=$!\n"
+        f"taskset --cpu-list 0 {run}; code=$?\n"
         "kill -USR1 $other; wait $other; exit $code\n"
     )
     return measure(["bash", script])

@@ -265,9 +265,9 @@ class _Work:
         try:
             self.maker.resume(output, path, self._advance)
         except OSError as error:
-            if error.errno in _FULL and os.path.lexists(path):
-                noted.discard()
-                discard(path)  # smaller images may still fit
+            # Smaller images may still fit. Of a large one the parts of many hours stay.
+            if error.errno in _FULL and not output.part_count and os.path.lexists(path):
+                discard(path)
             raise
         noted.discard()
         return True

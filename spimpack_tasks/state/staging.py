@@ -65,7 +65,7 @@ def hold_unfinished(store: Store, output: Output, *, is_shared: bool = False) ->
 
 
 def find_unfinished(store: Store, output: Output) -> str:
-    """Return the path of an image in its working folder, whether it was begun or not.
+    """Return the path of an image in its working folder, whether anything is there or not.
 
     Raises
     ------

@@ -264,6 +264,21 @@ def test_21_a_full_disk_keeps_the_parts_that_are_there(tmp_path, monkeypatch, ca
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_21_a_disk_that_is_full_at_the_finish_keeps_all_parts(tmp_path, monkeypatch):
+    space = space_of(tmp_path)
+
+    def fill(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        change_backend(patch, "ome-zarr", resume=fill)
+        assert space.run(backend=SPLIT).exit_code == ExitCode.FAILED
+    assert space.run(backend=SPLIT).exit_code == ExitCode.OK
+    assert PART not in tasks_of(space)
+    assert space.tree() == wanted_tree(space)
+
+
+@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("setting", [WHOLE, f"{WHOLE},split_above=1"])
 def test_21_an_unfinished_image_goes_on_with_another_setting(tmp_path, monkeypatch, setting):
     """Parts that are there are voxels that are there, also for a run that divides otherwise."""
