@@ -13,6 +13,7 @@ scheduler and their time at a luigid of its own), and simulates up to 64 workers
 from __future__ import annotations
 
 import argparse
+import hashlib
 import heapq
 import json
 import math
@@ -29,10 +30,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import luigi
+import numpy as np
+import tifffile
 from luigi.rpc import RemoteScheduler
 from luigi.scheduler import Scheduler
 from measuring import BIN, Measurement, describe_machine, measure
-from second_copies import write_source
 
 from spimpack_tasks import PackageDataset
 from spimpack_tasks.files.noted_parts import parts_within
@@ -50,13 +52,28 @@ TABLE = """\
 subject\tsample\tspim_path\torientation_string_xyz\tsample_staining\tPixelSize\tPixelSizeUnits
 01\tbrain\ta.ome.tif\tRPI\tDAPI\t1;1;1\tum
 """
-ONE_PLANE = TABLE.replace("a.ome.tif", "b.ome.tif")
+DISTINCT = 32
+"""Planes that differ; more would take longer to make than to convert."""
 WHOLE = "ome-zarr:convert=all"
 SPLIT = f"{WHOLE},split_above=1"
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 DISKS = {"any": math.inf, "10 GB/s": 10e9, "2 GB/s": 2e9}
 CONFIG = Path(__file__).parents[1] / "configs/luigi.cfg"
 PATIENCE_S = 60
+
+
+def write_source(folder: Path, planes: int, side: int) -> Path:
+    """Write a stack with the noise of counted photons, and a dataset of it; return its folder."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    known = rng.poisson(200, (min(planes, DISTINCT), side, side)).astype("u2")
+    tifffile.imwrite(
+        folder / "a.ome.tif", (known[z % len(known)] for z in range(planes)),
+        shape=(planes, side, side), dtype="u2", metadata={"axes": "ZYX"},
+    )  # fmt: skip
+    (folder / "manifest.yml").write_text(MANIFEST)
+    (folder / "scans.tsv").write_text(TABLE)
+    return folder
 
 
 def package(folder: Path, out: str, backend: str, cpus: str, workers: int) -> Measurement:
@@ -144,8 +161,8 @@ def parts_of(out: Path) -> int:
 
 def part_seconds(out: Path) -> list[float]:
     """Return the time of each part, by the log of the run."""
-    (log, *_) = sorted((out / ".spimpack/runs").glob("*.jsonl"))
-    lines = map(json.loads, log.read_text().splitlines())
+    logs = (out / ".spimpack/runs").glob("*.jsonl")
+    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
     return [line["ended"] - line["started"] for line in lines if line.get("task") == PART]
 
 
@@ -206,90 +223,109 @@ def simulate(workers: int, size: float, disk: float, costs: Costs) -> tuple[floa
     demand = size / count * costs.disk_bytes_per_byte / work
     now = costs.begin_s
     scheduler_free, left, virtual = now, count, 0.0
-    asking = [now] * min(workers, count)  # heap of times at which a worker asks for work
-    running: list[float] = []  # heap of virtual times at which parts end
-    while asking or running:
+    # Moments at which a worker asks for work (False), or begins the part that it has got (True).
+    coming = [(now, False)] * min(workers, count)
+    running: list[float] = []  # heap of the virtual times at which parts end
+    while coming or running:
         rate = min(1.0, disk / (len(running) * demand)) if running else 1.0
         ends = now + (running[0] - virtual) / rate if running else math.inf
-        if asking and asking[0] <= ends:
-            moment = max(heapq.heappop(asking), now)
-            virtual += (moment - now) * (rate if running else 0)
-            now = moment
+        if not coming or coming[0][0] > ends:
+            virtual, now = running[0], ends
+            heapq.heappop(running)
+            heapq.heappush(coming, (now, False))
+            continue
+        moment, has_part = heapq.heappop(coming)
+        virtual, now = virtual + (moment - now) * rate, moment
+        if has_part:
+            heapq.heappush(running, virtual + work)
+        else:
             scheduler_free = max(scheduler_free, now) + costs.calls * costs.call_s
             if left:
                 left -= 1
-                delay = scheduler_free - now
-                heapq.heappush(running, virtual + work + delay)
-        else:
-            virtual, now = running[0], ends
-            heapq.heappop(running)
-            heapq.heappush(asking, now)
+                heapq.heappush(coming, (scheduler_free, True))
     busy = count * costs.calls * costs.call_s / (now - costs.begin_s)
     return now + costs.end_s + size / 1e9 * costs.cpu_s_per_gb * costs.left, busy
 
 
-def measure_runs(folder: Path, rounds: int, port: int) -> dict[str, list[Measurement]]:
-    """Return the runs of each kind, of which those of a round follow one another."""
+def measure_runs(
+    folder: Path, rounds: int, port: int
+) -> tuple[dict[str, list[Measurement]], int, int]:
+    """Return the runs of each kind, with the bytes of the image and the number of its parts.
+
+    The runs of a round follow one another. Each image is deleted when it was compared.
+    """
     results: dict[str, list[Measurement]] = {"whole": [], "one": [], "two": []}
+    made, stored, parts = set(), 0, 0
     for _ in range(rounds):
-        for out in results:
-            with suppress(FileNotFoundError):
-                shutil.rmtree(folder / out)
-        results["whole"].append(package(folder, "whole", WHOLE, "0", 1))
-        results["one"].append(package(folder, "one", SPLIT, "0", 1))
-        results["two"].append(shared_by_luigid(folder, port))
-    trees = [digest(folder / out) for out in results]
-    if len(set(trees)) > 1:
+        for out, measured in results.items():
+            if out == "two":
+                measured.append(shared_by_luigid(folder, port))
+            else:
+                measured.append(package(folder, out, SPLIT if out == "one" else WHOLE, "0", 1))
+            found, stored = digest(folder / out)
+            made.add(found)
+            parts = max(parts, parts_of(folder / out))
+            shutil.rmtree(folder / out)
+    if len(made) > 1:
         sys.exit("the images differ")
-    return results
+    return results, stored, parts
 
 
-def digest(out: Path) -> int:
-    """Return what differs where any file of the images does."""
-    files = sorted(path for path in (out / "sub-01").rglob("*") if path.is_file())
-    return hash(tuple((str(path.relative_to(out)), path.read_bytes()) for path in files))
+def digest(out: Path) -> tuple[str, int]:
+    """Return a digest of all files of the images, and their bytes."""
+    digest, size = hashlib.blake2b(), 0
+    for path in sorted(path for path in (out / "sub-01").rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        size += len(data)
+        digest.update(f"{path.relative_to(out)} {len(data)}\n".encode())
+        digest.update(data)
+    return digest.hexdigest(), size
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--planes", type=int, default=2048)
+    parser.add_argument("--planes", type=int, default=4096)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--bytes", type=float, default=500e9, help="of the simulated image")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         print(describe_machine(name), end="\n\n")
-        write_source(folder / "a.ome.tif", arguments.planes, arguments.side)
-        (folder / "manifest.yml").write_text(MANIFEST)
-        write_source(folder / "b.ome.tif", 1, 64)
-        (folder / "scans.tsv").write_text(ONE_PLANE)
-        nothing = [package(folder, f"nothing-{n}", WHOLE, "0", 1) for n in range(3)]
-        (folder / "scans.tsv").write_text(TABLE)
-        with Luigid(folder) as port:
-            results = measure_runs(folder, arguments.rounds, port)
+        small = write_source(Path(name, "small"), 64, 64)
+        nothing = [package(small, f"nothing-{n}", WHOLE, "0", 1) for n in range(3)]
+        large = write_source(Path(name, "large"), arguments.planes, arguments.side)
+        with Luigid(Path(name)) as port:
+            results, stored, parts = measure_runs(large, arguments.rounds, port)
             call_s = measure_call(port)
-        calls, announced = count_calls(folder)
-        lock_s = measure_locks(folder)
-        shared = calls, call_s, announced, lock_s
-        costs = show_measured(folder, results | {"nothing": nothing}, shared)
+        shared = Shared(*count_calls(small), call_s, measure_locks(small), stored, parts)
+        giga = (large / "a.ome.tif").stat().st_size / 1e9
+        costs = show_measured(giga, results | {"nothing": nothing}, shared)
         show_simulated(arguments.bytes, costs)
 
 
-def show_measured(
-    folder: Path, results: dict[str, list[Measurement]], shared: tuple[float, float, int, float]
-) -> Costs:
+@dataclass(frozen=True)
+class Shared:
+    """What was measured of a run that shares an image, besides its time."""
+
+    calls: float
+    """Of the scheduler, for each part."""
+    announced: int
+    """Calls of the scheduler that begin the run."""
+    call_s: float
+    lock_s: float
+    stored: int
+    """Bytes of the image that was made."""
+    parts: int
+
+
+def show_measured(giga: float, results: dict[str, list[Measurement]], shared: Shared) -> Costs:
     """Print what was measured, and return what the simulation needs of it."""
-    calls, call_s, announced, lock_s = shared
-    giga = (folder / "a.ome.tif").stat().st_size / 1e9
-    stored = sum(p.stat().st_size for p in (folder / "one/sub-01").rglob("*") if p.is_file())
     middle = {
         what: [statistics.median(getattr(m, k) for m in each) for k in ("cpu_s", "wall_s")]
         for what, each in results.items()
     }
     empty = measure([sys.executable, "-c", "import spimpack_tasks.volumes.convert_part, tifffile"])
-    parts = parts_of(folder / "one")
-    print(f"| {giga:.2f} GB in {parts} parts | CPU s | wall s | of CPU | of wall |")
+    print(f"| {giga:.2f} GB in {shared.parts} parts | CPU s | wall s | of CPU | of wall |")
     print("| --- | ---: | ---: | ---: | ---: |")
     names = {"whole": (1, "whole, 1 worker"), "one": (1, "1 worker"), "two": (2, "2 workers")}
     for what, (count, text) in names.items():
@@ -298,20 +334,24 @@ def show_measured(
         wall = statistics.median(whole.wall_s / each.wall_s / count for whole, each in pairs)
         seconds = " | ".join(f"{each:.2f}" for each in middle[what])
         print(f"| {text} | {seconds} | {cpu:.2f} | {wall:.2f} |")
-    extra = (middle["one"][0] - middle["whole"][0]) / parts
-    rate = (middle["whole"][0] - middle["nothing"][0]) / giga
-    print(f"\nvoxels: {rate:.2f} CPU s a GB; a run of one plane: {middle['nothing'][0]:.2f}")
+    extra = (middle["one"][0] - middle["whole"][0]) / shared.parts
+    # Of an image that is too small to be measured it would be less than nothing.
+    rate = max((middle["whole"][0] - middle["nothing"][0]) / giga, 0.01)
+    print(f"\nvoxels: {rate:.2f} CPU s a GB; a run of a small image: {middle['nothing'][0]:.2f}")
     print(f"a part besides its voxels: {extra:.3f} CPU s in a process that goes on,")
-    print(f"{empty.cpu_s:.2f} more where each has its own; locks and note {lock_s * 1e3:.2f} ms;")
-    print(f"{calls:.1f} calls of luigid of {call_s * 1e3:.2f} ms; {announced} begin the run\n")
+    print(f"{empty.cpu_s:.2f} more where each has its own; locks and note of it:", end=" ")
+    print(
+        f"{shared.lock_s * 1e3:.2f} ms; {shared.calls:.1f} calls of luigid for it, each of", end=" "
+    )
+    print(f"{shared.call_s * 1e3:.2f} ms; {shared.announced} calls begin the run\n")
     return Costs(
         cpu_s_per_gb=rate,
-        disk_bytes_per_byte=1 + stored / 1e9 / giga,
+        disk_bytes_per_byte=1 + shared.stored / 1e9 / giga,
         start_s=max(extra, 0.0) + empty.cpu_s,
-        lock_s=lock_s,
-        calls=calls,
-        call_s=call_s,
-        begin_s=middle["nothing"][0] + announced * call_s,
+        lock_s=shared.lock_s,
+        calls=shared.calls,
+        call_s=shared.call_s,
+        begin_s=middle["nothing"][0] + shared.announced * shared.call_s,
         end_s=middle["nothing"][0],
         left=8**-3,
     )

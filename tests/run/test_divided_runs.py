@@ -25,7 +25,10 @@ from workspace import SHARED, STATE, Workspace, change_backend, leftovers, tree_
 from spimpack_tasks.arrays import grid, pyramid
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
+from spimpack_tasks.packaging.activity import find_activity
 from spimpack_tasks.packaging.backends.registry import BACKENDS
+from spimpack_tasks.packaging.changes import find_changes
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.run_progress import PART, RunProgress, Work, unit_of_part
 from spimpack_tasks.state.runs import TaskRun, read_last_run
 from spimpack_tasks.state.store import Store
@@ -437,14 +440,8 @@ def test_21_a_part_that_failed_is_named_although_another_one_was_made(tmp_path, 
     assert [task.unit for task in run.failures if task.task == PART] == [unit_of_part(LARGE, 3)]
 
 
-def test_21_a_worker_says_which_part_it_is_at(tmp_path, monkeypatch):
-    space = space_of(tmp_path, (1, 1, 512, 32, 32))
-    seen: list[str] = []
-
-    def look():
-        notes = [*(space.out / STATE / "working").glob("*.json")]
-        seen.extend(json.loads(note.read_text())["path"] for note in notes)
-
+def look_on(monkeypatch, look):
+    """Have something looked at whenever a part reports progress."""
     monkeypatch.setattr("spimpack_tasks.state.work_notes.FIRST_S", 0.0)
     monkeypatch.setattr("spimpack_tasks.state.work_notes.EVERY_S", 0.0)
     division = BACKENDS["ome-zarr"].division
@@ -452,10 +449,55 @@ def test_21_a_worker_says_which_part_it_is_at(tmp_path, monkeypatch):
     def make(output, path, number, advance):
         def advance_and_look(size):
             advance(size)
-            look()
+            look(number)
 
         return division.make(output, path, number, advance_and_look)
 
     change_backend(monkeypatch, "ome-zarr", division=replace(division, make=make))
+
+
+def test_21_a_worker_says_which_part_it_is_at(tmp_path, monkeypatch):
+    space = space_of(tmp_path, (1, 1, 512, 32, 32))
+    seen: list[str] = []
+
+    def look(_):
+        notes = [*(space.out / STATE / "working").glob("*.json")]
+        seen.extend(json.loads(note.read_text())["path"] for note in notes)
+
+    look_on(monkeypatch, look)
     assert space.run(backend=SPLIT).exit_code == ExitCode.OK
     assert f"{IMAGE}, part 1 of 16" in seen
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_21_a_look_at_a_run_counts_each_byte_once(tmp_path, monkeypatch):
+    space = space_of(tmp_path, (1, 1, 64, 60, 40))
+    space.write()
+    whole = 2 * (64 * 60 * 40 + 6 * 20 * 30)
+    seen = {}
+
+    def look(number):
+        prepared = prepare_run(space.options(backend=SPLIT))
+        seen[number] = find_activity(prepared, find_changes(prepared)).amount
+
+    look_on(monkeypatch, look)
+    assert space.run(backend=SPLIT).exit_code == ExitCode.OK
+    assert {amount.total for amount in seen.values()} <= {whole, whole - 2 * 6 * 20 * 30}
+    done = [amount.done for amount in seen.values()]
+    assert done == sorted(done)
+    assert 0 < done[0] < done[-1] <= whole
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_21_a_large_image_among_very_many_is_divided(tmp_path, monkeypatch):
+    """Where images share tasks, its parts still have tasks of their own."""
+    monkeypatch.setattr("spimpack_tasks.model.buckets.MOST_SLOW_UNITS", 1)
+    space = space_of(tmp_path)
+    assert space.run(2, backend=SPLIT).exit_code == ExitCode.OK
+    run = read_last_run(Store(str(space.out)))
+    assert run is not None
+    units = {task.task: task.unit for task in run.tasks if task.unit}
+    assert len(units["OmeZarrAssets"]) == 3
+    assert units[PART].startswith(LARGE)
+    assert tasks_of(space)[PART] == 16
+    assert space.tree() == wanted_tree(space)
