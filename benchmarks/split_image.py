@@ -1,6 +1,6 @@
 """What it costs to share one image among workers, and what many workers would take.
 
-    python benchmarks/split_image.py [--planes N] [--side N] [--rounds N] [--bytes N]
+    python benchmarks/split_image.py [--planes N] [--side N] [--rounds N] [--codec NAME] [--bytes N]
 
 Makes a raw OME-TIFF of 16 bits. In each round three runs follow one another: the image undivided by
 one worker on one processor; divided, by one worker there; and divided, by two workers on two
@@ -54,8 +54,8 @@ subject\tsample\tspim_path\torientation_string_xyz\tsample_staining\tPixelSize\t
 """
 DISTINCT = 32
 """Planes that differ; more would take longer to make than to convert."""
-WHOLE = "ome-zarr:convert=all"
-SPLIT = f"{WHOLE},split_above=1"
+WHOLE = "ome-zarr:convert=all,codec={codec}"
+SPLIT = "ome-zarr:convert=all,codec={codec},split_above=1"
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 DISKS = {"any": math.inf, "10 GB/s": 10e9, "2 GB/s": 2e9}
 CONFIG = Path(__file__).parents[1] / "configs/luigi.cfg"
@@ -83,12 +83,12 @@ def package(folder: Path, out: str, backend: str, cpus: str, workers: int) -> Me
     return measure([*command, *inputs, "--backend", backend, "--workers", str(workers)])
 
 
-def shared_by_luigid(folder: Path, port: int) -> Measurement:
+def shared_by_luigid(folder: Path, port: int, backend: str) -> Measurement:
     """Measure a run by luigid with a worker on each of two processors."""
     script = folder / "two.sh"
     run = (
         f"{BIN}/luigi --module spimpack_tasks PackageDataset --manifest {folder}/manifest.yml "
-        f"--output-dir {folder}/two --backend {SPLIT} --scheduler-host 127.0.0.1 "
+        f"--output-dir {folder}/two --backend {backend} --scheduler-host 127.0.0.1 "
         f"--scheduler-port {port} --no-lock --worker-wait-interval 0.2 --worker-wait-jitter 0.1"
     )
     script.write_text(
@@ -140,10 +140,10 @@ class CountingScheduler(Scheduler):  # type: ignore[misc]  # Luigi has no types
         return super().__getattribute__(name)
 
 
-def count_calls(folder: Path) -> tuple[float, int]:
+def count_calls(folder: Path, backends: tuple[str, str]) -> tuple[float, int]:
     """Return calls of the scheduler for each part, and those that announce the run."""
     counts = []
-    for out, backend in (("calls-1", WHOLE), ("calls-2", SPLIT)):
+    for out, backend in zip(("calls-1", "calls-2"), backends, strict=True):
         scheduler = CountingScheduler()
         where = {"manifest": str(folder / "manifest.yml"), "output_dir": str(folder / out)}
         with luigi.worker.Worker(scheduler, keep_alive=False) as worker:
@@ -248,7 +248,7 @@ def simulate(workers: int, size: float, disk: float, costs: Costs) -> tuple[floa
 
 
 def measure_runs(
-    folder: Path, rounds: int, port: int
+    folder: Path, rounds: int, port: int, backends: tuple[str, str]
 ) -> tuple[dict[str, list[Measurement]], int, int]:
     """Return the runs of each kind, with the bytes of the image and the number of its parts.
 
@@ -259,9 +259,9 @@ def measure_runs(
     for _ in range(rounds):
         for out, measured in results.items():
             if out == "two":
-                measured.append(shared_by_luigid(folder, port))
+                measured.append(shared_by_luigid(folder, port, backends[1]))
             else:
-                measured.append(package(folder, out, SPLIT if out == "one" else WHOLE, "0", 1))
+                measured.append(package(folder, out, backends[out == "one"], "0", 1))
             found, stored = digest(folder / out)
             made.add(found)
             parts = max(parts, parts_of(folder / out))
@@ -287,17 +287,19 @@ def main() -> None:
     parser.add_argument("--planes", type=int, default=4096)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--codec", choices=("gzip", "blosc", "lz4"), default="blosc")
     parser.add_argument("--bytes", type=float, default=500e9, help="of the simulated image")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         print(describe_machine(name), end="\n\n")
         small = write_source(Path(name, "small"), 64, 64)
-        nothing = [package(small, f"nothing-{n}", WHOLE, "0", 1) for n in range(3)]
+        backends = tuple(each.format(codec=arguments.codec) for each in (WHOLE, SPLIT))
+        nothing = [package(small, f"nothing-{n}", backends[0], "0", 1) for n in range(3)]
         large = write_source(Path(name, "large"), arguments.planes, arguments.side)
         with Luigid(Path(name)) as port:
-            results, stored, parts = measure_runs(large, arguments.rounds, port)
+            results, stored, parts = measure_runs(large, arguments.rounds, port, backends)
             call_s = measure_call(port)
-        shared = Shared(*count_calls(small), call_s, measure_locks(small), stored, parts)
+        shared = Shared(*count_calls(small, backends), call_s, measure_locks(small), stored, parts)
         giga = (large / "a.ome.tif").stat().st_size / 1e9
         costs = show_measured(giga, results | {"nothing": nothing}, shared)
         show_simulated(arguments.bytes, costs)
