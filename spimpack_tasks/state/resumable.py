@@ -181,10 +181,11 @@ class _Work:
     def run_part(self, output: Output, number: int) -> list[Failure]:
         """Make one part of an image, while others make others."""
         try:
-            if any(self._wanting([output])):  # else the whole has been made meanwhile
+            if any(self._wanting([output])):
                 self.sizes[output.path] = self.maker.measure(output) // output.part_count
                 with hold_unfinished(self.store, output, is_shared=True) as path:
-                    self._make_part(output, path, number)
+                    if any(self._wanting([output])):  # it may have been made while we waited
+                        self._make_part(output, path, number)
         except OSError as error:
             return [Failure(output.path, _reason(output, error))]
         return []

@@ -88,9 +88,19 @@ def require_unchanged(sources: Iterable[str], *paths: str) -> Iterator[None]:
     finally:
         if [*map(_trace, sources)] != before:
             for path in paths:
-                with suppress(FileNotFoundError):
-                    discard(path)
+                _delete(path)
             raise OSError(errno.ESTALE, _CHANGED)
+
+
+def _delete(path: str) -> None:
+    try:
+        discard(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        # Another process makes a part of the same image there. It will find the change as well.
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def require_stamps(files: Iterable[str]) -> None:

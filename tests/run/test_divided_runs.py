@@ -22,6 +22,7 @@ from test_graph import nodes_of
 from test_runs import luigi
 from workspace import SHARED, STATE, Workspace, change_backend, leftovers, tree_of
 
+from spimpack_tasks import ConvertPart
 from spimpack_tasks.arrays import grid, pyramid
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
@@ -29,6 +30,7 @@ from spimpack_tasks.packaging.activity import find_activity
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.changes import find_changes
 from spimpack_tasks.packaging.prepare import prepare_run
+from spimpack_tasks.state import resumable
 from spimpack_tasks.state.run_progress import PART, RunProgress, Work, unit_of_part
 from spimpack_tasks.state.runs import TaskRun, read_last_run
 from spimpack_tasks.state.store import Store
@@ -438,6 +440,27 @@ def test_21_a_part_that_failed_is_named_although_another_one_was_made(tmp_path, 
     run = read_last_run(Store(str(space.out)))
     assert run is not None
     assert [task.unit for task in run.failures if task.task == PART] == [unit_of_part(LARGE, 3)]
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_21_a_worker_that_comes_too_late_makes_nothing(tmp_path, monkeypatch):
+    """Its scheduler had given it up, and others have made the image while it waited."""
+    space = space_of(tmp_path)
+    assert space.run(backend=SPLIT).exit_code == ExitCode.OK
+    before = space.stamps()
+    where = {"manifest": str(space.manifest), "output_dir": str(space.out), "backend": SPLIT}
+    late = ConvertPart(**where, unit=LARGE, part=3)
+    looks = iter([True])
+    want = resumable._Work._wanting
+
+    def wanting(work, outputs):
+        return outputs if next(looks, False) else want(work, outputs)
+
+    monkeypatch.setattr(resumable._Work, "_wanting", wanting)
+    late.run()
+    assert late.complete()
+    assert space.stamps() == before
+    assert unfinished(space) == []
 
 
 def look_on(monkeypatch, look):
