@@ -257,6 +257,8 @@ class _Work:
         noted = parts_within(path, output.part_count)
         is_shared = noted.are_made()
         if not is_shared:
+            if output.part_count and not noted.lacking():
+                logger.info("%s: is not divided, so one worker makes it", output.path)
             # Before anything of the image can be deleted: no note may outlive its part.
             noted.discard()
             if self._take_over(output, path):

@@ -329,7 +329,8 @@ def last_tasks(space: Workspace, name: str) -> list[TaskRun]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_21_an_image_in_place_is_made_by_one_worker(tmp_path, workers):
+def test_21_an_image_in_place_is_made_by_one_worker(tmp_path, workers, caplog):
+    caplog.set_level("INFO")
     space = space_of(tmp_path)
     voxels = voxels_of((1, 1, 12, 300, 260))
     tifffile.imwrite(tmp_path / "raw/a.ome.tif", voxels[0, 0], metadata={"axes": "ZYX"})
@@ -339,6 +340,7 @@ def test_21_an_image_in_place_is_made_by_one_worker(tmp_path, workers):
     assert told["spimpack_tasks"]["level0"] == "in-place"
     assert sum(task.bytes for task in last_tasks(space, PART)) == 0
     assert not (space.out / IMAGE / ".parts").exists()
+    assert workers > 1 or f"{IMAGE}: is not divided, so one worker makes it" in caplog.text
     assert main(["verify", str(space.out), "--pixels"]) == ExitCode.OK
 
 
