@@ -40,7 +40,7 @@ from spimpack_tasks import PackageDataset
 from spimpack_tasks.files.noted_parts import parts_within
 from spimpack_tasks.model.plan import Kind, Output, Step
 from spimpack_tasks.packaging.splitting import count_parts
-from spimpack_tasks.state.run_progress import PART
+from spimpack_tasks.state.runs import PART
 from spimpack_tasks.state.staging import hold_unfinished
 from spimpack_tasks.state.store import Store
 

@@ -16,9 +16,8 @@ from spimpack_tasks.model.plan import SPECS, STEPS, Step, is_wanted
 from spimpack_tasks.packaging.backends.registry import require_choice
 from spimpack_tasks.state.checksum_lists import has_lists
 from spimpack_tasks.state.checksums import lists_are_right
-from spimpack_tasks.state.resumable import has_part
-from spimpack_tasks.state.run_progress import PART, unit_of_part
-from spimpack_tasks.state.staging import idle_unfinished
+from spimpack_tasks.state.runs import PART, unit_of_part
+from spimpack_tasks.state.staging import has_part, idle_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

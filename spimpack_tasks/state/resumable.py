@@ -15,7 +15,7 @@ import errno
 import logging
 import os
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -134,13 +134,6 @@ def make_part(
     store.require_current(plan_id)
     with store.lock("making", shared=True):
         return _Work(store, plan_id, maker, overwrite=overwrite).run_part(*part)
-
-
-def has_part(store: Store, output: Output, number: int) -> bool:
-    """Tell whether a part of an unfinished image is noted; without its source it is not."""
-    with suppress(FileNotFoundError):
-        return parts_within(find_unfinished(store, output), output.part_count).has(number)
-    return False
 
 
 class _Work:

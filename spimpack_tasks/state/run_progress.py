@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.model.buckets import bucket_of, light_unit_of
 from spimpack_tasks.model.meter import Amount
 from spimpack_tasks.model.plan import SPECS, STEPS, Step
+from spimpack_tasks.state.runs import PART, key_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,17 +20,9 @@ if TYPE_CHECKING:
 
 READING = "RecordChecksums"
 """Name of the task that reads images for their checksums."""
-PART = "ConvertPart"
-"""Name of the task that makes one part of an image; the image is not there when it ends."""
 _COUNTS = {spec.task: spec.counts for spec in STEPS} | {READING: "read", PART: ""}
-_BEHIND = " part "
 UNKNOWN = -1
 """Stands for the bytes of an image that nobody knows before it is started."""
-
-
-def unit_of_part(key: str, number: int) -> str:
-    """Return the unit by which the log names a part of an image."""
-    return f"{key}{_BEHIND}{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class RunProgress:
 
     def take_part(self, task: TaskRun) -> None:
         """Take the bytes of a part, which are done, from those that its image is still to have."""
-        self._pools["placed"].take_bytes(task.unit.partition(_BEHIND)[0], task.bytes)
+        self._pools["placed"].take_bytes(key_of_part(task.unit), task.bytes)
 
     def follow(self, notes: Iterable[WorkNote]) -> None:
         """Take the present notes of the workers."""

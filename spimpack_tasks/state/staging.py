@@ -17,6 +17,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard
+from spimpack_tasks.files.noted_parts import parts_within
 from spimpack_tasks.model.plan import Kind
 
 if TYPE_CHECKING:
@@ -73,6 +74,13 @@ def find_unfinished(store: Store, output: Output) -> str:
         The source is not there.
     """
     return store.path(_FOLDER, _name(output), str(os.stat(output.source).st_ino))
+
+
+def has_part(store: Store, output: Output, number: int) -> bool:
+    """Tell whether a part of an unfinished image is noted; without its source it is not."""
+    with suppress(FileNotFoundError):
+        return parts_within(find_unfinished(store, output), output.part_count).has(number)
+    return False
 
 
 def _name(output: Output) -> str:

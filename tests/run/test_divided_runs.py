@@ -31,8 +31,8 @@ from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.changes import find_changes
 from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state import resumable
-from spimpack_tasks.state.run_progress import PART, RunProgress, Work, unit_of_part
-from spimpack_tasks.state.runs import TaskRun, read_last_run
+from spimpack_tasks.state.run_progress import RunProgress, Work
+from spimpack_tasks.state.runs import PART, TaskRun, read_last_run, unit_of_part
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.work_notes import WorkNote
 

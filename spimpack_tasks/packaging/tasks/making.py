@@ -19,10 +19,10 @@ from spimpack_tasks.packaging.tasks.writing import AssetTask, LinkAssets, refuse
 from spimpack_tasks.state.resumable import (
     PartMaker,
     ResumableMaker,
-    has_part,
     make_and_publish,
     make_part,
 )
+from spimpack_tasks.state.staging import has_part
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
