@@ -38,9 +38,9 @@ from measuring import BIN, Measurement, describe_machine, measure
 
 from spimpack_tasks import PackageDataset
 from spimpack_tasks.files.noted_parts import parts_within
+from spimpack_tasks.model.buckets import PART
 from spimpack_tasks.model.plan import Kind, Output, Step
 from spimpack_tasks.packaging.splitting import count_parts
-from spimpack_tasks.state.runs import PART
 from spimpack_tasks.state.staging import hold_unfinished
 from spimpack_tasks.state.store import Store
 

@@ -9,11 +9,12 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.model.buckets import PART
 from spimpack_tasks.model.meter import Amount, clock_text, rate_in_words
 from spimpack_tasks.packaging.changes import tally
 from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.state.run_progress import RunProgress
-from spimpack_tasks.state.runs import PART, read_last_run
+from spimpack_tasks.state.runs import read_last_run
 from spimpack_tasks.state.work_notes import describe_worker, host_name, read_notes
 
 if TYPE_CHECKING:

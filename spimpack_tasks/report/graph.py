@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of
-from spimpack_tasks.model.buckets import unit_of
+from spimpack_tasks.model.buckets import PART, unit_of, unit_of_part
 from spimpack_tasks.model.plan import SPECS, STEPS, Step, is_wanted
 from spimpack_tasks.packaging.backends.registry import require_choice
 from spimpack_tasks.state.checksum_lists import has_lists
 from spimpack_tasks.state.checksums import lists_are_right
-from spimpack_tasks.state.runs import PART, unit_of_part
 from spimpack_tasks.state.staging import has_part, idle_unfinished
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.buckets import bucket_of, light_unit_of
+from spimpack_tasks.model.buckets import PART, bucket_of, key_of_part, light_unit_of
 from spimpack_tasks.model.meter import Amount
 from spimpack_tasks.model.plan import SPECS, STEPS, Step
-from spimpack_tasks.state.runs import PART, key_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -34,21 +34,6 @@ KEPT = 20
 """Number of files that are kept."""
 
 
-PART = "ConvertPart"
-"""Name of the task that makes one part of an image; the image is not there when it ends."""
-_BEHIND = " part "
-
-
-def unit_of_part(key: str, number: int) -> str:
-    """Return the unit by which the log names a part of an image."""
-    return f"{key}{_BEHIND}{number}"
-
-
-def key_of_part(unit: str) -> str:
-    """Return the key of the image of a part that the log names."""
-    return unit.partition(_BEHIND)[0]
-
-
 @dataclass(frozen=True, slots=True)
 class TaskRun:
     """One task that was worked at. Times are seconds since 1970."""

@@ -26,13 +26,14 @@ from spimpack_tasks import ConvertPart
 from spimpack_tasks.arrays import grid, pyramid
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode, InputError
+from spimpack_tasks.model.buckets import PART, unit_of_part
 from spimpack_tasks.packaging.activity import find_activity
 from spimpack_tasks.packaging.backends.registry import BACKENDS
 from spimpack_tasks.packaging.changes import find_changes
 from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state import resumable
 from spimpack_tasks.state.run_progress import RunProgress, Work
-from spimpack_tasks.state.runs import PART, TaskRun, read_last_run, unit_of_part
+from spimpack_tasks.state.runs import TaskRun, read_last_run
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.work_notes import WorkNote
 

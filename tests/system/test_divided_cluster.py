@@ -17,7 +17,7 @@ from test_divided_runs import IMAGE, SPLIT, WHOLE, again, space_of
 from workspace import STATE, Workspace, leftovers
 
 from spimpack_tasks.errors import ExitCode
-from spimpack_tasks.state.runs import PART
+from spimpack_tasks.model.buckets import PART
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.luigi_log import plain_message
+from spimpack_tasks.model.buckets import unit_of_part
 from spimpack_tasks.model.plan import is_refused
-from spimpack_tasks.state.runs import TaskRun, begin_run, note_task, unit_of_part
+from spimpack_tasks.state.runs import TaskRun, begin_run, note_task
 from spimpack_tasks.state.session import SESSION
 
 if TYPE_CHECKING:
