@@ -26,7 +26,7 @@ from spimpack_tasks.packaging.tasks.dataset import (
     RecordChecksums,
     WriteChecksumLists,
 )
-from spimpack_tasks.packaging.tasks.making import MakeAssets
+from spimpack_tasks.packaging.tasks.making import ConvertPart, MakeAssets
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, ValidateManifest
 from spimpack_tasks.packaging.tasks.writing import (
     LinkAssets,
@@ -78,6 +78,7 @@ __all__ = [
     "BuildPaths",
     "CommitInventory",
     "ConvertImage",
+    "ConvertPart",
     "CopyAssets",
     "DeconvolveVolume",
     "DescribeDandiset",

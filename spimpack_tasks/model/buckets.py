@@ -20,6 +20,10 @@ SLOW_UNITS = 16 * BUCKETS
 _KEPT_BUCKETS = 2**15
 """Assets of which the bucket is remembered, which is asked for some ten times in a run."""
 
+PART = "ConvertPart"
+"""Name of the task that makes one part of an image; the image is not there when it ends."""
+_BEHIND = " part "
+
 MOST_UNITS, MOST_SLOW_UNITS = UNITS, SLOW_UNITS
 """Most assets that each have a task of their own."""
 
@@ -65,3 +69,13 @@ def buckets_of_unit(unit: str) -> list[str]:
     if len(unit) == 1:
         return [f"{high:x}{unit}" for high in range(BUCKETS // UNITS)]
     return [unit[:2] if len(unit) <= 3 else bucket_of(unit)]
+
+
+def unit_of_part(key: str, number: int) -> str:
+    """Return the unit by which the log names a part of an image."""
+    return f"{key}{_BEHIND}{number}"
+
+
+def key_of_part(unit: str) -> str:
+    """Return the key of the image of a part that the log names."""
+    return unit.partition(_BEHIND)[0]

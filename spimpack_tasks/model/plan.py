@@ -218,6 +218,8 @@ class Output:
     """The choice of the user in the source, for outputs made from a source."""
     is_converted: bool = False
     """For images: whether the voxels are written again, as `target` says, and not linked."""
+    part_count: int = 0
+    """For images: into how many parts they are divided, which workers share; 0 for one worker."""
 
 
 @dataclass(frozen=True, slots=True)

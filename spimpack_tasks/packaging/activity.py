@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.model.buckets import PART
 from spimpack_tasks.model.meter import Amount, clock_text, rate_in_words
 from spimpack_tasks.packaging.changes import tally
 from spimpack_tasks.packaging.expected_work import expect_work
@@ -91,6 +92,9 @@ def find_activity(prepared: PreparedRun, changes: list[Change]) -> Activity:
         progress.follow(heard)
         if run is not None and run.plan_id == prepared.plan_id and run.is_complete is None:
             progress.bytes_done = run.bytes
+            for task in run.tasks:
+                if task.task == PART:
+                    progress.take_part(task)
         amount = progress.amount
     rate = sum(note.path_done / max(note.heard - note.path_since, 1) for note in heard if note.path)
     silent = tuple(note for note in notes if note not in heard)

@@ -51,6 +51,8 @@ class PlannedDataset:
     choice: Choice
     place: str
     """Absolute path of the dataset, links resolved."""
+    part_counts: Mapping[str, int] = field(default_factory=dict)
+    """Number of parts of each image that workers share, by the key of its asset."""
     texts: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Text and fingerprint of a sidecar by its `id`: many images may share one."""
 
@@ -137,6 +139,7 @@ def _compose_image(image: PlannedImage) -> Iterator[Output]:
         format=asset.format,
         selection=asset.selection,
         is_converted=bool(image.conversion),
+        part_count=image.whole.part_counts.get(asset.key, 0),
     )
 
 

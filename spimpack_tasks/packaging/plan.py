@@ -24,6 +24,7 @@ from spimpack_tasks.packaging.image_outputs import (
     is_hidden,
     sidecar_path,
 )
+from spimpack_tasks.packaging.splitting import spread_parts
 from spimpack_tasks.packaging.tables import compose_participants, compose_samples, compose_scans
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.merged.request import is_merge
@@ -117,7 +118,9 @@ def make_plan(
         The backend that makes the images.
     """
     conversions = _conversions(dataset, choice)
-    whole = PlannedDataset(paths, dataset, choice, os.path.realpath(output_dir))
+    divided = dataset.assets if choice.backend.division else ()
+    parts = spread_parts({asset.key: choice.count_parts(asset) for asset in divided})
+    whole = PlannedDataset(paths, dataset, choice, os.path.realpath(output_dir), parts)
     composers = whole.composers()
     of_images: list[Output] = []
     for asset in dataset.assets:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of
-from spimpack_tasks.model.buckets import unit_of
+from spimpack_tasks.model.buckets import PART, unit_of, unit_of_part
 from spimpack_tasks.model.plan import SPECS, STEPS, Step, is_wanted
 from spimpack_tasks.packaging.backends.registry import require_choice
 from spimpack_tasks.state.checksum_lists import has_lists
 from spimpack_tasks.state.checksums import lists_are_right
-from spimpack_tasks.state.staging import idle_unfinished
+from spimpack_tasks.state.staging import has_part, idle_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,12 +61,19 @@ def task_graph(prepared: PreparedRun, sweep: Sweep) -> tuple[Node, ...]:
     store, plan_id = prepared.store, prepared.plan_id
     is_current = store.current_plan_id() == plan_id and store.has_plan(plan_id)
     units = _units(prepared, sweep)
+    parts = _parts(prepared, sweep)
+    before_images = (PART,) if parts else ("BuildPaths",)
+    of_images = require_choice(prepared.options.backend).backend.task
     is_validated = store.has_validated(plan_id)
     is_stale = bool(sweep.stale) or next(idle_unfinished(store), None) is not None
     nodes = [
         Node("ValidateManifest", {"": is_validated}),
         Node("BuildPaths", {"": is_current}, ("ValidateManifest",)),
-        *(Node(name, states, ("BuildPaths",)) for name, states in units.items()),
+        *([Node(PART, parts, ("BuildPaths",))] if parts else []),
+        *(
+            Node(name, states, before_images if name == of_images else ("BuildPaths",))
+            for name, states in units.items()
+        ),
         Node("PruneStale", {"": is_current and not is_stale}, tuple(units)),
     ]
     is_right = is_current and sweep.is_right
@@ -97,6 +104,18 @@ def _units(prepared: PreparedRun, sweep: Sweep) -> dict[str, dict[str, bool]]:
         step = inspection.output.step
         units[tasks[step]][unit_in(step, inspection.output.asset)] = False
     return units
+
+
+def _parts(prepared: PreparedRun, sweep: Sweep) -> dict[str, bool]:
+    """Return for each part of an image that is divided whether it is there."""
+    wrong = {each.output.path for each in sweep.differences}
+    return {
+        unit_of_part(output.asset, number): (
+            output.path not in wrong or has_part(prepared.store, output, number)
+        )
+        for output in prepared.plan().outputs
+        for number in range(output.part_count)
+    }
 
 
 def draw_dot(nodes: tuple[Node, ...]) -> Iterator[str]:

@@ -13,7 +13,9 @@ from spimpack_tasks.volumes.formats import PHOTO_FORMATS, PLANE_FOLDER, format_o
 
 _STEPS = {step.value: step for step in Step}
 
-_NAMES = [f.name for f in fields(Output) if f.name not in {"selection", "is_converted"}]
+_NAMES = [
+    f.name for f in fields(Output) if f.name not in {"selection", "is_converted", "part_count"}
+]
 _values = attrgetter(*_NAMES)
 _OF_SOURCES = frozenset({Kind.IMAGE.value, Kind.COMPANION.value})
 """Kinds whose outputs carry the format of their source."""
@@ -37,18 +39,21 @@ class PlanPart:
 
 def part_of(data: dict[str, Any]) -> PlanPart:
     """Return the part that a file holds."""
-    outputs = (
-        Output(  # type: ignore[misc]  # the saved fields end before the last
-            path,
-            _STEPS[step],
-            KINDS[kind],
-            *_with_format(kind, rest[: _FIELDS_BEFORE_FORMAT + 1]),
-            selection=Selection(*rest[-1]) if len(rest) > _FIELDS_BEFORE_FORMAT + 1 else WHOLE,
-            is_converted=kind == Kind.IMAGE and rest[_TARGET].startswith("{"),
-        )
-        for path, step, kind, *rest in data["outputs"]
+    outputs = tuple(_output_of(*values) for values in data["outputs"])
+    return PlanPart(data["backend"], tuple(data.get("parts", ())), outputs)
+
+
+def _output_of(path: str, step: str, kind: str, *rest: Any) -> Output:
+    count = len(rest) - 1 if isinstance(rest[-1], int) else len(rest)
+    return Output(  # type: ignore[misc]  # the saved fields end before the last
+        path,
+        _STEPS[step],
+        KINDS[kind],
+        *_with_format(kind, [*rest[: min(count, _FIELDS_BEFORE_FORMAT + 1)]]),
+        selection=Selection(*rest[count - 1]) if count > _FIELDS_BEFORE_FORMAT + 1 else WHOLE,
+        is_converted=kind == Kind.IMAGE and rest[_TARGET].startswith("{"),
+        part_count=rest[-1] if count < len(rest) else 0,
     )
-    return PlanPart(data["backend"], tuple(data.get("parts", ())), tuple(outputs))
 
 
 def _with_format(kind: str, rest: list[Any]) -> list[Any]:
@@ -73,9 +78,12 @@ def _format_told(source: str) -> str:
 def values_of(output: Output) -> list[Any]:
     """Return an output as a saved plan holds it; its format only where the source has it not.
 
-    The choice in the source follows its format, if there is one.
+    The choice in the source follows its format, if there is one. The number of parts comes last, if
+    there are any.
     """
     *values, form = _values(output)
     if output.selection != WHOLE:
-        return [*values, form, output.selection.parts]
-    return [*values, form] if form and form != _format_told(output.source) else values
+        values += [form, output.selection.parts]
+    elif form and form != _format_told(output.source):
+        values.append(form)
+    return [*values, output.part_count] if output.part_count else values

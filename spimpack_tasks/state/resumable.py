@@ -4,6 +4,9 @@ An image is made in a working folder of its own (see `state.staging`), the only 
 meanwhile. Then it is published like any other image (see `state.publish`). The current plan is
 checked all the time: a worker for another plan stops soon, and leaves its unfinished image to the
 next run that needs it.
+
+A large image may be shared: workers make its parts, each holding the working folder with the
+others, and when all are noted one holds it alone and makes the image whole.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.evidence import is_still
+from spimpack_tasks.files.noted_parts import parts_within
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.state.publish import SOURCE_CHANGED, Failure, ImageMaker, publish, reason_of
 from spimpack_tasks.state.receipts import images_made_from
-from spimpack_tasks.state.staging import hold_unfinished
+from spimpack_tasks.state.staging import find_unfinished, hold_unfinished
 from spimpack_tasks.state.sweep import Status, differences_of
 
 if TYPE_CHECKING:
@@ -60,6 +64,19 @@ class ResumableMaker:
     """Counts the finished work."""
     take_over: Callable[[Output, str, str], bool] | None = None
     """Makes an image from an earlier one of the same source; returns whether it could."""
+    parts: PartMaker | None = None
+    """How an image is made in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartMaker:
+    """Functions of a backend that makes its images in parts."""
+
+    make: Callable[[Output, str, int, Callable[[int], None]], bool]
+    """Makes the part of a number at a path, or resumes it, and reports each amount that is done.
+    Returns whether it did; if not, the image is made at the end, as if it had no parts."""
+    can_take_over: Callable[[Output, str], bool]
+    """Tells whether an image is to be made of an earlier one of the same source, at a path."""
 
 
 def make_and_publish(
@@ -87,6 +104,38 @@ def make_and_publish(
         return _Work(store, plan_id, maker, overwrite=overwrite).run(outputs)
 
 
+def make_part(
+    store: Store,
+    plan_id: str,
+    part: tuple[Output, int],
+    maker: ResumableMaker,
+    *,
+    overwrite: bool = False,
+) -> list[Failure]:
+    """Make and note one part of an image of the current plan, unless that was done.
+
+    Parameters
+    ----------
+    store, plan_id, maker, overwrite
+        As of `make_and_publish`.
+    part
+        The image, and the number of the part.
+
+    Returns
+    -------
+    list of Failure
+        The reason why it could not be made, if it could not.
+
+    Raises
+    ------
+    SupersededError
+        Another plan has become the current one.
+    """
+    store.require_current(plan_id)
+    with store.lock("making", shared=True):
+        return _Work(store, plan_id, maker, overwrite=overwrite).run_part(*part)
+
+
 class _Work:
     """Makes the images of one unit."""
 
@@ -105,7 +154,7 @@ class _Work:
         failures = []
         for output in self._wanting(outputs):
             try:
-                self.sizes[output.path] = self.maker.measure(output)
+                self.sizes[output.path] = self._measure(output)
             except OSError as error:
                 failures.append(Failure(output.path, _reason(output, error)))
         self.maker.worker.expect(sum(self.sizes.values()))
@@ -113,6 +162,45 @@ class _Work:
         for batch in self._batches([o for o in outputs if o.path not in failed]):
             failures += self._make(batch)
         return failures
+
+    def _measure(self, output: Output) -> int:
+        """Return the amount of work that is left, nothing where all parts are made."""
+        if output.part_count:
+            path = find_unfinished(self.store, output)
+            if parts_within(path, output.part_count).are_made():
+                return 0
+        return self.maker.measure(output)
+
+    def run_part(self, output: Output, number: int) -> list[Failure]:
+        """Make one part of an image, while others make others."""
+        try:
+            if any(self._wanting([output])):
+                self.sizes[output.path] = self.maker.measure(output) // output.part_count
+                with hold_unfinished(self.store, output, is_shared=True) as path:
+                    if any(self._wanting([output])):  # it may have been made while we waited
+                        self._make_part(output, path, number)
+        except OSError as error:
+            return [Failure(output.path, _reason(output, error))]
+        return []
+
+    def _make_part(self, output: Output, path: str, number: int) -> None:
+        if self.maker.parts is None:
+            raise NotImplementedError
+        self._require_same_source(output)
+        noted = parts_within(path, output.part_count)
+        with noted.making(number) as is_missing:
+            if not is_missing:
+                return
+            name = f"{output.path}, part {number + 1} of {output.part_count}"
+            self.maker.worker.expect(self.sizes[output.path])
+            self.maker.worker.begin_image(name, self.sizes[output.path])
+            can_take_over = self.maker.parts.can_take_over
+            is_left = any(can_take_over(output, earlier) for earlier in self._earlier(output))
+            if not is_left:
+                is_left = not self.maker.parts.make(output, path, number, self._advance)
+            self._require_same_source(output)
+            sync_disk(self.store.root)
+            noted.note(number, is_left=is_left)
 
     def _wanting(self, outputs: list[Output]) -> Iterator[Output]:
         """Yield the outputs to make; `publish` handles the others."""
@@ -158,32 +246,48 @@ class _Work:
         if not any(self._wanting([output])):
             return False
         self.maker.worker.begin_image(output.path, self.sizes[output.path])
-        if stamp_text(output.source) != output.stamp:
-            raise OSError(errno.ESTALE, SOURCE_CHANGED)
-        if self._take_over(output, path):
-            return True
-        if os.path.lexists(path):
+        self._require_same_source(output)
+        noted = parts_within(path, output.part_count)
+        is_shared = noted.are_made()
+        if not is_shared:
+            if output.part_count and not noted.lacking():
+                logger.info("%s: is not divided, so one worker makes it", output.path)
+            # Before anything of the image can be deleted: no note may outlive its part.
+            noted.discard()
+            if self._take_over(output, path):
+                return True
+        if os.path.lexists(path) and not output.part_count:
             logger.info("%s: resumes where an earlier run stopped", output.path)
         try:
             self.maker.resume(output, path, self._advance)
         except OSError as error:
-            if error.errno in _FULL and os.path.lexists(path):
-                discard(path)  # smaller images may still fit
+            # Smaller images may still fit. Of a large one the parts of many hours stay.
+            if error.errno in _FULL and not output.part_count and os.path.lexists(path):
+                discard(path)
             raise
+        noted.discard()
         return True
 
     def _take_over(self, output: Output, path: str) -> bool:
         """Make an image from one in place that was made from the same source for another plan."""
         if self.maker.take_over is None:
             return False
-        for name, receipt in images_made_from(self.store, output.source, output.stamp):
-            earlier = f"{self.store.output_dir}/{name}"
-            if not is_still(earlier, receipt.evidence):
-                continue
+        for earlier in self._earlier(output):
             if self.maker.take_over(output, earlier, path):
                 self._advance(self.sizes[output.path])
                 return True
         return False
+
+    def _earlier(self, output: Output) -> Iterator[str]:
+        """Yield the images in place that were made from the same source for another plan."""
+        for name, receipt in images_made_from(self.store, output.source, output.stamp):
+            earlier = f"{self.store.output_dir}/{name}"
+            if is_still(earlier, receipt.evidence):
+                yield earlier
+
+    def _require_same_source(self, output: Output) -> None:
+        if stamp_text(output.source) != output.stamp:
+            raise OSError(errno.ESTALE, SOURCE_CHANGED)
 
     def _advance(self, amount: int) -> None:
         self.maker.worker.advance(amount)

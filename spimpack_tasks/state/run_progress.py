@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.model.buckets import bucket_of, light_unit_of
+from spimpack_tasks.model.buckets import PART, bucket_of, key_of_part, light_unit_of
 from spimpack_tasks.model.meter import Amount
 from spimpack_tasks.model.plan import SPECS, STEPS, Step
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 READING = "RecordChecksums"
 """Name of the task that reads images for their checksums."""
-_COUNTS = {spec.task: spec.counts for spec in STEPS} | {READING: "read"}
+_COUNTS = {spec.task: spec.counts for spec in STEPS} | {READING: "read", PART: ""}
 UNKNOWN = -1
 """Stands for the bytes of an image that nobody knows before it is started."""
 
@@ -53,6 +53,9 @@ class RunProgress:
     def add(self, task: TaskRun) -> None:
         """Count a task that has ended; one that failed has ended as well."""
         self.bytes_done += task.bytes
+        if task.task == PART:
+            self.take_part(task)
+            return
         if (task.task, task.unit) in self._seen:
             return
         self._seen.add((task.task, task.unit))
@@ -65,6 +68,10 @@ class RunProgress:
             self.placed += self._images.of(task.unit)
         if counts in self._pools and task.unit:
             self._pools[counts].take(task.unit)
+
+    def take_part(self, task: TaskRun) -> None:
+        """Take the bytes of a part, which are done, from those that its image is still to have."""
+        self._pools["placed"].take_bytes(key_of_part(task.unit), task.bytes)
 
     def follow(self, notes: Iterable[WorkNote]) -> None:
         """Take the present notes of the workers."""
@@ -92,6 +99,9 @@ class RunProgress:
         pools = {name: pool.left() for name, pool in self._pools.items()}
         for note in self.notes:
             name = _counter_of(note.task)
+            if note.task == PART:
+                whole = self._pools["placed"].of(note.unit)
+                pools["placed"] -= _Left(min(note.total, whole.bytes), 0)
             if name in pools:
                 # The worker has measured its images, which is better than an estimate.
                 pools[name] -= self._pools[name].of(note.unit)
@@ -146,7 +156,7 @@ class _Bytes:
     """Bytes of images that have not been made, by the units that may stand for them."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
-        self._of_images = sizes
+        self._of_images = dict(sizes)
         self._of_shares: dict[str, _Left] = {}
         self._left = _NOTHING_LEFT
         for key, size in sizes.items():
@@ -162,6 +172,16 @@ class _Bytes:
     def of(self, unit: str) -> _Left:
         size = self._of_images.get(unit)
         return self._of_shares.get(unit, _NOTHING_LEFT) if size is None else _left_of(size)
+
+    def take_bytes(self, key: str, size: int) -> None:
+        """Count some bytes of an image as done."""
+        known = self._of_images.get(key, 0)
+        taken = _Left(min(size, max(known, 0)), 0)
+        if taken.bytes:
+            self._of_images[key] = known - taken.bytes
+            self._left -= taken
+            for share in _shares_of(key):
+                self._of_shares[share] -= taken
 
     def take(self, unit: str) -> None:
         """Count a unit as done."""

@@ -1,6 +1,6 @@
 """Working folders for slow images. Their content survives a killed process.
 
-    unfinished/<digest>/lock      held by the process that makes the image
+    unfinished/<digest>/lock      held by the process that makes the image, or by all that share it
     unfinished/<digest>/<inode>   the image so far
 
 The digest covers the image's path, its fingerprint and its source; the inode is that of the source.
@@ -17,6 +17,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard
+from spimpack_tasks.files.noted_parts import parts_within
 from spimpack_tasks.model.plan import Kind
 
 if TYPE_CHECKING:
@@ -31,29 +32,55 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
-def hold_unfinished(store: Store, output: Output) -> Iterator[str]:
+def hold_unfinished(store: Store, output: Output, *, is_shared: bool = False) -> Iterator[str]:
     """Lock the working folder of an image, waiting for its turn, and yield the image's path in it.
+
+    Parameters
+    ----------
+    store
+        The state directory of the dataset.
+    output
+        The image.
+    is_shared
+        Whether others may make further parts of the same image meanwhile.
 
     Raises
     ------
     OSError
         The source is not there, or the disk does not take a new folder.
     """
-    source = os.stat(output.source)
-    folder = store.path(_FOLDER, _name(output))
-    lock = _take_lock(folder)
+    path = find_unfinished(store, output)
+    folder = os.path.dirname(path)
+    lock = _take_lock(folder, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
     try:
-        path = os.path.join(folder, str(source.st_ino))
-        for name in os.listdir(folder):
+        for name in () if is_shared else os.listdir(folder):
             if name not in {_LOCK, os.path.basename(path)}:
                 discard(os.path.join(folder, name))
         yield path
     finally:
-        if os.listdir(folder) == [_LOCK]:
+        if os.listdir(folder) == [_LOCK] and (not is_shared or _is_last(lock)):
             os.unlink(os.path.join(folder, _LOCK))
             with suppress(OSError):  # another process has just entered
                 os.rmdir(folder)
         os.close(lock)
+
+
+def find_unfinished(store: Store, output: Output) -> str:
+    """Return the path of an image in its working folder, whether anything is there or not.
+
+    Raises
+    ------
+    OSError
+        The source is not there.
+    """
+    return store.path(_FOLDER, _name(output), str(os.stat(output.source).st_ino))
+
+
+def has_part(store: Store, output: Output, number: int) -> bool:
+    """Tell whether a part of an unfinished image is noted; without its source it is not."""
+    with suppress(FileNotFoundError):
+        return parts_within(find_unfinished(store, output), output.part_count).has(number)
+    return False
 
 
 def _name(output: Output) -> str:
@@ -61,7 +88,7 @@ def _name(output: Output) -> str:
     return blake2b(made_from.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-def _take_lock(folder: str) -> int:
+def _take_lock(folder: str, kind: int) -> int:
     """Make a folder if need be, and return the descriptor of its lock, which is held."""
     path = os.path.join(folder, _LOCK)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
@@ -70,12 +97,21 @@ def _take_lock(folder: str) -> int:
             os.mkdir(folder)
         with suppress(FileNotFoundError):  # the folder was removed, now or while we waited
             lock = os.open(path, _FLAGS | os.O_CREAT, 0o666)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, kind)
             # The previous holder may have removed the folder, and a third process may have made a
             # new one. A lock counts only if its file still is the one at the path.
             if _is_at(lock, path):
                 return lock
             os.close(lock)
+
+
+def _is_last(lock: int) -> bool:
+    """Tell whether no other process shares a lock; then this one has it alone."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_at(descriptor: int, path: str) -> bool:

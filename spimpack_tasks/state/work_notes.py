@@ -56,7 +56,8 @@ class WorkNote:
     heard: float
     """When the note was written."""
     path: str = ""
-    """The image that is made or read, relative to the dataset."""
+    """The image that is made or read, relative to the dataset; behind it the part, if it has some.
+    """
     path_since: float = 0
     path_done: int = 0
     path_total: int = 0

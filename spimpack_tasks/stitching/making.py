@@ -11,12 +11,12 @@ inputs it begins again. At the target there is an earlier volume, nothing, or th
 from __future__ import annotations
 
 import errno
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.files.atomic import discard, sync_disk, write_at
+from spimpack_tasks.files.atomic import discard, sync_disk
 from spimpack_tasks.files.held_folders import place_of
+from spimpack_tasks.files.noted_parts import NotedParts
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.stitching.identity import Pace
 from spimpack_tasks.stitching.volume import (
@@ -27,7 +27,6 @@ from spimpack_tasks.stitching.volume import (
 )
 from spimpack_tasks.stitching.working import (
     check_target,
-    hold_file,
     hold_place,
     is_made,
     move_to_target,
@@ -47,7 +46,9 @@ PARTS = 16
 def has_part(work: Stitching, target: str, part: tuple[int, int]) -> bool:
     """Tell whether a part is written, or the whole volume."""
     identity = identify_stitching(work)
-    return is_made(target, identity) or os.path.exists(_note_of(place_of(target), identity, part))
+    number, count = part
+    parts = _parts_of(place_of(target), identity, count)
+    return is_made(target, identity) or parts.has(number)
 
 
 def make_part(
@@ -91,18 +92,16 @@ def _make_part(
     with hold_place(target, identity) as place:
         if place is None:  # made meanwhile
             return False
-        folder = f"{place}/{identity}.parts"
-        os.makedirs(folder, exist_ok=True)
-        note = _note_of(place, identity, part)
-        with hold_file(f"{note}.lock"):
-            if os.path.exists(note):
+        parts = _parts_of(place, identity, part[1])
+        with parts.making(part[0]) as is_missing:
+            if not is_missing:
                 return False
             with as_os_errors():
                 made_at = LocalPlace(f"{place}/{identity}")
                 write_part(work, made_at, part, stacks, pace)
             _require_same(work, identity, place)
             sync_disk(place)
-            write_at(note, b"")
+            parts.note(part[0])
     return True
 
 
@@ -118,10 +117,8 @@ def finish(work: Stitching, target: str, parts: int, threads: int) -> bool:
     with hold_place(target, identity, alone=True) as place:
         if place is None:
             return False
-        missing = [
-            n for n in range(parts) if not os.path.exists(_note_of(place, identity, (n, parts)))
-        ]
-        if missing:
+        noted = _parts_of(place, identity, parts)
+        if missing := noted.lacking():
             message = f"{len(missing)} of {parts} parts of {target} are missing; run it again"
             raise OSError(errno.ENODATA, message)
         path = f"{place}/{identity}"
@@ -130,7 +127,7 @@ def finish(work: Stitching, target: str, parts: int, threads: int) -> bool:
         sync_disk(place)
         check_target(target, [tile.path for tile in work.tiles.tiles])
         move_to_target(path, target)
-        discard(f"{path}.parts")
+        noted.discard()
     return True
 
 
@@ -151,8 +148,8 @@ def stitch(work: Stitching, target: str, threads: int, advance: Callable[[int], 
     return finish(work, target, PARTS, threads)
 
 
-def _note_of(place: str, identity: str, part: tuple[int, int]) -> str:
-    return f"{place}/{identity}.parts/{part[0]}-{part[1]}"
+def _parts_of(place: str, identity: str, count: int) -> NotedParts:
+    return NotedParts(f"{place}/{identity}.parts", count)
 
 
 def _require_same(work: Stitching, identity: str, place: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.arrays.grid import LevelGrid
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.arrays.pyramid import plan_levels
+from spimpack_tasks.files.noted_parts import bounds_of_part
 from spimpack_tasks.stitching.frames import OpenTiles
 from spimpack_tasks.stitching.fuse import Fuser, overlaps
 from spimpack_tasks.stitching.identity import digest, identify_tile
@@ -241,9 +242,8 @@ def blocks_of(full: LevelGrid, part: tuple[int, int]) -> Sequence[Block]:
 
     Blocks that follow each other are of the same rows of frames.
     """
-    number, count = part
     shards = sorted(full.shards(), key=lambda shard: (*shard[:2], shard[3], shard[4], shard[2]))
-    first, end = (len(shards) * n // count for n in (number, number + 1))
+    first, end = bounds_of_part(len(shards), part)
     return [Block(shard, full.region_of(shard)) for shard in shards[first:end]]
 
 

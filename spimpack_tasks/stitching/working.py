@@ -165,14 +165,3 @@ def _others(place: str, identity: str) -> list[str]:
 def _clear(place: str, identity: str) -> None:
     for name in _others(place, identity):
         discard(os.path.join(place, name))
-
-
-@contextmanager
-def hold_file(path: str) -> Iterator[None]:
-    """Hold the lock of a file, which is made; the kernel frees it when the process dies."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -91,7 +91,7 @@ def convert_to_ome_zarr(conversion: Conversion, path: str, advance: Advance, thr
         A library is not installed.
     """
     if conversion.form.transfer is Transfer.FILES:
-        _require_libraries()
+        require_libraries()
         with as_os_errors(), open_zip(conversion.source) as archive, WorkPool(threads) as pool:
             unpack(archive, path, advance, pool)
     else:
@@ -115,7 +115,7 @@ def write_ome_zarr(conversion: Conversion, place: Place, advance: Advance, threa
     OSError, MissingExtraError
         As of `convert_to_ome_zarr`.
     """
-    _require_libraries()
+    require_libraries()
     with as_os_errors():
         match conversion.form.transfer:
             case Transfer.FILES:
@@ -135,23 +135,23 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
     OSError
         The source cannot be read, or the disk does not take the metadata.
     """
-    _require_libraries()
+    require_libraries()
     with as_os_errors(), WorkPool(count_threads()) as pool:
         if conversion.form.transfer is Transfer.LEVELS:
             with (
-                _open_chunks(conversion) as source,
-                _begin_levels(conversion, LocalPlace(path), source, pool) as writer,
+                open_chunks(conversion) as source,
+                begin_levels(conversion, LocalPlace(path), source, pool) as writer,
             ):
                 writer.finish_with_voxels()
         else:
             with open_volume(
                 conversion.source, conversion.form, conversion.request.selection
             ) as volume:
-                image = _find_in_place(conversion, LocalPlace(path), volume)
+                image = find_in_place(conversion, LocalPlace(path), volume)
                 if not isinstance(image, str):
                     image.finish_with_voxels(pool)
                     return
-                with _begin_voxels(conversion, LocalPlace(path), volume, pool) as writer:
+                with begin_voxels(conversion, LocalPlace(path), volume, pool) as writer:
                     if labels := volume.header.label_names:
                         _finish_labels(conversion, path, writer.spec, labels, pool)
                     writer.finish_with_voxels()
@@ -159,15 +159,16 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
 
 def _take_levels(conversion: Conversion, place: Place, advance: Advance, threads: int) -> None:
     with (
-        _open_chunks(conversion) as source,
+        open_chunks(conversion) as source,
         WorkPool(threads) as pool,  # ends before the source is closed
-        _begin_levels(conversion, place, source, pool) as writer,
+        begin_levels(conversion, place, source, pool) as writer,
     ):
         copy_levels(source, writer, advance, pool)
         writer.finish()
 
 
-def _open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource]:
+def open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource]:
+    """Return the source of an image whose chunks are taken as they are, as a context."""
     opener = conversion.form.chunks
     if opener is None:
         message = f"{conversion.form.name} has no chunks that can be taken"
@@ -179,9 +180,10 @@ def _open_chunks(conversion: Conversion) -> AbstractContextManager[EncodedSource
     return source
 
 
-def _begin_levels(
+def begin_levels(
     conversion: Conversion, place: Place, source: EncodedSource, pool: WorkPool
 ) -> AbstractContextManager[OmeZarrWriter]:
+    """Return the writer of an image all of whose levels are taken, as a context."""
     spec = settle_spec(_with_origin(conversion, source.spec, ()), source.header, conversion.request)
     layout = Layout(conversion.request.ngff, conversion.request.codec, levels=tuple(source.levels))
     return create_volume(place, spec, layout, pool)
@@ -192,21 +194,21 @@ def _write_voxels(conversion: Conversion, place: Place, advance: Advance, thread
         open_volume(conversion.source, conversion.form, conversion.request.selection) as volume,
         WorkPool(threads) as pool,
     ):
-        image = _find_in_place(conversion, place, volume)
+        image = find_in_place(conversion, place, volume)
         if not isinstance(image, str):
             image.write(volume, advance, pool)
             return
         if image:
             logger.warning("%s is encoded as usual: %s", conversion.source, image)
-        with _begin_voxels(conversion, place, volume, pool) as writer:
-            _check_count(conversion.source, math.prod(writer.levels[0].shard_grid))
+        with begin_voxels(conversion, place, volume, pool) as writer:
+            check_count(conversion.source, math.prod(writer.levels[0].shard_grid))
             if labels := volume.header.label_names:
                 _convert_labels(conversion, place, writer.spec, labels, pool)
             copy_volume(volume, writer, advance, pool)
             writer.finish()
 
 
-def _find_in_place(conversion: Conversion, place: Place, volume: Volume) -> InPlaceImage | str:
+def find_in_place(conversion: Conversion, place: Place, volume: Volume) -> InPlaceImage | str:
     """Return the image whose full level is made of the bytes of the source, or why there is none.
 
     The reason is empty if nobody asks for it.
@@ -224,7 +226,7 @@ def _find_in_place(conversion: Conversion, place: Place, volume: Volume) -> InPl
     return image
 
 
-def _check_count(path: str, blocks: int) -> None:
+def check_count(path: str, blocks: int) -> None:
     """Refuse an image of more blocks than can be planned; a header may promise any number."""
     most = allowed(MOST_BLOCKS)
     if blocks > most:
@@ -232,9 +234,10 @@ def _check_count(path: str, blocks: int) -> None:
         raise HeaderError(path, what, REMEDY)
 
 
-def _begin_voxels(
+def begin_voxels(
     conversion: Conversion, place: Place, volume: Volume, pool: WorkPool
 ) -> AbstractContextManager[OmeZarrWriter]:
+    """Return the writer of an image of which the blocks are written, as a context."""
     check_dtype(volume)
     found = _with_provenance(conversion, volume, volume.header.left_out)
     request = conversion.request
@@ -276,7 +279,7 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
             raise SourceRefusedError("source.content", message, "make an OME-Zarr of it")
         left_out = (*volume.header.left_out, *volume.header.extras)
         spec = _with_provenance(conversion, volume, left_out)
-        _check_count(conversion.source, math.prod(spec.shape_tczyx[:3]))  # a block is a plane
+        check_count(conversion.source, math.prod(spec.shape_tczyx[:3]))  # a block is a plane
         codec = conversion.request.codec, int(conversion.request.level or LEVELS[0])
         with _create_ome_tiff(path, spec, _tile_codec(*codec), pool) as writer:
             copy_volume(volume, writer, advance, pool)
@@ -321,7 +324,14 @@ def _with_origin(conversion: Conversion, spec: VolumeSpec, left_out: tuple[str, 
     return replace(spec, provenance=conversion.provenance | lost, original=texts)
 
 
-def _require_libraries() -> None:
+def require_libraries() -> None:
+    """Refuse to convert where a library is not installed, and have freed memory kept.
+
+    Raises
+    ------
+    MissingExtraError
+        One is not installed.
+    """
     for name in LIBRARIES:
         if find_spec(name) is None:
             raise MissingExtraError(name, "convert")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Protocol
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.arrays.pyramid import LARGEST_SLAB
 from spimpack_tasks.files.limits import as_size, memory_at_most
+from spimpack_tasks.files.noted_parts import bounds_of_part
 from spimpack_tasks.volumes.errors import HeaderError, UnreadableVoxelsError
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 _SLABS_IN_MEMORY = 4
 """One that is read, and what waits to be written or for the next level."""
 
-
+_WHOLE = (0, 1)
+"""The only part of an image that one process copies."""
 _PIECE = 8 * 2**20
 """Bytes of voxels that a library is asked for at once; it may hold twice as much meanwhile."""
 
@@ -62,7 +64,11 @@ class EncodedSource(EncodedLevels, Protocol):
 
 
 def copy_levels(
-    source: EncodedLevels, writer: LevelsWriter, advance: Callable[[int], None], pool: WorkPool
+    source: EncodedLevels,
+    writer: LevelsWriter,
+    advance: Callable[[int], None],
+    pool: WorkPool,
+    part: tuple[int, int] = _WHOLE,
 ) -> None:
     """Copy all levels of an image, chunk by chunk; what is there already is passed over.
 
@@ -76,6 +82,9 @@ def copy_levels(
         Told the number of bytes of voxels after each shard.
     pool
         The threads that shards are made by.
+    part
+        Number of the part that is copied, from 0 on, and number of parts: each has its share of the
+        shards of each level.
     """
     itemsize = int(writer.spec.dtype.itemsize)
 
@@ -89,12 +98,20 @@ def copy_levels(
             writer.write_encoded(level, shard, chunks)
         return grid.count_voxels(shard) * itemsize
 
-    shards = ((n, shard) for n, grid in enumerate(writer.levels) for shard in grid.shards())
+    shards = (
+        (n, shard)
+        for n, grid in enumerate(writer.levels)
+        for shard in islice(grid.shards(), *bounds_of_part(math.prod(grid.shard_grid), part))
+    )
     pool.run((partial(make, *each) for each in shards), advance)
 
 
 def copy_volume(
-    volume: Volume, writer: VolumeWriter, advance: Callable[[int], None], pool: WorkPool
+    volume: Volume,
+    writer: VolumeWriter,
+    advance: Callable[[int], None],
+    pool: WorkPool,
+    size: int = 0,
 ) -> None:
     """Copy the voxels of an image, as far as the writer lacks them.
 
@@ -105,9 +122,11 @@ def copy_volume(
     writer
         Where it is written.
     advance
-        Told the number of bytes of voxels after each piece, `writer.spec.size` in all.
+        Told the number of bytes of voxels after each piece, `size` in all.
     pool
         The threads that read, where a format can be read by several.
+    size
+        Bytes of the voxels that the writer has when it lacks none, those of the image if not given.
 
     Raises
     ------
@@ -122,7 +141,7 @@ def copy_volume(
     slabs = [_Slab(level, [*blocks]) for _, blocks in groupby(missing, _slab)]
     if slabs:
         _check_memory(volume.path, level, slabs[0])
-    advance(writer.spec.size - sum(slab.size for slab in slabs))
+    advance((size or writer.spec.size) - sum(slab.size for slab in slabs))
     for slab in slabs:
         if slab.is_read_at_once:
             voxels = _read_slab(reader, slab.region, advance, pool)

@@ -40,6 +40,8 @@ class StoredLevel:
     """The reason why its voxels are not those of the image, such as planes that the file lacks."""
     sequential: bool = True
     """Whether blocks are best read in their order, by one thread."""
+    is_stream: bool = False
+    """Whether to read a block is to read all before it, as in one compressed stream."""
     finish: Callable[[], None] = lambda: None
     """Reads on to where a checksum stands of what was read, and raises as `read` does.
 

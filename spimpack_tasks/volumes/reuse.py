@@ -44,8 +44,7 @@ def reuse_voxels(conversion: Conversion, earlier: str, path: str) -> bool:
     bool
         Whether the image is there. If not, what is at its path can be resumed.
     """
-    has_same = read_provenance(earlier).get("voxels_from") == conversion.voxels_from
-    if os.path.islink(earlier) or not has_same:
+    if not has_same_voxels(conversion, earlier):
         return False
     if os.path.lexists(path):
         discard(path)
@@ -57,6 +56,12 @@ def reuse_voxels(conversion: Conversion, earlier: str, path: str) -> bool:
         return False
     finish_ome_zarr(conversion, path)
     return True
+
+
+def has_same_voxels(conversion: Conversion, earlier: str) -> bool:
+    """Tell whether an image in place has the voxels that a conversion would make."""
+    voxels = read_provenance(earlier).get("voxels_from")
+    return not os.path.islink(earlier) and voxels == conversion.voxels_from
 
 
 def _link_voxels(conversion: Conversion, earlier: str, path: str, header: Header) -> None:

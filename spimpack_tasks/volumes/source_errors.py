@@ -66,15 +66,15 @@ def _is_passing(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def require_unchanged(sources: Iterable[str], path: str) -> Iterator[None]:
+def require_unchanged(sources: Iterable[str], *paths: str) -> Iterator[None]:
     """Refuse what was made of a source that changed meanwhile, and delete it.
 
     Parameters
     ----------
     sources
         Absolute paths of all files and folders that are read.
-    path
-        Where the image is made.
+    paths
+        Where the image is made, in the order in which it is deleted.
 
     Raises
     ------
@@ -87,9 +87,20 @@ def require_unchanged(sources: Iterable[str], path: str) -> Iterator[None]:
         yield
     finally:
         if [*map(_trace, sources)] != before:
-            with suppress(FileNotFoundError):
-                discard(path)
+            for path in paths:
+                _delete(path)
             raise OSError(errno.ESTALE, _CHANGED)
+
+
+def _delete(path: str) -> None:
+    try:
+        discard(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        # Another process makes a part of the same image there. It will find the change as well.
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def require_stamps(files: Iterable[str]) -> None:

@@ -117,6 +117,8 @@ class Level:
     """Sizes along all axes that the file has, in its order."""
     sequential: bool = True
     """Whether regions are best read in their order, by one thread."""
+    is_stream: bool = False
+    """Whether to read a region is to read all before it, as in one compressed stream."""
     finish: Callable[[], None] = lambda: None
     """To be called when all voxels were read: a stream may prove damaged at its very end."""
 
@@ -256,6 +258,7 @@ def _normalise(stored: StoredLevel) -> Level:
         axes="".join(axis for axis in ALL_AXES if axis in stored.axes),
         stored_shape=stored.shape,
         sequential=stored.sequential,
+        is_stream=stored.is_stream,
         finish=stored.finish,
     )
 

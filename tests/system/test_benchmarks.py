@@ -33,6 +33,7 @@ CASES = {
     "microscopes": (["--planes", "4", "--side", "64", "--rounds", "1"], "| RAW |"),
     "publishing": (["--small", "20", "--large", "1"], "requests with nothing to do: {'LIST': 1"),
     "second_copies": (["--planes", "70", "--side", "160", "--rounds", "1"], "| a plane y |"),
+    "split_image": (["--planes", "64", "--side", "64", "--rounds", "1"], "| 64 |"),
     "streams": (
         ["--runs", "1", "--case", "frame chunks, none"],
         "| frame chunks, none | ours with pyramid |",
@@ -51,6 +52,8 @@ CASES = {
 def test_the_benchmark_runs(name, tmp_path):
     if name == "house":
         pytest.importorskip("grimp")
+    if name == "split_image" and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("there is one processor")
     if name == "slow_disk" and shutil.which("cc") is None:
         pytest.skip("there is no C compiler")
     if name == "system_calls" and shutil.which("strace") is None:

@@ -180,6 +180,9 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
     tasks_below(spimpack_tasks.WriteFrames(**frames), found)
     for base in (LinkAssets, MakeAssets, spimpack_tasks.WriteCompanions):
         tasks_below(base(**where), found)
+    image = {"unit": "sub-01_sample-brain_acq-4x_SPIM", "backend": "ome-zarr:split_above=1"}
+    for part in range(16):
+        tasks_below(spimpack_tasks.ConvertPart(**where, **image, part=part), found)
     wanted = [
         (task.task_module, task.task_family, task.to_str_params(), task.task_id)
         for task in found.values()

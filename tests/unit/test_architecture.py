@@ -184,7 +184,7 @@ def task_classes():
 
 def test_public_tasks_are_exported():
     # The bases have no meaning on their own: nothing says what they would write.
-    bases = {"CheckedTask", "DatasetTask", "WriteOutputs", "AssetTask", "ChecksumTask"}
+    bases = {"CheckedTask", "DatasetTask", "WriteOutputs", "AssetTask", "ChecksumTask", "SlowTask"}
     bases |= {"StepTask", "PublicationTask", "SendObjects", "IngestTask", "StitchTask", "StudyTask"}
     bases |= {"AlignmentTask", "FoundBrainTask", "TrackTask"}
     public = {name for name, cls in task_classes() if cls.__module__.startswith("spimpack_tasks")}

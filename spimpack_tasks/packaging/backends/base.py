@@ -84,6 +84,19 @@ class Companion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Division:
+    """How the slow work for one large image is divided into parts, which workers share."""
+
+    count: Callable[[Asset, Settings], int]
+    """Returns into how many parts an image is best divided, 0 to leave it to one worker."""
+    make: Callable[[Output, str, int, Advance], bool]
+    """Makes the part of a number, from 0 on, at the path of the image, or resumes that. Other
+    processes make other parts there. Tells whether it did; else the image is made by `resume`."""
+    can_take_over: Callable[[Output, str], bool]
+    """Tells whether `take_over` will make the image of an earlier one, by the path of that."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Backend:
     """One way to get images into a dataset; either `make` or `resume` is given."""
 
@@ -104,6 +117,8 @@ class Backend:
     take_over: Callable[[Output, str, str], bool] | None = None
     """Makes an image from an earlier one of the same source where that is quick, and tells whether
     it did: output, path of the earlier image, which is only to be read, path of the new one."""
+    division: Division | None = None
+    """How large images are divided. `resume` gets those whose parts are there, to finish them."""
     extension_of: Callable[[Asset, Settings], tuple[str, bool]] = _keep_extension
     """Returns the extension of an image in the dataset, and whether BIDS allows it."""
     recipe: Callable[[Asset, str | None, Settings], str] = _need_no_more
@@ -215,6 +230,13 @@ class Choice:
         """Tell whether a path, which exists, is the companion that is made of an image."""
         companion = self.backend.companion_of(output)
         return self._ask(companion.matches, output.asset, False, image, output, path)  # noqa: FBT003
+
+    def count_parts(self, asset: Asset) -> int:
+        """Return into how many parts making an image is best divided, 0 for one worker."""
+        division = self.backend.division
+        if division is None:
+            return 0
+        return self._ask(division.count, asset.key, 0, asset, self.settings)
 
     def _ask(self, function: Callable[..., R], key: str, instead: R, *args: Any) -> R:
         if self.bugs is None:

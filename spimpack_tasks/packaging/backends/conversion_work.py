@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.errors import told_of
+from spimpack_tasks.files.noted_parts import parts_within
 from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
 from spimpack_tasks.packaging.backends.streaming import is_streamed, seed_notes, stream_image
 from spimpack_tasks.packaging.backends.symlink import is_link, make_link
@@ -16,7 +17,7 @@ from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.formats import ZIPPED
 from spimpack_tasks.volumes.merged.form import find_format
-from spimpack_tasks.volumes.reuse import reuse_voxels
+from spimpack_tasks.volumes.reuse import has_same_voxels, reuse_voxels
 from spimpack_tasks.volumes.source_errors import (
     as_os_errors,
     require_stamps,
@@ -56,14 +57,44 @@ def resume(backend: ConvertingBackend, output: Output, path: str, advance: Advan
         return
     conversion = conversion_of(output)
     require_stamps(conversion.request.other_files)
-    with require_unchanged(conversion.sources, path), as_os_errors():
+    noted = parts_within(path, output.part_count)
+    with require_unchanged(conversion.sources, noted.folder, path), as_os_errors():
         if conversion.request.place:
             stream_image(conversion, output.path, path, advance)
             return
+        if backend.finish_parts and noted.are_made():
+            backend.finish_parts(conversion, path, count_threads())
+            return
         if not os.path.lexists(path):
-            needed = least_size(output.source, conversion.form, backend.makes)
-            require_space(os.path.dirname(path), needed)
+            _require_space(conversion, path, backend)
         backend.convert(conversion, path, advance, count_threads())
+
+
+def _require_space(conversion: Conversion, path: str, backend: ConvertingBackend) -> None:
+    needed = least_size(conversion.source, conversion.form, backend.makes)
+    require_space(os.path.dirname(path), needed)
+
+
+def make_part(
+    backend: ConvertingBackend, output: Output, path: str, number: int, advance: Advance
+) -> bool:
+    """Convert one part of an image, or resume that; tell whether the image has parts."""
+    if backend.make_part is None:
+        return False
+    conversion = conversion_of(output)
+    require_stamps(conversion.request.other_files)
+    noted = parts_within(path, output.part_count)
+    # A note that outlived its part would pass for voxels.
+    with require_unchanged(conversion.sources, noted.folder, path), as_os_errors():
+        if os.listdir(path) == [os.path.basename(noted.folder)]:
+            _require_space(conversion, path, backend)
+        part = number, output.part_count
+        return backend.make_part(conversion, path, part, advance, count_threads())
+
+
+def can_reuse(output: Output, earlier: str) -> bool:
+    """Tell whether an image has the voxels of an earlier one, and may take them."""
+    return output.format != ZIPPED.name and has_same_voxels(conversion_of(output), earlier)
 
 
 def matches(backend: ConvertingBackend, output: Output, path: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,8 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.files.filesystems import NO_LINKS
 from spimpack_tasks.model.header_values import convert_length
 from spimpack_tasks.model.plan import Origin
-from spimpack_tasks.packaging.backends.base import Backend, link_text
+from spimpack_tasks.packaging.backends.base import Backend, Division, link_text
+from spimpack_tasks.packaging.splitting import NEVER, SPLIT_ABOVE, count_parts, read_size
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.formats import FORMATS, READERS
 from spimpack_tasks.volumes.merged.form import find_format
@@ -32,9 +35,10 @@ ORIGINAL = ("keep", "drop")
 _HELD = frozenset(form.name for form in FORMATS if form.valid_in_bids)
 """Names of the formats that BIDS takes as they are."""
 _WORK = "spimpack_tasks.packaging.backends.conversion_work"
-_MEASURE, _RESUME, _MATCHES = (
-    Deferred(f"{_WORK}:{name}") for name in ("measure", "resume", "matches")
+_MEASURE, _RESUME, _MATCHES, _MAKE_PART = (
+    Deferred(f"{_WORK}:{name}") for name in ("measure", "resume", "matches", "make_part")
 )
+_CAN_REUSE = Deferred(f"{_WORK}:can_reuse")
 _CONVERTED = frozenset(form.name for form in (*FORMATS, *READERS.values()))
 """Names of the formats that can be converted: those of images, not of photos."""
 
@@ -59,6 +63,10 @@ class ConvertingBackend:
     copied_formats: frozenset[str] = frozenset()
     """Formats whose files are unpacked as they are, so that nothing is set and nothing left out."""
     settings: Mapping[str, tuple[str, ...]]
+    finish_parts: Callable[[Conversion, str, int], None] | None = None
+    """Makes an image whole of which all parts are there."""
+    make_part: Callable[[Conversion, str, tuple[int, int], Advance, int], bool] | None = None
+    """Makes one part of an image, where the format of what is made allows that."""
 
     def as_backend(
         self,
@@ -82,6 +90,7 @@ class ConvertingBackend:
             measure=self.measure,
             resume=self.resume,
             matches=self.matches,
+            division=self.division if self.make_part else None,
             makes_symlinks=True,
             impossible_on=NO_LINKS,
             extra="convert",
@@ -153,6 +162,25 @@ class ConvertingBackend:
         """Return the number of bytes that converting or copying will report."""
         size: int = _MEASURE(self, output)
         return size
+
+    @property
+    def division(self) -> Division:
+        """How large images are divided."""
+        return Division(
+            count=self.count_parts,
+            make=partial(_MAKE_PART, self),
+            can_take_over=_CAN_REUSE,
+        )
+
+    def count_parts(self, asset: Asset, settings: Settings) -> int:
+        """Return into how many parts a conversion is best divided, 0 for one worker."""
+        above = read_size(settings.get(SPLIT_ABOVE, NEVER))
+        is_copied = asset.format in self.copied_formats
+        if above is None or is_copied or not self.converts(asset, settings):
+            return 0
+        size = prod(asset.shape_nyx) * asset.itemsize
+        is_here = not self.compose_request(asset, settings).place
+        return count_parts(size) if is_here and size > above else 0
 
     def resume(self, output: Output, path: str, advance: Advance) -> None:
         """Convert or copy the source, or resume that; or link it."""

@@ -13,6 +13,7 @@ from spimpack_tasks.packaging.backends.converting import (
     ConvertingBackend,
     describe_source,
 )
+from spimpack_tasks.packaging.splitting import NEVER, SPLIT_ABOVE, fault_of_size
 from spimpack_tasks.remote.location import Location, LocationError
 from spimpack_tasks.volumes.conversion import LEVEL0, LIBRARIES, Request
 from spimpack_tasks.volumes.formats import NGFF, ZIPPED
@@ -30,7 +31,9 @@ HERE = "here"
 """Place of images: in the dataset. Any other is the address of an object store."""
 
 
-def _fault_of_place(setting: str, value: str) -> str:
+def _fault_of_setting(setting: str, value: str) -> str:
+    if setting == SPLIT_ABOVE:
+        return fault_of_size(value)
     if setting != "place":
         return f"{value!r} is not a value of {setting}"
     try:
@@ -63,6 +66,8 @@ OME_ZARR = ConvertingBackend(
     convert=Deferred(f"{_CONVERT}:convert_to_ome_zarr"),
     is_result=Deferred(f"{_CONVERT}:is_result"),
     count_bytes=Deferred(f"{_CONVERT}:count_bytes"),
+    make_part=Deferred("spimpack_tasks.volumes.convert_part:convert_part"),
+    finish_parts=Deferred("spimpack_tasks.volumes.convert_part:finish_parts"),
     keeps_extras=True,
     copied_formats=frozenset({ZIPPED.name}),
     settings=MappingProxyType(
@@ -73,6 +78,7 @@ OME_ZARR = ConvertingBackend(
             "original": ORIGINAL,
             "place": (HERE,),
             "level0": LEVEL0,
+            SPLIT_ABOVE: (NEVER,),
         }
     ),
 ).as_backend(
@@ -81,5 +87,5 @@ OME_ZARR = ConvertingBackend(
     "OME-Zarr of what BIDS does not hold, else links",
     LIBRARIES,
     take_over=Deferred("spimpack_tasks.packaging.backends.conversion_work:reuse_image"),
-    fault_of=_fault_of_place,
+    fault_of=_fault_of_setting,
 )

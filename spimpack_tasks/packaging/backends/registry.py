@@ -95,7 +95,11 @@ def _faults_of_settings(choice: Choice, where: Where) -> Iterator[Problem]:
             yield Problem("option.setting", line, key, message, hint)
         elif value not in known[setting] and (message := choice.backend.fault_of(setting, value)):
             message = f"{message} of {name}"
-            hint = f"one of: {', '.join(known[setting])}"
+            # Where only the default has a name, any other value is a text of its own.
+            first, *others = known[setting]
+            hint = (
+                f"one of: {', '.join(known[setting])}" if others else f"leave it out for {first!r}"
+            )
             yield Problem("option.setting", line, key, message, hint)
 
 

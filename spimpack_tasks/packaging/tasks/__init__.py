@@ -7,6 +7,7 @@
         ├ WriteSidecars(unit) x at most 64
         ├ LinkAssets(unit)    x at most 64, as the backend's subclass;
                               x at most 1,024 where that is one of MakeAssets, whose work is slow
+        │     └ ConvertPart(unit, part)   of an image that is divided among workers
         ├ LinkSources(unit)   x at most 64, with keep_source_links
         ├ WriteCompanions(unit)   x at most 1,024, after the images, if the backend has companions
         └ WritePreviews(unit)     x at most 1,024, with previews

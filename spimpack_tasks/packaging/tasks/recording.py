@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.luigi_log import plain_message
+from spimpack_tasks.model.buckets import unit_of_part
 from spimpack_tasks.model.plan import is_refused
 from spimpack_tasks.state.runs import TaskRun, begin_run, note_task
 from spimpack_tasks.state.session import SESSION
@@ -41,7 +42,8 @@ def _note_end(task: DatasetTask, error: BaseException | None = None) -> None:
     now = time.time()
     # A task that finds its requirements undone fails before it is started.
     started = SESSION.task_starts.pop(task.task_id, now)
-    unit = getattr(task, "unit", "")
+    unit, part = getattr(task, "unit", ""), getattr(task, "part", -1)
+    unit = unit_of_part(unit, part) if part >= 0 else unit
     # A run that refuses the inputs writes nothing, and so has nothing to do with the dataset.
     if is_refused(task.plan_id):
         return

@@ -42,7 +42,7 @@ def open_merged(merge: Merge) -> Iterator[Sequence[StoredLevel]]:
     layout = lay_out(merge, read_headers(merge))
     dtype = numpy.dtype(layout.dtype)
     with _OpenMembers(merge, layout) as members:
-        chunk, is_sequential = members.check()
+        chunk, is_sequential, is_stream = members.check()
 
         def read(index: Index) -> Voxels:
             voxels: Voxels | None = None
@@ -63,6 +63,7 @@ def open_merged(merge: Merge) -> Iterator[Sequence[StoredLevel]]:
                 chunk=chunk,
                 read=read,
                 sequential=is_sequential,
+                is_stream=is_stream,
                 finish=members.finish,
             )
         ]
@@ -120,8 +121,8 @@ class _OpenMembers:
             self._open[number] = stack.pop_all(), level
         return self._open[number][1]
 
-    def check(self) -> tuple[Shape, bool]:
-        """Open each file, and return the largest chunk and whether one thread should read.
+    def check(self) -> tuple[Shape, bool, bool]:
+        """Open each file, and return the largest chunk, `sequential` and `is_stream`.
 
         Raises
         ------
@@ -129,15 +130,17 @@ class _OpenMembers:
             A file is not as its header has it.
         """
         chunks, is_sequential = [], len(self.merge.members) > _MOST_OPEN
+        is_stream = False
         for number, (path, _) in enumerate(self.merge.members):
             level = self._level(number)
             if level.shape != self.layout.sizes[number]:
                 raise HeaderError(path, "does not have the sizes that its header tells")
             chunks.append(level.chunk)
             is_sequential = is_sequential or level.sequential
+            is_stream = is_stream or level.is_stream
         largest = [max(sides) for sides in zip(*chunks, strict=True)]
         sides = zip(largest, self.layout.shape, strict=True)
-        return tuple(min(side, n) for side, n in sides), is_sequential
+        return tuple(min(side, n) for side, n in sides), is_sequential, is_stream
 
     def read(self, number: int, region: Region) -> Voxels:
         """Return the voxels of a region of a file."""

@@ -37,7 +37,7 @@ def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
                 while unpacked.read(_PIECE):  # the checksum stands behind all
                     pass
 
-            yield [replace(_open_level(unpacked), finish=finish)]
+            yield [replace(_open_level(unpacked), is_stream=True, finish=finish)]
 
 
 def _open_level(file: BinaryIO | gzip.GzipFile) -> StoredLevel:

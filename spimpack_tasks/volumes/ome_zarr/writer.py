@@ -16,12 +16,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import prod
 from threading import RLock
 from typing import TYPE_CHECKING, Literal
 
 from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.arrays.pyramid import halve
 from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, as_block, check_place
+from spimpack_tasks.volumes.ome_zarr.families import Family, PyramidPart, plan_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,10 +88,25 @@ class OmeZarrWriter:
         self._store, self._pool = store, pool
         self._makes_levels = makes_levels
         pairs = zip(self.levels, self.levels[1:], strict=False) if makes_levels else ()
-        self._families = [_Family(level, above) for level, above in pairs]
+        self._families = [Family(level, above) for level, above in pairs]
+        self._top = len(self._families)
+        self._part: PyramidPart | None = None
         self._written: set[tuple[int, Shape]] = set()
         self._waiting: OrderedDict[tuple[int, Shape], _Waiting] = OrderedDict()
         self._lock = RLock()
+
+    def limit_to_part(self, part: tuple[int, int]) -> None:
+        """Have this writer make one part of the image, and other writers the other ones.
+
+        It ends by `finish_part`; when all parts are there, a writer of no part ends by `finish`.
+
+        Parameters
+        ----------
+        part
+            Number of the part, from 0 on, and number of parts.
+        """
+        self._part = plan_part(self.levels, part)
+        self._top = self._part.top
 
     def has(self, level: int, shard: Shape) -> bool:
         """Tell whether a shard of a level is there, by this writer or an earlier one."""
@@ -97,19 +114,28 @@ class OmeZarrWriter:
 
     def missing(self) -> Iterator[Block]:
         """Yield the blocks that are not there, those together that make one shard."""
-        last = len(self.levels) - 1 if self._makes_levels else 0
-        for top in self.levels[last].shards():
-            for shard in self._below(last, top):
-                if not self.has(0, shard):
-                    yield Block(shard, self.levels[0].region_of(shard))
+        for block in self.blocks():
+            if not self.has(0, block.place):
+                yield block
 
-    def _below(self, level: int, shard: Shape) -> Iterator[Shape]:
-        """Yield the blocks that a shard of a level is made of."""
-        if level == 0:
+    def blocks(self) -> Iterator[Block]:
+        """Yield all blocks, or those of the part, whether they are there or not."""
+        for shard in self._shards(0):
+            yield Block(shard, self.levels[0].region_of(shard))
+
+    def _shards(self, wanted: int) -> Iterator[Shape]:
+        """Yield the shards of a level that this writer makes."""
+        part, top = self._part, max(self._top, wanted)
+        for shard in part.tops(self.levels) if part else self.levels[top].shards():
+            yield from self._below(top, shard, wanted)
+
+    def _below(self, level: int, shard: Shape, wanted: int) -> Iterator[Shape]:
+        """Yield the shards of a level that a shard of a smaller level is made of."""
+        if level == wanted:
             yield shard
             return
         for child in self._families[level - 1].children(shard):
-            yield from self._below(level - 1, child)
+            yield from self._below(level - 1, child, wanted)
 
     def write(self, block: Block, voxels: Voxels) -> None:
         """Write a block. The voxels must not be changed afterwards.
@@ -178,6 +204,17 @@ class OmeZarrWriter:
         else:
             self._store.finish(self.spec, self.codec)
 
+    def finish_part(self) -> None:
+        """Wait for what is being written, and make the smaller levels of the part whole.
+
+        Raises
+        ------
+        OSError
+            The place does not take it.
+        """
+        self._pool.settle()
+        self._make_levels_whole()
+
     def finish_with_voxels(self) -> None:
         """Write the metadata of an image whose voxels are there already, such as linked files."""
         if self._makes_levels:
@@ -217,7 +254,7 @@ class OmeZarrWriter:
 
     def _hand_up(self, level: int, shard: Shape, voxels: Voxels) -> None:
         """Put the halves of a shard into the shard above, and write that if it is whole."""
-        while level + 1 < len(self.levels):
+        while level < self._top:  # what is above a part is not of this writer
             above = level + 1, self._families[level].parent(shard)
             half = halve(voxels[0, 0], self._families[level].steps)
             with self._lock:
@@ -279,13 +316,17 @@ class OmeZarrWriter:
         return voxels
 
     def _make_levels_whole(self) -> None:
-        """Make the shards of smaller levels that an interrupted writer has left out."""
-        for level in range(1, len(self.levels)):
-            for shard in self.levels[level].shards():
-                if not self.has(level, shard):
-                    children = set(self._families[level - 1].children(shard))
+        """Make the shards of smaller levels that other writers of the image have left out."""
+        for level in range(1, self._top + 1):
+            for shard in self._shards(level):
+                if self.has(level, shard):
+                    continue
+                children = set(self._families[level - 1].children(shard))
+                if any(self.has(level - 1, child) for child in children):
                     waiting = _Waiting(missing=set(), on_disk=children)
                     self._put(level, shard, self._complete(level, shard, waiting))
+                else:  # all of them are zeros, and so is the shard
+                    self.write_encoded(level, shard, [None] * prod(self.levels[level].shard))
             self._pool.settle()
 
     def _find_window(self, channel: int) -> tuple[float, float]:
@@ -332,44 +373,6 @@ class OmeZarrWriter:
                 part = voxels[_inside(grid, shard, place)]
                 part[:] = data.reshape(grid.chunk)[tuple(slice(n) for n in part.shape)]
         return voxels
-
-
-class _Family:
-    """Which shards of a level become which shard of the next one."""
-
-    def __init__(self, level: LevelGrid, above: LevelGrid) -> None:
-        sizes = [*zip(level.shape[2:], above.shape[2:], strict=True)]
-        self.steps = tuple(2 if larger > smaller else 1 for larger, smaller in sizes)
-        """How many voxels become one along z, y and x."""
-        self._sides = level.shard_voxels[2:]
-        self._counts, self._most = level.shard_grid[2:], above.shard_grid[2:]
-        sides = zip(self.steps, above.shard_voxels[2:], strict=True)
-        self._spans = tuple(step * larger for step, larger in sides)
-        """How many voxels of the level lie along the side of a shard of the next one."""
-
-    def parent(self, shard: Shape) -> Shape:
-        """Return the shard of the next level that the halves of a shard belong to."""
-        along = zip(shard[2:], self._sides, self._spans, self._most, strict=True)
-        # Of what is left over at an odd edge nothing is made; it belongs to the last shard.
-        inner = (min(at * side // span, most - 1) for at, side, span, most in along)
-        return *shard[:2], *inner
-
-    def children(self, shard: Shape) -> Iterator[Shape]:
-        """Yield the shards whose halves make one of the next level."""
-        # A file may promise any number of shards: they are computed, and never listed.
-        along = []
-        facts = zip(shard[2:], self._sides, self._spans, self._counts, self._most, strict=True)
-        for wanted, side, span, count, most in facts:
-            first = -(-wanted * span // side)
-            end = count if wanted == most - 1 else -(-(wanted + 1) * span // side)
-            along.append(range(first, end))
-        for inner in product(*along):
-            yield *shard[:2], *inner
-
-    def starts(self, shard: Shape) -> list[int]:
-        """Return where the halves of a shard begin in the next level, along z, y and x."""
-        inner = zip(shard[2:], self._sides, self.steps, strict=True)
-        return [at * side // step for at, side, step in inner]
 
 
 def _inside(grid: LevelGrid, shard: Shape, place: Shape) -> tuple[slice, ...]:
