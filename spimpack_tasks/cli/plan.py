@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_consumers, add_format, add_inputs, options_of
 from spimpack_tasks.cli.study_plan import add_stages, find_study, plan_whole, refuse_stages
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Origin
 from spimpack_tasks.packaging.changes import Verdict, count_verdicts
 from spimpack_tasks.packaging.prepare import look
-from spimpack_tasks.packaging.saved_plan import compose_saved_plan, write_saved_plan
-from spimpack_tasks.report.graph import draw_dot, task_graph
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.further_columns import ColumnUse
     from spimpack_tasks.packaging.changes import Change
 
+_compose_saved_plan = Deferred("spimpack_tasks.packaging.saved_plan:compose_saved_plan")
+_write_saved_plan = Deferred("spimpack_tasks.packaging.saved_plan:write_saved_plan")
+_draw_dot = Deferred("spimpack_tasks.report.graph:draw_dot")
+_task_graph = Deferred("spimpack_tasks.report.graph:task_graph")
 _SOME = 1
 """Exit code of `--exit-code` for a run with something to do, as `diff` and `git diff` have it."""
 
@@ -64,11 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     prepared, changes, refusal = look(options_of(arguments, writes=False))
     if arguments.save and refusal is None:
         path = os.path.abspath(os.path.expanduser(arguments.save))
-        write_saved_plan(path, compose_saved_plan(prepared, changes))
+        _write_saved_plan(path, _compose_saved_plan(prepared, changes))
     if arguments.exit_code:
         return _answer(changes, refusal, verbose=arguments.verbose)
     if arguments.dot:
-        print("\n".join(draw_dot(task_graph(prepared, prepared.sweep()))))
+        print("\n".join(_draw_dot(_task_graph(prepared, prepared.sweep()))))
     elif arguments.format == "json":
         for change in changes:
             print(json.dumps(change.as_dict(), ensure_ascii=False))
