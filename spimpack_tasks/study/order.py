@@ -36,7 +36,7 @@ def items_before(study: Study, item: StudyItem) -> list[StudyItem]:
         made = study.product(item)
         makers = [*package, *study.items_of("align")]
         return [each for each in makers if study.product(each) == made]
-    dataset = study.place(str(study.values(item).get("dataset") or study.dataset))
+    dataset = study.dataset_of(item)
     checks = [each for each in study.items_of("validate") if study.product(each) == dataset]
     return [*[each for each in package if study.product(each) == dataset], *checks]
 

@@ -15,6 +15,7 @@ from spimpack_tasks.qc.preview import compose_preview
 from spimpack_tasks.qc.slices import VIEWS
 from spimpack_tasks.qc.volume import read_volume
 from spimpack_tasks.study.log import read_durations
+from spimpack_tasks.study.page_facts import describe_item
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ def _item(study: Study, item: StudyItem, seconds: float | None) -> Iterator[str]
     took = "" if seconds is None else f' <span class="quiet">{_duration(seconds)}</span>'
     yield f"<h3>{safe(item.name or os.path.basename(place))}{took}</h3>"
     yield f"<p><code>{safe(_shown(study, place))}</code></p>"
+    fact = describe_item(study, item)
+    if fact:
+        yield f"<p>{safe(fact)}</p>"
     links = [(text, path) for text, path in _links(study, item) if os.path.exists(path)]
     if links:
         told = ", ".join(f'<a href="{safe(_shown(study, p))}">{text}</a>' for text, p in links)

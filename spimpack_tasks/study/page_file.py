@@ -16,6 +16,7 @@ from spimpack_tasks.files.pages import read_head, write_page_at
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.publishing.records.crate import NAME
 from spimpack_tasks.study.page import GENERATOR, compose_page
+from spimpack_tasks.study.page_facts import committed_records
 from spimpack_tasks.study.provenance import PROFILE, PROGRAM, compose_provenance
 from spimpack_tasks.version import __version__
 
@@ -103,5 +104,5 @@ def _marks(study: Study, item: StudyItem) -> list[str]:
     if item.stage == "validate":
         return [study.report_on(item)]
     if item.stage == "publish":
-        return [os.path.join(study.dataset, ".spimpack", "publications")]
+        return committed_records(study.dataset_of(item))
     return [product, *(os.path.join(product, name) for name in ("zarr.json", ".zattrs"))]

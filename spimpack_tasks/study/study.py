@@ -100,6 +100,10 @@ class Study:
         found = self.items_of("package")
         return self.product(found[0]) if found else ""
 
+    def dataset_of(self, item: StudyItem) -> str:
+        """Return the absolute path of the dataset that is published."""
+        return self.place(str(self.values(item).get("dataset") or self.dataset))
+
     @property
     def datasets(self) -> list[str]:
         """Absolute paths of the datasets that are validated."""

@@ -135,11 +135,9 @@ def _validate(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
 
 def _publish(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
-    dataset = values.pop("dataset", "")
+    values.pop("dataset", "")
     include = ",".join(values.pop("include", ()))
-    yield PublishDataset(
-        dataset=study.place(dataset) if dataset else study.dataset, include=include, **values
-    )
+    yield PublishDataset(dataset=study.dataset_of(item), include=include, **values)
 
 
 MAKERS: dict[str, Callable[[Study, StudyItem], Iterator[CheckedTask]]] = {
