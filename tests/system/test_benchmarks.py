@@ -42,6 +42,7 @@ CASES = {
         ["--frames", "20", "--rows", "40", "--columns", "30", "--runs", "1"],
         "| fuse two tiles, cubic |",
     ),
+    "studies": (["--brains", "2", "--frames", "4"], "| 2 | 3 |"),
     "house": ([], "| longest chain, strings included |"),
     "previews": (["2"], "| NIfTI | the only level"),
 }
