@@ -11,13 +11,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
-from spimpack_tasks.alignment.steps import (
-    ccf_channel_path,
-    channel_path,
-    record,
-    track_files,
-    write_text,
-)
+from spimpack_tasks.alignment.recording import record, write_text
+from spimpack_tasks.alignment.steps import track_files
+from spimpack_tasks.alignment.volumes import ccf_channel_path, channel_path
 from spimpack_tasks.errors import InputError, OutputError, count_of
 from spimpack_tasks.version import __version__
 

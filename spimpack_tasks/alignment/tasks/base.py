@@ -56,6 +56,27 @@ class AlignmentTask(CheckedTask):
     label_ids: luigi.Parameter[str] = luigi.Parameter(
         default=default_text("label_ids"), description=describe("label_ids")
     )
+    atlas: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("atlas"), description=describe("atlas")
+    )
+    structures: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("structures"), description=describe("structures")
+    )
+    bregma_um: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("bregma_um"), description=describe("bregma_um")
+    )
+    registrar: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("registrar"), description=describe("registrar")
+    )
+    template: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("template"), description=describe("template")
+    )
+    registration_um: luigi.FloatParameter = luigi.FloatParameter(
+        default=100.0, description=describe("registration_um")
+    )
+    ephys_python: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("ephys_python"), description=describe("ephys_python")
+    )
     datapackage_schema: luigi.Parameter[str] = luigi.Parameter(
         default=default_text("datapackage_schema"), description=describe("datapackage_schema")
     )
@@ -64,7 +85,7 @@ class AlignmentTask(CheckedTask):
     )
     skip_ephys: luigi.BoolParameter = luigi.BoolParameter(
         default=False,
-        description="Accepted as the public package has it: recordings are never extracted.",
+        description="Extract no recordings, also with ephys_python.",
     )
     qc: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Bring channels into the space of the CCF as well."

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _validate = Deferred("spimpack_tasks.alignment.steps:validate")
 _describe = Deferred("spimpack_tasks.alignment.steps:describe_assets")
-_reorient = Deferred("spimpack_tasks.alignment.steps:reorient_channel")
-_warp_to_image = Deferred("spimpack_tasks.alignment.steps:warp_to_image")
-_warp_to_ccf = Deferred("spimpack_tasks.alignment.steps:warp_to_ccf")
+_reorient = Deferred("spimpack_tasks.alignment.volumes:reorient_channel")
+_warp_to_image = Deferred("spimpack_tasks.alignment.volumes:warp_to_image")
+_warp_to_ccf = Deferred("spimpack_tasks.alignment.volumes:warp_to_ccf")
 _make_track = Deferred("spimpack_tasks.alignment.steps:make_track")
 _make_regions = Deferred("spimpack_tasks.alignment.steps:make_regions")
 KINDS = {"template": CCF_IN_IMAGE, "labels": LABELS_IN_IMAGE}
