@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from spimpack_tasks.alignment.geometry import Grid, Index
     from spimpack_tasks.alignment.transforms import AntsPair
 
-_TILE_XYZ = (128, 128, 32)
-"""Voxels resampled at once: their displacements, three numbers of 8 bytes, take 20 to 60 MB."""
+_TILE = 64
+"""Voxels along each side that are resampled at once: their displacements, three numbers of 8 bytes,
+take 10 to 20 MB."""
+_LABEL_TILE = 32
+"""The same for labels. ITK looks at every voxel once for each label of the volume that it is given:
+a tile of the Allen CCF has a dozen labels, and the whole has 1,300."""
 _MOST_MOVING = 2**25
 """Voxels read at once of the volume that is resampled; 64 MB of two bytes each."""
 _PIECE_VOXELS = 2**25
@@ -148,16 +152,17 @@ class Resampling:
     """How the values between voxels are found, and the value outside."""
 
     interpolator: str
+    tile: int
     outside: float = 0.0
 
 
-LINEAR = Resampling("sitkLinear")
+LINEAR = Resampling("sitkLinear", _TILE)
 """Linear between voxels, in the data type of the volume."""
 
 
 def largest_share(outside: int) -> Resampling:
     """Return the resampling of labels: each voxel has the label with the largest share."""
-    return Resampling("sitkLabelLinear", float(outside))
+    return Resampling("sitkLabelLinear", _LABEL_TILE, float(outside))
 
 
 def warp(
@@ -186,7 +191,7 @@ def warp(
     for low, high in pieces_of(grid.size_xyz):
         shape = [b - a for a, b in zip(low, high, strict=True)][::-1]
         piece: Any = None
-        for a, b in _tiles(low, high):
+        for a, b in _tiles(low, high, resampling.tile):
             tile = _warp_tile(source, grid, (a, b), transformation, resampling)
             if piece is None:
                 piece = np.empty(shape, tile.dtype)
@@ -204,12 +209,11 @@ def pieces_of(size_xyz: Index, most: int = _PIECE_VOXELS) -> Iterator[tuple[Inde
             yield (0, j, k), (x, min(j + rows, y), min(k + planes, z))
 
 
-def _tiles(low: Index, high: Index) -> Iterator[tuple[Index, Index]]:
-    tx, ty, tz = _TILE_XYZ
-    for k in range(low[2], high[2], tz):
-        for j in range(low[1], high[1], ty):
-            for i in range(low[0], high[0], tx):
-                last = (min(i + tx, high[0]), min(j + ty, high[1]), min(k + tz, high[2]))
+def _tiles(low: Index, high: Index, side: int) -> Iterator[tuple[Index, Index]]:
+    for k in range(low[2], high[2], side):
+        for j in range(low[1], high[1], side):
+            for i in range(low[0], high[0], side):
+                last = (min(i + side, high[0]), min(j + side, high[1]), min(k + side, high[2]))
                 yield (i, j, k), last
 
 

@@ -58,7 +58,7 @@ from spimpack_tasks.alignment.transforms import (
     turned_grid,
 )
 from spimpack_tasks.alignment.volumes import ImageSource, _turned, warp_labels
-from spimpack_tasks.alignment.warps import LINEAR, Transformation, image_map, point_map, warp
+from spimpack_tasks.alignment.warps import Transformation, image_map, point_map, warp
 from spimpack_tasks.errors import Report
 
 ALIGNMENT_CODES = {
@@ -206,7 +206,7 @@ def test_labels_without_a_0_get_one_outside(ids):
 def whole(image, grid, pairs):
     """Return a volume on another grid, all of it, by our code."""
     with point_map(pairs) as transformation:
-        return np.concatenate([*warp(ImageSource(image), grid, transformation, LINEAR)])
+        return np.concatenate([*warp(ImageSource(image), grid, transformation, warps.LINEAR)])
 
 
 def whole_labels(choices, grid, pairs):
@@ -239,8 +239,9 @@ def by_itk(image, grid, pairs, interpolator=SimpleITK.sitkLinear, *, is_back=Fal
 @pytest.fixture
 def _small_parts(monkeypatch):
     """Make parts so small that a small volume has many of them, and that some are halved."""
-    monkeypatch.setattr(warps, "_TILE_XYZ", (17, 19, 7))
-    monkeypatch.setattr(warps, "_MOST_MOVING", 4000)
+    monkeypatch.setattr(warps, "LINEAR", replace(warps.LINEAR, tile=7))
+    monkeypatch.setattr(warps, "_LABEL_TILE", 7)
+    monkeypatch.setattr(warps, "_MOST_MOVING", 9000)
     monkeypatch.setattr(warps, "_PIECE_VOXELS", 1000)
 
 
@@ -267,7 +268,7 @@ def test_i20_06_parts_of_a_channel_are_those_of_the_whole(root, coarse):
     ccf = coarse.atlas_grid
     grid = turned_grid(Grid((28, 33, 20), (0.4, 0.4, 0.4), ccf.origin_mm_lps, ccf.direction))
     with image_map(brain.pairs) as transformation:
-        found = np.concatenate([*warp(ImageSource(image), grid, transformation, LINEAR)])
+        found = np.concatenate([*warp(ImageSource(image), grid, transformation, warps.LINEAR)])
     assert found.any()
     assert np.array_equal(found, by_itk(image, grid, brain.pairs, is_back=True))
 
