@@ -1,9 +1,15 @@
 """All tasks of this package; Luigi knows them by name as soon as this module is imported."""
 
-from spimpack_tasks.alignment.tasks.results import PrepareAlignment, WriteDatapackage
+from spimpack_tasks.alignment.tasks.results import (
+    PrepareAlignment,
+    WriteAlignmentPage,
+    WriteDatapackage,
+)
 from spimpack_tasks.alignment.tasks.steps import (
     DiscoverAssets,
+    ExtractEphys,
     ProbeTrack,
+    RegisterToTemplate,
     ReorientHistology,
     TrackRegions,
     ValidateAlignmentInputs,
@@ -79,6 +85,7 @@ __all__ = [
     "DescribeDandiset",
     "DeskewTile",
     "DiscoverAssets",
+    "ExtractEphys",
     "HardlinkAssets",
     "IlluminationCorrection",
     "IngestDataset",
@@ -100,6 +107,7 @@ __all__ = [
     "PublishDataset",
     "RecordChecksums",
     "RegisterAssets",
+    "RegisterToTemplate",
     "ReorientHistology",
     "SendImages",
     "SendTexts",
@@ -113,6 +121,7 @@ __all__ = [
     "ValidateManifest",
     "WarpToCCF",
     "WarpToImage",
+    "WriteAlignmentPage",
     "WriteBidsIgnore",
     "WriteChecksumLists",
     "WriteCompanions",

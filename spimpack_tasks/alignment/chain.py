@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FORM = 2
 """Raised when equal inputs give other outputs than before."""
+PAGE = 1
+"""Raised when equal results give another page than before."""
 
 
 @dataclass(frozen=True)
@@ -309,6 +311,29 @@ class Chain:
         stamps = self._stamps_of_pairs("affine", "warp")
         return digest_values(self.channel_id(name), stamps, template, stamp_text(template))
 
+    @property
+    def recordings(self) -> list[str]:
+        """The recordings of the rows, once each, in order of the table."""
+        return list(dict.fromkeys(row.sorted_recording for row in self.wanted_rows))
+
+    def ephys_id(self, recording: str) -> str:
+        """Identity of what is extracted from a recording."""
+        choices = self.choices
+        folder = os.path.join(choices.data_root, recording)
+        finding = sorted(
+            {row.surface_finding for row in self.rows if row.sorted_recording == recording}
+        )
+        stamp = stamp_text(folder) if os.path.isdir(folder) else ""
+        return digest_values(FORM, recording, stamp, choices.ephys_python, finding)
+
+    @cached_property
+    def page_id(self) -> str:
+        """Identity of the page on the brain."""
+        name = self.brain.channels[0].name
+        rows = [(row.key, self.regions_id(row)) for row in self.wanted_rows]
+        gaps = [str(each) for each in self.gaps]
+        return digest_values(PAGE, rows, gaps, self.channel_id(name), self.volume_id("labels"))
+
     @cached_property
     def package_id(self) -> str:
         """Identity of all results, before anything was made."""
@@ -320,7 +345,9 @@ class Chain:
         in_ccf = [self.ccf_channel_id(name) for name in channels] if self.choices.qc else []
         images = [self.channel_id(name) for name in channels]
         options = (self.choices.datapackage_schema, self.choices.allow_partial, self.choices.image)
-        return digest_values(rows, gaps, images, volumes, in_ccf, options)
+        wants_ephys = self.choices.wants_ephys
+        ephys = [self.ephys_id(each) for each in self.recordings] if wants_ephys else []
+        return digest_values(rows, gaps, images, volumes, in_ccf, options, ephys)
 
     @property
     def gaps(self) -> list[Problem]:

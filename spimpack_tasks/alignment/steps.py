@@ -11,6 +11,7 @@ from spimpack_tasks.alignment import names
 from spimpack_tasks.alignment.atlas import read_atlas_labels
 from spimpack_tasks.alignment.chain import describe_inputs
 from spimpack_tasks.alignment.checks import find_doubts
+from spimpack_tasks.alignment.ephys import check_recordings
 from spimpack_tasks.alignment.picks import (
     ccf_to_bregma_um,
     compose_fcsv,
@@ -54,7 +55,7 @@ def check_all(chain: Chain) -> Report:
     """
     chain.require_inputs()
     report = chain.full_report
-    doubts = [*find_doubts(chain)]
+    doubts = [*find_doubts(chain), *check_recordings(chain)]
     report.extend(doubts)
     if any(doubt.severity is Severity.ERROR for doubt in doubts):
         raise InputError(report)

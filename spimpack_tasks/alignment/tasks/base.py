@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import luigi
+from luigi.configuration import get_config
 
 from spimpack_tasks.alignment.choices import default_text, describe
 from spimpack_tasks.deferred import Deferred
@@ -97,6 +98,9 @@ class AlignmentTask(CheckedTask):
     # A second attempt would fail in the same way.
     retry_count = 1
 
+    memory_mb = 250
+    """Memory that a step takes; those with a volume of the atlas or of the image take more."""
+
     @classmethod
     def get_param_values(
         cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
@@ -110,6 +114,14 @@ class AlignmentTask(CheckedTask):
                 values["inputs_id"] = REFUSED
             at_end_of_run(lambda: cls(**values).verdict())
         return list(values.items())
+
+    def process_resources(self) -> dict[str, int]:
+        """Ask for memory in MB, where the configuration knows it.
+
+        Luigi takes what is not configured for one, and would run a single task at a time.
+        """
+        known = get_config().getintdict("resources")
+        return {"memory_mb": self.memory_mb} if "memory_mb" in known else {}
 
     @cached_property
     def chain(self) -> Any:

@@ -11,6 +11,7 @@ from spimpack_tasks.alignment.tasks.base import AlignmentTask
 from spimpack_tasks.alignment.tasks.steps import (
     KINDS,
     DiscoverAssets,
+    ExtractEphys,
     ReorientHistology,
     TrackRegions,
     ValidateAlignmentInputs,
@@ -19,10 +20,12 @@ from spimpack_tasks.alignment.tasks.steps import (
 )
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.luigi_setup import disk_trouble_told
+from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_write_page = Deferred("spimpack_tasks.alignment.page_step:write_alignment_page")
 _write_package = Deferred("spimpack_tasks.alignment.datapackage:write_datapackage")
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ class WriteDatapackage(AlignmentTask):
                 yield self.step(WarpToCCF, channel=channel.name)
         for kind in KINDS:
             yield self.step(WarpToImage, kind=kind)
+        if self.chain.choices.wants_ephys:
+            for recording in self.chain.recordings:
+                yield self.step(ExtractEphys, recording=recording)
 
     def output(self) -> luigi.Target:
         return self.made("datapackage", "package_id")
@@ -54,11 +60,37 @@ class WriteDatapackage(AlignmentTask):
             logger.info("left out: %s", problem)
 
 
+class WriteAlignmentPage(AlignmentTask):
+    """Write one page on a brain: borders of the atlas over the image, tracks, and their regions."""
+
+    def requires(self) -> Iterator[luigi.Task]:
+        if self.is_refused:
+            yield self.step(DiscoverAssets)
+            return
+        for row in self.chain.wanted_rows:
+            yield self.step(TrackRegions, row=row.key)
+        yield self.step(ReorientHistology, channel=self.chain.brain.channels[0].name)
+        yield self.step(WarpToImage, kind="labels")
+
+    def output(self) -> luigi.Target:
+        return self.made("page", "page_id")
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _write_page(self.chain)
+
+
 class PrepareAlignment(AlignmentTask):
     """Prepare a brain for the alignment GUI of the IBL: histology, atlas and probe tracks."""
 
     def requires(self) -> Iterator[luigi.Task]:
         yield self.step(WriteDatapackage)
+        yield self.step(WriteAlignmentPage)
 
     def output(self) -> luigi.Target:
-        return self.made("datapackage", "package_id")
+        return MadeByStep(self._is_there)
+
+    def _is_there(self) -> bool:
+        chain = self.chain
+        made = {"datapackage": chain.package_id, "page": chain.page_id}
+        return all(chain.is_made(step, identity) for step, identity in made.items())
