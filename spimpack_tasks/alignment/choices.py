@@ -133,7 +133,9 @@ def choices_of(values: dict[str, object]) -> Choices:
         A value is none of those that are known.
     """
     root = os.path.abspath(str(values["data_root"]))
-    chosen = {name: values.get(name) or option.default for name, option in OPTIONS.items()}
+    # A number of 0 is a choice of its own, and a wrong one.
+    given = {name: value for name, value in values.items() if value not in {None, ""}}
+    chosen = {name: given.get(name, option.default) for name, option in OPTIONS.items()}
     wrong = [*_wrong_choices(chosen)]
     bregma = _numbers_of(str(chosen["bregma_um"]))
     if bregma is None:
@@ -144,7 +146,7 @@ def choices_of(values: dict[str, object]) -> Choices:
         text = str(chosen[name])
         is_path = text and text != NONE
         chosen[name] = os.path.normpath(os.path.join(root, text)) if is_path else text
-    chosen |= _brainglobe_files(chosen, values)
+    chosen |= _brainglobe_files(chosen, given)
     return Choices(
         data_root=root,
         results_root=os.path.abspath(str(values["results_root"])),
@@ -157,7 +159,7 @@ def choices_of(values: dict[str, object]) -> Choices:
     )
 
 
-def _brainglobe_files(chosen: dict[str, object], values: dict[str, object]) -> dict[str, str]:
+def _brainglobe_files(chosen: dict[str, object], given: dict[str, object]) -> dict[str, str]:
     """Return the files of a folder of brainglobe, where the user gave no other ones."""
     if not chosen["atlas"]:
         return {}
@@ -165,7 +167,7 @@ def _brainglobe_files(chosen: dict[str, object], values: dict[str, object]) -> d
     return {
         name: path
         for name, path in (files | {"label_ids": NONE}).items()
-        if (values.get(name) or OPTIONS[name].default) == OPTIONS[name].default
+        if given.get(name, OPTIONS[name].default) == OPTIONS[name].default
     }
 
 
