@@ -66,9 +66,9 @@ def test_i20_21_the_channel_comes_to_lie_on_the_template(study, registered):
     (path,) = (folder / "ccf_space_histology").glob("*.nrrd")
     brain = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))) > 300
     template = SimpleITK.ReadImage(str(study[0] / "template.nrrd"))
-    # Both at the brightness of 37 in the texture that the two are made of.
-    wanted = SimpleITK.GetArrayFromImage(SimpleITK.DICOMOrient(template, "IRP")) > 37
-    assert 2 * (brain & wanted).sum() / (brain.sum() + wanted.sum()) > 0.96
+    # Edges are a voxel wide: both values lie on their outer half.
+    wanted = SimpleITK.GetArrayFromImage(SimpleITK.DICOMOrient(template, "IRP")) > 60
+    assert 2 * (brain & wanted).sum() / (brain.sum() + wanted.sum()) > 0.97
 
 
 @pytest.mark.slow

@@ -244,6 +244,17 @@ def test_i20_14_a_second_run_changes_no_file(origin, made, capsys):
     assert capsys.readouterr().out == f"made 3 tracks in {made}\n"
 
 
+@pytest.mark.parametrize(
+    "name", ["track_data/ccf/B_shank1.fcsv", "image_space_histology/ccf_in_mouse.nrrd", "qc.html"]
+)
+def test_i20_14_a_lost_file_is_made_again(origin, made, tmp_path, name):
+    shutil.copytree(made, tmp_path / MOUSE)
+    wanted = content(tmp_path / MOUSE)
+    (tmp_path / MOUSE / name).unlink()
+    assert align(origin.folder, tmp_path, "--qc") == 0
+    assert content(tmp_path / MOUSE) == wanted
+
+
 def changed(before, after):
     return {path.name for path in after if before.get(path) != after[path]}
 

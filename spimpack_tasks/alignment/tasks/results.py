@@ -12,6 +12,8 @@ from spimpack_tasks.alignment.tasks.steps import (
     KINDS,
     DiscoverAssets,
     ExtractEphys,
+    ProbeTrack,
+    RegisterToTemplate,
     ReorientHistology,
     TrackRegions,
     ValidateAlignmentInputs,
@@ -30,15 +32,19 @@ _write_package = Deferred("spimpack_tasks.alignment.datapackage:write_datapackag
 logger = logging.getLogger(__name__)
 
 
-class WriteDatapackage(AlignmentTask):
-    """Write `datapackage.json`, which names all results, and `coverage.json`, which names gaps."""
+class JoiningTask(AlignmentTask):
+    """A task that needs all volumes, tracks and recordings."""
 
     def requires(self) -> Iterator[luigi.Task]:
         if self.is_refused:
             yield self.step(DiscoverAssets)
             return
         yield self.step(ValidateAlignmentInputs)
+        choices = self.chain.choices
+        if choices.is_registered_here:
+            yield self.step(RegisterToTemplate)
         for row in self.chain.wanted_rows:
+            yield self.step(ProbeTrack, row=row.key)
             yield self.step(TrackRegions, row=row.key)
         for channel in self.chain.brain.channels:
             yield self.step(ReorientHistology, channel=channel.name)
@@ -46,9 +52,12 @@ class WriteDatapackage(AlignmentTask):
                 yield self.step(WarpToCCF, channel=channel.name)
         for kind in KINDS:
             yield self.step(WarpToImage, kind=kind)
-        if self.chain.choices.wants_ephys:
-            for recording in self.chain.recordings:
-                yield self.step(ExtractEphys, recording=recording)
+        for recording in self.chain.recordings if choices.wants_ephys else ():
+            yield self.step(ExtractEphys, recording=recording)
+
+
+class WriteDatapackage(JoiningTask):
+    """Write `datapackage.json`, which names all results, and `coverage.json`, which names gaps."""
 
     def output(self) -> luigi.Target:
         return self.made("datapackage", "package_id")
@@ -80,17 +89,14 @@ class WriteAlignmentPage(AlignmentTask):
             _write_page(self.chain)
 
 
-class PrepareAlignment(AlignmentTask):
+class PrepareAlignment(JoiningTask):
     """Prepare a brain for the alignment GUI of the IBL: histology, atlas and probe tracks."""
 
     def requires(self) -> Iterator[luigi.Task]:
+        # Luigi does not look behind a complete task, so a lost file is found here.
+        yield from super().requires()
         yield self.step(WriteDatapackage)
         yield self.step(WriteAlignmentPage)
 
     def output(self) -> luigi.Target:
-        return MadeByStep(self._is_there)
-
-    def _is_there(self) -> bool:
-        chain = self.chain
-        made = {"datapackage": chain.package_id, "page": chain.page_id}
-        return all(chain.is_made(step, identity) for step, identity in made.items())
+        return MadeByStep(lambda: all(each.complete() for each in self.requires()))
