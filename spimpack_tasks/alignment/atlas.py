@@ -112,7 +112,7 @@ class AtlasLabels:
     image: Any
     path: str
     ids: tuple[int, ...] | None
-    """`None` where voxels are ids; the last one is 0, for places outside of the volume."""
+    """`None` where voxels are ids; one of them is 0, for places outside of the volume."""
 
     @property
     def resampling(self) -> Resampling:
@@ -120,31 +120,13 @@ class AtlasLabels:
         return largest_share(0 if self.ids is None else self.ids.index(0))
 
     def expand(self, places: Any) -> Any:
-        """Return the labels of some voxels.
-
-        Raises
-        ------
-        AtlasFileError
-            A voxel has a place that the list of ids has not.
-        """
+        """Return the labels of some voxels."""
         import numpy as np
 
-        if self.ids is None:
-            return places.astype(np.int32)
-        if places.size and int(places.max()) >= len(self.ids):
-            message = f"{self.path}: has voxels with places up to {int(places.max())}, but there "
-            message += f"are only {len(self.ids) - 1} ids; give the file of ids of this volume"
-            raise AtlasFileError(message)
-        return np.asarray(self.ids, np.int32)[places]
+        return (places if self.ids is None else np.asarray(self.ids)[places]).astype(np.int32)
 
     def at(self, place_mm_lps: tuple[float, float, float]) -> int:
-        """Return the label at a place, 0 outside.
-
-        Raises
-        ------
-        AtlasFileError
-            The voxel has a place that the list of ids has not.
-        """
+        """Return the label at a place, 0 outside."""
         import numpy as np
 
         index = self.image.TransformPhysicalPointToIndex(place_mm_lps)
@@ -184,13 +166,16 @@ def read_atlas_labels(path: str, ids_path: str) -> AtlasLabels:
         if max(-int(voxels.min()), int(voxels.max())) > _MOST_INT32:
             raise AtlasFileError(f"{path}: has labels above {_MOST_INT32}; number them anew")
         return AtlasLabels(image, path, None)
-    if voxels.size and int(voxels.min()) < 0:
+    if int(voxels.min()) < 0:
         message = "has negative places; give label_ids none if its voxels are labels"
         raise AtlasFileError(f"{path}: {message}")
     known = read_label_ids(ids_path)
     if max(map(abs, known), default=0) > _MOST_INT32:
         raise AtlasFileError(f"{ids_path}: has ids above {_MOST_INT32}")
-    ids = (*known, 0)
+    if int(voxels.max()) >= len(known):
+        message = f"{path}: has voxels with places up to {int(voxels.max())}, but there are only "
+        raise AtlasFileError(f"{message}{len(known)} ids; give the file of ids of this volume")
+    ids = tuple(known if 0 in known else [*known, 0])
     if ids.index(0) > np.iinfo(voxels.dtype).max:
         image = sitk.Cast(image, sitk.sitkUInt32)
     return AtlasLabels(image, path, ids)

@@ -67,11 +67,6 @@ def find_regions(
         Those of the atlas.
     bregma_um
         Place of bregma in the atlas.
-
-    Raises
-    ------
-    AtlasFileError
-        Labels and their list of ids do not fit.
     """
     found = []
     for distance, place in sample_track(places_mm_lps):

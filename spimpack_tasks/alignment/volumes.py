@@ -191,13 +191,7 @@ def _as_uint16(piece: Any) -> Any:
 def warp_labels(
     labels: AtlasLabels, grid: Grid, transformation: Any, counts: Counter[int]
 ) -> Iterator[Any]:
-    """Yield labels on another grid, in pieces, and count the voxels of each label.
-
-    Raises
-    ------
-    AtlasFileError
-        A voxel has a place that the list of ids has not.
-    """
+    """Yield labels on another grid, in pieces, and count the voxels of each label."""
     import numpy as np
 
     for places in warp(ImageSource(labels.image), grid, transformation, labels.resampling):
