@@ -62,7 +62,7 @@ from spimpack_tasks.alignment.warps import Transformation, image_map, point_map,
 from spimpack_tasks.errors import Report
 
 ALIGNMENT_CODES = {
-    *("alignment.asset", "alignment.atlas", "alignment.manifest"),
+    *("alignment.asset", "alignment.atlas", "alignment.ephys", "alignment.manifest"),
     *("alignment.machine", "alignment.row", "alignment.transform"),
 }
 """Found by these tests and those of test_align_tasks.py."""
