@@ -164,7 +164,7 @@ def read_atlas_labels(path: str, ids_path: str) -> AtlasLabels:
         voxels = sitk.GetArrayViewFromImage(image)
     if ids_path == NONE:
         if max(-int(voxels.min()), int(voxels.max())) > _MOST_INT32:
-            raise AtlasFileError(f"{path}: has labels above {_MOST_INT32}; number them anew")
+            raise AtlasFileError(f"{path}: has labels above {_MOST_INT32}; number them again")
         return AtlasLabels(image, path, None)
     if int(voxels.min()) < 0:
         message = "has negative places; give label_ids none if its voxels are labels"

@@ -31,7 +31,7 @@ sorting, results, session, finding = (Path(each) if each else None for each in s
 extract_continuous(sorting, results, session_folder=session, probe_surface_finding=finding)
 extract_spikes(sorting, results, session_folder=session)
 """
-"""What the other Python runs, with four paths."""
+"""Program of the other Python, which gets four paths."""
 _ASIDE = ".making-ephys-"
 """Begin of the name of a folder that the other Python writes into."""
 _SPIKES = "spikes.times.npy"

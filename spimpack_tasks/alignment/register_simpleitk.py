@@ -25,7 +25,7 @@ _SEED = 20
 _AFFINE_STEPS = 150
 """Steps at each resolution at the most; most end earlier."""
 _ROUNDS = ((2, 60), (1, 40))
-"""Shrink factor and steps of the rounds of demons: brightness is compared anew in each."""
+"""Shrink factor and steps of the rounds of demons: brightness is compared again in each."""
 _SMOOTHING_VOXELS = 2.5
 """Standard deviation of the smoothing of displacements: deformations of brains are smooth. Half of
 it follows noise, and twice of it misses waves of a centimetre (measured on a generated brain)."""

@@ -57,7 +57,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What a registration says of its two images."""
+    """The boxes of both images of a registration."""
 
     path: str
     fixed: Domain | None
@@ -157,7 +157,7 @@ def pair_in(folder: str, known: TransformNames) -> AntsPair:
 
 @dataclass(frozen=True, slots=True)
 class FrameQuestion:
-    """What the choice of a frame depends on."""
+    """The facts that the choice of a frame depends on."""
 
     frame: str
     """As the user chose it."""
@@ -176,7 +176,7 @@ class FrameQuestion:
 def choose_frame(question: FrameQuestion, report: Report) -> tuple[Version | None, str]:
     """Return the version whose frame transformations are in, `None` for the base frame.
 
-    The reason is returned with it. What is wrong goes to `report`.
+    The reason is returned with it. Problems go to `report`.
     """
     frame, version, text = question.frame, question.version, question.version_text
     if frame == "native":
