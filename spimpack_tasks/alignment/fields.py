@@ -13,7 +13,7 @@ import os
 import shutil
 import zlib
 from dataclasses import dataclass
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment.transforms import AtlasFileError, image_on, read_image_grid
@@ -115,6 +115,8 @@ def _open_numbers(path: str, start: int, length: int) -> tuple[IO[bytes], int]:
         unpacked.close()
         if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
             raise AtlasFileError(f"{path}: cannot be unpacked; copy it again") from error
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = gettempdir()  # a write does not know it, and a user may choose another
         raise
     return _checked(unpacked, path, 0, length), 0
 

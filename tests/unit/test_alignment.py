@@ -1,10 +1,12 @@
 """Grids, transformations, tables and states of the alignment, compared with closed forms."""
 
+import errno
 import gzip
 import json
 from collections import Counter
 from dataclasses import replace
 from itertools import permutations, product
+from tempfile import gettempdir
 
 import nibabel
 import numpy as np
@@ -528,3 +530,13 @@ def test_tracks_that_go_up_are_told(root, tmp_path):
     (problem,) = check_order(checked_chain(values))
     assert "do not go down from the surface" in problem.message
     assert problem.place.line == 2
+
+
+def test_a_full_disk_of_temporary_files_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = harmed_field(tmp_path, "")
+    monkeypatch.setattr("shutil.copyfileobj", refuse)
+    with pytest.raises(OSError, match=gettempdir()):
+        open_field(path)
