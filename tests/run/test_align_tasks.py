@@ -196,7 +196,7 @@ def test_i20_22_regions_along_a_track(origin, made, track):
     ]
 
 
-def test_i20_17_the_datapackage_names_files_that_are_there(made):
+def test_i20_17_u10_u11_the_datapackage_names_files_that_are_there(made):
     data = json.loads((made / "datapackage.json").read_text())
     assert (data["schema_version"], data["mouse_id"]) == ("4.1.0", MOUSE)
     assets = {key: each["name"] for key, each in data["external_assets"].items()}
@@ -471,7 +471,7 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     assert "OrientationStringXYZ: is missing" in capsys.readouterr().err
 
 
-def test_other_orders_of_dimensions_give_equal_numbers(origin, made, root, tmp_path):
+def test_i20_04_other_orders_of_dimensions_give_equal_numbers(origin, made, root, tmp_path):
     origin_order, origin.layer_order = origin.layer_order, ("x", "y", "z")
     try:
         write_annotation(origin, root / "notes" / "annotations_a.json", "probe A", "a", "line")
@@ -480,6 +480,21 @@ def test_other_orders_of_dimensions_give_equal_numbers(origin, made, root, tmp_p
     assert align(root, tmp_path) == 0
     name = f"{RECORDING}/ProbeA/xyz_picks.json"
     assert (tmp_path / MOUSE / name).read_bytes() == (made / name).read_bytes()
+
+
+IMPORTED = """\
+import sys
+for name in ("SimpleITK", "ants", "numpy", "zarr", "tifffile", "PIL"):
+    sys.modules[name] = None
+import spimpack_tasks
+assert spimpack_tasks.PrepareAlignment and spimpack_tasks.RegisterToTemplate
+loaded = {name for name, module in sys.modules.items() if module is not None}
+assert not loaded & {"SimpleITK", "ants", "numpy", "zarr", "tifffile", "PIL"}
+"""
+
+
+def test_i20_23_the_package_is_imported_without_the_extras():
+    subprocess.run([sys.executable, "-c", IMPORTED], check=True)
 
 
 def test_the_root_has_the_size_that_tests_think():

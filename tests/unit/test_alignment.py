@@ -10,6 +10,7 @@ from tempfile import gettempdir
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK
 from alignment_root import (
@@ -44,6 +45,7 @@ from spimpack_tasks.alignment.geometry import (
     pipeline_grid,
 )
 from spimpack_tasks.alignment.manifest import parse_manifest
+from spimpack_tasks.alignment.names import ants_names
 from spimpack_tasks.alignment.neuroglancer import AnnotationError, image_sources, layer_points
 from spimpack_tasks.alignment.nrrd import read_planes, write_nrrd
 from spimpack_tasks.alignment.picks import (
@@ -52,6 +54,7 @@ from spimpack_tasks.alignment.picks import (
     compose_picks,
     image_to_ras_um,
 )
+from spimpack_tasks.alignment.registrations import pair_in
 from spimpack_tasks.alignment.transforms import (
     AtlasFileError,
     grid_of,
@@ -540,3 +543,47 @@ def test_a_full_disk_of_temporary_files_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.copyfileobj", refuse)
     with pytest.raises(OSError, match=gettempdir()):
         open_field(path)
+
+
+@pytest.mark.slow
+def test_i20_08_a_registration_of_ants_is_applied_as_ants_does(tmp_path):
+    ants = pytest.importorskip("ants")
+    random = np.random.default_rng(8)
+    x, y, z = np.indices((48, 48, 48)) - 24.0
+    shades = [
+        (((x - a) / 15) ** 2 + ((y + a) / 12) ** 2 + (z / (17 - a)) ** 2 < 1) * 900.0 + 60
+        for a in (0, 2)
+    ]
+    place = {"origin": (1.0, -2.0, 3.0), "spacing": (0.2, 0.25, 0.3)}
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
+    fixed = ants.smooth_image(ants.from_numpy(shades[0].astype("f4"), **place), 0.5)
+    moving = ants.from_numpy(shades[1].astype("f4"), direction=turn, **place)
+    moving = ants.smooth_image(moving, 0.5)
+    made = ants.registration(fixed, moving, "SyN", outprefix=f"{tmp_path}/")
+    pair = pair_in(str(tmp_path), ants_names(""))
+    inside = random.uniform(-8, 8, (50, 3)) * place["spacing"]
+    middle = np.array(place["origin"]) + turn @ (24 * np.array(place["spacing"]))
+    points = middle + inside @ turn.T
+    table = pd.DataFrame(points, columns=["x", "y", "z"])
+    wanted = ants.apply_transforms_to_points(3, table, made["invtransforms"], [True, False])
+    with point_map([pair]) as transformation:
+        found = transformation.points(points)
+    assert 1000 * np.abs(found - wanted[["x", "y", "z"]].to_numpy()).max() <= 5
+    grid = Grid((48, 48, 48), place["spacing"], place["origin"], tuple(turn.ravel()))
+    voxels = np.round(fixed.numpy()).astype(np.uint16).transpose(2, 1, 0)
+    like = Grid((48, 48, 48), place["spacing"], place["origin"], (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    ours = whole(image_on(like, voxels.astype(np.float32)), grid, [pair])
+    theirs = ants.apply_transforms(
+        moving, ants.from_numpy(voxels.transpose(2, 1, 0).astype("f4"), **place),
+        made["invtransforms"], whichtoinvert=[True, False],
+    )  # fmt: skip
+    assert np.abs(ours - theirs.numpy().transpose(2, 1, 0)).max() < 0.01
+    regions = (np.arange(48)[:, None, None] // 6 + 0 * voxels).astype(np.uint16)
+    labels = AtlasLabels(image_on(like, regions), "", None)
+    with point_map([pair]) as transformation:
+        ours = np.concatenate([*warp_labels(labels, grid, transformation, Counter())])
+    theirs = ants.apply_transforms(
+        moving, ants.from_numpy(regions.transpose(2, 1, 0).astype("f4"), **place),
+        made["invtransforms"], interpolator="genericLabel", whichtoinvert=[True, False],
+    )  # fmt: skip
+    assert not (ours != theirs.numpy().transpose(2, 1, 0)).sum()
