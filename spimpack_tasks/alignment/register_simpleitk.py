@@ -8,12 +8,15 @@ brain has its own. All random numbers have a seed, so equal inputs give equal by
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
 from spimpack_tasks.alignment.transforms import load_sitk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from spimpack_tasks.alignment.registering import RegistrationInput
 
 _BINS = 32
@@ -54,8 +57,6 @@ def _find_affine(images: RegistrationInput) -> Any:
     sitk = load_sitk()
     affine = sitk.AffineTransform(images.guess)
     method = sitk.ImageRegistrationMethod()
-    # Threads would sum in another order in each run.
-    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetMetricSamplingStrategy(method.REGULAR)
@@ -68,8 +69,24 @@ def _find_affine(images: RegistrationInput) -> Any:
     method.SetShrinkFactorsPerLevel([4, 2, 1])
     method.SetSmoothingSigmasPerLevel([2, 1, 0])
     method.SetInitialTransform(affine, inPlace=True)
-    method.Execute(images.fixed, images.moving)
+    with _one_thread():
+        method.Execute(images.fixed, images.moving)
     return affine
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let SimpleITK use one thread: several would sum in another order in each run.
+
+    The number of a registration alone is not that of its measure.
+    """
+    kind = load_sitk().ProcessObject
+    before = kind.GetGlobalDefaultNumberOfThreads()
+    kind.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        kind.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _find_displacements(images: RegistrationInput, affine: Any) -> Any:

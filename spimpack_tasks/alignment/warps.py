@@ -39,8 +39,9 @@ _LABEL_TILE = 32
 a tile of the Allen CCF has a dozen labels, and the whole has 1,300."""
 _MOST_MOVING = 2**25
 """Voxels read at once of the volume that is resampled; 64 MB of two bytes each."""
-_PIECE_VOXELS = 2**25
-"""Voxels of a piece that is handed on: 64 to 128 MB."""
+_PIECE_VOXELS = 2**24
+"""Voxels of a piece that is handed on, 32 to 64 MB: some dozens of planes of a brain at 25 µm, as
+deep as a tile."""
 
 
 class Source(Protocol):
@@ -200,9 +201,9 @@ def warp(
         yield piece
 
 
-def pieces_of(size_xyz: Index, most: int = _PIECE_VOXELS) -> Iterator[tuple[Index, Index]]:
+def pieces_of(size_xyz: Index) -> Iterator[tuple[Index, Index]]:
     """Yield boxes that follow one another in a file: planes, or rows of one plane."""
-    x, y, z = size_xyz
+    (x, y, z), most = size_xyz, _PIECE_VOXELS
     planes, rows = max(most // (x * y), 1), y if x * y <= most else max(most // x, 1)
     for k in range(0, z, planes):
         for j in range(0, y, rows):

@@ -1,6 +1,8 @@
 """Registrars, on a generated brain whose map to the template is known."""
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,13 +27,17 @@ def study(tmp_path_factory):
     return folder, *make_study(folder)
 
 
-def align(study, results, *more):
+def arguments(study, results, *more):
     folder, image, _ = study
     files = {"ccf-template": "template.nrrd", "ccf-labels": "labels.nrrd", "label-ids": "none"}
     chosen = [f"--{name}={value}" for name, value in files.items()]
     chosen += ["--registration-um=200", "--template-to-ccf-dir=none", f"--image={image}"]
     roots = [f"--data-root={folder}", f"--results-root={results}"]
-    return main(["align", *roots, *chosen, *more])
+    return ["align", *roots, *chosen, *more]
+
+
+def align(study, results, *more):
+    return main(arguments(study, results, *more))
 
 
 def errors_um(study, results):
@@ -96,6 +102,39 @@ def test_i20_14_a_registration_is_not_repeated(study, registered, capsys):
     assert align(study, registered, "--registrar=simpleitk", "--qc", "--skip-ephys") == 0
     assert stamps() == before
     assert "made 2 tracks" in capsys.readouterr().out
+
+
+def content(results):
+    """Return all files but the one that names the folder of the results."""
+    files = (p for p in (results / "sub-7").rglob("*") if p.is_file())
+    found = {str(p.relative_to(results)): p.read_bytes() for p in files}
+    del found["sub-7/datapackage.json"], found["sub-7/_state/datapackage.json"]
+    return found
+
+
+KILLED = """\
+import os, signal, sys
+rename = os.rename
+def rename_or_die(source, target, **more):
+    if str(target).endswith("image_to_template_1Warp.nii.gz"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(source, target, **more)
+os.rename = rename_or_die
+from spimpack_tasks.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_i20_15_16_a_killed_run_and_two_workers_make_equal_bytes(study, registered, tmp_path):
+    more = ["--registrar=simpleitk", "--qc", "--skip-ephys"]
+    command = [sys.executable, "-c", KILLED, *arguments(study, tmp_path, *more)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    folder = tmp_path / "sub-7" / "registration"
+    assert [path.name for path in folder.glob(".making-*")]
+    assert align(study, tmp_path, *more, "--workers=2") == 0
+    assert not [path.name for path in folder.glob(".*")]
+    assert content(tmp_path) == content(registered)
 
 
 @pytest.mark.slow

@@ -278,6 +278,20 @@ def test_i20_06_parts_of_a_channel_are_those_of_the_whole(root, coarse):
     assert np.array_equal(found, by_itk(image, grid, brain.pairs, is_back=True))
 
 
+@pytest.mark.parametrize("size", [(3, 4, 5), (10, 11, 3), (40, 3, 2)], ids=str)
+def test_pieces_follow_one_another_and_are_small(monkeypatch, size):
+    monkeypatch.setattr(warps, "_PIECE_VOXELS", 36)
+    x, y, _ = size
+    end = 0
+    for low, high in warps.pieces_of(size):
+        assert low[0] + x * (low[1] + y * low[2]) == end
+        sides = np.subtract(high, low)
+        assert sides.prod() <= max(36, x)
+        assert sides[2] == 1 or sides[1] == y
+        end += sides.prod()
+    assert end == np.prod(size)
+
+
 @pytest.mark.parametrize("intent", [1006, 1007])
 @pytest.mark.parametrize(("ending", "dtype"), [("nii", "<f4"), ("nii.gz", ">f8")])
 def test_displacements_are_those_that_itk_reads(tmp_path, intent, ending, dtype):
