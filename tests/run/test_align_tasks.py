@@ -9,25 +9,29 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK
+import tifffile
 from alignment_root import (
     ASSET,
+    CCF_SIZE,
     CHANNELS,
     MOUSE,
     RECORDING,
     SHAPE_ZYX,
     SPACING_UM_ZYX,
     ccf_index,
+    ccf_value,
     label_at,
     make_root,
     write_annotation,
     write_zarr,
 )
 
-from spimpack_tasks import PrepareAlignment
+from spimpack_tasks import PrepareAlignment, WarpToImage
 from spimpack_tasks.alignment.chain import checked_chain
 from spimpack_tasks.alignment.datapackage import write_datapackage
 from spimpack_tasks.cli.main import main
@@ -480,6 +484,59 @@ def test_i20_04_other_orders_of_dimensions_give_equal_numbers(origin, made, root
     assert align(root, tmp_path) == 0
     name = f"{RECORDING}/ProbeA/xyz_picks.json"
     assert (tmp_path / MOUSE / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_i20_22_a_folder_of_brainglobe_gives_the_same_regions_with_their_names(
+    made, root, tmp_path
+):
+    index = np.stack(np.indices(CCF_SIZE), -1)
+    folder = root / "brainglobe"
+    folder.mkdir()
+    for name, values in {
+        "reference": ccf_value(index).astype(np.uint16),
+        "annotation": np.abs(label_at(index)).astype(np.uint32),
+    }.items():
+        # Axes: to the back, down, to the right.
+        voxels = values.transpose(1, 2, 0)
+        tifffile.imwrite(folder / f"{name}.tiff", voxels, photometric="minisblack")
+    metadata = {"orientation": "asl", "resolution": [100, 100, 100], "shape": voxels.shape}
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    structures = [{"id": n, "acronym": f"R{n}"} for n in range(101, 106)]
+    (folder / "structures.json").write_text(json.dumps(structures))
+    remove("allen_mouse_ccf")(root)
+    remove(ATLAS.partition("/")[0])(root)
+    assert align(root, tmp_path / "out", "--atlas", folder) == 0
+    name = f"{RECORDING}/ProbeB/regions_shank1.tsv"
+    found, wanted = (
+        [*csv.DictReader((place / name).read_text().splitlines(), delimiter="\t")]
+        for place in (tmp_path / "out" / MOUSE, made)
+    )
+    labels = [str(abs(int(each["region_id"]))) for each in wanted]
+    assert [each["region_id"] for each in found] == labels
+    assert {each["acronym"] for each in found} == {f"R{n}" for n in labels} - {"R0"}
+    assert [each["hemisphere"] for each in found] == [each["hemisphere"] for each in wanted]
+    volume = f"{MOUSE}/image_space_histology/labels_in_mouse.nrrd"
+    mine, theirs = (
+        SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(place / volume)))
+        for place in (tmp_path / "out", made.parent)
+    )
+    # At the middle plane a region of both sides has a larger share than two of one side.
+    assert (mine != np.abs(theirs)).mean() < 0.02
+    table = (tmp_path / "out" / MOUSE / "image_space_histology/region_volumes.tsv").read_text()
+    rows = [*csv.DictReader(table.splitlines(), delimiter="\t")]
+    assert {row["region_id"]: int(row["voxels"]) for row in rows} == {
+        str(n): (mine == n).sum() for n in range(101, 106)
+    }
+
+
+def test_i20_16_steps_ask_for_memory_where_the_configuration_knows_it(monkeypatch, root):
+    task = WarpToImage(data_root=str(root), results_root=str(root / "out"), kind="labels")
+    assert task.process_resources() == {}
+    monkeypatch.setattr(
+        "spimpack_tasks.alignment.tasks.base.get_config",
+        lambda: SimpleNamespace(getintdict=lambda _: {"memory_mb": 8000, "other": 1}),
+    )
+    assert task.process_resources() == {"memory_mb": 900}
 
 
 IMPORTED = """\

@@ -72,6 +72,8 @@ class WriteDatapackage(JoiningTask):
 class WriteAlignmentPage(AlignmentTask):
     """Write one page on a brain: borders of the atlas over the image, tracks, and their regions."""
 
+    memory_mb = 500
+
     def requires(self) -> Iterator[luigi.Task]:
         if self.is_refused:
             yield self.step(DiscoverAssets)

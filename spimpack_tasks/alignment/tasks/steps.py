@@ -63,6 +63,8 @@ class FoundBrainTask(AlignmentTask):
 class RegisterToTemplate(FoundBrainTask):
     """Register the image with the template, where a registrar is chosen."""
 
+    memory_mb = 1000
+
     def output(self) -> luigi.Target:
         return self.made("registration", "registration_id")
 
@@ -97,6 +99,7 @@ class ReorientHistology(FoundBrainTask):
     """Write one channel in the order of axes of the alignment GUI."""
 
     channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
+    memory_mb = 400
 
     def output(self) -> luigi.Target:
         return self.made(f"channel_{self.channel}", "channel_id", self.channel)
@@ -110,6 +113,7 @@ class WarpToImage(RegisteredTask):
     """Bring the template or the labels of the atlas into the space of the image."""
 
     kind: luigi.Parameter[str] = luigi.Parameter(description=f"One of {', '.join(KINDS)}.")
+    memory_mb = 900
 
     def output(self) -> luigi.Target:
         return self.made(KINDS.get(self.kind, self.kind), "volume_id", self.kind)
@@ -123,6 +127,7 @@ class WarpToCCF(RegisteredTask):
     """Bring one channel into the space of the CCF."""
 
     channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
+    memory_mb = 400
 
     def output(self) -> luigi.Target:
         return self.made(f"ccf_{self.channel}", "ccf_channel_id", self.channel)
@@ -155,6 +160,8 @@ class ProbeTrack(TrackTask):
 
 class TrackRegions(TrackTask):
     """Write the regions of the atlas along one track."""
+
+    memory_mb = 400
 
     def requires(self) -> Iterator[luigi.Task]:
         yield self.step(ProbeTrack, row=self.row)
