@@ -536,7 +536,7 @@ def test_i20_16_steps_ask_for_memory_where_the_configuration_knows_it(monkeypatc
         "spimpack_tasks.alignment.tasks.base.get_config",
         lambda: SimpleNamespace(getintdict=lambda _: {"memory_mb": 8000, "other": 1}),
     )
-    assert task.process_resources() == {"memory_mb": 900}
+    assert task.process_resources() == {"memory_mb": 700}
 
 
 IMPORTED = """\

@@ -113,7 +113,7 @@ class WarpToImage(RegisteredTask):
     """Bring the template or the labels of the atlas into the space of the image."""
 
     kind: luigi.Parameter[str] = luigi.Parameter(description=f"One of {', '.join(KINDS)}.")
-    memory_mb = 900
+    memory_mb = 700
 
     def output(self) -> luigi.Target:
         return self.made(KINDS.get(self.kind, self.kind), "volume_id", self.kind)
