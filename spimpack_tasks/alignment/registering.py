@@ -21,6 +21,7 @@ from spimpack_tasks.alignment.recording import record
 from spimpack_tasks.alignment.transforms import AtlasFileError, image_on, load_sitk
 from spimpack_tasks.alignment.volumes import ImageSource, open_channel
 from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.volumes.header import load_library
 
 if TYPE_CHECKING:
@@ -31,8 +32,14 @@ if TYPE_CHECKING:
 
 _LEAST_VOXELS = 8
 """Voxels along an axis, below which an image is too small for the pyramids of registrars."""
+_TOLD = 300
+"""Characters of the words of a registrar that are told: its error stands at their end."""
 _MOST_SCALE = 2.0
 """The first guess makes no brain larger or smaller than by this: a mask that is off would."""
+
+
+class RegistrationError(SpimpackError):
+    """A registrar found no map; the message has its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,8 @@ def register_to_template(chain: Chain) -> None:
         The template cannot be read, or one of the images is empty or too small.
     MissingExtraError
         The registrar is not installed.
+    RegistrationError
+        The registrar found no map.
     OSError
         The image is damaged, or the disk does not take the files.
     """
@@ -98,7 +107,13 @@ def register_to_template(chain: Chain) -> None:
     os.makedirs(folder, exist_ok=True)
     files = []
     with TemporaryDirectory(prefix=".making-", dir=folder) as aside:
-        registrar.register(RegistrationInput(fixed, moving, guess), aside)
+        try:
+            registrar.register(RegistrationInput(fixed, moving, guess), aside)
+        except RuntimeError as error:
+            told = " ".join(str(error).split())[-_TOLD:]
+            message = f"{channel.path}: {choices.registrar} finds no map to {path}; look whether "
+            message += "the orientation is right and both show a whole brain"
+            raise RegistrationError(f"{message}. It says: {told}") from error
         for made, name in zip(names.ants_names(""), names.MADE_HERE, strict=True):
             os.rename(os.path.join(aside, made), os.path.join(folder, name))
             files.append(f"{names.REGISTRATION}/{name}")

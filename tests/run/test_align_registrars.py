@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,20 @@ def test_i20_21_a_registrar_that_is_missing_names_its_extra(study, tmp_path, mon
     assert align(study, tmp_path, "--registrar=antspyx", "--skip-ephys") == ExitCode.FAILED
     assert "pip install 'spimpack_tasks[registration]'" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_a_registrar_that_finds_no_map_is_told(study, tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        message = "All samples map outside"
+        raise RuntimeError(message)
+
+    record = replace(registering.REGISTRARS["simpleitk"], register=refuse)
+    monkeypatch.setitem(registering.REGISTRARS, "simpleitk", record)
+    assert align(study, tmp_path, "--registrar=simpleitk", "--skip-ephys") == ExitCode.FAILED
+    assert "simpleitk finds no map to" in caplog.text
+    assert "All samples map outside" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert not [*(tmp_path / "sub-7" / "registration").iterdir()]
 
 
 def test_every_registrar_of_the_choices_has_a_record():
