@@ -1,10 +1,10 @@
 """What an alignment with an atlas of 25 µm costs: CPU time and memory of each step.
 
-    python benchmarks/alignment.py [FOLDER] [--step-um 25]
+    python benchmarks/alignment.py [FOLDER] [--step-um 25] [--factor 4]
 
 Template, labels with 1,300 regions, and displacements of both registrations have the size of the
-Allen CCF; the image has 320 x 544 x 448 voxels and two channels. All is generated. Each step is a
-process of its own, after the steps that it needs.
+Allen CCF; the image has 80 x 136 x 112 voxels times the factor along each side, and two channels.
+All is generated. Each step is a process of its own, after the steps that it needs.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ CCF_MM = (11.4, 13.2, 8.0)
 REGIONS = 1300
 
 
-def make_inputs(folder: Path, step_um: float) -> None:
+def make_inputs(folder: Path, step_um: float, factor: int) -> None:
     """Make a data root whose volumes have the size of those of the Allen CCF."""
-    alignment_root.SHAPE_ZYX = (320, 544, 448)
-    alignment_root.SPACING_UM_ZYX = np.array([25.0, 22.5, 20.0])
+    alignment_root.SHAPE_ZYX = tuple(n * factor for n in alignment_root.SHAPE_ZYX)
+    alignment_root.SPACING_UM_ZYX = alignment_root.SPACING_UM_ZYX / factor
     root = alignment_root.make_root(folder)
     size = [round(side * 1000 / step_um) for side in CCF_MM]
     _write_atlas(folder, size, step_um / 1000)
@@ -85,12 +85,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default=tempfile.gettempdir())
     parser.add_argument("--step-um", type=float, default=25.0)
+    parser.add_argument("--factor", type=int, default=4)
     chosen = parser.parse_args()
     print(describe_machine(chosen.folder))
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         data = Path(name) / "data"
         # In a process of its own: a child begins with the memory of its parent.
-        maker = get_context("spawn").Process(target=make_inputs, args=(data, chosen.step_um))
+        given = (data, chosen.step_um, chosen.factor)
+        maker = get_context("spawn").Process(target=make_inputs, args=given)
         maker.start()
         maker.join()
         roots = ["--data-root", str(data), "--results-root", str(Path(name) / "results")]

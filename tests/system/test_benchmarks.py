@@ -41,6 +41,7 @@ CASES = {
         ["--frames", "20", "--rows", "40", "--columns", "30", "--runs", "1"],
         "| fuse two tiles, cubic |",
     ),
+    "alignment": (["--step-um", "200", "--factor", "1"], "WarpToImage labels"),
     "house": ([], "| longest chain, strings included |"),
     "previews": (["2"], "| NIfTI | the only level"),
 }
