@@ -1,9 +1,15 @@
 """All tasks of this package; Luigi knows them by name as soon as this module is imported."""
 
-from spimpack_tasks.alignment.tasks.results import PrepareAlignment, WriteDatapackage
+from spimpack_tasks.alignment.tasks.results import (
+    PrepareAlignment,
+    WriteAlignmentPage,
+    WriteDatapackage,
+)
 from spimpack_tasks.alignment.tasks.steps import (
     DiscoverAssets,
+    ExtractEphys,
     ProbeTrack,
+    RegisterToTemplate,
     ReorientHistology,
     TrackRegions,
     ValidateAlignmentInputs,
@@ -85,6 +91,7 @@ __all__ = [
     "DeskewTile",
     "DiscoverAssets",
     "DiscoverTiles",
+    "ExtractEphys",
     "HardlinkAssets",
     "IlluminationCorrection",
     "IngestDataset",
@@ -108,6 +115,7 @@ __all__ = [
     "PublishDataset",
     "RecordChecksums",
     "RegisterAssets",
+    "RegisterToTemplate",
     "ReorientHistology",
     "SendImages",
     "SendTexts",
@@ -121,6 +129,7 @@ __all__ = [
     "ValidateManifest",
     "WarpToCCF",
     "WarpToImage",
+    "WriteAlignmentPage",
     "WriteBidsIgnore",
     "WriteChecksumLists",
     "WriteCompanions",

@@ -1,5 +1,5 @@
 """Alignment of a brain with an atlas: histology and probe tracks for the IBL alignment GUI.
 
-Plain functions on NumPy and SimpleITK, and thin tasks. The network is never used, and no
-registration is made here: transformations are read from files.
+Plain functions on NumPy and SimpleITK, and thin tasks. The network is never used. Transformations
+are read from files, also those that a registrar has made.
 """

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.alignment import names
 from spimpack_tasks.alignment.choices import NONE
 from spimpack_tasks.alignment.geometry import (
-    ANCHORED_FROM,
-    REGISTERED_LEVEL,
     Grid,
     LevelSize,
     base_grid,
@@ -26,7 +24,14 @@ from spimpack_tasks.alignment.geometry import (
     tuple_of,
 )
 from spimpack_tasks.alignment.neuroglancer import image_sources
-from spimpack_tasks.alignment.transforms import AntsPair
+from spimpack_tasks.alignment.registrations import (
+    FrameQuestion,
+    check_templates,
+    choose_frame,
+    find_pair,
+    find_sidecar,
+    pair_in,
+)
 from spimpack_tasks.errors import Place, Problem, Report, SpimpackError
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.volumes.ome_zarr.header import read_header
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spimpack_tasks.alignment.choices import Choices
+    from spimpack_tasks.alignment.transforms import AntsPair
 
 _LETTERS = {
     "right": "R",
@@ -86,28 +92,52 @@ class Brain:
         return pipeline_grid(self.levels, number, self.code_xyz, self.version)
 
 
-def find_brain(choices: Choices, report: Report) -> Brain | None:
-    """Return the brain that the choices name; all that is wrong goes to `report`."""
+def find_brain(choices: Choices, made_dir: str, report: Report) -> Brain | None:
+    """Return the brain that the choices name; all that is wrong goes to `report`.
+
+    Parameters
+    ----------
+    choices
+        Those of the user.
+    made_dir
+        Folder of the registration that is made here, where a registrar is chosen.
+    report
+        Takes problems.
+    """
     before = len(report.errors)
     found = _packaged(choices, report) if choices.image else _smartspim(choices, report)
-    pairs = [_find_pair(found.registration_dir, names.IMAGE_TO_TEMPLATE, "image_to_template_dir",
-                        report, needs_warp=choices.qc)] if found else []  # fmt: skip
-    if choices.template_to_ccf_dir != NONE:
-        folder, known = choices.template_to_ccf_dir, names.TEMPLATE_TO_CCF
-        pairs.append(
-            _find_pair(folder, known, "template_to_ccf_dir", report, needs_warp=choices.qc)
-        )
+    is_made, to_ccf = choices.is_registered_here, choices.template_to_ccf_dir
+    first = second = None
+    if is_made:
+        first = pair_in(made_dir, names.MADE_HERE)
+    elif found:
+        first = find_pair(
+            found.registration_dir, names.IMAGE_TO_TEMPLATE, "image_to_template_dir", report,
+            needs_warp=choices.qc,
+        )  # fmt: skip
+    if to_ccf != NONE:
+        known = names.TEMPLATE_TO_CCF
+        second = find_pair(to_ccf, known, "template_to_ccf_dir", report, needs_warp=choices.qc)
     levels = _read_levels(found.channels, report) if found else ()
     if len(report.errors) > before or found is None:
         return None
-    version, reason = _choose_frame(choices.frame, found.version, len(levels), found, report)
+    sidecar = None
+    if not is_made:
+        sidecar = find_sidecar(found.registration_dir, names.IMAGE_TO_TEMPLATE_SIDECARS, report)
+        known_sidecars = names.TEMPLATE_TO_CCF_SIDECARS
+        check_templates(
+            sidecar, find_sidecar(to_ccf, known_sidecars, report) if second else None, report
+        )
+    question = FrameQuestion(
+        "native" if is_made else choices.frame, found.version, found.version_text, found.asset,
+        found.channels[0].path, levels, found.code_xyz, sidecar,
+    )  # fmt: skip
+    version, reason = choose_frame(question, report)
     if len(report.errors) > before:
         return None
+    pairs = tuple(pair for pair in (first, second) if pair)
     level = choose_level(levels, choices.desired_voxel_size_um)
-    known_pairs = tuple(pair for pair in pairs if pair)
-    return Brain(
-        found.asset, found.code_xyz, found.channels, levels, level, version, reason, known_pairs
-    )
+    return Brain(found.asset, found.code_xyz, found.channels, levels, level, version, reason, pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +272,8 @@ def _packaged(choices: Choices, report: Report) -> _Found | None:
         hint = "write three letters such as RPI: the sides towards which x, y and z run"
         key = "OrientationStringXYZ"
         report.add(Problem("alignment.asset", Place(sidecar), key, message, hint))
-    if not choices.image_to_template_dir:
-        hint = "give the folder of its registration with the template"
+    if not choices.image_to_template_dir and not choices.is_registered_here:
+        hint = "give the folder of its registration with the template, or a registrar"
         message = "is not given"
         report.add(Problem("alignment.asset", place, "image_to_template_dir", message, hint))
     try:
@@ -296,49 +326,3 @@ def _levels_of(path: str) -> tuple[LevelSize, ...]:
         spacing = tuple_of(float(lines[axis][0]) / 1000 for axis in "xyz")
         levels.append(LevelSize((sizes["x"], sizes["y"], sizes["z"]), spacing))
     return tuple(levels)
-
-
-def _find_pair(
-    folder: str,
-    known: Sequence[names.TransformNames],
-    key: str,
-    report: Report,
-    *,
-    needs_warp: bool,
-) -> AntsPair | None:
-    """Return the files of a registration, by the first names that are there."""
-    for each in known:
-        affine = os.path.join(folder, each.affine)
-        if os.path.isfile(affine):
-            warp, inverse = (os.path.join(folder, n) for n in (each.warp, each.inverse_warp))
-            lacking = [
-                p for p in (inverse, *([warp] if needs_warp else [])) if not os.path.isfile(p)
-            ]
-            for path in lacking:
-                hint = "copy it again"
-                report.add(Problem("alignment.transform", Place(path), key, "is missing", hint))
-            has_warp = os.path.isfile(warp)
-            return None if lacking else AntsPair(affine, inverse, warp if has_warp else "")
-    wanted = os.path.join(folder, known[0].affine)
-    hint = f"put it there with {known[0].inverse_warp}, or give {key}"
-    report.add(Problem("alignment.transform", Place(wanted), key, "is missing", hint))
-    return None
-
-
-def _choose_frame(
-    frame: str, version: tuple[int, int, int] | None, count: int, found: _Found, report: Report
-) -> tuple[tuple[int, int, int] | None, str]:
-    """Return the version whose frame the transformations are in, `None` for the base frame."""
-    if frame == "native":
-        return None, "chosen"
-    if version is None and (frame == "pipeline" or found.version_text):
-        message = f"has the importer version {found.version_text!r}, which tells no frame"
-        place, hint = Place(found.asset, 0), "choose frame native if its images lie as they say"
-        report.add(Problem("alignment.asset", place, "frame", message, hint))
-    if version is None:
-        return None, "a packaged dataset"
-    if version >= ANCHORED_FROM and count <= REGISTERED_LEVEL:
-        message = f"has {count} levels; the frame of the pipeline needs {REGISTERED_LEVEL + 1}"
-        place, hint = Place(found.channels[0].path), "give the whole pyramid, or frame native"
-        report.add(Problem("alignment.asset", place, "", message, hint))
-    return version, f"importer {found.version_text}"

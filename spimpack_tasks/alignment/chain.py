@@ -12,11 +12,13 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
+from spimpack_tasks.alignment.assets import with_assets
+from spimpack_tasks.alignment.atlas import read_atlas_grid, read_structures
 from spimpack_tasks.alignment.brain import Brain, find_brain, load_json
-from spimpack_tasks.alignment.choices import Choices, choices_of
+from spimpack_tasks.alignment.choices import NONE, Choices, choices_of
 from spimpack_tasks.alignment.manifest import ProbeRow, parse_manifest
 from spimpack_tasks.alignment.neuroglancer import AnnotationError, TrackPoints, layer_points
 from spimpack_tasks.errors import InputError, Place, Problem, Report
@@ -24,8 +26,16 @@ from spimpack_tasks.files.digests import digest_values
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.stamps import stamp_text
 
-FORM = 1
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spimpack_tasks.alignment.atlas import Structure
+    from spimpack_tasks.alignment.geometry import Grid
+
+FORM = 2
 """Raised when equal inputs give other outputs than before."""
+PAGE = 1
+"""Raised when equal results give another page than before."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,18 @@ class Chain:
             place, hint = Place(self.choices.manifest), "give a table of probes as CSV in UTF-8"
             message = f"cannot be read: {getattr(error, 'strerror', '') or error}"
             report.add(Problem("alignment.manifest", place, "", message, hint))
-        brain = find_brain(self.choices, report)
-        for key in ("ccf_template", "ccf_labels", "label_ids"):
-            path = getattr(self.choices, key)
-            if not os.path.isfile(path):
+        choices = with_assets(self.choices, rows, report)
+        made_dir = os.path.join(self._folder_of(rows), names.REGISTRATION)
+        brain = find_brain(choices, made_dir, report)
+        for key in ("ccf_template", "ccf_labels", "label_ids", "structures", "template"):
+            path = getattr(choices, key)
+            if path not in {"", NONE} and not os.path.isfile(path):
                 hint = f"put it there, or give {key}"
                 report.add(Problem("alignment.atlas", Place(path), key, "is missing", hint))
+        python = choices.ephys_python
+        if choices.wants_ephys and not os.access(python, os.X_OK):
+            message, hint = "is no program", "give the bin/python of an environment"
+            report.add(Problem("alignment.ephys", Place(python), "ephys_python", message, hint))
         return report, rows, brain
 
     @property
@@ -184,9 +200,24 @@ class Chain:
     @property
     def folder(self) -> str:
         """Folder of the results of this brain."""
-        mouse = self.rows[0].mouse_id
+        return self._folder_of(self.rows)
+
+    def _folder_of(self, rows: Sequence[ProbeRow]) -> str:
+        mouse = rows[0].mouse_id if rows else ""
         prefix = "sub-" if self.choices.image and not mouse.startswith("sub-") else ""
         return os.path.join(self.choices.results_root, prefix + mouse)
+
+    # Atlas
+
+    @cached_property
+    def atlas_grid(self) -> Grid:
+        """The grid of the template of the atlas."""
+        return read_atlas_grid(self.choices.ccf_template)
+
+    @cached_property
+    def structures(self) -> dict[int, Structure]:
+        """The regions of the atlas by their ids; none where no file of them is given."""
+        return read_structures(self.choices.structures)
 
     def state_path(self, step: str) -> str:
         """Return the file in which a step records its outputs."""
@@ -205,14 +236,42 @@ class Chain:
     @cached_property
     def assets_id(self) -> str:
         """Identity of the brain without its voxels."""
-        return digest_values(FORM, asdict(self.brain))
+        return digest_values(FORM, self.brain_facts)
+
+    @property
+    def brain_facts(self) -> dict[str, Any]:
+        """The brain as values; a registration that is made here has no path in them."""
+        facts = asdict(self.brain)
+        if self.choices.is_registered_here:
+            facts["pairs"] = [self.registration_id, *facts["pairs"][1:]]
+        return facts
+
+    @cached_property
+    def registration_id(self) -> str:
+        """Identity of a registration that is made here."""
+        brain, choices = self.brain, self.choices
+        template = choices.template or choices.ccf_template
+        return digest_values(
+            FORM, choices.registrar, choices.registration_um, template, stamp_text(template),
+            brain.code_xyz, [asdict(each) for each in brain.levels], asdict(brain.channels[0]),
+            stamp_text(brain.channels[0].path), choices.qc,
+        )  # fmt: skip
+
+    def _stamps_of_pairs(self, *kinds: str) -> list[tuple[str, str]]:
+        """Return the files of registrations with size and time, in some roles."""
+        stamps: list[tuple[str, str]] = []
+        for number, pair in enumerate(self.brain.pairs):
+            if number == 0 and self.choices.is_registered_here:
+                stamps.append(("made here", self.registration_id))
+                continue
+            stamps += [(path, stamp_text(path)) for path in (getattr(pair, k) for k in kinds)]
+        return stamps
 
     @cached_property
     def map_id(self) -> str:
         """Identity of the map from image to CCF."""
         brain = self.brain
-        files = [path for pair in brain.pairs for path in (pair.affine, pair.inverse_warp)]
-        stamps = [(path, stamp_text(path)) for path in files]
+        stamps = self._stamps_of_pairs("affine", "inverse_warp")
         shape = (brain.levels, brain.code_xyz, brain.version)
         return digest_values(FORM, stamps, [asdict(level) for level in shape[0]], *shape[1:])
 
@@ -220,7 +279,8 @@ class Chain:
         """Identity of the track of a row."""
         path = self.annotation_path(row)
         cells = asdict(row) | {"line": 0}
-        return digest_values(FORM, self.map_id, cells, path, stamp_text(path))
+        bregma = self.choices.bregma_um
+        return digest_values(FORM, self.map_id, cells, path, stamp_text(path), bregma)
 
     def regions_id(self, row: ProbeRow) -> str:
         """Identity of the regions along a track."""
@@ -228,8 +288,9 @@ class Chain:
 
     @property
     def _label_stamps(self) -> list[tuple[str, str]]:
-        paths = (self.choices.ccf_labels, self.choices.label_ids)
-        return [(path, stamp_text(path)) for path in paths]
+        choices = self.choices
+        paths = (choices.ccf_labels, choices.label_ids, choices.structures)
+        return [(path, stamp_text(path) if path not in {"", NONE} else "") for path in paths]
 
     def channel_id(self, name: str) -> str:
         """Identity of the volume of a channel."""
@@ -246,9 +307,32 @@ class Chain:
 
     def ccf_channel_id(self, name: str) -> str:
         """Identity of a channel in the space of the CCF."""
-        files = [path for pair in self.brain.pairs for path in (pair.affine, pair.warp)]
-        files.append(self.choices.ccf_template)
-        return digest_values(self.channel_id(name), [(path, stamp_text(path)) for path in files])
+        template = self.choices.ccf_template
+        stamps = self._stamps_of_pairs("affine", "warp")
+        return digest_values(self.channel_id(name), stamps, template, stamp_text(template))
+
+    @property
+    def recordings(self) -> list[str]:
+        """The recordings of the rows, once each, in order of the table."""
+        return list(dict.fromkeys(row.sorted_recording for row in self.wanted_rows))
+
+    def ephys_id(self, recording: str) -> str:
+        """Identity of what is extracted from a recording."""
+        choices = self.choices
+        folder = os.path.join(choices.data_root, recording)
+        finding = sorted(
+            {row.surface_finding for row in self.rows if row.sorted_recording == recording}
+        )
+        stamp = stamp_text(folder) if os.path.isdir(folder) else ""
+        return digest_values(FORM, recording, stamp, choices.ephys_python, finding)
+
+    @cached_property
+    def page_id(self) -> str:
+        """Identity of the page on the brain."""
+        name = self.brain.channels[0].name
+        rows = [(row.key, self.regions_id(row)) for row in self.wanted_rows]
+        gaps = [str(each) for each in self.gaps]
+        return digest_values(PAGE, rows, gaps, self.channel_id(name), self.volume_id("labels"))
 
     @cached_property
     def package_id(self) -> str:
@@ -261,7 +345,9 @@ class Chain:
         in_ccf = [self.ccf_channel_id(name) for name in channels] if self.choices.qc else []
         images = [self.channel_id(name) for name in channels]
         options = (self.choices.datapackage_schema, self.choices.allow_partial, self.choices.image)
-        return digest_values(rows, gaps, images, volumes, in_ccf, options)
+        wants_ephys = self.choices.wants_ephys
+        ephys = [self.ephys_id(each) for each in self.recordings] if wants_ephys else []
+        return digest_values(rows, gaps, images, volumes, in_ccf, options, ephys)
 
     @property
     def gaps(self) -> list[Problem]:
@@ -290,7 +376,7 @@ def checked_chain(values: dict[str, object]) -> Chain:
 def describe_inputs(chain: Chain) -> str:
     """Return the brain as JSON: channels, levels, frame, transformations."""
     brain = chain.brain
-    data = asdict(brain) | {
+    data = chain.brain_facts | {
         "base_grid": asdict(brain.base()),
         "registered_grid": asdict(brain.registered()),
     }

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from spimpack_tasks.alignment.names import ATLAS, MANIFEST, NEUROGLANCER, SCHEMAS
+from spimpack_tasks.alignment.names import ATLAS, BRAINGLOBE, MANIFEST, NEUROGLANCER, SCHEMAS
+from spimpack_tasks.alignment.picks import BREGMA_UM
 from spimpack_tasks.errors import ExitCode, SpimpackError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NONE = "none"
+"""For `template_to_ccf_dir` where the template is the CCF itself, for `label_ids` where voxels are
+labels, and for `registrar` where files of a registration are there."""
 FRAMES = ("auto", "native", "pipeline")
+REGISTRARS = (NONE, "simpleitk", "antspyx")
+"""Programs that register an image; `registering.py` has their records."""
 
 
 class Option(NamedTuple):
@@ -40,16 +50,31 @@ OPTIONS = {
         name: Option(path, f"{name.replace('_', ' ')}, below the data root")
         for name, path in ATLAS.items()
     },
+    "atlas": Option("", "folder of an atlas of brainglobe, in place of the three files"),
+    "structures": Option("", "regions of the atlas with id and acronym (JSON, CSV or TSV)"),
+    "bregma_um": Option(
+        "", "place of bregma in another atlas than the Allen CCF, such as 5739,5400,332"
+    ),
+    "registrar": Option(
+        NONE,
+        "register the image with the template: simpleitk needs no other extra, antspyx the extra "
+        "registration; none reads files of a registration",
+        REGISTRARS,
+    ),
+    "template": Option("", "template that the registrar takes; without it the one of the atlas"),
+    "registration_um": Option(100.0, "voxel size of the registration"),
+    "ephys_python": Option(
+        "", "Python of an environment that extracts recordings; without it none is extracted"
+    ),
     "datapackage_schema": Option(SCHEMAS[0], "version of datapackage.json", SCHEMAS),
 }
 """By the name of the parameter; on the command line it has `-` for `_`."""
 PATHS = (
     *("neuroglancer", "manifest", "image", "image_to_template_dir"),
     *ATLAS,
+    *("atlas", "structures", "template", "ephys_python"),
 )
 """Options that are paths, relative to the data root."""
-NONE = "none"
-"""For `template_to_ccf_dir` where the template is the CCF itself."""
 
 
 class ChoiceRefusedError(SpimpackError):
@@ -74,9 +99,29 @@ class Choices:
     ccf_labels: str = ""
     label_ids: str = ""
     template_to_ccf_dir: str = ""
+    atlas: str = ""
+    structures: str = ""
+    bregma_um: tuple[float, float, float] = BREGMA_UM
+    has_own_bregma: bool = False
+    """Whether the place of bregma was given, as for another atlas than the Allen CCF."""
+    registrar: str = NONE
+    template: str = ""
+    registration_um: float = 100.0
+    ephys_python: str = ""
     datapackage_schema: str = SCHEMAS[0]
     allow_partial: bool = False
     qc: bool = False
+    skip_ephys: bool = False
+
+    @property
+    def is_registered_here(self) -> bool:
+        """Whether the image is registered by this program."""
+        return self.registrar != NONE
+
+    @property
+    def wants_ephys(self) -> bool:
+        """Whether recordings are extracted."""
+        return bool(self.ephys_python) and not self.skip_ephys
 
 
 def choices_of(values: dict[str, object]) -> Choices:
@@ -88,27 +133,72 @@ def choices_of(values: dict[str, object]) -> Choices:
         A value is none of those that are known.
     """
     root = os.path.abspath(str(values["data_root"]))
-    chosen = {name: values.get(name) or option.default for name, option in OPTIONS.items()}
-    wrong = [
-        f"{name} is {chosen[name]!r}; choose {', '.join(option.choices)}"
-        for name, option in OPTIONS.items()
-        if option.choices and chosen[name] not in option.choices
-    ]
-    if not float(str(chosen["desired_voxel_size_um"])) > 0:
-        wrong.append("desired_voxel_size_um is not above 0")
+    # A number of 0 is a choice of its own, and a wrong one.
+    given = {name: value for name, value in values.items() if value not in {None, ""}}
+    chosen = {name: given.get(name, option.default) for name, option in OPTIONS.items()}
+    wrong = [*_wrong_choices(chosen)]
+    bregma = _numbers_of(str(chosen["bregma_um"]))
+    if bregma is None:
+        wrong.append(f"bregma_um is {chosen['bregma_um']!r}; write three numbers: 5739,5400,332")
     if wrong:
         raise ChoiceRefusedError("\n".join(wrong))
     for name in PATHS:
         text = str(chosen[name])
         is_path = text and text != NONE
         chosen[name] = os.path.normpath(os.path.join(root, text)) if is_path else text
+    chosen |= _brainglobe_files(chosen, given)
     return Choices(
         data_root=root,
         results_root=os.path.abspath(str(values["results_root"])),
+        has_own_bregma=bool(chosen.pop("bregma_um")),
+        bregma_um=bregma or BREGMA_UM,
         allow_partial=bool(values.get("allow_partial")),
         qc=bool(values.get("qc")),
-        **chosen,  # type: ignore[arg-type]  # texts and one number, as in the class
+        skip_ephys=bool(values.get("skip_ephys")),
+        **chosen,  # type: ignore[arg-type]  # texts and numbers, as in the class
     )
+
+
+def _brainglobe_files(chosen: dict[str, object], given: dict[str, object]) -> dict[str, str]:
+    """Return the files of a folder of brainglobe, where the user gave no other ones."""
+    if not chosen["atlas"]:
+        return {}
+    files = {name: os.path.join(str(chosen["atlas"]), file) for name, file in BRAINGLOBE.items()}
+    return {
+        name: path
+        for name, path in (files | {"label_ids": NONE}).items()
+        if given.get(name, OPTIONS[name].default) == OPTIONS[name].default
+    }
+
+
+def _wrong_choices(chosen: dict[str, object]) -> Iterator[str]:
+    """Yield what is wrong about choices by themselves, and of two that exclude each other."""
+    for name, option in OPTIONS.items():
+        if option.choices and chosen[name] not in option.choices:
+            yield f"{name} is {chosen[name]!r}; choose {', '.join(option.choices)}"
+    for name in ("desired_voxel_size_um", "registration_um"):
+        if not 0 < float(str(chosen[name])) < math.inf:
+            yield f"{name} is not above 0"
+    if chosen["registrar"] != NONE:
+        if chosen["image_to_template_dir"]:
+            yield "registrar makes what image_to_template_dir gives; choose one of them"
+        if chosen["frame"] == "pipeline":
+            yield "registrar takes images as they lie; frame pipeline cannot be given with it"
+        if not chosen["template"] and chosen["template_to_ccf_dir"] != NONE:
+            yield "registrar needs the template of template_to_ccf_dir: give template"
+    elif chosen["template"]:
+        yield "template is for a registrar; choose one"
+
+
+def _numbers_of(text: str) -> tuple[float, float, float] | None:
+    """Return three numbers of a text, those of the Allen CCF where it is empty."""
+    if not text:
+        return BREGMA_UM
+    try:
+        ml, ap, dv = (float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    return (ml, ap, dv) if all(map(math.isfinite, (ml, ap, dv))) else None
 
 
 def default_text(name: str) -> str:

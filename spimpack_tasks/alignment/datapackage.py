@@ -11,13 +11,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
-from spimpack_tasks.alignment.steps import (
-    ccf_channel_path,
-    channel_path,
-    record,
-    track_files,
-    write_text,
-)
+from spimpack_tasks.alignment.ephys import is_left_out
+from spimpack_tasks.alignment.recording import record, write_text
+from spimpack_tasks.alignment.registrations import pair_in
+from spimpack_tasks.alignment.steps import track_files
+from spimpack_tasks.alignment.transforms import load_sitk
+from spimpack_tasks.alignment.volumes import ccf_channel_path, channel_path
 from spimpack_tasks.errors import InputError, OutputError, count_of
 from spimpack_tasks.version import __version__
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.alignment.chain import Chain
     from spimpack_tasks.alignment.manifest import ProbeRow
+    from spimpack_tasks.alignment.transforms import AntsPair
 
 PROGRAM = "spimpack_tasks"
 _README = """# Alignment with an atlas
@@ -34,6 +34,8 @@ Histology, atlas and probe tracks for the alignment GUI of the IBL, made by spim
 finds all files by `datapackage.json` in the folder of each subject. BIDS has no names for them, so
 `.bidsignore` lists these folders.
 """
+_NO_FIELD = (2, 2, 2)
+"""Voxels of displacements of zero, the fewest that programs read."""
 _STEPS = ("image_to_template", "template_to_ccf")
 
 
@@ -49,10 +51,10 @@ def write_datapackage(chain: Chain) -> None:
     """
     if chain.gaps and not chain.choices.allow_partial:
         raise InputError(chain.full_report)
+    identity = write_identity(chain) if len(chain.brain.pairs) == 1 else []
     data = compose_datapackage(chain)
-    missing = [
-        path for path in _local_paths(data) if not os.path.isfile(os.path.join(chain.folder, path))
-    ]
+    paths = [*_local_paths(data)]
+    missing = [path for path in paths if not os.path.exists(os.path.join(chain.folder, path))]
     if missing:
         lines = "\n".join(os.path.join(chain.folder, path) for path in sorted(missing))
         message = f"datapackage.json would name {count_of(len(missing), 'missing file')}"
@@ -65,13 +67,39 @@ def write_datapackage(chain: Chain) -> None:
         derivative = {"dataset_description.json": description, "README.md": _README}
         for name, text in (derivative | {".bidsignore": "sub-*/\n"}).items():
             write_text(os.path.join(chain.choices.results_root, name), text)
-    record(chain, "datapackage", chain.package_id, [*texts])
+    record(chain, "datapackage", chain.package_id, [*texts, *identity])
+
+
+def write_identity(chain: Chain) -> list[str]:
+    """Write a registration that moves nothing, which the GUI needs where the template is the CCF.
+
+    Its files are returned, below the folder of the brain.
+    """
+    sitk = load_sitk()
+    pair = _identity_pair(chain)
+    os.makedirs(os.path.dirname(pair.affine), exist_ok=True)
+    # Temporary names keep their endings, which tell the formats.
+    paths = (pair.affine, pair.inverse_warp)
+    aside = [f"{os.path.dirname(path)}/.{os.path.basename(path)}" for path in paths]
+    sitk.WriteTransform(sitk.AffineTransform(3), aside[0])
+    sitk.WriteImage(sitk.Image(_NO_FIELD, sitk.sitkVectorFloat32), aside[1])
+    for temporary, path in zip(aside, paths, strict=True):
+        os.rename(temporary, path)
+    return [os.path.relpath(path, chain.folder) for path in paths]
+
+
+def _identity_pair(chain: Chain) -> AntsPair:
+    return pair_in(os.path.join(chain.folder, names.REGISTRATION), names.IDENTITY)
 
 
 def compose_coverage(chain: Chain) -> dict[str, Any]:
     """Return which rows have results, and why the others have none."""
     made = [{"row": row.key, "line": row.line} for row in chain.good_rows]
-    return {"made": made, "gaps": [problem.as_dict() for problem in chain.gaps]}
+    unsorted = [
+        {"row": row.key, "line": row.line} for row in chain.good_rows if is_left_out(chain, row)
+    ]
+    gaps = [problem.as_dict() for problem in chain.gaps]
+    return {"made": made, "gaps": gaps} | ({"without_sorting": unsorted} if unsorted else {})
 
 
 def describe_derivative(chain: Chain) -> dict[str, Any]:
@@ -90,7 +118,8 @@ def compose_datapackage(chain: Chain) -> dict[str, Any]:
     is_plain = chain.choices.datapackage_schema == names.SCHEMAS[1]
     probes: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in chain.good_rows:
-        _add_row(probes[row.recording_id], row)
+        if not is_left_out(chain, row):
+            _add_row(probes[row.recording_id], row, has_ephys=chain.choices.wants_ephys)
     brain = chain.brain
     channels = [channel.name for channel in brain.channels]
     image_space = {
@@ -121,7 +150,7 @@ def compose_datapackage(chain: Chain) -> dict[str, Any]:
     return data
 
 
-_PATHS = frozenset({"ccf", "image_space", "additional_channels", "registration", "labels"})
+_PATHS = frozenset({"ccf", "ephys", "image_space", "additional_channels", "registration", "labels"})
 _PATHS |= {"registration_pipeline_geometry", "ccf_template"}
 
 
@@ -134,7 +163,7 @@ def _as_references(value: Any, key: str = "") -> Any:
     return {"asset": None, "path": value} if key in _PATHS and isinstance(value, str) else value
 
 
-def _add_row(probes: dict[str, Any], row: ProbeRow) -> None:
+def _add_row(probes: dict[str, Any], row: ProbeRow, *, has_ephys: bool) -> None:
     files = track_files(row)
     probe = probes.setdefault(
         row.collection,
@@ -143,7 +172,7 @@ def _add_row(probes: dict[str, Any], row: ProbeRow) -> None:
             "logical_probe": row.logical_probe,
             "ephys_collection": row.collection,
             "num_shanks": 0,
-            "ephys": None,
+            "ephys": f"{row.recording_id}/{row.collection}" if has_ephys else None,
             "xyz_picks": [],
         },
     )
@@ -163,6 +192,8 @@ def _add_row(probes: dict[str, Any], row: ProbeRow) -> None:
 def _transforms(chain: Chain) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the folders of transformations by name, and the files in them."""
     pairs = chain.brain.pairs
+    if len(pairs) == 1:
+        pairs = (*pairs, _identity_pair(chain))
     asset, folder = chain.brain.asset, os.path.dirname(pairs[0].affine)
     is_own = not chain.choices.image and folder.startswith(f"{asset}/")
     own = ("smartspim", "smartspim_registration", asset)

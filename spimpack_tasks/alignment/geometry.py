@@ -7,15 +7,17 @@ other spacings and origins, and its transformations are only right in their own 
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     Vector = tuple[float, float, float]
+    Index = tuple[int, int, int]
 
 _LPS = {
     "L": (1.0, 0.0, 0.0),
@@ -35,6 +37,33 @@ _WRITTEN_SPACING_MM_LPS = (0.0144, 0.0144, 0.016)
 _CORNER_MM_LPS = (-1.5114, -1.5, 1.5)
 _TOWARDS_CORNER = (-1.0, -1.0, 1.0)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box along the axes of the body, by its least and largest places, LPS in mm."""
+
+    low: Vector
+    high: Vector
+
+    @staticmethod
+    def around(places_mm_lps: Sequence[Sequence[float]]) -> Box:
+        """Return the smallest box with some places in it."""
+        return Box(
+            tuple_of(min(place[axis] for place in places_mm_lps) for axis in range(3)),
+            tuple_of(max(place[axis] for place in places_mm_lps) for axis in range(3)),
+        )
+
+    def corners(self) -> Iterator[Vector]:
+        """Yield the eight corners."""
+        for number in range(8):
+            yield tuple_of((self.low, self.high)[number >> axis & 1][axis] for axis in range(3))
+
+    def widened(self, by: Box) -> Box:
+        """Return the box of all places of this one that are moved by a vector in another box."""
+        ends = ((self.low, by.low), (self.high, by.high))
+        low, high = (tuple_of(a + b for a, b in zip(*each, strict=True)) for each in ends)
+        return Box(low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +89,31 @@ class Grid:
             for column in range(3)
         )
         return x, y, z
+
+    def part(self, low: Index, high: Index) -> Grid:
+        """Return the grid of the voxels from index `low` to before `high`."""
+        x, y, z = (b - a for a, b in zip(low, high, strict=True))
+        return replace(self, size_xyz=(x, y, z), origin_mm_lps=self.place(low))
+
+    def bounds(self) -> Box:
+        """Return the box around the centres of all voxels."""
+        zero: Vector = (0.0, 0.0, 0.0)
+        last = tuple_of(n - 1.0 for n in self.size_xyz)
+        return Box.around([self.place(corner) for corner in Box(zero, last).corners()])
+
+    def cover(self, box: Box) -> tuple[Index, Index] | None:
+        """Return the indices, first and past the last, of all voxels that values in a box need.
+
+        There is one voxel more on each side, since places are rounded. There is `None` where the
+        box is outside.
+        """
+        found = Box.around([self.index(corner) for corner in box.corners()])
+        low = [max(math.floor(v) - 1, 0) for v in found.low]
+        ends = zip(found.high, self.size_xyz, strict=True)
+        high = [min(math.ceil(v) + 2, n) for v, n in ends]
+        if any(a >= b for a, b in zip(low, high, strict=True)):
+            return None
+        return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
 @dataclass(frozen=True, slots=True)

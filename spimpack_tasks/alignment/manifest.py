@@ -32,11 +32,12 @@ OPTIONAL = {
     "ephys_shank": ("ephys_shank", "probe_shank"),
     "surface_finding": ("surface_finding",),
     "logical_probe": ("logical_probe",),
+    "registration_asset": ("registration_asset",),
+    "template_to_ccf_asset": ("template_to_ccf_asset",),
 }
-_KNOWN = {name for names in (*REQUIRED.values(), *OPTIONAL.values()) for name in names} | {
-    "registration_asset",
-    "template_to_ccf_asset",
-}
+_KNOWN = {name for names in (*REQUIRED.values(), *OPTIONAL.values()) for name in names}
+_OF_THE_BRAIN = ("mouse_id", "registration_asset", "template_to_ccf_asset")
+"""Fields that all rows must share."""
 _SAFE_NAME = re.compile(r"[^/\\\0]+")
 
 
@@ -58,6 +59,9 @@ class ProbeRow:
     ephys_shank: int | None = None
     surface_finding: str = ""
     logical_probe: str = ""
+    registration_asset: str = ""
+    """Folder of another registration than that of the image, below the data root."""
+    template_to_ccf_asset: str = ""
 
     @property
     def recording_id(self) -> str:
@@ -164,6 +168,8 @@ def _build_row(texts: Mapping[str, str], place: Place, report: Report) -> ProbeR
         shanks[0] if shanks[1] is None else shanks[1],
         values["surface_finding"],
         values["logical_probe"] or values["probe_name"],
+        values["registration_asset"],
+        values["template_to_ccf_asset"],
     )
 
 
@@ -182,10 +188,17 @@ def _shank(text: str, name: str, place: Place, report: Report) -> int | None:
 def _clashes(rows: Sequence[ProbeRow], file: str) -> Iterator[Problem]:
     """Yield rows that are of another mouse, or that would write the same files."""
     for row in rows:
-        if row.mouse_id != rows[0].mouse_id:
-            message = f"is {row.mouse_id!r}, but {rows[0].mouse_id!r} in line {rows[0].line}"
-            hint = "give each mouse a file of its own"
-            yield Problem("alignment.manifest", Place(file, row.line), "mouseid", message, hint)
+        for field in _OF_THE_BRAIN:
+            here, first = getattr(row, field), getattr(rows[0], field)
+            if here != first:
+                message = f"is {here!r}, but {first!r} in line {rows[0].line}"
+                key = field.replace("mouse_id", "mouseid")
+                hint = "give each mouse a file of its own" if key != field else "give one for all"
+                yield Problem("alignment.manifest", Place(file, row.line), key, message, hint)
+        if row.template_to_ccf_asset and not row.registration_asset:
+            message, hint = "is given without registration_asset", "give both, or neither"
+            place = Place(file, row.line)
+            yield Problem("alignment.manifest", place, "template_to_ccf_asset", message, hint)
     keys: dict[tuple[object, ...], list[ProbeRow]] = defaultdict(list)
     for row in rows:
         collection = (row.recording_id, row.collection)

@@ -37,13 +37,30 @@ def ants_names(prefix: str) -> TransformNames:
 
 IMAGE_TO_TEMPLATE = (ants_names("ls_to_template_SyN_"), ants_names(""))
 """Names that are looked for, in this order."""
+MADE_HERE = ants_names("image_to_template_")
+IDENTITY = ants_names("template_is_ccf_")
+"""Names of a registration that is made here, and of one that moves nothing."""
+SIDECAR = "transform_information.json"
+IMAGE_TO_TEMPLATE_SIDECARS = (f"ls_to_template_{SIDECAR}", SIDECAR)
+TEMPLATE_TO_CCF_SIDECARS = (f"template_to_ccf_{SIDECAR}", SIDECAR)
 TEMPLATE_TO_CCF = (ants_names("syn_"), ants_names("template_to_ccf_"), ants_names(""))
 
 IMAGE_SPACE, CCF_SPACE = "image_space_histology", "ccf_space_histology"
 REGISTRATION_NAME = "histology_registration"
 PIPELINE_GEOMETRY = f"{IMAGE_SPACE}/{REGISTRATION_NAME}_pipeline.json"
 CCF_IN_IMAGE, LABELS_IN_IMAGE = "ccf_in_mouse", "labels_in_mouse"
+REGION_VOLUMES = f"{IMAGE_SPACE}/region_volumes.tsv"
 TRACKS = "track_data"
+REGISTRATION = "registration"
+"""Folder of a registration that was made here."""
+BRAINGLOBE_METADATA = "metadata.json"
+BRAINGLOBE = {
+    "ccf_template": "reference.tiff",
+    "ccf_labels": "annotation.tiff",
+    "structures": "structures.json",
+}
+"""Files in a folder of brainglobe by their option."""
+QC_PAGE = "qc.html"
 STATE = "_state"
 DATAPACKAGE, COVERAGE = "datapackage.json", "coverage.json"
 SCHEMAS = ("4.1.0", "1.0.0")

@@ -24,9 +24,11 @@ _FCSV_HEADER = (
 )
 
 
-def ccf_to_bregma_um(points_mm_lps: Points) -> list[list[float]]:
-    """Return points of the CCF, LPS in mm, from bregma: right, front and up, in micrometres."""
-    ml, ap, dv = BREGMA_UM
+def ccf_to_bregma_um(
+    points_mm_lps: Points, bregma_um: Sequence[float] = BREGMA_UM
+) -> list[list[float]]:
+    """Return points of the atlas, LPS in mm, from bregma: right, front and up, in micrometres."""
+    ml, ap, dv = bregma_um
     return [[-1000 * x - ml, ap - 1000 * y, dv + 1000 * z] for x, y, z in points_mm_lps]
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from spimpack_tasks.alignment.atlas import acronym_of
 from spimpack_tasks.alignment.picks import ccf_to_bregma_um
 from spimpack_tasks.files.tsv import compose_tsv
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from spimpack_tasks.alignment.atlas import AtlasLabels, Structure
 
 STEP_MM = 0.01
 """Distance of samples along a track: less than half a voxel of the finest atlas in use."""
-_COLUMNS = ("distance_um", "x_um", "y_um", "z_um", "region_id", "hemisphere")
+_COLUMNS = ("distance_um", "x_um", "y_um", "z_um", "region_id", "acronym", "hemisphere")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def sample_track(
 
 
 def find_regions(
-    places_mm_lps: Sequence[Sequence[float]], labels: Any, ids: Sequence[int]
+    places_mm_lps: Sequence[Sequence[float]], labels: AtlasLabels, bregma_um: Sequence[float]
 ) -> list[RegionSample]:
     """Return the labels along a track in the space of the atlas.
 
@@ -61,28 +64,25 @@ def find_regions(
     places_mm_lps
         Points of the track.
     labels
-        An image of SimpleITK, whose voxels have places in `ids`.
-    ids
-        The label at each place.
+        Those of the atlas.
+    bregma_um
+        Place of bregma in the atlas.
     """
-    size = labels.GetSize()
     found = []
     for distance, place in sample_track(places_mm_lps):
-        index = labels.TransformPhysicalPointToIndex(place)
-        is_inside = all(0 <= i < n for i, n in zip(index, size, strict=True))
-        label = int(ids[int(labels.GetPixel(index))]) if is_inside else 0
-        x, y, z = ccf_to_bregma_um([place])[0]
-        found.append(RegionSample(1000 * distance, (x, y, z), label))
+        x, y, z = ccf_to_bregma_um([place], bregma_um)[0]
+        found.append(RegionSample(1000 * distance, (x, y, z), labels.at(place)))
     return found
 
 
-def compose_regions(samples: Sequence[RegionSample]) -> str:
+def compose_regions(samples: Sequence[RegionSample], structures: Mapping[int, Structure]) -> str:
     """Return the table of regions, a row for each sample."""
     rows = [
         (
             f"{each.distance_um:.2f}",
             *(f"{value:.2f}" for value in each.bregma_um),
             str(each.label),
+            acronym_of(each.label, structures),
             each.hemisphere,
         )
         for each in samples

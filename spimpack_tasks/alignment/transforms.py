@@ -1,21 +1,13 @@
-"""Applies transformations of ANTs to points and volumes, by SimpleITK.
-
-ANTs maps a point of the moving image to the fixed one by the inverse of its affine and by its
-inverse displacements; the same map, from a grid of the moving image, resamples volumes of the
-fixed space into it. Displacements are linear between voxels, and zero outside of their field.
-"""
+"""Reads volumes, their grids, affine maps and lists of labels, by SimpleITK."""
 
 from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from spimpack_tasks.alignment.geometry import Grid, direction_of, tuple_of
+from spimpack_tasks.alignment.geometry import Grid, tuple_of
 from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 GUI_ORIENTATION = "IRP"
 """The order and direction of axes that the alignment GUI wants."""
@@ -86,7 +78,14 @@ def read_image_grid(path: str) -> Grid:
     return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
 
 
-def _read_affine(path: str) -> Any:
+def read_affine(path: str) -> Any:
+    """Read an affine map of three axes.
+
+    Raises
+    ------
+    AtlasFileError
+        It is missing, damaged, or another transformation.
+    """
     sitk = load_sitk()
     try:
         affine = sitk.ReadTransform(path)
@@ -97,76 +96,23 @@ def _read_affine(path: str) -> Any:
     return affine
 
 
-def _inverse_affine(path: str) -> Any:
+def inverse_affine(path: str) -> Any:
+    """Read an affine map, and return its inverse.
+
+    Raises
+    ------
+    AtlasFileError
+        It is missing, damaged, or has no inverse.
+    """
     try:
-        return _read_affine(path).GetInverse()
+        return read_affine(path).GetInverse()
     except RuntimeError as error:
         raise AtlasFileError(f"{path}: cannot be inverted") from error
 
 
-def _read_warp(path: str) -> Any:
-    sitk = load_sitk()
-    try:
-        field = sitk.ReadImage(path, sitk.sitkVectorFloat64)
-    except RuntimeError as error:
-        raise AtlasFileError(f"{path}: is no field of displacements; copy it again") from error
-    if field.GetDimension() != 3 or field.GetNumberOfComponentsPerPixel() != 3:
-        raise AtlasFileError(f"{path}: is not a field of three displacements at each voxel")
-    return sitk.DisplacementFieldTransform(field)
-
-
-def _compose(in_order: Sequence[Any]) -> Any:
-    """Return one transformation that applies several, the first one first.
-
-    A composite of SimpleITK is a stack, which applies the last one first.
-    """
-    sitk = load_sitk()
-    composite = sitk.CompositeTransform(3)
-    for each in reversed(in_order):
-        composite.AddTransform(each)
-    return composite
-
-
-def point_map(pairs: Iterable[AntsPair]) -> Any:
-    """Return the map of points through some registrations, from moving to fixed.
-
-    Raises
-    ------
-    AtlasFileError
-        A file is missing or damaged.
-    """
-    steps = []
-    for pair in pairs:
-        steps += [_inverse_affine(pair.affine), _read_warp(pair.inverse_warp)]
-    return _compose(steps)
-
-
-def image_map(pairs: Iterable[AntsPair]) -> Any:
-    """Return the map of points from the last fixed image to the first moving one.
-
-    It resamples the moving image onto a grid of the fixed space.
-
-    Raises
-    ------
-    AtlasFileError
-        A file is missing or damaged.
-    """
-    steps = []
-    for pair in reversed(list(pairs)):
-        steps += [_read_warp(pair.warp), _read_affine(pair.affine)]
-    return _compose(steps)
-
-
-def map_points(
-    transform: Any, points_mm_lps: Iterable[Sequence[float]]
-) -> list[tuple[float, float, float]]:
-    """Return where a map brings some points, LPS in mm."""
-    return [tuple_of(transform.TransformPoint(tuple(point))) for point in points_mm_lps]
-
-
-def image_on(grid: Grid, array_zyx: Any) -> Any:
-    """Return an image of SimpleITK of voxels z, y, x on a grid."""
-    return with_grid(load_sitk().GetImageFromArray(array_zyx), grid)
+def image_on(grid: Grid, array_zyx: Any, *, is_vector: bool = False) -> Any:
+    """Return an image of SimpleITK of voxels z, y, x on a grid; vectors have a fourth axis."""
+    return with_grid(load_sitk().GetImageFromArray(array_zyx, isVector=is_vector), grid)
 
 
 def with_grid(image: Any, grid: Grid) -> Any:
@@ -182,90 +128,32 @@ def grid_of(image: Any) -> Grid:
     return Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
 
+def turned_axes(direction: tuple[float, ...]) -> list[tuple[int, bool]]:
+    """Return the index axis along each axis of the GUI, and whether it runs the same way."""
+    sitk = load_sitk()
+    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(direction)
+    opposite = dict(zip("LRAPSI", "RLPAIS", strict=True))
+    return [
+        (code.index(letter if letter in code else opposite[letter]), letter in code)
+        for letter in GUI_ORIENTATION
+    ]
+
+
 def turned_grid(grid: Grid) -> Grid:
     """Return a grid with its axes in the order and direction of the GUI."""
-    sitk = load_sitk()
-    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(grid.direction)
-    if code == GUI_ORIENTATION:
-        return grid
-    target = {axis: GUI_ORIENTATION.index(axis) for axis in GUI_ORIENTATION}
-    opposite = dict(zip("LRAPSI", "RLPAIS", strict=True))
-    size, spacing = [0, 0, 0], [0.0, 0.0, 0.0]
+    axes = turned_axes(grid.direction)
     start = [0.0, 0.0, 0.0]
-    for axis, letter in enumerate(code):
-        is_kept = letter in target
-        place = target[letter if is_kept else opposite[letter]]
-        size[place], spacing[place] = grid.size_xyz[axis], grid.spacing_mm_xyz[axis]
+    for axis, is_kept in axes:
         start[axis] = 0.0 if is_kept else grid.size_xyz[axis] - 1.0
-    x, y, z = size
-    return Grid((x, y, z), tuple_of(spacing), grid.place(start), direction_of(GUI_ORIENTATION))
-
-
-def turn(image: Any) -> Any:
-    """Return an image with its axes in the order and direction of the GUI."""
-    return load_sitk().DICOMOrient(image, GUI_ORIENTATION)
-
-
-def resample(image: Any, grid: Grid, transform: Any) -> Any:
-    """Return an image on another grid, linear between voxels, in its own data type, 0 outside."""
-    sitk = load_sitk()
-    return sitk.Resample(
-        image,
-        grid.size_xyz,
-        transform,
-        sitk.sitkLinear,
-        grid.origin_mm_lps,
-        grid.spacing_mm_xyz,
-        grid.direction,
-        0.0,
-        image.GetPixelID(),
+    x, y, z = (grid.size_xyz[axis] for axis, _ in axes)
+    spacing = tuple_of(grid.spacing_mm_xyz[axis] for axis, _ in axes)
+    # The columns of the turned matrix are those of the grid itself, which may be oblique.
+    direction = tuple(
+        grid.direction[3 * row + axis] * (1 if is_kept else -1) + 0.0
+        for row in range(3)
+        for axis, is_kept in axes
     )
-
-
-def resample_labels(image: Any, ids: Any, grid: Grid, transform: Any) -> Any:
-    """Return labels on another grid, each voxel with the label that has the largest share.
-
-    Parameters
-    ----------
-    image
-        Compact labels: each voxel has a place in `ids`.
-    ids
-        The label at each place; outside of the volume the label is 0.
-    grid
-        The other grid.
-    transform
-        From its points to those of the image.
-
-    Raises
-    ------
-    AtlasFileError
-        A voxel has a place that `ids` has not.
-    """
-    import numpy as np
-
-    sitk = load_sitk()
-    known = np.asarray(ids).astype(np.int64)
-    zeros = np.flatnonzero(known == 0)
-    outside = int(zeros[0]) if zeros.size else known.size
-    known = np.append(known, 0).astype(np.int32)
-    if outside > np.iinfo(sitk.GetArrayViewFromImage(image).dtype).max:
-        image = sitk.Cast(image, sitk.sitkUInt32)
-    warped = sitk.Resample(
-        image,
-        grid.size_xyz,
-        transform,
-        sitk.sitkLabelLinear,
-        grid.origin_mm_lps,
-        grid.spacing_mm_xyz,
-        grid.direction,
-        float(outside),
-        image.GetPixelID(),
-    )
-    places = sitk.GetArrayViewFromImage(warped)
-    if places.size and int(places.max()) >= known.size:
-        message = f"voxels of labels have places up to {int(places.max())}, but there are only"
-        raise AtlasFileError(f"{message} {known.size - 1} ids; give the file of ids of this volume")
-    return image_on(grid, known[places])
+    return Grid((x, y, z), spacing, grid.place(start), direction)
 
 
 def read_label_ids(path: str) -> list[int]:

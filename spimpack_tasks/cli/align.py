@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.alignment.choices import OPTIONS
+from spimpack_tasks.alignment.choices import OPTIONS, PATHS
 from spimpack_tasks.cli.arguments import positive
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, InputError, Report, UsageError, count_of
@@ -37,12 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=float if is_number else str,
             choices=option.choices or None,
             default=option.default,
-            metavar=None if option.choices else "NUMBER" if is_number else "PATH",
+            metavar=None if option.choices else "NUMBER" if is_number else _metavar(name),
             help=f"{option.text}{default}",
         )
     flags = {
         "validate-only": "check all inputs, and write nothing",
-        "skip-ephys": "accept that recordings are not extracted, which is always so",
+        "skip-ephys": "extract no recordings, also with --ephys-python",
         "datapackage-only": "write datapackage.json again",
         "allow-partial": "leave out rows without a track, and name them in coverage.json",
     }
@@ -60,6 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=positive, default=1, metavar="N", help="number of processes (default: 1)"
     )
     parser.add_argument("--verbose", action="store_true", help="show each problem on its own line")
+
+
+def _metavar(name: str) -> str:
+    return "PATH" if name in PATHS else "TEXT"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     if code == ExitCode.OK:
         for problem in chain.gaps:
             print(f"left out: {problem}")
-        if not arguments.skip_ephys:
-            print("recordings are not extracted: use another program; --skip-ephys hides this line")
+        if not arguments.skip_ephys and not arguments.ephys_python:
+            print("recordings are not extracted: give --ephys-python, or --skip-ephys")
         print(f"made {count_of(len(chain.good_rows), 'track')} in {chain.folder}")
     return code
 

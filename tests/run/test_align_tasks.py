@@ -9,25 +9,29 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK
+import tifffile
 from alignment_root import (
     ASSET,
+    CCF_SIZE,
     CHANNELS,
     MOUSE,
     RECORDING,
     SHAPE_ZYX,
     SPACING_UM_ZYX,
     ccf_index,
+    ccf_value,
     label_at,
     make_root,
     write_annotation,
     write_zarr,
 )
 
-from spimpack_tasks import PrepareAlignment
+from spimpack_tasks import PrepareAlignment, WarpToImage
 from spimpack_tasks.alignment.chain import checked_chain
 from spimpack_tasks.alignment.datapackage import write_datapackage
 from spimpack_tasks.cli.main import main
@@ -196,7 +200,7 @@ def test_i20_22_regions_along_a_track(origin, made, track):
     ]
 
 
-def test_i20_17_the_datapackage_names_files_that_are_there(made):
+def test_i20_17_u10_u11_the_datapackage_names_files_that_are_there(made):
     data = json.loads((made / "datapackage.json").read_text())
     assert (data["schema_version"], data["mouse_id"]) == ("4.1.0", MOUSE)
     assets = {key: each["name"] for key, each in data["external_assets"].items()}
@@ -244,6 +248,17 @@ def test_i20_14_a_second_run_changes_no_file(origin, made, capsys):
     assert capsys.readouterr().out == f"made 3 tracks in {made}\n"
 
 
+@pytest.mark.parametrize(
+    "name", ["track_data/ccf/B_shank1.fcsv", "image_space_histology/ccf_in_mouse.nrrd", "qc.html"]
+)
+def test_i20_14_a_lost_file_is_made_again(origin, made, tmp_path, name):
+    shutil.copytree(made, tmp_path / MOUSE)
+    wanted = content(tmp_path / MOUSE)
+    (tmp_path / MOUSE / name).unlink()
+    assert align(origin.folder, tmp_path, "--qc") == 0
+    assert content(tmp_path / MOUSE) == wanted
+
+
 def changed(before, after):
     return {path.name for path in after if before.get(path) != after[path]}
 
@@ -261,7 +276,7 @@ def test_i20_14_a_changed_annotation_repeats_its_track_alone(root, tmp_path):
     assert align(root, results, "--desired-voxel-size-um", "50") == 0
     names = changed(before, stamps(results))
     assert {"ccf_in_mouse.nrrd", "labels_in_mouse.nrrd", "histology_registration.nrrd"} <= names
-    assert not {name for name in names if "xyz_picks" in name or name.endswith((".fcsv", ".tsv"))}
+    assert not {n for n in names if "xyz_picks" in n or n.endswith(".fcsv") or "regions" in n}
 
 
 def test_i20_11_u5_a_bad_row_fails_alone(origin, root, tmp_path, capsys):
@@ -460,7 +475,7 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     assert "OrientationStringXYZ: is missing" in capsys.readouterr().err
 
 
-def test_other_orders_of_dimensions_give_equal_numbers(origin, made, root, tmp_path):
+def test_i20_04_other_orders_of_dimensions_give_equal_numbers(origin, made, root, tmp_path):
     origin_order, origin.layer_order = origin.layer_order, ("x", "y", "z")
     try:
         write_annotation(origin, root / "notes" / "annotations_a.json", "probe A", "a", "line")
@@ -469,6 +484,74 @@ def test_other_orders_of_dimensions_give_equal_numbers(origin, made, root, tmp_p
     assert align(root, tmp_path) == 0
     name = f"{RECORDING}/ProbeA/xyz_picks.json"
     assert (tmp_path / MOUSE / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_i20_22_a_folder_of_brainglobe_gives_the_same_regions_with_their_names(
+    made, root, tmp_path
+):
+    index = np.stack(np.indices(CCF_SIZE), -1)
+    folder = root / "brainglobe"
+    folder.mkdir()
+    for name, values in {
+        "reference": ccf_value(index).astype(np.uint16),
+        "annotation": np.abs(label_at(index)).astype(np.uint32),
+    }.items():
+        # Axes: to the back, down, to the right.
+        voxels = values.transpose(1, 2, 0)
+        tifffile.imwrite(folder / f"{name}.tiff", voxels, photometric="minisblack")
+    metadata = {"orientation": "asl", "resolution": [100, 100, 100], "shape": voxels.shape}
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    structures = [{"id": n, "acronym": f"R{n}"} for n in range(101, 106)]
+    (folder / "structures.json").write_text(json.dumps(structures))
+    remove("allen_mouse_ccf")(root)
+    remove(ATLAS.partition("/")[0])(root)
+    assert align(root, tmp_path / "out", "--atlas", folder) == 0
+    name = f"{RECORDING}/ProbeB/regions_shank1.tsv"
+    found, wanted = (
+        [*csv.DictReader((place / name).read_text().splitlines(), delimiter="\t")]
+        for place in (tmp_path / "out" / MOUSE, made)
+    )
+    labels = [str(abs(int(each["region_id"]))) for each in wanted]
+    assert [each["region_id"] for each in found] == labels
+    assert {each["acronym"] for each in found} == {f"R{n}" for n in labels} - {"R0"}
+    assert [each["hemisphere"] for each in found] == [each["hemisphere"] for each in wanted]
+    volume = f"{MOUSE}/image_space_histology/labels_in_mouse.nrrd"
+    mine, theirs = (
+        SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(place / volume)))
+        for place in (tmp_path / "out", made.parent)
+    )
+    # At the middle plane a region of both sides has a larger share than two of one side.
+    assert (mine != np.abs(theirs)).mean() < 0.02
+    table = (tmp_path / "out" / MOUSE / "image_space_histology/region_volumes.tsv").read_text()
+    rows = [*csv.DictReader(table.splitlines(), delimiter="\t")]
+    assert {row["region_id"]: int(row["voxels"]) for row in rows} == {
+        str(n): (mine == n).sum() for n in range(101, 106)
+    }
+
+
+def test_i20_16_steps_ask_for_memory_where_the_configuration_knows_it(monkeypatch, root):
+    task = WarpToImage(data_root=str(root), results_root=str(root / "out"), kind="labels")
+    assert task.process_resources() == {}
+    monkeypatch.setattr(
+        "spimpack_tasks.alignment.tasks.base.get_config",
+        lambda: SimpleNamespace(getintdict=lambda _: {"memory_mb": 8000, "other": 1}),
+    )
+    assert task.process_resources() == {"memory_mb": 700}
+
+
+IMPORTED = """\
+import sys
+for name in ("SimpleITK", "ants", "numpy", "zarr", "tifffile", "PIL"):
+    sys.modules[name] = None
+import spimpack_tasks
+assert spimpack_tasks.PrepareAlignment and spimpack_tasks.RegisterToTemplate
+loaded = {name for name, module in sys.modules.items() if module is not None}
+assert not loaded & {"SimpleITK", "ants", "numpy", "zarr", "tifffile", "PIL"}
+"""
+
+
+def test_i20_23_the_package_is_imported_without_the_extras():
+    subprocess.run([sys.executable, "-c", IMPORTED], check=True)
 
 
 def test_the_root_has_the_size_that_tests_think():

@@ -43,6 +43,7 @@ CASES = {
         "| fuse two tiles, cubic |",
     ),
     "studies": (["--brains", "2", "--frames", "4"], "| 2 | 3 |"),
+    "alignment": (["--step-um", "200", "--factor", "1"], "WarpToImage labels"),
     "house": ([], "| longest chain, strings included |"),
     "previews": (["2"], "| NIfTI | the only level"),
 }

@@ -166,6 +166,9 @@ def test_b31_every_task_can_be_made_from_its_parameters_in_another_process(tmp_p
         "WarpToCCF": {"channel": "a"},
         "ProbeTrack": {"row": "a"},
         "TrackRegions": {"row": "a"},
+        "RegisterToTemplate": {},
+        "ExtractEphys": {"recording": "a"},
+        "WriteAlignmentPage": {},
         "WriteDatapackage": {},
     }.items():
         tasks_below(getattr(spimpack_tasks, align)(**brain, **more), found)

@@ -1,9 +1,16 @@
 """Grids, transformations, tables and states of the alignment, compared with closed forms."""
 
+import errno
+import gzip
 import json
+from collections import Counter
+from dataclasses import replace
 from itertools import permutations, product
+from tempfile import gettempdir
 
+import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK
 from alignment_root import (
@@ -22,10 +29,14 @@ from alignment_root import (
     write_zarr,
 )
 
+from spimpack_tasks.alignment import warps
+from spimpack_tasks.alignment.atlas import AtlasLabels, read_atlas_labels
 from spimpack_tasks.alignment.brain import _levels_of
 from spimpack_tasks.alignment.chain import checked_chain
 from spimpack_tasks.alignment.checks import check_atlas, check_disk, check_order
+from spimpack_tasks.alignment.fields import open_field
 from spimpack_tasks.alignment.geometry import (
+    Grid,
     LevelSize,
     base_grid,
     choose_level,
@@ -34,28 +45,29 @@ from spimpack_tasks.alignment.geometry import (
     pipeline_grid,
 )
 from spimpack_tasks.alignment.manifest import parse_manifest
+from spimpack_tasks.alignment.names import ants_names
 from spimpack_tasks.alignment.neuroglancer import AnnotationError, image_sources, layer_points
+from spimpack_tasks.alignment.nrrd import read_planes, write_nrrd
 from spimpack_tasks.alignment.picks import (
     ccf_to_bregma_um,
     compose_fcsv,
     compose_picks,
     image_to_ras_um,
 )
+from spimpack_tasks.alignment.registrations import pair_in
 from spimpack_tasks.alignment.transforms import (
+    AtlasFileError,
     grid_of,
     image_on,
-    map_points,
-    point_map,
     read_image,
-    resample,
-    resample_labels,
-    turn,
     turned_grid,
 )
+from spimpack_tasks.alignment.volumes import ImageSource, _turned, warp_labels
+from spimpack_tasks.alignment.warps import Transformation, image_map, point_map, warp
 from spimpack_tasks.errors import Report
 
 ALIGNMENT_CODES = {
-    *("alignment.asset", "alignment.atlas", "alignment.manifest"),
+    *("alignment.asset", "alignment.atlas", "alignment.ephys", "alignment.manifest"),
     *("alignment.machine", "alignment.row", "alignment.transform"),
 }
 """Found by these tests and those of test_align_tasks.py."""
@@ -124,10 +136,10 @@ def test_i20_13_u8_levels_are_chosen_by_names_of_axes(tmp_path, axes, zarr_forma
 def test_i20_02_points_follow_the_closed_form(root, chain, track):
     brain, points = chain.brain, root.tracks_zyx[track]
     places = [brain.registered(0).place(zyx[::-1]) for zyx in points]
-    found = map_points(point_map(brain.pairs), places)
+    with point_map(brain.pairs) as to_ccf, point_map(brain.pairs[:1]) as to_template:
+        found, template = to_ccf.points(places), to_template.points(places)
     wanted = root.bregma_um(points)
     assert np.abs(np.subtract(ccf_to_bregma_um(found), wanted)).max() < 0.01
-    template = map_points(point_map(brain.pairs[:1]), places)
     assert np.abs(template - root.template(points)).max() < 1e-5
     spim = [brain.base(0).place(zyx[::-1]) for zyx in points]
     assert np.abs(np.subtract(image_to_ras_um(spim), root.image_ras_um(points))).max() < 0.001
@@ -142,10 +154,8 @@ def test_bregma_has_the_published_place():
 def test_i20_05_template_and_labels_on_the_grid_of_the_image(root, coarse):
     chain, brain = coarse, coarse.brain
     grid = turned_grid(brain.registered())
-    transform = point_map(brain.pairs)
-    template = resample(read_image(chain.choices.ccf_template), grid, transform)
-    labels = read_image(chain.choices.ccf_labels)
-    found = SimpleITK.GetArrayFromImage(resample_labels(labels, LABELS, grid, transform))
+    values = whole(read_image(chain.choices.ccf_template), grid, brain.pairs)
+    found = whole_labels(chain.choices, grid, brain.pairs)
     k, j, i = np.indices(found.shape)
     places = (
         np.array(grid.origin_mm_lps)
@@ -157,7 +167,6 @@ def test_i20_05_template_and_labels_on_the_grid_of_the_image(root, coarse):
     outside = ((index < -0.6) | (index > np.array([113, 131, 79]) + 0.6)).any(-1)
     assert inside.mean() > 0.3
     assert outside.mean() > 0.005
-    values = SimpleITK.GetArrayFromImage(template)
     assert values.dtype == np.uint16
     difference = values[inside] - np.floor(ccf_value(index[inside]) + 1e-6)
     assert np.abs(difference).max() <= 1
@@ -169,34 +178,200 @@ def test_i20_05_template_and_labels_on_the_grid_of_the_image(root, coarse):
     assert np.array_equal(found[far], label_at(nearest[far]))
 
 
-def test_i20_09_u2_labels_outside_of_their_volume_are_0(coarse):
-    chain = coarse
-    whole = read_image(chain.choices.ccf_labels)
-    cropped = whole[20:80, 30:100, 10:60]
-    grid, transform = turned_grid(chain.brain.registered()), point_map(chain.brain.pairs)
+def test_i20_09_u2_labels_outside_of_their_volume_are_0(coarse, tmp_path):
+    chain, path = coarse, tmp_path / "cropped.nrrd"
+    SimpleITK.WriteImage(read_image(chain.choices.ccf_labels)[20:80, 30:100, 10:60], str(path))
+    grid = turned_grid(chain.brain.registered())
     counts = [
-        dict(zip(*np.unique(SimpleITK.GetArrayFromImage(made), return_counts=True), strict=True))
-        for made in (resample_labels(each, LABELS, grid, transform) for each in (whole, cropped))
+        dict(zip(*np.unique(made, return_counts=True), strict=True))
+        for made in (
+            whole_labels(replace(chain.choices, ccf_labels=labels), grid, chain.brain.pairs)
+            for labels in (chain.choices.ccf_labels, str(path))
+        )
     ]
     assert counts[1][0] > counts[0][0]
     assert all(n <= counts[0][label] for label, n in counts[1].items() if label)
 
 
-def test_labels_without_a_0_get_one_outside():
-    labels = SimpleITK.Image([4, 4, 4], SimpleITK.sitkUInt8) + 1
+@pytest.mark.parametrize("ids", [(-7, -5, 0), None], ids=["list", "labels"])
+def test_labels_without_a_0_get_one_outside(ids):
+    image = SimpleITK.Image([4, 4, 4], SimpleITK.sitkUInt8) + 1
     grid = grid_of(SimpleITK.Image([8, 4, 4], SimpleITK.sitkUInt8))
-    found = SimpleITK.GetArrayFromImage(
-        resample_labels(labels, [-7, -5], grid, SimpleITK.Transform(3, 1))
-    )
-    assert set(found[..., :4].ravel()) == {-5}
+    counts = Counter()
+    (found,) = warp_labels(AtlasLabels(image, "", ids), grid, Transformation(()), counts)
+    label = -5 if ids else 1
+    assert set(found[..., :4].ravel()) == {label}
     assert set(found[..., 5:].ravel()) == {0}
+    assert counts == {label: (found == label).sum(), 0: (found == 0).sum()}
+
+
+# Volumes in parts
+
+
+def whole(image, grid, pairs):
+    """Return a volume on another grid, all of it, by our code."""
+    with point_map(pairs) as transformation:
+        return np.concatenate([*warp(ImageSource(image), grid, transformation, warps.LINEAR)])
+
+
+def whole_labels(choices, grid, pairs):
+    labels = read_atlas_labels(choices.ccf_labels, choices.label_ids)
+    with point_map(pairs) as transformation:
+        return np.concatenate([*warp_labels(labels, grid, transformation, Counter())])
+
+
+def by_itk(image, grid, pairs, interpolator=SimpleITK.sitkLinear, *, is_back=False, outside=0.0):
+    """Return the same by SimpleITK at once, from the same files."""
+    steps = []
+    for pair in pairs[::-1] if is_back else pairs:
+        affine = SimpleITK.ReadTransform(pair.affine)
+        field = SimpleITK.ReadImage(
+            pair.warp if is_back else pair.inverse_warp, SimpleITK.sitkVectorFloat64
+        )
+        field = SimpleITK.DisplacementFieldTransform(field)
+        steps += [field, affine] if is_back else [affine.GetInverse(), field]
+    composite = SimpleITK.CompositeTransform(3)
+    for each in steps[::-1]:
+        composite.AddTransform(each)
+    place = (grid.origin_mm_lps, grid.spacing_mm_xyz, grid.direction)
+    size = grid.size_xyz
+    made = SimpleITK.Resample(
+        image, size, composite, interpolator, *place, outside, image.GetPixelID()
+    )
+    return SimpleITK.GetArrayFromImage(made)
+
+
+@pytest.fixture
+def _small_parts(monkeypatch):
+    """Make parts so small that a small volume has many of them, and that some are halved."""
+    monkeypatch.setattr(warps, "LINEAR", replace(warps.LINEAR, tile=7))
+    monkeypatch.setattr(warps, "_LABEL_TILE", 7)
+    monkeypatch.setattr(warps, "_MOST_MOVING", 9000)
+    monkeypatch.setattr(warps, "_PIECE_VOXELS", 1000)
+
+
+@pytest.mark.usefixtures("_small_parts")
+def test_i20_05_parts_of_a_volume_are_those_of_the_whole(coarse):
+    brain, choices = coarse.brain, coarse.choices
+    grid = turned_grid(brain.registered(3))
+    template = read_image(choices.ccf_template)
+    noise = np.random.default_rng(3).integers(0, 60000, template.GetSize()[::-1], np.uint16)
+    noisy = image_on(grid_of(template), noise)
+    found = whole(noisy, grid, brain.pairs)
+    assert found.any()
+    assert np.array_equal(found, by_itk(noisy, grid, brain.pairs))
+    places = read_image(choices.ccf_labels)
+    wanted = LABELS[by_itk(places, grid, brain.pairs, SimpleITK.sitkLabelLinear, outside=5)]
+    assert np.array_equal(whole_labels(choices, grid, brain.pairs), wanted)
+
+
+@pytest.mark.usefixtures("_small_parts")
+def test_i20_06_parts_of_a_channel_are_those_of_the_whole(root, coarse):
+    brain = coarse.brain
+    voxels = root.voxels[CHANNELS[0]][::4, ::4, ::4]
+    image = image_on(brain.registered(2), voxels)
+    ccf = coarse.atlas_grid
+    grid = turned_grid(Grid((28, 33, 20), (0.4, 0.4, 0.4), ccf.origin_mm_lps, ccf.direction))
+    with image_map(brain.pairs) as transformation:
+        found = np.concatenate([*warp(ImageSource(image), grid, transformation, warps.LINEAR)])
+    assert found.any()
+    assert np.array_equal(found, by_itk(image, grid, brain.pairs, is_back=True))
+
+
+@pytest.mark.parametrize("size", [(3, 4, 5), (10, 11, 3), (40, 3, 2)], ids=str)
+def test_pieces_follow_one_another_and_are_small(monkeypatch, size):
+    monkeypatch.setattr(warps, "_PIECE_VOXELS", 36)
+    x, y, _ = size
+    end = 0
+    for low, high in warps.pieces_of(size):
+        assert low[0] + x * (low[1] + y * low[2]) == end
+        sides = np.subtract(high, low)
+        assert sides.prod() <= max(36, x)
+        assert sides[2] == 1 or sides[1] == y
+        end += sides.prod()
+    assert end == np.prod(size)
+
+
+@pytest.mark.parametrize("intent", [1006, 1007])
+@pytest.mark.parametrize(("ending", "dtype"), [("nii", "<f4"), ("nii.gz", ">f8")])
+def test_displacements_are_those_that_itk_reads(tmp_path, intent, ending, dtype):
+    values = np.random.default_rng(1).normal(size=(5, 6, 7, 1, 3)).astype(dtype)
+    affine = np.diag([-0.1, 0.2, -0.3, 1])
+    affine[:3, 3] = [1, 2, 3]
+    image = nibabel.Nifti1Image(values, affine)
+    image.header.set_intent(intent)
+    path = str(tmp_path / f"field.{ending}")
+    image.to_filename(path)
+    wanted = SimpleITK.ReadImage(path, SimpleITK.sitkVectorFloat64)
+    field = open_field(path)
+    with field.file:
+        part = field.part((1, 2, 0), (4, 6, 3))
+    assert np.array_equal(
+        SimpleITK.GetArrayFromImage(part), SimpleITK.GetArrayFromImage(wanted)[0:3, 2:6, 1:4]
+    )
+    place = wanted.TransformIndexToPhysicalPoint((1, 2, 0))
+    assert part.GetOrigin() == pytest.approx(place, abs=1e-12)
+
+
+def harmed_field(tmp_path, harm):
+    values = np.zeros((5, 6, 7, 1, 3), "f4")
+    if harm == "nan":
+        values[2, 2, 2, 0, 1] = np.nan
+    image = nibabel.Nifti1Image(values[..., :2] if harm == "two" else values, np.eye(4))
+    image.header.set_intent(1007)
+    path = tmp_path / "field.nii.gz"
+    image.to_filename(path)
+    if harm == "short":
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:700]))
+    elif harm == "torn":
+        path.write_bytes(path.read_bytes()[:-9])
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("nan", "has displacements that are no finite numbers"),
+        ("two", "not a field of three displacements"),
+        ("short", "ends too early"),
+        ("torn", "cannot be unpacked"),
+    ],
+)
+def test_damaged_displacements_are_named(tmp_path, harm, said):
+    path = harmed_field(tmp_path, harm)
+
+    def use():
+        field = open_field(path)
+        with field.file:
+            field.part((0, 0, 0), field.grid.size_xyz)
+
+    with pytest.raises(AtlasFileError, match=said):
+        use()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32"])
+def test_volumes_in_pieces_are_read_by_itk(tmp_path, dtype):
+    voxels = np.arange(4 * 5 * 6).reshape(4, 5, 6).astype(dtype)
+    grid = base_grid([LevelSize((6, 5, 4), (0.1, 0.2, 0.3))], 0, "LAS")
+    path = tmp_path / "new" / "a.nrrd"
+    write_nrrd(str(path), grid, iter([voxels[:1], voxels[1:3], voxels[3:]]))
+    image = SimpleITK.ReadImage(str(path))
+    assert np.array_equal(SimpleITK.GetArrayFromImage(image), voxels)
+    assert grid_of(image) == grid
+    assert np.array_equal(np.stack([*read_planes(str(path))]), voxels)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(AtlasFileError, match=r"ends after|cannot be unpacked"):
+        [*read_planes(str(path))]
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_turned_grids_are_those_of_turned_images(code):
     grid = base_grid(LEVELS, 3, code)
-    image = turn(image_on(grid, np.zeros(grid.size_xyz[::-1], np.uint8)))
+    voxels = np.random.default_rng(2).integers(0, 255, grid.size_xyz[::-1], np.uint8)
+    image = SimpleITK.DICOMOrient(image_on(grid, voxels), "IRP")
     found = turned_grid(grid)
+    pieces = np.concatenate([*_turned(ImageSource(image_on(grid, voxels)))])
+    assert np.array_equal(pieces, SimpleITK.GetArrayFromImage(image))
     assert found.size_xyz == image.GetSize()
     assert found.origin_mm_lps == pytest.approx(image.GetOrigin(), abs=1e-12)
     assert found.spacing_mm_xyz == pytest.approx(image.GetSpacing())
@@ -372,3 +547,57 @@ def test_tracks_that_go_up_are_told(root, tmp_path):
     (problem,) = check_order(checked_chain(values))
     assert "do not go down from the surface" in problem.message
     assert problem.place.line == 2
+
+
+def test_a_full_disk_of_temporary_files_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = harmed_field(tmp_path, "")
+    monkeypatch.setattr("shutil.copyfileobj", refuse)
+    with pytest.raises(OSError, match=gettempdir()):
+        open_field(path)
+
+
+@pytest.mark.slow
+def test_i20_08_a_registration_of_ants_is_applied_as_ants_does(tmp_path):
+    ants = pytest.importorskip("ants")
+    random = np.random.default_rng(8)
+    x, y, z = np.indices((48, 48, 48)) - 24.0
+    shades = [
+        (((x - a) / 15) ** 2 + ((y + a) / 12) ** 2 + (z / (17 - a)) ** 2 < 1) * 900.0 + 60
+        for a in (0, 2)
+    ]
+    place = {"origin": (1.0, -2.0, 3.0), "spacing": (0.2, 0.25, 0.3)}
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
+    fixed = ants.smooth_image(ants.from_numpy(shades[0].astype("f4"), **place), 0.5)
+    moving = ants.from_numpy(shades[1].astype("f4"), direction=turn, **place)
+    moving = ants.smooth_image(moving, 0.5)
+    made = ants.registration(fixed, moving, "SyN", outprefix=f"{tmp_path}/")
+    pair = pair_in(str(tmp_path), ants_names(""))
+    inside = random.uniform(-8, 8, (50, 3)) * place["spacing"]
+    middle = np.array(place["origin"]) + turn @ (24 * np.array(place["spacing"]))
+    points = middle + inside @ turn.T
+    table = pd.DataFrame(points, columns=["x", "y", "z"])
+    wanted = ants.apply_transforms_to_points(3, table, made["invtransforms"], [True, False])
+    with point_map([pair]) as transformation:
+        found = transformation.points(points)
+    assert 1000 * np.abs(found - wanted[["x", "y", "z"]].to_numpy()).max() <= 5
+    grid = Grid((48, 48, 48), place["spacing"], place["origin"], tuple(turn.ravel()))
+    voxels = np.round(fixed.numpy()).astype(np.uint16).transpose(2, 1, 0)
+    like = Grid((48, 48, 48), place["spacing"], place["origin"], (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    ours = whole(image_on(like, voxels.astype(np.float32)), grid, [pair])
+    theirs = ants.apply_transforms(
+        moving, ants.from_numpy(voxels.transpose(2, 1, 0).astype("f4"), **place),
+        made["invtransforms"], whichtoinvert=[True, False],
+    )  # fmt: skip
+    assert np.abs(ours - theirs.numpy().transpose(2, 1, 0)).max() < 0.01
+    regions = (np.arange(48)[:, None, None] // 6 + 0 * voxels).astype(np.uint16)
+    labels = AtlasLabels(image_on(like, regions), "", None)
+    with point_map([pair]) as transformation:
+        ours = np.concatenate([*warp_labels(labels, grid, transformation, Counter())])
+    theirs = ants.apply_transforms(
+        moving, ants.from_numpy(regions.transpose(2, 1, 0).astype("f4"), **place),
+        made["invtransforms"], interpolator="genericLabel", whichtoinvert=[True, False],
+    )  # fmt: skip
+    assert not (ours != theirs.numpy().transpose(2, 1, 0)).sum()

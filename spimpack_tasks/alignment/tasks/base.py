@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import luigi
+from luigi.configuration import get_config
 
 from spimpack_tasks.alignment.choices import default_text, describe
 from spimpack_tasks.deferred import Deferred
@@ -56,6 +57,27 @@ class AlignmentTask(CheckedTask):
     label_ids: luigi.Parameter[str] = luigi.Parameter(
         default=default_text("label_ids"), description=describe("label_ids")
     )
+    atlas: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("atlas"), description=describe("atlas")
+    )
+    structures: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("structures"), description=describe("structures")
+    )
+    bregma_um: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("bregma_um"), description=describe("bregma_um")
+    )
+    registrar: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("registrar"), description=describe("registrar")
+    )
+    template: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("template"), description=describe("template")
+    )
+    registration_um: luigi.FloatParameter = luigi.FloatParameter(
+        default=100.0, description=describe("registration_um")
+    )
+    ephys_python: luigi.Parameter[str] = luigi.Parameter(
+        default=default_text("ephys_python"), description=describe("ephys_python")
+    )
     datapackage_schema: luigi.Parameter[str] = luigi.Parameter(
         default=default_text("datapackage_schema"), description=describe("datapackage_schema")
     )
@@ -64,7 +86,7 @@ class AlignmentTask(CheckedTask):
     )
     skip_ephys: luigi.BoolParameter = luigi.BoolParameter(
         default=False,
-        description="Accepted as the public package has it: recordings are never extracted.",
+        description="Extract no recordings, also with ephys_python.",
     )
     qc: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Bring channels into the space of the CCF as well."
@@ -75,6 +97,9 @@ class AlignmentTask(CheckedTask):
 
     # A second attempt would fail in the same way.
     retry_count = 1
+
+    memory_mb = 250
+    """Memory that a step takes; those with a volume of the atlas or of the image take more."""
 
     @classmethod
     def get_param_values(
@@ -89,6 +114,14 @@ class AlignmentTask(CheckedTask):
                 values["inputs_id"] = REFUSED
             at_end_of_run(lambda: cls(**values).verdict())
         return list(values.items())
+
+    def process_resources(self) -> dict[str, int]:
+        """Ask for memory in MB, where the configuration knows it.
+
+        Luigi takes what is not configured for one, and would run a single task at a time.
+        """
+        known = get_config().getintdict("resources")
+        return {"memory_mb": self.memory_mb} if "memory_mb" in known else {}
 
     @cached_property
     def chain(self) -> Any:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 _validate = Deferred("spimpack_tasks.alignment.steps:validate")
 _describe = Deferred("spimpack_tasks.alignment.steps:describe_assets")
-_reorient = Deferred("spimpack_tasks.alignment.steps:reorient_channel")
-_warp_to_image = Deferred("spimpack_tasks.alignment.steps:warp_to_image")
-_warp_to_ccf = Deferred("spimpack_tasks.alignment.steps:warp_to_ccf")
+_register = Deferred("spimpack_tasks.alignment.registering:register_to_template")
+_reorient = Deferred("spimpack_tasks.alignment.volumes:reorient_channel")
+_warp_to_image = Deferred("spimpack_tasks.alignment.volumes:warp_to_image")
+_warp_to_ccf = Deferred("spimpack_tasks.alignment.volumes:warp_to_ccf")
+_extract = Deferred("spimpack_tasks.alignment.ephys:extract_recording")
 _make_track = Deferred("spimpack_tasks.alignment.steps:make_track")
 _make_regions = Deferred("spimpack_tasks.alignment.steps:make_regions")
 KINDS = {"template": CCF_IN_IMAGE, "labels": LABELS_IN_IMAGE}
@@ -58,10 +60,46 @@ class FoundBrainTask(AlignmentTask):
         yield self.step(DiscoverAssets)
 
 
+class RegisterToTemplate(FoundBrainTask):
+    """Register the image with the template, where a registrar is chosen."""
+
+    memory_mb = 1000
+
+    def output(self) -> luigi.Target:
+        return self.made("registration", "registration_id")
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _register(self.chain)
+
+
+class RegisteredTask(FoundBrainTask):
+    """A step that needs the registration."""
+
+    def requires(self) -> Iterator[luigi.Task]:
+        yield from super().requires()
+        if not self.is_refused and self.chain.choices.is_registered_here:
+            yield self.step(RegisterToTemplate)
+
+
+class ExtractEphys(FoundBrainTask):
+    """Extract one recording by another Python, where one is given."""
+
+    recording: luigi.Parameter[str] = luigi.Parameter(description="Name of the recording.")
+
+    def output(self) -> luigi.Target:
+        return self.made(f"ephys_{self.recording}", "ephys_id", self.recording)
+
+    def run(self) -> None:
+        with disk_trouble_told():
+            _extract(self.chain, self.recording)
+
+
 class ReorientHistology(FoundBrainTask):
     """Write one channel in the order of axes of the alignment GUI."""
 
     channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
+    memory_mb = 400
 
     def output(self) -> luigi.Target:
         return self.made(f"channel_{self.channel}", "channel_id", self.channel)
@@ -71,10 +109,11 @@ class ReorientHistology(FoundBrainTask):
             _reorient(self.chain, self.channel)
 
 
-class WarpToImage(FoundBrainTask):
+class WarpToImage(RegisteredTask):
     """Bring the template or the labels of the atlas into the space of the image."""
 
     kind: luigi.Parameter[str] = luigi.Parameter(description=f"One of {', '.join(KINDS)}.")
+    memory_mb = 700
 
     def output(self) -> luigi.Target:
         return self.made(KINDS.get(self.kind, self.kind), "volume_id", self.kind)
@@ -84,10 +123,11 @@ class WarpToImage(FoundBrainTask):
             _warp_to_image(self.chain, self.kind)
 
 
-class WarpToCCF(FoundBrainTask):
+class WarpToCCF(RegisteredTask):
     """Bring one channel into the space of the CCF."""
 
     channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
+    memory_mb = 400
 
     def output(self) -> luigi.Target:
         return self.made(f"ccf_{self.channel}", "ccf_channel_id", self.channel)
@@ -97,7 +137,7 @@ class WarpToCCF(FoundBrainTask):
             _warp_to_ccf(self.chain, self.channel)
 
 
-class TrackTask(FoundBrainTask):
+class TrackTask(RegisteredTask):
     """A step of one row of the table of probes."""
 
     row: luigi.Parameter[str] = luigi.Parameter(description="Key of the row.")
@@ -120,6 +160,8 @@ class ProbeTrack(TrackTask):
 
 class TrackRegions(TrackTask):
     """Write the regions of the atlas along one track."""
+
+    memory_mb = 400
 
     def requires(self) -> Iterator[luigi.Task]:
         yield self.step(ProbeTrack, row=self.row)

@@ -7,8 +7,9 @@ identity may depend on what they made.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.alignment.choices import OPTIONS as ALIGNMENT_OPTIONS
 from spimpack_tasks.alignment.tasks.results import PrepareAlignment
 from spimpack_tasks.conversion.tasks.image import ConvertImage
 from spimpack_tasks.packaging.options import Options
@@ -21,7 +22,7 @@ from spimpack_tasks.streams.tasks.write_frames import WriteFrames
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from spimpack_tasks.luigi_run import CheckedTask
     from spimpack_tasks.study.study import Study, StudyItem
@@ -65,13 +66,19 @@ def _stitch(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     else:
         tiles = study.place(values["tiles"])
     options = {name: values[name] for name in STITCH_OPTIONS if name in values}
+    _make_floats(options, STITCH_OPTIONS)
     for name, option in STITCH_OPTIONS.items():
-        if isinstance(option.default, float) and name in options:
-            options[name] = float(options[name])
         if option.is_path and options.get(name):
             options[name] = study.place(options[name])
     options.setdefault("image_name", item.name)
     yield StitchChannel(tiles=tiles, image=image, **options)
+
+
+def _make_floats(values: dict[str, Any], options: Mapping[str, Any]) -> None:
+    """Make floats of numbers that are: 25 and 25.0 would be two tasks for Luigi."""
+    for name in values.keys() & options.keys():
+        if isinstance(options[name].default, float):
+            values[name] = float(values[name])
 
 
 def _stream(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
@@ -117,6 +124,7 @@ def package_options(study: Study, item: StudyItem) -> Options:
 def _align(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     root = study.place(values.pop("data_root"))
+    _make_floats(values, ALIGNMENT_OPTIONS)
     if values.get("image"):
         values["image"] = study.place(values["image"])
     yield PrepareAlignment(

@@ -1,0 +1,148 @@
+"""Extracts recordings for the alignment GUI by another Python, in an environment of its own.
+
+The public converter needs zarr 2, and this program needs zarr 3, so they cannot share one. The
+other Python writes into a folder aside; files move to their places when it has ended well.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from spimpack_tasks.alignment.recording import record
+from spimpack_tasks.errors import OutputError, Place, Problem
+from spimpack_tasks.files.json_files import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spimpack_tasks.alignment.chain import Chain
+    from spimpack_tasks.alignment.manifest import ProbeRow
+
+_PROGRAM = """\
+import sys
+from pathlib import Path
+from aind_ephys_ibl_gui_conversion.ephys import extract_continuous
+from aind_ephys_ibl_gui_conversion.spikes import extract_spikes
+sorting, results, session, finding = (Path(each) if each else None for each in sys.argv[1:])
+extract_continuous(sorting, results, session_folder=session, probe_surface_finding=finding)
+extract_spikes(sorting, results, session_folder=session)
+"""
+"""Program of the other Python, which gets four paths."""
+_ASIDE = ".making-ephys-"
+"""Begin of the name of a folder that the other Python writes into."""
+_SPIKES = "spikes.times.npy"
+"""A collection without this file was not sorted."""
+_SORTING_ERROR = "sorting_error.txt"
+_TOLD_LINES = 5
+"""Lines of what the other Python said that are told: the last ones name its error."""
+
+
+def check_recordings(chain: Chain) -> Iterator[Problem]:
+    """Yield the folders of recordings that are missing, where they are to be extracted."""
+    if not chain.choices.wants_ephys:
+        return
+    for row in _first_rows(chain):
+        for name in (row.sorted_recording, row.recording_id):
+            if not os.path.isdir(os.path.join(chain.choices.data_root, name)):
+                place = Place(chain.choices.manifest, row.line)
+                message = f"no folder {name!r} is in {chain.choices.data_root}"
+                hint = "copy the recording there, or give --skip-ephys"
+                yield Problem("alignment.ephys", place, "sorted_recording", message, hint)
+
+
+def _first_rows(chain: Chain) -> list[ProbeRow]:
+    """Return the first row of each recording."""
+    return [
+        next(row for row in chain.wanted_rows if row.sorted_recording == name)
+        for name in chain.recordings
+    ]
+
+
+def extract_recording(chain: Chain, recording: str) -> None:
+    """Extract one recording, and record its files and what became of each collection.
+
+    Raises
+    ------
+    OutputError
+        No interpreter is given, or it ended with an error.
+    """
+    choices = chain.choices
+    if not choices.wants_ephys:
+        message = "recordings are extracted by another Python only; give ephys_python"
+        raise OutputError(message)
+    rows = [row for row in chain.wanted_rows if row.sorted_recording == recording]
+    finding = next((row.surface_finding for row in rows if row.surface_finding), "")
+    root, recording_id = choices.data_root, rows[0].recording_id
+    os.makedirs(chain.folder, exist_ok=True)
+    _remove_leftovers(chain.folder)
+    with TemporaryDirectory(prefix=_ASIDE, dir=chain.folder) as aside:
+        paths = [os.path.join(root, recording), aside, os.path.join(root, recording_id)]
+        paths.append(os.path.join(root, finding) if finding else "")
+        _run([choices.ephys_python, "-I", "-c", _PROGRAM, *paths])
+        files = [
+            _moved(chain.folder, aside, recording_id, name) for name in sorted(_files_in(aside))
+        ]
+    collections = {row.collection: _describe(chain, row, rows) for row in rows}
+    identity, step = chain.ephys_id(recording), f"ephys_{recording}"
+    record(chain, step, identity, files, collections=collections)
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 - the user chose the interpreter
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            errors="replace",
+        )  # fmt: skip
+    except OSError as error:
+        message = f"{command[0]}: cannot be started: {error.strerror or error}"
+        raise OutputError(f"{message}; give the bin/python of an environment") from error
+    if done.returncode:
+        told = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_TOLD_LINES:])
+        message = f"{command[0]} ended with code {done.returncode}:\n{told}"
+        if "aind_ephys_ibl_gui_conversion" in told:
+            message += "\ninstall aind-ephys-ibl-gui-conversion into its environment"
+        raise OutputError(message)
+
+
+def _remove_leftovers(folder: str) -> None:
+    for name in os.listdir(folder):
+        if name.startswith(_ASIDE):
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+
+
+def _files_in(folder: str) -> Iterator[str]:
+    for path, _, names in os.walk(folder):
+        for name in names:
+            yield os.path.relpath(os.path.join(path, name), folder)
+
+
+def _moved(folder: str, aside: str, recording_id: str, name: str) -> str:
+    """Move a file to its place, and return that, below the folder of the brain."""
+    path = f"{recording_id}/{name}"
+    target = os.path.join(folder, path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.rename(os.path.join(aside, name), target)
+    return path
+
+
+def _describe(chain: Chain, row: ProbeRow, rows: list[ProbeRow]) -> dict[str, Any]:
+    """Return whether a collection was sorted, and whether its shanks number clusters alike."""
+    folder = os.path.join(chain.folder, row.recording_id, row.collection)
+    has_spikes = os.path.isfile(os.path.join(folder, _SPIKES))
+    is_sorted = has_spikes and not os.path.isfile(os.path.join(folder, _SORTING_ERROR))
+    shanks = sum(each.collection == row.collection for each in rows)
+    return {"sorted": is_sorted, "multishank_cluster_ids_overlap": is_sorted and shanks > 1}
+
+
+def is_left_out(chain: Chain, row: ProbeRow) -> bool:
+    """Tell whether a row has a recording without sorting, so that the GUI cannot show it."""
+    if not chain.choices.wants_ephys:
+        return False
+    found: dict[str, Any] = read_json(chain.state_path(f"ephys_{row.sorted_recording}"), dict, {})
+    collections = found.get("collections")
+    known = collections.get(row.collection) if isinstance(collections, dict) else None
+    return not (isinstance(known, dict) and known.get("sorted"))
