@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from base64 import b64encode
 from importlib.resources import files
@@ -137,6 +138,9 @@ def _links(study: Study, item: StudyItem) -> list[tuple[str, str]]:
         return [("places of the tiles", os.path.join(study.place(work), "align.html"))]
     if item.stage == "package":
         return [("report on the dataset", os.path.join(place, ".spimpack", "report.html"))]
+    if item.stage == "align":
+        pages = sorted(glob.glob(os.path.join(glob.escape(place), "*", "qc.html")))
+        return [("borders of the atlas, tracks and regions", page) for page in pages]
     return []
 
 

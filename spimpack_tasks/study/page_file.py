@@ -5,6 +5,7 @@ The provenance is an RO-Crate in the folder of what the stages make.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from hashlib import blake2b
@@ -103,6 +104,8 @@ def _marks(study: Study, item: StudyItem) -> list[str]:
         return [os.path.join(product, ".spimpack", name) for name in ("current", "seal")]
     if item.stage == "validate":
         return [study.report_on(item)]
+    if item.stage == "align":
+        return sorted(glob.glob(os.path.join(glob.escape(product), "*", "_state", "*.json")))
     if item.stage == "publish":
         return committed_records(study.dataset_of(item))
     return [product, *(os.path.join(product, name) for name in ("zarr.json", ".zattrs"))]
