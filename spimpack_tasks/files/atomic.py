@@ -171,6 +171,7 @@ def replacing(path: str, durability: Durability) -> Iterator[WrittenAside]:
     OSError
         The disk refuses the file; nothing of it is left.
     """
+    require_plain_place(path)
     is_aside = durability is not Durability.PLAIN
     aside = f"{path}{PART}" if is_aside else path
     if not is_aside:
@@ -196,6 +197,22 @@ def replacing(path: str, durability: Durability) -> Iterator[WrittenAside]:
         if not is_done:
             with suppress(FileNotFoundError):
                 os.unlink(aside)
+
+
+def require_plain_place(path: str) -> None:
+    """Refuse to replace a device, pipe or socket: `/dev/null` would become a file for everyone.
+
+    Raises
+    ------
+    OSError
+        There is one.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return  # nothing is there, or the write tells why it fails
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EEXIST, "is a device, pipe or socket, and is not replaced", path)
 
 
 def name_aside(path: str) -> str:
@@ -304,6 +321,7 @@ def write_at(path: str, data: bytes) -> None:
     OSError
         It cannot be written; nothing is left of it then.
     """
+    require_plain_place(path)
     folder, name = os.path.split(path)
     temporary = name_aside(path)
     try:

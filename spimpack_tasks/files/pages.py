@@ -8,7 +8,12 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import printable
-from spimpack_tasks.files.atomic import discard, move_into_place, name_aside
+from spimpack_tasks.files.atomic import (
+    discard,
+    move_into_place,
+    name_aside,
+    require_plain_place,
+)
 from spimpack_tasks.files.regular import open_regular
 
 if TYPE_CHECKING:
@@ -52,5 +57,6 @@ def write_page(root: str, temporary: str, name: str, lines: Iterable[str]) -> No
 
 def write_page_at(path: str, lines: Iterable[str]) -> None:
     """Write a page to an absolute path, through a temporary name beside it."""
+    require_plain_place(path)
     folder, name = os.path.split(path)
     write_page(folder, name_aside(path), name, lines)
