@@ -13,6 +13,7 @@ import pytest
 from cluster import CONFIG, Cluster
 from example_inputs import EXAMPLE, place_example, place_tree, read_rows
 from markdown_blocks import ROOT, environment_of_tests
+from study_files import write_study
 
 from spimpack_tasks import PackageDataset
 from spimpack_tasks.luigi_run import CODES
@@ -163,3 +164,33 @@ def let_an_assistant_work(example, luigid):
     run([*command.split(), *arguments], example, check=False)
     assert task.complete()
     assert len(images_in(example / "bids")) == 5
+
+
+def test_i22_5_the_command_line_of_a_bids_app_packages_subjects_then_all(example):
+    script = WORKFLOWS / "bids-app.sh"
+    subjects = sorted({row["subject"] for row in read_rows(EXAMPLE / "scans.tsv")})
+    first, *others = subjects
+    assert others
+    labels = ["--participant_label", f"sub-{first}", "--n_cpus", "2"]
+    run([script, ".", "bids", "participant", *labels, "--relative-symlinks"], example)
+    assert sorted(path.name for path in (example / "bids").glob("sub-*")) == [f"sub-{first}"]
+    done = run([script, ".", "bids", "group", "--relative-symlinks"], example)
+    found = sorted(path.name for path in (example / "bids").glob("sub-*"))
+    assert found == [f"sub-{label}" for label in subjects]
+    assert "bids: valid BIDS" in done.stdout
+
+
+def test_i22_5_a_bids_app_says_what_is_wrong_with_its_command_line(example):
+    script = WORKFLOWS / "bids-app.sh"
+    done = run([script, ".", "bids", "session"], example, check=False)
+    assert (done.returncode, "choose participant or group" in done.stderr) == (2, True)
+    done = run([script, "."], example, check=False)
+    assert done.returncode != 0
+    assert "usage: bids-app.sh" in done.stderr
+    assert not (example / "bids").exists()
+
+
+def test_i22_5_a_bids_app_runs_a_study(tmp_path):
+    write_study(tmp_path)
+    run([WORKFLOWS / "bids-app.sh", ".", "unused", "group", "--study", "study.yml"], tmp_path)
+    assert (tmp_path / "study.html").exists()
