@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.study.study import Study, StudyItem
 
 _run_study = Deferred("spimpack_tasks.local_study:run_study")
+_require_manifest = Deferred("spimpack_tasks.study.checking:require_manifest")
 _plan_study = Deferred("spimpack_tasks.study.planning:plan_study")
 
 
@@ -39,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the study, and say what was made and what was not."""
     study = read_study(os.path.abspath(os.path.expanduser(arguments.study)))
     items = choose_items(study, ",".join(arguments.only), arguments.until)
+    if any(item.stage == "package" for item in items):
+        _require_manifest(study)
     before = {each.item for each in _plan_study(study, items) if each.state == "done"}
     wanted = [item for item in items if item not in before]
     code: int = ExitCode.OK
@@ -79,7 +82,8 @@ def _lines(study: Study, items: list[StudyItem], before: set[StudyItem]) -> Iter
     """Yield what became of each item."""
     for each in _plan_study(study, items):
         told = _WORDS.get(each.state, "unchanged" if each.item in before else "made")
-        yield from lines_of(study, each, told)
+        is_told = each.state == "to do"
+        yield from lines_of(study, each._replace(reason="") if is_told else each, told)
 
 
 _WORDS = {"to do": "not made", "refused": "refused", "waits": "waits"}

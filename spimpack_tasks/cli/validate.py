@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _read_study = Deferred("spimpack_tasks.study.reading:read_study")
+_check_manifest = Deferred("spimpack_tasks.study.checking:check_manifest")
 _prepare_run = Deferred("spimpack_tasks.packaging.prepare:prepare_run")
 
 
@@ -50,17 +51,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_study(path: str, *, as_json: bool) -> int:
-    """Check the form of a study; each stage checks its own inputs when these are there."""
+    """Check a study and its manifest; the other stages check their own inputs as they come."""
+    report, count = Report(), 0
     try:
         study = _read_study(path)
+        report, count = _check_manifest(study), len(study.items)
     except InputError as error:
-        if not as_json:
-            raise
-        for problem in error.report.sorted():
+        report = error.report
+    if as_json:
+        for problem in report.sorted():
             print(json.dumps(problem.as_dict(), ensure_ascii=False))
-        return error.exit_code
-    if not as_json:
-        print(
-            f"{count_of(len(study.items), 'item')}: 0 errors; spimpack plan looks at their inputs"
-        )
-    return ExitCode.OK
+    else:
+        found = "" if report.errors else f"{count_of(count, 'item')}: "
+        *problems, errors = report.lines()
+        print("\n".join([*problems, found + errors]))
+    return ExitCode.BAD_INPUT if report.errors else ExitCode.OK

@@ -6,12 +6,12 @@ import os
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from spimpack_tasks.errors import InputError, SpimpackError, count_of
+from spimpack_tasks.errors import InputError, Report, SpimpackError, count_of
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.packaging.changes import count_verdicts, find_changes
 from spimpack_tasks.packaging.prepare import prepare_run
+from spimpack_tasks.study.checking import check_manifest, package_options
 from spimpack_tasks.study.order import items_before
-from spimpack_tasks.study.tasks.inner import package_options
 from spimpack_tasks.study.tasks.study import MakeItem
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def plan_study(study: Study, items: Sequence[StudyItem]) -> list[PlannedItem]:
             for each in items_before(study, item)
             if to_do.get(each, ItemState.DONE) != ItemState.DONE
         ]
-        if before:
+        refused = check_manifest(study) if before and item.stage == "package" else Report()
+        if refused.errors:
+            found = PlannedItem(item, ItemState.REFUSED, _first_of(refused))
+        elif before:
             more = f" and {len(before) - 1:,} more" if len(before) > 1 else ""
             found = PlannedItem(item, ItemState.WAITS, f"comes after {before[0]}{more}")
         else:
@@ -57,6 +60,12 @@ def plan_study(study: Study, items: Sequence[StudyItem]) -> list[PlannedItem]:
     return planned
 
 
+def _first_of(report: Report) -> str:
+    """Return the number of errors, and the first of them."""
+    errors = Report(report.errors).sorted()
+    return f"{count_of(len(errors), 'error')}; the first: {errors[0]}"
+
+
 def _plan_item(study: Study, item: StudyItem) -> PlannedItem:
     task = MakeItem(study=study.path, study_id=study.digest, stage=item.stage, item=item.name)
     try:
@@ -64,11 +73,7 @@ def _plan_item(study: Study, item: StudyItem) -> PlannedItem:
             return PlannedItem(item, ItemState.DONE)
         return PlannedItem(item, ItemState.TO_DO, _reason(study, item))
     except InputError as error:
-        first = error.report.sorted()[0]
-        count = len(error.report.errors)
-        return PlannedItem(
-            item, ItemState.REFUSED, f"{count_of(count, 'error')}; the first: {first}"
-        )
+        return PlannedItem(item, ItemState.REFUSED, _first_of(error.report))
     except (SpimpackError, OSError) as error:
         return PlannedItem(item, ItemState.REFUSED, str(error))
 

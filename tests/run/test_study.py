@@ -16,6 +16,8 @@ from spimpack_tasks.api import open_image
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 
+LUIGI = [sys.executable, "-m", "luigi", "--module", "spimpack_tasks", "ProcessStudy"]
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -160,9 +162,8 @@ def test_only_and_until_choose_stages(tmp_path, capsys):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_luigi_itself_makes_equal_bytes(made, tmp_path, workers):
     path = write_study(tmp_path)
-    command = [sys.executable, "-m", "luigi", "--module", "spimpack_tasks", "ProcessStudy"]
     options = ["--study", str(path), "--local-scheduler", "--workers", str(workers)]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    done = subprocess.run([*LUIGI, *options], capture_output=True, text=True, check=False)
     assert done.returncode == ExitCode.OK, done.stderr
     for name in ("stitched/brain1/Ex_488", "stitched/brain1/Ex_561", "converted/times"):
         one, other = (folder / f"products/{name}.ome.zarr" for folder in (made, tmp_path))
@@ -202,7 +203,8 @@ def test_a_wrong_study_is_refused_with_its_places(tmp_path, capsys, name, comman
     if command != "run" and name in {"no stages", "syntax"}:
         pytest.skip("a file without stages is a manifest")
     assert main([command, str(path)]) == ExitCode.BAD_INPUT
-    told = capsys.readouterr().err
+    said = capsys.readouterr()
+    told = said.out + said.err  # validate reports what it finds, the others refuse
     assert f"[{code}]" in told
     assert f"{path.name}:" in told
     assert [each.name for each in tmp_path.iterdir()] == ["study.yml"]
@@ -261,3 +263,25 @@ def test_a_study_that_was_moved_stitches_nothing_again(study, tmp_path, capsys):
     assert "unchanged stitch brain1/Ex_561" in told
     image = moved / "bids/sub-01/micr/sub-01_sample-brain_stain-cFos_SPIM.ome.zarr"
     assert image.resolve() == (moved / "products/stitched/brain1/Ex_488.ome.zarr").resolve()
+
+
+def test_a_wrong_manifest_is_refused_before_anything_is_stitched(tmp_path, capsys):
+    text = STUDY.replace("orientation_string_xyz: RPI", "orientation_string_xyz: RPQ")
+    path = write_study(tmp_path, text)
+    for command in ("run", "validate"):
+        assert main([command, str(path)]) == ExitCode.BAD_INPUT
+        told = capsys.readouterr()
+        assert "[value.orientation]" in told.out + told.err
+        assert "does not exist" not in told.out + told.err
+    assert states(path, capsys)["package"] == "refused"
+    assert not (tmp_path / "products").exists()
+    command = [*LUIGI, "--study", str(path), "--local-scheduler"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.BAD_INPUT
+    assert "[value.orientation]" in done.stderr
+    assert not (tmp_path / "products").exists()
+
+
+def test_a_right_study_is_validated_before_its_products_are_there(tmp_path, capsys):
+    assert main(["validate", str(write_study(tmp_path))]) == ExitCode.OK
+    assert capsys.readouterr().out == "6 items: 0 errors\n"

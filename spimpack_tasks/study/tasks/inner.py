@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.alignment.choices import OPTIONS as ALIGNMENT_OPTIONS
 from spimpack_tasks.alignment.tasks.results import PrepareAlignment
 from spimpack_tasks.conversion.tasks.image import ConvertImage
-from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.publishing.tasks.dataset import PublishDataset
 from spimpack_tasks.stitching.options import OPTIONS as STITCH_OPTIONS
 from spimpack_tasks.stitching.tasks.discover import DiscoverTiles
 from spimpack_tasks.stitching.tasks.volume import StitchChannel
 from spimpack_tasks.streams.tasks.write_frames import WriteFrames
+from spimpack_tasks.study.checking import package_options
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 
 if TYPE_CHECKING:
@@ -108,17 +108,6 @@ def _convert(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
 
 def _package(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     yield PackageDataset(**package_options(study, item).parameters())
-
-
-def package_options(study: Study, item: StudyItem) -> Options:
-    """Return the options of the run that packages; the manifest may lie in the study itself."""
-    values = study.values(item)
-    manifest = values.pop("manifest")
-    return Options(
-        study.path if isinstance(manifest, dict) else study.place(manifest),
-        study.place(values.pop("output_dir")),
-        **values,
-    )
 
 
 def _align(study: Study, item: StudyItem) -> Iterator[CheckedTask]:

@@ -35,10 +35,11 @@ _items_before = Deferred("spimpack_tasks.study.order:items_before")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
 _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
+_require_manifest = Deferred("spimpack_tasks.study.checking:require_manifest")
 _require_place = Deferred("spimpack_tasks.study.page_file:require_place")
 _write_page = Deferred("spimpack_tasks.study.page_file:write_page")
 _note = Deferred("spimpack_tasks.study.log:note")
-_PAGE_STAGE = "report"
+_PACKAGE_STAGE, _PAGE_STAGE = "package", "report"
 
 
 class StudyTask(CheckedTask):
@@ -195,9 +196,12 @@ class ProcessStudy(StudyTask):
         Raises
         ------
         SpimpackError
-            The study is wrong, or has no such stage, or something that comes before is not there.
+            The study or its manifest is wrong, or it has no such stage.
         """
         chosen: list[StudyItem] = _choose_items(self.read, self.only, self.until)
+        if any(item.stage == _PACKAGE_STAGE for item in chosen):
+            # Rather now than when all volumes are stitched.
+            _require_manifest(self.read)
         return chosen
 
     def requires(self) -> list[luigi.Task]:
