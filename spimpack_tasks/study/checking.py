@@ -27,7 +27,7 @@ def package_options(study: Study, item: StudyItem) -> Options:
 
 
 def check_manifest(study: Study) -> Report:
-    """Return the problems of manifest and tables, but for products that are not made yet."""
+    """Return the problems of manifest and tables, apart from products that are not made yet."""
     found = study.items_of("package")
     if not found:
         return Report()
