@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.OK
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"spimpack: {where}{error.strerror}", file=sys.stderr)
+        print(f"spimpack: {where}{error.strerror or error}", file=sys.stderr)
         return ExitCode.FAILED
     except KeyboardInterrupt:
         print(f"spimpack: {INTERRUPTED}", file=sys.stderr)

@@ -10,6 +10,7 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, UsageError
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.manifest.products import STAGES
+from spimpack_tasks.packaging.options import FLAGS
 
 if TYPE_CHECKING:
     import argparse
@@ -63,6 +64,7 @@ def refuse_stages(arguments: argparse.Namespace) -> None:
 
 def plan_whole(arguments: argparse.Namespace, path: str) -> int:
     """Print what a run of a study would make, and why; return the exit code."""
+    _refuse_options(arguments)
     study: Study = _read_study(path)
     items = _choose_items(study, ",".join(arguments.only), arguments.until)
     planned: list[PlannedItem] = _plan_study(study, items)
@@ -75,6 +77,28 @@ def plan_whole(arguments: argparse.Namespace, path: str) -> int:
         return ExitCode.BAD_INPUT
     is_done = all(each.state == "done" for each in planned)
     return ExitCode.OK if is_done or not arguments.exit_code else _SOME
+
+
+def _refuse_options(arguments: argparse.Namespace) -> None:
+    """Refuse options of `spimpack plan` that a study does not take.
+
+    Raises
+    ------
+    UsageError
+        There are some.
+    """
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in (*_OF_MANIFESTS, *FLAGS)
+        if getattr(arguments, name, None)
+    ]
+    if given:
+        message = f"{', '.join(given)} cannot be chosen for a study; write it into its file"
+        raise UsageError(message, "spimpack plan study.yml")
+
+
+_OF_MANIFESTS = ("backend", "subjects", "images", "save", "dot", "consumers")
+"""Options of a plan of a manifest alone."""
 
 
 def lines_of(study: Study, planned: PlannedItem, word: str = "") -> list[str]:

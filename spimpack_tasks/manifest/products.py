@@ -70,9 +70,9 @@ def product_path(data: Any, folder: str, stage: str, name: str) -> str:
     item = _mapping(_mapping(_mapping(data, STAGES_KEY), stage), name)
     image = item.get("image")
     if isinstance(image, str) and image:
-        return os.path.normpath(os.path.join(folder, image))
-    work_dir = data.get("work_dir") or WORK_DIR
-    within = os.path.join(str(work_dir), PRODUCTS[stage], f"{name}{_EXTENSION}")
+        return os.path.normpath(os.path.join(folder, os.path.expanduser(image)))
+    work_dir = os.path.expanduser(str(data.get("work_dir") or WORK_DIR))
+    within = os.path.join(work_dir, PRODUCTS[stage], f"{name}{_EXTENSION}")
     return os.path.normpath(os.path.join(folder, within))
 
 

@@ -285,3 +285,95 @@ def test_a_wrong_manifest_is_refused_before_anything_is_stitched(tmp_path, capsy
 def test_a_right_study_is_validated_before_its_products_are_there(tmp_path, capsys):
     assert main(["validate", str(write_study(tmp_path))]) == ExitCode.OK
     assert capsys.readouterr().out == "6 items: 0 errors\n"
+
+
+STREAM = """\
+stages:
+  stream:
+    cam: {settings: camera.yml, frames: frames.npy}
+"""
+CAMERA = """\
+root_path: unused.ome.zarr
+dimensions: [{name: t, count: 4}, {name: y, count: 8}, {name: x, count: 8}]
+dtype: uint16
+"""
+
+
+@pytest.fixture
+def stream(tmp_path: Path) -> Path:
+    """Return the path of a study whose stream was written."""
+    np.save(tmp_path / "frames.npy", np.arange(256, dtype="uint16").reshape(4, 8, 8))
+    (tmp_path / "camera.yml").write_text(CAMERA)
+    path = tmp_path / "study.yml"
+    path.write_text(STREAM)
+    assert main(["run", str(path)]) == ExitCode.OK
+    return path
+
+
+def change_frames(folder: Path) -> None:
+    np.save(folder / "frames.npy", np.ones((4, 8, 8), "uint16"))
+
+
+def change_source(folder: Path) -> None:
+    np.save(folder / "other.npy", np.ones((4, 8, 8), "uint16"))
+    (folder / "study.yml").write_text(STREAM.replace("frames.npy", "other.npy"))
+
+
+def change_settings(folder: Path) -> None:
+    scale = CAMERA.replace("{name: y,", "{name: y, scale: 2, unit: micrometer,")
+    (folder / "camera.yml").write_text(scale)
+
+
+@pytest.mark.parametrize("change", [change_frames, change_source, change_settings])
+def test_a_stream_of_other_frames_is_refused_and_kept(stream, capsys, change):
+    assert set(states(stream, capsys).values()) == {"done"}
+    image = stream.parent / "products/streamed/cam.ome.zarr"
+    before = {path: path.read_bytes() for path in image.rglob("*") if path.is_file()}
+    change(stream.parent)
+    assert set(states(stream, capsys).values()) == {"refused"}
+    done = run_apart(stream)
+    assert done.returncode == ExitCode.CONFLICT
+    assert "give the stream another name" in done.stderr + done.stdout
+    assert {path: path.read_bytes() for path in image.rglob("*") if path.is_file()} == before
+
+
+def test_equal_frames_with_other_times_are_accepted_by_their_user(stream, capsys):
+    change_frames(stream.parent)
+    note = stream.parent / "products/made/stream/cam.json"
+    kept = json.loads(note.read_text())
+    del kept["frames"]
+    note.write_text(json.dumps(kept))
+    assert main(["run", str(stream)]) == ExitCode.OK
+    assert set(states(stream, capsys).values()) == {"done"}
+
+
+@pytest.mark.parametrize("image", ["mine.ome.zarr", "products/converted/one.ome.zarr"])
+def test_an_image_that_the_user_has_converted_is_not_replaced(tmp_path, image):
+    write_study(tmp_path)
+    mine = tmp_path / image
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    source = str(tmp_path / "raw/488_0.ome.tif")
+    assert main(["convert", source, str(mine), "--pixel-size", "1;1;1"]) == ExitCode.OK
+    before = (mine / "zarr.json").read_bytes()
+    (tmp_path / "study.yml").write_text(
+        f"stages: {{convert: {{one: {{source: raw/488_1.ome.tif, image: {image}}}}}}}\n"
+    )
+    done = run_apart(tmp_path / "study.yml")
+    assert done.returncode == ExitCode.CONFLICT
+    assert "was not made by this study" in done.stderr
+    assert (mine / "zarr.json").read_bytes() == before
+
+
+def test_a_tilde_in_work_dir_is_the_home_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = write_study(tmp_path / "study", f"work_dir: ~/made\n{STUDY}")
+    assert main(["run", str(path), "--only", "convert"]) == ExitCode.OK
+    assert (tmp_path / "home/made/converted/times.ome.zarr/zarr.json").exists()
+    assert not (tmp_path / "study/~").exists()
+
+
+@pytest.mark.parametrize("option", ["--backend=copy", "--subject=01", "--save=f.plan", "--dot"])
+def test_a_plan_of_a_study_refuses_options_of_manifests(made, capsys, option):
+    words = ["plan", str(made / "study.yml"), *option.split("=")]
+    assert main(words) == ExitCode.BAD_INPUT
+    assert f"{option.partition('=')[0].rstrip('s')}" in capsys.readouterr().err

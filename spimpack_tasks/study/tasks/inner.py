@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.alignment.choices import OPTIONS as ALIGNMENT_OPTIONS
 from spimpack_tasks.alignment.tasks.results import PrepareAlignment
 from spimpack_tasks.conversion.tasks.image import ConvertImage
+from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.publishing.tasks.dataset import PublishDataset
 from spimpack_tasks.stitching.options import OPTIONS as STITCH_OPTIONS
@@ -19,6 +20,7 @@ from spimpack_tasks.stitching.tasks.discover import DiscoverTiles
 from spimpack_tasks.stitching.tasks.volume import StitchChannel
 from spimpack_tasks.streams.tasks.write_frames import WriteFrames
 from spimpack_tasks.study.checking import package_options
+from spimpack_tasks.study.ownership import has_noted_frames, require_own
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 
 if TYPE_CHECKING:
@@ -40,11 +42,21 @@ def is_made(study: Study, item: StudyItem) -> bool:
     """Tell whether an item is as its stage wants it now.
 
     Of a publication the records tell it, so that a run with nothing to do needs no network.
+
+    Raises
+    ------
+    ProductTakenError
+        It is not, and what is at its place must not be replaced.
     """
-    return all(
+    if item.stage == "stream":
+        require_own(study, item)
+    is_right = all(
         task.is_published() if isinstance(task, PublishDataset) else task.complete()
         for task in make_tasks(study, item)
     )
+    if item.stage in PRODUCTS and not is_right:
+        require_own(study, item)
+    return is_right and has_noted_frames(study, item)
 
 
 def _stitch(study: Study, item: StudyItem) -> Iterator[CheckedTask]:

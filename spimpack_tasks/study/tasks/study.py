@@ -36,6 +36,9 @@ _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
 _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
 _require_manifest = Deferred("spimpack_tasks.study.checking:require_manifest")
+_claim = Deferred("spimpack_tasks.study.ownership:claim")
+_note_frames = Deferred("spimpack_tasks.study.ownership:note_frames")
+_require_own = Deferred("spimpack_tasks.study.ownership:require_own")
 _require_place = Deferred("spimpack_tasks.study.page_file:require_place")
 _write_page = Deferred("spimpack_tasks.study.page_file:write_page")
 _note = Deferred("spimpack_tasks.study.log:note")
@@ -152,7 +155,10 @@ class MakeItem(StudyTask):
         if item.stage in PRODUCTS:
             with disk_trouble_told():
                 os.makedirs(os.path.dirname(study.product(item)), exist_ok=True)
+                _claim(study, item)
         yield from _make_tasks(study, item)
+        with disk_trouble_told():
+            _note_frames(study, item)
         _note(study, item, "ended", time.time())
 
     def verdict(self) -> ExitCode | None:
@@ -166,17 +172,21 @@ class MakeItem(StudyTask):
         if not self.are_there_before():
             return None
         if self.stage == _PAGE_STAGE:
-            return self._verdict_on_page(study)
+            return _code_of(_require_place, study)
+        if self.stage in PRODUCTS and (taken := _code_of(_require_own, study, self.named)):
+            return taken
         codes = [task.verdict() for task in _make_tasks(study, self.named)]
         known = [code for code in codes if code not in {None, ExitCode.OK}]
         return max((code for code in known if code is not None), default=None)
 
-    def _verdict_on_page(self, study: Study) -> ExitCode | None:
-        try:
-            _require_place(study)
-        except SpimpackError as error:
-            return error.exit_code
-        return None
+
+def _code_of(check: Deferred, *arguments: Any) -> ExitCode | None:
+    """Return the exit code of what a check raises, `None` if it raises nothing."""
+    try:
+        check(*arguments)
+    except SpimpackError as error:
+        return error.exit_code
+    return None
 
 
 class ProcessStudy(StudyTask):
