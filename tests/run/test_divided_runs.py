@@ -9,7 +9,9 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -348,28 +350,35 @@ def test_21_an_image_in_place_is_made_by_one_worker(tmp_path, workers, caplog):
 KILLS = [("0.5", 1, 3), ("0.5", 3, 5), ("0.4", 2, 7)]
 
 
+def count_files(folder):
+    """Return the number of files below a folder, from which others are moved meanwhile."""
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("ngff", "workers", "seed"), KILLS)
 def test_21_a_run_may_be_killed_at_any_time(tmp_path, ngff, workers, seed):
-    """Each run is killed with all its workers at a random moment, until one comes to its end."""
+    """Each run is killed with all its workers when it has made some files, until one ends."""
     space = space_of(tmp_path, (1, 1, 512, 64, 64))
     space.write()
     backend = f"{SPLIT},ngff={ngff}"
     command = [sys.executable, "-m", "spimpack_tasks.cli.main", "package"]
     command += [str(space.manifest), str(space.out), "--backend", backend]
     command += ["--workers", str(workers)]
+    made = space.out / ".spimpack" / "unfinished"
     rng, codes = random.Random(seed), []
     while not codes or codes[-1] == -signal.SIGKILL:
-        with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-        ) as process:
-            limit = rng.uniform(1, 6) + len(codes)
-            try:
-                _, errors = process.communicate(timeout=limit)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                _, errors = process.communicate()
-        codes.append(process.returncode)
+        enough = count_files(made) + rng.randint(1, 12)
+        with (tmp_path / "errors").open("w") as log:
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
+            )
+        while process.poll() is None and count_files(made) < enough:
+            time.sleep(0.002)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        codes.append(process.wait())
+    errors = (tmp_path / "errors").read_text()
     assert codes[-1] == ExitCode.OK, errors
     assert -signal.SIGKILL in codes
     found = space.tree()
