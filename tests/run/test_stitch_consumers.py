@@ -137,7 +137,12 @@ def test_i19_25_dask_makes_equal_bytes(tmp_path, monkeypatch):
 
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address=None, local_directory=tmp_path
+            # Processes of its own would make the test wait for their start on a busy machine.
+            processes=False,
+            n_workers=2,
+            threads_per_worker=2,
+            dashboard_address=None,
+            local_directory=tmp_path,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

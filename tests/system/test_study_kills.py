@@ -25,12 +25,12 @@ KILLS = 10
 
 
 def content(folder: Path) -> dict[str, bytes | str]:
-    """Return what a study has made, without times and logs: bytes of files, texts of links."""
+    """Return bytes of files and texts of links that a study has made, but none that tell times."""
     found: dict[str, bytes | str] = {}
     for top in ("products", "bids"):
         for path in sorted((folder / top).rglob("*")):
             name = str(path.relative_to(folder))
-            if ".spimpack" in name or name.endswith("study-log.jsonl"):
+            if ".spimpack" in name or path.name in {"study-log.jsonl", "ro-crate-metadata.json"}:
                 continue
             if path.is_symlink():
                 found[name] = os.readlink(path)
