@@ -71,7 +71,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def modules_of(folder: Path, *command: str) -> set[str]:
     """Return the modules that a command, a process of its own, has imported at its end."""
     path = folder / "modules.json"
-    environment = os.environ | {"MODULES": str(path), "PYTHONPATH": str(folder / "start")}
+    places = [str(folder / "start"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"MODULES": str(path), "PYTHONPATH": os.pathsep.join(places)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -164,3 +165,39 @@ def test_luigi_finds_the_tasks_by_the_name_of_the_package(folder: Path) -> None:
     program = shutil.which("luigi", path=os.path.dirname(sys.executable)) or ""
     line = "--module spimpack_tasks PackageDataset --help"
     assert "spimpack_tasks.all_tasks" in modules_of(folder, program, *line.split())
+
+
+WORKERS = """
+import sys
+from spimpack_tasks import {task} as Task
+from spimpack_tasks.targets import MadeByStep
+
+class Asked(Task):
+    is_there = False
+    def output(self): return MadeByStep(lambda: self.is_there)
+
+task = Asked(**{arguments})
+before = set(sys.modules)
+assert "{library}" not in before
+task.is_there = True
+assert task.complete() and task.process_resources() == {{}}
+assert "{library}" not in sys.modules, "nothing is to be done"
+task.is_there = False
+assert not task.complete() and task.process_resources() == {{}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "library"),
+    [
+        ("StitchChannel", {"tiles": "tiles.json", "image": "made.ome.zarr"}, "numba"),
+        ("PrepareAlignment", {"data_root": "in", "results_root": "out"}, "SimpleITK"),
+    ],
+)
+def test_workers_inherit_what_they_work_with(
+    task: str, arguments: dict[str, str], library: str, folder: Path
+) -> None:
+    # Luigi asks for the resources of a task in the process that forks its workers.
+    pytest.importorskip(library)
+    code = WORKERS.format(task=task, arguments=arguments, library=library)
+    assert library in modules_of(folder, sys.executable, "-c", code)

@@ -11,6 +11,7 @@ import luigi
 from luigi.configuration import get_config
 
 from spimpack_tasks.arrays.parallel import count_threads
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
 from spimpack_tasks.luigi_setup import AbsolutePath, progress_of
@@ -29,6 +30,9 @@ from spimpack_tasks.stitching.spimstitch.environment import read_environment
 from spimpack_tasks.stitching.spimstitch.options import settle_options
 
 logger = logging.getLogger(__name__)
+
+_make_part = Deferred("spimpack_tasks.stitching.steps:make_volume_part")
+_choose_kernels = Deferred("spimpack_tasks.stitching.kernels:choose_kernels")
 
 REFUSED = "refused"
 """Identity of inputs that are wrong."""
@@ -181,6 +185,11 @@ class StitchTask(CheckedTask):
         """Threads of this task, and its progress on the scheduler's page."""
         return pace_of(self, self.threads or count_threads())
 
+    def import_libraries(self) -> None:
+        """Import the steps, and numba where it is installed."""
+        _make_part.load()
+        _choose_kernels()
+
     def process_resources(self) -> dict[str, int]:
         """Ask for what the configuration knows: `stitch`, and memory in MB.
 
@@ -188,7 +197,8 @@ class StitchTask(CheckedTask):
         """
         known = get_config().getintdict("resources")
         wanted = {"stitch": 1, "memory_mb": MEMORY_MB}
-        return {name: count for name, count in wanted.items() if name in known}
+        asked = {name: count for name, count in wanted.items() if name in known}
+        return super().process_resources() | asked
 
     def require_inputs(self) -> None:
         """Refuse wrong inputs.
