@@ -3,7 +3,8 @@
 The tasks stand here because `luigi --module spimpack_tasks` finds them by importing this package.
 Importing it costs little more than Luigi itself: heavy libraries are imported where they are used.
 Where the process is the command `spimpack`, the tasks are imported when the first one is asked for,
-because most subcommands run none and need no Luigi.
+because most subcommands run none and need no Luigi. Where it is the command `luigi` with one of
+`_STAGES`, the others are left out: Luigi makes arguments of all parameters of all tasks it knows.
 """
 
 import os
@@ -13,6 +14,16 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.version import __version__
 
+_STAGES = {
+    "ConvertImage": "conversion.tasks.image",
+    "PackageAndValidate": "joined_tasks",
+    "PackageDataset": "packaging.tasks.dataset",
+    "PrepareAlignment": "alignment.tasks.results",
+    "PublishDataset": "publishing.tasks.dataset",
+    "StitchChannel": "stitching.tasks.volume",
+    "ValidateDataset": "validation.tasks.dataset",
+}
+"""Tasks by which a stage is run, with the modules that import all that they need."""
 _FUNCTIONS = frozenset({"open_image", "probe_image"})
 """Functions of `spimpack_tasks.api` that stand here as well."""
 
@@ -51,5 +62,23 @@ def _is_our_command() -> bool:
     return (is_module or is_program) and "luigi" not in sys.modules
 
 
+def _find_stage() -> str:
+    """Return the module of the only task that this process, the command `luigi`, will ask for.
+
+    Empty where that is not certain. `--help-all`, and an option of another task, which begins with
+    a capital letter, need all tasks.
+    """
+    is_luigi = os.path.basename(sys.argv[0] if sys.argv else "") == "luigi"
+    first, further = sys.argv[1:3], sys.argv[4:]
+    if not is_luigi or first != ["--module", __name__] or "luigi" not in sys.modules:
+        return ""
+    if any(word == "--help-all" or word[2:3].isupper() for word in further if word[:2] == "--"):
+        return ""
+    return _STAGES.get("".join(sys.argv[3:4]), "")
+
+
 if not _is_our_command():
-    _import_tasks()
+    if _stage := _find_stage():
+        import_module(f"spimpack_tasks.{_stage}")
+    else:
+        _import_tasks()

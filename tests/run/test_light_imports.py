@@ -161,10 +161,51 @@ def test_a_program_of_our_name_that_has_luigi_gets_them_at_once(folder: Path) ->
     assert modules_of(folder, sys.executable, str(path)) >= ALL_TASKS
 
 
-def test_luigi_finds_the_tasks_by_the_name_of_the_package(folder: Path) -> None:
-    program = shutil.which("luigi", path=os.path.dirname(sys.executable)) or ""
-    line = "--module spimpack_tasks PackageDataset --help"
-    assert "spimpack_tasks.all_tasks" in modules_of(folder, program, *line.split())
+LUIGI = shutil.which("luigi", path=os.path.dirname(sys.executable)) or ""
+STAGES = {
+    "ConvertImage": "conversion.tasks.image",
+    "PackageAndValidate": "joined_tasks",
+    "PackageDataset": "packaging.tasks.dataset",
+    "PrepareAlignment": "alignment.tasks.results",
+    "PublishDataset": "publishing.tasks.dataset",
+    "StitchChannel": "stitching.tasks.volume",
+    "ValidateDataset": "validation.tasks.dataset",
+}
+
+
+@pytest.mark.parametrize("task", STAGES)
+def test_luigi_gets_the_tasks_of_one_stage_if_it_needs_no_others(task: str, folder: Path) -> None:
+    modules = modules_of(folder, LUIGI, "--module", "spimpack_tasks", task, "--help")
+    assert f"spimpack_tasks.{STAGES[task]}" in modules
+    assert "spimpack_tasks.all_tasks" not in modules
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--module spimpack_tasks ProcessStudy --help",
+        "--module spimpack_tasks WriteScans --help",
+        "--module spimpack_tasks --help-all",
+        "--module spimpack_tasks PackageDataset --help-all",
+        "--module spimpack_tasks PackageDataset --StitchChannel-threads 2 --help",
+        "--module spimpack_tasks PackageDataset --CopyAssets-unit=a --help",
+        "--module=spimpack_tasks PackageDataset --help",
+        "PackageDataset --module spimpack_tasks --help",
+        "--module spimpack_tasks --workers 2 PackageDataset --help",
+        "--module a_flow PackageDataset --help",
+    ],
+)
+def test_luigi_gets_all_tasks_wherever_it_may_need_them(line: str, folder: Path) -> None:
+    (folder / "start" / "a_flow.py").write_text("from spimpack_tasks import PackageDataset\n")
+    assert modules_of(folder, LUIGI, *line.split()) >= ALL_TASKS
+
+
+def test_a_part_of_the_tasks_is_completed_when_another_one_is_asked_for(folder: Path) -> None:
+    line = [LUIGI, "--module", "spimpack_tasks", "PackageDataset"]
+    code = f"import sys, luigi; sys.argv = {line}\nimport spimpack_tasks\n"
+    code += "assert 'spimpack_tasks.all_tasks' not in sys.modules\n"
+    code += "from spimpack_tasks import StitchChannel"
+    assert modules_of(folder, sys.executable, "-c", code) >= ALL_TASKS
 
 
 WORKERS = """
