@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.version import __version__
 
-_STAGES = {
-    "ConvertImage": "conversion.tasks.image",
-    "PackageAndValidate": "joined_tasks",
-    "PackageDataset": "packaging.tasks.dataset",
-    "PrepareAlignment": "alignment.tasks.results",
-    "PublishDataset": "publishing.tasks.dataset",
-    "StitchChannel": "stitching.tasks.volume",
-    "ValidateDataset": "validation.tasks.dataset",
+_BACKENDS = "packaging.tasks.backends"
+_STAGES: dict[str, tuple[str, ...]] = {
+    "ConvertImage": ("conversion.tasks.image",),
+    "PackageAndValidate": ("joined_tasks", _BACKENDS),
+    "PackageDataset": ("packaging.tasks.dataset", _BACKENDS),
+    "PrepareAlignment": ("alignment.tasks.results",),
+    "PublishDataset": ("publishing.tasks.dataset",),
+    "StitchChannel": ("stitching.tasks.volume",),
+    "ValidateDataset": ("validation.tasks.dataset",),
 }
-"""Tasks by which a stage is run, with the modules that import all that they need."""
+"""Tasks by which a stage is run, with the modules that have all the tasks that it may need."""
 _FUNCTIONS = frozenset({"open_image", "probe_image"})
 """Functions of `spimpack_tasks.api` that stand here as well."""
 
@@ -62,23 +63,23 @@ def _is_our_command() -> bool:
     return (is_module or is_program) and "luigi" not in sys.modules
 
 
-def _find_stage() -> str:
-    """Return the module of the only task that this process, the command `luigi`, will ask for.
+def _modules_of_stage() -> tuple[str, ...]:
+    """Return the modules with all tasks that this process, the command `luigi`, will ask for.
 
-    Empty where that is not certain. `--help-all`, and an option of another task, which begins with
-    a capital letter, need all tasks.
+    There are none where that is not certain. `--help-all`, and an option of another task, which
+    begins with a capital letter, need all tasks.
     """
     is_luigi = os.path.basename(sys.argv[0] if sys.argv else "") == "luigi"
     first, further = sys.argv[1:3], sys.argv[4:]
     if not is_luigi or first != ["--module", __name__] or "luigi" not in sys.modules:
-        return ""
+        return ()
     if any(word == "--help-all" or word[2:3].isupper() for word in further if word[:2] == "--"):
-        return ""
-    return _STAGES.get("".join(sys.argv[3:4]), "")
+        return ()
+    return _STAGES.get("".join(sys.argv[3:4]), ())
 
 
 if not _is_our_command():
-    if _stage := _find_stage():
-        import_module(f"spimpack_tasks.{_stage}")
-    else:
+    for _name in (_modules := _modules_of_stage()):
+        import_module(f"spimpack_tasks.{_name}")
+    if not _modules:
         _import_tasks()

@@ -18,6 +18,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date
+from spimpack_tasks.packaging.prepared_run import PreparedRun
 from spimpack_tasks.packaging.up_to_date import find_snapshot as find_seal_of
 from spimpack_tasks.state.checksum_lists import FILE_LIST
 from spimpack_tasks.state.session import SESSION
@@ -28,6 +29,7 @@ from spimpack_tasks.state.snapshot import (
     write_snapshot,
 )
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.state.sweep import Sweep
 
 
 def find_seal(options):
@@ -185,19 +187,54 @@ def test_a_broken_seal_is_mended_by_the_next_run(sealed: Workspace) -> None:
     assert find_seal(sealed.options()) is not None
 
 
-def test_a_source_that_changes_while_it_is_sealed_is_not_sealed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("when", ["while it is sealed", "while it is packaged"])
+@pytest.mark.parametrize("change", ["time", "size", "gone", "link", "metadata beside it"])
+def test_a_source_that_changes_meanwhile_is_seen_by_the_next_run(
+    when: str, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = small_workspace(tmp_path)
-    trace_sources = up_to_date.trace_sources
+    source = tmp_path / "raw/a.ims"
 
-    def touch_then_trace(*sources: Any) -> str:
-        os.utime(tmp_path / "raw/a.ims", ns=(1, 1))
-        return trace_sources(*sources)
+    def change_it() -> None:
+        if change == "time":
+            os.utime(source, ns=(1, 1))
+        elif change == "size":
+            with source.open("ab") as file:
+                file.write(b"more")
+        elif change == "gone":
+            source.unlink(missing_ok=True)
+        elif change == "link":
+            moved = source.with_name("moved.ims")
+            if not moved.exists():
+                source.rename(moved)
+                source.symlink_to(moved)
+        else:
+            source.with_name("a_meta.txt").write_text("[POSITION]")
 
-    monkeypatch.setattr(up_to_date, "trace_sources", touch_then_trace)
-    assert workspace.run().exit_code == ExitCode.OK
-    assert not (workspace.out / ".spimpack/seal").exists()
+    if when == "while it is sealed":
+        write = up_to_date.write_snapshot
+
+        def change_then_write(*arguments: Any) -> None:
+            change_it()
+            write(*arguments)
+
+        monkeypatch.setattr(up_to_date, "write_snapshot", change_then_write)
+    else:
+        sweep = PreparedRun.sweep
+
+        def sweep_then_change(prepared: PreparedRun) -> Sweep:
+            found = sweep(prepared)
+            change_it()
+            return found
+
+        monkeypatch.setattr(PreparedRun, "sweep", sweep_then_change)
+    workspace.run()
+    monkeypatch.undo()
+    assert find_seal(workspace.options()) is None
+    if change in {"time", "size"}:
+        again = workspace.run()
+        assert again.exit_code == ExitCode.OK
+        assert find_seal(workspace.options()) is not None
 
 
 def test_a_disk_that_takes_no_seal_does_no_harm(sealed: Workspace) -> None:
