@@ -187,53 +187,48 @@ def test_a_broken_seal_is_mended_by_the_next_run(sealed: Workspace) -> None:
     assert find_seal(sealed.options()) is not None
 
 
+def move_behind_link(source: Path) -> None:
+    moved = source.with_name("moved.ims")
+    if not moved.exists():
+        source.rename(moved)
+        source.symlink_to(moved)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "time": lambda source: os.utime(source, ns=(1, 1)),
+    "size": lambda source: source.write_bytes(source.read_bytes() + b"more"),
+    "gone": lambda source: source.unlink(missing_ok=True),
+    "link": move_behind_link,
+    "metadata": lambda source: source.with_name("a_meta.txt").write_text("[POSITION]"),
+}
+
+
 @pytest.mark.parametrize("when", ["while it is sealed", "while it is packaged"])
-@pytest.mark.parametrize("change", ["time", "size", "gone", "link", "metadata beside it"])
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_source_that_changes_meanwhile_is_seen_by_the_next_run(
     when: str, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = small_workspace(tmp_path)
-    source = tmp_path / "raw/a.ims"
+    write, sweep = up_to_date.write_snapshot, PreparedRun.sweep
 
-    def change_it() -> None:
-        if change == "time":
-            os.utime(source, ns=(1, 1))
-        elif change == "size":
-            with source.open("ab") as file:
-                file.write(b"more")
-        elif change == "gone":
-            source.unlink(missing_ok=True)
-        elif change == "link":
-            moved = source.with_name("moved.ims")
-            if not moved.exists():
-                source.rename(moved)
-                source.symlink_to(moved)
-        else:
-            source.with_name("a_meta.txt").write_text("[POSITION]")
+    def change_then_write(*arguments: Any) -> None:
+        CHANGES[change](tmp_path / "raw/a.ims")
+        write(*arguments)
+
+    def sweep_then_change(prepared: PreparedRun) -> Sweep:
+        found = sweep(prepared)
+        CHANGES[change](tmp_path / "raw/a.ims")
+        return found
 
     if when == "while it is sealed":
-        write = up_to_date.write_snapshot
-
-        def change_then_write(*arguments: Any) -> None:
-            change_it()
-            write(*arguments)
-
         monkeypatch.setattr(up_to_date, "write_snapshot", change_then_write)
     else:
-        sweep = PreparedRun.sweep
-
-        def sweep_then_change(prepared: PreparedRun) -> Sweep:
-            found = sweep(prepared)
-            change_it()
-            return found
-
         monkeypatch.setattr(PreparedRun, "sweep", sweep_then_change)
     workspace.run()
     monkeypatch.undo()
     assert find_seal(workspace.options()) is None
     if change in {"time", "size"}:
-        again = workspace.run()
-        assert again.exit_code == ExitCode.OK
+        assert workspace.run().exit_code == ExitCode.OK
         assert find_seal(workspace.options()) is not None
 
 
