@@ -17,12 +17,15 @@ from spimpack_tasks.version import __version__
 _BACKENDS = "packaging.tasks.backends"
 _STAGES: dict[str, tuple[str, ...]] = {
     "ConvertImage": ("conversion.tasks.image",),
+    "IngestDataset": ("publishing.tasks.ingest",),
     "PackageAndValidate": ("joined_tasks", _BACKENDS),
     "PackageDataset": ("packaging.tasks.dataset", _BACKENDS),
     "PrepareAlignment": ("alignment.tasks.results",),
     "PublishDataset": ("publishing.tasks.dataset",),
     "StitchChannel": ("stitching.tasks.volume",),
     "ValidateDataset": ("validation.tasks.dataset",),
+    "WriteFrames": ("streams.tasks.write_frames",),
+    "WriteQcReport": ("qc.tasks.page",),
 }
 """Tasks by which a stage is run, with the modules that have all the tasks that it may need."""
 _FUNCTIONS = frozenset({"open_image", "probe_image"})

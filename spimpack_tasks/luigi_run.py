@@ -95,8 +95,8 @@ class CheckedTask(luigi.Task):
     def process_resources(self) -> dict[str, int]:
         """Return what the task asks of the scheduler, and import what it will work with.
 
-        Luigi asks in the process that forks one for each task. What is imported there, no forked
-        process has to import again.
+        Luigi asks in the process that forks one for each task. A forked process need not import
+        again what is imported there.
         """
         if not self.was_complete:
             self.import_libraries()

@@ -49,7 +49,7 @@ class SourceFinder:
         """By path: the sources that threads have looked at."""
         self._slow_looks = 0
         self.statuses: dict[str, os.stat_result] = {}
-        """By path: what `lstat` returned for a source that is a file, until somebody takes it."""
+        """By path: what `lstat` returned for a source that is a file, until it is taken."""
 
     @property
     def is_slow(self) -> bool:

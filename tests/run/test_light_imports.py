@@ -164,12 +164,15 @@ def test_a_program_of_our_name_that_has_luigi_gets_them_at_once(folder: Path) ->
 LUIGI = shutil.which("luigi", path=os.path.dirname(sys.executable)) or ""
 STAGES = {
     "ConvertImage": {"ConvertImage"},
+    "IngestDataset": {"IngestDataset", "RegisterAssets", "PruneAssets"},
     "PackageAndValidate": {"PackageAndValidate", "OmeZarrAssets", "WriteScans", "ValidateDataset"},
     "PackageDataset": {"PackageDataset", "SymlinkAssets", "OmeTiffAssets", "WriteScans"},
     "PrepareAlignment": {"PrepareAlignment", "WarpToCCF", "ProbeTrack"},
     "PublishDataset": {"PublishDataset", "SendImages", "CommitInventory"},
     "StitchChannel": {"StitchChannel", "StitchSlab", "AlignTiles"},
     "ValidateDataset": {"ValidateDataset"},
+    "WriteFrames": {"WriteFrames"},
+    "WriteQcReport": {"WriteQcReport"},
 }
 """Tasks that users name, with some that they lead to."""
 HAS_TASKS = """\
