@@ -39,14 +39,7 @@ from spimpack_tasks.state.receipts import (
     receipts_name,
     write_receipts,
 )
-from spimpack_tasks.state.sweep import (
-    CONFLICTS,
-    OutputFolders,
-    Status,
-    digest,
-    inspect_in,
-    read_file,
-)
+from spimpack_tasks.state.sweep import CONFLICTS, Status, digest, inspect, read_file
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -145,7 +138,6 @@ class _Publisher:
     ) -> None:
         self.scratch = scratch
         self.root = scratch.store.output_dir
-        self.folders = OutputFolders(self.root)
         self.name = name
         self.maker = maker
         self.overwrite = overwrite
@@ -187,7 +179,7 @@ class _Publisher:
         """Make an output aside, unless it is right already."""
         try:
             receipt = self.receipts.get(output.path)
-            status = inspect_in(self.folders, output, receipt, self.maker.matches)
+            status = inspect(self.root, output, receipt, self.maker.matches)
             if status is Status.RIGHT:
                 return None
             if status is Status.EQUAL:

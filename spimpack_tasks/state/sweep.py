@@ -93,18 +93,6 @@ def inspect(root: str, output: Output, receipt: Receipt | None, matches: Matches
     return _inspect_other(path, there, output, receipt)
 
 
-def inspect_in(
-    folders: OutputFolders, output: Output, receipt: Receipt | None, matches: Matches
-) -> Status:
-    """Return the status of one output, without a look at it where its folder is not there.
-
-    On a network disk, each look is a question to a server.
-    """
-    if folders.lacks(output.path.rpartition("/")[0]):
-        return _inspect_nothing(folders.root, output, receipt)
-    return inspect(folders.root, output, receipt, matches)
-
-
 def _inspect_ours(
     output: Output, path: str, there: str, receipt: Receipt, matches: Matches
 ) -> Status:
@@ -283,7 +271,7 @@ class _Part:
     name: str
     outputs: list[Output]
     receipts: Receipts
-    folders: OutputFolders
+    folders: _Folders
 
     @property
     def planned(self) -> set[str]:
@@ -328,10 +316,11 @@ class _Part:
         root = self.store.output_dir
         receipt = self.receipts.get(output.path)
         folder = output.path.rpartition("/")[0]
-        try:
-            status: Status | None = inspect_in(self.folders, output, receipt, matches)
-        except FileNotFoundError:  # it vanished meanwhile
-            status = None
+        status: Status | None
+        if self.folders.lacks(folder):  # on a network disk, each look is a question to a server
+            status = _inspect_nothing(root, output, receipt)
+        else:
+            status = _inspect_moving(root, output, receipt, matches)
         if status is None or status in CONFLICTS:
             # A running process may have written it after the receipts were read.
             receipt = read_receipts(self.store, self.name).get(output.path)
@@ -365,14 +354,24 @@ def _with_receipts(
     store: Store, parts: dict[str, list[Output]], look: Look | None = None
 ) -> Iterator[_Part]:
     """Yield parts with their receipts, the files of which are looked at before they are read."""
-    folders = OutputFolders(store.output_dir)
+    folders = _Folders(store.output_dir)
     for name, part in parts.items():
         if look:
             look.at(store.path_in_dataset("receipts", f"{name}.json"))
         yield _Part(store, name, part, read_receipts(store, name), folders)
 
 
-class OutputFolders:
+def _inspect_moving(
+    root: str, output: Output, receipt: Receipt | None, matches: Matches
+) -> Status | None:
+    """Return the status of an output, `None` if it vanished during the inspection."""
+    try:
+        return inspect(root, output, receipt, matches)
+    except FileNotFoundError:
+        return None
+
+
+class _Folders:
     """The folders of a dataset that outputs lie in; each is looked at once."""
 
     def __init__(self, root: str) -> None:
