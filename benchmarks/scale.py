@@ -128,10 +128,12 @@ def measure_packager(
     shutil.rmtree(out)
 
 
-def luigi_run(task: str, folder: Path, out: Path, *further: str) -> list[str | Path]:
+def luigi_run(
+    folder: Path, out: Path, *further: str, module: str = "spimpack_tasks"
+) -> list[str | Path]:
     """Return the command that packages by Luigi."""
     options = ["--manifest", folder / "manifest.yml", "--output-dir", out]
-    program = [BIN / "luigi", "--module", "plain_tasks", task]
+    program = [BIN / "luigi", "--module", module, "PackageDataset"]
     return [*program, *options, "--local-scheduler", *further]
 
 
@@ -141,7 +143,7 @@ def measure_size(results: Results, folder: Path, spimpack: str) -> None:
     inputs: list[str | Path] = ["--manifest", folder / "manifest.yml", "--output-dir"]
     out = folder / "out"
     results[HELP, "", 0].append(measure([BIN / "luigi", "--help"]))
-    ours = luigi_run("PackageDataset", folder, out)
+    ours = luigi_run(folder, out)
     measure_packager(results, OURS, folder, out, ours, PYTHONPATH=str(HERE))
     cli = [BIN / "spimpack", "package", *inputs, out]
     measure_packager(results, CLI, folder, out, cli)
@@ -169,10 +171,11 @@ def measure_workers(root: Path) -> tuple[float, float]:
     write_inputs(heavy, 40)
     cpu, wall = [], []
     for workers in ("1", "2"):
-        run = luigi_run("PackageDataset", light, root / f"light{workers}", "--workers", workers)
+        run = luigi_run(light, root / f"light{workers}", "--workers", workers)
         cpu.append(measure(run, PYTHONPATH=str(HERE)).cpu_s)
         further = ("--workers", workers, "--backend", "slow")
-        run = luigi_run("PackageDataset", heavy, root / f"heavy{workers}", *further)
+        out = root / f"heavy{workers}"
+        run = luigi_run(heavy, out, *further, module="plain_tasks")
         wall.append(measure(run, PYTHONPATH=str(HERE)).wall_s)
     return cpu[1] / cpu[0], wall[0] / wall[1]
 

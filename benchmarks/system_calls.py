@@ -53,7 +53,7 @@ MEMORY = {
 def command_of(program: str, folder: Path) -> list[str | Path]:
     """Return the command that packages the images of a folder."""
     if program == "luigi":
-        return luigi_run("PackageDataset", folder, folder / "out")
+        return luigi_run(folder, folder / "out")
     inputs = ["--manifest", folder / "manifest.yml", "--output-dir", folder / "out"]
     return [BIN / "spimpack", "package", *inputs]
 
