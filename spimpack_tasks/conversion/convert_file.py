@@ -23,7 +23,7 @@ from spimpack_tasks.errors import (
     joined,
 )
 from spimpack_tasks.files.atomic import discard, move_into_place, name_aside, sync_disk
-from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.files.stamps import split_stamp, stamp_text
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import (
@@ -177,6 +177,19 @@ def is_converted(source: str | Source, target: str, request: Request) -> bool:
         The source cannot be read.
     """
     return _is_made(target, _plan(source, target, request)[1])
+
+
+def find_files(source: str | Source, target: str, request: Request) -> list[tuple[str, str]]:
+    """Return absolute path and stamp of each file that a conversion reads.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `is_converted`.
+    """
+    found, conversion = _plan(source, target, request)
+    members = [(path, stamp_text(path)) for path in members_of(found)]
+    return members + [split_stamp(each) for each in conversion.request.other_files]
 
 
 def _plan(source: str | Source, target: str, request: Request) -> tuple[Source, Conversion]:

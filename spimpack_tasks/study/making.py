@@ -19,6 +19,7 @@ from spimpack_tasks.state.store import Store
 from spimpack_tasks.stitching.options import OPTIONS as STITCH_OPTIONS
 from spimpack_tasks.stitching.tile_files import TilesRefusedError, read_tiles
 from spimpack_tasks.study.log import BEGAN, read_events
+from spimpack_tasks.study.reads import tiles_file
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 
 if TYPE_CHECKING:
@@ -135,9 +136,7 @@ def _read_times(study: Study) -> dict[StudyItem, tuple[float, float]]:
 
 def _read_stitch(study: Study, item: StudyItem, values: dict[str, Any]) -> _Found:
     given = values.get("tiles")
-    tiles = (
-        study.place(given) if given else os.path.join(study.work_dir, "tiles", f"{item.name}.json")
-    )
+    tiles = study.place(given) if given else tiles_file(study, item)
     sources = [study.place(values["recording"])] if "recording" in values else [tiles]
     with suppress(TilesRefusedError):
         sources += sorted({tile.path for tile in read_tiles(tiles).tiles})

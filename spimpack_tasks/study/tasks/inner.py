@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment.choices import OPTIONS as ALIGNMENT_OPTIONS
 from spimpack_tasks.alignment.tasks.results import PrepareAlignment
+from spimpack_tasks.conversion.convert_image import list_files
 from spimpack_tasks.conversion.tasks.image import ConvertImage
+from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.files.digests import digest_values
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.publishing.tasks.dataset import PublishDataset
@@ -20,7 +23,9 @@ from spimpack_tasks.stitching.tasks.discover import DiscoverTiles
 from spimpack_tasks.stitching.tasks.volume import StitchChannel
 from spimpack_tasks.streams.tasks.write_frames import WriteFrames
 from spimpack_tasks.study.checking import package_options
-from spimpack_tasks.study.ownership import has_noted_frames, require_own
+from spimpack_tasks.study.contents import find_lost
+from spimpack_tasks.study.ownership import has_own, is_noted, require_own, require_whole
+from spimpack_tasks.study.reads import tiles_file
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ def make_tasks(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
 
 
 def is_made(study: Study, item: StudyItem) -> bool:
-    """Tell whether an item is as its stage wants it now.
+    """Tell whether an item is as its stage wants it now, and has all its files.
 
     Of a publication the records tell it, so that a run with nothing to do needs no network.
 
@@ -48,21 +53,53 @@ def is_made(study: Study, item: StudyItem) -> bool:
     ProductTakenError
         It is not, and what is at its place must not be replaced.
     """
+    if item.stage not in PRODUCTS:
+        return all(map(_is_complete, make_tasks(study, item)))
     if item.stage == "stream":
         require_own(study, item)
-    is_right = all(
-        task.is_published() if isinstance(task, PublishDataset) else task.complete()
-        for task in make_tasks(study, item)
-    )
-    if item.stage in PRODUCTS and not is_right:
+    require_whole(study, item)
+    if find_lost(study, item):
+        return False
+    made_of = identify_inputs(study, item)
+    if made_of and has_own(study, item) and is_noted(study, item, made_of):
+        return True
+    if not all(map(_is_complete, make_tasks(study, item))):
         require_own(study, item)
-    return is_right and has_noted_frames(study, item)
+        return False
+    return is_noted(study, item, made_of)
+
+
+def _is_complete(task: CheckedTask) -> bool:
+    return task.is_published() if isinstance(task, PublishDataset) else bool(task.complete())
+
+
+def identify_inputs(study: Study, item: StudyItem) -> str:
+    """Return the identity of files and choices of a conversion, which stays if the study is moved.
+
+    It is empty of other items, whose images have such an identity, and where a file is refused.
+    """
+    if item.stage != "convert":
+        return ""
+    (task,) = _convert(study, item)
+    folder = os.path.realpath(study.folder)
+    try:
+        files = list_files(task.param_kwargs)
+    except (SpimpackError, OSError):
+        return ""
+    known = [(_within(path, folder), stamp) for path, stamp in files]
+    return digest_values(known, study.values(item))
+
+
+def _within(path: str, folder: str) -> str:
+    """Return a path from a folder on, where it lies in it."""
+    inner = os.path.relpath(path, folder)
+    return path if inner.startswith(os.pardir) else inner
 
 
 def _stitch(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     image = study.product(item)
-    tiles = os.path.join(study.work_dir, "tiles", f"{item.name}.json")
+    tiles = tiles_file(study, item)
     if "recording" in values:
         chosen = {name: values[name] for name in _DISCOVERED & values.keys()}
         if "angle_deg" in values:

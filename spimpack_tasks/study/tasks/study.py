@@ -37,7 +37,8 @@ _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
 _require_manifest = Deferred("spimpack_tasks.study.checking:require_manifest")
 _claim = Deferred("spimpack_tasks.study.ownership:claim")
-_note_frames = Deferred("spimpack_tasks.study.ownership:note_frames")
+_note_made = Deferred("spimpack_tasks.study.ownership:note_made")
+_identify_inputs = Deferred("spimpack_tasks.study.tasks.inner:identify_inputs")
 _require_own = Deferred("spimpack_tasks.study.ownership:require_own")
 _require_place = Deferred("spimpack_tasks.study.page_file:require_place")
 _write_page = Deferred("spimpack_tasks.study.page_file:write_page")
@@ -157,8 +158,9 @@ class MakeItem(StudyTask):
                 os.makedirs(os.path.dirname(study.product(item)), exist_ok=True)
                 _claim(study, item)
         yield from _make_tasks(study, item)
-        with disk_trouble_told():
-            _note_frames(study, item)
+        if item.stage in PRODUCTS:
+            with disk_trouble_told():
+                _note_made(study, item, _identify_inputs(study, item))
         _note(study, item, "ended", time.time())
 
     def verdict(self) -> ExitCode | None:
