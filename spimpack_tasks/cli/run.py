@@ -42,7 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     items = choose_items(study, ",".join(arguments.only), arguments.until)
     if any(item.stage == "package" for item in items):
         _require_manifest(study)
-    before = {each.item for each in _plan_study(study, items) if each.state == "done"}
+    planned = _plan_study(study, items)
+    # With what they are made of, where that is not there.
+    items = [each.item for each in planned]
+    before = {each.item for each in planned if each.state == "done"}
     wanted = [item for item in items if item not in before]
     code: int = ExitCode.OK
     if wanted:
