@@ -130,6 +130,8 @@ def test_a_volume_waits_for_the_alignment_of_another(tmp_path, capsys):
     """The first channel in the study takes the places that are measured in the second one."""
     align = "products/stitched/brain1/Ex_561.ome.zarr.work/align.json"
     text = STUDY.replace("align: stage", f"align: file\n      align_file: {align}", 1)
+    # An alignment knows its tiles by their names.
+    text = text.replace("recording: raw/561.tsv", "recording: raw/488.tsv")
     path = write_study(tmp_path, text)
     assert plan(path, capsys)["stitch brain1/Ex_488"] == (
         "waits",
