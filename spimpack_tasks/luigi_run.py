@@ -239,6 +239,13 @@ def is_own_run() -> bool:
     return issubclass(root, CheckedTask) and _is_of_ours(root)
 
 
+def has_local_scheduler() -> bool | None:
+    """Tell whether the running `luigi` command has a scheduler of its own; `None` without one."""
+    if CmdlineParser.get_instance() is None:
+        return None
+    return bool(luigi.interface.core().local_scheduler)
+
+
 def at_end_of_run(end: Callable[[], ExitCode | None]) -> None:
     """Have something done when the run of the `luigi` command has ended."""
     if CmdlineParser.get_instance() is not None:

@@ -24,6 +24,7 @@ from spimpack_tasks.stitching.tasks.volume import StitchChannel
 from spimpack_tasks.streams.tasks.write_frames import WriteFrames
 from spimpack_tasks.study.checking import package_options
 from spimpack_tasks.study.contents import find_lost
+from spimpack_tasks.study.joint_run import name_run
 from spimpack_tasks.study.ownership import has_own, is_noted, require_own, require_whole
 from spimpack_tasks.study.reads import tiles_file
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
@@ -111,7 +112,13 @@ def _stitch(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
             chosen["reversed_axes"] = values["reversed_axes"]
         recording = study.place(values["recording"])
         different = bool(values.get("sizes_may_differ"))
-        yield DiscoverTiles(recording=recording, tiles=tiles, sizes_may_differ=different, **chosen)
+        yield DiscoverTiles(
+            recording=recording,
+            tiles=tiles,
+            sizes_may_differ=different,
+            run_id=name_run(study),
+            **chosen,
+        )
     else:
         tiles = study.place(values["tiles"])
     options = {name: values[name] for name in STITCH_OPTIONS if name in values}
@@ -141,6 +148,7 @@ def _stream(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
         # module:function is no path; a folder may not be there yet.
         frames=frames if ":" in frames and not os.path.exists(place) else place,
         root_path=study.product(item),
+        run_id=name_run(study),
         **given,
     )
 
@@ -176,7 +184,7 @@ def _validate(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     product = study.product(item)
     if product != study.dataset:
         values["report"] = study.report_on(item)
-    yield ValidateDataset(dataset=product, **values)
+    yield ValidateDataset(dataset=product, run_id=name_run(study), **values)
 
 
 def _publish(study: Study, item: StudyItem) -> Iterator[CheckedTask]:

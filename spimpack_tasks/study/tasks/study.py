@@ -15,7 +15,7 @@ import luigi
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, has_local_scheduler
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.state.processes import identify_process
@@ -34,6 +34,8 @@ _choose_items = Deferred("spimpack_tasks.study.choosing:choose_items")
 _items_before = Deferred("spimpack_tasks.study.order:items_before")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
 _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
+_join_run = Deferred("spimpack_tasks.study.joint_run:join_run")
+_leave_run = Deferred("spimpack_tasks.study.joint_run:leave_run")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
 _require_manifest = Deferred("spimpack_tasks.study.checking:require_manifest")
 _claim = Deferred("spimpack_tasks.study.ownership:claim")
@@ -218,9 +220,10 @@ class ProcessStudy(StudyTask):
 
     def requires(self) -> list[luigi.Task]:
         try:
-            return [self.item_task(item) for item in self.items]
+            items = self.items
         except SpimpackError:
             return []  # run() tells it
+        return [] if self.is_kept_off else [self.item_task(item) for item in items]
 
     def output(self) -> luigi.Target:
         return MadeByStep(self.are_there)
@@ -229,12 +232,30 @@ class ProcessStudy(StudyTask):
         """Tell whether all is there that is wanted."""
         return all(self.item_task(item).is_there() for item in self.items)
 
+    @cached_property
+    def is_kept_off(self) -> SpimpackError | None:
+        """Why this run must not work at the study: another one does."""
+        is_alone = has_local_scheduler()
+        if is_alone is None:
+            return None  # a program that runs our tasks knows its runs
+        try:
+            _join_run(self.read, is_alone=is_alone)
+        except SpimpackError as error:
+            return error
+        at_end_of_run(lambda: _leave_run(self.read))
+        return None
+
     def run(self) -> None:
         """Tell what is wrong with the study, if anything is."""
         _ = self.items
+        if self.is_kept_off is not None:
+            raise self.is_kept_off
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the study asks for, `None` if it is open."""
+        kept_off = self.__dict__.get("is_kept_off")
+        if kept_off is not None:
+            return ExitCode(kept_off.exit_code)
         try:
             codes = [self.item_task(item).verdict() for item in self.items]
         except SpimpackError as error:
