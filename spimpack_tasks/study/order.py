@@ -13,7 +13,7 @@ from spimpack_tasks.manifest.rows import source_path
 from spimpack_tasks.study.reads import find_makers, list_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from spimpack_tasks.manifest.load import Inputs
     from spimpack_tasks.study.study import Study, StudyItem
@@ -40,6 +40,21 @@ def items_before(study: Study, item: StudyItem) -> list[StudyItem]:
     dataset = study.dataset_of(item)
     checks = [each for each in study.items_of("validate") if study.product(each) == dataset]
     return [*[each for each in package if study.product(each) == dataset], *checks]
+
+
+def with_needed(study: Study, items: Sequence[StudyItem]) -> list[StudyItem]:
+    """Return items and all that they are made of, each once, what comes first in front."""
+    found: dict[StudyItem, None] = {}
+
+    def add(item: StudyItem) -> None:
+        if item not in found:
+            for each in items_before(study, item):
+                add(each)
+            found[item] = None
+
+    for item in items:
+        add(item)
+    return list(found)
 
 
 def _products(study: Study) -> list[StudyItem]:

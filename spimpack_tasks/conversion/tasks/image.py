@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _identify = Deferred("spimpack_tasks.conversion.convert_image:identify_image")
 _has_image = Deferred("spimpack_tasks.conversion.convert_image:has_image")
+_require_place = Deferred("spimpack_tasks.conversion.convert_image:require_place")
 _make_image = Deferred("spimpack_tasks.conversion.convert_image:make_image")
 _MB = 10**6
 """Luigi's page shows progress as integers, here in MB."""
@@ -88,8 +89,11 @@ class ConvertImage(IdentifiedTask):
     def verdict(self) -> ExitCode | None:
         """Return the exit code that source and output ask for, `None` if it is open."""
         try:
-            return ExitCode.OK if _has_image(self.param_kwargs) else None
+            if _has_image(self.param_kwargs):
+                return ExitCode.OK
+            _require_place(self.param_kwargs)
         except SpimpackError as error:
             return error.exit_code
         except OSError:
             return ExitCode.FAILED
+        return None

@@ -11,6 +11,7 @@ import luigi
 from luigi.configuration import get_config
 
 from spimpack_tasks.arrays.parallel import count_threads
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, progress_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
+_check_target = Deferred("spimpack_tasks.stitching.working:check_target")
 
 MEMORY_MB = 900
 """Memory of a task at frames of 2048 x 2048, asked for where Luigi knows how much there is."""
@@ -197,10 +199,13 @@ class StitchTask(IdentifiedTask):
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""
-        if self.inputs_id != REFUSED:
-            return super().verdict()
+        code = super().verdict() if self.inputs_id != REFUSED else None
+        if code is not None:
+            return code
         try:
             self.require_inputs()
+            _check_target(self.image, [tile.path for tile in self.chain.tiles.tiles])
         except SpimpackError as error:
             return error.exit_code
-        return ExitCode.BAD_INPUT  # they are right by now
+        # Inputs that were refused may be right by now.
+        return ExitCode.BAD_INPUT if self.inputs_id == REFUSED else None

@@ -31,6 +31,7 @@ _identify_study = Deferred("spimpack_tasks.study.reading:identify_study")
 _find_study = Deferred("spimpack_tasks.study.reading:find_study")
 _item = Deferred("spimpack_tasks.study.study:StudyItem")
 _choose_items = Deferred("spimpack_tasks.study.choosing:choose_items")
+_with_needed = Deferred("spimpack_tasks.study.order:with_needed")
 _items_before = Deferred("spimpack_tasks.study.order:items_before")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
 _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
@@ -257,7 +258,8 @@ class ProcessStudy(StudyTask):
         if kept_off is not None:
             return ExitCode(kept_off.exit_code)
         try:
-            codes = [self.item_task(item).verdict() for item in self.items]
+            needed = _with_needed(self.read, self.items)
+            codes = [self.item_task(item).verdict() for item in needed]
         except SpimpackError as error:
             return error.exit_code
         known = [code for code in codes if code is not None]
