@@ -100,6 +100,7 @@ def compose_provenance(study: Study, identity: str) -> str:
         *people,
         *programs,
         *_validators(makings),
+        *_libraries(makings),
         *actions,
         *files.entities.values(),
     ]
@@ -191,6 +192,7 @@ def _action(making: Making, files: _Files) -> Iterator[Entity]:
     instruments = [{"@id": f"{PROGRAM}{version}"} for version in _versions([making])]
     if making.validator[0]:
         instruments.append({"@id": _validator_id(making)})
+    instruments += [{"@id": _library_id(each)} for each in sorted(making.libraries.items())]
     action = {
         "@id": f"#action-{name}",
         "@type": "CreateAction",
@@ -238,6 +240,23 @@ def _validators(makings: Iterable[Making]) -> Iterator[Entity]:
                 "url": _VALIDATOR,
                 "softwareVersion": version,
             }
+
+
+def _library_id(library: tuple[str, str]) -> str:
+    return f"https://pypi.org/project/{'/'.join(map(quote, library))}/"
+
+
+def _libraries(makings: Iterable[Making]) -> Iterator[Entity]:
+    """Yield the libraries that items were made by, each version once."""
+    for library in sorted({each for making in makings for each in making.libraries.items()}):
+        name, version = library
+        yield {
+            "@id": _library_id(library),
+            "@type": "SoftwareApplication",
+            "name": name,
+            "url": f"https://pypi.org/project/{quote(name)}/",
+            "softwareVersion": version,
+        }
 
 
 def _read_description(study: Study) -> dict[str, Any]:

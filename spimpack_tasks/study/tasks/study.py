@@ -38,7 +38,7 @@ _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
 _join_run = Deferred("spimpack_tasks.study.joint_run:join_run")
 _leave_run = Deferred("spimpack_tasks.study.joint_run:leave_run")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
-_require_manifest = Deferred("spimpack_tasks.study.checking:require_manifest")
+_require_start = Deferred("spimpack_tasks.study.checking:require_start")
 _claim = Deferred("spimpack_tasks.study.ownership:claim")
 _note_made = Deferred("spimpack_tasks.study.ownership:note_made")
 _identify_inputs = Deferred("spimpack_tasks.study.tasks.inner:identify_inputs")
@@ -46,7 +46,7 @@ _require_own = Deferred("spimpack_tasks.study.ownership:require_own")
 _require_place = Deferred("spimpack_tasks.study.page_file:require_place")
 _write_page = Deferred("spimpack_tasks.study.page_file:write_page")
 _note = Deferred("spimpack_tasks.study.log:note")
-_PACKAGE_STAGE, _PAGE_STAGE = "package", "report"
+_PAGE_STAGE = "report"
 
 
 class StudyTask(CheckedTask):
@@ -214,9 +214,8 @@ class ProcessStudy(StudyTask):
             The study or its manifest is wrong, or it has no such stage.
         """
         chosen: list[StudyItem] = _choose_items(self.read, self.only, self.until)
-        if any(item.stage == _PACKAGE_STAGE for item in chosen):
-            # Rather now than when all volumes are stitched.
-            _require_manifest(self.read)
+        # Rather now than when all volumes are stitched.
+        _require_start(self.read, chosen)
         return chosen
 
     def requires(self) -> list[luigi.Task]:
