@@ -158,8 +158,13 @@ def _may_hold(outer: _Made, inner: _Made) -> bool:
 
 
 def _work_dir_problems(study: Study) -> Iterator[Problem]:
-    """Yield a work_dir with files of the user's, in which no study has made anything yet."""
+    """Yield a work_dir with files of the user's, in which no study has made anything yet.
+
+    The folder of the study itself may be one: what is made there has names of its own.
+    """
     folder = study.work_dir
+    if folder == study.folder:
+        return
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from urllib.parse import unquote, urljoin
 
 import pytest
@@ -179,8 +180,11 @@ def test_i22_2_an_image_leads_to_its_tiles_parameters_and_versions(made):
     told = {e["name"]: e["value"] for e in objects if e["@type"] == "PropertyValue"}
     wanted = {"align": "stage", "tiles": 2, "destripe": "none", "channel_name": "NeuN"}
     assert {key: told[key] for key in wanted} == wanted
-    (program,) = crate.all(stitched, "instrument")
+    program, *libraries = crate.all(stitched, "instrument")
     assert (program["name"], program["softwareVersion"]) == ("spimpack_tasks", __version__)
+    versions = {each["name"]: each["softwareVersion"] for each in libraries}
+    assert versions["numpy"] == version("numpy")
+    assert versions["numba"] == version("numba")
     # A file of another place is the source of the second image.
     (other,) = crate.all(entities[str(images[1])], "isBasedOn")
     assert other["@id"] == f"file://{mine.parent}/elsewhere/other.ome.tif"
@@ -234,7 +238,7 @@ def test_i22_2_a_crate_is_written_once_and_again_when_it_is_lost(made):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{}", "portal"])
-def test_i22_2_a_crate_of_somebody_else_is_not_overwritten(made, caplog, text):
+def test_i22_2_a_crate_of_somebody_else_is_not_overwritten(made, capsys, text):
     path = made.parent / "products" / CRATE
     before = path.read_bytes()
     if text == "portal":
@@ -243,7 +247,7 @@ def test_i22_2_a_crate_of_somebody_else_is_not_overwritten(made, caplog, text):
     try:
         assert main(["run", str(made)]) == ExitCode.CONFLICT
         assert path.read_text() == text
-        assert "is no provenance of a study; give another work_dir" in caplog.text
+        assert "is no provenance of a study; give another work_dir" in capsys.readouterr().err
     finally:
         path.write_bytes(before)
 
