@@ -21,11 +21,11 @@ from spimpack_tasks.publishing.records.crate import (
     compose_file,
     frame,
     list_licences,
-    person_id,
     ref,
 )
 from spimpack_tasks.publishing.records.texts import given, json_text
 from spimpack_tasks.study.making import find_makings, modified_s
+from spimpack_tasks.study.people import find_people
 from spimpack_tasks.version import PROJECT_URL, __version__
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ def compose_provenance(study: Study, identity: str) -> str:
     actions = [entity for making in makings for entity in _action(making, files)]
     description = _read_description(study)
     licences = list_licences(spdx_of(str(description.get("License", ""))))
-    people = [
-        {"@id": person_id(name), "@type": "Person", "name": name}
-        for name in map(str, description.get("Authors") or ())
-    ]
+    people = find_people(study)
     files.add(study.path, "The study")
     programs = [_program(each) for each in sorted({*_versions(makings), __version__})]
     head = compose_descriptor(_VERSION)
@@ -86,7 +83,8 @@ def compose_provenance(study: Study, identity: str) -> str:
         "with which parameters. An image of the dataset is based on a product or a file.",
         "datePublished": _latest(makings, study)[:10],
         "license": [ref(each) for each in licences] or "not given",
-        "author": [ref(each) for each in people],
+        "author": list(people.authors),
+        "publisher": people.publisher,
         "conformsTo": {"@id": PROFILE},
         "hasPart": [ref(each) for each in files.entities.values() if each["@type"] != _OTHER],
         "mentions": [ref(each) for each in actions if each["@type"] == "CreateAction"],
@@ -97,7 +95,7 @@ def compose_provenance(study: Study, identity: str) -> str:
         given(root),
         {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"},
         *licences,
-        *people,
+        *people.entities,
         *programs,
         *_validators(makings),
         *_libraries(makings),

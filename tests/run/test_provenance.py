@@ -122,6 +122,13 @@ def test_i22_2_only_parameters_of_a_stitched_volume_count(told, wanted):
 
 # The crate of a study
 
+PUBLICATION = {
+    "publisher": "Example Press",
+    "contributors": [
+        {"name": "Example, Ada", "orcid": "0000-0002-1825-0097", "affiliation": {"name": "Home"}},
+        {"name": "Other, Ben", "roles": ["funding"]},
+    ],
+}
 CRATE = "ro-crate-metadata.json"
 
 
@@ -288,3 +295,17 @@ def test_i22_2_names_of_any_letters_have_an_identifier(tmp_path):
     (source,) = crate.all(crate.entities["#action-convert/a"], "object")
     assert source["@id"] == "a%20b%23%25%C3%BC.tif"
     assert (source["@type"], source["contentSize"]) == ("File", "1")
+
+
+def test_i22_2_the_publication_block_names_publisher_and_affiliation(tmp_path):
+    manifest = {"dataset_description": DESCRIPTION, "publication": PUBLICATION, "datasets": []}
+    stages = {"package": {"manifest": manifest, "output_dir": "bids"}}
+    crate = compose(tmp_path, stages)
+    root = crate.entities["./"]
+    (publisher,), (author,) = crate.all(root, "publisher"), crate.all(root, "author")
+    assert (publisher["@type"], publisher["name"]) == ("Organization", "Example Press")
+    assert (author["@id"], author["name"]) == (
+        "https://orcid.org/0000-0002-1825-0097",
+        "Ada Example",
+    )
+    assert [each["name"] for each in crate.all(author, "affiliation")] == ["Home"]

@@ -170,12 +170,14 @@ class MakeItem(StudyTask):
         """Return the exit code that the item asks for, `None` if it is open."""
         try:
             study = self.read
+            if self.is_there():
+                return ExitCode.OK
+            if not self.are_there_before():
+                return None
         except SpimpackError as error:
             return error.exit_code
-        if self.is_there():
-            return ExitCode.OK
-        if not self.are_there_before():
-            return None
+        except OSError:
+            return ExitCode.FAILED
         if self.stage == _PAGE_STAGE:
             return _code_of(_require_place, study)
         if self.stage in PRODUCTS and (taken := _code_of(_require_own, study, self.named)):
