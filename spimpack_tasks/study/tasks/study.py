@@ -169,31 +169,31 @@ class MakeItem(StudyTask):
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the item asks for, `None` if it is open."""
         try:
-            study = self.read
             if self.is_there():
                 return ExitCode.OK
-            if not self.are_there_before():
-                return None
+            return self._judge_missing() if self.are_there_before() else None
         except SpimpackError as error:
             return error.exit_code
         except OSError:
             return ExitCode.FAILED
+
+    def _judge_missing(self) -> ExitCode | None:
+        """Return the exit code of an item that could be made, and is not there.
+
+        Raises
+        ------
+        SpimpackError
+            Something else is at its place.
+        """
+        study = self.read
         if self.stage == _PAGE_STAGE:
-            return _code_of(_require_place, study)
-        if self.stage in PRODUCTS and (taken := _code_of(_require_own, study, self.named)):
-            return taken
+            _require_place(study)
+            return None
+        if self.stage in PRODUCTS:
+            _require_own(study, self.named)
         codes = [task.verdict() for task in _make_tasks(study, self.named)]
-        known = [code for code in codes if code not in {None, ExitCode.OK}]
-        return max((code for code in known if code is not None), default=None)
-
-
-def _code_of(check: Deferred, *arguments: Any) -> ExitCode | None:
-    """Return the exit code of what a check raises, `None` if it raises nothing."""
-    try:
-        check(*arguments)
-    except SpimpackError as error:
-        return error.exit_code
-    return None
+        known = [code for code in codes if code is not None and code is not ExitCode.OK]
+        return max(known, default=None)
 
 
 class ProcessStudy(StudyTask):
