@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.study.study import Study, StudyItem
 
 _run_study = Deferred("spimpack_tasks.local_study:run_study")
-_require_start = Deferred("spimpack_tasks.study.checking:require_start")
+_require_start = Deferred("spimpack_tasks.study.starting:require_start")
 _plan_study = Deferred("spimpack_tasks.study.planning:plan_study")
 
 

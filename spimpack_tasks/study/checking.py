@@ -9,11 +9,8 @@ from spimpack_tasks.errors import InputError, Report
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.packaging.options import Options
 from spimpack_tasks.packaging.prepare import prepare_run
-from spimpack_tasks.study.page_file import require_place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from spimpack_tasks.errors import Problem
     from spimpack_tasks.study.study import Study, StudyItem
 
@@ -51,23 +48,6 @@ def require_manifest(study: Study) -> None:
     report = check_manifest(study)
     if report.errors:
         raise InputError(report)
-
-
-def require_start(study: Study, items: Sequence[StudyItem]) -> None:
-    """Refuse before anything is made what would be refused at the end: the manifest, the page.
-
-    Raises
-    ------
-    InputError
-        The manifest has errors besides products that are not made yet.
-    PageTakenError
-        Something else lies where the page or the provenance is to be written.
-    """
-    stages = {item.stage for item in items}
-    if "package" in stages:
-        require_manifest(study)
-    if "report" in stages:
-        require_place(study)
 
 
 def _is_to_come(problem: Problem, products: set[str]) -> bool:
