@@ -92,6 +92,20 @@ class CheckedTask(luigi.Task):
         self.was_complete = bool(super().complete())
         return self.was_complete
 
+    def import_libraries(self) -> None:
+        """Import what `run` works with and what takes long to import; nothing as a rule."""
+
+    def process_resources(self) -> dict[str, int]:
+        """Return what the task asks of the scheduler, and import what it will work with.
+
+        Luigi asks in the process that forks one for each task. A forked process need not import
+        again what is imported there.
+        """
+        if not self.was_complete:
+            self.import_libraries()
+        resources: dict[str, int] = super().process_resources()
+        return resources
+
     def on_success(self) -> Any:
         """Fail unless the output is right."""
         # Another package's `run` may have done more after ours had looked.

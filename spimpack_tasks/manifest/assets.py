@@ -72,6 +72,7 @@ class AssetReader(RowReader):
         self.wildcards: dict[str, list[str]] = {}
         """The files that each path with wildcards stands for."""
         self.acquisition = AcquisitionReader()
+        self.listed = self.acquisition.listed
 
     def read(self, record: Record) -> Asset | None:
         """Return the asset of a record, `None` where its entities have an error.

@@ -48,6 +48,8 @@ class SourceFinder:
         self._found: dict[str, Source] = {}
         """By path: the sources that threads have looked at."""
         self._slow_looks = 0
+        self.statuses: dict[str, os.stat_result] = {}
+        """By path: what `lstat` returned for a source that is a file, until it is taken."""
 
     @property
     def is_slow(self) -> bool:
@@ -124,6 +126,8 @@ class SourceFinder:
                 status = os.lstat(real)
             except (OSError, ValueError):
                 return real, None  # examining it says why
+            if stat.S_ISREG(status.st_mode):
+                self.statuses[path] = status
             if not stat.S_ISLNK(status.st_mode):
                 return real, status
         resolved = os.path.realpath(path)

@@ -36,6 +36,7 @@ from spimpack_tasks.manifest.products import STUDY_KEY, is_study, list_products,
 from spimpack_tasks.manifest.records import inline_records, table_records
 from spimpack_tasks.manifest.schema_check import schema_problems, unlisted_key_problems
 from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.state.snapshot import SourceTrace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,8 +75,8 @@ class Inputs:
     """The files that each path with wildcards stood for."""
     products: Mapping[str, str] = field(default_factory=dict)
     """Paths of what other stages of a study make, by the names that rows give them."""
-    listed: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Names of the files of metadata beside the sources, by folder."""
+    trace: SourceTrace = field(default_factory=SourceTrace, repr=False)
+    """The state of the sources when they were looked at."""
     tables: list[str] = field(default_factory=list)
     """The scans tables that were read, as messages name them."""
     columns: list[ColumnUse] = field(default_factory=list)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.manifest.load import Inputs
     from spimpack_tasks.manifest.part import Part
     from spimpack_tasks.manifest.records import Record
+    from spimpack_tasks.state.snapshot import SourceTrace
 
 
 _KNOWN_COLUMNS = frozenset([*known_columns("photos"), *CANONICAL.values()])
@@ -76,10 +77,10 @@ def read_assets(
         reader = AssetReader(each.folder, labels, sidecars, report)
         reader.products = each.products
         records = [record for record in each.records if part.may_hold(record)]
-        images += (found for found in _read_rows(records, reader, roots) if part.holds(*found))
+        found = _read_rows(records, reader, roots, inputs.trace)
+        images += (placed for placed in found if part.holds(*placed))
         inputs.sources += reader.looked_for
         inputs.wildcards |= reader.wildcards
-        inputs.listed |= reader.acquisition.listed
     subjects: set[str] = set()
     if not part.is_all:
         keys = {placed.asset.key for placed in images}
@@ -89,14 +90,18 @@ def read_assets(
     for each in inputs.parts:
         if each.photos:
             photo_reader = PhotoReader(each.folder, labels, (i.asset for i in images), report)
-            found = _read_rows([r for r in each.photos if part.may_hold(r)], photo_reader, roots)
+            wanted = [record for record in each.photos if part.may_hold(record)]
+            found = _read_rows(wanted, photo_reader, roots, inputs.trace)
             photos += (p for p in found if part.is_all or p.asset.subject_label in subjects)
             inputs.sources += photo_reader.looked_for
     return [*images, *photos]
 
 
 def _read_rows(
-    records: list[Record], reader: AssetReader | PhotoReader, roots: tuple[str, ...]
+    records: list[Record],
+    reader: AssetReader | PhotoReader,
+    roots: tuple[str, ...],
+    trace: SourceTrace,
 ) -> Iterator[PlacedAsset]:
     reader.roots = roots
     reader.sources = SourceFinder(reader.formats, reader.look_inside)
@@ -105,7 +110,11 @@ def _read_rows(
         if number >= looked_at and reader.sources.is_slow:
             looked_at = number + AHEAD
             reader.look_ahead(records[number:looked_at])
+        before = len(reader.looked_for)
         asset = reader.read(record)
+        stamps = asset.sources if asset is not None else ()
+        paths = reader.looked_for[before:]
+        trace.add_image(paths, stamps, reader.sources.statuses, reader.listed)
         if asset is not None:
             yield PlacedAsset(record, asset)
     # The finder refers to the reader: as a cycle, both would keep all rows in memory.

@@ -241,6 +241,8 @@ class RowReader(CellReader):
         """Paths of what other stages of a study make, by the names that rows give them."""
         self.looked_for: list[str] = []
         """Absolute path of each source and of what else it lies in, links not resolved."""
+        self.listed: Mapping[str, frozenset[str]] = {}
+        """Names of the files of metadata beside the sources, by folder."""
 
     def entities(self, record: Record) -> dict[str, str] | None:
         """Return the labels by entity, `None` where one that is needed cannot be used."""

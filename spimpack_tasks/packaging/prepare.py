@@ -179,7 +179,7 @@ def _prepare(
         [use for part in inputs.parts for use in part.columns],
         inputs.sources,
         inputs.wildcards,
-        inputs.listed,
+        inputs.trace,
         headers.text() if options.writes else "",
         chosen=chosen,
     )

@@ -27,6 +27,7 @@ from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
 from spimpack_tasks.packaging.resolved_options import read_last_options, resolve_options
 from spimpack_tasks.state.session import SESSION
+from spimpack_tasks.state.snapshot import SourceTrace
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Sweep, sweep
 
@@ -57,8 +58,8 @@ class PreparedRun:
     """Path of each source that was looked for, links not resolved."""
     wildcards: dict[str, list[str]] = field(default_factory=dict, repr=False)
     """The files that each path with wildcards stood for."""
-    listed: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
-    """Names of the files of metadata beside the sources, by folder."""
+    source_trace: SourceTrace = field(default_factory=SourceTrace, repr=False)
+    """The state of the sources when they were looked at."""
     headers: str = field(default="", repr=False)
     """The facts of the sources' headers, as they are kept."""
     chosen: ChosenOptions | None = None

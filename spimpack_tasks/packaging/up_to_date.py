@@ -16,7 +16,6 @@ from spimpack_tasks.packaging.resolved_options import resolve_options
 from spimpack_tasks.state.snapshot import (
     DatasetSnapshot,
     read_snapshot,
-    trace_sources,
     write_snapshot,
 )
 from spimpack_tasks.state.store import Store
@@ -78,10 +77,9 @@ def take_snapshot(prepared: PreparedRun, look: Look) -> None:
     # A header that could not be read may be complete the next time, with the same stamp.
     if any(problem.code == "source.header" for problem in prepared.report.problems):
         return
-    # A change while we were at work must not be taken for what the plan was made from.
-    assets = prepared.dataset.assets
-    stamps = {path: stamp for asset in assets for path, stamp in asset.sources}
-    source_trace = trace_sources(prepared.sources, stamps, prepared.listed)
+    # A change while we were at work must not be taken for what the plan was made from: sources
+    # were traced when they were read.
+    source_trace = prepared.source_trace.text()
     if source_trace and prepared.has_same_texts() and has_same_files(prepared.wildcards):
         snapshot = DatasetSnapshot(
             plan_id=prepared.plan_id,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SNAPSHOT_FILE = "seal"
 
+NOTHING_LISTED: Mapping[str, frozenset[str]] = {}
 _LINES = 10_000
 """Lines that are written at once, about a megabyte."""
 
@@ -110,43 +111,93 @@ def _open(store: Store) -> TextIO:
     return open_regular_text(path, errors="surrogateescape", newline="\n")
 
 
-def trace_sources(
-    paths: Iterable[str],
-    stamps: dict[str, str] | None = None,
-    listed: Mapping[str, frozenset[str]] | None = None,
-) -> str:
-    """Return a digest of `stat` results for sources, and for the metadata of an OME-Zarr.
+class SourceTrace:
+    """A digest of `stat` results for sources in their order, taken when they are looked at.
 
-    Parameters
-    ----------
-    paths
-        Of the sources.
-    stamps
-        Size and time of sources by their paths. If one of them has others now, nothing is returned.
-        The dictionary is used up.
-    listed
-        Names of the files of metadata by folder. If one has other files now, nothing is returned.
+    A source that changes later makes the digest of the next run another one.
     """
-    digest = ResultDigest()
-    unseen = {} if stamps is None else stamps
-    folders: dict[str, str] = {}
-    for path in paths:
-        folder = os.path.dirname(path)
-        if folder not in folders:
+
+    def __init__(self) -> None:
+        self._digest = ResultDigest()
+        self._folders: set[str] = set()
+        self._unseen: dict[str, str] = {}
+        self._is_broken = False
+
+    def add(
+        self,
+        path: str,
+        status: os.stat_result | None = None,
+        listed: Mapping[str, frozenset[str]] = NOTHING_LISTED,
+    ) -> tuple[int, int] | None:
+        """Add a source, and return its stamp, `None` where nothing can be found.
+
+        Parameters
+        ----------
+        path
+            Absolute.
+        status
+            What `lstat` returned for it a moment ago, if it is a file.
+        listed
+            Names of the files of metadata by folder, where they were read.
+        """
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            self._folders.add(folder)
+            names = listed.get(folder)
+            names = list_metadata(folder) if names is None else names
             # Links lead to the real place of a source, which may change while the file does not.
-            folders[folder] = os.path.realpath(folder)
             # Files about the images in it may have come, as acquisition programs write.
-            names = list_metadata(folder)
-            if listed is not None and listed.get(folder, names) != names:
-                return ""
-            digest.add((folders[folder], *sorted(names)))
-        trace, stamp = _trace_source(path)
-        told = unseen.pop(path, None)
-        if told is not None and (stamp is None or told != write_stamp(*stamp)):
-            return ""
-        digest.add(trace)
-    is_same = all(stamp_text(path) == stamp for path, stamp in unseen.items())
-    return digest.text() if is_same else ""
+            self._digest.add((os.path.realpath(folder or "/"), *sorted(names)))
+        if status is None:
+            result, stamp = _trace_source(path)
+        else:
+            stamp = status.st_size, status.st_mtime_ns
+            result = (status.st_ino, *stamp, "")
+        self._digest.add(result)
+        return stamp
+
+    def add_image(
+        self,
+        paths: Iterable[str],
+        stamps: Iterable[tuple[str, str]],
+        statuses: dict[str, os.stat_result],
+        listed: Mapping[str, frozenset[str]],
+    ) -> None:
+        """Add the sources of an image.
+
+        Parameters
+        ----------
+        paths
+            Each path that was looked for.
+        stamps
+            Path and stamp of the files that the image is made from. Where a file has another one by
+            now, there is no digest.
+        statuses
+            What `lstat` returned for some of the paths, which are files. They are used up.
+        listed
+            As of `add`.
+        """
+        unseen = dict(stamps)
+        for path in paths:
+            stamp = self.add(path, statuses.pop(path, None), listed)
+            told = unseen.pop(path, None)
+            if told is not None and (stamp is None or told != write_stamp(*stamp)):
+                self._is_broken = True
+        self._unseen |= unseen
+
+    def text(self) -> str:
+        """Return the digest, nothing where a source is known to have changed since."""
+        unseen = self._unseen.items()
+        is_same = not self._is_broken and all(stamp_text(path) == stamp for path, stamp in unseen)
+        return self._digest.text() if is_same else ""
+
+
+def trace_sources(paths: Iterable[str]) -> str:
+    """Return the digest of a `SourceTrace` of sources as they are now."""
+    trace = SourceTrace()
+    for path in paths:
+        trace.add(path)
+    return trace.text()
 
 
 def _trace_source(path: str) -> tuple[Result, tuple[int, int] | None]:

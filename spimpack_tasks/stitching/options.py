@@ -84,7 +84,7 @@ class Count(NamedTuple):
 
 
 POWER = Number(0.09, "By which power of e the trail of light fades from voxel to voxel")
-KERNEL_SIZE = Count(0, "Voxels of the trail; if 0, as far as it is above 1 % of its start")
+KERNEL_SIZE = Count(0, "Voxels of the trail; if 0, as far as it is above a hundredth of its start")
 ITERATIONS = Count(10, "How often the estimate is improved")
 TILES_TEXT = "file of tiles (tiles.json): their paths, places on the stage, and geometry"
 IMAGE_TEXT = "the volume to make, an OME-Zarr that ends in .ome.zarr"

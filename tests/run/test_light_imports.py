@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     f"validate {INPUTS} --output-dir study/out": ({"yaml", "jsonschema"}, 400),
     f"validate {INPUTS}": ({"yaml", "jsonschema", "numpy", "h5py"}, 600),
     f"plan {BOTH}": ({"yaml", "jsonschema"}, 400),
-    f"plan --dot {BOTH}": ({"yaml", "jsonschema"}, 400),
+    f"plan --dot {BOTH}": ({"yaml", "jsonschema"}, 415),
     f"status {BOTH}": ({"yaml", "jsonschema"}, 415),
     "verify study/out": (set(), 290),
     "report study/out": (set(), 350),
@@ -71,7 +71,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def modules_of(folder: Path, *command: str) -> set[str]:
     """Return the modules that a command, a process of its own, has imported at its end."""
     path = folder / "modules.json"
-    environment = os.environ | {"MODULES": str(path), "PYTHONPATH": str(folder / "start")}
+    places = [str(folder / "start"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"MODULES": str(path), "PYTHONPATH": os.pathsep.join(places)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -160,7 +161,96 @@ def test_a_program_of_our_name_that_has_luigi_gets_them_at_once(folder: Path) ->
     assert modules_of(folder, sys.executable, str(path)) >= ALL_TASKS
 
 
-def test_luigi_finds_the_tasks_by_the_name_of_the_package(folder: Path) -> None:
-    program = shutil.which("luigi", path=os.path.dirname(sys.executable)) or ""
-    line = "--module spimpack_tasks PackageDataset --help"
-    assert "spimpack_tasks.all_tasks" in modules_of(folder, program, *line.split())
+LUIGI = shutil.which("luigi", path=os.path.dirname(sys.executable)) or ""
+STAGES = {
+    "ConvertImage": {"ConvertImage"},
+    "IngestDataset": {"IngestDataset", "RegisterAssets", "PruneAssets"},
+    "PackageAndValidate": {"PackageAndValidate", "OmeZarrAssets", "WriteScans", "ValidateDataset"},
+    "PackageDataset": {"PackageDataset", "SymlinkAssets", "OmeTiffAssets", "WriteScans"},
+    "PrepareAlignment": {"PrepareAlignment", "WarpToCCF", "ProbeTrack"},
+    "PublishDataset": {"PublishDataset", "SendImages", "CommitInventory"},
+    "StitchChannel": {"StitchChannel", "StitchSlab", "AlignTiles"},
+    "ValidateDataset": {"ValidateDataset"},
+    "WriteFrames": {"WriteFrames"},
+    "WriteQcReport": {"WriteQcReport"},
+}
+"""Tasks that users name, with some that they lead to."""
+HAS_TASKS = """\
+import atexit
+from luigi.task_register import Register
+atexit.register(lambda: print(*Register.task_names()))
+"""
+
+
+@pytest.mark.parametrize("task", STAGES)
+def test_luigi_gets_the_tasks_of_one_stage_if_it_needs_no_others(task: str, folder: Path) -> None:
+    path = folder / "luigi"
+    line = [LUIGI, "--module", "spimpack_tasks", task, "--help"]
+    path.write_text(f"import sys; sys.argv = {line}\nimport luigi, spimpack_tasks\n{HAS_TASKS}")
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
+    assert STAGES[task] <= set(done.stdout.split())
+    assert "spimpack_tasks.all_tasks" not in modules_of(folder, *line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--module spimpack_tasks ProcessStudy --help",
+        "--module spimpack_tasks WriteScans --help",
+        "--module spimpack_tasks --help-all",
+        "--module spimpack_tasks PackageDataset --help-all",
+        "--module spimpack_tasks PackageDataset --StitchChannel-threads 2 --help",
+        "--module spimpack_tasks PackageDataset --CopyAssets-unit=a --help",
+        "--module=spimpack_tasks PackageDataset --help",
+        "PackageDataset --module spimpack_tasks --help",
+        "--module spimpack_tasks --workers 2 PackageDataset --help",
+        "--module a_flow PackageDataset --help",
+    ],
+)
+def test_luigi_gets_all_tasks_wherever_it_may_need_them(line: str, folder: Path) -> None:
+    (folder / "start" / "a_flow.py").write_text("from spimpack_tasks import PackageDataset\n")
+    assert modules_of(folder, LUIGI, *line.split()) >= ALL_TASKS
+
+
+def test_a_part_of_the_tasks_is_completed_when_another_one_is_asked_for(folder: Path) -> None:
+    line = [LUIGI, "--module", "spimpack_tasks", "PackageDataset"]
+    code = f"import sys, luigi; sys.argv = {line}\nimport spimpack_tasks\n"
+    code += "assert 'spimpack_tasks.all_tasks' not in sys.modules\n"
+    code += "from spimpack_tasks import StitchChannel"
+    assert modules_of(folder, sys.executable, "-c", code) >= ALL_TASKS
+
+
+WORKERS = """
+import sys
+from spimpack_tasks import {task} as Task
+from spimpack_tasks.targets import MadeByStep
+
+class Asked(Task):
+    is_there = False
+    def output(self): return MadeByStep(lambda: self.is_there)
+
+task = Asked(**{arguments})
+before = set(sys.modules)
+assert "{library}" not in before
+task.is_there = True
+assert task.complete() and task.process_resources() == {{}}
+assert "{library}" not in sys.modules, "nothing is to be done"
+task.is_there = False
+assert not task.complete() and task.process_resources() == {{}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "library"),
+    [
+        ("StitchChannel", {"tiles": "tiles.json", "image": "made.ome.zarr"}, "numba"),
+        ("PrepareAlignment", {"data_root": "in", "results_root": "out"}, "SimpleITK"),
+    ],
+)
+def test_workers_inherit_what_they_work_with(
+    task: str, arguments: dict[str, str], library: str, folder: Path
+) -> None:
+    # Luigi asks for the resources of a task in the process that forks its workers.
+    pytest.importorskip(library)
+    code = WORKERS.format(task=task, arguments=arguments, library=library)
+    assert library in modules_of(folder, sys.executable, "-c", code)

@@ -18,6 +18,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date
+from spimpack_tasks.packaging.prepared_run import PreparedRun
 from spimpack_tasks.packaging.up_to_date import find_snapshot as find_seal_of
 from spimpack_tasks.state.checksum_lists import FILE_LIST
 from spimpack_tasks.state.session import SESSION
@@ -28,6 +29,7 @@ from spimpack_tasks.state.snapshot import (
     write_snapshot,
 )
 from spimpack_tasks.state.store import Store
+from spimpack_tasks.state.sweep import Sweep
 
 
 def find_seal(options):
@@ -185,19 +187,49 @@ def test_a_broken_seal_is_mended_by_the_next_run(sealed: Workspace) -> None:
     assert find_seal(sealed.options()) is not None
 
 
-def test_a_source_that_changes_while_it_is_sealed_is_not_sealed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def move_behind_link(source: Path) -> None:
+    moved = source.with_name("moved.ims")
+    if not moved.exists():
+        source.rename(moved)
+        source.symlink_to(moved)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "time": lambda source: os.utime(source, ns=(1, 1)),
+    "size": lambda source: source.write_bytes(source.read_bytes() + b"more"),
+    "gone": lambda source: source.unlink(missing_ok=True),
+    "link": move_behind_link,
+    "metadata": lambda source: source.with_name("a_meta.txt").write_text("[POSITION]"),
+}
+
+
+@pytest.mark.parametrize("when", ["while it is sealed", "while it is packaged"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_source_that_changes_meanwhile_is_seen_by_the_next_run(
+    when: str, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = small_workspace(tmp_path)
-    trace_sources = up_to_date.trace_sources
+    write, sweep = up_to_date.write_snapshot, PreparedRun.sweep
 
-    def touch_then_trace(*sources: Any) -> str:
-        os.utime(tmp_path / "raw/a.ims", ns=(1, 1))
-        return trace_sources(*sources)
+    def change_then_write(*arguments: Any) -> None:
+        CHANGES[change](tmp_path / "raw/a.ims")
+        write(*arguments)
 
-    monkeypatch.setattr(up_to_date, "trace_sources", touch_then_trace)
-    assert workspace.run().exit_code == ExitCode.OK
-    assert not (workspace.out / ".spimpack/seal").exists()
+    def sweep_then_change(prepared: PreparedRun) -> Sweep:
+        found = sweep(prepared)
+        CHANGES[change](tmp_path / "raw/a.ims")
+        return found
+
+    if when == "while it is sealed":
+        monkeypatch.setattr(up_to_date, "write_snapshot", change_then_write)
+    else:
+        monkeypatch.setattr(PreparedRun, "sweep", sweep_then_change)
+    workspace.run()
+    monkeypatch.undo()
+    assert find_seal(workspace.options()) is None
+    if change in {"time", "size"}:
+        assert workspace.run().exit_code == ExitCode.OK
+        assert find_seal(workspace.options()) is not None
 
 
 def test_a_disk_that_takes_no_seal_does_no_harm(sealed: Workspace) -> None:

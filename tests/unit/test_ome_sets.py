@@ -464,6 +464,18 @@ def test_b2_a_large_set(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("make", [one_file("XYZCT"), renamed, channels_apart(0)])
+def test_14_a_folder_of_many_images_is_not_listed_for_each_of_them(
+    make: Callable[[Path], Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = make(tmp_path)
+    listed: list[str] = []
+    monkeypatch.setattr(os, "listdir", lambda folder: listed.append(folder) or [])
+    header = read_header(str(path), "OME-TIFF")
+    assert header.shapes
+    assert listed == []
+
+
 def test_14_files_that_begin_alike_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     """A header is known from a file with the same bytes, unless it names other files."""
     path, _ = channels_apart(0)(tmp_path)

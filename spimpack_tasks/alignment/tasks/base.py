@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from luigi.configuration import get_config
 
 from spimpack_tasks.alignment.choices import default_text, describe
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
 from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath
 from spimpack_tasks.targets import MadeByStep
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _chain = Deferred("spimpack_tasks.alignment.chain:checked_chain")
+_load_sitk = Deferred("spimpack_tasks.alignment.transforms:load_sitk")
 
 
 class AlignmentTask(IdentifiedTask):
@@ -104,13 +106,19 @@ class AlignmentTask(IdentifiedTask):
         """Return the identity of inputs and choices."""
         return str(_chain(values).package_id)
 
+    def import_libraries(self) -> None:
+        """Import SimpleITK, where it is installed; a step says that it is missing."""
+        with suppress(MissingExtraError):
+            _load_sitk()
+
     def process_resources(self) -> dict[str, int]:
         """Ask for memory in MB, where the configuration knows it.
 
         Luigi takes what is not configured for one, and would run a single task at a time.
         """
         known = get_config().getintdict("resources")
-        return {"memory_mb": self.memory_mb} if "memory_mb" in known else {}
+        asked = {"memory_mb": self.memory_mb} if "memory_mb" in known else {}
+        return super().process_resources() | asked
 
     @cached_property
     def chain(self) -> Any:

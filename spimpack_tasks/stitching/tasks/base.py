@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _check_target = Deferred("spimpack_tasks.stitching.working:check_target")
 
+_make_part = Deferred("spimpack_tasks.stitching.steps:make_volume_part")
+_choose_kernels = Deferred("spimpack_tasks.stitching.kernels:choose_kernels")
 MEMORY_MB = 900
 """Memory of a task at frames of 2048 x 2048, asked for where Luigi knows how much there is."""
 _MB = 10**6
@@ -171,6 +173,11 @@ class StitchTask(IdentifiedTask):
         """Threads of this task, and its progress on the scheduler's page."""
         return pace_of(self, self.threads or count_threads())
 
+    def import_libraries(self) -> None:
+        """Import the steps, and numba where it is installed."""
+        _make_part.load()
+        _choose_kernels()
+
     def process_resources(self) -> dict[str, int]:
         """Ask for what the configuration knows: `stitch`, and memory in MB.
 
@@ -178,7 +185,8 @@ class StitchTask(IdentifiedTask):
         """
         known = get_config().getintdict("resources")
         wanted = {"stitch": 1, "memory_mb": MEMORY_MB}
-        return {name: count for name, count in wanted.items() if name in known}
+        asked = {name: count for name, count in wanted.items() if name in known}
+        return super().process_resources() | asked
 
     def require_inputs(self) -> None:
         """Refuse wrong inputs.

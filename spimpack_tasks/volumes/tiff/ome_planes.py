@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     """Returns the number of directories of a file."""
 
 
+_MOST_ASKED = 8
+"""Names that are looked for one by one: that costs less than listing any but a small folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class OmePlanes:
     """The planes of one image, wherever they are."""
@@ -87,9 +91,8 @@ def find_files(path: str, found: OmeXml, uuid: str) -> dict[FileOfPlanes, str]:
     files = [*found.image.files] or [FileOfPlanes()]
     names = {file.uuid: file.name for file in files if file.uuid and file.name}
     _refuse_contradiction(path, here, files)
-    # One look at the folder: a set may name half a million files.
     folder = os.path.dirname(path)
-    there = set(os.listdir(folder))
+    there = _find_names(folder, {file.name for file in files} | {*names.values()})
     paths = {}
     for file in files:
         name = file.name or names.get(file.uuid, "")
@@ -110,6 +113,18 @@ def find_files(path: str, found: OmeXml, uuid: str) -> dict[FileOfPlanes, str]:
             what = f"names {os.path.basename(only)!r} as its file, which is there and another one"
             raise HeaderError(path, what, "give it its name back, or put it into another folder")
     return paths
+
+
+def _find_names(folder: str, names: set[str]) -> set[str]:
+    """Return which of some names of files a folder has.
+
+    A set may name half a million files, and then one look at the folder is the least. But a folder
+    may also hold half a million images that name one file each, or none.
+    """
+    plain = {name for name in names if name and not {"/", "\0"} & {*name}}
+    if len(plain) > _MOST_ASKED:
+        return plain.intersection(os.listdir(folder))
+    return {name for name in plain if os.path.lexists(os.path.join(folder, name))}
 
 
 def _is_named(here: FileOfPlanes, name: str) -> bool:
