@@ -153,7 +153,7 @@ class IdentifiedTask(CheckedTask):
         Parameters
         ----------
         _values
-            The values of all parameters; those that nobody has given may be settled in it.
+            The values of all parameters; those that nobody has given may be filled in.
         _given
             Those that the task was made with.
 

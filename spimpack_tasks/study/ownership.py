@@ -141,7 +141,7 @@ def require_whole(study: Study, item: StudyItem) -> None:
     lost = find_lost(study, item) if item.stage == _STREAM else ""
     if lost:
         message = f"{lost} is missing or has another size; bring it back, or move the image away"
-        raise ProductTakenError(f"{message} to write it anew from its frames")
+        raise ProductTakenError(f"{message} to write it again from its frames")
 
 
 def _compose(study: Study, item: StudyItem) -> dict[str, str]:

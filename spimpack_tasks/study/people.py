@@ -1,4 +1,4 @@
-"""Who made the dataset of a study, and who publishes it, as entities of an RO-Crate.
+"""Authors and publisher of the dataset of a study, as entities of an RO-Crate.
 
 They are of the manifest's publication block. Without one, the authors are those of the dataset's
 description, and nothing else is known of them.

@@ -102,7 +102,7 @@ def _order_problems(study: Study) -> Iterator[Problem]:
                 yield _problem(study, "study.order", (*_path_of(item), key), message, hint)
     for item in before:
         if _leads_to(before, item):
-            message, hint = f"{item} is made of itself, by way of others", "take one of them out"
+            message, hint = f"{item} is made of itself, through others", "take one of them out"
             yield _problem(study, "study.order", _path_of(item), message, hint)
 
 
@@ -171,10 +171,10 @@ def _work_dir_problems(study: Study) -> Iterator[Problem]:
         return
     except OSError as error:
         message, hint = f"{folder}: {error.strerror}", "choose another folder"
-        yield _problem(study, "study.work_dir", (_WORK_DIR,), message, hint)
+        yield _problem(study, "study.work-dir", (_WORK_DIR,), message, hint)
         return
     foreign = [name for name in names if not _OURS.fullmatch(name)]
     if foreign and MARK not in names:
         message = f"{folder} holds {foreign[0]}, which no study has made"
         hint = "name a folder that is empty or not there"
-        yield _problem(study, "study.work_dir", (_WORK_DIR,), message, hint)
+        yield _problem(study, "study.work-dir", (_WORK_DIR,), message, hint)

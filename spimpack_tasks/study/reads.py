@@ -1,4 +1,4 @@
-"""What the items of a study read and write: absolute paths, by the keys that name them."""
+"""The paths that the items of a study read and write, by the keys that name them."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from study_files import STUDY, write_recording, write_study
+from test_study import BAD
 
 from spimpack_tasks.api import open_image
 from spimpack_tasks.cli.main import main
@@ -28,9 +29,12 @@ REFUSED = {
         "work_dir: raw/made\nstages: {convert: {a: {source: raw}}}\n",
         "study.source",
     ),
-    "work_dir with files of the user's": (f"work_dir: raw\n{STUDY}", "study.work_dir"),
-    "a file as work_dir": (f"work_dir: raw/488.tsv\n{STUDY}", "study."),
-    "the page in the dataset": (PACKAGE.format("bids", "report: {page: bids/a.html}"), "within"),
+    "work_dir with files of the user's": (f"work_dir: raw\n{STUDY}", "study.work-dir"),
+    "a file as work_dir": (f"work_dir: raw/488.tsv\n{STUDY}", "study.source"),
+    "the page in the dataset": (
+        PACKAGE.format("bids", "report: {page: bids/a.html}"),
+        "study.within",
+    ),
     "the page over the dataset": (PACKAGE.format("bids", "report: {page: bids}"), "study.twice"),
     "a product in the dataset": (
         PACKAGE.format("bids", "convert: {a: {source: raw/a.tif, image: bids/a.ome.zarr}}"),
@@ -66,6 +70,11 @@ REFUSED = {
         f"stages: {{convert: {{a: {OTHER % 'b'}, b: {OTHER % 'a'}}}}}\n",
         "study.order",
     ),
+}
+
+
+STUDY_CODES = {code for _, code in REFUSED.values()} | {
+    code for _, code in BAD.values() if code.startswith("study.")
 }
 
 
