@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,13 @@ def test_a_moved_study_converts_what_has_changed(tmp_path, capsys):
     path = tmp_path / "there/study.yml"
     (tmp_path / "there/raw/488_1.ome.tif").touch()
     assert states(path, capsys)["convert times"] == "to do"
+
+
+def test_an_equal_product_without_notes_is_taken(tmp_path, capsys):
+    path = write_study(tmp_path)
+    options = ["--only", "stitch", "--only", "convert"]
+    assert main(["run", str(path), *options]) == ExitCode.OK
+    shutil.rmtree(tmp_path / "products/made")
+    found = states(path, capsys)
+    assert {found[item] for item in IMAGES} == {"done"}
+    assert main(["run", str(path), *options]) == ExitCode.OK

@@ -67,7 +67,8 @@ def is_made(study: Study, item: StudyItem) -> bool:
     if not all(map(_is_complete, make_tasks(study, item))):
         require_own(study, item)
         return False
-    return is_noted(study, item, made_of)
+    # An equal image that another command has made is left as it is, without notes.
+    return is_noted(study, item, made_of) or not has_own(study, item)
 
 
 def _is_complete(task: CheckedTask) -> bool:
