@@ -254,8 +254,10 @@ def _code_without_summary(name: str, verdicts: Iterable[ExitCode | None]) -> int
     """Return the exit code of a run of ours that Luigi refused, or that broke off."""
     if name == "unhandled_exception" and not isinstance(sys.exception(), RPCError):
         return int(CODES[name])
-    known = [verdict for verdict in verdicts if verdict is not None]
-    return int(max(known, default=ExitCode.NOT_RUN))
+    found = [*verdicts]
+    worst = max((verdict for verdict in found if verdict is not None), default=ExitCode.OK)
+    # What is open was not run, however much else is there.
+    return int(ExitCode.NOT_RUN if worst is ExitCode.OK and (None in found or not found) else worst)
 
 
 def _is_of_ours(thing: Any) -> bool:

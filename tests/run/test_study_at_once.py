@@ -124,3 +124,24 @@ def test_workers_of_a_luigid_share_a_stream(study):
         daemon.communicate()
     note = json.loads((study / "products/made/stream/cam.json").read_text())
     assert note["image"] == "products/streamed/cam.ome.zarr"
+
+
+@pytest.mark.slow
+def test_a_worker_whose_luigid_was_killed_does_not_say_that_all_is_there(study):
+    port = free_port()
+    (study / "luigi.cfg").write_text("[core]\nrpc_retry_attempts = 1\nrpc_retry_wait = 1\n")
+    config = {"LUIGI_CONFIG_PATH": str(study / "luigi.cfg")}
+    luigid = shutil.which("luigid", path=os.path.dirname(sys.executable)) or "luigid"
+    daemon = start(study, [luigid, "--address", "127.0.0.1", "--port", str(port)], **config)
+    try:
+        command = [*LUIGI, "--study", "study.yml", "--scheduler-port", str(port)]
+        worker = start(study, command, **config)
+        await_stream(study)
+    finally:
+        daemon.kill()
+        daemon.communicate()
+    end_camera(study)
+    told = worker.communicate(timeout=120)[0]
+    assert worker.returncode == ExitCode.NOT_RUN, told
+    done = subprocess.run(RUN, cwd=study, capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.OK, done.stderr
