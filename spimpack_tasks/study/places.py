@@ -27,6 +27,8 @@ _OURS = re.compile(
 _PLACE_KEYS = {"package": "output_dir", "align": "results_root", "report": "page"}
 """Keys that name where something is made, by the stage; others have `image`."""
 _WORK_DIR = "work_dir"
+_ENDINGS = {"stream": (EXTENSION, ".ome.tif")}
+"""Ends of the names of images that are not OME-Zarr alone; settings of a stream name its format."""
 
 
 def note_path(study: Study, item: StudyItem, extension: str) -> str:
@@ -82,9 +84,10 @@ def _ending_problems(study: Study) -> Iterator[Problem]:
     for stage in PRODUCTS:
         for item in study.items_of(stage):
             image = str(study.values(item).get("image") or "")
-            if image and not image.endswith(EXTENSION):
-                message = f"{image} does not end in {EXTENSION}, but {stage} makes an OME-Zarr"
-                hint = f"write a name that ends in {EXTENSION}"
+            endings = _ENDINGS.get(stage, (EXTENSION,))
+            if image and not image.endswith(endings):
+                message = f"{image} is no name of what {stage} makes"
+                hint = f"let it end in {' or '.join(endings)}"
                 yield _problem(study, "study.ending", (*_path_of(item), "image"), message, hint)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from study_files import write_study
 
 from spimpack_tasks.cli.main import main
@@ -152,3 +153,15 @@ def test_an_equal_product_without_notes_is_taken(tmp_path, capsys):
     found = states(path, capsys)
     assert {found[item] for item in IMAGES} == {"done"}
     assert main(["run", str(path), *options]) == ExitCode.OK
+
+
+def test_a_stream_may_be_an_ome_tiff(tmp_path, capsys):
+    np.save(tmp_path / "frames.npy", np.arange(256, dtype="uint16").reshape(4, 8, 8))
+    (tmp_path / "camera.yml").write_text(CAMERA.replace(".ome.zarr", ".ome.tif\nformat: ome-tiff"))
+    path, image = tmp_path / "study.yml", tmp_path / "cam.ome.tif"
+    path.write_text(STREAM.replace("frames.npy", "frames.npy, image: cam.ome.tif"))
+    assert main(["run", str(path)]) == ExitCode.OK
+    assert np.array_equal(tifffile.imread(image), np.load(tmp_path / "frames.npy"))
+    assert states(path, capsys) == {"stream cam": "done"}
+    image.write_bytes(image.read_bytes()[:-1])
+    assert states(path, capsys) == {"stream cam": "refused"}

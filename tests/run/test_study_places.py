@@ -58,8 +58,8 @@ REFUSED = {
         "study.twice",
     ),
     "an OME-TIFF of convert": (CONVERT % "a.ome.tif", "study.ending"),
-    "an OME-TIFF of a stream": (
-        "stages: {stream: {a: {settings: c.yml, frames: f, image: a.ome.tif}}}\n",
+    "a TIFF of a stream": (
+        "stages: {stream: {a: {settings: c.yml, frames: f, image: a.tif}}}\n",
         "study.ending",
     ),
     "a product of what is packaged": (
