@@ -256,7 +256,7 @@ def _code_without_summary(name: str, verdicts: Iterable[ExitCode | None]) -> int
         return int(CODES[name])
     found = [*verdicts]
     worst = max((verdict for verdict in found if verdict is not None), default=ExitCode.OK)
-    # What is open was not run, however much else is there.
+    # An open item was not run, however much else is there.
     return int(ExitCode.NOT_RUN if worst is ExitCode.OK and (None in found or not found) else worst)
 
 
