@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.study.study import Study
 
 _FILE = "run"
+_MARK = b"run-"
+"""Begins each name, by which a file is known to be ours."""
 _PATIENCE_S = 2.0
 """Seconds for another run to write the name, which takes it a moment."""
 _LOOK_S = 0.05
@@ -87,9 +89,10 @@ def leave_run(study: Study) -> None:
 def name_run(study: Study) -> str:
     """Return the name that runs have in common which work at a study, empty if it has none."""
     try:
-        return read_regular(_path(study)).decode("ascii", "replace")
+        name = read_regular(_path(study))
     except OSError:
         return ""
+    return name.decode("ascii", "replace") if name.startswith(_MARK) else ""
 
 
 def _path(study: Study) -> str:
@@ -102,9 +105,7 @@ def _lock(descriptor: int, *, is_alone: bool) -> bool:
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            name = f"{identify_process()}-{time.time_ns():x}".encode("ascii", "replace")
-            os.pwrite(descriptor, name, 0)
-            os.ftruncate(descriptor, len(name))
+            _write_name(descriptor)
             if not is_alone:
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             return True
@@ -116,3 +117,11 @@ def _lock(descriptor: int, *, is_alone: bool) -> bool:
         if time.monotonic() > give_up:
             return False
         time.sleep(_LOOK_S)
+
+
+def _write_name(descriptor: int) -> None:
+    """Write the name of a new run, unless the file is of somebody else."""
+    if os.pread(descriptor, len(_MARK), 0) in {b"", _MARK}:
+        identity = f"{identify_process()}-{time.time_ns():x}".encode("ascii", "replace")
+        os.pwrite(descriptor, _MARK + identity, 0)
+        os.ftruncate(descriptor, len(_MARK) + len(identity))

@@ -91,3 +91,12 @@ def test_a_log_that_is_not_ours_is_left_as_it_is(tmp_path, make):
         before[0].st_size,
         before[0].st_mtime_ns,
     )
+
+
+def test_a_file_of_the_user_at_the_place_of_the_lock_is_left_as_it_is(tmp_path):
+    path = write_study(tmp_path)
+    mine = tmp_path / "products/made/run"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    assert main(["run", str(path), "--only", "convert"]) == ExitCode.OK
+    assert mine.read_text() == "mine"
