@@ -120,7 +120,7 @@ def _lock(descriptor: int, *, is_alone: bool) -> bool:
 
 
 def _write_name(descriptor: int) -> None:
-    """Write the name of a new run, unless the file is of somebody else."""
+    """Write the name of a new run, unless another program has written the file."""
     if os.pread(descriptor, len(_MARK), 0) in {b"", _MARK}:
         identity = f"{identify_process()}-{time.time_ns():x}".encode("ascii", "replace")
         os.pwrite(descriptor, _MARK + identity, 0)
