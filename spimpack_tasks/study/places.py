@@ -130,9 +130,13 @@ def _source_problems(study: Study, made: list[_Made]) -> Iterator[Problem]:
         for key, path in list_sources(study, item)
         if not find_makers(study, path, item)
     }
+    refused: set[str] = set()
     for each in made:
-        found = next((path for path in ancestors(each.path) if path in sources), "")
-        if found:
+        around = [*ancestors(each.path)]
+        found = next((path for path in around if path in sources), "")
+        # Of a work_dir that is refused, its products need not be told.
+        if found and refused.isdisjoint(around):
+            refused.add(each.path)
             message = f"{each.told} lies in {found}, which is {sources[found]} and is only read"
             hint = "choose a place outside of it"
             yield _problem(study, "study.source", each.key, message, hint)

@@ -181,3 +181,10 @@ def test_what_only_the_dataset_is_wanted_for_is_told(tmp_path, capsys):
     assert "made      package" in told
     assert main(["run", str(path), "--only", "package"]) == ExitCode.OK
     assert "stitch" not in capsys.readouterr().out
+
+
+def test_one_place_is_refused_once_with_all_that_lies_in_it(tmp_path, capsys):
+    path = tmp_path / "study.yml"
+    path.write_text("stages: {convert: {a: {source: .}, b: {source: .}}}\n")
+    assert main(["plan", str(path)]) == ExitCode.BAD_INPUT
+    assert "1 error" in capsys.readouterr().err
