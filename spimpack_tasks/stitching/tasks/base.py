@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
-_check_target = Deferred("spimpack_tasks.stitching.working:check_target")
 
 _make_part = Deferred("spimpack_tasks.stitching.steps:make_volume_part")
 _choose_kernels = Deferred("spimpack_tasks.stitching.kernels:choose_kernels")
@@ -207,13 +206,10 @@ class StitchTask(IdentifiedTask):
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""
-        code = super().verdict() if self.inputs_id != REFUSED else None
-        if code is not None:
-            return code
+        if self.inputs_id != REFUSED:
+            return super().verdict()
         try:
             self.require_inputs()
-            _check_target(self.image, [tile.path for tile in self.chain.tiles.tiles])
         except SpimpackError as error:
             return error.exit_code
-        # Inputs that were refused may be right by now.
-        return ExitCode.BAD_INPUT if self.inputs_id == REFUSED else None
+        return ExitCode.BAD_INPUT  # they are right by now
