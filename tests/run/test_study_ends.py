@@ -21,9 +21,12 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+PLACE = "a.ome.zarr"
 TASKS = {
     "convert": ["ConvertImage", "--sources", '["raw/488_0.ome.tif"]', "--image", "a.ome.zarr"],
     "stitch": ["StitchChannel", "--tiles", "tiles.json", "--image", "a.ome.zarr"],
+    "deskew": ["DeskewTile", "--tiles", "tiles.json", "--tile", "488_0.ome", "--image", PLACE],
+    "deconvolve": ["DeconvolveVolume", "--volume", "v.ome.zarr", "--image", PLACE],
     "study": ["ProcessStudy", "--study", "study.yml"],
 }
 
@@ -34,6 +37,9 @@ def test_an_occupied_place_is_a_conflict_by_any_way(tmp_path, name):
     (tmp_path / "study.yml").write_text(CONVERT)
     tiles = ["tiles", str(tmp_path / "raw/488.tsv"), str(tmp_path / "tiles.json")]
     assert main([*tiles, "--pitch", "2", "--step", "1.5", "--angle", "45"]) == 0
+    if name == "deconvolve":
+        volume = ["stitch", "volume", str(tmp_path / "tiles.json"), str(tmp_path / "v.ome.zarr")]
+        assert main([*volume, "--align", "stage"]) == 0
     (tmp_path / "a.ome.zarr").mkdir()
     (tmp_path / "a.ome.zarr/mine").write_text("x")
     options = ["--local-scheduler"]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_check_target = Deferred("spimpack_tasks.stitching.working:check_target")
 _make_part = Deferred("spimpack_tasks.stitching.steps:make_volume_part")
 _choose_kernels = Deferred("spimpack_tasks.stitching.kernels:choose_kernels")
 MEMORY_MB = 900
@@ -74,6 +75,15 @@ def _settle(
     for name in (each for each, option in OPTIONS.items() if option.is_path):
         settled[name] = os.path.abspath(settled[name]) if settled[name] else ""
     return settled
+
+
+def judge_target(image: str) -> ExitCode | None:
+    """Return the exit code where something else is at the place of a volume, `None` if not."""
+    try:
+        _check_target(image, ())
+    except SpimpackError as error:
+        return error.exit_code
+    return None
 
 
 class StitchTask(IdentifiedTask):

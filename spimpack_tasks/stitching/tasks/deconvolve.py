@@ -12,7 +12,7 @@ from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.stitching.options import ITERATIONS, KERNEL_SIZE, POWER
-from spimpack_tasks.stitching.tasks.base import pace_of
+from spimpack_tasks.stitching.tasks.base import judge_target, pace_of
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
@@ -67,4 +67,5 @@ class DeconvolveVolume(IdentifiedTask):
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""
-        return ExitCode.BAD_INPUT if self.inputs_id == REFUSED else super().verdict()
+        code = ExitCode.BAD_INPUT if self.inputs_id == REFUSED else super().verdict()
+        return judge_target(self.image) if code is None else code

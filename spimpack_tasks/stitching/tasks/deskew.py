@@ -17,6 +17,7 @@ from spimpack_tasks.stitching.options import (
     default_text,
     describe,
 )
+from spimpack_tasks.stitching.tasks.base import judge_target
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
@@ -65,4 +66,5 @@ class DeskewTile(IdentifiedTask):
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""
-        return ExitCode.BAD_INPUT if self.inputs_id == REFUSED else super().verdict()
+        code = ExitCode.BAD_INPUT if self.inputs_id == REFUSED else super().verdict()
+        return judge_target(self.image) if code is None else code
