@@ -25,12 +25,13 @@ from luigi.scheduler import Scheduler
 from luigi.task_register import Register
 from luigi.worker import Worker
 
-from spimpack_tasks.errors import ExitCode, SupersededError
+from spimpack_tasks.errors import ExitCode, SpimpackError, SupersededError
 from spimpack_tasks.interrupts import end_workers_quietly, quiet_workers, say_interrupted
 from spimpack_tasks.luigi_log import OVERTAKEN, Extent, make_log_readable
+from spimpack_tasks.state.processes import identify_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from types import FrameType
 
 logger = logging.getLogger("luigi-interface")
@@ -61,6 +62,8 @@ OBEYED_OPTIONS = frozenset(
 """Options of `[core]` that Luigi obeys, but of which it would warn that it does not know them. The
 warning shows the value, which may be an address with a password."""
 
+REFUSED = "refused"
+"""Identity of a task whose inputs are wrong."""
 _JOINED = "spimpack_tasks_joined"
 
 
@@ -115,6 +118,51 @@ class CheckedTask(luigi.Task):
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""
         return ExitCode.OK if self.complete() else None
+
+
+class IdentifiedTask(CheckedTask):
+    """A task with a parameter for what it is known by, which is worked out where it is not given.
+
+    A central scheduler does not repeat what it knows as failed. So the task has another identity
+    when its inputs or choices have changed, or in each run, where no task can see that.
+    """
+
+    identity: ClassVar[str] = "inputs_id"
+    """Name of the parameter."""
+    # A second attempt would fail in the same way.
+    retry_count = 1
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """Work out the identity where it is not given."""
+        values = dict(super().get_param_values(params, args, kwargs))
+        if not values[cls.identity]:
+            try:
+                values[cls.identity] = cls.identify(values, kwargs)
+            except (SpimpackError, OSError):
+                values[cls.identity] = REFUSED
+            at_end_of_run(lambda: cls(**values).verdict())
+        return list(values.items())
+
+    @classmethod
+    def identify(cls, _values: dict[str, Any], _given: Mapping[str, Any]) -> str:
+        """Return the identity of a task; that of the run if a subclass knows none.
+
+        Parameters
+        ----------
+        _values
+            The values of all parameters; those that nobody has given may be filled in.
+        _given
+            Those that the task was made with.
+
+        Raises
+        ------
+        SpimpackError, OSError
+            Its inputs are refused.
+        """
+        return identify_process()
 
 
 class ExactCodes(luigi.retcodes.retcode):
@@ -206,8 +254,10 @@ def _code_without_summary(name: str, verdicts: Iterable[ExitCode | None]) -> int
     """Return the exit code of a run of ours that Luigi refused, or that broke off."""
     if name == "unhandled_exception" and not isinstance(sys.exception(), RPCError):
         return int(CODES[name])
-    known = [verdict for verdict in verdicts if verdict is not None]
-    return int(max(known, default=ExitCode.NOT_RUN))
+    found = [*verdicts]
+    worst = max((verdict for verdict in found if verdict is not None), default=ExitCode.OK)
+    # An open item was not run, however much else is there.
+    return int(ExitCode.NOT_RUN if worst is ExitCode.OK and (None in found or not found) else worst)
 
 
 def _is_of_ours(thing: Any) -> bool:
@@ -251,6 +301,13 @@ def is_own_run() -> bool:
         return False
     root = Register.get_task_cls(parser.known_args.root_task)
     return issubclass(root, CheckedTask) and _is_of_ours(root)
+
+
+def has_local_scheduler() -> bool | None:
+    """Tell whether the running `luigi` command has a scheduler of its own; `None` without one."""
+    if CmdlineParser.get_instance() is None:
+        return None
+    return bool(luigi.interface.core().local_scheduler)
 
 
 def at_end_of_run(end: Callable[[], ExitCode | None]) -> None:

@@ -87,3 +87,6 @@ def _say_where(study: Study) -> None:
         print(f"Open the page, with pictures: {study.product(page)}")
     print(f"See that nothing is to do:    spimpack plan {shlex.quote(name)}")
     print(f"Then change a value, and see: {name}")
+    if study.items_of("publish"):
+        folder = shlex.quote(shown(study.folder))
+        print(f"Make it, with its own store:  spimpack demo {folder} --study")

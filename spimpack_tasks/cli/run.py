@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.study.study import Study, StudyItem
 
 _run_study = Deferred("spimpack_tasks.local_study:run_study")
-_require_manifest = Deferred("spimpack_tasks.study.checking:require_manifest")
+_require_start = Deferred("spimpack_tasks.study.starting:require_start")
 _plan_study = Deferred("spimpack_tasks.study.planning:plan_study")
 
 
@@ -40,9 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the study, and say what was made and what was not."""
     study = read_study(os.path.abspath(os.path.expanduser(arguments.study)))
     items = choose_items(study, ",".join(arguments.only), arguments.until)
-    if any(item.stage == "package" for item in items):
-        _require_manifest(study)
-    before = {each.item for each in _plan_study(study, items) if each.state == "done"}
+    _require_start(study, items)
+    planned = _plan_study(study, items)
+    # With what they are made of, where that is not there.
+    items = [each.item for each in planned]
+    before = {each.item for each in planned if each.state == "done"}
     wanted = [item for item in items if item not in before]
     code: int = ExitCode.OK
     if wanted:

@@ -22,8 +22,9 @@ from spimpack_tasks.errors import (
     in_arguments,
     joined,
 )
-from spimpack_tasks.files.atomic import discard, move_into_place, name_aside, sync_disk
-from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.files.atomic import discard, sync_disk
+from spimpack_tasks.files.held_folders import move_to_target
+from spimpack_tasks.files.stamps import split_stamp, stamp_text
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.conversion import Conversion, Request
 from spimpack_tasks.volumes.convert import (
@@ -158,8 +159,7 @@ def _convert(
             raise refusal_of(error.__cause__ or error) from error
         sync_disk(os.path.dirname(path))
         if replaces and _is_own(target):
-            aside = os.path.join(os.path.dirname(path), os.path.basename(name_aside(path)))
-            move_into_place(os.path.dirname(target), path, os.path.basename(target), aside)
+            move_to_target(path, target)
         else:
             check_is_free(target)
             os.rename(path, target)
@@ -177,6 +177,32 @@ def is_converted(source: str | Source, target: str, request: Request) -> bool:
         The source cannot be read.
     """
     return _is_made(target, _plan(source, target, request)[1])
+
+
+def require_target(source: str | Source, target: str, request: Request) -> None:
+    """Refuse a target at which `convert_anew` would write nothing.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `convert_anew`.
+    """
+    found, conversion = _plan(source, target, request)
+    if not _is_made(target, conversion):
+        _check_target(found, target, is_free=not _is_own(target))
+
+
+def find_files(source: str | Source, target: str, request: Request) -> list[tuple[str, str]]:
+    """Return absolute path and stamp of each file that a conversion reads.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `is_converted`.
+    """
+    found, conversion = _plan(source, target, request)
+    members = [(path, stamp_text(path)) for path in members_of(found)]
+    return members + [split_stamp(each) for each in conversion.request.other_files]
 
 
 def _plan(source: str | Source, target: str, request: Request) -> tuple[Source, Conversion]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.conversion.convert_file import (
     ConversionRefusedError,
     convert_anew,
+    find_files,
     is_converted,
     refusal_of,
+    require_target,
 )
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.model.orientation import normalise_orientation
@@ -45,6 +47,28 @@ def has_image(values: Mapping[str, Any]) -> bool:
         As of `convert_file.is_converted`.
     """
     return is_converted(_source_of(values), values["image"], _request_of(values))
+
+
+def require_place(values: Mapping[str, Any]) -> None:
+    """Refuse an image of a task's parameters that cannot be written to its place.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `convert_file.convert_anew`.
+    """
+    require_target(_source_of(values), values["image"], _request_of(values))
+
+
+def list_files(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return absolute path and stamp of each file that a task's parameters make an image of.
+
+    Raises
+    ------
+    SpimpackError, OSError
+        As of `convert_file.is_converted`.
+    """
+    return find_files(_source_of(values), values["image"], _request_of(values))
 
 
 def make_image(values: Mapping[str, Any], threads: int, advance: Callable[[int], None]) -> bool:

@@ -126,6 +126,8 @@ _ALIGN = f"""\
 """
 _PUBLISH = """\
   publish:
+    # This store runs as long as `spimpack demo DIR --study` does, which makes what has changed as
+    # well. `spimpack run` needs a store of yours: its url, endpoint_url and credentials.
     store:
       url: s3://{bucket}/brain
       endpoint_url: http://127.0.0.1:{port}

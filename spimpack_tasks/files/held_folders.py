@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.files.atomic import move_into_place, name_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,3 +52,10 @@ def lock_folder(place: str, take: Callable[[int], None]) -> int:
             os.close(lock)
             raise
         os.close(lock)
+
+
+def move_to_target(path: str, target: str) -> None:
+    """Give a whole image its name; an earlier one is moved aside, and deleted when this is done."""
+    folder, name = os.path.split(target)
+    aside = os.path.join(os.path.dirname(path), os.path.basename(name_aside(path)))
+    move_into_place(folder, path, name, aside=aside)

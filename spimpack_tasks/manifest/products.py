@@ -29,7 +29,7 @@ WORK_DIR = "products"
 _MANIFEST = (STAGES_KEY, "package", "manifest")
 PRODUCTS = {"stitch": "stitched", "stream": "streamed", "convert": "converted"}
 """Word before the name of a product, by the stage that makes it."""
-_EXTENSION = ".ome.zarr"
+EXTENSION = ".ome.zarr"
 
 
 def is_study(data: Any) -> bool:
@@ -72,7 +72,7 @@ def product_path(data: Any, folder: str, stage: str, name: str) -> str:
     if isinstance(image, str) and image:
         return os.path.normpath(os.path.join(folder, os.path.expanduser(image)))
     work_dir = os.path.expanduser(str(data.get("work_dir") or WORK_DIR))
-    within = os.path.join(work_dir, PRODUCTS[stage], f"{name}{_EXTENSION}")
+    within = os.path.join(work_dir, PRODUCTS[stage], f"{name}{EXTENSION}")
     return os.path.normpath(os.path.join(folder, within))
 
 

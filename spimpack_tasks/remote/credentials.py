@@ -175,6 +175,13 @@ def _find_role(environment: Mapping[str, str]) -> str:
     return _INSTANCE
 
 
+def name_means(location: Location) -> str:
+    """Return how a user gives credentials for a location, in words."""
+    if location.scheme == "s3":
+        return f"set {_BOTH}, or name a profile (--profile, or profile in a study)"
+    return f"set {_USUAL[location.scheme]}" if location.scheme in _USUAL else ""
+
+
 def profile_names(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return the names of the profiles of the AWS configuration.
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.remote.credentials import name_means
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,8 @@ _REMEDIES = {
     "spimpack doctor",
     "SignatureDoesNotMatch": "the secret does not belong to the access key; set it again",
     "InvalidToken": "the session token is wrong; get new credentials",
-    "AccessDenied": "these credentials may not do that; ask the owner of the bucket for the right",
+    "AccessDenied": "the credentials that were sent, if any, may not do that; ask the owner of the "
+    "bucket for the right",
     "NoSuchBucket": "there is no such bucket; look at its name and at --endpoint-url (no bucket is "
     "ever made)",
     "ContainerNotFound": "there is no such container; look at its name (none is ever made)",
@@ -112,6 +114,9 @@ def translate(error: Exception, location: Location, doing: str) -> RemoteError:
     text = str(error)
     code, status = _first(_CODE, text), _first(_STATUS, text)
     remedy = _REMEDIES.get(code) or _BY_STATUS.get(status)
+    means = name_means(location) if remedy == _REMEDIES["AccessDenied"] else ""
+    if means:
+        remedy = f"{remedy}, or {means}"
     known = " ".join(filter(None, [status, code]))
     where = f"{doing} at {location}"
     if code in _EXPIRED:
@@ -121,10 +126,7 @@ def translate(error: Exception, location: Location, doing: str) -> RemoteError:
     if status:
         return RefusedError(f"{where}: {known}: {remedy or 'the service refuses it'}")
     if "instance" in text.lower() and "169.254" in text:
-        return RefusedError(
-            f"{where}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            "or name a profile with --profile"
-        )
+        return RefusedError(f"{where}: there are no credentials; {name_means(location)}")
     return RemoteError(f"{where}: {_UNREACHABLE}")
 
 

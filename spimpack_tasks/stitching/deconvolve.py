@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.files.held_folders import move_to_target
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.stitching.identity import digest
-from spimpack_tasks.stitching.working import check_target, hold_place, is_made, move_to_target
+from spimpack_tasks.stitching.working import check_target, hold_place, is_made
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.volume import open_volume

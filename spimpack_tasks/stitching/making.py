@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.files.atomic import discard, sync_disk
-from spimpack_tasks.files.held_folders import place_of
+from spimpack_tasks.files.held_folders import move_to_target, place_of
 from spimpack_tasks.files.noted_parts import NotedParts
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.stitching.identity import Pace
@@ -29,7 +29,6 @@ from spimpack_tasks.stitching.working import (
     check_target,
     hold_place,
     is_made,
-    move_to_target,
 )
 from spimpack_tasks.volumes.source_errors import as_os_errors
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.files.atomic import sync_disk
-from spimpack_tasks.files.held_folders import TargetTakenError
+from spimpack_tasks.files.held_folders import TargetTakenError, move_to_target
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.stitching.correct import correct_frame
 from spimpack_tasks.stitching.frames import OpenTiles
@@ -19,7 +19,6 @@ from spimpack_tasks.stitching.tiles import turned_shape
 from spimpack_tasks.stitching.working import (
     hold_place,
     is_made,
-    move_to_target,
 )
 from spimpack_tasks.version import __version__
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance

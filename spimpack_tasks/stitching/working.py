@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.files.atomic import discard, move_into_place, name_aside, write_new
+from spimpack_tasks.files.atomic import discard, write_new
 from spimpack_tasks.files.held_folders import TargetTakenError, lock_folder, place_of
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 
@@ -113,13 +113,6 @@ def _is_ours(target: str) -> bool:
 def is_made(target: str, identity: str) -> bool:
     """Tell whether a target is the volume with an identity."""
     return not os.path.islink(target) and read_provenance(target).get("made_from") == identity
-
-
-def move_to_target(path: str, target: str) -> None:
-    """Give a whole image its name; an earlier one is moved aside, and deleted when this is done."""
-    folder, name = os.path.split(target)
-    aside = os.path.join(os.path.dirname(path), os.path.basename(name_aside(path)))
-    move_into_place(folder, path, name, aside=aside)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.json_files import read_json
@@ -18,7 +18,8 @@ from spimpack_tasks.state.receipts import read_receipts, receipt_names
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.stitching.options import OPTIONS as STITCH_OPTIONS
 from spimpack_tasks.stitching.tile_files import TilesRefusedError, read_tiles
-from spimpack_tasks.study.log import BEGAN, read_events
+from spimpack_tasks.study.log import BEGAN, read_events, read_libraries
+from spimpack_tasks.study.reads import tiles_file
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Making:
     """Of a dataset: the absolute paths of what each image was made of, by its own."""
     validator: tuple[str, str] = ("", "")
     """Name and version of the validator that was run."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the libraries of its stage when it was made, by their names."""
 
 
 @dataclass(slots=True)
@@ -85,8 +88,9 @@ class _Found:
 
 def find_makings(study: Study) -> list[Making]:
     """Return how each item of a study was made, the page aside, in the order of the study."""
-    times = _read_times(study)
-    return [_find(study, item, times) for item in study.items if item.stage in _READERS]
+    times, libraries = _read_times(study), read_libraries(study)
+    makings = (_find(study, item, times) for item in study.items if item.stage in _READERS)
+    return [replace(each, libraries=libraries.get(each.item, {})) for each in makings]
 
 
 def _find(study: Study, item: StudyItem, times: Mapping[StudyItem, tuple[float, float]]) -> Making:
@@ -135,9 +139,7 @@ def _read_times(study: Study) -> dict[StudyItem, tuple[float, float]]:
 
 def _read_stitch(study: Study, item: StudyItem, values: dict[str, Any]) -> _Found:
     given = values.get("tiles")
-    tiles = (
-        study.place(given) if given else os.path.join(study.work_dir, "tiles", f"{item.name}.json")
-    )
+    tiles = study.place(given) if given else tiles_file(study, item)
     sources = [study.place(values["recording"])] if "recording" in values else [tiles]
     with suppress(TilesRefusedError):
         sources += sorted({tile.path for tile in read_tiles(tiles).tiles})

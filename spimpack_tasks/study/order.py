@@ -10,9 +10,10 @@ from spimpack_tasks.manifest.load import load_inputs
 from spimpack_tasks.manifest.merges import split_paths
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.manifest.rows import source_path
+from spimpack_tasks.study.reads import find_makers, list_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from spimpack_tasks.manifest.load import Inputs
     from spimpack_tasks.study.study import Study, StudyItem
@@ -24,11 +25,11 @@ def items_before(study: Study, item: StudyItem) -> list[StudyItem]:
     For the dataset the manifest and its tables are read.
     """
     if item.stage in PRODUCTS:
-        return []
+        return _makers_of_sources(study, item)
     if item.stage == "package":
         return _named_products(study, item)
     if item.stage == "align":
-        return _before_alignment(study, item)
+        return _makers_of_sources(study, item)
     if item.stage == "report":
         return [each for each in study.items if each.stage != "report"]
     package = study.items_of("package")
@@ -39,6 +40,21 @@ def items_before(study: Study, item: StudyItem) -> list[StudyItem]:
     dataset = study.dataset_of(item)
     checks = [each for each in study.items_of("validate") if study.product(each) == dataset]
     return [*[each for each in package if study.product(each) == dataset], *checks]
+
+
+def with_needed(study: Study, items: Sequence[StudyItem]) -> list[StudyItem]:
+    """Return items and all that they are made of, each once, what comes first in front."""
+    found: dict[StudyItem, None] = {}
+
+    def add(item: StudyItem) -> None:
+        if item not in found:
+            for each in items_before(study, item):
+                add(each)
+            found[item] = None
+
+    for item in items:
+        add(item)
+    return list(found)
 
 
 def _products(study: Study) -> list[StudyItem]:
@@ -66,12 +82,8 @@ def _places(part: Inputs) -> Iterator[str]:
                 yield part.products.get(text) or os.path.normpath(source_path(part.folder, text))
 
 
-def _before_alignment(study: Study, item: StudyItem) -> list[StudyItem]:
-    """Return what makes the image of an alignment; a SmartSPIM asset is made by none."""
-    image = str(study.values(item).get("image") or "")
-    if not image:
-        return []
-    path = study.place(image)
-    made = [each for each in _products(study) if study.product(each) == path]
-    is_packaged = study.dataset and os.path.commonpath([study.dataset, path]) == study.dataset
-    return made or (study.items_of("package") if is_packaged else [])
+def _makers_of_sources(study: Study, item: StudyItem) -> list[StudyItem]:
+    """Return what makes the files that an item reads, such as the alignment of another channel."""
+    paths = [path for _, path in list_sources(study, item)]
+    found = [maker for path in paths for maker in find_makers(study, path, item)]
+    return list(dict.fromkeys(found))

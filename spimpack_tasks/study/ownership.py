@@ -1,8 +1,9 @@
-"""Notes on the products of a study: which images it has made, and of which frames a stream was.
+"""Notes on the products of a study: which images it has made, and of what.
 
 A study replaces what it has made before, and nothing else: another image of this program at the
 same path may be the only one. A recording is never made again, so a stream whose frames or settings
-have changed is refused.
+have changed is refused. A conversion is known by files and choices as the study names them, so that
+a study whose folder was moved converts nothing again.
 
     <work_dir>/made/<stage>/<name>.json
 """
@@ -18,11 +19,12 @@ from spimpack_tasks.files.atomic import write_at
 from spimpack_tasks.files.digests import digest_values
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.study.contents import clear_damaged, find_lost, has_noted_files, note_files
+from spimpack_tasks.study.places import note_path
 
 if TYPE_CHECKING:
     from spimpack_tasks.study.study import Study, StudyItem
 
-_FOLDER = "made"
 _STREAM = "stream"
 
 
@@ -72,6 +74,8 @@ def _require_same_frames(study: Study, item: StudyItem, note: dict[str, Any]) ->
 def claim(study: Study, item: StudyItem) -> None:
     """Note that a product is made by this study, before it is there.
 
+    One that has lost a file is taken away.
+
     Raises
     ------
     ProductTakenError
@@ -80,20 +84,64 @@ def claim(study: Study, item: StudyItem) -> None:
         The disk does not take the note.
     """
     require_own(study, item)
+    require_whole(study, item)
+    clear_damaged(study, item)
     if not os.path.lexists(study.product(item)):
         _write(study, item, _compose(study, item))
 
 
-def note_frames(study: Study, item: StudyItem) -> None:
-    """Note of which frames a stream was, when all of them are in its image."""
-    if item.stage == _STREAM and "frames" not in _read(study, item):
-        frames = {"frames": _identify_frames(study, item)}
-        _write(study, item, _compose(study, item) | frames)
+def note_made(study: Study, item: StudyItem, made_of: str) -> None:
+    """Note of what a product was made, when it is whole, and which files it has.
+
+    Parameters
+    ----------
+    study, item
+        The product.
+    made_of
+        Identity of its files and choices, empty where its image has one that suffices.
+
+    Raises
+    ------
+    OSError
+        The disk does not take the notes.
+    """
+    note = _read(study, item)
+    if item.stage == _STREAM and "frames" not in note:
+        note = _compose(study, item) | {"frames": _identify_frames(study, item)}
+        _write(study, item, note)
+    if made_of and note.get("made_of") != made_of:
+        _write(study, item, _compose(study, item) | {"made_of": made_of})
+    if not has_noted_files(study, item):
+        note_files(study, item)
 
 
-def has_noted_frames(study: Study, item: StudyItem) -> bool:
-    """Tell whether it is noted of which frames a finished stream was; true of other products."""
-    return item.stage != _STREAM or "frames" in _read(study, item)
+def is_noted(study: Study, item: StudyItem, made_of: str) -> bool:
+    """Tell whether the notes on a finished product are there, and of the present files."""
+    note = _read(study, item)
+    has_frames = item.stage != _STREAM or "frames" in note
+    is_same = note.get("made_of", "") == made_of
+    return has_frames and is_same and has_noted_files(study, item)
+
+
+def has_own(study: Study, item: StudyItem) -> bool:
+    """Tell whether an image that this study has made is at the place of a product."""
+    product = study.product(item)
+    is_there = os.path.lexists(product) and not os.path.islink(product)
+    return is_there and _read(study, item).get("image") == _relative(study, product)
+
+
+def require_whole(study: Study, item: StudyItem) -> None:
+    """Refuse a stream that has lost a file: a recording is never made again by itself.
+
+    Raises
+    ------
+    ProductTakenError
+        It has.
+    """
+    lost = find_lost(study, item) if item.stage == _STREAM else ""
+    if lost:
+        message = f"{lost} is missing or has another size; bring it back, or move the image away"
+        raise ProductTakenError(f"{message} to write it again from its frames")
 
 
 def _compose(study: Study, item: StudyItem) -> dict[str, str]:
@@ -129,7 +177,7 @@ def _identify_frames(study: Study, item: StudyItem) -> str:
 
 
 def _path(study: Study, item: StudyItem) -> str:
-    return os.path.join(study.work_dir, _FOLDER, item.stage, f"{item.name}.json")
+    return note_path(study, item, "json")
 
 
 def _read(study: Study, item: StudyItem) -> dict[str, Any]:

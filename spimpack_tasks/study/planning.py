@@ -11,6 +11,7 @@ from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.packaging.changes import count_verdicts, find_changes
 from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.study.checking import check_manifest, package_options
+from spimpack_tasks.study.contents import find_lost
 from spimpack_tasks.study.order import items_before
 from spimpack_tasks.study.tasks.study import MakeItem
 
@@ -38,26 +39,34 @@ class PlannedItem(NamedTuple):
 
 
 def plan_study(study: Study, items: Sequence[StudyItem]) -> list[PlannedItem]:
-    """Return the state of each item, in order, and why it is to be made."""
-    to_do: dict[StudyItem, ItemState] = {}
-    planned = []
+    """Return the state of each item, in the order of the study, and why it is to be made.
+
+    Items that are not wanted, but that a wanted one needs, are among them where they are not there.
+    """
+    planned: dict[StudyItem, PlannedItem] = {}
     for item in items:
-        before = [
-            each
-            for each in items_before(study, item)
-            if to_do.get(each, ItemState.DONE) != ItemState.DONE
-        ]
-        refused = check_manifest(study) if before and item.stage == "package" else Report()
-        if refused.errors:
-            found = PlannedItem(item, ItemState.REFUSED, _first_of(refused))
-        elif before:
-            more = f" and {len(before) - 1:,} more" if len(before) > 1 else ""
-            found = PlannedItem(item, ItemState.WAITS, f"comes after {before[0]}{more}")
-        else:
-            found = _plan_item(study, item)
-        to_do[item] = found.state
-        planned.append(found)
-    return planned
+        _plan(study, item, planned)
+    wanted = frozenset(items)
+    found = [planned[item] for item in study.items if item in planned]
+    return [each for each in found if each.item in wanted or each.state is not ItemState.DONE]
+
+
+def _plan(study: Study, item: StudyItem, planned: dict[StudyItem, PlannedItem]) -> None:
+    """Add an item, and all that it is made of, to those that are planned."""
+    if item in planned:
+        return
+    needed = items_before(study, item)
+    for each in needed:
+        _plan(study, each, planned)
+    before = [each for each in needed if planned[each].state is not ItemState.DONE]
+    refused = check_manifest(study) if before and item.stage == "package" else Report()
+    if refused.errors:
+        planned[item] = PlannedItem(item, ItemState.REFUSED, _first_of(refused))
+    elif before:
+        more = f" and {len(before) - 1:,} more" if len(before) > 1 else ""
+        planned[item] = PlannedItem(item, ItemState.WAITS, f"comes after {before[0]}{more}")
+    else:
+        planned[item] = _plan_item(study, item)
 
 
 def _first_of(report: Report) -> str:
@@ -82,7 +91,11 @@ def _reason(study: Study, item: StudyItem) -> str:
     if item.stage in PRODUCTS:
         path = study.product(item)
         missing = f"{os.path.relpath(path, study.folder)} is not there"
-        return "its inputs or choices have changed" if os.path.lexists(path) else missing
+        if not os.path.lexists(path):
+            return missing
+        lost = find_lost(study, item)
+        changed = "its inputs or choices have changed"
+        return f"{os.path.relpath(lost, study.folder)} is lost" if lost else changed
     if item.stage == "package":
         return _package_reason(study, item)
     return _REASONS[item.stage]

@@ -21,11 +21,11 @@ from spimpack_tasks.publishing.records.crate import (
     compose_file,
     frame,
     list_licences,
-    person_id,
     ref,
 )
 from spimpack_tasks.publishing.records.texts import given, json_text
 from spimpack_tasks.study.making import find_makings, modified_s
+from spimpack_tasks.study.people import find_people
 from spimpack_tasks.version import PROJECT_URL, __version__
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ def compose_provenance(study: Study, identity: str) -> str:
     actions = [entity for making in makings for entity in _action(making, files)]
     description = _read_description(study)
     licences = list_licences(spdx_of(str(description.get("License", ""))))
-    people = [
-        {"@id": person_id(name), "@type": "Person", "name": name}
-        for name in map(str, description.get("Authors") or ())
-    ]
+    people = find_people(study)
     files.add(study.path, "The study")
     programs = [_program(each) for each in sorted({*_versions(makings), __version__})]
     head = compose_descriptor(_VERSION)
@@ -86,7 +83,8 @@ def compose_provenance(study: Study, identity: str) -> str:
         "with which parameters. An image of the dataset is based on a product or a file.",
         "datePublished": _latest(makings, study)[:10],
         "license": [ref(each) for each in licences] or "not given",
-        "author": [ref(each) for each in people],
+        "author": list(people.authors),
+        "publisher": people.publisher,
         "conformsTo": {"@id": PROFILE},
         "hasPart": [ref(each) for each in files.entities.values() if each["@type"] != _OTHER],
         "mentions": [ref(each) for each in actions if each["@type"] == "CreateAction"],
@@ -97,9 +95,10 @@ def compose_provenance(study: Study, identity: str) -> str:
         given(root),
         {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"},
         *licences,
-        *people,
+        *people.entities,
         *programs,
         *_validators(makings),
+        *_libraries(makings),
         *actions,
         *files.entities.values(),
     ]
@@ -191,6 +190,7 @@ def _action(making: Making, files: _Files) -> Iterator[Entity]:
     instruments = [{"@id": f"{PROGRAM}{version}"} for version in _versions([making])]
     if making.validator[0]:
         instruments.append({"@id": _validator_id(making)})
+    instruments += [{"@id": _library_id(each)} for each in sorted(making.libraries.items())]
     action = {
         "@id": f"#action-{name}",
         "@type": "CreateAction",
@@ -238,6 +238,23 @@ def _validators(makings: Iterable[Making]) -> Iterator[Entity]:
                 "url": _VALIDATOR,
                 "softwareVersion": version,
             }
+
+
+def _library_id(library: tuple[str, str]) -> str:
+    return f"https://pypi.org/project/{'/'.join(map(quote, library))}/"
+
+
+def _libraries(makings: Iterable[Making]) -> Iterator[Entity]:
+    """Yield the libraries that items were made by, each version once."""
+    for library in sorted({each for making in makings for each in making.libraries.items()}):
+        name, version = library
+        yield {
+            "@id": _library_id(library),
+            "@type": "SoftwareApplication",
+            "name": name,
+            "url": f"https://pypi.org/project/{quote(name)}/",
+            "softwareVersion": version,
+        }
 
 
 def _read_description(study: Study) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from spimpack_tasks.files.yaml_marks import load_yaml
 from spimpack_tasks.manifest.products import PRODUCTS, STAGES_KEY, is_study
 from spimpack_tasks.manifest.schema_check import dotted, schema_problems
 from spimpack_tasks.schemas import load_schema
+from spimpack_tasks.study.places import place_problems
 from spimpack_tasks.study.study import Study
 
 if TYPE_CHECKING:
@@ -109,25 +110,21 @@ def _problems(study: Study) -> Iterator[Problem]:
         yield Problem(
             "value.empty", document.place((STAGES_KEY,)), STAGES_KEY, "has no stage", hint
         )
-    yield from _reference_problems(study)
+    references = [*_reference_problems(study)]
+    yield from references
+    if not references:
+        yield from place_problems(study)
 
 
 def _name_problems(study: Study) -> Iterator[Problem]:
-    """Yield names that are no path below the folder of products, and products at one place."""
-    places: dict[str, str] = {}
+    """Yield names that are no path below the folder of products."""
     for stage in (*PRODUCTS, "align", "publish"):
         for item in study.items_of(stage):
-            path: Path = (STAGES_KEY, stage, item.name)
-            place, key = study.document.key_place(path), dotted(path)
             if not _NAME.fullmatch(item.name):
-                hint = "write letters, digits and . _ - +, with / between parts"
-                yield Problem("study.name", place, key, "cannot be used as a name", hint)
-            elif stage != "publish":
-                product = study.product(item)
-                if product in places:
-                    message = f"makes {product}, as {places[product]} does"
-                    yield Problem("study.twice", place, key, message, "choose another place")
-                places.setdefault(product, str(item))
+                path: Path = (STAGES_KEY, stage, item.name)
+                place, hint = study.document.key_place(path), "write letters, digits and . _ - +, "
+                hint += "with / between parts"
+                yield Problem("study.name", place, dotted(path), "cannot be used as a name", hint)
 
 
 def _reference_problems(study: Study) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.manifest.products import PRODUCTS, STAGES, WORK_DIR, product_path
@@ -34,7 +34,7 @@ class Study:
 
     path: str
     """Absolute path of its file."""
-    document: Document
+    document: Document = field(compare=False)
     digest: str
     """Of its text."""
 

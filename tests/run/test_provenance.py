@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from urllib.parse import unquote, urljoin
 
 import pytest
@@ -121,6 +122,13 @@ def test_i22_2_only_parameters_of_a_stitched_volume_count(told, wanted):
 
 # The crate of a study
 
+PUBLICATION = {
+    "publisher": "Example Press",
+    "contributors": [
+        {"name": "Example, Ada", "orcid": "0000-0002-1825-0097", "affiliation": {"name": "Home"}},
+        {"name": "Other, Ben", "roles": ["funding"]},
+    ],
+}
 CRATE = "ro-crate-metadata.json"
 
 
@@ -179,8 +187,11 @@ def test_i22_2_an_image_leads_to_its_tiles_parameters_and_versions(made):
     told = {e["name"]: e["value"] for e in objects if e["@type"] == "PropertyValue"}
     wanted = {"align": "stage", "tiles": 2, "destripe": "none", "channel_name": "NeuN"}
     assert {key: told[key] for key in wanted} == wanted
-    (program,) = crate.all(stitched, "instrument")
+    program, *libraries = crate.all(stitched, "instrument")
     assert (program["name"], program["softwareVersion"]) == ("spimpack_tasks", __version__)
+    versions = {each["name"]: each["softwareVersion"] for each in libraries}
+    assert versions["numpy"] == version("numpy")
+    assert versions["numba"] == version("numba")
     # A file of another place is the source of the second image.
     (other,) = crate.all(entities[str(images[1])], "isBasedOn")
     assert other["@id"] == f"file://{mine.parent}/elsewhere/other.ome.tif"
@@ -234,7 +245,7 @@ def test_i22_2_a_crate_is_written_once_and_again_when_it_is_lost(made):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{}", "portal"])
-def test_i22_2_a_crate_of_somebody_else_is_not_overwritten(made, caplog, text):
+def test_i22_2_a_crate_of_somebody_else_is_not_overwritten(made, capsys, text):
     path = made.parent / "products" / CRATE
     before = path.read_bytes()
     if text == "portal":
@@ -243,7 +254,7 @@ def test_i22_2_a_crate_of_somebody_else_is_not_overwritten(made, caplog, text):
     try:
         assert main(["run", str(made)]) == ExitCode.CONFLICT
         assert path.read_text() == text
-        assert "is no provenance of a study; give another work_dir" in caplog.text
+        assert "is no provenance of a study; give another work_dir" in capsys.readouterr().err
     finally:
         path.write_bytes(before)
 
@@ -284,3 +295,17 @@ def test_i22_2_names_of_any_letters_have_an_identifier(tmp_path):
     (source,) = crate.all(crate.entities["#action-convert/a"], "object")
     assert source["@id"] == "a%20b%23%25%C3%BC.tif"
     assert (source["@type"], source["contentSize"]) == ("File", "1")
+
+
+def test_i22_2_the_publication_block_names_publisher_and_affiliation(tmp_path):
+    manifest = {"dataset_description": DESCRIPTION, "publication": PUBLICATION, "datasets": []}
+    stages = {"package": {"manifest": manifest, "output_dir": "bids"}}
+    crate = compose(tmp_path, stages)
+    root = crate.entities["./"]
+    (publisher,), (author,) = crate.all(root, "publisher"), crate.all(root, "author")
+    assert (publisher["@type"], publisher["name"]) == ("Organization", "Example Press")
+    assert (author["@id"], author["name"]) == (
+        "https://orcid.org/0000-0002-1825-0097",
+        "Ada Example",
+    )
+    assert [each["name"] for each in crate.all(author, "affiliation")] == ["Home"]

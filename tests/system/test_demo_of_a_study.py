@@ -107,6 +107,7 @@ def test_i22_4_all_stages_are_made_and_the_page_has_pictures(made):
     page = made.folder / "study.html"
     assert f"with pictures: {page}\n" in made.told
     assert "spimpack plan demo/study.yml" in made.told
+    assert made.told.endswith("Make it, with its own store:  spimpack demo demo --study\n")
     text = page.read_text()
     assert "<script" not in text
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', text)

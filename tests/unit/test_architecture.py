@@ -185,7 +185,15 @@ def task_classes():
 def test_public_tasks_are_exported():
     # The bases have no meaning on their own: nothing says what they would write.
     bases = {"CheckedTask", "DatasetTask", "WriteOutputs", "AssetTask", "ChecksumTask", "SlowTask"}
-    bases |= {"StepTask", "PublicationTask", "SendObjects", "IngestTask", "StitchTask", "StudyTask"}
+    bases |= {
+        "IdentifiedTask",
+        "StepTask",
+        "PublicationTask",
+        "SendObjects",
+        "IngestTask",
+        "StitchTask",
+        "StudyTask",
+    }
     bases |= {"AlignmentTask", "FoundBrainTask", "JoiningTask", "RegisteredTask", "TrackTask"}
     public = {name for name, cls in task_classes() if cls.__module__.startswith("spimpack_tasks")}
     assert public - bases <= set(spimpack_tasks.__all__)

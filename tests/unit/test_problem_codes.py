@@ -18,13 +18,14 @@ from test_losses import OWN_CODES, OWN_WARNINGS
 from test_records import RECORD_CODES
 from test_row_doubts import ROW_WARNINGS
 from test_stream_settings import CODES as STREAM_CODES
+from test_study_places import STUDY_CODES
 from test_tile_layouts import TILE_CODES
 
 import spimpack_tasks
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"([a-z]+)\.[a-z]+(-[a-z]+)*")
-FILE_ENDINGS = (".csv", ".json", ".tsv", ".yml")
+FILE_ENDINGS = (".csv", ".html", ".json", ".tsv", ".yml")
 
 # Found by other tests, or not to be had on every machine.
 WITHOUT_CASE = {
@@ -83,7 +84,7 @@ def test_each_code_has_a_case():
     refused = {case.code for case in (*CASES, *SCANS, *CONFLICTS, *IMPORTS)}
     covered = refused | {code for code, _ in WARNINGS} | SCAN_WARNINGS | IMPORT_CODES
     covered |= OWN_CODES | OWN_WARNINGS | ACQUISITION_WARNINGS | {code for code, _ in NOTES}
-    covered |= RECORD_CODES | TILE_CODES
+    covered |= RECORD_CODES | TILE_CODES | STUDY_CODES
     assert covered.isdisjoint(WITHOUT_CASE)
     assert covered | WITHOUT_CASE == set(documented())
 

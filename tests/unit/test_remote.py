@@ -229,7 +229,7 @@ def test_entity_tags_are_those_of_s3(size):
 
 ERRORS = {
     "403 Forbidden: <Code>ExpiredToken</Code>": (ExpiredError, "expired"),
-    "403 Forbidden: <Code>AccessDenied</Code>": (RefusedError, "may not"),
+    "403 Forbidden: <Code>AccessDenied</Code>": (RefusedError, "AWS_SECRET_ACCESS_KEY, or name a"),
     "404 Not Found: <Code>NoSuchBucket</Code>": (RefusedError, "no such bucket"),
     "301 Moved: <Code>PermanentRedirect</Code>": (RefusedError, "AWS_REGION"),
     "400 Bad Request": (RefusedError, "--endpoint-url"),

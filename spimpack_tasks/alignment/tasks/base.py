@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 from luigi.configuration import get_config
@@ -12,17 +12,18 @@ from luigi.configuration import get_config
 from spimpack_tasks.alignment.choices import default_text, describe
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath
 from spimpack_tasks.targets import MadeByStep
 
-REFUSED = "refused"
-"""Identity of inputs that are wrong."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _chain = Deferred("spimpack_tasks.alignment.chain:checked_chain")
 _load_sitk = Deferred("spimpack_tasks.alignment.transforms:load_sitk")
 
 
-class AlignmentTask(CheckedTask):
+class AlignmentTask(IdentifiedTask):
     """One step of the alignment of a brain."""
 
     data_root: luigi.Parameter[str] = AbsolutePath(description="Folder of all inputs.")
@@ -97,25 +98,13 @@ class AlignmentTask(CheckedTask):
         default="", description="Identity of inputs and choices; worked out if not given."
     )
 
-    # A second attempt would fail in the same way.
-    retry_count = 1
-
     memory_mb = 250
     """Memory that a step takes; those with a volume of the atlas or of the image take more."""
 
     @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `inputs_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if not values["inputs_id"]:
-            try:
-                values["inputs_id"] = _chain(values).package_id
-            except (SpimpackError, OSError):
-                values["inputs_id"] = REFUSED
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
+    def identify(cls, values: dict[str, Any], _given: Mapping[str, Any]) -> str:
+        """Return the identity of inputs and choices."""
+        return str(_chain(values).package_id)
 
     def import_libraries(self) -> None:
         """Import SimpleITK, where it is installed; a step says that it is missing."""

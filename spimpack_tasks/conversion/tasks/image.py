@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told, progress_of
 from spimpack_tasks.targets import MadeByStep
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _identify = Deferred("spimpack_tasks.conversion.convert_image:identify_image")
 _has_image = Deferred("spimpack_tasks.conversion.convert_image:has_image")
+_require_place = Deferred("spimpack_tasks.conversion.convert_image:require_place")
 _make_image = Deferred("spimpack_tasks.conversion.convert_image:make_image")
 _MB = 10**6
 """Luigi's page shows progress as integers, here in MB."""
 
 
-class ConvertImage(CheckedTask):
+class ConvertImage(IdentifiedTask):
     """Convert a file, a folder of planes, or several files that are merged, to one OME-Zarr."""
 
     sources: luigi.Parameter[Any] = luigi.ListParameter(
@@ -63,19 +67,10 @@ class ConvertImage(CheckedTask):
         default="", description="Identity of sources and choices; worked out if not given."
     )
 
-    # A second attempt would fail in the same way.
-    retry_count = 1
-
     @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `inputs_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if not values["inputs_id"]:
-            values["inputs_id"] = _identify(values)
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
+    def identify(cls, values: dict[str, Any], _given: Mapping[str, Any]) -> str:
+        """Return the identity of sources and choices."""
+        return str(_identify(values))
 
     def output(self) -> luigi.Target:
         return MadeByStep(lambda: bool(_has_image(self.param_kwargs)))
@@ -94,8 +89,11 @@ class ConvertImage(CheckedTask):
     def verdict(self) -> ExitCode | None:
         """Return the exit code that source and output ask for, `None` if it is open."""
         try:
-            return ExitCode.OK if _has_image(self.param_kwargs) else None
+            if _has_image(self.param_kwargs):
+                return ExitCode.OK
+            _require_place(self.param_kwargs)
         except SpimpackError as error:
             return error.exit_code
         except OSError:
             return ExitCode.FAILED
+        return None

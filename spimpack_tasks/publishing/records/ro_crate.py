@@ -55,7 +55,7 @@ def compose(facts: Facts) -> dict[str, str]:
 
 def compose_crate(facts: Facts, version: str) -> Entity:
     """Return the crate as a version of RO-Crate has it."""
-    people = [_person(person) for person in facts.contributors]
+    people = [compose_person(person) for person in facts.contributors]
     terms = list(dict.fromkeys(_terms(facts)))
     entities = [
         compose_descriptor(version),
@@ -108,7 +108,8 @@ def _root(facts: Facts, people: list[Entity], terms: list[Term]) -> Entity:
     )
 
 
-def _person(person: Contributor) -> Entity:
+def compose_person(person: Contributor) -> Entity:
+    """Return the entity of a person; the identifier is the ORCID, or else the name."""
     orcid = plain_orcid(person.orcid)
     home = person.affiliation
     email = person.email if person.is_contact else ""

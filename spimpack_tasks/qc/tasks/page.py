@@ -8,16 +8,19 @@ recent ones; the identity makes it run the new task all the same.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.state.processes import identify_process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
 # Luigi imports the tasks of this program at once; most flows write no page.
@@ -42,7 +45,7 @@ class RightPage(luigi.Target):
             return False
 
 
-class WriteQcReport(CheckedTask):
+class WriteQcReport(IdentifiedTask):
     """Write one HTML page that shows an image in each orientation."""
 
     source: luigi.Parameter[str] = AbsolutePath(description="The image; it is only read.")
@@ -52,23 +55,15 @@ class WriteQcReport(CheckedTask):
     orientations: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Codes to show side by side, such as RPI,LPS."
     )
+    identity = "run_id"
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identifies this run among others; chosen if not given."
     )
 
-    # A second attempt would fail in the same way.
-    retry_count = 1
-
     @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `run_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if not values["run_id"]:
-            values["run_id"] = f"{stamp_text(values['source'])}-{identify_process()}"
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
+    def identify(cls, values: dict[str, Any], _given: Mapping[str, Any]) -> str:
+        """Return the identity of this run on the present state of the image."""
+        return f"{stamp_text(values['source'])}-{identify_process()}"
 
     def output(self) -> luigi.Target:
         return RightPage(self.source, self.page, self.orientations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 from luigi.configuration import get_config
@@ -13,7 +13,7 @@ from luigi.configuration import get_config
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, progress_of
 from spimpack_tasks.stitching.chain import Chain
 from spimpack_tasks.stitching.choices import choices_of
@@ -29,13 +29,14 @@ from spimpack_tasks.stitching.options import (
 from spimpack_tasks.stitching.spimstitch.environment import read_environment
 from spimpack_tasks.stitching.spimstitch.options import settle_options
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 logger = logging.getLogger(__name__)
 
+_check_target = Deferred("spimpack_tasks.stitching.working:check_target")
 _make_part = Deferred("spimpack_tasks.stitching.steps:make_volume_part")
 _choose_kernels = Deferred("spimpack_tasks.stitching.kernels:choose_kernels")
-
-REFUSED = "refused"
-"""Identity of inputs that are wrong."""
 MEMORY_MB = 900
 """Memory of a task at frames of 2048 x 2048, asked for where Luigi knows how much there is."""
 _MB = 10**6
@@ -55,7 +56,7 @@ def pace_of(task: luigi.Task, threads: int) -> Pace:
 
 
 def _settle(
-    kind: type[StitchTask], values: dict[str, Any], kwargs: dict[str, Any]
+    kind: type[StitchTask], values: dict[str, Any], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return values of options, of which the environment settles those that nobody has given.
 
@@ -76,7 +77,16 @@ def _settle(
     return settled
 
 
-class StitchTask(CheckedTask):
+def judge_target(image: str) -> ExitCode | None:
+    """Return the exit code where something else is at the place of a volume, `None` if not."""
+    try:
+        _check_target(image, ())
+    except SpimpackError as error:
+        return error.exit_code
+    return None
+
+
+class StitchTask(IdentifiedTask):
     """One step from tiles to a volume."""
 
     tiles: luigi.Parameter[str] = AbsolutePath(description=f"The {TILES_TEXT}.")
@@ -155,25 +165,12 @@ class StitchTask(CheckedTask):
         default="", description="Identity of tiles and choices; worked out if not given."
     )
 
-    # A second attempt would fail in the same way.
-    retry_count = 1
-
     @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `inputs_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if not values["inputs_id"]:
-            try:
-                if values["spimstitch_env"]:
-                    values |= _settle(cls, values, kwargs)
-                chain = Chain(choices_of(values))
-                values["inputs_id"] = digest(chain.volume_id, values["image"])
-            except (SpimpackError, OSError):
-                values["inputs_id"] = REFUSED
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
+    def identify(cls, values: dict[str, Any], given: Mapping[str, Any]) -> str:
+        """Return the identity of tiles and choices; the environment may settle these."""
+        if values["spimstitch_env"]:
+            values |= _settle(cls, values, given)
+        return digest(Chain(choices_of(values)).volume_id, values["image"])
 
     @cached_property
     def chain(self) -> Chain:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.stitching.options import ITERATIONS, KERNEL_SIZE, POWER
-from spimpack_tasks.stitching.tasks.base import REFUSED, pace_of
+from spimpack_tasks.stitching.tasks.base import judge_target, pace_of
 from spimpack_tasks.targets import MadeByStep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _identify = Deferred("spimpack_tasks.stitching.deconvolve:identify_choices")
 _has = Deferred("spimpack_tasks.stitching.deconvolve:has_sharpened")
 _sharpen = Deferred("spimpack_tasks.stitching.deconvolve:write_sharpened_by")
 
 
-class DeconvolveVolume(CheckedTask):
+class DeconvolveVolume(IdentifiedTask):
     """Take the trails of scattered light out of a stitched volume, by Richardson and Lucy."""
 
     volume: luigi.Parameter[str] = AbsolutePath(description="The OME-Zarr of a stitched volume.")
@@ -41,23 +44,11 @@ class DeconvolveVolume(CheckedTask):
         default="", description="Identity of volume and choices; worked out if not given."
     )
 
-    # A second attempt would fail in the same way.
-    retry_count = 1
-
     @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `inputs_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if not values["inputs_id"]:
-            chosen = (values["power"], values["kernel_size"], values["iterations"])
-            try:
-                values["inputs_id"] = _identify(values["volume"], chosen)
-            except (SpimpackError, OSError):
-                values["inputs_id"] = REFUSED
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
+    def identify(cls, values: dict[str, Any], _given: Mapping[str, Any]) -> str:
+        """Return the identity of volume and choices."""
+        chosen = (values["power"], values["kernel_size"], values["iterations"])
+        return str(_identify(values["volume"], chosen))
 
     @property
     def _chosen(self) -> tuple[float, int, int]:
@@ -76,4 +67,5 @@ class DeconvolveVolume(CheckedTask):
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""
-        return ExitCode.BAD_INPUT if self.inputs_id == REFUSED else super().verdict()
+        code = ExitCode.BAD_INPUT if self.inputs_id == REFUSED else super().verdict()
+        return judge_target(self.image) if code is None else code

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
 from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.stitching.options import (
     IMAGE_TEXT,
@@ -17,15 +17,18 @@ from spimpack_tasks.stitching.options import (
     default_text,
     describe,
 )
-from spimpack_tasks.stitching.tasks.base import REFUSED
+from spimpack_tasks.stitching.tasks.base import judge_target
 from spimpack_tasks.targets import MadeByStep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _identify = Deferred("spimpack_tasks.stitching.steps:identify_deskewed")
 _has = Deferred("spimpack_tasks.stitching.steps:has_deskewed")
 _deskew = Deferred("spimpack_tasks.stitching.steps:deskew_tile")
 
 
-class DeskewTile(CheckedTask):
+class DeskewTile(IdentifiedTask):
     """Make a volume of the frames of one tile, linear between frames, or moved as they are."""
 
     tiles: luigi.Parameter[str] = AbsolutePath(description=f"The {TILES_TEXT}.")
@@ -44,24 +47,11 @@ class DeskewTile(CheckedTask):
         default="", description="Identity of tile and choices; worked out if not given."
     )
 
-    # A second attempt would fail in the same way.
-    retry_count = 1
-
     @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `inputs_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if not values["inputs_id"]:
-            try:
-                values["inputs_id"] = _identify(
-                    values["tiles"], values["tile"], values["ngff"], values["codec"]
-                )
-            except (SpimpackError, OSError):
-                values["inputs_id"] = REFUSED
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
+    def identify(cls, values: dict[str, Any], _given: Mapping[str, Any]) -> str:
+        """Return the identity of tile and choices."""
+        chosen = (values["tiles"], values["tile"], values["ngff"], values["codec"])
+        return str(_identify(*chosen))
 
     def output(self) -> luigi.Target:
         return MadeByStep(self._is_there)
@@ -76,4 +66,5 @@ class DeskewTile(CheckedTask):
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""
-        return ExitCode.BAD_INPUT if self.inputs_id == REFUSED else super().verdict()
+        code = ExitCode.BAD_INPUT if self.inputs_id == REFUSED else super().verdict()
+        return judge_target(self.image) if code is None else code

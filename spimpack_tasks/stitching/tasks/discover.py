@@ -10,9 +10,8 @@ import luigi
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
-from spimpack_tasks.state.processes import identify_process
 from spimpack_tasks.targets import MadeByStep
 
 _tile_choices = Deferred("spimpack_tasks.stitching.discovery.found:TileChoices")
@@ -21,7 +20,7 @@ _write_found = Deferred("spimpack_tasks.stitching.discovery.found_file:write_fou
 logger = logging.getLogger(__name__)
 
 
-class DiscoverTiles(CheckedTask):
+class DiscoverTiles(IdentifiedTask):
     """Find the tiles of a recording, and write them to a file for the steps behind."""
 
     recording: luigi.Parameter[str] = AbsolutePath(
@@ -63,23 +62,11 @@ class DiscoverTiles(CheckedTask):
     sizes_may_differ: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Take tiles of different sizes."
     )
+    # No task can see that a tile was added.
+    identity = "run_id"
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identifies this run among others; chosen if not given."
     )
-
-    # A second attempt would fail in the same way.
-    retry_count = 1
-
-    @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `run_id` where it is not given: no task can see that a tile was added."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if not values["run_id"]:
-            values["run_id"] = identify_process()
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
 
     def output(self) -> luigi.Target:
         return MadeByStep(lambda: bool(_has_found(self.recording, self._choices, self.tiles)))

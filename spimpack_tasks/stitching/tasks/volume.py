@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import luigi
 
 from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.luigi_run import REFUSED
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
-from spimpack_tasks.stitching.tasks.base import REFUSED, StitchTask
+from spimpack_tasks.stitching.tasks.base import StitchTask
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ import luigi
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told, progress_of
-from spimpack_tasks.state.processes import identify_process
 
 # Luigi imports the tasks of this program at once; most flows write no frames.
 _check_rows = Deferred("spimpack_tasks.streams.bids_rows:check_rows")
@@ -23,6 +22,14 @@ _read_settings = Deferred("spimpack_tasks.streams.reading:read_settings")
 _open_source = Deferred("spimpack_tasks.streams.sources:open_source")
 _write_frames = Deferred("spimpack_tasks.streams.write_frames:write_frames")
 logger = logging.getLogger(__name__)
+
+
+class PathOrFunction(luigi.Parameter):
+    """A path, made absolute if something is there, or the name of a function."""
+
+    def normalize(self, x: str) -> str:
+        """Return the path as an absolute one, and a name as it is."""
+        return os.path.abspath(x) if os.path.exists(x) else x
 
 
 class FinishedImage(luigi.Target):
@@ -39,13 +46,13 @@ class FinishedImage(luigi.Target):
             return False
 
 
-class WriteFrames(CheckedTask):
+class WriteFrames(IdentifiedTask):
     """Write frames into an image while they are acquired; a later run takes up a killed one."""
 
     settings: luigi.Parameter[str] = AbsolutePath(
         description="File with the settings of the stream, in YAML or JSON."
     )
-    frames: luigi.Parameter[str] = luigi.Parameter(
+    frames: luigi.Parameter[str] = PathOrFunction(
         description="Folder of planes that may still grow, file of planes (.npy, or raw), or "
         "module:function; it is only read."
     )
@@ -61,25 +68,10 @@ class WriteFrames(CheckedTask):
     root_path: luigi.Parameter[str] = AbsolutePath(
         default="", description="Path of the image, in place of the one in the settings."
     )
+    identity = "run_id"
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identifies this run among others; chosen if not given."
     )
-
-    # A second attempt would fail in the same way.
-    retry_count = 1
-
-    @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Make paths absolute, and work out `run_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if os.path.exists(values["frames"]):
-            values["frames"] = os.path.abspath(values["frames"])
-        if not values["run_id"]:
-            values["run_id"] = identify_process()
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
 
     def output(self) -> luigi.Target:
         return FinishedImage(self)

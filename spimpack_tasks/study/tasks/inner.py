@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment.choices import OPTIONS as ALIGNMENT_OPTIONS
 from spimpack_tasks.alignment.tasks.results import PrepareAlignment
+from spimpack_tasks.conversion.convert_image import list_files
 from spimpack_tasks.conversion.tasks.image import ConvertImage
+from spimpack_tasks.errors import SpimpackError
+from spimpack_tasks.files.digests import digest_values
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.packaging.tasks.dataset import PackageDataset
 from spimpack_tasks.publishing.tasks.dataset import PublishDataset
@@ -20,7 +23,10 @@ from spimpack_tasks.stitching.tasks.discover import DiscoverTiles
 from spimpack_tasks.stitching.tasks.volume import StitchChannel
 from spimpack_tasks.streams.tasks.write_frames import WriteFrames
 from spimpack_tasks.study.checking import package_options
-from spimpack_tasks.study.ownership import has_noted_frames, require_own
+from spimpack_tasks.study.contents import find_lost
+from spimpack_tasks.study.joint_run import name_run
+from spimpack_tasks.study.ownership import has_own, is_noted, require_own, require_whole
+from spimpack_tasks.study.reads import tiles_file
 from spimpack_tasks.validation.tasks.dataset import ValidateDataset
 
 if TYPE_CHECKING:
@@ -39,7 +45,7 @@ def make_tasks(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
 
 
 def is_made(study: Study, item: StudyItem) -> bool:
-    """Tell whether an item is as its stage wants it now.
+    """Tell whether an item is as its stage wants it now, and has all its files.
 
     Of a publication the records tell it, so that a run with nothing to do needs no network.
 
@@ -48,21 +54,54 @@ def is_made(study: Study, item: StudyItem) -> bool:
     ProductTakenError
         It is not, and what is at its place must not be replaced.
     """
+    if item.stage not in PRODUCTS:
+        return all(map(_is_complete, make_tasks(study, item)))
     if item.stage == "stream":
         require_own(study, item)
-    is_right = all(
-        task.is_published() if isinstance(task, PublishDataset) else task.complete()
-        for task in make_tasks(study, item)
-    )
-    if item.stage in PRODUCTS and not is_right:
+    require_whole(study, item)
+    if find_lost(study, item):
+        return False
+    made_of = identify_inputs(study, item)
+    if made_of and has_own(study, item) and is_noted(study, item, made_of):
+        return True
+    if not all(map(_is_complete, make_tasks(study, item))):
         require_own(study, item)
-    return is_right and has_noted_frames(study, item)
+        return False
+    # An equal image that another command has made is left as it is, without notes.
+    return is_noted(study, item, made_of) or not has_own(study, item)
+
+
+def _is_complete(task: CheckedTask) -> bool:
+    return task.is_published() if isinstance(task, PublishDataset) else bool(task.complete())
+
+
+def identify_inputs(study: Study, item: StudyItem) -> str:
+    """Return the identity of files and choices of a conversion, which stays if the study is moved.
+
+    It is empty of other items, whose images have such an identity, and where a file is refused.
+    """
+    if item.stage != "convert":
+        return ""
+    (task,) = _convert(study, item)
+    folder = os.path.realpath(study.folder)
+    try:
+        files = list_files(task.param_kwargs)
+    except (SpimpackError, OSError):
+        return ""
+    known = [(_within(path, folder), stamp) for path, stamp in files]
+    return digest_values(known, study.values(item))
+
+
+def _within(path: str, folder: str) -> str:
+    """Return a path from a folder on, where it lies in it."""
+    inner = os.path.relpath(path, folder)
+    return path if inner.startswith(os.pardir) else inner
 
 
 def _stitch(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     values = study.values(item)
     image = study.product(item)
-    tiles = os.path.join(study.work_dir, "tiles", f"{item.name}.json")
+    tiles = tiles_file(study, item)
     if "recording" in values:
         chosen = {name: values[name] for name in _DISCOVERED & values.keys()}
         if "angle_deg" in values:
@@ -74,7 +113,13 @@ def _stitch(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
             chosen["reversed_axes"] = values["reversed_axes"]
         recording = study.place(values["recording"])
         different = bool(values.get("sizes_may_differ"))
-        yield DiscoverTiles(recording=recording, tiles=tiles, sizes_may_differ=different, **chosen)
+        yield DiscoverTiles(
+            recording=recording,
+            tiles=tiles,
+            sizes_may_differ=different,
+            run_id=name_run(study),
+            **chosen,
+        )
     else:
         tiles = study.place(values["tiles"])
     options = {name: values[name] for name in STITCH_OPTIONS if name in values}
@@ -104,6 +149,7 @@ def _stream(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
         # module:function is no path; a folder may not be there yet.
         frames=frames if ":" in frames and not os.path.exists(place) else place,
         root_path=study.product(item),
+        run_id=name_run(study),
         **given,
     )
 
@@ -139,7 +185,7 @@ def _validate(study: Study, item: StudyItem) -> Iterator[CheckedTask]:
     product = study.product(item)
     if product != study.dataset:
         values["report"] = study.report_on(item)
-    yield ValidateDataset(dataset=product, **values)
+    yield ValidateDataset(dataset=product, run_id=name_run(study), **values)
 
 
 def _publish(study: Study, item: StudyItem) -> Iterator[CheckedTask]:

@@ -15,7 +15,7 @@ import luigi
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, has_local_scheduler
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.state.processes import identify_process
@@ -31,18 +31,22 @@ _identify_study = Deferred("spimpack_tasks.study.reading:identify_study")
 _find_study = Deferred("spimpack_tasks.study.reading:find_study")
 _item = Deferred("spimpack_tasks.study.study:StudyItem")
 _choose_items = Deferred("spimpack_tasks.study.choosing:choose_items")
+_with_needed = Deferred("spimpack_tasks.study.order:with_needed")
 _items_before = Deferred("spimpack_tasks.study.order:items_before")
 _make_tasks = Deferred("spimpack_tasks.study.tasks.inner:make_tasks")
 _is_made = Deferred("spimpack_tasks.study.tasks.inner:is_made")
+_join_run = Deferred("spimpack_tasks.study.joint_run:join_run")
+_leave_run = Deferred("spimpack_tasks.study.joint_run:leave_run")
 _has_page = Deferred("spimpack_tasks.study.page_file:has_page")
-_require_manifest = Deferred("spimpack_tasks.study.checking:require_manifest")
+_require_start = Deferred("spimpack_tasks.study.starting:require_start")
 _claim = Deferred("spimpack_tasks.study.ownership:claim")
-_note_frames = Deferred("spimpack_tasks.study.ownership:note_frames")
+_note_made = Deferred("spimpack_tasks.study.ownership:note_made")
+_identify_inputs = Deferred("spimpack_tasks.study.tasks.inner:identify_inputs")
 _require_own = Deferred("spimpack_tasks.study.ownership:require_own")
 _require_place = Deferred("spimpack_tasks.study.page_file:require_place")
 _write_page = Deferred("spimpack_tasks.study.page_file:write_page")
 _note = Deferred("spimpack_tasks.study.log:note")
-_PACKAGE_STAGE, _PAGE_STAGE = "package", "report"
+_PAGE_STAGE = "report"
 
 
 class StudyTask(CheckedTask):
@@ -157,36 +161,39 @@ class MakeItem(StudyTask):
                 os.makedirs(os.path.dirname(study.product(item)), exist_ok=True)
                 _claim(study, item)
         yield from _make_tasks(study, item)
-        with disk_trouble_told():
-            _note_frames(study, item)
+        if item.stage in PRODUCTS:
+            with disk_trouble_told():
+                _note_made(study, item, _identify_inputs(study, item))
         _note(study, item, "ended", time.time())
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the item asks for, `None` if it is open."""
         try:
-            study = self.read
+            if self.is_there():
+                return ExitCode.OK
+            return self._judge_missing() if self.are_there_before() else None
         except SpimpackError as error:
             return error.exit_code
-        if self.is_there():
-            return ExitCode.OK
-        if not self.are_there_before():
-            return None
+        except OSError:
+            return ExitCode.FAILED
+
+    def _judge_missing(self) -> ExitCode | None:
+        """Return the exit code of an item that could be made, and is not there.
+
+        Raises
+        ------
+        SpimpackError
+            Something else is at its place.
+        """
+        study = self.read
         if self.stage == _PAGE_STAGE:
-            return _code_of(_require_place, study)
-        if self.stage in PRODUCTS and (taken := _code_of(_require_own, study, self.named)):
-            return taken
+            _require_place(study)
+            return None
+        if self.stage in PRODUCTS:
+            _require_own(study, self.named)
         codes = [task.verdict() for task in _make_tasks(study, self.named)]
-        known = [code for code in codes if code not in {None, ExitCode.OK}]
-        return max((code for code in known if code is not None), default=None)
-
-
-def _code_of(check: Deferred, *arguments: Any) -> ExitCode | None:
-    """Return the exit code of what a check raises, `None` if it raises nothing."""
-    try:
-        check(*arguments)
-    except SpimpackError as error:
-        return error.exit_code
-    return None
+        known = [code for code in codes if code is not None and code is not ExitCode.OK]
+        return max(known, default=None)
 
 
 class ProcessStudy(StudyTask):
@@ -209,16 +216,16 @@ class ProcessStudy(StudyTask):
             The study or its manifest is wrong, or it has no such stage.
         """
         chosen: list[StudyItem] = _choose_items(self.read, self.only, self.until)
-        if any(item.stage == _PACKAGE_STAGE for item in chosen):
-            # Rather now than when all volumes are stitched.
-            _require_manifest(self.read)
+        # Rather now than when all volumes are stitched.
+        _require_start(self.read, chosen)
         return chosen
 
     def requires(self) -> list[luigi.Task]:
         try:
-            return [self.item_task(item) for item in self.items]
+            items = self.items
         except SpimpackError:
             return []  # run() tells it
+        return [] if self.is_kept_off else [self.item_task(item) for item in items]
 
     def output(self) -> luigi.Target:
         return MadeByStep(self.are_there)
@@ -227,14 +234,38 @@ class ProcessStudy(StudyTask):
         """Tell whether all is there that is wanted."""
         return all(self.item_task(item).is_there() for item in self.items)
 
+    @cached_property
+    def is_kept_off(self) -> SpimpackError | None:
+        """Why this run must not work at the study: another one does."""
+        is_alone = has_local_scheduler()
+        if is_alone is None:
+            return None  # a program that runs our tasks knows its runs
+        try:
+            _join_run(self.read, is_alone=is_alone)
+        except SpimpackError as error:
+            return error
+        at_end_of_run(self._leave)
+        return None
+
+    def _leave(self) -> ExitCode:
+        """Let other runs work at the study; this alone tells nothing bad."""
+        _leave_run(self.read)
+        return ExitCode.OK
+
     def run(self) -> None:
         """Tell what is wrong with the study, if anything is."""
         _ = self.items
+        if self.is_kept_off is not None:
+            raise self.is_kept_off
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the study asks for, `None` if it is open."""
+        kept_off = self.__dict__.get("is_kept_off")
+        if kept_off is not None:
+            return ExitCode(kept_off.exit_code)
         try:
-            codes = [self.item_task(item).verdict() for item in self.items]
+            needed = _with_needed(self.read, self.items)
+            codes = [self.item_task(item).verdict() for item in needed]
         except SpimpackError as error:
             return error.exit_code
         known = [code for code in codes if code is not None]

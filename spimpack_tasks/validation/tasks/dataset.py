@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import luigi
 
 from spimpack_tasks.errors import ExitCode, InvalidDatasetError, SpimpackError
-from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
+from spimpack_tasks.luigi_run import IdentifiedTask
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.state.processes import identify_process
 from spimpack_tasks.validation.report import check_place, place_for
@@ -24,6 +24,8 @@ from spimpack_tasks.validation.validate import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spimpack_tasks.validation.report import ValidationReport
 
 logger = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ class CleanReport(luigi.Target):
         return report is not None and report.verdict.is_valid(strict=self.task.strict)
 
 
-class ValidateDataset(CheckedTask):
+class ValidateDataset(IdentifiedTask):
     """Validate a BIDS dataset with the official validator and checks of our own."""
 
     dataset: luigi.Parameter[str] = AbsolutePath(
@@ -64,23 +66,15 @@ class ValidateDataset(CheckedTask):
     report: luigi.Parameter[str] = AbsolutePath(
         default="", description="File for the report, if not in the state directory of the dataset."
     )
+    identity = "run_id"
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Identifies this run among others; chosen if not given."
     )
 
-    # A second attempt would find the same errors.
-    retry_count = 1
-
     @classmethod
-    def get_param_values(
-        cls, params: list[tuple[str, Any]], args: list[Any], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Work out `run_id` where it is not given."""
-        values = dict(super().get_param_values(params, args, kwargs))
-        if not values["run_id"]:
-            values["run_id"] = make_run_id(values["dataset"])
-            at_end_of_run(lambda: cls(**values).verdict())
-        return list(values.items())
+    def identify(cls, values: dict[str, Any], _given: Mapping[str, Any]) -> str:
+        """Return the identity of this run on the present state of the dataset."""
+        return make_run_id(values["dataset"])
 
     def output(self) -> luigi.Target:
         return CleanReport(self)
