@@ -25,6 +25,7 @@ from spimpack_tasks.errors import InputError, Place, Problem, Report
 from spimpack_tasks.files.digests import digest_values
 from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.qc.dataset import dataset_above
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -231,6 +232,15 @@ class Chain:
             return False
         return all(_size(os.path.join(self.folder, name)) == n for name, n in files.items())
 
+    @property
+    def source_authors(self) -> list[str]:
+        """The authors of the dataset that the image is from; none where there is no dataset."""
+        dataset = dataset_above(self.choices.image) if self.choices.image else ""
+        path = os.path.join(dataset, "dataset_description.json")
+        description: dict[str, Any] = read_json(path, dict, {}) if dataset else {}
+        authors = description.get("Authors")
+        return [a for a in authors if isinstance(a, str)] if isinstance(authors, list) else []
+
     # Identities
 
     @cached_property
@@ -324,7 +334,8 @@ class Chain:
             {row.surface_finding for row in self.rows if row.sorted_recording == recording}
         )
         stamp = stamp_text(folder) if os.path.isdir(folder) else ""
-        return digest_values(FORM, recording, stamp, choices.ephys_python, finding)
+        more = ["renumbered"] if choices.renumber_clusters else []
+        return digest_values(FORM, recording, stamp, choices.ephys_python, finding, *more)
 
     @cached_property
     def page_id(self) -> str:
@@ -344,7 +355,8 @@ class Chain:
         volumes = [self.volume_id(kind) for kind in ("template", "labels")]
         in_ccf = [self.ccf_channel_id(name) for name in channels] if self.choices.qc else []
         images = [self.channel_id(name) for name in channels]
-        options = (self.choices.datapackage_schema, self.choices.allow_partial, self.choices.image)
+        options: list[object] = [self.choices.datapackage_schema, self.choices.allow_partial]
+        options += [self.choices.image, *self.source_authors]
         wants_ephys = self.choices.wants_ephys
         ephys = [self.ephys_id(each) for each in self.recordings] if wants_ephys else []
         return digest_values(rows, gaps, images, volumes, in_ccf, options, ephys)

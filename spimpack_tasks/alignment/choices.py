@@ -112,6 +112,7 @@ class Choices:
     allow_partial: bool = False
     qc: bool = False
     skip_ephys: bool = False
+    renumber_clusters: bool = False
 
     @property
     def is_registered_here(self) -> bool:
@@ -155,6 +156,7 @@ def choices_of(values: dict[str, object]) -> Choices:
         allow_partial=bool(values.get("allow_partial")),
         qc=bool(values.get("qc")),
         skip_ephys=bool(values.get("skip_ephys")),
+        renumber_clusters=bool(values.get("renumber_clusters")),
         **chosen,  # type: ignore[arg-type]  # texts and numbers, as in the class
     )
 

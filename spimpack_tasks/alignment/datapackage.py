@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
-from spimpack_tasks.alignment.ephys import is_left_out
+from spimpack_tasks.alignment.ephys import CHANNEL_TABLE, channel_table, is_left_out
 from spimpack_tasks.alignment.recording import record, write_text
 from spimpack_tasks.alignment.registrations import pair_in
 from spimpack_tasks.alignment.steps import track_files
@@ -103,11 +103,13 @@ def compose_coverage(chain: Chain) -> dict[str, Any]:
 
 
 def describe_derivative(chain: Chain) -> dict[str, Any]:
-    """Return the description of the results as a BIDS derivative."""
+    """Return the description of the results as a BIDS derivative, by the authors of the image."""
+    authors = chain.source_authors
     return {
         "Name": "Alignment with an atlas",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
+        **({"Authors": authors} if authors else {}),
         "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
         "SourceDatasets": [{"URL": f"file://{chain.choices.data_root}"}],
     }
@@ -119,17 +121,18 @@ def compose_datapackage(chain: Chain) -> dict[str, Any]:
     probes: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in chain.good_rows:
         if not is_left_out(chain, row):
-            _add_row(probes[row.recording_id], row, has_ephys=chain.choices.wants_ephys)
+            table = None if is_plain else channel_table(chain, row)
+            _add_row(probes[row.recording_id], row, table, has_ephys=chain.choices.wants_ephys)
     brain = chain.brain
-    channels = [channel.name for channel in brain.channels]
+    images = [channel.name for channel in brain.channels]
     image_space = {
-        "registration": channel_path(chain, channels[0]),
+        "registration": channel_path(chain, images[0]),
         "registration_pipeline_geometry": names.PIPELINE_GEOMETRY,
         "ccf_template": f"{names.IMAGE_SPACE}/{names.CCF_IN_IMAGE}.nrrd",
         "labels": f"{names.IMAGE_SPACE}/{names.LABELS_IN_IMAGE}.nrrd",
-        "additional_channels": [channel_path(chain, name) for name in channels[1:]],
+        "additional_channels": [channel_path(chain, name) for name in images[1:]],
     }
-    in_ccf = [ccf_channel_path(name) for name in channels] if chain.choices.qc else []
+    in_ccf = [ccf_channel_path(name) for name in images] if chain.choices.qc else []
     histology = {"image_space": image_space, "ccf_space": {"additional_channels": in_ccf}}
     assets, transforms = _transforms(chain)
     data = {
@@ -151,7 +154,7 @@ def compose_datapackage(chain: Chain) -> dict[str, Any]:
 
 
 _PATHS = frozenset({"ccf", "ephys", "image_space", "additional_channels", "registration", "labels"})
-_PATHS |= {"registration_pipeline_geometry", "ccf_template"}
+_PATHS |= {"registration_pipeline_geometry", "ccf_template", *CHANNEL_TABLE}
 
 
 def _as_references(value: Any, key: str = "") -> Any:
@@ -163,7 +166,9 @@ def _as_references(value: Any, key: str = "") -> Any:
     return {"asset": None, "path": value} if key in _PATHS and isinstance(value, str) else value
 
 
-def _add_row(probes: dict[str, Any], row: ProbeRow, *, has_ephys: bool) -> None:
+def _add_row(
+    probes: dict[str, Any], row: ProbeRow, channels: dict[str, str] | None, *, has_ephys: bool
+) -> None:
     files = track_files(row)
     probe = probes.setdefault(
         row.collection,
@@ -173,6 +178,7 @@ def _add_row(probes: dict[str, Any], row: ProbeRow, *, has_ephys: bool) -> None:
             "ephys_collection": row.collection,
             "num_shanks": 0,
             "ephys": f"{row.recording_id}/{row.collection}" if has_ephys else None,
+            **({"channel_table": channels} if channels else {}),
             "xyz_picks": [],
         },
     )

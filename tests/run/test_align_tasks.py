@@ -32,6 +32,7 @@ from alignment_root import (
 )
 
 from spimpack_tasks import PrepareAlignment, WarpToImage
+from spimpack_tasks.alignment import machine
 from spimpack_tasks.alignment.chain import checked_chain
 from spimpack_tasks.alignment.datapackage import write_datapackage
 from spimpack_tasks.cli.main import main
@@ -364,20 +365,44 @@ def remove(name):
     return harm
 
 
-def replace(name, old, new):
+def replace(name, old, new, which=None):
+    """Replace all of a text, or the one at an index."""
+
     def harm(root):
         path = root / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
+        *parts, last = path.read_text().split(old)
+        assert parts
+        if which is None:
+            path.write_text(new.join([*parts, last]))
+        else:
+            joints = [old] * len(parts)
+            joints[which] = new
+            pairs = zip(parts, joints, strict=True)
+            path.write_text("".join(a + b for a, b in pairs) + last)
 
     return harm
+
+
+def put_nan(root):
+    path = root / f"{REGISTRATION}1InverseWarp.nii.gz"
+    field = SimpleITK.ReadImage(str(path))
+    voxels = np.full_like(SimpleITK.GetArrayFromImage(field), np.nan)
+    broken = SimpleITK.GetImageFromArray(voxels, isVector=True)
+    broken.CopyInformation(field)
+    SimpleITK.WriteImage(broken, str(path))
+
+
+def move_atlas(path):
+    image = SimpleITK.ReadImage(str(path))
+    image.SetOrigin((20, 0, 0))
+    SimpleITK.WriteImage(image, str(path))
 
 
 def write_header(path):
     path.write_text(path.read_text().partition("\n")[0] + "\n")
 
 
+ATLAS_TEMPLATE = "allen_mouse_ccf/average_template/average_template_25.nii.gz"
 ATLAS = "allen_mouse_ccf_annotations_lateralized_compact/ccf_2017_annotation_25_lateralized_"
 REGISTRATION = f"{ASSET}/image_atlas_alignment/{CHANNELS[0]}/ls_to_template_SyN_"
 IMAGES = f"{ASSET}/image_tile_fusing/OMEZarr"
@@ -411,10 +436,32 @@ BROKEN = {
         "axes without a unit",
     ),
     "version": (replace(f"{ASSET}/processing.json", "0.0.34", "main"), "version 'main'"),
+    "two mice": (replace("manifest.csv", f"{MOUSE},{RECORDING}", f"7,{RECORDING}", -1), "mouseid"),
+    "same shank": (replace("manifest.csv", "json,1", "json,0"), "is the same track as in line 3"),
+}
+DAMAGED = {
+    "no unique ids": (
+        lambda r: np.savez(r / f"{ATLAS}unique_vals.npz", ids=[1]),
+        "has no whole numbers 'unique_labels'",
+    ),
+    "atlas elsewhere": (lambda r: move_atlas(r / ATLAS_TEMPLATE), "the Allen CCF at -11.5 to 0.1"),
+    "damaged atlas": (
+        lambda r: (r / ATLAS_TEMPLATE).write_bytes(b"no volume"),
+        "is no volume that can be read",
+    ),
+    "damaged displacements": (
+        lambda r: (r / f"{REGISTRATION}1InverseWarp.nii.gz").write_bytes(b"no field"),
+        "1InverseWarp.nii.gz",
+    ),
+    "displacements of NaN": (put_nan, "displacements that are no finite numbers"),
+    "damaged affine": (
+        lambda r: (r / f"{REGISTRATION}0GenericAffine.mat").write_bytes(b"no map"),
+        "is no transformation",
+    ),
 }
 
 
-@pytest.mark.parametrize(("harm", "said"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("harm", "said"), (BROKEN | DAMAGED).values(), ids=[*BROKEN, *DAMAGED])
 def test_i20_12_u6_u7_broken_inputs_are_refused(root, tmp_path, capsys, harm, said):
     harm(root)
     for more in (["--validate-only"], []):
@@ -423,8 +470,92 @@ def test_i20_12_u6_u7_broken_inputs_are_refused(root, tmp_path, capsys, harm, sa
         assert said in error
         assert error.rstrip().endswith("1 error"), error
     task = PrepareAlignment(data_root=str(root), results_root=str(tmp_path / "results"))
-    assert task.verdict() == ExitCode.BAD_INPUT
+    if (harm, said) in BROKEN.values():  # damaged files are read by the first task
+        assert task.verdict() == ExitCode.BAD_INPUT
     assert not (tmp_path / "results").exists()
+
+
+def change_points(change):
+    def harm(root):
+        path = root / "notes" / "annotations_a.json"
+        state = json.loads(path.read_text())
+        annotations = state["layers"][0]["annotations"]
+        state["layers"][0]["annotations"] = change(annotations)
+        path.write_text(json.dumps(state))
+
+    return harm
+
+
+def with_number(value):
+    return lambda points: [points[0] | {"point": [value, 1, 1, 0.5]}, *points[1:]]
+
+
+BROKEN_ROWS = {
+    "swc": (replace("manifest.csv", "ProbeA,,", "ProbeA,swc,"), "'swc' is not read"),
+    "empty cell": (replace("manifest.csv", "annotations_a", ""), "probe_file: is empty"),
+    "shank": (
+        replace("manifest.csv", "json,1", "json,one"),
+        ":4: probe_shank: 'one' is no",
+    ),
+    "no annotation": (remove("notes/annotations_a.json"), "no file */annotations_a.json"),
+    "no JSON": (lambda r: (r / "notes/annotations_a.json").write_text("{"), "is not JSON"),
+    "other layer": (
+        replace("notes/annotations_a.json", "probe A", "probe a"),
+        "has no annotation layer 'probe A'; did you mean 'probe a'?",
+    ),
+    "no points": (change_points(lambda _: []), "has 0 points"),
+    "one point": (change_points(lambda points: points[:1]), "has 1 points"),
+    "NaN": (change_points(with_number(float("nan"))), "is no place"),
+    "infinite": (change_points(with_number(float("inf"))), "is no place"),
+    "outside": (change_points(with_number(1e4)), "is outside of the image"),
+    "before": (change_points(with_number(-3)), "is outside of the image"),
+}
+
+
+@pytest.mark.parametrize(("harm", "said"), BROKEN_ROWS.values(), ids=BROKEN_ROWS)
+def test_i20_12_u6_a_broken_row_is_one_error(root, tmp_path, capsys, harm, said):
+    harm(root)
+    assert align(root, tmp_path / "results", "--validate-only") == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.rstrip().endswith("1 error"), error
+    assert "Traceback" not in error
+    assert not (tmp_path / "results").exists()
+
+
+NEEDED = {"free_disk": 56 * 68 * 40 * 8, "free_memory": 404_815_360}
+"""Bytes of two channels, template and labels at the second level, and of the memory of a step."""
+MACHINES = {
+    "free_disk": (10**6, "1.0 MB free, the volumes need"),
+    "free_memory": (10**8, "405 MB of memory for a step, 100 MB are free"),
+}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_i20_12_a_machine_that_is_too_small_is_refused(origin, tmp_path, capsys, monkeypatch, name):
+    free, said = MACHINES[name]
+    monkeypatch.setattr(machine, name, lambda *_: free)
+    for more in (["--validate-only"], []):
+        assert align(origin.folder, tmp_path / "results", *more) == ExitCode.BAD_INPUT
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.rstrip().endswith("1 error"), error
+    assert not (tmp_path / "results").exists()
+    monkeypatch.setattr(machine, name, lambda *_: int(1.5 * NEEDED[name]))
+    assert align(origin.folder, tmp_path / "results", "--validate-only") == 0
+    assert "1 warning" in capsys.readouterr().out
+
+
+def test_i20_12_results_that_are_made_need_no_space(origin, made, monkeypatch):
+    for name in ("free_disk", "free_memory"):
+        monkeypatch.setattr(machine, name, lambda *_: 0)
+    assert align(origin.folder, made.parent, "--qc") == 0
+
+
+def test_i20_12_results_that_have_no_place_are_refused(origin, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert align(origin.folder, tmp_path / "file" / "results") == ExitCode.BAD_INPUT
+    assert f"results_root: cannot be made: {tmp_path}/file is no folder" in capsys.readouterr().err
 
 
 def test_all_problems_are_told_at_once(root, tmp_path, capsys):
@@ -443,11 +574,12 @@ def test_points_outside_of_the_image_are_refused(origin, root, tmp_path, capsys)
     assert "is outside of the image of 112 x 136 x 80 voxels" in capsys.readouterr().err
 
 
-def test_damaged_files_of_the_atlas_are_named(root, tmp_path, caplog):
+def test_labels_that_do_not_fit_their_ids_are_named(root, tmp_path, caplog):
+    """Which voxels alone tell, so that no check of headers finds it."""
     path = root / f"{ATLAS}unique_vals.npz"
-    path.write_bytes(b"no ids")
+    np.savez(path, unique_labels=[0, 1])
     assert align(root, tmp_path / "results") == ExitCode.FAILED
-    assert f"{path}: has no whole numbers 'unique_labels'" in caplog.text
+    assert "but there are only 2 ids; give the file of ids of this volume" in caplog.text
     assert "Traceback" not in caplog.text
     assert (tmp_path / "results" / MOUSE / "image_space_histology" / "ccf_in_mouse.nrrd").is_file()
 

@@ -32,8 +32,8 @@ from alignment_root import (
 from spimpack_tasks.alignment import warps
 from spimpack_tasks.alignment.atlas import AtlasLabels, read_atlas_labels
 from spimpack_tasks.alignment.brain import _levels_of
-from spimpack_tasks.alignment.chain import checked_chain
-from spimpack_tasks.alignment.checks import check_atlas, check_disk, check_order
+from spimpack_tasks.alignment.chain import Chain, checked_chain
+from spimpack_tasks.alignment.checks import check_atlas, check_registrations
 from spimpack_tasks.alignment.fields import open_field
 from spimpack_tasks.alignment.geometry import (
     Grid,
@@ -44,6 +44,7 @@ from spimpack_tasks.alignment.geometry import (
     parse_version,
     pipeline_grid,
 )
+from spimpack_tasks.alignment.machine import check_disk, check_folder, check_memory, needed_memory
 from spimpack_tasks.alignment.manifest import parse_manifest
 from spimpack_tasks.alignment.names import ants_names
 from spimpack_tasks.alignment.neuroglancer import AnnotationError, image_sources, layer_points
@@ -510,12 +511,38 @@ def test_the_root_is_found_with_all_channels(chain):
 # Doubts
 
 
+@pytest.mark.parametrize("check", [check_disk, check_memory])
 @pytest.mark.parametrize(
     ("free", "severity"), [(99, "error"), (100, "warning"), (199, "warning"), (200, None)]
 )
-def test_i20_12_space_on_the_disk(free, severity):
-    found = [*check_disk(free, 100, "/results")]
+def test_i20_12_space_on_the_disk_and_in_memory(check, free, severity):
+    found = [*check(free, 100, "/results")]
     assert [str(problem.severity) for problem in found] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("size", "registrar", "needed"),
+    [
+        ((456, 528, 320), "none", 708_183_040),  # the Allen CCF at 25 µm
+        ((1140, 1320, 800), "none", 5_215_360_000),  # at 10 µm
+        ((114, 132, 80), "none", 404_815_360),
+        ((114, 132, 80), "simpleitk", 1_000_000_000),
+    ],
+)
+def test_i20_12_memory_follows_the_atlas(chain, size, registrar, needed):
+    other = Chain(replace(chain.choices, registrar=registrar))
+    vars(other)["atlas_grid"] = Grid(size, (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    assert needed_memory(other) == needed
+
+
+def test_i20_12_u11_a_folder_of_results_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "away").symlink_to("nowhere")
+    for name in ("file", "file/below", "away/below"):
+        (problem,) = check_folder(str(tmp_path / name))
+        assert problem.code == "alignment.machine"
+        assert "is no folder" in problem.message
+    assert [*check_folder(str(tmp_path / "new" / "results"))] == []
 
 
 def test_i20_12_an_atlas_with_wrong_signs_is_refused(chain, tmp_path):
@@ -540,11 +567,11 @@ def test_tracks_that_go_up_are_told(root, tmp_path):
     values |= {name: getattr(known, name) for name in names}
     (tmp_path / ASSET).symlink_to(root.folder / ASSET)
     (tmp_path / "manifest.csv").write_text(HEAD + "1,r,up,up,P,,\n")
-    found = [*check_order(checked_chain(values))]
+    found = [*check_registrations(checked_chain(values))]
     assert found == []
     state["layers"][0]["annotations"].reverse()
     (tmp_path / "notes" / "up.json").write_text(json.dumps(state))
-    (problem,) = check_order(checked_chain(values))
+    (problem,) = check_registrations(checked_chain(values))
     assert "do not go down from the surface" in problem.message
     assert problem.place.line == 2
 

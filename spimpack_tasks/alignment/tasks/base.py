@@ -88,6 +88,10 @@ class AlignmentTask(CheckedTask):
         default=False,
         description="Extract no recordings, also with ephys_python.",
     )
+    renumber_clusters: luigi.BoolParameter = luigi.BoolParameter(
+        default=False,
+        description="Number the clusters of a probe over all its shanks, and sort spikes by time.",
+    )
     qc: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Bring channels into the space of the CCF as well."
     )
