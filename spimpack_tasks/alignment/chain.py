@@ -24,7 +24,7 @@ from spimpack_tasks.alignment.neuroglancer import AnnotationError, TrackPoints, 
 from spimpack_tasks.errors import InputError, Place, Problem, Report
 from spimpack_tasks.files.digests import digest_values
 from spimpack_tasks.files.json_files import read_json
-from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.files.stamps import stamp_folder, stamp_text
 from spimpack_tasks.qc.dataset import dataset_above
 
 if TYPE_CHECKING:
@@ -329,13 +329,12 @@ class Chain:
     def ephys_id(self, recording: str) -> str:
         """Identity of what is extracted from a recording."""
         choices = self.choices
-        folder = os.path.join(choices.data_root, recording)
-        finding = sorted(
-            {row.surface_finding for row in self.rows if row.sorted_recording == recording}
-        )
-        stamp = stamp_text(folder) if os.path.isdir(folder) else ""
+        rows = [row for row in self.rows if row.sorted_recording == recording]
+        finding = sorted({row.surface_finding for row in rows})
+        names = (recording, *sorted({row.recording_id for row in rows}))
+        stamps = [stamp_folder(os.path.join(choices.data_root, name)) for name in names]
         more = ["renumbered"] if choices.renumber_clusters else []
-        return digest_values(FORM, recording, stamp, choices.ephys_python, finding, *more)
+        return digest_values(FORM, recording, stamps, choices.ephys_python, finding, *more)
 
     @cached_property
     def page_id(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ def extract_recording(chain: Chain, recording: str) -> None:
         files = [
             _moved(chain.folder, aside, recording_id, name) for name in sorted(_files_in(aside))
         ]
+    _remove_older(chain, f"ephys_{recording}", files)
     overlapping = () if choices.renumber_clusters else several
     collections = {row.collection: _describe(chain, row, overlapping) for row in rows}
     identity, step = chain.ephys_id(recording), f"ephys_{recording}"
@@ -140,6 +142,15 @@ def _moved(folder: str, aside: str, recording_id: str, name: str) -> str:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     os.rename(os.path.join(aside, name), target)
     return path
+
+
+def _remove_older(chain: Chain, step: str, files: list[str]) -> None:
+    """Remove what an earlier extraction has made and this one has not, such as its errors."""
+    older: dict[str, Any] = read_json(chain.state_path(step), dict, {})
+    recorded = older.get("files")
+    for name in set(recorded if isinstance(recorded, dict) else ()) - set(files):
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(chain.folder, name))
 
 
 def _is_of_several(folder: str, name: str) -> bool:

@@ -166,6 +166,19 @@ def test_u9_arrays_that_do_not_fit_are_not_renumbered(tmp_path, name, values, sa
         renumber_clusters(str(tmp_path))
 
 
+def test_i20_19_a_probe_that_is_sorted_later_joins_the_others(root):
+    assert align(root, "--ephys-python", "ephys/python") == 0
+    folder = root.parent / "results" / MOUSE
+    assert (folder / RECORDING / "ProbeB" / "sorting_error.txt").is_file()
+    (folder / RECORDING / "ProbeB" / "notes.txt").write_text("mine")
+    (root / SORTED / "all").touch()
+    assert align(root, "--ephys-python", "ephys/python") == 0
+    assert not (folder / RECORDING / "ProbeB" / "sorting_error.txt").exists()
+    assert (folder / RECORDING / "ProbeB" / "notes.txt").read_text() == "mine"
+    data = json.loads((folder / "datapackage.json").read_text())
+    assert set(data["probes"][RECORDING]) == {"ProbeA", "ProbeB"}
+
+
 def test_i20_19_without_an_interpreter_nothing_is_extracted(root, capsys):
     assert align(root) == 0
     assert "recordings are not extracted: give --ephys-python" in capsys.readouterr().out

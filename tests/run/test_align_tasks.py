@@ -590,6 +590,8 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     write_zarr(image, origin.voxels[CHANNELS[0]], SPACING_UM_ZYX, axes="zyx", zarr_format=3)
     sidecar = image.with_name("sub-000001_sample-brain_SPIM.json")
     sidecar.write_text(json.dumps({"OrientationStringXYZ": "RPI"}))
+    authors = ["Ada Lovelace", "Charles Babbage"]
+    (root / "dataset_description.json").write_text(json.dumps({"Authors": authors}))
     remove("neuroglancer.json")(root)
     results = tmp_path / "derivatives" / "alignment"
     more = ["--image", image, "--image-to-template-dir", root / REGISTRATION.rpartition("/")[0]]
@@ -601,7 +603,16 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     assert description["DatasetType"] == "derivative"
     assert description["GeneratedBy"][0]["Name"] == "spimpack_tasks"
     assert description["SourceDatasets"]
-    assert [each for each in run_bids_validator(results).errors if each.code] == []
+    assert description["Authors"] == authors
+    report = run_bids_validator(results)
+    assert [each.code for each in [*report.errors, *report.warnings]] == []
+    (root / "dataset_description.json").write_text(json.dumps({"Authors": authors[:1]}))
+    before = stamps(results)
+    assert align(root, results, *more) == 0
+    names = {"dataset_description.json", "datapackage.json", "coverage.json", "validation.json"}
+    assert changed(before, stamps(results)) <= names | {"README.md", ".bidsignore"}
+    description = json.loads((results / "dataset_description.json").read_text())
+    assert description["Authors"] == authors[:1]
     sidecar.write_text("{}")
     assert align(root, results, *more) == ExitCode.BAD_INPUT
     assert "OrientationStringXYZ: is missing" in capsys.readouterr().err
