@@ -236,7 +236,7 @@ class Chain:
     def source_authors(self) -> list[str]:
         """The authors of the dataset that the image is from; none where there is no dataset."""
         dataset = dataset_above(self.choices.image) if self.choices.image else ""
-        path = os.path.join(dataset, "dataset_description.json")
+        path = os.path.join(dataset, names.DESCRIPTION)
         description: dict[str, Any] = read_json(path, dict, {}) if dataset else {}
         authors = description.get("Authors")
         return [a for a in authors if isinstance(a, str)] if isinstance(authors, list) else []
@@ -331,8 +331,8 @@ class Chain:
         choices = self.choices
         rows = [row for row in self.rows if row.sorted_recording == recording]
         finding = sorted({row.surface_finding for row in rows})
-        names = (recording, *sorted({row.recording_id for row in rows}))
-        stamps = [stamp_folder(os.path.join(choices.data_root, name)) for name in names]
+        folders = (recording, *sorted({row.recording_id for row in rows}))
+        stamps = [stamp_folder(os.path.join(choices.data_root, name)) for name in folders]
         more = ["renumbered"] if choices.renumber_clusters else []
         return digest_values(FORM, recording, stamps, choices.ephys_python, finding, *more)
 

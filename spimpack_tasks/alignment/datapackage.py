@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.alignment.manifest import ProbeRow
     from spimpack_tasks.alignment.transforms import AntsPair
 
-PROGRAM = "spimpack_tasks"
 _README = """# Alignment with an atlas
 
 Histology, atlas and probe tracks for the alignment GUI of the IBL, made by spimpack_tasks. The GUI
@@ -63,11 +62,18 @@ def write_datapackage(chain: Chain) -> None:
     for name, content in texts.items():
         write_text(os.path.join(chain.folder, name), json.dumps(content, indent=2) + "\n")
     if chain.choices.image:
-        description = json.dumps(describe_derivative(chain), indent=2) + "\n"
-        derivative = {"dataset_description.json": description, "README.md": _README}
-        for name, text in (derivative | {".bidsignore": "sub-*/\n"}).items():
-            write_text(os.path.join(chain.choices.results_root, name), text)
+        _write_derivative(chain)
     record(chain, "datapackage", chain.package_id, [*texts, *identity])
+
+
+def _write_derivative(chain: Chain) -> None:
+    """Describe the results as a BIDS derivative; texts of a user stay as they are."""
+    root = chain.choices.results_root
+    for name, text in {"README.md": _README, ".bidsignore": "sub-*/\n"}.items():
+        if not os.path.lexists(os.path.join(root, name)):
+            write_text(os.path.join(root, name), text)
+    description = json.dumps(describe_derivative(chain), indent=2) + "\n"
+    write_text(os.path.join(root, names.DESCRIPTION), description)
 
 
 def write_identity(chain: Chain) -> list[str]:
@@ -110,7 +116,7 @@ def describe_derivative(chain: Chain) -> dict[str, Any]:
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         **({"Authors": authors} if authors else {}),
-        "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
+        "GeneratedBy": [{"Name": names.PROGRAM, "Version": __version__}],
         "SourceDatasets": [{"URL": f"file://{chain.choices.data_root}"}],
     }
 

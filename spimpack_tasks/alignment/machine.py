@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.alignment import names
 from spimpack_tasks.errors import Place, Problem, Severity, size_in_words
+from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.limits import free_memory
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ REGISTRATION_BYTES = 10**9
 def find_machine_doubts(chain: Chain) -> Iterator[Problem]:
     """Yield what the machine lacks for results that are still to be made."""
     folder = chain.choices.results_root
-    in_the_way = [*check_folder(folder)]
+    in_the_way = [*check_folder(folder), *check_owner(chain.folder)]
+    if chain.choices.image:
+        in_the_way += check_dataset(os.path.join(folder, names.DESCRIPTION))
     yield from in_the_way
     if not in_the_way and not chain.is_made("datapackage", chain.package_id):
         yield from check_disk(free_disk(folder), needed_disk(chain), folder)
@@ -52,6 +56,33 @@ def check_folder(folder: str) -> Iterator[Problem]:
         message += "read-only for you" if is_folder else "no folder"
         hint = "choose another folder"
         yield Problem("alignment.machine", Place(folder), "results_root", message, hint)
+
+
+def check_owner(folder: str) -> Iterator[Problem]:
+    """Yield that a folder of a brain has files, and none of this program's notes on them.
+
+    The notes are the first that is written, so a run that was killed has them as well.
+    """
+    if os.path.isdir(folder) and names.STATE not in (there := os.listdir(folder)) and there:
+        message = f"holds {min(there)!r} and no {names.STATE}, so another program made it"
+        hint = "choose another folder of results, or move this one away"
+        yield Problem("alignment.machine", Place(folder), "results_root", message, hint)
+
+
+def check_dataset(path: str) -> Iterator[Problem]:
+    """Yield that a description of a dataset would be replaced that is not ours."""
+    known: dict[str, Any] = read_json(path, dict, {})
+    programs = known.get("GeneratedBy")
+    made_by = [
+        each.get("Name")
+        for each in (programs if isinstance(programs, list) else ())
+        if isinstance(each, dict)
+    ]
+    is_ours = made_by == [names.PROGRAM] and known.get("DatasetType") == "derivative"
+    if os.path.lexists(path) and not is_ours:
+        message = "is that of another dataset, which results would replace"
+        hint = "choose another folder of results, such as derivatives/alignment"
+        yield Problem("alignment.machine", Place(path), "results_root", message, hint)
 
 
 def check_disk(free: int, needed: int, folder: str) -> Iterator[Problem]:

@@ -558,6 +558,15 @@ def test_i20_12_results_that_have_no_place_are_refused(origin, tmp_path, capsys)
     assert f"results_root: cannot be made: {tmp_path}/file is no folder" in capsys.readouterr().err
 
 
+def test_files_of_another_program_are_kept(root, tmp_path, capsys):
+    folder = tmp_path / "results" / MOUSE
+    folder.mkdir(parents=True)
+    (folder / "datapackage.json").write_text("{}")
+    assert align(root, folder.parent) == ExitCode.BAD_INPUT
+    assert f"{folder}: results_root: holds 'datapackage.json'" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["datapackage.json"]
+
+
 def test_all_problems_are_told_at_once(root, tmp_path, capsys):
     for name in ("allen_mouse_ccf", "spim_template_to_ccf", "notes/annotations_a.json"):
         remove(name)(root)
@@ -594,6 +603,8 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     (root / "dataset_description.json").write_text(json.dumps({"Authors": authors}))
     remove("neuroglancer.json")(root)
     results = tmp_path / "derivatives" / "alignment"
+    results.mkdir(parents=True)
+    (results / "README.md").write_text(20 * "Results of ours.\n")
     more = ["--image", image, "--image-to-template-dir", root / REGISTRATION.rpartition("/")[0]]
     assert align(root, results, *more) == 0, capsys.readouterr()
     folder = results / "sub-000001"
@@ -604,6 +615,7 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     assert description["GeneratedBy"][0]["Name"] == "spimpack_tasks"
     assert description["SourceDatasets"]
     assert description["Authors"] == authors
+    assert (results / "README.md").read_text() == 20 * "Results of ours.\n"
     report = run_bids_validator(results)
     assert [each.code for each in [*report.errors, *report.warnings]] == []
     (root / "dataset_description.json").write_text(json.dumps({"Authors": authors[:1]}))

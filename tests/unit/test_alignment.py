@@ -44,7 +44,14 @@ from spimpack_tasks.alignment.geometry import (
     parse_version,
     pipeline_grid,
 )
-from spimpack_tasks.alignment.machine import check_disk, check_folder, check_memory, needed_memory
+from spimpack_tasks.alignment.machine import (
+    check_dataset,
+    check_disk,
+    check_folder,
+    check_memory,
+    check_owner,
+    needed_memory,
+)
 from spimpack_tasks.alignment.manifest import parse_manifest
 from spimpack_tasks.alignment.names import ants_names
 from spimpack_tasks.alignment.neuroglancer import AnnotationError, image_sources, layer_points
@@ -543,6 +550,33 @@ def test_i20_12_u11_a_folder_of_results_that_cannot_be_made(tmp_path):
         assert problem.code == "alignment.machine"
         assert "is no folder" in problem.message
     assert [*check_folder(str(tmp_path / "new" / "results"))] == []
+
+
+def test_a_folder_of_a_brain_that_is_not_ours_is_kept(tmp_path):
+    assert [*check_owner(str(tmp_path / "away"))] == []
+    assert [*check_owner(str(tmp_path))] == []
+    (tmp_path / "datapackage.json").touch()
+    (problem,) = check_owner(str(tmp_path))
+    assert "holds 'datapackage.json' and no _state" in problem.message
+    (tmp_path / "_state").mkdir()
+    assert [*check_owner(str(tmp_path))] == []
+
+
+DESCRIPTIONS = {
+    "none": (None, 0),
+    "ours": ({"DatasetType": "derivative", "GeneratedBy": [{"Name": "spimpack_tasks"}]}, 0),
+    "raw of ours": ({"DatasetType": "raw", "GeneratedBy": [{"Name": "spimpack_tasks"}]}, 1),
+    "other": ({"DatasetType": "derivative", "GeneratedBy": [{"Name": "brainreg"}]}, 1),
+    "odd": ({"GeneratedBy": "spimpack_tasks"}, 1),
+}
+
+
+@pytest.mark.parametrize(("content", "count"), DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+def test_a_description_of_another_dataset_is_kept(tmp_path, content, count):
+    path = tmp_path / "dataset_description.json"
+    if content is not None:
+        path.write_text(json.dumps(content))
+    assert len([*check_dataset(str(path))]) == count
 
 
 def test_i20_12_an_atlas_with_wrong_signs_is_refused(chain, tmp_path):
