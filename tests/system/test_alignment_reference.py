@@ -14,13 +14,16 @@ import json
 import os
 import shutil
 import subprocess
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK
-from alignment_root import ASSET, CHANNELS, LABELS, MOUSE, RECORDING, make_root
+from alignment_root import ASSET, CHANNELS, LABELS, MOUSE, RECORDING, WORDS, make_root
 
+from spimpack_tasks.alignment.brain import _levels_of
+from spimpack_tasks.alignment.geometry import base_grid, parse_version, pipeline_grid
 from spimpack_tasks.cli.main import main
 
 PYTHON = os.environ.get("ALIGNMENT_REFERENCE_PYTHON", "")
@@ -81,6 +84,25 @@ roots = {k: Path(v.provenance["mounted_at"]) for k, v in package.external_assets
 package.validate_paths(path.parent, asset_overrides=roots)
 print(package.mouse_id, sum(len(probes) for probes in package.probes.values()))
 """
+FRAMES = """\
+import json, sys
+from pathlib import Path
+from aind_zarr_utils.pipeline_transformed import base_and_pipeline_anatomical_stub
+asset, image, cases = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+metadata, processing = (
+    json.loads((asset / name).read_text()) for name in ("metadata.nd.json", "processing.json")
+)
+for directions, version in cases:
+    for axis, direction in zip(metadata["acquisition"]["axes"], directions):
+        axis["direction"] = direction
+    processing["processing_pipeline"]["data_processes"][0]["code_version"] = version
+    stubs = base_and_pipeline_anatomical_stub(image, metadata, processing)[:2]
+    print(json.dumps([[s.GetOrigin(), s.GetSpacing(), s.GetDirection()] for s in stubs]))
+"""
+CODES = [
+    "".join(letters) for axes in permutations(("LR", "AP", "SI")) for letters in product(*axes)
+]
+VERSIONS = ["0.0.10", "0.0.18", "0.0.25", "0.0.31", "0.0.32", "0.0.33", "0.0.34", "0.1.0"]
 VOXEL_UM = 35.0
 """What the public package takes."""
 
@@ -101,6 +123,7 @@ def roots(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     data = make_root(folder / "data").folder
     _fill_in_formats(data / "manifest.csv")
+    _name_one_source(data / "neuroglancer.json")
     for made in (data / "spim_template_to_ccf").glob("syn_*"):
         stem, _, ending = made.name.partition(".")
         name = f"spim_template_to_ccf_{stem}_25.{ending}"
@@ -126,8 +149,37 @@ def _fill_in_formats(path):
         writer.writerows(row | {"annotation_format": "json"} for row in rows)
 
 
+def _name_one_source(path):
+    """Write the source of the image as a text: the public package sees none in a list (U12)."""
+    state = json.loads(path.read_text())
+    for layer in state["layers"]:
+        layer["source"] = layer["source"][0]["url"]
+    path.write_text(json.dumps(state))
+
+
 def picks(path):
     return np.array(json.loads(path.read_text())["xyz_picks"])
+
+
+def test_i20_07_frames_are_those_of_the_public_package(roots):
+    asset = roots[0].parent.parent / "data" / ASSET
+    image = str(asset / "image_tile_fusing" / "OMEZarr" / f"{CHANNELS[0]}.zarr")
+    cases = [([WORDS[letter] for letter in code[::-1]], v) for code in CODES for v in VERSIONS]
+    done = reference(FRAMES, asset, image, json.dumps(cases))
+    theirs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[[")]
+    assert len(theirs) == len(cases) == 48 * 8, done.stderr[-2000:]
+    levels = _levels_of(image)
+    numbers = iter(theirs)
+    for code in CODES:
+        for version in VERSIONS:
+            grids = (
+                base_grid(levels, 0, code),
+                pipeline_grid(levels, 0, code, parse_version(version)),
+            )
+            for grid, wanted in zip(grids, next(numbers), strict=True):
+                found = (grid.origin_mm_lps, grid.spacing_mm_xyz, grid.direction)
+                for a, b in zip(found, wanted, strict=True):
+                    assert np.abs(np.subtract(a, b)).max() <= 1e-9, (code, version)
 
 
 @pytest.mark.parametrize("probe", ["ProbeA", "ProbeB"])
@@ -137,6 +189,16 @@ def test_i20_04_points_are_those_of_the_public_package(roots, probe):
     assert names == sorted(path.name for path in ours.glob("xyz_picks*.json"))
     for name in names:
         assert np.abs(picks(ours / name) - picks(theirs / name)).max() <= 0.005
+
+
+@pytest.mark.parametrize("space", ["spim", "template", "ccf"])
+def test_i20_03_points_for_slicer_are_those_of_the_public_package(roots, space):
+    """Of the probe of one shank: of two, the public package keeps the last one (U3)."""
+    found = [
+        np.array([row[1:4] for row in csv.reader(path.open()) if row[0][0] != "#"], float)
+        for path in (folder / "track_data" / space / "probe A.fcsv" for folder in roots)
+    ]
+    assert 1000 * np.abs(found[0] - found[1]).max() <= 0.01
 
 
 def volumes(roots, name):
@@ -176,11 +238,9 @@ def test_i20_05_u2_labels_are_those_of_the_public_package_inside_of_the_atlas(ro
     assert len(np.unique(ours)) == len(LABELS)
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
-def test_i20_06_channels_in_the_space_of_the_atlas_are_those_of_the_public_package(roots, channel):
-    name = f"ccf_space_histology/histology_{channel}.nrrd"
-    if not (roots[1] / name).exists():
-        pytest.skip("the public package does not warp the channel of the registration")
+def test_i20_06_a_channel_in_the_space_of_the_atlas_is_that_of_the_public_package(roots):
+    """Of the second channel: the public package does not warp that of the registration."""
+    name = f"ccf_space_histology/histology_{CHANNELS[1]}.nrrd"
     ours, theirs = map(voxels, volumes(roots, name))
     difference = np.abs(ours - theirs)
     assert ours.any()
