@@ -18,6 +18,7 @@ from spimpack_tasks.alignment.steps import track_files
 from spimpack_tasks.alignment.transforms import load_sitk
 from spimpack_tasks.alignment.volumes import ccf_channel_path, channel_path
 from spimpack_tasks.errors import InputError, OutputError, count_of
+from spimpack_tasks.files.locks import hold_folders
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def write_datapackage(chain: Chain) -> None:
     for name, content in texts.items():
         write_text(os.path.join(chain.folder, name), json.dumps(content, indent=2) + "\n")
     if chain.choices.image:
-        _write_derivative(chain)
+        # Another brain may be at its end at the same time.
+        with hold_folders([chain.choices.results_root]):
+            _write_derivative(chain)
     record(chain, "datapackage", chain.package_id, [*texts, *identity])
 
 

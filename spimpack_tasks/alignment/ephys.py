@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import suppress
-from tempfile import TemporaryDirectory
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment.clusters import has_several_shanks, renumber_clusters
@@ -35,7 +34,7 @@ extract_spikes(sorting, results, session_folder=session)
 """
 """Program of the other Python, which gets four paths."""
 _ASIDE = ".making-ephys-"
-"""Begin of the name of a folder that the other Python writes into."""
+"""Begin of the name of a folder that the other Python writes into; the recording ends it."""
 CHANNEL_TABLE = {
     "local_coordinates": "channels.localCoordinates.npy",
     "raw_ind": "channels.rawInd.npy",
@@ -87,9 +86,7 @@ def extract_recording(chain: Chain, recording: str) -> None:
     rows = [row for row in chain.wanted_rows if row.sorted_recording == recording]
     finding = next((row.surface_finding for row in rows if row.surface_finding), "")
     root, recording_id = choices.data_root, rows[0].recording_id
-    os.makedirs(chain.folder, exist_ok=True)
-    _remove_leftovers(chain.folder)
-    with TemporaryDirectory(prefix=_ASIDE, dir=chain.folder) as aside:
+    with _aside(os.path.join(chain.folder, f"{_ASIDE}{recording}")) as aside:
         paths = [os.path.join(root, recording), aside, os.path.join(root, recording_id)]
         paths.append(os.path.join(root, finding) if finding else "")
         _run([choices.ephys_python, "-I", "-c", _PROGRAM, *paths])
@@ -123,10 +120,15 @@ def _run(command: list[str]) -> None:
         raise OutputError(message)
 
 
-def _remove_leftovers(folder: str) -> None:
-    for name in os.listdir(folder):
-        if name.startswith(_ASIDE):
-            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+@contextmanager
+def _aside(folder: str) -> Iterator[str]:
+    """Make an empty folder, in which a killed attempt may have left files, and remove it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files_in(folder: str) -> Iterator[str]:

@@ -209,3 +209,24 @@ def test_i20_12_recordings_and_interpreters_that_are_missing_are_refused(root, c
     said = capsys.readouterr().err
     assert f"manifest.csv:2: sorted_recording: no folder '{RECORDING}'" in said
     assert not (root.parent / "results").exists()
+
+
+def test_u9_two_recordings_are_extracted_at_the_same_time(root):
+    """Each in a folder of its own, which the other one leaves alone."""
+    other = RECORDING.replace("10-00-00", "11-00-00")
+    for name in (other, f"{other}_sorted_2024-02-02"):
+        (root / name).mkdir()
+    np.save(root / f"{other}_sorted_2024-02-02" / "samples.npy", np.arange(0, 10**6, 997))
+    path, new = root / "manifest.csv", f"{other}_sorted_2024-02-02,b_"
+    path.write_text(path.read_text().replace(f"{SORTED},b_", new))
+    python = root / "ephys" / "python"
+    slow = python.read_text().replace("samples = ", "import time; time.sleep(0.7)\nsamples = ", 1)
+    python.write_text(slow)
+    (root / SORTED / "all").touch()
+    (root / f"{other}_sorted_2024-02-02" / "all").touch()
+    assert align(root, "--ephys-python", "ephys/python", "--workers", "2") == 0
+    folder = root.parent / "results" / MOUSE
+    assert len((root / "calls.txt").read_text().splitlines()) == 2
+    for name, probe in ((RECORDING, "ProbeA"), (other, "ProbeB")):
+        assert (folder / name / probe / "spikes.times.npy").is_file()
+    assert not [name for name in os.listdir(folder) if name.startswith(".")]

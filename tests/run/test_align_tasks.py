@@ -348,6 +348,17 @@ def test_i20_16_two_workers_make_equal_bytes(origin, made, tmp_path):
 
 
 @pytest.mark.slow
+def test_i20_16_two_runs_at_once_make_equal_bytes(origin, made, tmp_path):
+    """Each step is made by one of them, while the other one waits."""
+    command = [sys.executable, "-m", "spimpack_tasks", *arguments(origin.folder, tmp_path, "--qc")]
+    runs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for run in runs:
+        _, said = run.communicate()
+        assert run.returncode == 0, said
+    assert content(tmp_path / MOUSE) == content(made)
+
+
+@pytest.mark.slow
 def test_i20_01_luigi_runs_the_same_tasks(origin, made, tmp_path):
     command = [sys.executable, "-m", "luigi", "--module", "spimpack_tasks", "PrepareAlignment"]
     command += ["--local-scheduler", "--data-root", str(origin.folder), "--qc"]

@@ -12,11 +12,12 @@ from spimpack_tasks.alignment.choices import default_text, describe
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
-from spimpack_tasks.luigi_setup import AbsolutePath
+from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.targets import MadeByStep
 
 REFUSED = "refused"
 """Identity of inputs that are wrong."""
+_hold_step = Deferred("spimpack_tasks.alignment.recording:hold_step")
 _chain = Deferred("spimpack_tasks.alignment.chain:checked_chain")
 
 
@@ -150,6 +151,22 @@ class AlignmentTask(CheckedTask):
             return bool(self.chain.is_made(step, wanted(*arguments) if arguments else wanted))
 
         return MadeByStep(is_there)
+
+    def make(self, function: Deferred, *arguments: str) -> None:
+        """Make the output, unless another process has made it meanwhile.
+
+        Parameters
+        ----------
+        function
+            Takes the chain.
+        *arguments
+            Its further arguments.
+        """
+        shared = {name for name, _ in AlignmentTask.get_params()}
+        own = [str(value) for name, value in self.param_kwargs.items() if name not in shared]
+        with disk_trouble_told(), _hold_step(self.chain, ".".join([self.task_family, *own])):
+            if not self.complete():
+                function(self.chain, *arguments)
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""
