@@ -350,7 +350,8 @@ def test_i20_16_two_workers_make_equal_bytes(origin, made, tmp_path):
 @pytest.mark.slow
 def test_i20_16_two_runs_at_once_make_equal_bytes(origin, made, tmp_path):
     """Each step is made by one of them, while the other one waits."""
-    command = [sys.executable, "-m", "spimpack_tasks", *arguments(origin.folder, tmp_path, "--qc")]
+    program = "import sys\nfrom spimpack_tasks.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, *arguments(origin.folder, tmp_path, "--qc")]
     runs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for run in runs:
         _, said = run.communicate()
