@@ -60,6 +60,10 @@ class Chain:
     def _inputs(self) -> tuple[Report, tuple[ProbeRow, ...], Brain | None]:
         report = Report()
         rows: tuple[ProbeRow, ...] = ()
+        if not os.path.isdir(self.choices.data_root):
+            place, hint = Place(self.choices.data_root), "give the folder of all inputs"
+            report.add(Problem("alignment.asset", place, "data_root", "is no folder", hint))
+            return report, rows, None
         try:
             with open(self.choices.manifest, encoding="utf-8-sig", newline="") as file:
                 rows = parse_manifest(file.read(), self.choices.manifest, report)

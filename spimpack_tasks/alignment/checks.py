@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 CCF_BOUNDS_MM_LPS = ((-11.5, 0.1), (-0.1, 13.3), (-8.1, 0.1))
 """The Allen CCF, 11.4 x 13.2 x 8 mm, with a voxel of 100 µm around it."""
 
+_SAME_STEP = 0.01
+"""Share by which sizes of voxels may differ: states round them."""
+
 
 def check_atlas(path: str, key: str, *, is_ccf: bool = True) -> Iterator[Problem]:
     """Yield why a volume of the atlas does not lie where the CCF lies.
@@ -68,6 +71,24 @@ def check_order(chain: Chain, transformation: Transformation) -> Iterator[Proble
             hint = "annotate from the surface to the tip"
             kind = Severity.WARNING
             yield Problem("alignment.row", place, "probe_id", message, hint, kind)
+
+
+def check_steps(chain: Chain) -> Iterator[Problem]:
+    """Yield tracks that count other voxels than those of the image.
+
+    Their points are taken as voxels of the full resolution all the same, as the GUI takes them.
+    """
+    spacing = [1000 * size for size in chain.brain.levels[0].spacing_mm_xyz[::-1]]
+    for row in chain.good_rows:
+        track = chain.track(row)
+        steps = track.step_um_zyx if isinstance(track, TrackPoints) else ()
+        if any(abs(a / b - 1) > _SAME_STEP for a, b in zip(steps, spacing, strict=False)):
+            counted, there = (" x ".join(f"{n:g}" for n in sizes) for sizes in (steps, spacing))
+            message = f"the layer {row.track_id!r} counts voxels of {counted} µm (z, y, x), the "
+            message += f"image has {there}"
+            hint = "annotate the image at its full resolution, and save the state again"
+            place = Place(chain.choices.manifest, row.line)
+            yield Problem("alignment.row", place, "probe_id", message, hint, Severity.WARNING)
 
 
 def check_registrations(chain: Chain) -> Iterator[Problem]:
@@ -112,4 +133,5 @@ def find_doubts(chain: Chain) -> Iterator[Problem]:
         yield error.as_problem("alignment.atlas", "")
     if not in_atlas:
         yield from find_machine_doubts(chain)
+    yield from check_steps(chain)
     yield from check_registrations(chain)

@@ -53,10 +53,11 @@ def write_datapackage(chain: Chain) -> None:
         raise InputError(chain.full_report)
     identity = write_identity(chain) if len(chain.brain.pairs) == 1 else []
     data = compose_datapackage(chain)
-    paths = [*_local_paths(data)]
-    missing = [path for path in paths if not os.path.exists(os.path.join(chain.folder, path))]
+    paths = [os.path.join(chain.folder, path) for path in _local_paths(data)]
+    paths += _paths_of_transforms(*_transforms(chain))
+    missing = [path for path in paths if not os.path.exists(path)]
     if missing:
-        lines = "\n".join(os.path.join(chain.folder, path) for path in sorted(missing))
+        lines = "\n".join(sorted(missing))
         message = f"datapackage.json would name {count_of(len(missing), 'missing file')}"
         raise OutputError(f"{message}; run it again:\n{lines}")
     texts = {names.DATAPACKAGE: data, names.COVERAGE: compose_coverage(chain)}
@@ -155,9 +156,8 @@ def compose_datapackage(chain: Chain) -> dict[str, Any]:
     }
     if is_plain:
         flat = {name: e for found in probes.values() for name, e in found.items()}
-        roots = {name: each["provenance"]["mounted_at"] for name, each in assets.items()}
-        plain = {k: os.path.join(roots[v["asset"]], v["path"]) for k, v in transforms.items()}
-        data |= {"probes": flat, "transforms": plain}
+        plain = zip(transforms, _paths_of_transforms(assets, transforms), strict=True)
+        data |= {"probes": flat, "transforms": dict(plain)}
         del data["external_assets"], data["platform"]
     return data
 
@@ -222,6 +222,12 @@ def _transforms(chain: Chain) -> tuple[dict[str, Any], dict[str, Any]]:
         for kind, path in (("affine", pair.affine), ("warp", pair.inverse_warp)):
             transforms[f"{step}_{kind}"] = {"asset": key, "path": os.path.relpath(path, root)}
     return assets, transforms
+
+
+def _paths_of_transforms(assets: dict[str, Any], transforms: dict[str, Any]) -> list[str]:
+    """Return the absolute paths of transformations, in their order."""
+    roots = {name: each["provenance"]["mounted_at"] for name, each in assets.items()}
+    return [os.path.join(roots[each["asset"]], each["path"]) for each in transforms.values()]
 
 
 def _local_paths(value: Any) -> Iterator[str]:

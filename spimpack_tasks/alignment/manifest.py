@@ -124,6 +124,11 @@ def parse_manifest(text: str, file: str, report: Report) -> tuple[ProbeRow, ...]
 
 def _column_problems(columns: Sequence[str], file: str) -> Iterator[Problem]:
     place = Place(file, 1)
+    mark = next((each for each in ";\t" if each in columns[0]), "")
+    if len(columns) == 1 and mark:
+        message = f"separates its cells by {'semicolons' if mark == ';' else 'tabs'}"
+        yield Problem("alignment.manifest", place, "", message, "save it with commas")
+        return
     for name, names in REQUIRED.items():
         if not set(names) & set(columns):
             near = closest(names[-1], set(columns) - _KNOWN)

@@ -235,6 +235,29 @@ def test_i20_17_the_plain_form_on_request_and_a_missing_file(origin, made, tmp_p
         write_datapackage(chain)
 
 
+REFERENCED = [
+    f"{ASSET}/image_atlas_alignment/{CHANNELS[0]}/ls_to_template_SyN_1InverseWarp.nii.gz",
+    "spim_template_to_ccf/syn_0GenericAffine.mat",
+    f"image_space_histology/{CHANNELS[1]}.nrrd",
+    f"ccf_space_histology/histology_{CHANNELS[0]}.nrrd",
+    "image_space_histology/histology_registration_pipeline.json",
+    f"{RECORDING}/ProbeB/xyz_picks_shank2.json",
+    f"{RECORDING}/ProbeA/xyz_picks_image_space.json",
+]
+
+
+@pytest.mark.parametrize("schema", ["4.1.0", "1.0.0"])
+@pytest.mark.parametrize("name", REFERENCED)
+def test_i20_17_each_file_that_is_missing_is_named(root, made, tmp_path, name, schema):
+    shutil.copytree(made, tmp_path / MOUSE)
+    chain = chain_of(root, tmp_path, datapackage_schema=schema, qc=True)
+    assert chain.brain
+    (path,) = (folder / name for folder in (root, tmp_path / MOUSE) if (folder / name).exists())
+    path.unlink()
+    with pytest.raises(OutputError, match=f"1 missing file; run it again:\n{path}$"):
+        write_datapackage(chain)
+
+
 def test_the_datapackage_alone_is_written_again(root, tmp_path):
     assert align(root, tmp_path) == 0
     before = stamps(tmp_path)
@@ -419,6 +442,7 @@ ATLAS = "allen_mouse_ccf_annotations_lateralized_compact/ccf_2017_annotation_25_
 REGISTRATION = f"{ASSET}/image_atlas_alignment/{CHANNELS[0]}/ls_to_template_SyN_"
 IMAGES = f"{ASSET}/image_tile_fusing/OMEZarr"
 BROKEN = {
+    "no data": (remove("."), "data_root: is no folder"),
     "no manifest": (remove("manifest.csv"), "manifest.csv: cannot be read"),
     "missing column": (replace("manifest.csv", "probe_name", "name"), "probe_name: is missing"),
     "no row": (lambda root: write_header(root / "manifest.csv"), "has no row"),
@@ -537,6 +561,17 @@ def test_i20_12_u6_a_broken_row_is_one_error(root, tmp_path, capsys, harm, said)
 
 NEEDED = {"free_disk": 56 * 68 * 40 * 8, "free_memory": 404_815_360}
 """Bytes of two channels, template and labels at the second level, and of the memory of a step."""
+
+
+def test_a_layer_that_counts_other_voxels_is_told(root, tmp_path, capsys):
+    for name in ("annotations_a", "b_first"):
+        replace(f"notes/{name}.json", "[0.0001,", "[25e-6,")(root)
+    assert align(root, tmp_path, "--validate-only") == 0
+    said = capsys.readouterr().out
+    assert "the layer 'B' counts voxels of 25 x 90 x 80 µm (z, y, x), the image has 100 x" in said
+    assert "2 warnings" in said
+
+
 MACHINES = {
     "free_disk": (10**6, "1.0 MB free, the volumes need"),
     "free_memory": (10**8, "405 MB of memory for a step, 100 MB are free"),

@@ -330,7 +330,8 @@ def write_annotation(root, path, layer, track, kind="point"):
         ]
     else:
         annotations = [{"type": "point", "point": p, "id": str(n)} for n, p in enumerate(points)]
-    dimensions = {axis: [1e-6, "m"] for axis in root.layer_order}
+    steps = dict(zip("zyx", (SPACING_UM_ZYX / 1e6).tolist(), strict=True))
+    dimensions = {axis: [steps.get(axis, 1.0), "m"] for axis in root.layer_order}
     source = {"url": "local://annotations", "transform": {"outputDimensions": dimensions}}
     state = {
         "layers": [

@@ -418,6 +418,8 @@ def test_both_vocabularies_of_columns_are_read():
 BROKEN = {
     "empty": ("", "manifest.csv: is empty"),
     "header only": (HEAD, "manifest.csv: has no row"),
+    "semicolons": (HEAD.replace(",", ";") + "1;r;f;t;P;;\n", "separates its cells by semicolons"),
+    "tabs": (HEAD.replace(",", "\t"), "separates its cells by tabs"),
     "missing column": (HEAD.replace("probe_id", "probeid"), "probe_id: is missing; 'probeid' may"),
     "doubled column": (HEAD.replace("probe_shank", "probe_id"), "is the name of two columns"),
     "empty cell": (HEAD + "1,r,,t,P,,\n", "manifest.csv:2: probe_file: is empty"),
