@@ -317,7 +317,7 @@ class Chain:
         """Identity of a volume of the atlas in the space of the image."""
         path = self.choices.ccf_template
         stamps = self._label_stamps if kind == "labels" else [(path, stamp_text(path))]
-        return digest_values(kind, self.map_id, self.brain.level, stamps)
+        return digest_values(kind, self.map_id, asdict(self.brain.base()), stamps)
 
     def ccf_channel_id(self, name: str) -> str:
         """Identity of a channel in the space of the CCF."""

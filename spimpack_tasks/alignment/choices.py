@@ -39,6 +39,9 @@ OPTIONS = {
     "desired_voxel_size_um": Option(
         25.0, "voxel size of the volumes: the coarsest level is taken that is not above it"
     ),
+    "output_voxel_size_um": Option(
+        0.0, "side of the voxels of volumes, which are smoothed for it; 0 keeps those of the level"
+    ),
     "frame": Option(
         "auto",
         "frame of the transformations: pipeline as SmartSPIM's importer placed images, native as "
@@ -93,6 +96,7 @@ class Choices:
     manifest: str = ""
     image: str = ""
     desired_voxel_size_um: float = 25.0
+    output_voxel_size_um: float = 0.0
     frame: str = "auto"
     image_to_template_dir: str = ""
     ccf_template: str = ""
@@ -181,6 +185,8 @@ def _wrong_choices(chosen: dict[str, object]) -> Iterator[str]:
     for name in ("desired_voxel_size_um", "registration_um"):
         if not 0 < float(str(chosen[name])) < math.inf:
             yield f"{name} is not above 0"
+    if not 0 <= float(str(chosen["output_voxel_size_um"])) < math.inf:
+        yield "output_voxel_size_um is below 0, or no finite number"
     if chosen["registrar"] != NONE:
         if chosen["image_to_template_dir"]:
             yield "registrar makes what image_to_template_dir gives; choose one of them"

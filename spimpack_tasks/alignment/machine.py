@@ -109,7 +109,7 @@ def needed_disk(chain: Chain) -> int:
     """Return an upper estimate of the bytes of all volumes."""
     brain = chain.brain
     extra = max(len(brain.channels) - 2, 0)
-    needed = math.prod(brain.levels[brain.level].size_xyz) * (VOXEL_BYTES + 2 * extra)
+    needed = math.prod(brain.base().size_xyz) * (VOXEL_BYTES + 2 * extra)
     if chain.choices.qc:
         needed += math.prod(chain.atlas_grid.size_xyz) * _CCF_VOXEL_BYTES * len(brain.channels)
     return needed

@@ -40,6 +40,9 @@ class AlignmentTask(CheckedTask):
     desired_voxel_size_um: luigi.FloatParameter = luigi.FloatParameter(
         default=25.0, description=describe("desired_voxel_size_um")
     )
+    output_voxel_size_um: luigi.FloatParameter = luigi.FloatParameter(
+        default=0.0, description=describe("output_voxel_size_um")
+    )
     frame: luigi.Parameter[str] = luigi.Parameter(
         default=default_text("frame"), description=describe("frame")
     )
