@@ -182,11 +182,7 @@ def _wrong_choices(chosen: dict[str, object]) -> Iterator[str]:
     for name, option in OPTIONS.items():
         if option.choices and chosen[name] not in option.choices:
             yield f"{name} is {chosen[name]!r}; choose {', '.join(option.choices)}"
-    for name in ("desired_voxel_size_um", "registration_um"):
-        if not 0 < float(str(chosen[name])) < math.inf:
-            yield f"{name} is not above 0"
-    if not 0 <= float(str(chosen["output_voxel_size_um"])) < math.inf:
-        yield "output_voxel_size_um is below 0, or no finite number"
+    yield from _wrong_sizes(chosen)
     if chosen["registrar"] != NONE:
         if chosen["image_to_template_dir"]:
             yield "registrar makes what image_to_template_dir gives; choose one of them"
@@ -196,6 +192,14 @@ def _wrong_choices(chosen: dict[str, object]) -> Iterator[str]:
             yield "registrar needs the template of template_to_ccf_dir: give template"
     elif chosen["template"]:
         yield "template is for a registrar; choose one"
+
+
+def _wrong_sizes(chosen: dict[str, object]) -> Iterator[str]:
+    for name in ("desired_voxel_size_um", "registration_um"):
+        if not 0 < float(str(chosen[name])) < math.inf:
+            yield f"{name} is not above 0"
+    if not 0 <= float(str(chosen["output_voxel_size_um"])) < math.inf:
+        yield "output_voxel_size_um is below 0, or no finite number"
 
 
 def _numbers_of(text: str) -> tuple[float, float, float] | None:

@@ -301,6 +301,15 @@ def test_i20_14_a_changed_annotation_repeats_its_track_alone(root, tmp_path):
     names = changed(before, stamps(results))
     assert {"ccf_in_mouse.nrrd", "labels_in_mouse.nrrd", "histology_registration.nrrd"} <= names
     assert not {n for n in names if "xyz_picks" in n or n.endswith(".fcsv") or "regions" in n}
+    before = stamps(results)
+    assert align(root, results, "--output-voxel-size-um", "200") == 0
+    names = changed(before, stamps(results))
+    assert {"ccf_in_mouse.nrrd", "labels_in_mouse.nrrd", "histology_registration.nrrd"} <= names
+    assert not {n for n in names if "xyz_picks" in n or n.endswith(".fcsv") or "regions" in n}
+    folder = results / MOUSE / "image_space_histology"
+    volumes = [SimpleITK.ReadImage(str(path)) for path in sorted(folder.glob("*.nrrd"))]
+    assert {each.GetSize() for each in volumes} == {(40, 45, 61)}
+    assert {each.GetSpacing() for each in volumes} == {(0.2, 0.2, 0.2)}
 
 
 def test_i20_11_u5_a_bad_row_fails_alone(origin, root, tmp_path, capsys):

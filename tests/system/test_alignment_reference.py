@@ -68,6 +68,7 @@ pipeline.run_pipeline(
     PipelineConfig(
         data_root=Path(sys.argv[1]), results_root=Path(sys.argv[2]), skip_ephys=True, emit_qc=True,
         neuroglancer_file=Path("neuroglancer.json"), manifest_csv=Path("manifest.csv"),
+        output_voxel_size_um=float(sys.argv[4]),
     )
 )
 """
@@ -105,6 +106,9 @@ CODES = [
 VERSIONS = ["0.0.10", "0.0.18", "0.0.25", "0.0.31", "0.0.32", "0.0.33", "0.0.34", "0.1.0"]
 VOXEL_UM = 35.0
 """What the public package takes."""
+OUTPUT_UM = {"default": 30.0, "coarser": 120.0, "coarser and finer": 95.0}
+"""Sides of the voxels of volumes. Those of the image have 100, 90 and 80 µm, and are kept where all
+are larger."""
 
 
 def reference(program, *arguments):
@@ -117,8 +121,8 @@ def reference(program, *arguments):
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def roots(tmp_path_factory):
+@pytest.fixture(scope="module", params=OUTPUT_UM.values(), ids=OUTPUT_UM)
+def roots(tmp_path_factory, request):
     """Return results of this program and of the public one, from the same data."""
     folder = tmp_path_factory.mktemp("reference")
     data = make_root(folder / "data").folder
@@ -131,9 +135,10 @@ def roots(tmp_path_factory):
         shutil.copy(made, folder / "s3" / name)
     theirs = folder / "theirs"
     theirs.mkdir()
-    done = reference(PROGRAM, data, theirs, folder / "s3")
+    done = reference(PROGRAM, data, theirs, folder / "s3", request.param)
     assert done.returncode == 0, done.stderr[-3000:]
     chosen = ["--desired-voxel-size-um", str(VOXEL_UM), "--skip-ephys", "--qc"]
+    chosen += ["--output-voxel-size-um", str(request.param)]
     ours = ["--data-root", str(data), "--results-root", str(folder / "ours")]
     assert main(["align", *ours, *chosen]) == 0
     (their_folder,) = (each for each in theirs.iterdir() if each.is_dir())
@@ -218,6 +223,14 @@ def test_i20_05_volumes_lie_where_those_of_the_public_package_lie(roots, name):
     assert ours.GetSize() == theirs.GetSize()
     for each in ("GetOrigin", "GetSpacing", "GetDirection"):
         assert np.abs(np.subtract(getattr(ours, each)(), getattr(theirs, each)())).max() <= 1e-9
+
+
+def test_i20_05_the_frame_of_the_pipeline_is_that_of_the_public_package(roots):
+    name = "image_space_histology/histology_registration_pipeline.json"
+    ours, theirs = (json.loads((folder / name).read_text()) for folder in roots)
+    for key, values in theirs.pop("header").items():
+        assert np.abs(np.subtract(ours["header"][key], values)).max() <= 1e-9
+    assert {key: ours[key] for key in theirs} == theirs
 
 
 @pytest.mark.parametrize("name", IMAGES[:3])

@@ -29,7 +29,7 @@ from alignment_root import (
     write_zarr,
 )
 
-from spimpack_tasks.alignment import warps
+from spimpack_tasks.alignment import isotropic, warps
 from spimpack_tasks.alignment.atlas import AtlasLabels, read_atlas_labels
 from spimpack_tasks.alignment.brain import _levels_of
 from spimpack_tasks.alignment.chain import Chain, checked_chain
@@ -70,7 +70,7 @@ from spimpack_tasks.alignment.transforms import (
     read_image,
     turned_grid,
 )
-from spimpack_tasks.alignment.volumes import ImageSource, _turned, warp_labels
+from spimpack_tasks.alignment.volumes import ImageSource, _turned, open_output, warp_labels
 from spimpack_tasks.alignment.warps import Transformation, image_map, point_map, warp
 from spimpack_tasks.errors import Report
 
@@ -284,6 +284,52 @@ def test_i20_06_parts_of_a_channel_are_those_of_the_whole(root, coarse):
         found = np.concatenate([*warp(ImageSource(image), grid, transformation, warps.LINEAR)])
     assert found.any()
     assert np.array_equal(found, by_itk(image, grid, brain.pairs, is_back=True))
+
+
+@pytest.mark.usefixtures("_small_parts")
+@pytest.mark.parametrize("wanted_um", [120.0, 95.0])
+def test_i20_05_channels_with_voxels_of_equal_sides_are_those_of_itk(
+    root, chain, monkeypatch, wanted_um
+):
+    """Of its filters on the whole image, in the order of its axes."""
+    monkeypatch.setattr(isotropic, "_SLAB_VOXELS", 50_000)
+    brain = replace(chain.brain, output_voxel_size_um=wanted_um)
+    grid, side = brain.base(0), wanted_um / 1000
+    image = image_on(grid, root.voxels[CHANNELS[0]].astype(np.float32))
+    for axis, old in enumerate(grid.spacing_mm_xyz):
+        if side > old:
+            image = SimpleITK.RecursiveGaussian(image, sigma=side / 2, direction=axis)
+    size = [
+        round(n * old / side) for n, old in zip(grid.size_xyz, grid.spacing_mm_xyz, strict=True)
+    ]
+    wanted = SimpleITK.Resample(
+        image, size, SimpleITK.Transform(3, SimpleITK.sitkIdentity), SimpleITK.sitkLinear,
+        grid.origin_mm_lps, [side] * 3, grid.direction,
+    )  # fmt: skip
+    with open_output(brain, brain.channels[0], brain.registered()) as source:
+        assert source.grid == brain.registered()
+        x, y, z = source.grid.size_xyz
+        found = source.read((0, 0, 0), (x, y, z))
+        part = source.read((3, 5, 7), (9, 8, 30))
+    assert found.dtype == np.uint16
+    difference = found - SimpleITK.GetArrayFromImage(wanted).astype(np.uint16).astype(int)
+    # Digits are cut off, so that the last bit of a place may decide.
+    assert np.abs(difference).max() <= 1
+    assert (difference != 0).mean() < 1e-4
+    assert np.array_equal(part, found[7:30, 5:8, 3:9])
+    assert (x, y, z) == tuple(size)
+    # The middle of the image has the same place in both frames of its voxels.
+    middle = (np.array(brain.registered(0).size_xyz) - 1) / 2
+    scale = np.array(grid.spacing_mm_xyz) / side
+    here, there = brain.registered(0).place(middle), brain.registered().place(middle * scale)
+    assert here == pytest.approx(there, abs=1e-9)
+
+
+def test_voxels_of_equal_sides_are_not_finer_than_all_of_the_image(chain):
+    for wanted_um in (0.0, 30.0, 80.0):
+        brain = replace(chain.brain, output_voxel_size_um=wanted_um)
+        assert brain.base() == brain.base(0)
+        assert brain.registered() == brain.registered(0)
 
 
 @pytest.mark.parametrize("size", [(3, 4, 5), (10, 11, 3), (40, 3, 2)], ids=str)
