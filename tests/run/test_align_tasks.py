@@ -391,14 +391,29 @@ def test_i20_16_two_runs_at_once_make_equal_bytes(origin, made, tmp_path):
     assert content(tmp_path / MOUSE) == content(made)
 
 
+OFFLINE = """\
+import resource, socket, sys
+def refuse(*_):
+    raise AssertionError("the network is used")
+socket.socket.connect = socket.getaddrinfo = refuse
+from luigi.cmdline import luigi_run
+try:
+    luigi_run(sys.argv[1:])
+finally:
+    print("memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+MOST_KB = 700_000
+
+
 @pytest.mark.slow
-def test_i20_01_luigi_runs_the_same_tasks(origin, made, tmp_path):
-    command = [sys.executable, "-m", "luigi", "--module", "spimpack_tasks", "PrepareAlignment"]
+def test_i20_01_luigi_runs_the_same_tasks_without_a_network(origin, made, tmp_path):
+    command = [sys.executable, "-c", OFFLINE, "--module", "spimpack_tasks", "PrepareAlignment"]
     command += ["--local-scheduler", "--data-root", str(origin.folder), "--qc"]
     command += ["--results-root", str(tmp_path), "--desired-voxel-size-um", str(LEVEL)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert content(tmp_path / MOUSE) == content(made)
+    assert int(done.stdout.split("memory ")[1]) <= MOST_KB
 
 
 def remove(name):
