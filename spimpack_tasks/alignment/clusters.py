@@ -1,7 +1,7 @@
 """Numbers the clusters of a probe of several shanks one after the other.
 
 The public converter puts the shanks of a probe behind one another: clusters count from 0 on each
-shank, and times begin anew. Arrays of clusters have a row for each, over all shanks, so the row is
+shank, and so do times. Arrays of clusters have a row for each, over all shanks, so the row is
 the number that identifies a cluster.
 """
 

@@ -51,7 +51,7 @@ def stamp_text(path: str) -> str:
 def stamp_folder(path: str, depth: int = 2) -> list[str]:
     """Return names and times of what is in a folder and in its folders, down to a depth.
 
-    A recording has thousands of files; those that a program makes anew change the time of a folder
+    A recording has thousands of files; those that a program makes again change the time of a folder
     near the top.
     """
     try:
