@@ -18,12 +18,14 @@ from spimpack_tasks.alignment.warps import LINEAR, Transformation, warp_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
     from spimpack_tasks.alignment.geometry import Index
     from spimpack_tasks.alignment.warps import Source
 
 _SLAB_VOXELS = 2**24
 """Voxels that are smoothed at once, 64 MB."""
+_VOXEL_BYTES = 4
 _AS_IT_IS = Transformation(())
 
 
@@ -62,13 +64,39 @@ def mirrored_grid(grid: Grid, before: Grid, after: Grid) -> Grid:
 class _StoredVoxels:
     """Voxels in a file, of which boxes are read."""
 
-    voxels: Any
+    file: IO[bytes]
     grid: Grid
 
     def read(self, low: Index, high: Index) -> Any:
         """Return the voxels z, y, x of a box."""
+        import numpy as np
+
+        # The pages of the file leave memory with the array.
+        voxels = np.memmap(self.file, np.float32, "r", 0, self.grid.size_xyz[::-1])
         region = tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))
-        return self.voxels[region].copy()
+        return voxels[region].copy()
+
+    def read_rows(self, low: int, high: int) -> Any:
+        """Return some rows of all planes; they are not mapped, since that would count as memory."""
+        import numpy as np
+
+        x, _, z = self.grid.size_xyz
+        rows = np.empty((z, high - low, x), np.float32)
+        for number, plane in enumerate(rows):
+            self._seek(number, low)
+            read = np.frombuffer(self.file.read(plane.nbytes), np.float32)
+            plane[:] = read.reshape(plane.shape)
+        return rows
+
+    def write_rows(self, low: int, rows: Any) -> None:
+        """Replace some rows of all planes."""
+        for number, plane in enumerate(rows):
+            self._seek(number, low)
+            self.file.write(plane.tobytes())
+
+    def _seek(self, plane: int, row: int) -> None:
+        x, y, _ = self.grid.size_xyz
+        self.file.seek(_VOXEL_BYTES * x * (y * plane + row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +140,14 @@ def open_isotropic(source: Source, made_on: Grid, grid: Grid) -> Iterator[Isotro
     OSError
         The image is damaged, or the disk of temporary files is full.
     """
-    import numpy as np
-
-    x, y, z = source.grid.size_xyz
     with TemporaryFile(prefix="spimpack-") as file:
-        file.truncate(4 * x * y * z)
-        voxels = np.memmap(file, np.float32, "r+", 0, (z, y, x))
-        dtype = _smooth_planes(source, voxels, made_on)
-        _smooth_along_z(voxels, source.grid, made_on)
-        stored = _StoredVoxels(voxels, source.grid)
+        stored = _StoredVoxels(file, source.grid)
+        dtype = _smooth_planes(source, stored, made_on)
+        _smooth_along_z(stored, made_on)
         yield IsotropicSource(stored, made_on, grid, dtype)
 
 
-def _smooth_planes(source: Source, voxels: Any, made_on: Grid) -> Any:
+def _smooth_planes(source: Source, stored: _StoredVoxels, made_on: Grid) -> Any:
     """Write the channel, smoothed along x and y, and return its data type."""
     x, y, z = source.grid.size_xyz
     step, dtype = max(_SLAB_VOXELS // (x * y), 1), None
@@ -133,17 +156,19 @@ def _smooth_planes(source: Source, voxels: Any, made_on: Grid) -> Any:
         slab = source.read((0, 0, low), (x, y, high))
         dtype = slab.dtype
         part = source.grid.part((0, 0, low), (x, y, high))
-        voxels[low:high] = _smoothed(slab, part, made_on, (0, 1))
+        stored.file.write(_smoothed(slab, part, made_on, (0, 1)).tobytes())
     return dtype
 
 
-def _smooth_along_z(voxels: Any, grid: Grid, made_on: Grid) -> None:
-    x, y, z = grid.size_xyz
+def _smooth_along_z(stored: _StoredVoxels, made_on: Grid) -> None:
+    x, y, z = stored.grid.size_xyz
     step = max(_SLAB_VOXELS // (x * z), 1)
     for low in range(0, y, step):
         high = min(low + step, y)
-        part = grid.part((0, low, 0), (x, high, z))
-        voxels[:, low:high] = _smoothed(voxels[:, low:high], part, made_on, (2,))
+        part = stored.grid.part((0, low, 0), (x, high, z))
+        rows = stored.read_rows(low, high)
+        stored.write_rows(low, _smoothed(rows, part, made_on, (2,)))
+    stored.file.flush()
 
 
 def _smoothed(voxels: Any, grid: Grid, made_on: Grid, axes: tuple[int, ...]) -> Any:

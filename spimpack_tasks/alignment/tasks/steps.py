@@ -96,7 +96,7 @@ class ReorientHistology(FoundBrainTask):
     """Write one channel in the order of axes of the alignment GUI."""
 
     channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
-    memory_mb = 400
+    memory_mb = 500
 
     def output(self) -> luigi.Target:
         return self.made(f"channel_{self.channel}", "channel_id", self.channel)
@@ -122,7 +122,7 @@ class WarpToCCF(RegisteredTask):
     """Bring one channel into the space of the CCF."""
 
     channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
-    memory_mb = 400
+    memory_mb = 700
 
     def output(self) -> luigi.Target:
         return self.made(f"ccf_{self.channel}", "ccf_channel_id", self.channel)
