@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SLAB_VOXELS = 2**24
 """Voxels that are smoothed at once, 64 MB."""
 _VOXEL_BYTES = 4
+"""Of a smoothed voxel, in single precision as the public package has it."""
 _AS_IT_IS = Transformation(())
 
 
