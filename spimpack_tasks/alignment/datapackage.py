@@ -19,6 +19,7 @@ from spimpack_tasks.alignment.transforms import load_sitk
 from spimpack_tasks.alignment.volumes import ccf_channel_path, channel_path
 from spimpack_tasks.errors import InputError, OutputError, count_of
 from spimpack_tasks.files.locks import hold_folders
+from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -114,14 +115,15 @@ def compose_coverage(chain: Chain) -> dict[str, Any]:
 
 def describe_derivative(chain: Chain) -> dict[str, Any]:
     """Return the description of the results as a BIDS derivative, by the authors of the image."""
-    authors = chain.source_authors
+    authors, choices = chain.source_authors, chain.choices
+    dataset = dataset_above(choices.image) or choices.data_root
     return {
         "Name": "Alignment with an atlas",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         **({"Authors": authors} if authors else {}),
         "GeneratedBy": [{"Name": names.PROGRAM, "Version": __version__}],
-        "SourceDatasets": [{"URL": f"file://{chain.choices.data_root}"}],
+        "SourceDatasets": [{"URL": f"file://{dataset}"}],
     }
 
 

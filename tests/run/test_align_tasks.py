@@ -684,7 +684,7 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     description = json.loads((results / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert description["GeneratedBy"][0]["Name"] == "spimpack_tasks"
-    assert description["SourceDatasets"]
+    assert description["SourceDatasets"] == [{"URL": f"file://{root}"}]
     assert description["Authors"] == authors
     assert (results / "README.md").read_text() == 20 * "Results of ours.\n"
     report = run_bids_validator(results)
