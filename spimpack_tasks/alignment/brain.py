@@ -23,6 +23,7 @@ from spimpack_tasks.alignment.geometry import (
     pipeline_grid,
     tuple_of,
 )
+from spimpack_tasks.alignment.isotropic import isotropic_grid, mirrored_grid
 from spimpack_tasks.alignment.neuroglancer import image_sources
 from spimpack_tasks.alignment.registrations import (
     FrameQuestion,
@@ -79,17 +80,23 @@ class Brain:
     frame_reason: str
     pairs: tuple[AntsPair, ...]
     """From image to template to CCF."""
+    output_voxel_size_um: float = 0.0
+    """Side of the voxels of volumes, where they are not those of the level."""
 
     def base(self, level: int | None = None) -> Grid:
-        """Return the grid of a level, by default that of volumes, in the base frame."""
-        return base_grid(self.levels, self.level if level is None else level, self.code_xyz)
+        """Return the grid of a level, or without one that of volumes, in the base frame."""
+        if level is None:
+            return isotropic_grid(self.base(self.level), self.output_voxel_size_um)
+        return base_grid(self.levels, level, self.code_xyz)
 
     def registered(self, level: int | None = None) -> Grid:
-        """Return the grid of a level in the frame of the transformations."""
-        number = self.level if level is None else level
+        """Return the grid of a level, or of volumes, in the frame of the transformations."""
         if self.version is None:
-            return self.base(number)
-        return pipeline_grid(self.levels, number, self.code_xyz, self.version)
+            return self.base(level)
+        if level is None:
+            grid = self.registered(self.level)
+            return mirrored_grid(grid, self.base(self.level), self.base())
+        return pipeline_grid(self.levels, level, self.code_xyz, self.version)
 
 
 def find_brain(choices: Choices, made_dir: str, report: Report) -> Brain | None:
@@ -137,7 +144,10 @@ def find_brain(choices: Choices, made_dir: str, report: Report) -> Brain | None:
         return None
     pairs = tuple(pair for pair in (first, second) if pair)
     level = choose_level(levels, choices.desired_voxel_size_um)
-    return Brain(found.asset, found.code_xyz, found.channels, levels, level, version, reason, pairs)
+    return Brain(
+        found.asset, found.code_xyz, found.channels, levels, level, version, reason, pairs,
+        choices.output_voxel_size_um,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from spimpack_tasks.alignment.neuroglancer import AnnotationError, TrackPoints, 
 from spimpack_tasks.errors import InputError, Place, Problem, Report
 from spimpack_tasks.files.digests import digest_values
 from spimpack_tasks.files.json_files import read_json
-from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.files.stamps import stamp_folder, stamp_text
+from spimpack_tasks.qc.dataset import dataset_above
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,10 @@ class Chain:
     def _inputs(self) -> tuple[Report, tuple[ProbeRow, ...], Brain | None]:
         report = Report()
         rows: tuple[ProbeRow, ...] = ()
+        if not os.path.isdir(self.choices.data_root):
+            place, hint = Place(self.choices.data_root), "give the folder of all inputs"
+            report.add(Problem("alignment.asset", place, "data_root", "is no folder", hint))
+            return report, rows, None
         try:
             with open(self.choices.manifest, encoding="utf-8-sig", newline="") as file:
                 rows = parse_manifest(file.read(), self.choices.manifest, report)
@@ -231,6 +236,15 @@ class Chain:
             return False
         return all(_size(os.path.join(self.folder, name)) == n for name, n in files.items())
 
+    @property
+    def source_authors(self) -> list[str]:
+        """The authors of the dataset that the image is from; none where there is no dataset."""
+        dataset = dataset_above(self.choices.image) if self.choices.image else ""
+        path = os.path.join(dataset, names.DESCRIPTION)
+        description: dict[str, Any] = read_json(path, dict, {}) if dataset else {}
+        authors = description.get("Authors")
+        return [a for a in authors if isinstance(a, str)] if isinstance(authors, list) else []
+
     # Identities
 
     @cached_property
@@ -303,7 +317,7 @@ class Chain:
         """Identity of a volume of the atlas in the space of the image."""
         path = self.choices.ccf_template
         stamps = self._label_stamps if kind == "labels" else [(path, stamp_text(path))]
-        return digest_values(kind, self.map_id, self.brain.level, stamps)
+        return digest_values(kind, self.map_id, asdict(self.brain.base()), stamps)
 
     def ccf_channel_id(self, name: str) -> str:
         """Identity of a channel in the space of the CCF."""
@@ -319,12 +333,12 @@ class Chain:
     def ephys_id(self, recording: str) -> str:
         """Identity of what is extracted from a recording."""
         choices = self.choices
-        folder = os.path.join(choices.data_root, recording)
-        finding = sorted(
-            {row.surface_finding for row in self.rows if row.sorted_recording == recording}
-        )
-        stamp = stamp_text(folder) if os.path.isdir(folder) else ""
-        return digest_values(FORM, recording, stamp, choices.ephys_python, finding)
+        rows = [row for row in self.rows if row.sorted_recording == recording]
+        finding = sorted({row.surface_finding for row in rows})
+        folders = (recording, *sorted({row.recording_id for row in rows}))
+        stamps = [stamp_folder(os.path.join(choices.data_root, name)) for name in folders]
+        more = ["renumbered"] if choices.renumber_clusters else []
+        return digest_values(FORM, recording, stamps, choices.ephys_python, finding, *more)
 
     @cached_property
     def page_id(self) -> str:
@@ -344,7 +358,8 @@ class Chain:
         volumes = [self.volume_id(kind) for kind in ("template", "labels")]
         in_ccf = [self.ccf_channel_id(name) for name in channels] if self.choices.qc else []
         images = [self.channel_id(name) for name in channels]
-        options = (self.choices.datapackage_schema, self.choices.allow_partial, self.choices.image)
+        options: list[object] = [self.choices.datapackage_schema, self.choices.allow_partial]
+        options += [self.choices.image, *self.source_authors]
         wants_ephys = self.choices.wants_ephys
         ephys = [self.ephys_id(each) for each in self.recordings] if wants_ephys else []
         return digest_values(rows, gaps, images, volumes, in_ccf, options, ephys)

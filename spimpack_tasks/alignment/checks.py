@@ -1,33 +1,34 @@
-"""Doubts about an alignment: the place of the atlas, the order of points, the space on the disk.
+"""Doubts about an alignment: the place of the atlas, the order of points, the machine.
 
 They are told by `spimpack align --validate-only` and before a run. None reads a voxel.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import shutil
+from contextlib import ExitStack
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment.atlas import read_atlas_grid, read_structures
+from spimpack_tasks.alignment.choices import NONE
+from spimpack_tasks.alignment.fields import open_field, read_field_header
+from spimpack_tasks.alignment.machine import find_machine_doubts
 from spimpack_tasks.alignment.neuroglancer import TrackPoints
 from spimpack_tasks.alignment.picks import ccf_to_bregma_um
-from spimpack_tasks.alignment.transforms import AtlasFileError
-from spimpack_tasks.alignment.warps import point_map
-from spimpack_tasks.errors import Place, Problem, Severity, size_in_words
+from spimpack_tasks.alignment.transforms import AtlasFileError, inverse_affine, read_label_ids
+from spimpack_tasks.alignment.warps import Transformation
+from spimpack_tasks.errors import Place, Problem, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.alignment.chain import Chain
 
-VOXEL_BYTES = 8
-"""Bytes of a voxel on the disk, before compression: two channels and template of 2, labels of 4,
-less what compression saves."""
 CCF_BOUNDS_MM_LPS = ((-11.5, 0.1), (-0.1, 13.3), (-8.1, 0.1))
 """The Allen CCF, 11.4 x 13.2 x 8 mm, with a voxel of 100 µm around it."""
+
+_SAME_STEP = 0.01
+"""Share by which sizes of voxels may differ: states round them."""
 
 
 def check_atlas(path: str, key: str, *, is_ccf: bool = True) -> Iterator[Problem]:
@@ -38,7 +39,7 @@ def check_atlas(path: str, key: str, *, is_ccf: bool = True) -> Iterator[Problem
     try:
         grid = read_atlas_grid(path)
     except AtlasFileError as error:
-        yield Problem("alignment.atlas", Place(path), key, str(error), "copy it again")
+        yield error.as_problem("alignment.atlas", key)
         return
     if not is_ccf:
         return
@@ -56,58 +57,81 @@ def check_atlas(path: str, key: str, *, is_ccf: bool = True) -> Iterator[Problem
             yield Problem("alignment.atlas", Place(path), key, message, hint)
 
 
-def check_disk(free: int, needed: int, folder: str) -> Iterator[Problem]:
-    """Yield an error where less is free than the results need, a warning below twice of it."""
-    if free < 2 * needed:
-        severity = Severity.ERROR if free < needed else Severity.WARNING
-        message = f"has {size_in_words(free)} free, the volumes need {size_in_words(needed)}"
-        hint = "choose another disk, or a larger desired_voxel_size_um"
-        place = Place(folder)
-        yield Problem("alignment.machine", place, "results_root", message, hint, severity)
-
-
-def needed_bytes(chain: Chain) -> int:
-    """Return an upper estimate of the bytes of all volumes."""
-    level = chain.brain.levels[chain.brain.level]
-    extra = max(len(chain.brain.channels) - 2, 0)
-    return math.prod(level.size_xyz) * (VOXEL_BYTES + 2 * extra)
-
-
-def free_disk(folder: str) -> int:
-    """Return the free bytes of the disk that a folder is on, or will be made on."""
-    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
-        folder = os.path.dirname(folder)
-    return shutil.disk_usage(folder).free
-
-
-def check_order(chain: Chain) -> Iterator[Problem]:
+def check_order(chain: Chain, transformation: Transformation) -> Iterator[Problem]:
     """Yield tracks that do not go down: the GUI takes the first points for the surface."""
-    with point_map(chain.brain.pairs) as transformation:
-        for row in chain.good_rows:
-            track = chain.track(row)
-            assert isinstance(track, TrackPoints)  # noqa: S101  # the row is good
-            grid = chain.brain.registered(0)
-            places = transformation.points(grid.place((x, y, z)) for z, y, x in track.index_zyx)
-            heights = [point[2] for point in ccf_to_bregma_um(places)]
-            if any(b > a for a, b in pairwise(heights)):
-                place = Place(chain.choices.manifest, row.line)
-                message = f"the points of {row.track_id!r} do not go down from the surface"
-                hint = "annotate from the surface to the tip"
-                kind = Severity.WARNING
-                yield Problem("alignment.row", place, "probe_id", message, hint, kind)
+    for row in chain.good_rows:
+        track = chain.track(row)
+        assert isinstance(track, TrackPoints)  # noqa: S101  # the row is good
+        grid = chain.brain.registered(0)
+        places = transformation.points(grid.place((x, y, z)) for z, y, x in track.index_zyx)
+        heights = [point[2] for point in ccf_to_bregma_um(places)]
+        if any(b > a for a, b in pairwise(heights)):
+            place = Place(chain.choices.manifest, row.line)
+            message = f"the points of {row.track_id!r} do not go down from the surface"
+            hint = "annotate from the surface to the tip"
+            kind = Severity.WARNING
+            yield Problem("alignment.row", place, "probe_id", message, hint, kind)
+
+
+def check_steps(chain: Chain) -> Iterator[Problem]:
+    """Yield tracks that count other voxels than those of the image.
+
+    Their points are taken as voxels of the full resolution all the same, as the GUI takes them.
+    """
+    spacing = [1000 * size for size in chain.brain.levels[0].spacing_mm_xyz[::-1]]
+    for row in chain.good_rows:
+        track = chain.track(row)
+        steps = track.step_um_zyx if isinstance(track, TrackPoints) else ()
+        if any(abs(a / b - 1) > _SAME_STEP for a, b in zip(steps, spacing, strict=False)):
+            counted, there = (" x ".join(f"{n:g}" for n in sizes) for sizes in (steps, spacing))
+            message = f"the layer {row.track_id!r} counts voxels of {counted} µm (z, y, x), the "
+            message += f"image has {there}"
+            hint = "annotate the image at its full resolution, and save the state again"
+            place = Place(chain.choices.manifest, row.line)
+            yield Problem("alignment.row", place, "probe_id", message, hint, Severity.WARNING)
+
+
+def check_registrations(chain: Chain) -> Iterator[Problem]:
+    """Yield files of registrations that are damaged, or else tracks that do not go down."""
+    is_made, damaged = chain.choices.is_registered_here, []
+    steps: list[Any] = []
+    with ExitStack() as opened:
+        for pair in chain.brain.pairs[int(is_made) :]:
+            try:
+                affine = inverse_affine(pair.affine)
+                if chain.choices.qc:
+                    read_field_header(pair.warp)
+                field = open_field(pair.inverse_warp)
+            except AtlasFileError as error:
+                damaged.append(error.as_problem("alignment.transform", ""))
+                continue
+            opened.enter_context(field.file)
+            steps += [affine, field]
+        if is_made or damaged:
+            yield from damaged
+            return
+        try:
+            yield from [*check_order(chain, Transformation(tuple(steps)))]
+        except AtlasFileError as error:
+            yield error.as_problem("alignment.transform", "")
 
 
 def find_doubts(chain: Chain) -> Iterator[Problem]:
-    """Yield what is wrong or odd about inputs that can be read, and about the disk."""
+    """Yield what is wrong or odd about inputs that can be read, and about the machine."""
     choices = chain.choices
-    for key in ("ccf_template", "ccf_labels"):
-        yield from check_atlas(getattr(choices, key), key, is_ccf=not choices.has_own_bregma)
+    in_atlas = [
+        problem
+        for key in ("ccf_template", "ccf_labels")
+        for problem in check_atlas(getattr(choices, key), key, is_ccf=not choices.has_own_bregma)
+    ]
+    yield from in_atlas
     try:
         read_structures(choices.structures)
+        if choices.label_ids != NONE:
+            read_label_ids(choices.label_ids)
     except AtlasFileError as error:
-        place, hint = Place(choices.structures), "give a file of the regions of this atlas"
-        yield Problem("alignment.atlas", place, "structures", str(error), hint)
-    folder = chain.choices.results_root
-    yield from check_disk(free_disk(folder), needed_bytes(chain), folder)
-    if not choices.is_registered_here:
-        yield from check_order(chain)
+        yield error.as_problem("alignment.atlas", "")
+    if not in_atlas:
+        yield from find_machine_doubts(chain)
+    yield from check_steps(chain)
+    yield from check_registrations(chain)

@@ -39,6 +39,9 @@ OPTIONS = {
     "desired_voxel_size_um": Option(
         25.0, "voxel size of the volumes: the coarsest level is taken that is not above it"
     ),
+    "output_voxel_size_um": Option(
+        0.0, "side of the voxels of volumes, which are smoothed for it; 0 keeps those of the level"
+    ),
     "frame": Option(
         "auto",
         "frame of the transformations: pipeline as SmartSPIM's importer placed images, native as "
@@ -93,6 +96,7 @@ class Choices:
     manifest: str = ""
     image: str = ""
     desired_voxel_size_um: float = 25.0
+    output_voxel_size_um: float = 0.0
     frame: str = "auto"
     image_to_template_dir: str = ""
     ccf_template: str = ""
@@ -112,6 +116,7 @@ class Choices:
     allow_partial: bool = False
     qc: bool = False
     skip_ephys: bool = False
+    renumber_clusters: bool = False
 
     @property
     def is_registered_here(self) -> bool:
@@ -155,6 +160,7 @@ def choices_of(values: dict[str, object]) -> Choices:
         allow_partial=bool(values.get("allow_partial")),
         qc=bool(values.get("qc")),
         skip_ephys=bool(values.get("skip_ephys")),
+        renumber_clusters=bool(values.get("renumber_clusters")),
         **chosen,  # type: ignore[arg-type]  # texts and numbers, as in the class
     )
 
@@ -176,9 +182,7 @@ def _wrong_choices(chosen: dict[str, object]) -> Iterator[str]:
     for name, option in OPTIONS.items():
         if option.choices and chosen[name] not in option.choices:
             yield f"{name} is {chosen[name]!r}; choose {', '.join(option.choices)}"
-    for name in ("desired_voxel_size_um", "registration_um"):
-        if not 0 < float(str(chosen[name])) < math.inf:
-            yield f"{name} is not above 0"
+    yield from _wrong_sizes(chosen)
     if chosen["registrar"] != NONE:
         if chosen["image_to_template_dir"]:
             yield "registrar makes what image_to_template_dir gives; choose one of them"
@@ -188,6 +192,14 @@ def _wrong_choices(chosen: dict[str, object]) -> Iterator[str]:
             yield "registrar needs the template of template_to_ccf_dir: give template"
     elif chosen["template"]:
         yield "template is for a registrar; choose one"
+
+
+def _wrong_sizes(chosen: dict[str, object]) -> Iterator[str]:
+    for name in ("desired_voxel_size_um", "registration_um"):
+        if not 0 < float(str(chosen[name])) < math.inf:
+            yield f"{name} is not above 0"
+    if not 0 <= float(str(chosen["output_voxel_size_um"])) < math.inf:
+        yield "output_voxel_size_um is below 0, or no finite number"
 
 
 def _numbers_of(text: str) -> tuple[float, float, float] | None:

@@ -11,13 +11,15 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
-from spimpack_tasks.alignment.ephys import is_left_out
+from spimpack_tasks.alignment.ephys import CHANNEL_TABLE, channel_table, is_left_out
 from spimpack_tasks.alignment.recording import record, write_text
 from spimpack_tasks.alignment.registrations import pair_in
 from spimpack_tasks.alignment.steps import track_files
 from spimpack_tasks.alignment.transforms import load_sitk
 from spimpack_tasks.alignment.volumes import ccf_channel_path, channel_path
 from spimpack_tasks.errors import InputError, OutputError, count_of
+from spimpack_tasks.files.locks import hold_folders
+from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.alignment.manifest import ProbeRow
     from spimpack_tasks.alignment.transforms import AntsPair
 
-PROGRAM = "spimpack_tasks"
 _README = """# Alignment with an atlas
 
 Histology, atlas and probe tracks for the alignment GUI of the IBL, made by spimpack_tasks. The GUI
@@ -53,21 +54,31 @@ def write_datapackage(chain: Chain) -> None:
         raise InputError(chain.full_report)
     identity = write_identity(chain) if len(chain.brain.pairs) == 1 else []
     data = compose_datapackage(chain)
-    paths = [*_local_paths(data)]
-    missing = [path for path in paths if not os.path.exists(os.path.join(chain.folder, path))]
+    paths = [os.path.join(chain.folder, path) for path in _local_paths(data)]
+    paths += _paths_of_transforms(*_transforms(chain))
+    missing = [path for path in paths if not os.path.exists(path)]
     if missing:
-        lines = "\n".join(os.path.join(chain.folder, path) for path in sorted(missing))
+        lines = "\n".join(sorted(missing))
         message = f"datapackage.json would name {count_of(len(missing), 'missing file')}"
         raise OutputError(f"{message}; run it again:\n{lines}")
     texts = {names.DATAPACKAGE: data, names.COVERAGE: compose_coverage(chain)}
     for name, content in texts.items():
         write_text(os.path.join(chain.folder, name), json.dumps(content, indent=2) + "\n")
     if chain.choices.image:
-        description = json.dumps(describe_derivative(chain), indent=2) + "\n"
-        derivative = {"dataset_description.json": description, "README.md": _README}
-        for name, text in (derivative | {".bidsignore": "sub-*/\n"}).items():
-            write_text(os.path.join(chain.choices.results_root, name), text)
+        # Another brain may be at its end at the same time.
+        with hold_folders([chain.choices.results_root]):
+            _write_derivative(chain)
     record(chain, "datapackage", chain.package_id, [*texts, *identity])
+
+
+def _write_derivative(chain: Chain) -> None:
+    """Describe the results as a BIDS derivative; texts of a user stay as they are."""
+    root = chain.choices.results_root
+    for name, text in {"README.md": _README, ".bidsignore": "sub-*/\n"}.items():
+        if not os.path.lexists(os.path.join(root, name)):
+            write_text(os.path.join(root, name), text)
+    description = json.dumps(describe_derivative(chain), indent=2) + "\n"
+    write_text(os.path.join(root, names.DESCRIPTION), description)
 
 
 def write_identity(chain: Chain) -> list[str]:
@@ -103,13 +114,16 @@ def compose_coverage(chain: Chain) -> dict[str, Any]:
 
 
 def describe_derivative(chain: Chain) -> dict[str, Any]:
-    """Return the description of the results as a BIDS derivative."""
+    """Return the description of the results as a BIDS derivative, by the authors of the image."""
+    authors, choices = chain.source_authors, chain.choices
+    dataset = dataset_above(choices.image) or choices.data_root
     return {
         "Name": "Alignment with an atlas",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
-        "SourceDatasets": [{"URL": f"file://{chain.choices.data_root}"}],
+        **({"Authors": authors} if authors else {}),
+        "GeneratedBy": [{"Name": names.PROGRAM, "Version": __version__}],
+        "SourceDatasets": [{"URL": f"file://{dataset}"}],
     }
 
 
@@ -119,17 +133,18 @@ def compose_datapackage(chain: Chain) -> dict[str, Any]:
     probes: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in chain.good_rows:
         if not is_left_out(chain, row):
-            _add_row(probes[row.recording_id], row, has_ephys=chain.choices.wants_ephys)
+            table = None if is_plain else channel_table(chain, row)
+            _add_row(probes[row.recording_id], row, table, has_ephys=chain.choices.wants_ephys)
     brain = chain.brain
-    channels = [channel.name for channel in brain.channels]
+    images = [channel.name for channel in brain.channels]
     image_space = {
-        "registration": channel_path(chain, channels[0]),
+        "registration": channel_path(chain, images[0]),
         "registration_pipeline_geometry": names.PIPELINE_GEOMETRY,
         "ccf_template": f"{names.IMAGE_SPACE}/{names.CCF_IN_IMAGE}.nrrd",
         "labels": f"{names.IMAGE_SPACE}/{names.LABELS_IN_IMAGE}.nrrd",
-        "additional_channels": [channel_path(chain, name) for name in channels[1:]],
+        "additional_channels": [channel_path(chain, name) for name in images[1:]],
     }
-    in_ccf = [ccf_channel_path(name) for name in channels] if chain.choices.qc else []
+    in_ccf = [ccf_channel_path(name) for name in images] if chain.choices.qc else []
     histology = {"image_space": image_space, "ccf_space": {"additional_channels": in_ccf}}
     assets, transforms = _transforms(chain)
     data = {
@@ -143,15 +158,14 @@ def compose_datapackage(chain: Chain) -> dict[str, Any]:
     }
     if is_plain:
         flat = {name: e for found in probes.values() for name, e in found.items()}
-        roots = {name: each["provenance"]["mounted_at"] for name, each in assets.items()}
-        plain = {k: os.path.join(roots[v["asset"]], v["path"]) for k, v in transforms.items()}
-        data |= {"probes": flat, "transforms": plain}
+        plain = zip(transforms, _paths_of_transforms(assets, transforms), strict=True)
+        data |= {"probes": flat, "transforms": dict(plain)}
         del data["external_assets"], data["platform"]
     return data
 
 
 _PATHS = frozenset({"ccf", "ephys", "image_space", "additional_channels", "registration", "labels"})
-_PATHS |= {"registration_pipeline_geometry", "ccf_template"}
+_PATHS |= {"registration_pipeline_geometry", "ccf_template", *CHANNEL_TABLE}
 
 
 def _as_references(value: Any, key: str = "") -> Any:
@@ -163,7 +177,9 @@ def _as_references(value: Any, key: str = "") -> Any:
     return {"asset": None, "path": value} if key in _PATHS and isinstance(value, str) else value
 
 
-def _add_row(probes: dict[str, Any], row: ProbeRow, *, has_ephys: bool) -> None:
+def _add_row(
+    probes: dict[str, Any], row: ProbeRow, channels: dict[str, str] | None, *, has_ephys: bool
+) -> None:
     files = track_files(row)
     probe = probes.setdefault(
         row.collection,
@@ -173,6 +189,7 @@ def _add_row(probes: dict[str, Any], row: ProbeRow, *, has_ephys: bool) -> None:
             "ephys_collection": row.collection,
             "num_shanks": 0,
             "ephys": f"{row.recording_id}/{row.collection}" if has_ephys else None,
+            **({"channel_table": channels} if channels else {}),
             "xyz_picks": [],
         },
     )
@@ -207,6 +224,12 @@ def _transforms(chain: Chain) -> tuple[dict[str, Any], dict[str, Any]]:
         for kind, path in (("affine", pair.affine), ("warp", pair.inverse_warp)):
             transforms[f"{step}_{kind}"] = {"asset": key, "path": os.path.relpath(path, root)}
     return assets, transforms
+
+
+def _paths_of_transforms(assets: dict[str, Any], transforms: dict[str, Any]) -> list[str]:
+    """Return the absolute paths of transformations, in their order."""
+    roots = {name: each["provenance"]["mounted_at"] for name, each in assets.items()}
+    return [os.path.join(roots[each["asset"]], each["path"]) for each in transforms.values()]
 
 
 def _local_paths(value: Any) -> Iterator[str]:

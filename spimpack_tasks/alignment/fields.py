@@ -67,8 +67,8 @@ class StoredField:
         return image_on(self.grid.part(low, high), values, is_vector=True)
 
 
-def open_field(path: str) -> StoredField:
-    """Open a field of displacements.
+def read_field_header(path: str) -> tuple[Grid, Any]:
+    """Return the grid of a field of displacements, and its header.
 
     Raises
     ------
@@ -83,6 +83,18 @@ def open_field(path: str) -> StoredField:
     count, *sizes = (int(n) for n in header["dim"])
     if (count, *sizes[3:5]) != (5, 1, 3) or tuple(sizes[:3]) != tuple(grid.size_xyz):
         raise AtlasFileError(f"{path}: is not a field of three displacements at each voxel")
+    return grid, header
+
+
+def open_field(path: str) -> StoredField:
+    """Open a field of displacements.
+
+    Raises
+    ------
+    AtlasFileError
+        It is missing, damaged, or no such field.
+    """
+    grid, header = read_field_header(path)
     dtype = header.get_data_dtype()
     start, length = int(header["vox_offset"]), 3 * math.prod(grid.size_xyz) * dtype.itemsize
     file, start = _open_numbers(path, start, length)

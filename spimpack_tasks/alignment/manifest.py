@@ -124,6 +124,11 @@ def parse_manifest(text: str, file: str, report: Report) -> tuple[ProbeRow, ...]
 
 def _column_problems(columns: Sequence[str], file: str) -> Iterator[Problem]:
     place = Place(file, 1)
+    mark = next((each for each in ";\t" if each in columns[0]), "")
+    if len(columns) == 1 and mark:
+        message = f"separates its cells by {'semicolons' if mark == ';' else 'tabs'}"
+        yield Problem("alignment.manifest", place, "", message, "save it with commas")
+        return
     for name, names in REQUIRED.items():
         if not set(names) & set(columns):
             near = closest(names[-1], set(columns) - _KNOWN)
@@ -134,7 +139,7 @@ def _column_problems(columns: Sequence[str], file: str) -> Iterator[Problem]:
 
 
 def _pick(texts: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((texts[name] for name in names if texts.get(name)), "")
+    return texts.get(_column(texts, names), "")
 
 
 def _build_row(texts: Mapping[str, str], place: Place, report: Report) -> ProbeRow | None:
@@ -153,7 +158,10 @@ def _build_row(texts: Mapping[str, str], place: Place, report: Report) -> ProbeR
         message = f"{form!r} is not read"
         hint = "save the annotation as JSON from Neuroglancer"
         report.add(Problem("alignment.row", place, "annotation_format", message, hint))
-    shanks = [_shank(values[f"{n}_shank"], n, place, report) for n in ("histology", "ephys")]
+    # Both may be in one column, whose mistake is told once.
+    columns = [_column(texts, OPTIONAL[name]) for name in ("histology_shank", "ephys_shank")]
+    numbers = {name: _shank(texts, name, place, report) for name in dict.fromkeys(columns)}
+    shanks = [numbers[name] for name in columns]
     if len(report.problems) > before:
         return None
     return ProbeRow(
@@ -173,14 +181,20 @@ def _build_row(texts: Mapping[str, str], place: Place, report: Report) -> ProbeR
     )
 
 
-def _shank(text: str, name: str, place: Place, report: Report) -> int | None:
+def _column(texts: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the first column that has a text in this row."""
+    return next((name for name in names if texts.get(name)), names[0])
+
+
+def _shank(texts: Mapping[str, str], column: str, place: Place, report: Report) -> int | None:
     """Return a number of a shank, which spreadsheets may have written as `1.0`."""
+    text = texts.get(column, "")
     if not text:
         return None
     match = re.fullmatch(r"(\d+)(?:\.0*)?", text)
     if match is None:
         message, hint = f"{text!r} is no number of a shank", "count shanks from 0 on"
-        report.add(Problem("alignment.row", place, f"{name}_shank", message, hint))
+        report.add(Problem("alignment.row", place, column, message, hint))
         return None
     return int(match[1])
 

@@ -65,3 +65,5 @@ STATE = "_state"
 DATAPACKAGE, COVERAGE = "datapackage.json", "coverage.json"
 SCHEMAS = ("4.1.0", "1.0.0")
 """Versions of datapackage.json, the default first."""
+DESCRIPTION, PROGRAM = "dataset_description.json", "spimpack_tasks"
+"""The description of a dataset, and the name of the program that made it, as it stands there."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _DEFAULT_ORDER = ("z", "y", "x", "t")
 """Order of the numbers of a point where a layer does not say it."""
 
+_UM_PER_UNIT = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0, "nm": 1e-3}
+
 
 class AnnotationError(SpimpackError):
     """A layer has no points that make a track."""
@@ -26,6 +28,8 @@ class TrackPoints:
     """Points of a layer in the order of the file, as continuous indices of voxels."""
 
     index_zyx: tuple[tuple[float, float, float], ...]
+    step_um_zyx: tuple[float, ...] = ()
+    """Sizes of the voxels that the layer counts; empty where it does not say them."""
 
 
 def image_sources(state: Any) -> list[str]:
@@ -96,17 +100,33 @@ def layer_points(state: Any, name: str) -> TrackPoints:
     if len(set(found)) < 2:
         message = f"has {len(set(found))} points in layer {name!r}; a track needs two"
         raise AnnotationError(message)
-    return TrackPoints(tuple(found))
+    scales = _scales_um(layer)
+    has_steps = {*"zyx"} <= set(scales)
+    return TrackPoints(tuple(found), tuple(scales[a] for a in "zyx") if has_steps else ())
+
+
+def _scales_um(layer: dict[str, Any]) -> dict[str, float]:
+    """Return the steps in which a layer counts, by its dimensions, where it has units."""
+    scales = {}
+    for axis, value in _output_dimensions(layer).items():
+        number, unit = value if isinstance(value, list) and len(value) == 2 else (0, "")
+        if isinstance(number, int | float) and number > 0 and unit in _UM_PER_UNIT:
+            scales[axis] = number * _UM_PER_UNIT[unit]
+    return scales
 
 
 def _dimensions(layer: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(_output_dimensions(layer))
+
+
+def _output_dimensions(layer: dict[str, Any]) -> dict[str, Any]:
     source = layer.get("source")
     for each in source if isinstance(source, list) else [source]:
         transform = each.get("transform") if isinstance(each, dict) else None
         known = transform.get("outputDimensions") if isinstance(transform, dict) else None
         if isinstance(known, dict) and known:
-            return tuple(known)
-    return ()
+            return known
+    return {}
 
 
 def _points(layer: dict[str, Any], name: str) -> Iterator[Sequence[float]]:

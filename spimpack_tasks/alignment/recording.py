@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.atomic import Durability, replacing
+from spimpack_tasks.files.noted_parts import hold_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from spimpack_tasks.alignment.chain import Chain
+
+
+@contextmanager
+def hold_step(chain: Chain, name: str) -> Iterator[None]:
+    """Hold the lock of a step: two processes that make one brain would write the same files."""
+    folder = os.path.dirname(chain.state_path(""))
+    os.makedirs(folder, exist_ok=True)
+    with hold_file(os.path.join(folder, f"{name}.lock")):
+        yield
 
 
 def write_text(path: str, text: str) -> None:

@@ -18,7 +18,7 @@ from spimpack_tasks.alignment.picks import (
     compose_picks,
     image_to_ras_um,
 )
-from spimpack_tasks.alignment.recording import record, write_text
+from spimpack_tasks.alignment.recording import hold_step, record, write_text
 from spimpack_tasks.alignment.regions import compose_regions, find_regions
 from spimpack_tasks.alignment.warps import point_map
 from spimpack_tasks.errors import InputError, OutputError, Problem, Report, Severity
@@ -41,8 +41,10 @@ def validate(chain: Chain) -> None:
     """
     report = check_all(chain)
     problems = [problem.as_dict() for problem in report.sorted()]
-    passed = not report.errors
-    record(chain, "validation", chain.package_id, [], passed=passed, problems=problems)
+    passed, identity = not report.errors, chain.package_id
+    # The lock is a file, which nothing may write into a folder before it is checked.
+    with hold_step(chain, "validation"):
+        record(chain, "validation", identity, [], passed=passed, problems=problems)
 
 
 def check_all(chain: Chain) -> Report:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spimpack_tasks.alignment.geometry import Grid, tuple_of
-from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
+from spimpack_tasks.errors import ExitCode, MissingExtraError, Place, Problem, SpimpackError
 
 GUI_ORIENTATION = "IRP"
 """The order and direction of axes that the alignment GUI wants."""
@@ -17,6 +17,12 @@ class AtlasFileError(SpimpackError):
     """A transformation or a volume of the atlas cannot be read; the message names it."""
 
     exit_code = ExitCode.BAD_INPUT
+
+    def as_problem(self, code: str, key: str) -> Problem:
+        """Return it as a problem of the file that its message begins with."""
+        path, _, text = str(self).partition(": ")
+        message, _, hint = text.partition("; ")
+        return Problem(code, Place(path), key, message, hint or "copy it again")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
 from spimpack_tasks.alignment.atlas import read_atlas_image, read_atlas_labels
+from spimpack_tasks.alignment.isotropic import open_isotropic
 from spimpack_tasks.alignment.nrrd import write_nrrd
 from spimpack_tasks.alignment.recording import record, write_text
 from spimpack_tasks.alignment.region_volumes import compose_volumes
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.alignment.atlas import AtlasLabels
-    from spimpack_tasks.alignment.brain import ChannelImage
+    from spimpack_tasks.alignment.brain import Brain, ChannelImage
     from spimpack_tasks.alignment.chain import Chain
     from spimpack_tasks.alignment.geometry import Grid, Index
+    from spimpack_tasks.alignment.warps import Source
 
 _MOST_UINT16 = 65535
 """The largest value of the template in the space of the image, as the GUI has it."""
@@ -89,6 +91,27 @@ def open_channel(channel: ChannelImage, level: int, grid: Grid) -> Iterator[Chan
         yield ChannelSource(volume.levels[level], channel.index, grid)
 
 
+@contextmanager
+def open_output(brain: Brain, channel: ChannelImage, grid: Grid) -> Iterator[Source]:
+    """Open a channel with the voxels of volumes on a grid of them.
+
+    Raises
+    ------
+    OSError
+        The image is damaged, or the disk of temporary files is full.
+    """
+    level = brain.base(brain.level)
+    if brain.base() == level:
+        with open_channel(channel, brain.level, grid) as source:
+            yield source
+        return
+    with (
+        open_channel(channel, brain.level, level) as source,
+        open_isotropic(source, brain.base(), grid) as other,
+    ):
+        yield other
+
+
 def reorient_channel(chain: Chain, name: str) -> None:
     """Write a channel in the order of axes of the GUI, and the grid of the registration.
 
@@ -101,7 +124,7 @@ def reorient_channel(chain: Chain, name: str) -> None:
     channel = next(each for each in brain.channels if each.name == name)
     files = [channel_path(chain, name)]
     path, grid = os.path.join(chain.folder, files[0]), brain.base()
-    with open_channel(channel, brain.level, grid) as source:
+    with open_output(brain, channel, grid) as source:
         write_nrrd(path, turned_grid(grid), _turned(source))
     if channel is brain.channels[0]:
         files.append(names.PIPELINE_GEOMETRY)
@@ -110,7 +133,7 @@ def reorient_channel(chain: Chain, name: str) -> None:
     record(chain, f"channel_{name}", chain.channel_id(name), files)
 
 
-def _turned(source: ChannelSource) -> Iterator[Any]:
+def _turned(source: Source) -> Iterator[Any]:
     """Yield the voxels of a source in the order of axes of the GUI, in pieces."""
     axes, size = turned_axes(source.grid.direction), source.grid.size_xyz
     order = [axis for axis, _ in axes]
@@ -220,7 +243,7 @@ def warp_to_ccf(chain: Chain, name: str) -> None:
     path, registered = ccf_channel_path(name), brain.registered()
     with (
         image_map(brain.pairs) as transformation,
-        open_channel(channel, brain.level, registered) as source,
+        open_output(brain, channel, registered) as source,
     ):
         pieces = warp(source, grid, transformation, LINEAR)
         write_nrrd(os.path.join(chain.folder, path), grid, pieces)

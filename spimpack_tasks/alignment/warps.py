@@ -193,7 +193,7 @@ def warp(
         shape = [b - a for a, b in zip(low, high, strict=True)][::-1]
         piece: Any = None
         for a, b in _tiles(low, high, resampling.tile):
-            tile = _warp_tile(source, grid, (a, b), transformation, resampling)
+            tile = warp_box(source, grid, (a, b), transformation, resampling)
             if piece is None:
                 piece = np.empty(shape, tile.dtype)
             region = [slice(i - n, j - n) for i, j, n in zip(a, b, low, strict=True)]
@@ -218,14 +218,20 @@ def _tiles(low: Index, high: Index, side: int) -> Iterator[tuple[Index, Index]]:
                 yield (i, j, k), last
 
 
-def _warp_tile(
+def warp_box(
     source: Source,
     grid: Grid,
     bounds: tuple[Index, Index],
     transformation: Transformation,
     resampling: Resampling,
 ) -> Any:
-    """Return the voxels z, y, x of one box."""
+    """Return the voxels z, y, x of one box of another grid.
+
+    Raises
+    ------
+    AtlasFileError
+        Displacements are no finite numbers.
+    """
     import numpy as np
 
     low, high = bounds
@@ -240,7 +246,7 @@ def _warp_tile(
         axis = part.size_xyz.index(max(part.size_xyz))
         middle = (low[axis] + high[axis]) // 2
         halves = [(low, _moved(high, axis, middle)), (_moved(low, axis, middle), high)]
-        made = [_warp_tile(source, grid, half, transformation, resampling) for half in halves]
+        made = [warp_box(source, grid, half, transformation, resampling) for half in halves]
         return np.concatenate(made, axis=2 - axis)
     sitk = load_sitk()
     image = image_on(source.grid.part(*wanted), source.read(*wanted))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _run_alignment = Deferred("spimpack_tasks.local_alignment:run_alignment")
 _check = Deferred("spimpack_tasks.alignment.chain:checked_chain")
 _check_all = Deferred("spimpack_tasks.alignment.steps:check_all")
+_unsorted = Deferred("spimpack_tasks.alignment.ephys:unsorted_rows")
 _EXAMPLE = "spimpack align --data-root data --results-root results"
 
 
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags = {
         "validate-only": "check all inputs, and write nothing",
         "skip-ephys": "extract no recordings, also with --ephys-python",
+        "renumber-clusters": "number the clusters of a probe over all its shanks, and sort spikes",
         "datapackage-only": "write datapackage.json again",
         "allow-partial": "leave out rows without a track, and name them in coverage.json",
     }
@@ -75,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     parameters: dict[str, Any] = {name: given[name] for name in OPTIONS}
     for name in ("data_root", "results_root"):
         parameters[name] = os.path.abspath(given[name])
-    parameters |= {name: given[name] for name in ("allow_partial", "skip_ephys")}
+    flags = ("allow_partial", "skip_ephys", "renumber_clusters")
+    parameters |= {name: given[name] for name in flags}
     parameters["qc"] = arguments.qc == "1"
     chain: Chain = _check(parameters)
     report: Report = _check_all(chain)
@@ -91,6 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     if code == ExitCode.OK:
         for problem in chain.gaps:
             print(f"left out: {problem}")
+        for key in _unsorted(chain):
+            print(f"without sorting, so not in datapackage.json: {key}")
         if not arguments.skip_ephys and not arguments.ephys_python:
             print("recordings are not extracted: give --ephys-python, or --skip-ephys")
         print(f"made {count_of(len(chain.good_rows), 'track')} in {chain.folder}")

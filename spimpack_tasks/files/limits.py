@@ -78,3 +78,12 @@ def memory_at_most() -> int:
     if soft != resource.RLIM_INFINITY:
         known.append(soft)
     return min(known)
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that this process may still take, as far as the system tells."""
+    known = [memory_at_most()]
+    with suppress(OSError, ValueError, KeyError), open("/proc/meminfo", encoding="ascii") as file:
+        lines = dict(line.split(":", 1) for line in file)
+        known.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    return min(known)

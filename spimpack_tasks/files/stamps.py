@@ -48,6 +48,29 @@ def stamp_text(path: str) -> str:
     return write_stamp(*stamp) if stamp else ""
 
 
+def stamp_folder(path: str, depth: int = 2) -> list[str]:
+    """Return names and times of what is in a folder and in its folders, down to a depth.
+
+    A recording has thousands of files; those that a program makes again change the time of a folder
+    near the top.
+    """
+    try:
+        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    found = []
+    for entry in entries:
+        try:
+            status = entry.stat()
+        except OSError:
+            continue
+        is_folder = stat.S_ISDIR(status.st_mode)
+        size = 0 if is_folder else status.st_size
+        found.append(f"{entry.name} {write_stamp(size, status.st_mtime_ns)}")
+        found += stamp_folder(entry.path, depth - 1) if is_folder and depth > 1 else []
+    return found
+
+
 def split_stamp(text: str) -> tuple[str, str]:
     """Return path and stamp of a file that are written as one text, as requests hold them.
 

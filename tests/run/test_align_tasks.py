@@ -32,6 +32,7 @@ from alignment_root import (
 )
 
 from spimpack_tasks import PrepareAlignment, WarpToImage
+from spimpack_tasks.alignment import machine
 from spimpack_tasks.alignment.chain import checked_chain
 from spimpack_tasks.alignment.datapackage import write_datapackage
 from spimpack_tasks.cli.main import main
@@ -234,6 +235,29 @@ def test_i20_17_the_plain_form_on_request_and_a_missing_file(origin, made, tmp_p
         write_datapackage(chain)
 
 
+REFERENCED = [
+    f"{ASSET}/image_atlas_alignment/{CHANNELS[0]}/ls_to_template_SyN_1InverseWarp.nii.gz",
+    "spim_template_to_ccf/syn_0GenericAffine.mat",
+    f"image_space_histology/{CHANNELS[1]}.nrrd",
+    f"ccf_space_histology/histology_{CHANNELS[0]}.nrrd",
+    "image_space_histology/histology_registration_pipeline.json",
+    f"{RECORDING}/ProbeB/xyz_picks_shank2.json",
+    f"{RECORDING}/ProbeA/xyz_picks_image_space.json",
+]
+
+
+@pytest.mark.parametrize("schema", ["4.1.0", "1.0.0"])
+@pytest.mark.parametrize("name", REFERENCED)
+def test_i20_17_each_file_that_is_missing_is_named(root, made, tmp_path, name, schema):
+    shutil.copytree(made, tmp_path / MOUSE)
+    chain = chain_of(root, tmp_path, datapackage_schema=schema, qc=True)
+    assert chain.brain
+    (path,) = (folder / name for folder in (root, tmp_path / MOUSE) if (folder / name).exists())
+    path.unlink()
+    with pytest.raises(OutputError, match=f"1 missing file; run it again:\n{path}$"):
+        write_datapackage(chain)
+
+
 def test_the_datapackage_alone_is_written_again(root, tmp_path):
     assert align(root, tmp_path) == 0
     before = stamps(tmp_path)
@@ -277,6 +301,15 @@ def test_i20_14_a_changed_annotation_repeats_its_track_alone(root, tmp_path):
     names = changed(before, stamps(results))
     assert {"ccf_in_mouse.nrrd", "labels_in_mouse.nrrd", "histology_registration.nrrd"} <= names
     assert not {n for n in names if "xyz_picks" in n or n.endswith(".fcsv") or "regions" in n}
+    before = stamps(results)
+    assert align(root, results, "--output-voxel-size-um", "200") == 0
+    names = changed(before, stamps(results))
+    assert {"ccf_in_mouse.nrrd", "labels_in_mouse.nrrd", "histology_registration.nrrd"} <= names
+    assert not {n for n in names if "xyz_picks" in n or n.endswith(".fcsv") or "regions" in n}
+    folder = results / MOUSE / "image_space_histology"
+    volumes = [SimpleITK.ReadImage(str(path)) for path in sorted(folder.glob("*.nrrd"))]
+    assert {each.GetSize() for each in volumes} == {(40, 45, 61)}
+    assert {each.GetSpacing() for each in volumes} == {(0.2, 0.2, 0.2)}
 
 
 def test_i20_11_u5_a_bad_row_fails_alone(origin, root, tmp_path, capsys):
@@ -347,13 +380,40 @@ def test_i20_16_two_workers_make_equal_bytes(origin, made, tmp_path):
 
 
 @pytest.mark.slow
-def test_i20_01_luigi_runs_the_same_tasks(origin, made, tmp_path):
-    command = [sys.executable, "-m", "luigi", "--module", "spimpack_tasks", "PrepareAlignment"]
+def test_i20_16_two_runs_at_once_make_equal_bytes(origin, made, tmp_path):
+    """Each step is made by one of them, while the other one waits."""
+    program = "import sys\nfrom spimpack_tasks.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, *arguments(origin.folder, tmp_path, "--qc")]
+    runs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for run in runs:
+        _, said = run.communicate()
+        assert run.returncode == 0, said
+    assert content(tmp_path / MOUSE) == content(made)
+
+
+OFFLINE = """\
+import resource, socket, sys
+def refuse(*_):
+    raise AssertionError("the network is used")
+socket.socket.connect = socket.getaddrinfo = refuse
+from luigi.cmdline import luigi_run
+try:
+    luigi_run(sys.argv[1:])
+finally:
+    print("memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+MOST_KB = 700_000
+
+
+@pytest.mark.slow
+def test_i20_01_luigi_runs_the_same_tasks_without_a_network(origin, made, tmp_path):
+    command = [sys.executable, "-c", OFFLINE, "--module", "spimpack_tasks", "PrepareAlignment"]
     command += ["--local-scheduler", "--data-root", str(origin.folder), "--qc"]
     command += ["--results-root", str(tmp_path), "--desired-voxel-size-um", str(LEVEL)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert content(tmp_path / MOUSE) == content(made)
+    assert int(done.stdout.split("memory ")[1]) <= MOST_KB
 
 
 def remove(name):
@@ -364,24 +424,49 @@ def remove(name):
     return harm
 
 
-def replace(name, old, new):
+def replace(name, old, new, which=None):
+    """Replace all of a text, or the one at an index."""
+
     def harm(root):
         path = root / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
+        *parts, last = path.read_text().split(old)
+        assert parts
+        if which is None:
+            path.write_text(new.join([*parts, last]))
+        else:
+            joints = [old] * len(parts)
+            joints[which] = new
+            pairs = zip(parts, joints, strict=True)
+            path.write_text("".join(a + b for a, b in pairs) + last)
 
     return harm
+
+
+def put_nan(root):
+    path = root / f"{REGISTRATION}1InverseWarp.nii.gz"
+    field = SimpleITK.ReadImage(str(path))
+    voxels = np.full_like(SimpleITK.GetArrayFromImage(field), np.nan)
+    broken = SimpleITK.GetImageFromArray(voxels, isVector=True)
+    broken.CopyInformation(field)
+    SimpleITK.WriteImage(broken, str(path))
+
+
+def move_atlas(path):
+    image = SimpleITK.ReadImage(str(path))
+    image.SetOrigin((20, 0, 0))
+    SimpleITK.WriteImage(image, str(path))
 
 
 def write_header(path):
     path.write_text(path.read_text().partition("\n")[0] + "\n")
 
 
+ATLAS_TEMPLATE = "allen_mouse_ccf/average_template/average_template_25.nii.gz"
 ATLAS = "allen_mouse_ccf_annotations_lateralized_compact/ccf_2017_annotation_25_lateralized_"
 REGISTRATION = f"{ASSET}/image_atlas_alignment/{CHANNELS[0]}/ls_to_template_SyN_"
 IMAGES = f"{ASSET}/image_tile_fusing/OMEZarr"
 BROKEN = {
+    "no data": (remove("."), "data_root: is no folder"),
     "no manifest": (remove("manifest.csv"), "manifest.csv: cannot be read"),
     "missing column": (replace("manifest.csv", "probe_name", "name"), "probe_name: is missing"),
     "no row": (lambda root: write_header(root / "manifest.csv"), "has no row"),
@@ -411,10 +496,32 @@ BROKEN = {
         "axes without a unit",
     ),
     "version": (replace(f"{ASSET}/processing.json", "0.0.34", "main"), "version 'main'"),
+    "two mice": (replace("manifest.csv", f"{MOUSE},{RECORDING}", f"7,{RECORDING}", -1), "mouseid"),
+    "same shank": (replace("manifest.csv", "json,1", "json,0"), "is the same track as in line 3"),
+}
+DAMAGED = {
+    "no unique ids": (
+        lambda r: np.savez(r / f"{ATLAS}unique_vals.npz", ids=[1]),
+        "has no whole numbers 'unique_labels'",
+    ),
+    "atlas elsewhere": (lambda r: move_atlas(r / ATLAS_TEMPLATE), "the Allen CCF at -11.5 to 0.1"),
+    "damaged atlas": (
+        lambda r: (r / ATLAS_TEMPLATE).write_bytes(b"no volume"),
+        "is no volume that can be read",
+    ),
+    "damaged displacements": (
+        lambda r: (r / f"{REGISTRATION}1InverseWarp.nii.gz").write_bytes(b"no field"),
+        "1InverseWarp.nii.gz",
+    ),
+    "displacements of NaN": (put_nan, "displacements that are no finite numbers"),
+    "damaged affine": (
+        lambda r: (r / f"{REGISTRATION}0GenericAffine.mat").write_bytes(b"no map"),
+        "is no transformation",
+    ),
 }
 
 
-@pytest.mark.parametrize(("harm", "said"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("harm", "said"), (BROKEN | DAMAGED).values(), ids=[*BROKEN, *DAMAGED])
 def test_i20_12_u6_u7_broken_inputs_are_refused(root, tmp_path, capsys, harm, said):
     harm(root)
     for more in (["--validate-only"], []):
@@ -423,8 +530,112 @@ def test_i20_12_u6_u7_broken_inputs_are_refused(root, tmp_path, capsys, harm, sa
         assert said in error
         assert error.rstrip().endswith("1 error"), error
     task = PrepareAlignment(data_root=str(root), results_root=str(tmp_path / "results"))
-    assert task.verdict() == ExitCode.BAD_INPUT
+    if (harm, said) in BROKEN.values():  # damaged files are read by the first task
+        assert task.verdict() == ExitCode.BAD_INPUT
     assert not (tmp_path / "results").exists()
+
+
+def change_points(change):
+    def harm(root):
+        path = root / "notes" / "annotations_a.json"
+        state = json.loads(path.read_text())
+        annotations = state["layers"][0]["annotations"]
+        state["layers"][0]["annotations"] = change(annotations)
+        path.write_text(json.dumps(state))
+
+    return harm
+
+
+def with_number(value):
+    return lambda points: [points[0] | {"point": [value, 1, 1, 0.5]}, *points[1:]]
+
+
+BROKEN_ROWS = {
+    "swc": (replace("manifest.csv", "ProbeA,,", "ProbeA,swc,"), "'swc' is not read"),
+    "empty cell": (replace("manifest.csv", "annotations_a", ""), "probe_file: is empty"),
+    "shank": (
+        replace("manifest.csv", "json,1", "json,one"),
+        ":4: probe_shank: 'one' is no",
+    ),
+    "no annotation": (remove("notes/annotations_a.json"), "no file */annotations_a.json"),
+    "no JSON": (lambda r: (r / "notes/annotations_a.json").write_text("{"), "is not JSON"),
+    "other layer": (
+        replace("notes/annotations_a.json", "probe A", "probe a"),
+        "has no annotation layer 'probe A'; did you mean 'probe a'?",
+    ),
+    "no points": (change_points(lambda _: []), "has 0 points"),
+    "one point": (change_points(lambda points: points[:1]), "has 1 points"),
+    "NaN": (change_points(with_number(float("nan"))), "is no place"),
+    "infinite": (change_points(with_number(float("inf"))), "is no place"),
+    "outside": (change_points(with_number(1e4)), "is outside of the image"),
+    "before": (change_points(with_number(-3)), "is outside of the image"),
+}
+
+
+@pytest.mark.parametrize(("harm", "said"), BROKEN_ROWS.values(), ids=BROKEN_ROWS)
+def test_i20_12_u6_a_broken_row_is_one_error(root, tmp_path, capsys, harm, said):
+    harm(root)
+    assert align(root, tmp_path / "results", "--validate-only") == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.rstrip().endswith("1 error"), error
+    assert "Traceback" not in error
+    assert not (tmp_path / "results").exists()
+
+
+NEEDED = {"free_disk": 56 * 68 * 40 * 8, "free_memory": 404_815_360}
+"""Bytes of two channels, template and labels at the second level, and of the memory of a step."""
+
+
+def test_a_layer_that_counts_other_voxels_is_told(root, tmp_path, capsys):
+    for name in ("annotations_a", "b_first"):
+        replace(f"notes/{name}.json", "[0.0001,", "[25e-6,")(root)
+    assert align(root, tmp_path, "--validate-only") == 0
+    said = capsys.readouterr().out
+    assert "the layer 'B' counts voxels of 25 x 90 x 80 µm (z, y, x), the image has 100 x" in said
+    assert "2 warnings" in said
+
+
+MACHINES = {
+    "free_disk": (10**6, "1.0 MB free, the volumes need"),
+    "free_memory": (10**8, "405 MB of memory for a step, 100 MB are free"),
+}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_i20_12_a_machine_that_is_too_small_is_refused(origin, tmp_path, capsys, monkeypatch, name):
+    free, said = MACHINES[name]
+    monkeypatch.setattr(machine, name, lambda *_: free)
+    for more in (["--validate-only"], []):
+        assert align(origin.folder, tmp_path / "results", *more) == ExitCode.BAD_INPUT
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.rstrip().endswith("1 error"), error
+    assert not (tmp_path / "results").exists()
+    monkeypatch.setattr(machine, name, lambda *_: int(1.5 * NEEDED[name]))
+    assert align(origin.folder, tmp_path / "results", "--validate-only") == 0
+    assert "1 warning" in capsys.readouterr().out
+
+
+def test_i20_12_results_that_are_made_need_no_space(origin, made, monkeypatch):
+    for name in ("free_disk", "free_memory"):
+        monkeypatch.setattr(machine, name, lambda *_: 0)
+    assert align(origin.folder, made.parent, "--qc") == 0
+
+
+def test_i20_12_results_that_have_no_place_are_refused(origin, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert align(origin.folder, tmp_path / "file" / "results") == ExitCode.BAD_INPUT
+    assert f"results_root: cannot be made: {tmp_path}/file is no folder" in capsys.readouterr().err
+
+
+def test_files_of_another_program_are_kept(root, tmp_path, capsys):
+    folder = tmp_path / "results" / MOUSE
+    folder.mkdir(parents=True)
+    (folder / "datapackage.json").write_text("{}")
+    assert align(root, folder.parent) == ExitCode.BAD_INPUT
+    assert f"{folder}: results_root: holds 'datapackage.json'" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["datapackage.json"]
 
 
 def test_all_problems_are_told_at_once(root, tmp_path, capsys):
@@ -443,11 +654,12 @@ def test_points_outside_of_the_image_are_refused(origin, root, tmp_path, capsys)
     assert "is outside of the image of 112 x 136 x 80 voxels" in capsys.readouterr().err
 
 
-def test_damaged_files_of_the_atlas_are_named(root, tmp_path, caplog):
+def test_labels_that_do_not_fit_their_ids_are_named(root, tmp_path, caplog):
+    """Which voxels alone tell, so that no check of headers finds it."""
     path = root / f"{ATLAS}unique_vals.npz"
-    path.write_bytes(b"no ids")
+    np.savez(path, unique_labels=[0, 1])
     assert align(root, tmp_path / "results") == ExitCode.FAILED
-    assert f"{path}: has no whole numbers 'unique_labels'" in caplog.text
+    assert "but there are only 2 ids; give the file of ids of this volume" in caplog.text
     assert "Traceback" not in caplog.text
     assert (tmp_path / "results" / MOUSE / "image_space_histology" / "ccf_in_mouse.nrrd").is_file()
 
@@ -458,8 +670,12 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     write_zarr(image, origin.voxels[CHANNELS[0]], SPACING_UM_ZYX, axes="zyx", zarr_format=3)
     sidecar = image.with_name("sub-000001_sample-brain_SPIM.json")
     sidecar.write_text(json.dumps({"OrientationStringXYZ": "RPI"}))
+    authors = ["Ada Lovelace", "Charles Babbage"]
+    (root / "dataset_description.json").write_text(json.dumps({"Authors": authors}))
     remove("neuroglancer.json")(root)
     results = tmp_path / "derivatives" / "alignment"
+    results.mkdir(parents=True)
+    (results / "README.md").write_text(20 * "Results of ours.\n")
     more = ["--image", image, "--image-to-template-dir", root / REGISTRATION.rpartition("/")[0]]
     assert align(root, results, *more) == 0, capsys.readouterr()
     folder = results / "sub-000001"
@@ -468,8 +684,18 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     description = json.loads((results / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert description["GeneratedBy"][0]["Name"] == "spimpack_tasks"
-    assert description["SourceDatasets"]
-    assert [each for each in run_bids_validator(results).errors if each.code] == []
+    assert description["SourceDatasets"] == [{"URL": f"file://{root}"}]
+    assert description["Authors"] == authors
+    assert (results / "README.md").read_text() == 20 * "Results of ours.\n"
+    report = run_bids_validator(results)
+    assert [each.code for each in [*report.errors, *report.warnings]] == []
+    (root / "dataset_description.json").write_text(json.dumps({"Authors": authors[:1]}))
+    before = stamps(results)
+    assert align(root, results, *more) == 0
+    names = {"dataset_description.json", "datapackage.json", "coverage.json", "validation.json"}
+    assert changed(before, stamps(results)) <= names | {"README.md", ".bidsignore"}
+    description = json.loads((results / "dataset_description.json").read_text())
+    assert description["Authors"] == authors[:1]
     sidecar.write_text("{}")
     assert align(root, results, *more) == ExitCode.BAD_INPUT
     assert "OrientationStringXYZ: is missing" in capsys.readouterr().err

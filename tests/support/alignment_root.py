@@ -184,6 +184,8 @@ def label_at(index):
 def write_zarr(path, voxels_zyx, spacing_um_zyx, *, levels=4, axes="tczyx", zarr_format=2):
     group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
     lead = len(axes) - 3
+    # OME-Zarr wants "/" between the numbers of a chunk, which is not the default of format 2.
+    keys = {"name": "v2", "separator": "/"} if zarr_format == 2 else None
     datasets = []
     for level in range(levels):
         step = 2**level
@@ -192,7 +194,7 @@ def write_zarr(path, voxels_zyx, spacing_um_zyx, *, levels=4, axes="tczyx", zarr
         ))  # fmt: skip
         array = group.create_array(
             str(level), shape=data.shape, dtype=data.dtype, chunks=(1,) * lead + (64, 64, 64),
-            compressors=None,
+            compressors=None, chunk_key_encoding=keys,
         )  # fmt: skip
         array[:] = data
         scale = [1.0] * lead + [float(s) * step for s in spacing_um_zyx]
@@ -328,7 +330,8 @@ def write_annotation(root, path, layer, track, kind="point"):
         ]
     else:
         annotations = [{"type": "point", "point": p, "id": str(n)} for n, p in enumerate(points)]
-    dimensions = {axis: [1e-6, "m"] for axis in root.layer_order}
+    steps = dict(zip("zyx", (SPACING_UM_ZYX / 1e6).tolist(), strict=True))
+    dimensions = {axis: [steps.get(axis, 1.0), "m"] for axis in root.layer_order}
     source = {"url": "local://annotations", "transform": {"outputDimensions": dimensions}}
     state = {
         "layers": [

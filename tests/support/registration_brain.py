@@ -44,41 +44,45 @@ def to_template(places):
     return moved + WAVE_MM * np.stack(waves, -1)
 
 
-def place_of(index_xyz):
+def place_of(index_xyz, finer=1):
     """Return places of the image, LPS in mm: its first voxel is the origin."""
-    return (np.asarray(index_xyz, float) * SPACING_MM_XYZ) @ direction(CODE_XYZ).T
+    return (np.asarray(index_xyz, float) * SPACING_MM_XYZ / finer) @ direction(CODE_XYZ).T
 
 
-def make_study(folder):
+def make_study(folder, finer=1):
     """Write template, labels, image with sidecar, and a table of two tracks; return their indices.
 
-    The image is darker where the template is brighter, as another stain may be.
+    The image is darker where the template is brighter, as another stain may be. Voxels of both are
+    finer by a whole number.
     """
-    index = np.stack(np.indices(SIZE_XYZ), -1)
-    places = index * [-STEP_MM, STEP_MM, -STEP_MM]
-    volumes = {"template.nrrd": texture(places), "labels.nrrd": 1 + index[..., 1] // 20}
+    index = np.stack(np.indices(np.multiply(SIZE_XYZ, finer)), -1)
+    step = STEP_MM / finer
+    places = index * [-step, step, -step]
+    volumes = {"template.nrrd": texture(places), "labels.nrrd": 1 + index[..., 1] // (20 * finer)}
     folder.mkdir()
     for name, values in volumes.items():
         image = SimpleITK.GetImageFromArray(values.transpose(2, 1, 0).astype(np.uint16))
-        image.SetSpacing([STEP_MM] * 3)
+        image.SetSpacing([step] * 3)
         image.SetDirection([-1, 0, 0, 0, 1, 0, 0, 0, -1])
         SimpleITK.WriteImage(image, str(folder / name))
-    value = texture(to_template(place_of(np.stack(np.indices(SHAPE_XYZ), -1))))
+    shape = np.multiply(SHAPE_XYZ, finer)
+    value = texture(to_template(place_of(np.stack(np.indices(shape), -1), finer)))
     voxels = np.where(value > 100, 900 - 0.8 * value, 8.2 * value).astype(np.uint16)
     path = folder / "sub-7" / "micr" / "sub-7_sample-a_SPIM.ome.zarr"
     path.parent.mkdir(parents=True)
-    spacing = 1000 * SPACING_MM_XYZ[::-1]
+    spacing = 1000 * SPACING_MM_XYZ[::-1] / finer
     write_zarr(path, voxels.transpose(2, 1, 0), spacing, levels=1, axes="zyx", zarr_format=3)
     sidecar = {"OrientationStringXYZ": CODE_XYZ}
     path.with_name("sub-7_sample-a_SPIM.json").write_text(json.dumps(sidecar))
-    return path, _write_tracks(folder)
+    return path, _write_tracks(folder, finer)
 
 
-def _write_tracks(folder):
+def _write_tracks(folder, finer):
     """Write two straight tracks that go down through the brain."""
     way = np.linspace(-0.5, 0.5, 12)[:, None]
     middle = np.array(SHAPE_XYZ) / 2
     tracks = {"a": middle + way * [14, 20, 6], "b": middle + [9, -1, -13] + way * [-8, 16, -4]}
+    tracks = {name: finer * points for name, points in tracks.items()}
     (folder / "notes").mkdir()
     rows = [["mouseid", "sorted_recording", "probe_file", "probe_id", "probe_name"]]
     for name, points in tracks.items():

@@ -107,3 +107,21 @@ def test_the_demo_names_the_extra_that_it_needs(programs, tmp_path, home):
     assert done.returncode == 2
     assert "pip install 'spimpack_tasks[images]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_i20_24_the_alignment_fits_beside_libraries_that_the_public_package_refuses(
+    tmp_path, home, wheel
+):
+    """It caps zarr below 3 and pandas below 3."""
+    programs = tmp_path / "environment" / "bin"
+    beside = ("zarr>=3", "pandas>=3", "numpy>=2.4")
+    for command in (
+        [sys.executable, "-m", "venv", programs.parent],
+        [programs / "pip", "install", "--quiet", f"{wheel}[alignment]", *beside],
+        [programs / "pip", "check"],
+        [programs / "python", "-c", "import SimpleITK, spimpack_tasks.alignment.warps"],
+        [programs / "spimpack", "align", "--help"],
+    ):
+        done = run(command, tmp_path, home)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "--data-root" in done.stdout

@@ -29,11 +29,11 @@ from alignment_root import (
     write_zarr,
 )
 
-from spimpack_tasks.alignment import warps
+from spimpack_tasks.alignment import isotropic, warps
 from spimpack_tasks.alignment.atlas import AtlasLabels, read_atlas_labels
 from spimpack_tasks.alignment.brain import _levels_of
-from spimpack_tasks.alignment.chain import checked_chain
-from spimpack_tasks.alignment.checks import check_atlas, check_disk, check_order
+from spimpack_tasks.alignment.chain import Chain, checked_chain
+from spimpack_tasks.alignment.checks import check_atlas, check_registrations
 from spimpack_tasks.alignment.fields import open_field
 from spimpack_tasks.alignment.geometry import (
     Grid,
@@ -43,6 +43,14 @@ from spimpack_tasks.alignment.geometry import (
     direction_of,
     parse_version,
     pipeline_grid,
+)
+from spimpack_tasks.alignment.machine import (
+    check_dataset,
+    check_disk,
+    check_folder,
+    check_memory,
+    check_owner,
+    needed_memory,
 )
 from spimpack_tasks.alignment.manifest import parse_manifest
 from spimpack_tasks.alignment.names import ants_names
@@ -62,7 +70,7 @@ from spimpack_tasks.alignment.transforms import (
     read_image,
     turned_grid,
 )
-from spimpack_tasks.alignment.volumes import ImageSource, _turned, warp_labels
+from spimpack_tasks.alignment.volumes import ImageSource, _turned, open_output, warp_labels
 from spimpack_tasks.alignment.warps import Transformation, image_map, point_map, warp
 from spimpack_tasks.errors import Report
 
@@ -278,6 +286,52 @@ def test_i20_06_parts_of_a_channel_are_those_of_the_whole(root, coarse):
     assert np.array_equal(found, by_itk(image, grid, brain.pairs, is_back=True))
 
 
+@pytest.mark.usefixtures("_small_parts")
+@pytest.mark.parametrize("wanted_um", [120.0, 95.0])
+def test_i20_05_channels_with_voxels_of_equal_sides_are_those_of_itk(
+    root, chain, monkeypatch, wanted_um
+):
+    """Of its filters on the whole image, in the order of its axes."""
+    monkeypatch.setattr(isotropic, "_SLAB_VOXELS", 50_000)
+    brain = replace(chain.brain, output_voxel_size_um=wanted_um)
+    grid, side = brain.base(0), wanted_um / 1000
+    image = image_on(grid, root.voxels[CHANNELS[0]].astype(np.float32))
+    for axis, old in enumerate(grid.spacing_mm_xyz):
+        if side > old:
+            image = SimpleITK.RecursiveGaussian(image, sigma=side / 2, direction=axis)
+    size = [
+        round(n * old / side) for n, old in zip(grid.size_xyz, grid.spacing_mm_xyz, strict=True)
+    ]
+    wanted = SimpleITK.Resample(
+        image, size, SimpleITK.Transform(3, SimpleITK.sitkIdentity), SimpleITK.sitkLinear,
+        grid.origin_mm_lps, [side] * 3, grid.direction,
+    )  # fmt: skip
+    with open_output(brain, brain.channels[0], brain.registered()) as source:
+        assert source.grid == brain.registered()
+        x, y, z = source.grid.size_xyz
+        found = source.read((0, 0, 0), (x, y, z))
+        part = source.read((3, 5, 7), (9, 8, 30))
+    assert found.dtype == np.uint16
+    difference = found - SimpleITK.GetArrayFromImage(wanted).astype(np.uint16).astype(int)
+    # Digits are cut off, so that the last bit of a place may decide.
+    assert np.abs(difference).max() <= 1
+    assert (difference != 0).mean() < 1e-4
+    assert np.array_equal(part, found[7:30, 5:8, 3:9])
+    assert (x, y, z) == tuple(size)
+    # The middle of the image has the same place in both frames of its voxels.
+    middle = (np.array(brain.registered(0).size_xyz) - 1) / 2
+    scale = np.array(grid.spacing_mm_xyz) / side
+    here, there = brain.registered(0).place(middle), brain.registered().place(middle * scale)
+    assert here == pytest.approx(there, abs=1e-9)
+
+
+def test_voxels_of_equal_sides_are_not_finer_than_all_of_the_image(chain):
+    for wanted_um in (0.0, 30.0, 80.0):
+        brain = replace(chain.brain, output_voxel_size_um=wanted_um)
+        assert brain.base() == brain.base(0)
+        assert brain.registered() == brain.registered(0)
+
+
 @pytest.mark.parametrize("size", [(3, 4, 5), (10, 11, 3), (40, 3, 2)], ids=str)
 def test_pieces_follow_one_another_and_are_small(monkeypatch, size):
     monkeypatch.setattr(warps, "_PIECE_VOXELS", 36)
@@ -410,6 +464,8 @@ def test_both_vocabularies_of_columns_are_read():
 BROKEN = {
     "empty": ("", "manifest.csv: is empty"),
     "header only": (HEAD, "manifest.csv: has no row"),
+    "semicolons": (HEAD.replace(",", ";") + "1;r;f;t;P;;\n", "separates its cells by semicolons"),
+    "tabs": (HEAD.replace(",", "\t"), "separates its cells by tabs"),
     "missing column": (HEAD.replace("probe_id", "probeid"), "probe_id: is missing; 'probeid' may"),
     "doubled column": (HEAD.replace("probe_shank", "probe_id"), "is the name of two columns"),
     "empty cell": (HEAD + "1,r,,t,P,,\n", "manifest.csv:2: probe_file: is empty"),
@@ -510,12 +566,65 @@ def test_the_root_is_found_with_all_channels(chain):
 # Doubts
 
 
+@pytest.mark.parametrize("check", [check_disk, check_memory])
 @pytest.mark.parametrize(
     ("free", "severity"), [(99, "error"), (100, "warning"), (199, "warning"), (200, None)]
 )
-def test_i20_12_space_on_the_disk(free, severity):
-    found = [*check_disk(free, 100, "/results")]
+def test_i20_12_space_on_the_disk_and_in_memory(check, free, severity):
+    found = [*check(free, 100, "/results")]
     assert [str(problem.severity) for problem in found] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("size", "registrar", "needed"),
+    [
+        ((456, 528, 320), "none", 708_183_040),  # the Allen CCF at 25 µm
+        ((1140, 1320, 800), "none", 5_215_360_000),  # at 10 µm
+        ((114, 132, 80), "none", 404_815_360),
+        ((114, 132, 80), "simpleitk", 1_000_000_000),
+    ],
+)
+def test_i20_12_memory_follows_the_atlas(chain, size, registrar, needed):
+    other = Chain(replace(chain.choices, registrar=registrar))
+    vars(other)["atlas_grid"] = Grid(size, (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    assert needed_memory(other) == needed
+
+
+def test_i20_12_u11_a_folder_of_results_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "away").symlink_to("nowhere")
+    for name in ("file", "file/below", "away/below"):
+        (problem,) = check_folder(str(tmp_path / name))
+        assert problem.code == "alignment.machine"
+        assert "is no folder" in problem.message
+    assert [*check_folder(str(tmp_path / "new" / "results"))] == []
+
+
+def test_a_folder_of_a_brain_that_is_not_ours_is_kept(tmp_path):
+    assert [*check_owner(str(tmp_path / "away"))] == []
+    assert [*check_owner(str(tmp_path))] == []
+    (tmp_path / "datapackage.json").touch()
+    (problem,) = check_owner(str(tmp_path))
+    assert "holds 'datapackage.json' and no _state" in problem.message
+    (tmp_path / "_state").mkdir()
+    assert [*check_owner(str(tmp_path))] == []
+
+
+DESCRIPTIONS = {
+    "none": (None, 0),
+    "ours": ({"DatasetType": "derivative", "GeneratedBy": [{"Name": "spimpack_tasks"}]}, 0),
+    "raw of ours": ({"DatasetType": "raw", "GeneratedBy": [{"Name": "spimpack_tasks"}]}, 1),
+    "other": ({"DatasetType": "derivative", "GeneratedBy": [{"Name": "brainreg"}]}, 1),
+    "odd": ({"GeneratedBy": "spimpack_tasks"}, 1),
+}
+
+
+@pytest.mark.parametrize(("content", "count"), DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+def test_a_description_of_another_dataset_is_kept(tmp_path, content, count):
+    path = tmp_path / "dataset_description.json"
+    if content is not None:
+        path.write_text(json.dumps(content))
+    assert len([*check_dataset(str(path))]) == count
 
 
 def test_i20_12_an_atlas_with_wrong_signs_is_refused(chain, tmp_path):
@@ -540,11 +649,11 @@ def test_tracks_that_go_up_are_told(root, tmp_path):
     values |= {name: getattr(known, name) for name in names}
     (tmp_path / ASSET).symlink_to(root.folder / ASSET)
     (tmp_path / "manifest.csv").write_text(HEAD + "1,r,up,up,P,,\n")
-    found = [*check_order(checked_chain(values))]
+    found = [*check_registrations(checked_chain(values))]
     assert found == []
     state["layers"][0]["annotations"].reverse()
     (tmp_path / "notes" / "up.json").write_text(json.dumps(state))
-    (problem,) = check_order(checked_chain(values))
+    (problem,) = check_registrations(checked_chain(values))
     assert "do not go down from the surface" in problem.message
     assert problem.place.line == 2
 

@@ -13,12 +13,13 @@ from spimpack_tasks.alignment.choices import default_text, describe
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
 from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath
+from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_hold_step = Deferred("spimpack_tasks.alignment.recording:hold_step")
 _chain = Deferred("spimpack_tasks.alignment.chain:checked_chain")
 _load_sitk = Deferred("spimpack_tasks.alignment.transforms:load_sitk")
 
@@ -41,6 +42,9 @@ class AlignmentTask(IdentifiedTask):
     )
     desired_voxel_size_um: luigi.FloatParameter = luigi.FloatParameter(
         default=25.0, description=describe("desired_voxel_size_um")
+    )
+    output_voxel_size_um: luigi.FloatParameter = luigi.FloatParameter(
+        default=0.0, description=describe("output_voxel_size_um")
     )
     frame: luigi.Parameter[str] = luigi.Parameter(
         default=default_text("frame"), description=describe("frame")
@@ -90,6 +94,10 @@ class AlignmentTask(IdentifiedTask):
     skip_ephys: luigi.BoolParameter = luigi.BoolParameter(
         default=False,
         description="Extract no recordings, also with ephys_python.",
+    )
+    renumber_clusters: luigi.BoolParameter = luigi.BoolParameter(
+        default=False,
+        description="Number the clusters of a probe over all its shanks, and sort spikes by time.",
     )
     qc: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Bring channels into the space of the CCF as well."
@@ -143,6 +151,22 @@ class AlignmentTask(IdentifiedTask):
             return bool(self.chain.is_made(step, wanted(*arguments) if arguments else wanted))
 
         return MadeByStep(is_there)
+
+    def make(self, function: Deferred, *arguments: str) -> None:
+        """Make the output, unless another process has made it meanwhile.
+
+        Parameters
+        ----------
+        function
+            Takes the chain.
+        *arguments
+            Its further arguments.
+        """
+        shared = {name for name, _ in AlignmentTask.get_params()}
+        own = [str(value) for name, value in self.param_kwargs.items() if name not in shared]
+        with disk_trouble_told(), _hold_step(self.chain, ".".join([self.task_family, *own])):
+            if not self.complete():
+                function(self.chain, *arguments)
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""

@@ -21,7 +21,6 @@ from spimpack_tasks.alignment.tasks.steps import (
     WarpToImage,
 )
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.luigi_setup import disk_trouble_told
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
@@ -63,8 +62,7 @@ class WriteDatapackage(JoiningTask):
         return self.made("datapackage", "package_id")
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _write_package(self.chain)
+        self.make(_write_package)
         for problem in self.chain.gaps:
             logger.info("left out: %s", problem)
 
@@ -87,8 +85,7 @@ class WriteAlignmentPage(AlignmentTask):
         return self.made("page", "page_id")
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _write_page(self.chain)
+        self.make(_write_page)
 
 
 class PrepareAlignment(JoiningTask):

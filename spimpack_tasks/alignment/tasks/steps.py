@@ -49,8 +49,7 @@ class DiscoverAssets(AlignmentTask):
         return self.made("assets", "assets_id")
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _describe(self.chain)
+        self.make(_describe)
 
 
 class FoundBrainTask(AlignmentTask):
@@ -69,8 +68,7 @@ class RegisterToTemplate(FoundBrainTask):
         return self.made("registration", "registration_id")
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _register(self.chain)
+        self.make(_register)
 
 
 class RegisteredTask(FoundBrainTask):
@@ -91,22 +89,20 @@ class ExtractEphys(FoundBrainTask):
         return self.made(f"ephys_{self.recording}", "ephys_id", self.recording)
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _extract(self.chain, self.recording)
+        self.make(_extract, self.recording)
 
 
 class ReorientHistology(FoundBrainTask):
     """Write one channel in the order of axes of the alignment GUI."""
 
     channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
-    memory_mb = 400
+    memory_mb = 500
 
     def output(self) -> luigi.Target:
         return self.made(f"channel_{self.channel}", "channel_id", self.channel)
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _reorient(self.chain, self.channel)
+        self.make(_reorient, self.channel)
 
 
 class WarpToImage(RegisteredTask):
@@ -119,22 +115,20 @@ class WarpToImage(RegisteredTask):
         return self.made(KINDS.get(self.kind, self.kind), "volume_id", self.kind)
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _warp_to_image(self.chain, self.kind)
+        self.make(_warp_to_image, self.kind)
 
 
 class WarpToCCF(RegisteredTask):
     """Bring one channel into the space of the CCF."""
 
     channel: luigi.Parameter[str] = luigi.Parameter(description="Name of the channel.")
-    memory_mb = 400
+    memory_mb = 700
 
     def output(self) -> luigi.Target:
         return self.made(f"ccf_{self.channel}", "ccf_channel_id", self.channel)
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _warp_to_ccf(self.chain, self.channel)
+        self.make(_warp_to_ccf, self.channel)
 
 
 class TrackTask(RegisteredTask):
@@ -154,8 +148,7 @@ class ProbeTrack(TrackTask):
         return bool(chain.is_made(f"track_{self.row}", chain.track_id(chain.row(self.row))))
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _make_track(self.chain, self.row)
+        self.make(_make_track, self.row)
 
 
 class TrackRegions(TrackTask):
@@ -174,5 +167,4 @@ class TrackRegions(TrackTask):
         return bool(chain.is_made(f"regions_{self.row}", chain.regions_id(chain.row(self.row))))
 
     def run(self) -> None:
-        with disk_trouble_told():
-            _make_regions(self.chain, self.row)
+        self.make(_make_regions, self.row)
