@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
 """Modules of the extra `convert`."""
-LEVEL0 = ("encoded", "in-place")
-"""How the full level of an OME-Zarr is made: encoded, or of the bytes of the source."""
+IN_PLACE_UNVERIFIED = "in-place-unverified"
+LEVEL0 = ("encoded", "in-place", IN_PLACE_UNVERIFIED)
+"""How the full level of an OME-Zarr is made: encoded, or of the bytes of the source; the last also
+where they need a codec that not all programs have."""
 _LEFT_OUT = (
     *(
         "axes",
@@ -80,7 +82,7 @@ class Request:
     """Sizes of a shard of an OME-Zarr; nothing to have them chosen."""
     level0: str = ""
     """`in-place` to make the full level of an OME-Zarr of the bytes of the source where they allow
-    it; nothing to encode it."""
+    it, `in-place-unverified` to do so if they are zlib streams as well; nothing to encode it."""
 
     @property
     def selection(self) -> Selection:

@@ -69,6 +69,8 @@ def convert_part(
     """
     require_libraries()
     with as_os_errors():
+        if not isinstance(find_in_place(conversion, LocalPlace(path)), str):
+            return False
         match conversion.form.transfer:
             case Transfer.FILES:
                 return False
@@ -93,8 +95,7 @@ def _write_voxels(
 ) -> bool:
     image = conversion.source, conversion.form, conversion.request.selection
     with open_volume(*image) as volume, WorkPool(threads) as pool:
-        is_in_place = not isinstance(find_in_place(conversion, place, volume), str)
-        if is_in_place or volume.levels[0].is_stream:
+        if volume.levels[0].is_stream:
             return False
         with begin_voxels(conversion, place, volume, pool) as writer:
             writer.limit_to_part(part)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.volumes.conversion import IN_PLACE_UNVERIFIED
 from spimpack_tasks.volumes.errors import reading
 from spimpack_tasks.volumes.formats import NGFF
-from spimpack_tasks.volumes.in_place.blocks import NotInPlaceError
+from spimpack_tasks.volumes.in_place.blocks import UNVERIFIED, NotInPlaceError
 from spimpack_tasks.volumes.in_place.writing import plan_in_place
 from spimpack_tasks.volumes.read_header import scene_argument
 
@@ -32,8 +33,6 @@ def find_blocks(conversion: Conversion, spec: VolumeSpec) -> StoredBlocks | str:
         The source cannot be read, or is damaged.
     """
     form, request = conversion.form, conversion.request
-    if form.blocks is None:
-        return f"voxels of {form.name} do not lie as in a shard"
     if request.ngff != NGFF[0]:
         return f"OME-Zarr {request.ngff} has no shards"
     if request.original or request.source_axes or request.chunk_zyx:
@@ -45,4 +44,7 @@ def find_blocks(conversion: Conversion, spec: VolumeSpec) -> StoredBlocks | str:
             plan_in_place(blocks, spec)
         except NotInPlaceError as error:  # before it is taken for damage
             return str(error)
+    if blocks.codec == UNVERIFIED and request.level0 != IN_PLACE_UNVERIFIED:
+        what = "its blocks are deflated, an unverified codec of Zarr that not all programs read"
+        return f"{what}; {IN_PLACE_UNVERIFIED} takes them"
     return blocks
