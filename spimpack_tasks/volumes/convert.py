@@ -232,8 +232,6 @@ def find_in_place(conversion: Conversion, place: Place) -> InPlaceImage | str:
     request = conversion.request
     if not request.level0 or not isinstance(place, LocalPlace):
         return ""
-    if conversion.form.blocks is None:
-        return f"voxels of {conversion.form.name} do not lie as in a shard"
     with _open_source(conversion) as volume:
         check_dtype(volume)
         blocks = _find_blocks(conversion, volume.spec)

@@ -2,8 +2,8 @@
 
 A file followed by the index of a shard (offset and length of each chunk, and a CRC-32C) is a shard:
 its chunks are found by their offsets, and what lies between them is never read (Zarr v3, sharding
-codec 1.0). So a file of raw, zstd or zlib blocks of one size becomes the full level of an OME-Zarr by a
-copy and an index, and remains what it was for readers of its own format.
+codec 1.0). So a file of raw, zstd or zlib blocks of one size becomes the full level of an OME-Zarr
+by a copy and an index, and remains what it was for readers of its own format.
 """
 
 from __future__ import annotations

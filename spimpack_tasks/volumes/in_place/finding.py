@@ -33,6 +33,8 @@ def find_blocks(conversion: Conversion, spec: VolumeSpec) -> StoredBlocks | str:
         The source cannot be read, or is damaged.
     """
     form, request = conversion.form, conversion.request
+    if form.blocks is None:
+        return f"voxels of {form.name} do not lie as in a shard"
     if request.ngff != NGFF[0]:
         return f"OME-Zarr {request.ngff} has no shards"
     if request.original or request.source_axes or request.chunk_zyx:

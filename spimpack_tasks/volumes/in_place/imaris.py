@@ -1,8 +1,8 @@
 """Blocks of Imaris files: the chunks of their full level, or planes in one piece.
 
-Facts: HDF5 file format (layouts, filter pipeline; a chunk at the edge is as large as any). `Data` is
-padded to whole chunks, and chunks beyond the image are left out. The levels of the file would each
-need the bytes of the whole file, so only the full one is taken.
+Facts: HDF5 file format (layouts, filter pipeline; a chunk at the edge is as large as any). `Data`
+is padded to whole chunks, and chunks beyond the image are left out. The levels of the file would
+each need the bytes of the whole file, so only the full one is taken.
 """
 
 from __future__ import annotations
