@@ -38,6 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+CHUNK_WARNINGS = {"backend.chunks"}
 PATHS = {"a": "planes", "b": "b.ome.tif"}
 
 

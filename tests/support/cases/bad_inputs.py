@@ -709,7 +709,7 @@ OPTIONS = [
     Case("option-setting", option(backend="ome-zarr:codecs=gzip"), "option.setting", "command line", "'codecs' is not a setting of ome-zarr; did you mean 'codec'?"),
     Case("option-chunk", option(backend="ome-zarr:chunk=64,64"), "option.setting", "command line", "'64,64' is not three sizes"),
     Case("option-shard-alone", option(backend="ome-zarr:shard=64,64,64"), "option.setting", "command line", "those of a chunk"),
-    Case("option-split-and-place", option(backend="ome-zarr:place=s3://a/b,split_above=1"), "option.setting", "command line", "leave out split_above, or place"),
+    Case("option-split-and-place", option(backend="ome-zarr:place=s3://lab/b,split_above=1"), "option.setting", "command line", "leave out split_above, or place"),
     Case("option-setting-value", option(backend="ome-zarr:codec=zip"), "option.setting", "command line", "one of: gzip, blosc, lz4"),
     Case("option-backend-strange", option(backend="teleport"), "option.backend", "command line", "one of: symlink"),
     Case("output-inside-source", lambda s: s.options.update(output_dir=s.path("raw/one.ome.zarr/out")), "output.in-source", "scans.tsv:2:10", "lies inside"),
