@@ -20,7 +20,6 @@ from spimpack_tasks.volumes.conversion import LEVEL0, LIBRARIES, Request
 from spimpack_tasks.volumes.formats import NGFF, ZIPPED, Transfer
 from spimpack_tasks.volumes.formats import OME_ZARR as FORMAT
 from spimpack_tasks.volumes.merged.form import find_format
-from spimpack_tasks.volumes.ome_zarr.chunk_sizes import describe_sizes, parse_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.backends.base import Settings
 
 _CONVERT = "spimpack_tasks.volumes.convert"
+_parse_sizes, _describe_sizes = (
+    Deferred(f"spimpack_tasks.volumes.ome_zarr.chunk_sizes:{name}")
+    for name in ("parse_sizes", "describe_sizes")
+)
 
 
 HERE = "here"
@@ -48,7 +51,7 @@ def _fault_of_setting(setting: str, value: str) -> str:
         return fault_of_size(value)
     if setting in _SIZES:
         try:
-            parse_sizes(value)
+            _parse_sizes(value)
         except ValueError as error:
             return f"{error}, as the value of {setting}"
         return ""
@@ -64,7 +67,7 @@ def _fault_of_setting(setting: str, value: str) -> str:
 def _misfits_of_settings(settings: Settings) -> Iterator[tuple[str, str]]:
     chunk, shard = (_sizes_of(settings, name) for name in _SIZES)
     ngff, place = settings.get("ngff", NGFF[0]), settings.get("place", HERE)
-    if fault := describe_sizes(ngff, _ANY_SIZE, _ANY_ITEMSIZE, chunk, shard):
+    if fault := (chunk or shard) and _describe_sizes(ngff, _ANY_SIZE, _ANY_ITEMSIZE, chunk, shard):
         yield "shard" if shard else "chunk", fault
     if place != HERE and settings.get(SPLIT_ABOVE, NEVER) != NEVER:
         what = "one worker writes the whole of an image into an object store"
@@ -76,9 +79,11 @@ def _misfits_of_settings(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _sizes_of(settings: Settings, name: str) -> tuple[int, ...]:
     """Return sizes along z, y and x, nothing where none can be read: that is told elsewhere."""
-    with suppress(ValueError):
-        return parse_sizes(settings.get(name, AUTO))
-    return ()
+    sizes: tuple[int, ...] = ()
+    if (text := settings.get(name, AUTO)) != AUTO:
+        with suppress(ValueError):
+            sizes = _parse_sizes(text)
+    return sizes
 
 
 def _compose_request(asset: Asset, settings: Settings) -> Request:

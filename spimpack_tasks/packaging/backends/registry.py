@@ -38,7 +38,7 @@ BACKENDS = {
 
 
 _BETWEEN_SETTINGS = re.compile(r",(?!\s*[-+.\d])")
-"""What parts settings: a comma, unless a number follows, as in `chunk=64,128,128`."""
+"""A comma, unless a number follows it, as in `chunk=64,128,128`."""
 
 
 def backend_names() -> tuple[str, ...]:

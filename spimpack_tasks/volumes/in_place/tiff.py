@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.in_place.blocks import Range
 
 _NONE = 1
+"""The number of voxels that are not compressed (TIFF 6.0)."""
 _CODECS = {_NONE: "none", 8: "zlib", 32946: "zlib", 50000: "zstd"}
 """The codec of Zarr by the number of a compression."""
 
