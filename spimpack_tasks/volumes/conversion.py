@@ -38,6 +38,8 @@ _LEFT_OUT = (
     ),
 )
 """Values of a request that its text has only where they are given."""
+_IN_PLACE = 2
+"""Raise it when other sources are taken in place."""
 _FORM = 1
 """Raise it when the same source gives other files of voxels."""
 
@@ -117,7 +119,8 @@ class Request:
         """
         chosen = [f"{self.scene}:{self.source_axes}"] if self.scene or self.source_axes else []
         chosen += [each for each in (self.reader, self.merge) if each]
-        chosen += [self.level0] if self.level0 else []
+        # Where metadata are left out, nothing is made in place.
+        chosen += [f"{self.level0} {_IN_PLACE} {self.original}"] if self.level0 else []
         if self.chunk_zyx or self.shard_zyx:
             chosen.append(f"{self.chunk_zyx} {self.shard_zyx}")
         parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *chosen]

@@ -217,30 +217,30 @@ def _write_in_place(conversion: Conversion, place: Place, advance: Advance, thre
         return False
     with _open_source(conversion) as volume, WorkPool(threads) as pool:
         image.write(volume, advance, pool)
-    # The levels that an Imaris file has are not taken.
-    advance(
-        count_bytes(conversion.source, conversion.form, conversion.request.selection) - image.size
-    )
+    whole = count_bytes(conversion.source, conversion.form, conversion.request.selection)
+    advance(whole - image.size)  # of levels of an Imaris file that are not taken
     return True
 
 
-def find_in_place(conversion: Conversion, place: Place) -> InPlaceImage | str:
+def find_in_place(
+    conversion: Conversion, place: Place, *, in_full: bool = True
+) -> InPlaceImage | str:
     """Return the image whose full level is made of the bytes of the source, or why there is none.
 
-    The reason is empty if nobody asks for it.
+    The reason is empty if nobody asks for it. `in_full` is that of `find_blocks`.
     """
     request = conversion.request
     if not request.level0 or not isinstance(place, LocalPlace):
         return ""
     with _open_source(conversion) as volume:
         check_dtype(volume)
-        blocks = _find_blocks(conversion, volume.spec)
+        blocks = _find_blocks(conversion, volume.spec, in_full=in_full)
         if isinstance(blocks, str):
             return blocks
         found = _with_provenance(conversion, volume, volume.header.left_out)
     spec = replace(found, provenance={**found.provenance, "level0": request.level0})
-    image: InPlaceImage = _in_place_image(blocks, spec, place, request.codec)
-    return image
+    made: InPlaceImage = _in_place_image(blocks, spec, place, request.codec)
+    return made
 
 
 def check_count(path: str, blocks: int) -> None:

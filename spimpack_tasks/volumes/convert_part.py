@@ -69,7 +69,7 @@ def convert_part(
     """
     require_libraries()
     with as_os_errors():
-        if not isinstance(find_in_place(conversion, LocalPlace(path)), str):
+        if not isinstance(find_in_place(conversion, LocalPlace(path), in_full=False), str):
             return False
         match conversion.form.transfer:
             case Transfer.FILES:

@@ -266,6 +266,85 @@ def test_choices_that_forbid_it_are_told(tmp_path, caplog):
     assert "one level only" in caplog.text
 
 
+SPARSE = {
+    "raw tiles": {},
+    "zstd tiles": {"compression": "zstd"},
+}
+
+
+@pytest.mark.parametrize("options", SPARSE.values(), ids=SPARSE)
+@pytest.mark.parametrize("nodata", ["", "7"])
+def test_tiles_that_were_never_written_are_missing_chunks(tmp_path, caplog, options, nodata):
+    values, empty = voxels(), (2, 64, 128)
+    source, target = tmp_path / "a.tif", tmp_path / "a.ome.zarr"
+    write_sparse(source, values, empty, {**options, **({"nodata": nodata} if nodata else {})})
+    values[2, 64:128, 128:256] = int(nodata or 0)
+    assert convert(source, target) == ExitCode.OK
+    assert is_in_place(target) == (not nodata)
+    assert not nodata or "7 where none are stored" in caplog.text
+    assert_levels(target, values[None, None])
+
+
+def write_sparse(path: Path, values: np.ndarray, empty: tuple[int, ...], options: dict) -> None:
+    """Write tiles but one, which begins at z, y, x."""
+    nodata = options.pop("nodata", "")
+    extra = [(42113, "s", 0, nodata, True)] if nodata else []  # GDAL_NODATA
+
+    def tiles(z: int):
+        for y, x in np.ndindex(5, 3):
+            tile = np.zeros((64, 128), values.dtype)
+            part = values[z, y * 64 : (y + 1) * 64, x * 128 : (x + 1) * 128]
+            tile[: part.shape[0], : part.shape[1]] = part
+            yield None if (z, y * 64, x * 128) == empty else tile
+
+    with tifffile.TiffWriter(path) as file:
+        for z, plane in enumerate(values):
+            how = {"shape": plane.shape, "dtype": plane.dtype, "extratags": extra, **options}
+            file.write(tiles(z), tile=(64, 128), metadata=None, contiguous=False, **how)
+
+
+def test_a_block_that_is_too_long_is_refused_as_ever(tmp_path, caplog, capsys):
+    values = voxels()
+    source, target = tmp_path / "a.ome.tif", tmp_path / "a.ome.zarr"
+    write_source(source, "ZYX", values, {"compression": "zstd", **TILES})
+    with tifffile.TiffFile(source, mode="r+b") as file:
+        page = file.pages[3]
+        counts = list(page.databytecounts)
+        page.tags["TileByteCounts"].overwrite([2 * 64 * 128 * 2 + 2000, *counts[1:]])
+    assert convert(source, target) == ExitCode.BAD_INPUT
+    assert "Traceback" not in capsys.readouterr().err
+    assert "does not lie whole" in caplog.text
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("name", ["a.ome.tif", "a.ims"])
+def test_other_metadata_never_meet_voxels_of_the_other_kind(tmp_path, name):
+    source = tmp_path / name
+    if name == "a.ims":
+        write_variant(source, Variant(**RAW))
+        values = imaris_voxels(Variant(**RAW))
+    else:
+        values = voxels()[None, None]
+        write_source(source, "ZYX", voxels(), {})
+    size = "1.5;2.5;3.5" if name == "a.ims" else "1;1;1"
+    (tmp_path / "manifest.yml").write_text(MANIFEST)
+    (tmp_path / "scans.tsv").write_text(f"{HEAD}\na\tbrain\t{name}\tRPI\tDAPI\t{size}\tum\n")
+    command = ["package", str(tmp_path / "manifest.yml"), str(tmp_path / "bids"), "--backend"]
+    for settings, in_place in (
+        ("level0=in-place", True),
+        ("level0=in-place,original=drop", False),
+        ("level0=in-place", True),
+        ("level0=encoded", False),
+        ("level0=in-place-unverified", True),
+    ):
+        assert main([*command, f"ome-zarr:convert=all,{settings}"]) == ExitCode.OK
+        (image,) = (tmp_path / "bids").rglob("*.ome.zarr")
+        assert is_in_place(image) == in_place
+        for reader in READERS.values():
+            np.testing.assert_array_equal(reader(image), values)
+        assert main(["verify", str(tmp_path / "bids"), "--pixels"]) == ExitCode.OK
+
+
 def test_colours_go_the_usual_way(tmp_path, caplog):
     values = voxels((3, 300, 260, 3), "uint8")
     tifffile.imwrite(

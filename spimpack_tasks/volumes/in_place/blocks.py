@@ -9,8 +9,10 @@ by a copy and an index, and remains what it was for readers of its own format.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import os
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.arrays.grid import LevelGrid
 
@@ -34,6 +36,15 @@ class NotInPlaceError(Exception):
     """The voxels of a source do not lie as in a shard; the message says why."""
 
 
+class ShardIndex(NamedTuple):
+    """What is put behind a file to make a shard of it."""
+
+    size: int
+    """Bytes of the file."""
+    data: bytes
+    """Offset and length of each chunk, and a CRC-32C."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredBlocks:
     """Where the voxels of an image lie, plane by plane."""
@@ -52,6 +63,9 @@ class StoredBlocks:
     """Returns where the blocks of a layer of blocks lie in its file, row by row of blocks:
     time point, channel, number of the layer. `MISSING` stands for a block of zeros."""
 
+    indexes: dict[Shape, ShardIndex] = field(default_factory=dict)
+    """The indexes that were composed, by the place of their shard."""
+
     @property
     def level(self) -> LevelGrid:
         """The full level: a chunk is a block, a shard is a file."""
@@ -67,21 +81,40 @@ class StoredBlocks:
         t, c, z = shard[:3]
         return self.files[(t * self.shape[1] + c) * self.shape[2] + z]
 
-    def table_of(self, shard: Shape, size: int) -> list[Range]:
-        """Return the offset and length of each chunk of a shard.
-
-        Parameters
-        ----------
-        shard
-            Its place in the grid of shards.
-        size
-            Bytes of the file.
+    def index_all(self) -> None:
+        """Find where all blocks lie, before one is written.
 
         Raises
         ------
         NotInPlaceError
-            A block does not lie in the file, or is not as long as its voxels are.
+            A block does not lie in its file, or is not as long as its voxels are.
+        OSError
+            A file cannot be read.
         """
+        for shard in self.level.shards():
+            self.index_of(shard)
+
+    def index_of(self, shard: Shape) -> ShardIndex:
+        """Return the index of a shard, by its place in the grid of shards.
+
+        Raises
+        ------
+        NotInPlaceError, OSError
+            As of `index_all`.
+        """
+        import google_crc32c
+
+        if shard not in self.indexes:
+            size = os.stat(self.file_of(shard)).st_size
+            table = self._table_of(shard, size)
+            numbers = (number for each in table for number in each)
+            data = struct.pack(f"<{2 * len(table)}Q", *numbers)
+            checksum = struct.pack("<I", google_crc32c.value(data))
+            self.indexes[shard] = ShardIndex(size, data + checksum)
+        return self.indexes[shard]
+
+    def _table_of(self, shard: Shape, size: int) -> list[Range]:
+        """Return the offset and length of each chunk of a shard, whose file has a size."""
         level = self.level
         raw = math.prod(self.block_zyx) * int(self.dtype.itemsize)
         times, channels, layers = (

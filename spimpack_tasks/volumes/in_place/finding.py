@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.volumes.spec import VolumeSpec
 
 
-def find_blocks(conversion: Conversion, spec: VolumeSpec) -> StoredBlocks | str:
+def find_blocks(conversion: Conversion, spec: VolumeSpec, *, in_full: bool) -> StoredBlocks | str:
     """Return where the voxels of a source lie as in a shard, or why they do not.
 
     Parameters
@@ -26,6 +26,9 @@ def find_blocks(conversion: Conversion, spec: VolumeSpec) -> StoredBlocks | str:
         Of the source.
     spec
         The image in it.
+    in_full
+        Whether to look at each block. If not, only a block that lies apart from its file, or a
+        plane that is stored in another way, can still speak against it.
 
     Raises
     ------
@@ -44,6 +47,8 @@ def find_blocks(conversion: Conversion, spec: VolumeSpec) -> StoredBlocks | str:
         try:
             blocks: StoredBlocks = form.blocks(conversion.source, *chosen)
             plan_in_place(blocks, spec)
+            if in_full:
+                blocks.index_all()
         except NotInPlaceError as error:  # before it is taken for damage
             return str(error)
     if blocks.codec == UNVERIFIED and request.level0 != IN_PLACE_UNVERIFIED:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.volumes.header import check_regular, load_library
 from spimpack_tasks.volumes.in_place.blocks import (
+    MISSING,
     NotInPlaceError,
     StoredBlocks,
     rows_as_blocks,
@@ -121,7 +122,11 @@ def _ranges_of(part: Any, whole: Shape, page: Any) -> list[Range]:
     """Return where the strips or tiles of a page lie; strips as one where they follow another."""
     offsets, counts = [*map(int, part.dataoffsets)], [*map(int, part.databytecounts)]
     if page.is_tiled or int(page.compression) != _NONE:
-        return [*zip(offsets, counts, strict=True)]
+        if page.nodata and not all(counts):
+            message = f"its voxels are {page.nodata} where none are stored, and not 0"
+            raise NotInPlaceError(message)
+        pairs = zip(offsets, counts, strict=True)
+        return [(offset, count) if count else MISSING for offset, count in pairs]
     for (start, count), following in zip(
         zip(offsets, counts, strict=True), offsets[1:], strict=False
     ):

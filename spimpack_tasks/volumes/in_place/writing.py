@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -153,24 +152,20 @@ class InPlaceImage:
 
 def _place_shard(blocks: StoredBlocks, shard: Shape, place: LocalPlace, key: str) -> None:
     """Copy a file to the place of a shard, with the index behind it."""
-    import google_crc32c
-
     if place.has(key):
         return
     source, path = blocks.file_of(shard), place.path(key)
-    size = os.stat(source).st_size
-    table = blocks.table_of(shard, size)
+    size, index = blocks.index_of(shard)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     aside = f"{path}{PART}"
     if os.path.exists(aside):  # of an interrupted run, perhaps with a part of the index
         os.truncate(aside, min(os.stat(aside).st_size, size))
     copy_file(source, aside, lambda _: None)
-    index = struct.pack(f"<{2 * len(table)}Q", *(number for each in table for number in each))
     with open(aside, "ab") as file:
         if file.tell() != size:
             message = f"{source} changed while it was copied"
             raise OSError(message)
-        file.write(index + struct.pack("<I", google_crc32c.value(index)))
+        file.write(index)
         file.flush()
         os.fdatasync(file.fileno())
     os.rename(aside, path)
