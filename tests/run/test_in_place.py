@@ -276,13 +276,20 @@ SPARSE = {
 @pytest.mark.parametrize("nodata", ["", "7"])
 def test_tiles_that_were_never_written_are_missing_chunks(tmp_path, caplog, options, nodata):
     values, empty = voxels(), (2, 64, 128)
-    source, target = tmp_path / "a.tif", tmp_path / "a.ome.zarr"
+    source, target = tmp_path / "a.ome.tif", tmp_path / "a.ome.zarr"
     write_sparse(source, values, empty, {**options, **({"nodata": nodata} if nodata else {})})
     values[2, 64:128, 128:256] = int(nodata or 0)
     assert convert(source, target) == ExitCode.OK
     assert is_in_place(target) == (not nodata)
     assert not nodata or "7 where none are stored" in caplog.text
     assert_levels(target, values[None, None])
+
+
+OME_XML = """\
+<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">
+<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeT="1" SizeC="1"
+SizeZ="12" SizeY="300" SizeX="260"><TiffData/></Pixels></Image></OME>
+"""
 
 
 def write_sparse(path: Path, values: np.ndarray, empty: tuple[int, ...], options: dict) -> None:
@@ -300,7 +307,8 @@ def write_sparse(path: Path, values: np.ndarray, empty: tuple[int, ...], options
     with tifffile.TiffWriter(path) as file:
         for z, plane in enumerate(values):
             how = {"shape": plane.shape, "dtype": plane.dtype, "extratags": extra, **options}
-            file.write(tiles(z), tile=(64, 128), metadata=None, contiguous=False, **how)
+            how |= {"description": "" if z else OME_XML, "metadata": None, "contiguous": False}
+            file.write(tiles(z), tile=(64, 128), **how)
 
 
 def test_a_block_that_is_too_long_is_refused_as_ever(tmp_path, caplog, capsys):
