@@ -60,7 +60,7 @@ def chunks_can_be_chosen(facts: RuleInput) -> Iterator[Problem]:
     if choice is None or choice.is_foreign or not {"chunk", "shard"} & choice.settings.keys():
         return
     for placed in facts.images:
-        if placed.asset.source and find_format(placed.asset.format).transfer is Transfer.LEVELS:
+        if placed.asset.source and find_format(placed.asset.format).transfer is not Transfer.VOXELS:
             message = f"keeps its chunks, which {choice.backend.name} takes as they are"
             hint = "leave out chunk and shard, or give it others later with spimpack rechunk"
             key = placed.path_column
