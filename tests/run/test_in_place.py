@@ -102,16 +102,27 @@ def test_the_file_itself_is_the_full_level(tmp_path, axes, shape, options, endin
     before = source.read_bytes(), source.stat().st_mtime_ns
     more = ["--source-axes", axes] if ending == ".tif" and "imagej" not in how else []
     assert convert(source, target, "--verify", *more) == ExitCode.OK
-    if more:
-        assert not is_in_place(target)  # the user's axes are not those of the file
-        np.testing.assert_array_equal(read_with_zarr(target), five(values, axes))
-        return
     assert is_in_place(target)
     (shard,) = shards(target)
     assert shard.read_bytes().startswith(before[0])
     assert (source.read_bytes(), source.stat().st_mtime_ns) == before
     np.testing.assert_array_equal(tifffile.imread(shard, is_ome=False).reshape(shape), values)
     assert_levels(target, five(values, axes))
+
+
+AXES = {"ZYX": True, "CYX": True, "TYX": True, "YXZ": False, "ZXY": False}
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_axes_that_the_user_gives_are_those_of_the_planes(tmp_path, axes):
+    values = voxels((4, 1100, 1100))
+    source, target = tmp_path / "a.tif", tmp_path / "a.ome.zarr"
+    with tifffile.TiffWriter(source) as file:
+        for plane in values:
+            file.write(plane, contiguous=False, metadata=None)
+    assert convert(source, target, "--verify", "--source-axes", axes) == ExitCode.OK
+    assert is_in_place(target) == AXES[axes]
+    np.testing.assert_array_equal(read_with_tensorstore(target), five(values, axes))
 
 
 def test_planes_in_files_are_a_shard_each(tmp_path):
@@ -466,3 +477,19 @@ def test_a_flipped_bit_is_found(tmp_path):
     shard.write_bytes(data)
     shutil.copy(tmp_path / "a.ome.tif", tmp_path / "b.ome.tif")
     assert convert(tmp_path / "a.ome.tif", target, "--verify") == ExitCode.CONFLICT
+
+
+@pytest.mark.parametrize("name", ["planes", "a.ome.tif"])
+def test_given_axes_of_equal_sizes_are_not_mixed_up(tmp_path, name):
+    cube = voxels((140, 140, 140))
+    if name == "planes":
+        (tmp_path / name).mkdir()
+        for number, plane in enumerate(cube):
+            tifffile.imwrite(tmp_path / name / f"z{number:03}.tif", plane)
+    else:
+        write_source(tmp_path / name, "ZYX", cube, {})
+    target = tmp_path / "b.ome.zarr"
+    if convert(tmp_path / name, target, "--source-axes", "ZXY") == ExitCode.OK:
+        np.testing.assert_array_equal(read_with_zarr(target)[0, 0], cube.swapaxes(1, 2))
+    else:
+        assert not target.exists()

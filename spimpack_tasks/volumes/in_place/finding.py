@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.volumes.conversion import IN_PLACE_UNVERIFIED
 from spimpack_tasks.volumes.errors import reading
-from spimpack_tasks.volumes.formats import NGFF
+from spimpack_tasks.volumes.formats import NGFF, TIFF
 from spimpack_tasks.volumes.in_place.blocks import UNVERIFIED, NotInPlaceError
 from spimpack_tasks.volumes.in_place.writing import plan_in_place
 from spimpack_tasks.volumes.read_header import scene_argument
@@ -38,11 +38,11 @@ def find_blocks(conversion: Conversion, spec: VolumeSpec, *, in_full: bool) -> S
     form, request = conversion.form, conversion.request
     if form.blocks is None:
         return f"voxels of {form.name} do not lie as in a shard"
-    if request.ngff != NGFF[0]:
-        return f"OME-Zarr {request.ngff} has no shards"
-    if request.original or request.source_axes or request.chunk_zyx:
-        return "metadata are to be left out, or axes or chunks are chosen"
+    if refusal := _refusal(conversion):
+        return refusal
     chosen = scene_argument(conversion.source, form, request.selection)
+    if request.source_axes:
+        chosen = (*chosen, request.source_axes)
     with reading(conversion.source):
         try:
             blocks: StoredBlocks = form.blocks(conversion.source, *chosen)
@@ -55,3 +55,15 @@ def find_blocks(conversion: Conversion, spec: VolumeSpec, *, in_full: bool) -> S
         what = "its blocks are deflated, an unverified codec of Zarr that not all programs read"
         return f"{what}; {IN_PLACE_UNVERIFIED} takes them"
     return blocks
+
+
+def _refusal(conversion: Conversion) -> str:
+    """Return what of a request is against it, whatever the source holds; nothing if nothing is."""
+    request = conversion.request
+    if request.ngff != NGFF[0]:
+        return f"OME-Zarr {request.ngff} has no shards"
+    if request.original or request.chunk_zyx:
+        return "metadata are to be left out, or chunks are chosen"
+    if request.source_axes and conversion.form is not TIFF:
+        return "its axes are chosen"
+    return ""

@@ -36,8 +36,17 @@ _CODECS = {_NONE: "none", 8: "zlib", 32946: "zlib", 50000: "zstd"}
 """The codec of Zarr by the number of a compression."""
 
 
-def find_blocks(path: str, scene: str = "") -> StoredBlocks:
+def find_blocks(path: str, scene: str = "", axes: str = "") -> StoredBlocks:
     """Return where the voxels of a TIFF or OME-TIFF lie.
+
+    Parameters
+    ----------
+    path
+        The file.
+    scene
+        Which image of the file.
+    axes
+        The names of its axes, where the user gives them.
 
     Raises
     ------
@@ -49,6 +58,9 @@ def find_blocks(path: str, scene: str = "") -> StoredBlocks:
     check_regular(path)
     planes = find_ome_planes(path, scene)
     with load_library("tifffile").TiffFile(path, is_ome=False, is_mmstack=False) as file:
+        if planes is not None and axes:
+            message = "its metadata tell its axes, and others are chosen"
+            raise NotInPlaceError(message)
         if planes is not None:
             series = open_pages(file, path, planes).series
         elif file.series and len(file.series) == 1:
@@ -56,10 +68,10 @@ def find_blocks(path: str, scene: str = "") -> StoredBlocks:
         else:
             message = "the file holds several images, or none"
             raise NotInPlaceError(message)
-        return _blocks_of(path, file, series.levels[0])
+        return _blocks_of(path, file, series.levels[0], tuple(axes))
 
 
-def _blocks_of(path: str, file: Any, level: Any) -> StoredBlocks:
+def _blocks_of(path: str, file: Any, level: Any, chosen: tuple[str, ...] = ()) -> StoredBlocks:
     page = level.keyframe
     if any(part is not None and part.parent is not file for part in level.pages):
         message = "its planes lie in several files"
@@ -68,8 +80,8 @@ def _blocks_of(path: str, file: Any, level: Any) -> StoredBlocks:
         message = "planes are missing"
         raise NotInPlaceError(message)
     _check_page(page)
-    axes, shape = name_axes(level.axes), tuple(level.shape)
-    if axes[-2:] != ("y", "x") or set(axes[:-2]) - set("tcz"):
+    axes, shape = chosen or name_axes(level.axes), tuple(level.shape)
+    if len(axes) != len(shape) or axes[-2:] != ("y", "x") or set(axes[:-2]) - set("tcz"):
         message = f"its axes are {', '.join(axes)}, and not some of t, c, z and then y, x"
         raise NotInPlaceError(message)
     sizes = dict(zip(axes, shape, strict=True))
