@@ -37,7 +37,7 @@ class NotInPlaceError(Exception):
 
 
 class ShardIndex(NamedTuple):
-    """What is put behind a file to make a shard of it."""
+    """The bytes that make a shard of a file when they are put behind it."""
 
     size: int
     """Bytes of the file."""

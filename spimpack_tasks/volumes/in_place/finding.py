@@ -58,7 +58,7 @@ def find_blocks(conversion: Conversion, spec: VolumeSpec, *, in_full: bool) -> S
 
 
 def _refusal(conversion: Conversion) -> str:
-    """Return what of a request is against it, whatever the source holds; nothing if nothing is."""
+    """Return what of a request is against it, before the source is read; nothing if nothing is."""
     request = conversion.request
     if request.ngff != NGFF[0]:
         return f"OME-Zarr {request.ngff} has no shards"
