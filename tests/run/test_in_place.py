@@ -386,10 +386,13 @@ def test_a_damaged_file_is_refused_as_ever(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("moment", ["copied", "index", "renamed", "levels"])
-def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, monkeypatch, moment):
-    values = voxels((2, *SHAPE))
-    source = tmp_path / "a.ome.tif"
-    write_source(source, "CZYX", values, {})
+@pytest.mark.parametrize("name", ["a.ome.tif", "a.ims"])
+def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, monkeypatch, moment, name):
+    source = tmp_path / name
+    if name == "a.ims":
+        write_variant(source, Variant(**RAW, channels=2))
+    else:
+        write_source(source, "CZYX", voxels((2, *SHAPE)), {})
     whole, broken = tmp_path / "whole.ome.zarr", tmp_path / "broken.ome.zarr"
     assert convert(source, whole) == ExitCode.OK
 
