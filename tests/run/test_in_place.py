@@ -425,9 +425,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, monkeypatch, mom
     assert convert(source, broken) == ExitCode.OK
     names = sorted(p.relative_to(whole) for p in whole.rglob("*") if p.is_file())
     assert names == sorted(p.relative_to(broken) for p in broken.rglob("*") if p.is_file())
-    for name in names:
-        if name.name != "zarr.json":
-            assert (whole / name).read_bytes() == (broken / name).read_bytes(), name
+    for path in names:
+        if path.name != "zarr.json":
+            assert (whole / path).read_bytes() == (broken / path).read_bytes(), path
 
 
 MANIFEST = """\
