@@ -50,13 +50,13 @@ for z in range(0, old.shape[-3], height):
             new[box] = old[box]
 """
 INDEX = """\
-import sys, time, os
+import sys, time
 from spimpack_tasks.volumes.in_place.tiff import find_blocks
 find_blocks(sys.argv[1])  # imports
 begin = time.process_time()
 blocks = find_blocks(sys.argv[1])
-table = blocks.table_of((0,) * 5, os.stat(sys.argv[1]).st_size)
-print(f"{len(table)} {time.process_time() - begin}")
+index = blocks.index_of((0,) * 5)
+print(f"{len(index.data) // 16} {time.process_time() - begin}")
 """
 
 

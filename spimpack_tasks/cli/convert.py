@@ -155,7 +155,8 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
         choices=LEVEL0,
         default=LEVEL0[0],
         help="full level of an OME-Zarr: encoded, or in-place, as a copy of the file with an index "
-        "behind it, where its voxels lie in raw or zstd blocks; the copy takes no space on a disk "
+        "behind it, where its voxels lie in raw or zstd blocks, or, with in-place-unverified, in "
+        "deflated ones, which not all programs read; the copy takes no space on a disk "
         f"that can share data, such as XFS or Btrfs (default: {LEVEL0[0]})",
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import Place, Problem, Severity
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
 from spimpack_tasks.state.receipts import receipt_names
+from spimpack_tasks.volumes.formats import Transfer
 from spimpack_tasks.volumes.merged.form import find_format
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ def options_fit_the_backend(facts: RuleInput) -> Iterator[Problem]:
         message = f"has no effect with the backend {options.backend}, which converts nothing"
         place, key = facts.chosen.where("keep_source_links")
         yield Problem("option.source-links", place, key, message, hint, Severity.WARNING)
+
+
+def chunks_can_be_chosen(facts: RuleInput) -> Iterator[Problem]:
+    """The chunks of some formats are taken as they are."""
+    choice = facts.choice
+    if choice is None or choice.is_foreign or not {"chunk", "shard"} & choice.settings.keys():
+        return
+    for placed in facts.images:
+        if placed.asset.source and find_format(placed.asset.format).transfer is not Transfer.VOXELS:
+            message = f"keeps its chunks, which {choice.backend.name} takes as they are"
+            hint = "leave out chunk and shard, or give it others later with spimpack rechunk"
+            key = placed.path_column
+            where = placed.record.where(key)
+            yield Problem("backend.chunks", where, key, message, hint, Severity.WARNING)
 
 
 def output_is_apart_from_sources(facts: RuleInput) -> Iterator[Problem]:

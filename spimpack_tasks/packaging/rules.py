@@ -24,6 +24,7 @@ from spimpack_tasks.packaging.image_rules import (
 from spimpack_tasks.packaging.option_rules import (
     backend_takes_the_formats,
     backend_works_here,
+    chunks_can_be_chosen,
     options_fit_the_backend,
     output_can_be_made,
     output_holds_nothing_else,
@@ -322,6 +323,7 @@ RULES: tuple[Callable[[RuleInput], Iterator[Problem]], ...] = (
     output_can_be_made,
     backend_takes_the_formats,
     backend_works_here,
+    chunks_can_be_chosen,
     images_come_once,
     images_are_whole,
     validator_agrees_on_voxels,

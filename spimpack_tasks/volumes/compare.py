@@ -2,7 +2,8 @@
 
 The code that wrote the image takes no part. The image is read by zarr or tifffile, and its source
 by the library of its own format; the planes of an OME-TIFF are found in a second way
-(`second_reading`). The levels of an Imaris file are those of the file; other levels are made of the
+(`second_reading`). The levels of an Imaris file are those of the file, unless its full level was
+made in place; other levels are made of the
 source once more, plane by plane (`pyramid.halve`), so a fault of one level is reported for that
 level only. A few slabs of planes are in memory, however large an image is.
 
@@ -30,6 +31,7 @@ from spimpack_tasks.volumes.formats import DCIMG, OME_TIFF, TIFF, Transfer
 from spimpack_tasks.volumes.labels import FOLDER, shapes_of
 from spimpack_tasks.volumes.merged.request import is_merge, merge_of_text
 from spimpack_tasks.volumes.merged.second import open_second
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.ome_zarr.unzip import open_zip
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.second_reading import is_ome_tiff, open_ome_tiff
@@ -97,10 +99,10 @@ def _compare_ome_zarr(
     match form.transfer:
         case Transfer.FILES:
             yield from _compare_entries(source, path, advance)
-        case Transfer.LEVELS:
+        case Transfer.LEVELS if not read_provenance(path).get("level0"):
             shapes = read_header(source, form).shapes
             yield from _compare_own_levels(source, form, path, shapes, advance)
-        case Transfer.VOXELS:
+        case _:
             original = _Original(source, form, selection)
             yield from _compare_voxels(original, path, level_sizes, advance)
             yield from _compare_labels(original, path)

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("deflate", "google_crc32c", "h5py", "imagecodecs", "numcodecs")
 """Modules of the extra `convert`."""
-LEVEL0 = ("encoded", "in-place")
-"""How the full level of an OME-Zarr is made: encoded, or of the bytes of the source."""
+IN_PLACE_UNVERIFIED = "in-place-unverified"
+LEVEL0 = ("encoded", "in-place", IN_PLACE_UNVERIFIED)
+"""How the full level of an OME-Zarr is made: encoded, or of the bytes of the source; the last also
+where they need a codec that not all programs have."""
 _LEFT_OUT = (
     *(
         "axes",
@@ -36,6 +38,8 @@ _LEFT_OUT = (
     ),
 )
 """Values of a request that its text has only where they are given."""
+_IN_PLACE = 2
+"""Raise it when other sources are taken in place."""
 _FORM = 1
 """Raise it when the same source gives other files of voxels."""
 
@@ -80,7 +84,7 @@ class Request:
     """Sizes of a shard of an OME-Zarr; nothing to have them chosen."""
     level0: str = ""
     """`in-place` to make the full level of an OME-Zarr of the bytes of the source where they allow
-    it; nothing to encode it."""
+    it, `in-place-unverified` to do so if they are zlib streams as well; nothing to encode it."""
 
     @property
     def selection(self) -> Selection:
@@ -115,7 +119,8 @@ class Request:
         """
         chosen = [f"{self.scene}:{self.source_axes}"] if self.scene or self.source_axes else []
         chosen += [each for each in (self.reader, self.merge) if each]
-        chosen += [self.level0] if self.level0 else []
+        # Where metadata are left out, nothing is made in place.
+        chosen += [f"{self.level0} {_IN_PLACE} {self.original}"] if self.level0 else []
         if self.chunk_zyx or self.shard_zyx:
             chosen.append(f"{self.chunk_zyx} {self.shard_zyx}")
         parts = [source, stamp, self.codec, self.ngff, str(_FORM), *self.other_files, *chosen]

@@ -117,6 +117,8 @@ def write_ome_zarr(conversion: Conversion, place: Place, advance: Advance, threa
     """
     require_libraries()
     with as_os_errors():
+        if _write_in_place(conversion, place, advance, threads):
+            return
         match conversion.form.transfer:
             case Transfer.FILES:
                 with open_zip(conversion.source) as archive, WorkPool(threads) as pool:
@@ -136,25 +138,29 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
         The source cannot be read, or the disk does not take the metadata.
     """
     require_libraries()
+    place = LocalPlace(path)
     with as_os_errors(), WorkPool(count_threads()) as pool:
-        if conversion.form.transfer is Transfer.LEVELS:
+        image = find_in_place(conversion, place)
+        if not isinstance(image, str):
+            image.finish_with_voxels(pool)
+        elif conversion.form.transfer is Transfer.LEVELS:
             with (
                 open_chunks(conversion) as source,
-                begin_levels(conversion, LocalPlace(path), source, pool) as writer,
+                begin_levels(conversion, place, source, pool) as writer,
             ):
                 writer.finish_with_voxels()
         else:
-            with open_volume(
-                conversion.source, conversion.form, conversion.request.selection
-            ) as volume:
-                image = find_in_place(conversion, LocalPlace(path), volume)
-                if not isinstance(image, str):
-                    image.finish_with_voxels(pool)
-                    return
-                with begin_voxels(conversion, LocalPlace(path), volume, pool) as writer:
-                    if labels := volume.header.label_names:
-                        _finish_labels(conversion, path, writer.spec, labels, pool)
-                    writer.finish_with_voxels()
+            with (
+                _open_source(conversion) as volume,
+                begin_voxels(conversion, place, volume, pool) as writer,
+            ):
+                if labels := volume.header.label_names:
+                    _finish_labels(conversion, path, writer.spec, labels, pool)
+                writer.finish_with_voxels()
+
+
+def _open_source(conversion: Conversion) -> AbstractContextManager[Volume]:
+    return open_volume(conversion.source, conversion.form, conversion.request.selection)
 
 
 def _take_levels(conversion: Conversion, place: Place, advance: Advance, threads: int) -> None:
@@ -191,39 +197,50 @@ def begin_levels(
 
 def _write_voxels(conversion: Conversion, place: Place, advance: Advance, threads: int) -> None:
     with (
-        open_volume(conversion.source, conversion.form, conversion.request.selection) as volume,
+        _open_source(conversion) as volume,
         WorkPool(threads) as pool,
+        begin_voxels(conversion, place, volume, pool) as writer,
     ):
-        image = find_in_place(conversion, place, volume)
-        if not isinstance(image, str):
-            image.write(volume, advance, pool)
-            return
+        check_count(conversion.source, math.prod(writer.levels[0].shard_grid))
+        if labels := volume.header.label_names:
+            _convert_labels(conversion, place, writer.spec, labels, pool)
+        copy_volume(volume, writer, advance, pool)
+        writer.finish()
+
+
+def _write_in_place(conversion: Conversion, place: Place, advance: Advance, threads: int) -> bool:
+    """Make an image whose full level is the bytes of its source, and tell whether it is that."""
+    image = find_in_place(conversion, place)
+    if isinstance(image, str):
         if image:
             logger.warning("%s is encoded as usual: %s", conversion.source, image)
-        with begin_voxels(conversion, place, volume, pool) as writer:
-            check_count(conversion.source, math.prod(writer.levels[0].shard_grid))
-            if labels := volume.header.label_names:
-                _convert_labels(conversion, place, writer.spec, labels, pool)
-            copy_volume(volume, writer, advance, pool)
-            writer.finish()
+        return False
+    with _open_source(conversion) as volume, WorkPool(threads) as pool:
+        image.write(volume, advance, pool)
+    whole = count_bytes(conversion.source, conversion.form, conversion.request.selection)
+    advance(whole - image.size)  # of levels of an Imaris file that are not taken
+    return True
 
 
-def find_in_place(conversion: Conversion, place: Place, volume: Volume) -> InPlaceImage | str:
+def find_in_place(
+    conversion: Conversion, place: Place, *, in_full: bool = True
+) -> InPlaceImage | str:
     """Return the image whose full level is made of the bytes of the source, or why there is none.
 
-    The reason is empty if nobody asks for it.
+    The reason is empty if nobody asks for it. `in_full` is that of `find_blocks`.
     """
     request = conversion.request
     if not request.level0 or not isinstance(place, LocalPlace):
         return ""
-    check_dtype(volume)
-    blocks = _find_blocks(conversion, volume.spec)
-    if isinstance(blocks, str):
-        return blocks
-    found = _with_provenance(conversion, volume, volume.header.left_out)
+    with _open_source(conversion) as volume:
+        check_dtype(volume)
+        blocks = _find_blocks(conversion, volume.spec, in_full=in_full)
+        if isinstance(blocks, str):
+            return blocks
+        found = _with_provenance(conversion, volume, volume.header.left_out)
     spec = replace(found, provenance={**found.provenance, "level0": request.level0})
-    image: InPlaceImage = _in_place_image(blocks, spec, place, request.codec)
-    return image
+    made: InPlaceImage = _in_place_image(blocks, spec, place, request.codec)
+    return made
 
 
 def check_count(path: str, blocks: int) -> None:

@@ -8,6 +8,7 @@ The files are those of `convert.convert_to_ome_zarr`, byte for byte.
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     Advance = Callable[[int], None]
 
+logger = logging.getLogger(__name__)
 _convert_labels = Deferred("spimpack_tasks.volumes.labels:convert_labels")
 
 
@@ -69,6 +71,11 @@ def convert_part(
     """
     require_libraries()
     with as_os_errors():
+        image = find_in_place(conversion, LocalPlace(path), in_full=False)
+        if not isinstance(image, str):
+            return False
+        if image and not part[0]:  # once for the whole image
+            logger.warning("%s is encoded as usual: %s", conversion.source, image)
         match conversion.form.transfer:
             case Transfer.FILES:
                 return False
@@ -93,8 +100,7 @@ def _write_voxels(
 ) -> bool:
     image = conversion.source, conversion.form, conversion.request.selection
     with open_volume(*image) as volume, WorkPool(threads) as pool:
-        is_in_place = not isinstance(find_in_place(conversion, place, volume), str)
-        if is_in_place or volume.levels[0].is_stream:
+        if volume.levels[0].is_stream:
             return False
         with begin_voxels(conversion, place, volume, pool) as writer:
             writer.limit_to_part(part)

@@ -142,6 +142,7 @@ IMARIS = Format(
     levels=Deferred(f"{_HERE}.imaris.levels:open_levels"),
     original=Deferred(f"{_HERE}.imaris.header:read_original"),
     chunks=Deferred(f"{_HERE}.imaris.chunks:ImarisChunks"),
+    blocks=Deferred(f"{_HERE}.in_place.imaris:find_blocks"),
     transfer=Transfer.LEVELS,
     codec="gzip",
     least_ratio=0.5,

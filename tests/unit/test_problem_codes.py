@@ -12,6 +12,7 @@ from cases.bad_scans import CASES as SCANS
 from cases.bad_scans import CONFLICTS, SCAN_WARNINGS
 from test_acquisition_files import ACQUISITION_WARNINGS
 from test_alignment import ALIGNMENT_CODES
+from test_chunk_settings import CHUNK_WARNINGS
 from test_image_rules import IMAGE_WARNINGS
 from test_inputs import NOTES, WARNINGS
 from test_losses import OWN_CODES, OWN_WARNINGS
@@ -31,6 +32,7 @@ FILE_ENDINGS = (".csv", ".html", ".json", ".tsv", ".yml")
 WITHOUT_CASE = {
     "backend.broken",  # test_plug_ins.py
     "backend.bug",  # test_plug_ins.py
+    *CHUNK_WARNINGS,
     *IMAGE_WARNINGS,
     *ROW_WARNINGS,
     "backend.extra",  # test_ome_zarr_backend.py
@@ -99,6 +101,7 @@ def test_warnings_are_documented_as_such():
         | ROW_WARNINGS
         | OWN_WARNINGS
         | ACQUISITION_WARNINGS
+        | CHUNK_WARNINGS
     )
     assert marked == {code for code, _ in WARNINGS} | known
     noted = re.findall(r"^\| `(\S+)` \| Note, with `--for spimquant`: ", page, flags=re.MULTILINE)

@@ -9,7 +9,7 @@ each.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
@@ -46,6 +46,10 @@ def _convert_nothing(_asset: Asset, _settings: Settings) -> dict[str, Any]:
 
 def _has_no_fault(setting: str, value: str) -> str:
     return f"{value!r} is not a value of {setting}"
+
+
+def _fit_together(_settings: Settings) -> Iterator[tuple[str, str]]:
+    yield from ()
 
 
 def _size_is_unknown(_asset: Asset, _settings: Settings) -> int:
@@ -137,6 +141,9 @@ class Backend:
     fault_of: Callable[[str, str], str] = _has_no_fault
     """Returns what is wrong with a value that is not among those of a setting, nothing if it may be
     another one: name of the setting, value."""
+    misfits: Callable[[Settings], Iterator[tuple[str, str]]] = _fit_together
+    """Yields which settings, each of which may be, cannot be together: name of one, what is wrong
+    and what to do."""
     task: str = ""
     """The name of the task class, which a class of another package fills in itself."""
     version: int = 1

@@ -140,7 +140,9 @@ class ConvertingBackend:
         left_out: list[str] = []
         if asset.format not in self.copied_formats:
             request = self.compose_request(asset, settings)
+            sizes = {"chunk": request.chunk_zyx, "shard": request.shard_zyx}
             known = {name: getattr(request, name, "") for name in self.settings}
+            known |= {name: ",".join(map(str, each)) for name, each in sizes.items()}
             set_here = {name: value for name, value in known.items() if value}
             chosen = {
                 "Scene": request.scene,

@@ -7,6 +7,7 @@ nothing to do, so it is done only where a name is not ours, or where all names a
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ BACKENDS = {
 """The backends of this program by name, in the order in which users see them."""
 
 
+_BETWEEN_SETTINGS = re.compile(r",(?!\s*[-+.\d])")
+"""A comma, unless a number follows it, as in `chunk=64,128,128`."""
+
+
 def backend_names() -> tuple[str, ...]:
     """Return the names of all backends, those of other installed packages last."""
     return tuple(dict.fromkeys((*BACKENDS, *_plug_ins())))
@@ -53,7 +58,8 @@ def find_choice(text: str) -> Choice | None:
     A setting without a value is empty. `None` stands for a backend that is unknown or broken.
     """
     name, _, rest = text.partition(":")
-    pairs = (part.partition("=") for part in rest.split(",") if part.strip())
+    parts = _BETWEEN_SETTINGS.split(rest)
+    pairs = (part.partition("=") for part in parts if part.strip())
     settings = {key.strip(): value.strip() for key, _, value in pairs}
     backend = _find(name)
     if backend is None:
@@ -86,13 +92,14 @@ def read_choice(text: str, where: Where) -> tuple[Choice | None, list[Problem]]:
 
 
 def _faults_of_settings(choice: Choice, where: Where) -> Iterator[Problem]:
-    name, known = choice.backend.name, choice.backend.settings
+    name, known, is_sound = choice.backend.name, choice.backend.settings, True
     for setting, value in choice.settings.items():
         line, key = where("backend", setting)
         if setting not in known:
             hint = suggestion(setting, known) or f"{name} has {', '.join(known) or 'none'}"
             message = f"{setting!r} is not a setting of {name}"
             yield Problem("option.setting", line, key, message, hint)
+            is_sound = False
         elif value not in known[setting] and (message := choice.backend.fault_of(setting, value)):
             message = f"{message} of {name}"
             # Where only the default has a name, any other value is a text of its own.
@@ -101,6 +108,10 @@ def _faults_of_settings(choice: Choice, where: Where) -> Iterator[Problem]:
                 f"one of: {', '.join(known[setting])}" if others else f"leave it out for {first!r}"
             )
             yield Problem("option.setting", line, key, message, hint)
+            is_sound = False
+    for setting, message in choice.backend.misfits(choice.settings) if is_sound else ():
+        what, _, hint = message.partition("; ")
+        yield Problem("option.setting", *where("backend", setting), what, hint)
 
 
 def require_choice(text: str) -> Choice:

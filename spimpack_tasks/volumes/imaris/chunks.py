@@ -13,7 +13,7 @@ import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.arrays.grid import LevelGrid
@@ -50,6 +50,41 @@ class _Stored:
     lengths: Any
     is_deflated: bool
     """Whether the chunks are zlib streams and nothing else."""
+
+
+class ChunkIndex(NamedTuple):
+    """Where the chunks of a dataset lie in their file."""
+
+    offsets: Any
+    """Of each chunk of the grid z, y, x; -1 where there is none."""
+    lengths: Any
+    is_whole: bool
+    """Whether no chunk was left without one of the filters of the dataset."""
+
+
+def index_chunks(file: ImarisFile, dataset: Any, size_zyx: Shape) -> ChunkIndex:
+    """Return where the chunks of a dataset lie, as far as the image goes.
+
+    A dataset may promise more than the image has; chunks beyond the image are never read.
+
+    Raises
+    ------
+    HeaderError
+        The index of chunks is damaged.
+    """
+    import numpy as np
+
+    grid = [-(-n // size) for n, size in zip(size_zyx, dataset.chunks, strict=True)]
+    offsets, lengths = np.full(grid, -1, "int64"), np.zeros(grid, "int64")
+    masks = []
+
+    def note(place: Shape, chunk: Any) -> None:
+        masks.append(chunk.filter_mask)
+        if all(map(operator.lt, place, grid)):
+            offsets[place], lengths[place] = chunk.byte_offset, chunk.size
+
+    file.visit_chunks(dataset, note)
+    return ChunkIndex(offsets, lengths, not any(masks))
 
 
 class ImarisChunks:
@@ -92,7 +127,6 @@ class ImarisChunks:
 
     def _index(self, level: int, time: int, channel: int) -> _Stored:
         import h5py
-        import numpy as np
 
         dataset = self._file.dataset(level, time, channel)
         if dataset.chunks is None:
@@ -106,19 +140,8 @@ class ImarisChunks:
         is_plain = is_as_numpy and self._file.holds_bytes_of(dataset) and not dataset.fillvalue
         if filters != [_DEFLATE] or not is_plain:
             return _Stored(dataset, None, None, is_deflated=False)
-        # A dataset may promise more than the image has; chunks beyond the image are never read.
-        sizes = self.header.shapes[level][2:]
-        grid = [-(-n // size) for n, size in zip(sizes, dataset.chunks, strict=True)]
-        offsets, lengths = np.full(grid, -1, "int64"), np.zeros(grid, "int64")
-        masks = []
-
-        def note(place: Shape, chunk: Any) -> None:
-            masks.append(chunk.filter_mask)
-            if all(map(operator.lt, place, grid)):
-                offsets[place], lengths[place] = chunk.byte_offset, chunk.size
-
-        self._file.visit_chunks(dataset, note)
-        return _Stored(dataset, offsets, lengths, is_deflated=not any(masks))
+        index = index_chunks(self._file, dataset, self.header.shapes[level][2:])
+        return _Stored(dataset, index.offsets, index.lengths, is_deflated=index.is_whole)
 
     def _check_filters(self, filters: list[int]) -> None:
         """Refuse chunks that HDF5 cannot decode here."""

@@ -2,15 +2,17 @@
 
 A file followed by the index of a shard (offset and length of each chunk, and a CRC-32C) is a shard:
 its chunks are found by their offsets, and what lies between them is never read (Zarr v3, sharding
-codec 1.0). So a file of raw or zstd blocks of one size becomes the full level of an OME-Zarr by a
-copy and an index, and remains what it was for readers of its own format.
+codec 1.0). So a file of raw, zstd or zlib blocks of one size becomes the full level of an OME-Zarr
+by a copy and an index, and remains what it was for readers of its own format.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import os
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.arrays.grid import LevelGrid
 
@@ -22,12 +24,25 @@ if TYPE_CHECKING:
     Range = tuple[int, int]
     """Offset and length of a block in its file."""
 
+MISSING = 2**64 - 1, 2**64 - 1
+"""Stands in the index of a shard for a chunk of zeros that is not there."""
+UNVERIFIED = "zlib"
+"""Codec that the standard of Zarr v3 has not got, so that not all programs read its chunks."""
 MOST_BYTES = 2**20
 """Bytes of a chunk of rows where a plane lies in one piece: what a viewer reads in one go."""
 
 
 class NotInPlaceError(Exception):
     """The voxels of a source do not lie as in a shard; the message says why."""
+
+
+class ShardIndex(NamedTuple):
+    """The bytes that make a shard of a file when they are put behind it."""
+
+    size: int
+    """Bytes of the file."""
+    data: bytes
+    """Offset and length of each chunk, and a CRC-32C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +53,23 @@ class StoredBlocks:
     """Sizes along t, c, z, y, x."""
     dtype: Any
     """Data type of numpy, in the byte order of the files."""
-    block_yx: tuple[int, int]
-    """Rows and columns of a block; blocks at the edge are as large."""
+    block_zyx: tuple[int, int, int]
+    """Planes, rows and columns of a block; blocks at the edge are as large."""
     codec: str
-    """`none` or `zstd`."""
+    """`none`, `zstd` or `zlib`."""
     files: tuple[str, ...]
     """The one file, or one for each plane in the order of t, c, z."""
     ranges: Callable[[int, int, int], list[Range]]
-    """Returns where the blocks of a plane lie in its file, row by row of blocks."""
+    """Returns where the blocks of a layer of blocks lie in its file, row by row of blocks:
+    time point, channel, number of the layer. `MISSING` stands for a block of zeros."""
+
+    indexes: dict[Shape, ShardIndex] = field(default_factory=dict)
+    """The indexes that were composed, by the place of their shard."""
 
     @property
     def level(self) -> LevelGrid:
         """The full level: a chunk is a block, a shard is a file."""
-        chunk = (1, 1, 1, *self.block_yx)
+        chunk = (1, 1, *self.block_zyx)
         grid = LevelGrid(self.shape, chunk).grid
         planes = grid[:3] if len(self.files) == 1 else (1, 1, 1)
         return LevelGrid(self.shape, chunk, shard_chunks=(*planes, *grid[3:]))
@@ -62,24 +81,43 @@ class StoredBlocks:
         t, c, z = shard[:3]
         return self.files[(t * self.shape[1] + c) * self.shape[2] + z]
 
-    def table_of(self, shard: Shape, size: int) -> list[Range]:
-        """Return the offset and length of each chunk of a shard.
-
-        Parameters
-        ----------
-        shard
-            Its place in the grid of shards.
-        size
-            Bytes of the file.
+    def index_all(self) -> None:
+        """Find where all blocks lie, before one is written.
 
         Raises
         ------
         NotInPlaceError
-            A block does not lie in the file, or is not as long as its voxels are.
+            A block does not lie in its file, or is not as long as its voxels are.
+        OSError
+            A file cannot be read.
         """
+        for shard in self.level.shards():
+            self.index_of(shard)
+
+    def index_of(self, shard: Shape) -> ShardIndex:
+        """Return the index of a shard, by its place in the grid of shards.
+
+        Raises
+        ------
+        NotInPlaceError, OSError
+            As of `index_all`.
+        """
+        import google_crc32c
+
+        if shard not in self.indexes:
+            size = os.stat(self.file_of(shard)).st_size
+            table = self._table_of(shard, size)
+            numbers = (number for each in table for number in each)
+            data = struct.pack(f"<{2 * len(table)}Q", *numbers)
+            checksum = struct.pack("<I", google_crc32c.value(data))
+            self.indexes[shard] = ShardIndex(size, data + checksum)
+        return self.indexes[shard]
+
+    def _table_of(self, shard: Shape, size: int) -> list[Range]:
+        """Return the offset and length of each chunk of a shard, whose file has a size."""
         level = self.level
-        raw = math.prod(self.block_yx) * int(self.dtype.itemsize)
-        times, channels, planes = (
+        raw = math.prod(self.block_zyx) * int(self.dtype.itemsize)
+        times, channels, layers = (
             range(place * count, (place + 1) * count)
             for place, count in zip(shard[:3], level.shard[:3], strict=True)
         )
@@ -87,13 +125,15 @@ class StoredBlocks:
         count = math.prod(level.shard[3:])
         for t in times:
             for c in channels:
-                for z in planes:
+                for z in layers:
                     found = self.ranges(t, c, z)
                     if len(found) != count:
-                        message = f"plane {z} has {len(found)} blocks instead of {count}"
+                        message = f"layer {z} has {len(found)} blocks instead of {count}"
                         raise NotInPlaceError(message)
                     table += found
         for offset, length in table:
+            if (offset, length) == MISSING:
+                continue
             is_sound = length == raw if self.codec == "none" else 0 < length <= 2 * raw + 1024
             if not is_sound or offset < 0 or offset + length > size:
                 message = f"a block at byte {offset:,} does not lie whole in the file"

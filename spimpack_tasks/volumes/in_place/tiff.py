@@ -1,6 +1,7 @@
-"""Blocks of TIFF and OME-TIFF files: planes in one piece, tiles as they are, or zstd tiles.
+"""Blocks of TIFF and OME-TIFF files: planes in one piece, or compressed tiles and strips.
 
-Facts: TIFF 6.0 (tiles are padded to their full size; strips are not), and 50000 for zstd (libtiff).
+Facts: TIFF 6.0 (tiles are padded to their full size; strips are not), and libtiff: 50000 is zstd,
+8 and 32946 are zlib streams.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.volumes.header import check_regular, load_library
 from spimpack_tasks.volumes.in_place.blocks import (
+    MISSING,
     NotInPlaceError,
     StoredBlocks,
     rows_as_blocks,
@@ -28,11 +30,23 @@ if TYPE_CHECKING:
     from spimpack_tasks.arrays.grid import Shape
     from spimpack_tasks.volumes.in_place.blocks import Range
 
-_NONE, _ZSTD = 1, 50000
+_NONE = 1
+"""The number of voxels that are not compressed (TIFF 6.0)."""
+_CODECS = {_NONE: "none", 8: "zlib", 32946: "zlib", 50000: "zstd"}
+"""The codec of Zarr by the number of a compression."""
 
 
-def find_blocks(path: str, scene: str = "") -> StoredBlocks:
+def find_blocks(path: str, scene: str = "", axes: str = "") -> StoredBlocks:
     """Return where the voxels of a TIFF or OME-TIFF lie.
+
+    Parameters
+    ----------
+    path
+        The file.
+    scene
+        Which image of the file.
+    axes
+        The names of its axes, where the user gives them.
 
     Raises
     ------
@@ -44,6 +58,9 @@ def find_blocks(path: str, scene: str = "") -> StoredBlocks:
     check_regular(path)
     planes = find_ome_planes(path, scene)
     with load_library("tifffile").TiffFile(path, is_ome=False, is_mmstack=False) as file:
+        if planes is not None and axes:
+            message = "its metadata tell its axes, and others are chosen"
+            raise NotInPlaceError(message)
         if planes is not None:
             series = open_pages(file, path, planes).series
         elif file.series and len(file.series) == 1:
@@ -51,10 +68,10 @@ def find_blocks(path: str, scene: str = "") -> StoredBlocks:
         else:
             message = "the file holds several images, or none"
             raise NotInPlaceError(message)
-        return _blocks_of(path, file, series.levels[0])
+        return _blocks_of(path, file, series.levels[0], tuple(axes))
 
 
-def _blocks_of(path: str, file: Any, level: Any) -> StoredBlocks:
+def _blocks_of(path: str, file: Any, level: Any, chosen: tuple[str, ...] = ()) -> StoredBlocks:
     page = level.keyframe
     if any(part is not None and part.parent is not file for part in level.pages):
         message = "its planes lie in several files"
@@ -63,39 +80,42 @@ def _blocks_of(path: str, file: Any, level: Any) -> StoredBlocks:
         message = "planes are missing"
         raise NotInPlaceError(message)
     _check_page(page)
-    axes, shape = name_axes(level.axes), tuple(level.shape)
-    if axes[-2:] != ("y", "x") or set(axes[:-2]) - set("tcz"):
+    axes, shape = chosen or name_axes(level.axes), tuple(level.shape)
+    if len(axes) != len(shape) or axes[-2:] != ("y", "x") or set(axes[:-2]) - set("tcz"):
         message = f"its axes are {', '.join(axes)}, and not some of t, c, z and then y, x"
         raise NotInPlaceError(message)
     sizes = dict(zip(axes, shape, strict=True))
     whole: Shape = tuple(sizes.get(axis, 1) for axis in "tczyx")
     dtype = level.dtype.newbyteorder(file.byteorder)
     row_bytes = whole[4] * int(dtype.itemsize)
+    codec = _CODECS[int(page.compression)]
     if page.is_tiled:
-        block = (int(page.tilelength), int(page.tilewidth))
+        block = (1, int(page.tilelength), int(page.tilewidth))
+    elif codec == "none":
+        block = (1, rows_of(whole[3], whole[4], int(dtype.itemsize)), whole[4])
     else:
-        block = (rows_of(whole[3], whole[4], int(dtype.itemsize)), whole[4])
-    start = None if level.dataoffset is None or page.is_tiled else int(level.dataoffset)
+        block = (1, min(int(page.rowsperstrip), whole[3]), whole[4])
+    is_apart = page.is_tiled or codec != "none"
+    start = None if level.dataoffset is None or is_apart else int(level.dataoffset)
     starts = [] if start is not None else [_ranges_of(part, whole, page) for part in level.pages]
 
     def ranges(t: int, c: int, z: int) -> list[Range]:
         place = {"t": t, "c": c, "z": z}
         number = flat_index(tuple(place[axis] for axis in axes[:-2]), shape[:-2])
-        if start is None and page.is_tiled:
+        if is_apart:
             return starts[number]
         offset = starts[number][0][0] if start is None else start + number * row_bytes * whole[3]
-        return rows_as_blocks(offset, whole[3], block[0], row_bytes)
+        return rows_as_blocks(offset, whole[3], block[1], row_bytes)
 
-    codec = "zstd" if int(page.compression) == _ZSTD else "none"
     return StoredBlocks(whole, dtype, block, codec, (path,), ranges)
 
 
 def _check_page(page: Any) -> None:
     """Refuse pages whose bytes are not those of a chunk."""
     compression = int(page.compression)
-    if compression not in {_NONE, _ZSTD}:
+    if compression not in _CODECS:
         message = f"it is compressed by {page.compression.name}, which no codec of Zarr reads"
-    elif compression == _ZSTD and not page.is_tiled:
+    elif compression != _NONE and not page.is_tiled and page.imagelength % page.rowsperstrip:
         message = "its strips are compressed, and the last one of a plane is shorter than a chunk"
     elif int(page.predictor) != 1:
         message = f"it has the predictor {page.predictor.name}"
@@ -113,8 +133,12 @@ def _check_page(page: Any) -> None:
 def _ranges_of(part: Any, whole: Shape, page: Any) -> list[Range]:
     """Return where the strips or tiles of a page lie; strips as one where they follow another."""
     offsets, counts = [*map(int, part.dataoffsets)], [*map(int, part.databytecounts)]
-    if page.is_tiled:
-        return [*zip(offsets, counts, strict=True)]
+    if page.is_tiled or int(page.compression) != _NONE:
+        if page.nodata and not all(counts):
+            message = f"its voxels are {page.nodata} where none are stored, and not 0"
+            raise NotInPlaceError(message)
+        pairs = zip(offsets, counts, strict=True)
+        return [(offset, count) if count else MISSING for offset, count in pairs]
     for (start, count), following in zip(
         zip(offsets, counts, strict=True), offsets[1:], strict=False
     ):
@@ -150,14 +174,14 @@ def find_plane_blocks(path: str) -> StoredBlocks:
         name = files[(t * planes.shape[1] + c) * planes.shape[2] + z]
         with _open_plane(name) as (file, page):
             found = _blocks_of(name, file, file.series[0].levels[0])
-            same = (found.shape, found.dtype, found.block_yx, found.codec)
-            if same != (first.shape, first.dtype, first.block_yx, first.codec) or page is None:
+            same = (found.shape, found.dtype, found.block_zyx, found.codec)
+            if same != (first.shape, first.dtype, first.block_zyx, first.codec) or page is None:
                 message = f"{name} is stored in another way than {files[0]}"
                 raise NotInPlaceError(message)
             return found.ranges(0, 0, 0)
 
     shape = tuple(planes.shape)
-    return StoredBlocks(shape, dtype, first.block_yx, first.codec, files, ranges)
+    return StoredBlocks(shape, dtype, first.block_zyx, first.codec, files, ranges)
 
 
 @contextmanager

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.arrays.codecs import Plain, choose_codec
+from spimpack_tasks.arrays.codecs import choose_codec
 from spimpack_tasks.arrays.pyramid import halve, plan_levels
 from spimpack_tasks.files.atomic import PART, sync_disk
 from spimpack_tasks.files.copying import copy_file
@@ -19,7 +19,7 @@ from spimpack_tasks.volumes.ome_zarr.stores import open_store, put_json
 from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from spimpack_tasks.arrays.codecs import Codec
     from spimpack_tasks.arrays.grid import LevelGrid, Region, Shape, Voxels
@@ -33,13 +33,25 @@ if TYPE_CHECKING:
     Advance = Callable[[int], None]
 
 
+_CODECS: Mapping[str, list[dict[str, Any]]] = MappingProxyType(
+    {
+        "none": [],
+        "zstd": [{"name": "zstd", "configuration": {"level": 0, "checksum": False}}],
+        "zlib": [{"name": "numcodecs.zlib", "configuration": {"level": 1}}],
+    }
+)
+"""The codecs of Zarr v3 by those of blocks. Their levels are not used to decode."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Zstd:
-    """Chunks of zstd, which are never encoded here."""
+class _Stored:
+    """The codec of the blocks of a source, which are never encoded here."""
+
+    name: str
 
     def v3(self) -> list[dict[str, Any]]:
-        """Return the codec of Zarr v3."""
-        return [{"name": "zstd", "configuration": {"level": 0, "checksum": False}}]
+        """Return the codecs of Zarr v3."""
+        return _CODECS[self.name]
 
 
 def plan_in_place(blocks: StoredBlocks, spec: VolumeSpec) -> tuple[LevelGrid, ...]:
@@ -89,6 +101,11 @@ class InPlaceImage:
         self._levels = plan_in_place(blocks, spec)
         self._codec = choose_codec(codec, int(spec.dtype.itemsize), has_checksum=True)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the voxels of the full level, which `write` reports."""
+        return self._spec.size
+
     def _writer(self, pool: WorkPool) -> OmeZarrWriter:
         """Return the writer of the smaller levels, for which the second one is the full one."""
         store = open_store(self._place, "0.5", self._spec.axes, self._levels)
@@ -135,24 +152,20 @@ class InPlaceImage:
 
 def _place_shard(blocks: StoredBlocks, shard: Shape, place: LocalPlace, key: str) -> None:
     """Copy a file to the place of a shard, with the index behind it."""
-    import google_crc32c
-
     if place.has(key):
         return
     source, path = blocks.file_of(shard), place.path(key)
-    size = os.stat(source).st_size
-    table = blocks.table_of(shard, size)
+    size, index = blocks.index_of(shard)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     aside = f"{path}{PART}"
     if os.path.exists(aside):  # of an interrupted run, perhaps with a part of the index
         os.truncate(aside, min(os.stat(aside).st_size, size))
     copy_file(source, aside, lambda _: None)
-    index = struct.pack(f"<{2 * len(table)}Q", *(number for each in table for number in each))
     with open(aside, "ab") as file:
         if file.tell() != size:
             message = f"{source} changed while it was copied"
             raise OSError(message)
-        file.write(index + struct.pack("<I", google_crc32c.value(index)))
+        file.write(index)
         file.flush()
         os.fdatasync(file.fileno())
     os.rename(aside, path)
@@ -204,7 +217,7 @@ class _Upper:
     def finish(self, spec: VolumeSpec, codec: Codec) -> None:
         """Write the metadata of all levels, those of the whole last."""
         whole = replace(spec, shape_tczyx=self.spec.shape_tczyx)
-        own: Any = _Zstd() if self.blocks.codec == "zstd" else Plain()
+        own: Any = _Stored(self.blocks.codec)
         full, *smaller = self.store.levels
         put_json(self.place, "0/zarr.json", array_v3(full, self.blocks.dtype, own, whole.axes))
         for number, level in enumerate(smaller, 1):
