@@ -1,6 +1,6 @@
 """What a study costs besides its voxels, and how it scales with workers.
 
-    python benchmarks/studies.py [--brains N] [--frames N]
+    python benchmarks/studies.py [--brains N] [--frames N] [--rows N]
 
 Makes a study of some brains, each of two small tiles that become a volume, an image of the dataset
 and a part of the page. It is run by 1, 2 and 3 workers, and once more with nothing to do. The cost
@@ -19,20 +19,21 @@ import numpy as np
 import tifffile
 from measuring import BIN, Measurement, describe_machine, measure
 
-ROWS, COLUMNS = 64, 32
-"""Of a frame: so small that the cost of tasks is what is seen."""
+ROWS = 64
+"""Of a frame, which has half as many columns: so few that the cost of tasks is what is seen."""
 WORKERS = (1, 2, 3)
 MANY = 1000
 
 
-def write_study(folder: Path, brains: int, frames: int) -> Path:
+def write_study(folder: Path, brains: int, frames: int, row_count: int = ROWS) -> Path:
     """Write tiles, tables of tiles and the study; all brains have links to the same two files."""
     random = np.random.default_rng(5)
     (folder / "tiles").mkdir(parents=True)
     for number in range(2):
-        voxels = random.integers(100, 4000, (frames, ROWS, COLUMNS), dtype="uint16")
+        voxels = random.integers(100, 4000, (frames, row_count, row_count // 2), dtype="uint16")
         tifffile.imwrite(folder / f"tiles/{number}.ome.tif", voxels, metadata={"axes": "ZYX"})
-    table = "path\tx\ty\tz\n0.ome.tif\t0\t0\t0\n1.ome.tif\t0\t100\t0\n"
+    # Four fifths of a frame of 2 um a row.
+    table = f"path\tx\ty\tz\n0.ome.tif\t0\t0\t0\n1.ome.tif\t0\t{1.6 * row_count:.0f}\t0\n"
     (folder / "tiles/tiles.tsv").write_text(table)
     stitch, rows = [], []
     for number in range(brains):
@@ -74,22 +75,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--brains", type=int, default=12)
     parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--rows", type=int, default=ROWS)
     arguments = parser.parse_args()
+    size = arguments.frames, arguments.rows
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print(describe_machine(name))
-        warm = write_study(folder / "warm", 1, arguments.frames)
+        warm = write_study(folder / "warm", 1, *size)
         run(warm, 1)  # compiled loops and byte code are there from now on
         print(f"\n| brains | workers | CPU s | wall s | peak MiB |\n{'| ---: ' * 5}|")
         costs = {}
         for workers in WORKERS:
-            study = write_study(folder / f"all{workers}", arguments.brains, arguments.frames)
+            study = write_study(folder / f"all{workers}", arguments.brains, *size)
             print(_row(arguments.brains, str(workers), found := run(study, workers)))
             costs[workers] = found
         again = run(study, 1)
         print(_row(arguments.brains, "1, nothing to do", again))
         shutil.rmtree(folder / "warm")
-        one = run(single := write_study(folder / "one", 1, arguments.frames), 1)
+        one = run(single := write_study(folder / "one", 1, *size), 1)
         print(_row(1, "1", one))
         one_again = run(single, 1)
         print(_row(1, "1, nothing to do", one_again))
