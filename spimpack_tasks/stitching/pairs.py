@@ -7,10 +7,11 @@ boxes: none is deskewed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.stitching.correlation import TOO_FAR, correlate, find_peak, fit_peak
+from spimpack_tasks.stitching.refine import cover, refine
 from spimpack_tasks.stitching.tiles import sample_of_um, turned_shape
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ _FIT_ERROR = 0.01
 """Samples by which the quadratic function misses the peak of a smooth correlation."""
 _SAMPLES = 500
 """Independent samples of a window, of which the noise of a correlation follows."""
+_UNREFINED = 10.0
+"""By how much more a shift is uncertain that was not refined: errors of the quadratic function were
+up to ten times the scatter of windows."""
 _NEAR = 2
 """Samples around that peak in which each window has its own."""
 
@@ -191,7 +195,28 @@ def _measure(
     most = math.prod(h - low for low, h in box) / math.prod(p.stop - p.start for p in windows[0])
     repeats = max(len(found) / max(most, 1.0), 1.0)
     place = np.array(moved) - np.array(near)
-    return _combine(overlap, found, place, _Quality(peak.height, repeats))
+    rough = _combine(overlap, found, place, _Quality(peak.height, repeats))
+    return _refined(rough, frames, windows, settings) if rough.shift_frc else rough
+
+
+def _refined(
+    rough: PairShift, frames: tuple[Frames, Frames], windows: list[Box], settings: SearchSettings
+) -> PairShift:
+    """Return a shift by the samples of all the overlap where it is small, or of windows."""
+    import numpy as np
+
+    measured = np.array(rough.shift_frc)
+    whole = [round(s) for s in measured]
+    box = _shared(frames[0].shape_frc, frames[1].shape_frc, whole)
+    if math.prod(h - low for low, h in box) <= settings.windows * settings.window_side**3:
+        f, r, c = (slice(low - w, high - w) for (low, high), w in zip(box, whole, strict=True))
+        windows = cover((f, r, c), settings.window_side)
+    found = refine(frames, whole, measured - whole, windows)
+    if found is None:
+        return replace(rough, information=rough.information / _UNREFINED**2)
+    covariance = found.covariance + np.eye(3) * _FIT_ERROR**2
+    f, r, c = (float(n) for n in found.shift + whole)
+    return replace(rough, shift_frc=(f, r, c), information=np.linalg.inv(covariance))
 
 
 def _keep_frames(
