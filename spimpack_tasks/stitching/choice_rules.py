@@ -16,6 +16,7 @@ from spimpack_tasks.stitching.names import (
     NO_FLAT,
     SIGNS,
 )
+from spimpack_tasks.stitching.plugins import missing_plugins
 from spimpack_tasks.volumes.formats import NGFF
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def check_choices(choices: Choices) -> None:
         PyWavelets is chosen, but not installed.
     """
     wrong = [*_wrong_names(choices), *_wrong_files(choices), *_wrong_numbers(choices)]
+    wrong += missing_plugins({"align": choices.align, "destripe": choices.corrections.destripe})
     if choices.corrections.destripe == "wavelet":
         wrong += _wrong_wavelets(choices.corrections.wavelet.wavelet)
     if wrong:

@@ -16,6 +16,7 @@ from spimpack_tasks.stitching.destripe import (
     destripe_by_percentiles,
     destripe_by_wavelets,
 )
+from spimpack_tasks.stitching.destripe_zarrnii import destripe_by_zarrnii
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +53,7 @@ DESTRIPERS: Mapping[str, Callable[[Any, Corrections], Any]] = {
     "none": lambda frame, _: frame.astype("float32"),
     "wavelet": lambda frame, chosen: destripe_by_wavelets(frame, chosen.wavelet),
     "lightsheet": lambda frame, chosen: destripe_by_percentiles(frame, chosen.percentile),
+    "zarrnii": lambda frame, _: destripe_by_zarrnii(frame),
 }
 """By the name that users choose; each takes a frame, and returns it as `float32`."""
 

@@ -209,8 +209,8 @@ def _refined(
     whole = [round(s) for s in measured]
     box = _shared(frames[0].shape_frc, frames[1].shape_frc, whole)
     if math.prod(h - low for low, h in box) <= settings.windows * settings.window_side**3:
-        f, r, c = (slice(low - w, high - w) for (low, high), w in zip(box, whole, strict=True))
-        windows = cover((f, r, c), settings.window_side)
+        inside = [slice(low - w, high - w) for (low, high), w in zip(box, whole, strict=True)]
+        windows = cover((inside[0], inside[1], inside[2]), settings.window_side)
     found = refine(frames, whole, measured - whole, windows)
     if found is None:
         return replace(rough, information=rough.information / _UNREFINED**2)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Box = tuple[slice, slice, slice]
 
 _TAPS = 6
-"""Samples from which one between them is interpolated, by the polynomial through them (Lagrange)."""
+"""Samples through which a polynomial goes for those between them (Lagrange)."""
 _BEFORE = _TAPS // 2 - 1
 _FARTHEST = 1.0
 """Samples by which the shift may end up elsewhere than it starts, along each axis."""
@@ -210,7 +210,7 @@ def _smoothed(shift: Any) -> float:
     Between samples noise is less, but that of neighbours is alike, so that a mean of many of them
     is no less uncertain. That concerns one tile of two.
     """
-    part = math.prod(
+    part: float = math.prod(
         sum(weight**2 for weight in _lagrange(float(off) - math.floor(off))) for off in shift
     )
     return 2 / (1 + part)
@@ -218,7 +218,7 @@ def _smoothed(shift: Any) -> float:
 
 def _repeats(windows: list[Box]) -> float:
     """Return in how many windows a sample of a window is, on average."""
-    shared = sum(
+    shared: int = sum(
         math.prod(
             max(min(p.stop, q.stop) - max(p.start, q.start), 0) for p, q in zip(a, b, strict=True)
         )

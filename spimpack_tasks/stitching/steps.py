@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.arrays.codec_table import CODEC_NAMES
 from spimpack_tasks.errors import joined, suggestion
 from spimpack_tasks.files.atomic import Durability, replacing, write_at
-from spimpack_tasks.stitching.align import STAGE_SIGMA_UM, align, keep_stage
+from spimpack_tasks.stitching.align import STAGE_SIGMA_UM, align, keep_stage, solve
+from spimpack_tasks.stitching.align_multiview import measure_by_multiview
 from spimpack_tasks.stitching.chain import (
     ALIGNMENT_FILE,
     EXCHANGE_FILE,
@@ -139,7 +140,10 @@ def make_alignment(chain: Chain, advance: Callable[[int, int], None] | None = No
         found = keep_stage(tiles)
     else:
         with as_os_errors(), OpenTiles(tiles) as stacks:
-            found = align(tiles, stacks, chain.choices.search, advance)
+            if chain.choices.align == "multiview":
+                found = solve(tiles, measure_by_multiview(tiles, stacks, advance))
+            else:
+                found = align(tiles, stacks, chain.choices.search, advance)
             pictures = draw_overlaps(found, tiles, stacks)
     claim_work_files(chain.work_dir, [ALIGNMENT_FILE, EXCHANGE_FILE, PAGE_FILE])
     page = compose_page(found, tiles, pictures)
