@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.stitching.placing import Canvas
     from spimpack_tasks.stitching.tiles import Geometry, TileSet, Vector
 
-FORM = 1
-"""Raised when equal inputs give other voxels than before."""
+FORM = 2
+"""Raised when equal inputs give other voxels than before, or parts are other blocks."""
 BLOCK_SIDES_ZYX = (512, 128, 512)
 """Voxels of a block of tilted frames: deep, so that a frame is read few times, as its columns run
 down, and long along x, because each column starts further along it; 64 MiB of two bytes."""
@@ -238,11 +238,12 @@ def write_part(
 
 
 def blocks_of(full: LevelGrid, part: tuple[int, int]) -> Sequence[Block]:
-    """Return the blocks of a part: a run of them in the order of y, x and z.
+    """Return the blocks of a part: a run of them in the order of y, z and x.
 
-    Blocks that follow each other are of the same rows of frames.
+    Blocks that follow each other are of the same rows and columns, and of frames of which half are
+    the same.
     """
-    shards = sorted(full.shards(), key=lambda shard: (*shard[:2], shard[3], shard[4], shard[2]))
+    shards = sorted(full.shards(), key=lambda shard: (*shard[:2], shard[3], shard[2], shard[4]))
     first, end = bounds_of_part(len(shards), part)
     return [Block(shard, full.region_of(shard)) for shard in shards[first:end]]
 
