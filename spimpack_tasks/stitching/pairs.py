@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.stitching.correlation import TOO_FAR, correlate, find_peak, fit_peak
+from spimpack_tasks.stitching.correlation import TOO_FAR, UNLIKE, correlate, find_peak, fit_peak
 from spimpack_tasks.stitching.refine import cover, refine
 from spimpack_tasks.stitching.tiles import sample_of_um, turned_shape
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.stitching.correlation import WindowShift
     from spimpack_tasks.stitching.frames import Frames
+    from spimpack_tasks.stitching.refine import RefinedShift
     from spimpack_tasks.stitching.tiles import Geometry, Sizes, TileSet, Vector
 
     Box = tuple[slice, slice, slice]
@@ -37,9 +38,9 @@ _FIT_ERROR = 0.01
 """Samples by which the quadratic function misses the peak of a smooth correlation."""
 _SAMPLES = 500
 """Independent samples of a window, of which the noise of a correlation follows."""
-_UNREFINED = 10.0
-"""By how much more a shift is uncertain that was not refined: errors of the quadratic function were
-up to ten times the scatter of windows."""
+_MOST_UNLIKE = 0.1
+"""Part of the structure that is left over where a doubtful peak is right; of peaks of different
+tissue a fourth was left at least."""
 _NEAR = 2
 """Samples around that peak in which each window has its own."""
 
@@ -196,24 +197,32 @@ def _measure(
     repeats = max(len(found) / max(most, 1.0), 1.0)
     place = np.array(moved) - np.array(near)
     rough = _combine(overlap, found, place, _Quality(peak.height, repeats))
-    return _refined(rough, frames, windows, settings) if rough.shift_frc else rough
-
-
-def _refined(
-    rough: PairShift, frames: tuple[Frames, Frames], windows: list[Box], settings: SearchSettings
-) -> PairShift:
-    """Return a shift by the samples of all the overlap where it is small, or of windows."""
-    import numpy as np
-
+    if rough.reason:
+        return rough
     measured = np.array(rough.shift_frc)
     whole = [round(s) for s in measured]
+    windows = _all_windows(frames, whole, settings) or windows
+    exact = refine(frames, whole, measured - whole, windows)
+    if exact is None or (peak.is_doubtful and exact.unlike > _MOST_UNLIKE):
+        return _unmeasured(overlap, UNLIKE, rough.correlation)
+    return _refined(rough, exact, whole)
+
+
+def _all_windows(
+    frames: tuple[Frames, Frames], whole: list[int], settings: SearchSettings
+) -> list[Box]:
+    """Return windows that cover the overlap; none where it is too large for all of it."""
     box = _shared(frames[0].shape_frc, frames[1].shape_frc, whole)
-    if math.prod(h - low for low, h in box) <= settings.windows * settings.window_side**3:
-        inside = [slice(low - w, high - w) for (low, high), w in zip(box, whole, strict=True)]
-        windows = cover((inside[0], inside[1], inside[2]), settings.window_side)
-    found = refine(frames, whole, measured - whole, windows)
-    if found is None:
-        return replace(rough, information=rough.information / _UNREFINED**2)
+    if math.prod(h - low for low, h in box) > settings.windows * settings.window_side**3:
+        return []
+    f, r, c = ((low - w, high - w) for (low, high), w in zip(box, whole, strict=True))
+    return cover((slice(*f), slice(*r), slice(*c)), settings.window_side)
+
+
+def _refined(rough: PairShift, found: RefinedShift, whole: list[int]) -> PairShift:
+    """Return a shift by the samples in place of that of peaks."""
+    import numpy as np
+
     covariance = found.covariance + np.eye(3) * _FIT_ERROR**2
     f, r, c = (float(n) for n in found.shift + whole)
     return replace(rough, shift_frc=(f, r, c), information=np.linalg.inv(covariance))

@@ -45,6 +45,8 @@ class RefinedShift:
     """Samples by which it differs from the whole ones it started from."""
     covariance: Any
     """3 x 3, by what is left over."""
+    unlike: float
+    """Part of the structure that the tiles do not have in common: 0 if they differ by noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def refine(
             inverse = np.linalg.inv(slope)
             excess = _scatter(scores, noises) * _repeats(windows) * _smoothed(shift)
             noise = excess * noises.sum(0)
-            return RefinedShift(shift, inverse @ noise @ inverse.T)
+            return RefinedShift(shift, inverse @ noise @ inverse.T, _unlike(ready, shift))
     return None
 
 
@@ -148,15 +150,12 @@ def _equations(windows: list[_Window], shift: Any) -> tuple[Any, Any, Any]:
     found = []
     for window in windows:
         moved = _interpolate(window.field, shift)
-        slopes = np.stack([each[1:-1, 1:-1, 1:-1].ravel() for each in np.gradient(moved)])
-        values, template = moved[1:-1, 1:-1, 1:-1].ravel(), window.template.ravel()
-        spread = values.std()
-        if not spread:
+        factor, left = _left_over(window.template, moved[1:-1, 1:-1, 1:-1])
+        if not factor:
             continue
-        # The noise of both is alike, so neither is the one that explains the other.
-        factor = template.std() / spread
-        rest = template - template.mean() - factor * (values - values.mean())
-        variance = max(float(rest.var()), 1e-12 * float(template.var()), 1e-300)
+        slopes = np.stack([each[1:-1, 1:-1, 1:-1].ravel() for each in np.gradient(moved)])
+        rest = left.ravel()
+        variance = max(float(rest.var()), 1e-12 * float(window.template.var()), 1e-300)
         gradient = window.gradient - window.gradient.mean(1, keepdims=True)
         noise = (gradient * rest**2) @ gradient.T / variance**2
         found.append((factor * gradient @ slopes.T / variance, gradient @ rest / variance, noise))
@@ -164,6 +163,38 @@ def _equations(windows: list[_Window], shift: Any) -> tuple[Any, Any, Any]:
         return np.zeros((1, 3, 3)), np.zeros((1, 3)), np.zeros((1, 3, 3))
     a, b, c = (np.stack(each) for each in zip(*found, strict=True))
     return a, b, c
+
+
+def _left_over(template: Any, values: Any) -> tuple[float, Any]:
+    """Return the factor of values that suits a template, and what is left over; 0 if none does.
+
+    The noise of both is alike, so neither is the one that explains the other.
+    """
+    spread = float(values.std())
+    factor = float(template.std()) / spread if spread else 0.0
+    return factor, template - template.mean() - factor * (values - values.mean())
+
+
+def _unlike(windows: list[_Window], shift: Any) -> float:
+    """Return how much structure is left over, as a part of that of the template.
+
+    Structure is what a sample has in common with its neighbours; noise has nothing of it.
+    """
+    left = whole = 0.0
+    for window in windows:
+        moved = _interpolate(window.field, shift)[1:-1, 1:-1, 1:-1]
+        left += _structure(_left_over(window.template, moved)[1])
+        whole += _structure(window.template - window.template.mean())
+    return left / whole if whole > 0 else math.inf
+
+
+def _structure(values: Any) -> float:
+    """Return the sum of products of samples and of those two further along each axis."""
+    return sum(float((values[2:] * values[:-2]).sum()) for values in _turned(values))
+
+
+def _turned(values: Any) -> list[Any]:
+    return [values.swapaxes(0, axis) for axis in range(3)]
 
 
 def _interpolate(field: Any, shift: Any) -> Any:
@@ -218,10 +249,11 @@ def _smoothed(shift: Any) -> float:
 
 def _repeats(windows: list[Box]) -> float:
     """Return in how many windows a sample of a window is, on average."""
-    shared: int = sum(
+    shared = sum(
         math.prod(
             max(min(p.stop, q.stop) - max(p.start, q.start), 0) for p, q in zip(a, b, strict=True)
         )
         for a, b in itertools.product(windows, windows)
     )
-    return shared / sum(math.prod(part.stop - part.start for part in box) for box in windows)
+    whole = sum(math.prod(part.stop - part.start for part in box) for box in windows)
+    return float(shared / whole)
