@@ -43,7 +43,7 @@ BLOCK_SIDES_ZYX = (512, 128, 512)
 down, and long along x, because each column starts further along it; 64 MiB of two bytes."""
 _MOST_WAITING = 32 * 2**20
 """Bytes of voxels that may wait to be written: half a block, so that one waits while another is
-made. With those of `WorkPool`, a slow disk had 200 MB more wait."""
+made."""
 _AXES = "zyx"
 
 
@@ -262,7 +262,7 @@ def finish_volume(work: Stitching, place: Place, threads: int) -> None:
     spec, levels = plan_volume(work)
     layout = Layout(work.ngff, work.codec, made_levels=levels)
     with (
-        WorkPool(threads, _MOST_WAITING) as pool,
+        WorkPool(threads, most_waiting=0) as pool,  # a block is made of eight, and needs the room
         create_volume(place, spec, layout, pool) as writer,
     ):
         # A block without a voxel has no object, so it counts as missing.
