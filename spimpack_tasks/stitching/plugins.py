@@ -22,9 +22,9 @@ class Plugin:
     value: str
     """Its name as a choice."""
     module: str
-    """What is imported."""
+    """The module that is imported."""
     package: str
-    """What pip installs."""
+    """The name that pip installs it by."""
 
     @property
     def is_installed(self) -> bool:

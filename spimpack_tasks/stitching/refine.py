@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 _TAPS = 6
 """Samples through which a polynomial goes for those between them (Lagrange)."""
 _BEFORE = _TAPS // 2 - 1
+"""The number of them that lie before the middle one."""
 _FARTHEST = 1.0
 """Samples by which the shift may end up elsewhere than it starts, along each axis."""
 _PAD = math.ceil(_FARTHEST) + _TAPS // 2
 """Samples around a window that are read of the first tile."""
 _ROUNDS = 8
+"""Steps at most; most shifts settle in four, and those that do not in eight are lost."""
 _SETTLED = 1e-3
 """Samples of the last step: a tenth of the error that remains in any case."""
 _LEAST_SIDE = 4
