@@ -8,7 +8,7 @@ which the samples of the second tile are those of the first one, in all three di
 
 The gradient is that of the second tile `T` alone, whose noise is independent of that of the first,
 `F`, and at whole samples also of its own. So noise makes the shift uncertain, but does not draw it
-towards the halves at which interpolated noise is least. What is left over tells the uncertainty.
+towards the halves at which interpolated noise is least. The uncertainty follows from what is left over.
 """
 
 from __future__ import annotations
