@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.stitching.correlation import TOO_FAR, UNLIKE, correlate, find_peak, fit_peak
-from spimpack_tasks.stitching.refine import cover, refine
 from spimpack_tasks.stitching.tiles import sample_of_um, turned_shape
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     Box = tuple[slice, slice, slice]
 
+_cover = Deferred("spimpack_tasks.stitching.refine:cover")
+_refine = Deferred("spimpack_tasks.stitching.refine:refine")
 _LEAST_SIDE = 6
 """Samples of the smallest window that is compared."""
-
-
 _TOO_SMALL = "the overlap is too small, or has no structure"
 _NO_WINDOW = "no window has a peak where all together have one"
 _LEAST_PART = 0.4
@@ -202,7 +202,7 @@ def _measure(
     measured = np.array(rough.shift_frc)
     whole = [round(s) for s in measured]
     windows = _all_windows(frames, whole, settings) or windows
-    exact = refine(frames, whole, measured - whole, windows)
+    exact = _refine(frames, whole, measured - whole, windows)
     if exact is None or (peak.is_doubtful and exact.unlike > _MOST_UNLIKE):
         return _unmeasured(overlap, UNLIKE, rough.correlation)
     return _refined(rough, exact, whole)
@@ -216,7 +216,8 @@ def _all_windows(
     if math.prod(h - low for low, h in box) > settings.windows * settings.window_side**3:
         return []
     f, r, c = ((low - w, high - w) for (low, high), w in zip(box, whole, strict=True))
-    return cover((slice(*f), slice(*r), slice(*c)), settings.window_side)
+    found: list[Box] = _cover((slice(*f), slice(*r), slice(*c)), settings.window_side)
+    return found
 
 
 def _refined(rough: PairShift, found: RefinedShift, whole: list[int]) -> PairShift:

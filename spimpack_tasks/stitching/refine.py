@@ -8,14 +8,15 @@ which the samples of the second tile are those of the first one, in all three di
 
 The gradient is that of the second tile `T` alone, whose noise is independent of that of the first,
 `F`, and at whole samples also of its own. So noise makes the shift uncertain, but does not draw it
-towards the halves at which interpolated noise is least. The uncertainty follows from what is left over.
+towards the halves at which interpolated noise is least. The uncertainty follows from
+what is left over.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -98,8 +99,10 @@ def refine(
     ready = [window for window in cut if window is not None]
     shift = np.array(start, float)
     for _ in range(_ROUNDS):
-        if not ready or np.abs(shift).max() > _FARTHEST:
+        if not ready:
             return None
+        if np.abs(shift).max() > _FARTHEST:
+            return _recentred(frames, whole, (start, shift), windows)
         slopes, scores, noises = _equations(ready, shift)
         slope = slopes.sum(0)
         if np.linalg.cond(slope) > 1e8:
@@ -112,6 +115,21 @@ def refine(
             noise = excess * noises.sum(0)
             return RefinedShift(shift, inverse @ noise @ inverse.T, _unlike(ready, shift))
     return None
+
+
+def _recentred(
+    frames: tuple[Frames, Frames], whole: list[int], moved: tuple[Any, Any], windows: list[Box]
+) -> RefinedShift | None:
+    """Return the shift from other whole samples, if they are nearer to where it went."""
+    import numpy as np
+
+    start, shift = moved
+    if np.abs(shift - start).max() > 2 * _FARTHEST:
+        return None
+    steps = np.round(shift).astype(int)
+    again = [w + int(step) for w, step in zip(whole, steps, strict=True)]
+    found = refine(frames, again, shift - steps, windows)
+    return None if found is None else replace(found, shift=found.shift + steps)
 
 
 def _cut(frames: tuple[Frames, Frames], whole: list[int], window: Box) -> _Window | None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.codec_table import CODEC_NAMES
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import joined, suggestion
 from spimpack_tasks.files.atomic import Durability, replacing, write_at
 from spimpack_tasks.stitching.align import STAGE_SIGMA_UM, align, keep_stage, solve
-from spimpack_tasks.stitching.align_multiview import measure_by_multiview
 from spimpack_tasks.stitching.chain import (
     ALIGNMENT_FILE,
     EXCHANGE_FILE,
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.stitching.align import Alignment
     from spimpack_tasks.stitching.chain import Chain
     from spimpack_tasks.stitching.identity import Pace
+
+_measure_by_multiview = Deferred("spimpack_tasks.stitching.align_multiview:measure_by_multiview")
 
 
 def make_flat(chain: Chain) -> None:
@@ -141,7 +143,7 @@ def make_alignment(chain: Chain, advance: Callable[[int, int], None] | None = No
     else:
         with as_os_errors(), OpenTiles(tiles) as stacks:
             if chain.choices.align == "multiview":
-                found = solve(tiles, measure_by_multiview(tiles, stacks, advance))
+                found = solve(tiles, _measure_by_multiview(tiles, stacks, advance))
             else:
                 found = align(tiles, stacks, chain.choices.search, advance)
             pictures = draw_overlaps(found, tiles, stacks)
