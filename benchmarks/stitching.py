@@ -1,10 +1,13 @@
 """What stitching costs, beside a copy of the same bytes in the same run.
 
     python benchmarks/stitching.py [FOLDER] [--frames 300] [--rows 256] [--columns 512] [--runs 3]
+    python benchmarks/stitching.py [FOLDER] --memory 600x512x1024 2400x512x1024 600x2048x2048
 
 Kernels: bytes of samples read and of covered voxels written, and the CPU time, beside copies of the
 samples in memory. Volumes: from an OME-Zarr of frames to a whole OME-Zarr with its levels. Each
-number is the least of some runs; ratios are of CPU time, so that other work matters little.
+number is the least of some runs; ratios are of CPU time, so that other work matters little. Memory:
+the most that a process of its own has while it makes a volume with its levels, of frames that are
+generated when they are read, so that no disk need hold them.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +32,11 @@ from spimpack_tasks.stitching.align import align
 from spimpack_tasks.stitching.correct import Corrections, correct_frame
 from spimpack_tasks.stitching.frames import ArrayFrames
 from spimpack_tasks.stitching.fuse import Fuser
+from spimpack_tasks.stitching.identity import Pace
 from spimpack_tasks.stitching.making import stitch
 from spimpack_tasks.stitching.placing import place_alone, place_tiles
 from spimpack_tasks.stitching.tiles import Geometry, Tile, TileSet
-from spimpack_tasks.stitching.volume import deskew
+from spimpack_tasks.stitching.volume import deskew, finish_volume, write_part
 from spimpack_tasks.volumes.spec import VolumeSpec
 from spimpack_tasks.volumes.writer import create_volume
 
@@ -144,6 +149,55 @@ def write_source(path: str, stack: np.ndarray) -> None:
         writer.finish()
 
 
+@dataclass
+class GeneratedFrames:
+    """Frames that are made when they are read: one of noise, brighter from frame to frame."""
+
+    shape_frc: tuple[int, int, int]
+    noise: np.ndarray
+    dtype = np.dtype("u2")
+    stored_rows = 1
+
+    def read(self, region_frc: tuple[slice, slice, slice]) -> np.ndarray:
+        frames, rows, columns = region_frc
+        numbers = np.arange(frames.start, frames.stop, dtype="u2") % 1000
+        return self.noise[rows, columns] + numbers[:, None, None]
+
+
+class GeneratedStacks:
+    """Generated frames, as `OpenTiles` has files."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        noise = np.random.default_rng(1).poisson(300, shape[1:]).astype("u2")
+        self.frames = GeneratedFrames(shape, noise)
+
+    def need(self, numbers: list[int]) -> dict[int, GeneratedFrames]:
+        return dict.fromkeys(numbers, self.frames)
+
+
+def memory_of(shape: tuple[int, int, int], folder: str) -> tuple[int, float]:
+    """Return the most memory of this process in MB after a volume was made, and the CPU seconds."""
+    tile = Tile("tile", folder, (0, 0, 0), shape, "uint16")
+    work = deskew(TileSet(Geometry(ROOT, 1.0), (tile,)), 0)
+    place = LocalPlace(f"{folder}/volume.ome.zarr")
+    write_part(work, place, (0, 1), GeneratedStacks(shape), Pace(2, lambda _: None))
+    finish_volume(work, place, 2)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_maxrss // 1024, used.ru_utime + used.ru_stime
+
+
+def print_memory(shapes: list[str], folder: str) -> None:
+    """Print the most memory that volumes of stacks of several sizes take."""
+    print("| frames x rows x columns | most memory | CPU |\n| --- | --- | --- |")
+    for text in shapes:
+        frames, rows, columns = map(int, text.split("x"))
+        inner = tempfile.mkdtemp(dir=folder)
+        with get_context("spawn").Pool(1) as pool:
+            memory, seconds = pool.apply(memory_of, ((frames, rows, columns), inner))
+        shutil.rmtree(inner)
+        print(f"| {frames} x {rows} x {columns} | {memory} MB | {seconds:.0f} s |", flush=True)
+
+
 def print_volume(folder: str, stack: np.ndarray) -> None:
     """Print what a whole volume costs, beside `cp -r` of the frames."""
     source, target = f"{folder}/frames.ome.zarr", f"{folder}/volume.ome.zarr"
@@ -171,7 +225,15 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", default="")
     for name, count in (("frames", 300), ("rows", 256), ("columns", 512), ("runs", 3)):
         parser.add_argument(f"--{name}", type=int, default=count)
+    parser.add_argument("--memory", nargs="+", metavar="FRAMESxROWSxCOLUMNS")
     given = parser.parse_args()
+    if given.memory:
+        folder = tempfile.mkdtemp(dir=given.folder or None)
+        try:
+            print_memory(given.memory, folder)
+        finally:
+            shutil.rmtree(folder)
+        return
     shape = (given.frames, given.rows, given.columns)
     stack = np.random.default_rng(1).poisson(300, shape).astype("u2")
     print_kernels(stack, given.runs)

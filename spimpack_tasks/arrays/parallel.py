@@ -35,7 +35,8 @@ class WorkPool:
     threads
         How many work side by side.
     most_waiting
-        Bytes that may wait to be written before `write` waits itself.
+        Bytes that may wait to be written before `write` waits itself; with 0 it waits until all of
+        it is written, so that nothing is in memory beside what comes next.
     """
 
     def __init__(self, threads: int, most_waiting: int = MOST_WAITING) -> None:
@@ -79,6 +80,8 @@ class WorkPool:
                 self._size -= self._waiting.popleft()[1]
             self._waiting.append((self._writer.submit(do, *arguments), size))
             self._size += size
+        if not self._most_waiting:
+            self.settle()
 
     def settle(self, most: int = 0) -> None:
         """Wait until no more than some bytes wait to be written.

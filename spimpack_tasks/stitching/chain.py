@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 FLAT_FILE, FLAT_NOTE = "flat.tif", "flat.json"
 ALIGNMENT_FILE, EXCHANGE_FILE, PAGE_FILE = "align.json", "align-spimstitch.json", "align.html"
 """Names in the working folder."""
-_FLAT_FORM, _FRAMES_FORM, _ALIGN_FORM = 1, 2, 2
+_FLAT_FORM, _FRAMES_FORM, _ALIGN_FORM = 1, 2, 3
 """Raised when equal inputs give other outputs than before."""
 
 
@@ -229,6 +229,8 @@ class Chain:
             known = (*known, self.choices.align_reversed)
         if self.choices.align == "stage":
             return digest(_ALIGN_FORM, "stage", stage, known)
+        if self.choices.align == "multiview":
+            return digest(_ALIGN_FORM, "multiview", self.frame_ids, stage, known)
         return digest(_ALIGN_FORM, self.frame_ids, stage, known, asdict(self.choices.search))
 
     def has_alignment(self) -> bool:

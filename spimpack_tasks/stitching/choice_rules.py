@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codec_table import CODEC_NAMES
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError, joined, suggestion
 from spimpack_tasks.stitching.names import (
     ALIGNERS,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.stitching.chain import Choices
 
+_missing_plugins = Deferred("spimpack_tasks.stitching.plugins:missing_plugins")
 LARGEST_MAGNIFICATION = 10.0
 """Of a second camera, which differs by some percent; a larger factor is a slip of the pen."""
 
@@ -44,6 +46,7 @@ def check_choices(choices: Choices) -> None:
         PyWavelets is chosen, but not installed.
     """
     wrong = [*_wrong_names(choices), *_wrong_files(choices), *_wrong_numbers(choices)]
+    wrong += _missing_plugins({"align": choices.align, "destripe": choices.corrections.destripe})
     if choices.corrections.destripe == "wavelet":
         wrong += _wrong_wavelets(choices.corrections.wavelet.wavelet)
     if wrong:

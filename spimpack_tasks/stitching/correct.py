@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.stitching.destripe import (
     PercentileSettings,
     WaveletSettings,
@@ -19,6 +20,8 @@ from spimpack_tasks.stitching.destripe import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+_destripe_by_zarrnii = Deferred("spimpack_tasks.stitching.destripe_zarrnii:destripe_by_zarrnii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ DESTRIPERS: Mapping[str, Callable[[Any, Corrections], Any]] = {
     "none": lambda frame, _: frame.astype("float32"),
     "wavelet": lambda frame, chosen: destripe_by_wavelets(frame, chosen.wavelet),
     "lightsheet": lambda frame, chosen: destripe_by_percentiles(frame, chosen.percentile),
+    "zarrnii": lambda frame, _: _destripe_by_zarrnii(frame),
 }
 """By the name that users choose; each takes a frame, and returns it as `float32`."""
 

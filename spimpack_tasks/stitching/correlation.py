@@ -23,6 +23,8 @@ LEAST_CONTRAST = 6.0
 _ALIKE, _ABOVE_OTHERS = 0.8, 0.5
 """Mean correlation of a peak that is believed at any scatter, which few large things in the
 windows make large, and by how much it is above the middle of the others."""
+LEAST_DOUBTFUL = 0.5
+"""Mean correlation of a peak without contrast of which the samples are compared."""
 AMBIGUOUS = 0.85
 """Part of the highest peak that another one has at least where the shift is ambiguous."""
 UNLIKE = "no shift makes the tiles alike"
@@ -53,6 +55,8 @@ class Peak:
     shift: tuple[int, ...]
     height: float
     reason: str = ""
+    is_doubtful: bool = False
+    """Whether other shifts are nearly as good, as of large smooth things: the samples must tell."""
 
 
 def correlate(template: Any, field: Any) -> Any:
@@ -132,9 +136,10 @@ def find_peak(mean: Any) -> Peak:
     middle = float(np.median(others))
     scatter = 1.4826 * float(np.median(np.abs(others - middle)))
     is_clear = height >= _ALIKE and height - middle >= _ABOVE_OTHERS
-    if height - middle < LEAST_CONTRAST * scatter and not is_clear:
+    is_doubtful = height - middle < LEAST_CONTRAST * scatter and not is_clear
+    if is_doubtful and height < LEAST_DOUBTFUL:
         return Peak(place, height, UNLIKE)
-    return Peak(place, height)
+    return Peak(place, height, is_doubtful=is_doubtful)
 
 
 def _second_peak(mean: Any, place: tuple[int, ...]) -> float:

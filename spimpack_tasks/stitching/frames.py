@@ -82,14 +82,37 @@ class ReadFrames:
         The tile.
     region_frc
         The box.
+    before
+        An earlier box of the tile; frames that are in both are taken from there, where rows and
+        columns are the same.
     """
 
     stored_rows = 1
 
-    def __init__(self, frames: Frames, region_frc: Region) -> None:
+    def __init__(
+        self, frames: Frames, region_frc: Region, before: ReadFrames | None = None
+    ) -> None:
         self.shape_frc, self.dtype = frames.shape_frc, frames.dtype
+        self.region_frc = region_frc
         self._first = [part.start for part in region_frc]
-        self._samples = frames.read(region_frc)
+        self._samples = self._gather(frames, before)
+
+    def _gather(self, frames: Frames, before: ReadFrames | None) -> Voxels:
+        import numpy as np
+
+        wanted, rows, columns = self.region_frc
+        if before is None or before.region_frc[1:] != (rows, columns):
+            return frames.read(self.region_frc)
+        low = max(wanted.start, before.region_frc[0].start)
+        high = min(wanted.stop, before.region_frc[0].stop)
+        if low >= high:
+            return frames.read(self.region_frc)
+        parts = [before.read((slice(low, high), rows, columns))]
+        if wanted.start < low:
+            parts.insert(0, frames.read((slice(wanted.start, low), rows, columns)))
+        if high < wanted.stop:
+            parts.append(frames.read((slice(high, wanted.stop), rows, columns)))
+        return np.concatenate(parts)
 
     def read(self, region_frc: Region) -> Voxels:
         """Return a view."""

@@ -14,7 +14,7 @@ thread, for any number and length of stacks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,8 @@ class Fuser:
     """Whether no voxel lies before the first frame or behind the last one, not even by a half."""
     kernels: Kernels | None = None
     """The loops; chosen if not given."""
+    kept: dict[int, ReadFrames] = field(default_factory=dict)
+    """Of tiles whose frames are slow to read: those of the last block, for the next one."""
 
     def numbers_in(self, box_zyx: Box) -> list[int]:
         """Return the numbers of the tiles that may cover a part of a box."""
@@ -106,14 +108,20 @@ class Fuser:
         return voxels
 
     def _read_ahead(self, box: Box, frames: Mapping[int, Frames]) -> Mapping[int, Frames]:
-        """Read what several bands would decode again and again, such as compressed frames."""
-        ready = {}
+        """Read what bands and blocks would decode again and again, such as compressed frames."""
+        ready: dict[int, Frames] = {}
+        slow: dict[int, ReadFrames] = {}
         real = real_type(self.dtype)
         for number in self.numbers_in(box):
             stack = frames[number]
             part = self._cut(self.canvas.placements[number], stack, box, real)
             is_slow = part is not None and stack.stored_rows > SLOW_ROWS
-            ready[number] = ReadFrames(stack, part.region_frc()[0]) if part and is_slow else stack
+            ready[number] = stack
+            if part and is_slow:
+                before = self.kept.pop(number, None)
+                slow[number] = ready[number] = ReadFrames(stack, part.region_frc()[0], before)
+        self.kept.clear()
+        self.kept.update(slow)
         return ready
 
     def _fuse_band(self, box: Box, frames: Mapping[int, Frames], voxels: Voxels) -> None:

@@ -91,17 +91,27 @@ def remap(samples: Any, frame_at: Any, low: Any, high: Any, voxels: Any) -> None
     """Set voxels that are one sample each, see `Kernels.remap`."""
     depth, rows, _ = voxels.shape
     frames = samples.shape[0]
+    # Frames lie apart by powers of two, so that their samples would share a few lines of the cache.
+    part = np.empty((32, 40), samples.dtype)
     for y in range(rows):
         for start in range(0, frames, 32):
-            for z in range(depth):
-                first = max(start - frame_at[z], low[z])
-                end = min(min(start + 32, frames) - frame_at[z], high[z])
-                if end > first:
-                    line, column = voxels[z, y], samples[:, y, z]
-                    # Unsigned numbers cannot count from the end, so they need not be checked.
-                    to, at = np.uint64(first), np.uint64(frame_at[z] + first)
-                    for n in range(np.uint64(end - first)):
-                        line[to + n] = column[at + n]
+            count = min(32, frames - start)
+            for z0 in range(0, depth, 32):
+                columns = min(32, depth - z0)
+                # Unsigned numbers cannot count from the end, so they need not be checked.
+                for f in range(np.uint64(count)):
+                    row = samples[start + f, y]
+                    for n in range(np.uint64(columns)):
+                        part[f, n] = row[np.uint64(z0) + n]
+                for column in range(np.uint64(columns)):
+                    z = np.uint64(z0) + column
+                    first = max(start - frame_at[z], low[z])
+                    end = min(start + count - frame_at[z], high[z])
+                    if end > first:
+                        line = voxels[z, y]
+                        to, at = np.uint64(first), np.uint64(frame_at[z] + first - start)
+                        for n in range(np.uint64(end - first)):
+                            line[to + n] = part[at + n, column]
 
 
 def gather_row(

@@ -27,7 +27,7 @@ OPTIONS = {
     "align": Option(
         "native",
         "how tiles are aligned: native measures their overlaps, stage trusts the stage, file takes "
-        "an earlier alignment",
+        "an earlier alignment, multiview has multiview-stitcher measure them, if that is installed",
         ALIGNERS,
     ),
     "align_file": Option(
@@ -47,7 +47,11 @@ OPTIONS = {
         "which are read or written",
     ),
     "search_um": Option(20.0, "by how much the stage may be wrong between two tiles, in µm"),
-    "destripe": Option("none", "how stripes along rows are taken out", DESTRIPES),
+    "destripe": Option(
+        "none",
+        "how stripes along rows are taken out; zarrnii needs the program of that name",
+        DESTRIPES,
+    ),
     "sigma_bright": Option(128.0, "width of the wavelet filter for bright pixels; 0 for none"),
     "sigma_dark": Option(512.0, "width of the wavelet filter for dark pixels; 0 for none"),
     "wavelet": Option("db5", "name of the wavelet, as PyWavelets has it"),

@@ -7,10 +7,11 @@ boxes: none is deskewed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.stitching.correlation import TOO_FAR, correlate, find_peak, fit_peak
+from spimpack_tasks.deferred import Deferred
+from spimpack_tasks.stitching.correlation import TOO_FAR, UNLIKE, correlate, find_peak, fit_peak
 from spimpack_tasks.stitching.tiles import sample_of_um, turned_shape
 
 if TYPE_CHECKING:
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.stitching.correlation import WindowShift
     from spimpack_tasks.stitching.frames import Frames
+    from spimpack_tasks.stitching.refine import RefinedShift
     from spimpack_tasks.stitching.tiles import Geometry, Sizes, TileSet, Vector
 
     Box = tuple[slice, slice, slice]
 
+_cover = Deferred("spimpack_tasks.stitching.refine:cover")
+_refine = Deferred("spimpack_tasks.stitching.refine:refine")
 _LEAST_SIDE = 6
 """Samples of the smallest window that is compared."""
-
-
 _TOO_SMALL = "the overlap is too small, or has no structure"
 _NO_WINDOW = "no window has a peak where all together have one"
 _LEAST_PART = 0.4
@@ -36,6 +38,9 @@ _FIT_ERROR = 0.01
 """Samples by which the quadratic function misses the peak of a smooth correlation."""
 _SAMPLES = 500
 """Independent samples of a window, of which the noise of a correlation follows."""
+_MOST_UNLIKE = 0.1
+"""Part of the structure that is left over where a doubtful peak is right; of peaks of different
+tissue a fourth was left at least."""
 _NEAR = 2
 """Samples around that peak in which each window has its own."""
 
@@ -191,7 +196,37 @@ def _measure(
     most = math.prod(h - low for low, h in box) / math.prod(p.stop - p.start for p in windows[0])
     repeats = max(len(found) / max(most, 1.0), 1.0)
     place = np.array(moved) - np.array(near)
-    return _combine(overlap, found, place, _Quality(peak.height, repeats))
+    rough = _combine(overlap, found, place, _Quality(peak.height, repeats))
+    if rough.reason:
+        return rough
+    measured = np.array(rough.shift_frc)
+    whole = [round(s) for s in measured]
+    windows = _all_windows(frames, whole, settings) or windows
+    exact = _refine(frames, whole, measured - whole, windows)
+    if exact is None or (peak.is_doubtful and exact.unlike > _MOST_UNLIKE):
+        return _unmeasured(overlap, UNLIKE, rough.correlation)
+    return _refined(rough, exact, whole)
+
+
+def _all_windows(
+    frames: tuple[Frames, Frames], whole: list[int], settings: SearchSettings
+) -> list[Box]:
+    """Return windows that cover the overlap; none where it is too large for all of it."""
+    box = _shared(frames[0].shape_frc, frames[1].shape_frc, whole)
+    if math.prod(h - low for low, h in box) > settings.windows * settings.window_side**3:
+        return []
+    f, r, c = ((low - w, high - w) for (low, high), w in zip(box, whole, strict=True))
+    found: list[Box] = _cover((slice(*f), slice(*r), slice(*c)), settings.window_side)
+    return found
+
+
+def _refined(rough: PairShift, found: RefinedShift, whole: list[int]) -> PairShift:
+    """Return a shift by the samples in place of that of peaks."""
+    import numpy as np
+
+    covariance = found.covariance + np.eye(3) * _FIT_ERROR**2
+    f, r, c = (float(n) for n in found.shift + whole)
+    return replace(rough, shift_frc=(f, r, c), information=np.linalg.inv(covariance))
 
 
 def _keep_frames(

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.codec_table import CODEC_NAMES
+from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import joined, suggestion
 from spimpack_tasks.files.atomic import Durability, replacing, write_at
-from spimpack_tasks.stitching.align import STAGE_SIGMA_UM, align, keep_stage
+from spimpack_tasks.stitching.align import STAGE_SIGMA_UM, align, keep_stage, solve
 from spimpack_tasks.stitching.chain import (
     ALIGNMENT_FILE,
     EXCHANGE_FILE,
@@ -21,13 +22,7 @@ from spimpack_tasks.stitching.choice_rules import ChoiceRefusedError
 from spimpack_tasks.stitching.dataset_rows import compose_row, tell_parameters, write_row
 from spimpack_tasks.stitching.flat import describe_flat, estimate_flat, sample_frames
 from spimpack_tasks.stitching.frames import OpenTiles
-from spimpack_tasks.stitching.making import (
-    PARTS,
-    finish,
-    has_part,
-    make_part,
-    stitch,
-)
+from spimpack_tasks.stitching.making import PARTS, finish, has_part, make_part, stitch
 from spimpack_tasks.stitching.names import ESTIMATED_FLAT, NO_FLAT
 from spimpack_tasks.stitching.overlap_pictures import draw_overlaps
 from spimpack_tasks.stitching.page import compose_page
@@ -55,6 +50,8 @@ if TYPE_CHECKING:
     from spimpack_tasks.stitching.align import Alignment
     from spimpack_tasks.stitching.chain import Chain
     from spimpack_tasks.stitching.identity import Pace
+
+_measure_by_multiview = Deferred("spimpack_tasks.stitching.align_multiview:measure_by_multiview")
 
 
 def make_flat(chain: Chain) -> None:
@@ -139,7 +136,10 @@ def make_alignment(chain: Chain, advance: Callable[[int, int], None] | None = No
         found = keep_stage(tiles)
     else:
         with as_os_errors(), OpenTiles(tiles) as stacks:
-            found = align(tiles, stacks, chain.choices.search, advance)
+            if chain.choices.align == "multiview":
+                found = solve(tiles, _measure_by_multiview(tiles, stacks, advance))
+            else:
+                found = align(tiles, stacks, chain.choices.search, advance)
             pictures = draw_overlaps(found, tiles, stacks)
     claim_work_files(chain.work_dir, [ALIGNMENT_FILE, EXCHANGE_FILE, PAGE_FILE])
     page = compose_page(found, tiles, pictures)

@@ -36,11 +36,14 @@ if TYPE_CHECKING:
     from spimpack_tasks.stitching.placing import Canvas
     from spimpack_tasks.stitching.tiles import Geometry, TileSet, Vector
 
-FORM = 1
-"""Raised when equal inputs give other voxels than before."""
+FORM = 2
+"""Raised when equal inputs give other voxels than before, or parts are other blocks."""
 BLOCK_SIDES_ZYX = (512, 128, 512)
 """Voxels of a block of tilted frames: deep, so that a frame is read few times, as its columns run
 down, and long along x, because each column starts further along it; 64 MiB of two bytes."""
+_MOST_WAITING = 32 * 2**20
+"""Bytes of voxels that may wait to be written: half a block, so that one waits while another is
+made."""
 _AXES = "zyx"
 
 
@@ -222,7 +225,7 @@ def write_part(
     layout = Layout(work.ngff, work.codec, levels=levels)
     written = 0
     with (
-        WorkPool(pace.threads) as pool,
+        WorkPool(pace.threads, _MOST_WAITING) as pool,
         create_volume(place, spec, layout, pool) as writer,
     ):
         for block in blocks_of(levels[0], part):
@@ -238,11 +241,12 @@ def write_part(
 
 
 def blocks_of(full: LevelGrid, part: tuple[int, int]) -> Sequence[Block]:
-    """Return the blocks of a part: a run of them in the order of y, x and z.
+    """Return the blocks of a part: a run of them in the order of y, z and x.
 
-    Blocks that follow each other are of the same rows of frames.
+    Blocks that follow each other are of the same rows and columns, and of frames of which half are
+    the same.
     """
-    shards = sorted(full.shards(), key=lambda shard: (*shard[:2], shard[3], shard[4], shard[2]))
+    shards = sorted(full.shards(), key=lambda shard: (*shard[:2], shard[3], shard[2], shard[4]))
     first, end = bounds_of_part(len(shards), part)
     return [Block(shard, full.region_of(shard)) for shard in shards[first:end]]
 
@@ -257,6 +261,9 @@ def finish_volume(work: Stitching, place: Place, threads: int) -> None:
     """
     spec, levels = plan_volume(work)
     layout = Layout(work.ngff, work.codec, made_levels=levels)
-    with WorkPool(threads) as pool, create_volume(place, spec, layout, pool) as writer:
+    with (
+        WorkPool(threads, most_waiting=0) as pool,  # a block is made of eight, and needs the room
+        create_volume(place, spec, layout, pool) as writer,
+    ):
         # A block without a voxel has no object, so it counts as missing.
         writer.finish(fill_missing=True)

@@ -70,7 +70,7 @@ def digest_of(folder):
 
 
 @pytest.mark.parametrize("ngff", ["0.4", "0.5"])
-def test_i19_26_a_stitched_volume_is_read_by_other_libraries(study, tmp_path, ngff):
+def test_i19_26_s10_a_stitched_volume_is_read_by_other_libraries(study, tmp_path, ngff):
     tiles, wanted = study
     target = tmp_path / "whole.ome.zarr"
     assert stitch(stitch_on_stage(tiles, ngff=ngff, channel_name="cFos"), str(target), 2, nothing)

@@ -39,7 +39,7 @@ REGIONS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_i19_01_each_variant_reads_equal(tmp_path, name):
+def test_i19_01_s09_each_variant_reads_equal(tmp_path, name):
     layout = VARIANTS[name]
     frames = compose_frames(4, 7, 20, layout.dtype)
     path = write_dcimg(tmp_path / "a.dcimg", frames, layout)

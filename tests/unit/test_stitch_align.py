@@ -132,7 +132,7 @@ def test_i19_12_places_are_found_to_a_tenth_of_a_sample(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
-def test_i19_12_places_in_large_sets(name):
+def test_i19_12_s02_places_in_large_sets(name):
     check_places(LARGE[name])
 
 

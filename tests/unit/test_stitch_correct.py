@@ -106,7 +106,7 @@ def stripes_in(frame):
 
 
 @pytest.mark.parametrize("method", ["wavelet", "lightsheet"])
-def test_i19_19_stripes_go_without_a_flat(method):
+def test_i19_19_s07_stripes_go_without_a_flat(method):
     frame = make_striped((256, 320), seed=4)
     if method == "wavelet":
         chosen = Corrections(method, WaveletSettings(32, 128))
@@ -119,7 +119,7 @@ def test_i19_19_stripes_go_without_a_flat(method):
 
 
 @pytest.mark.parametrize("method", ["none", "wavelet", "lightsheet"])
-def test_i19_19_the_flat_divides_once(method):
+def test_i19_19_s07_the_flat_divides_once(method):
     """S7: the right half is lit 1.909 times as brightly as the left one."""
     light = np.where(np.arange(256) < 128, 1.0, 1.909)[None, :] * np.ones((256, 1))
     frame = np.random.default_rng(5).poisson(2000 * light).astype("u2")
@@ -132,7 +132,7 @@ def test_i19_19_the_flat_divides_once(method):
 
 
 @pytest.mark.parametrize("method", ["none", "wavelet", "lightsheet"])
-def test_i19_19_dark_counts_are_subtracted_before_the_flat(method):
+def test_i19_19_s07_dark_counts_are_subtracted_before_the_flat(method):
     frame = make_striped((128, 128)) + np.uint16(1000)
     flat = np.full((128, 128), 0.5, "f4")
     found = [

@@ -59,7 +59,7 @@ def test_i19_03_large_stacks(shape):
 
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("shear", [0.636, 0.849, 0.99437, 0.99976, 1.27])
-def test_i19_04_other_shears_are_interpolated(shear, kernels):
+def test_i19_04_s06_other_shears_are_interpolated(shear, kernels):
     stack = np.random.default_rng(6).integers(1, 65536, (40, 6, 90)).astype("u2")
     geometry = Geometry(pitch_um=ROOT, step_um=1 / shear)
     found = deskew(stack, geometry, KERNELS[kernels])
@@ -69,7 +69,7 @@ def test_i19_04_other_shears_are_interpolated(shear, kernels):
     assert np.abs(found.astype(int) - truth).max() <= 1
 
 
-def test_i19_04_a_shear_counts_as_one_only_where_no_column_shows_the_difference():
+def test_i19_04_s05_a_shear_counts_as_one_only_where_no_column_shows_the_difference():
     assert settle_shear(1.8 / (ROOT * 1.28), 2048) != 1
     assert settle_shear(0.99976, 1000) == 1
     assert settle_shear(1.00012, 2000) == 1
@@ -99,7 +99,7 @@ CUTS = {
 @pytest.mark.parametrize("interpolation", ["cubic", "linear", "nearest"])
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("name", CUTS)
-def test_i19_10_tiles_cut_of_a_volume_give_the_volume(name, kernels, interpolation):
+def test_i19_10_s03_s04_tiles_cut_of_a_volume_give_the_volume(name, kernels, interpolation):
     starts, size = CUTS[name]
     sizes = [size] * len(starts)
     shape = tuple(max(s[n] for s in starts) + e for n, e in enumerate((20, 30, 40 + 19)))
@@ -226,3 +226,42 @@ def test_a_smooth_scene_is_shifted_by_fractions_of_voxels():
     assert found[inner].all()
     assert math.sqrt(np.mean(error**2)) < 0.5  # rounding twice: 0.41
     assert np.abs(error).max() < 3
+
+
+class CountedFrames(ArrayFrames):
+    """Frames that are decoded as a whole, and count how many were."""
+
+    stored_rows = 4096
+
+    def __init__(self, samples):
+        super().__init__(samples)
+        self.count = 0
+
+    def read(self, region_frc):
+        self.count += region_frc[0].stop - region_frc[0].start
+        return super().read(region_frc)
+
+
+def test_frames_that_two_blocks_share_are_decoded_once():
+    """Each block along x decoded all of its frames, of which half were those of the last one."""
+    stack = np.random.default_rng(1).integers(1, 4000, (200, 20, 40)).astype("u2")
+    tiles = tile_set([stack.shape], [(0, 0, 0)], Geometry(ROOT, 1.0))
+    canvas = place_alone(tiles, 0)
+    depth, rows, width = canvas.shape_zyx
+    boxes = [
+        (slice(0, depth), slice(0, rows), slice(x, min(x + 50, width))) for x in range(0, width, 50)
+    ]
+    slow = CountedFrames(stack)
+    fuser = Fuser(canvas, stack.dtype, "linear", keeps_to_frames=True)
+    for box in boxes:
+        alone = Fuser(canvas, stack.dtype, "linear", keeps_to_frames=True)
+        wanted = alone.fuse(box, {0: ArrayFrames(stack)}, None)
+        assert np.array_equal(fuser.fuse(box, {0: slow}, None), wanted)
+    assert slow.count == len(stack)
+    # Back again, as a part that starts elsewhere: what is kept is never too old.
+    for box in reversed(boxes):
+        alone = Fuser(canvas, stack.dtype, "linear", keeps_to_frames=True)
+        wanted = alone.fuse(box, {0: ArrayFrames(stack)}, None)
+        assert np.array_equal(fuser.fuse(box, {0: slow}, None), wanted)
+        kept = fuser.kept[0].region_frc[0]
+        assert kept.stop - kept.start <= 50 + depth

@@ -65,7 +65,8 @@ class AlignTiles(StitchTask):
     """Find the places of all tiles by their overlaps, or take them from the stage or a file."""
 
     def requires(self) -> Iterator[luigi.Task]:
-        if self.inputs_id != REFUSED and self.chain.corrects and self.align == "native":
+        looks = self.align in {"native", "multiview"}
+        if self.inputs_id != REFUSED and self.chain.corrects and looks:
             for number in range(len(self.chain.tiles.tiles)):
                 yield self.step(PreprocessTile, tile=number)
 

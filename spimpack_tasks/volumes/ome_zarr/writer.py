@@ -310,8 +310,8 @@ class OmeZarrWriter:
         if waiting.on_disk:
             self._pool.settle()
         for child in sorted(waiting.on_disk):
-            part = self._read_back(level - 1, child)
-            half = halve(part[0, 0], self._families[level - 1].steps)
+            # No name keeps a shard that was read while the next one is.
+            half = halve(self._read_back(level - 1, child)[0, 0], self._families[level - 1].steps)
             self._place_half((level, shard), voxels, child, half)
         return voxels
 
