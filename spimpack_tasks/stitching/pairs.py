@@ -7,7 +7,7 @@ boxes: none is deskewed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.deferred import Deferred
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.stitching.correlation import WindowShift
     from spimpack_tasks.stitching.frames import Frames
-    from spimpack_tasks.stitching.refine import RefinedShift
     from spimpack_tasks.stitching.tiles import Geometry, Sizes, TileSet, Vector
 
     Box = tuple[slice, slice, slice]
 
 _cover = Deferred("spimpack_tasks.stitching.refine:cover")
+_can_refine = Deferred("spimpack_tasks.stitching.refine:can_refine")
 _refine = Deferred("spimpack_tasks.stitching.refine:refine")
+_settle = Deferred("spimpack_tasks.stitching.refine:settle")
 _LEAST_SIDE = 6
 """Samples of the smallest window that is compared."""
 _TOO_SMALL = "the overlap is too small, or has no structure"
@@ -36,6 +37,8 @@ _FOR_PEAK = 8
 """Windows that are compared over the whole range; for the others the rest of the way is known."""
 _FIT_ERROR = 0.01
 """Samples by which the quadratic function misses the peak of a smooth correlation."""
+_PEAK_ERROR = 0.5
+"""Samples by which it may miss the peak of an overlap that is too small to compare samples in."""
 _SAMPLES = 500
 """Independent samples of a window, of which the noise of a correlation follows."""
 _MOST_UNLIKE = 0.1
@@ -202,10 +205,14 @@ def _measure(
     measured = np.array(rough.shift_frc)
     whole = [round(s) for s in measured]
     windows = _all_windows(frames, whole, settings) or windows
+    if not (peak.is_doubtful or _can_refine(frames, whole, windows)):
+        by_peak: PairShift = _settle(rough, measured, np.linalg.inv(rough.information), _PEAK_ERROR)
+        return by_peak
     exact = _refine(frames, whole, measured - whole, windows)
     if exact is None or (peak.is_doubtful and exact.unlike > _MOST_UNLIKE):
         return _unmeasured(overlap, UNLIKE, rough.correlation)
-    return _refined(rough, exact, whole)
+    by_samples: PairShift = _settle(rough, exact.shift + whole, exact.covariance, _FIT_ERROR)
+    return by_samples
 
 
 def _all_windows(
@@ -218,15 +225,6 @@ def _all_windows(
     f, r, c = ((low - w, high - w) for (low, high), w in zip(box, whole, strict=True))
     found: list[Box] = _cover((slice(*f), slice(*r), slice(*c)), settings.window_side)
     return found
-
-
-def _refined(rough: PairShift, found: RefinedShift, whole: list[int]) -> PairShift:
-    """Return a shift by the samples in place of that of peaks."""
-    import numpy as np
-
-    covariance = found.covariance + np.eye(3) * _FIT_ERROR**2
-    f, r, c = (float(n) for n in found.shift + whole)
-    return replace(rough, shift_frc=(f, r, c), information=np.linalg.inv(covariance))
 
 
 def _keep_frames(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spimpack_tasks.stitching.frames import Frames
+    from spimpack_tasks.stitching.pairs import PairShift
 
     Box = tuple[slice, slice, slice]
 
@@ -101,7 +102,7 @@ def refine(
     for _ in range(_ROUNDS):
         if not ready:
             return None
-        if np.abs(shift).max() > _FARTHEST:
+        if np.abs(shift).max() >= _FARTHEST:
             return _recentred(frames, whole, (start, shift), windows)
         slopes, scores, noises = _equations(ready, shift)
         slope = slopes.sum(0)
@@ -132,9 +133,22 @@ def _recentred(
     return None if found is None else replace(found, shift=found.shift + steps)
 
 
-def _cut(frames: tuple[Frames, Frames], whole: list[int], window: Box) -> _Window | None:
+def settle(pair: PairShift, shift: Any, covariance: Any, error: float) -> PairShift:
+    """Return a pair with another shift, and an error that all three directions have besides."""
     import numpy as np
 
+    f, r, c = (float(n) for n in shift)
+    information = np.linalg.inv(covariance + np.eye(3) * error**2)
+    return replace(pair, shift_frc=(f, r, c), information=information)
+
+
+def can_refine(frames: tuple[Frames, Frames], whole: list[int], windows: list[Box]) -> bool:
+    """Tell whether an overlap is large enough for samples to be compared; see `refine`."""
+    return any(_inner(frames, whole, window) is not None for window in windows)
+
+
+def _inner(frames: tuple[Frames, Frames], whole: list[int], window: Box) -> list[slice] | None:
+    """Return the samples of a window that have all they need, `None` where they are too few."""
     first, second = frames
     # A sample more at each end of the template has its gradient.
     inner = [
@@ -144,7 +158,16 @@ def _cut(frames: tuple[Frames, Frames], whole: list[int], window: Box) -> _Windo
         )
         for part, w, n, m in zip(window, whole, first.shape_frc, second.shape_frc, strict=True)
     ]
-    if any(part.stop - part.start < _LEAST_SIDE for part in inner):
+    is_large = all(part.stop - part.start >= _LEAST_SIDE for part in inner)
+    return inner if is_large else None
+
+
+def _cut(frames: tuple[Frames, Frames], whole: list[int], window: Box) -> _Window | None:
+    import numpy as np
+
+    first, second = frames
+    inner = _inner(frames, whole, window)
+    if inner is None:
         return None
     f, r, c = (slice(part.start - 1, part.stop + 1) for part in inner)
     template = second.read((f, r, c)).astype("float64")
