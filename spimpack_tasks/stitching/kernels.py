@@ -72,6 +72,9 @@ class Rounding:
 class Kernels(Protocol):
     """The four loops."""
 
+    def prepare(self) -> None:
+        """Load what the first call would load, so that a process that is forked has it."""
+
     def remap(self, samples: Voxels, taps: Taps, voxels: Voxels) -> None:
         """Set voxels that are one sample each."""
 

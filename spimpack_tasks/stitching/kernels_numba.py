@@ -24,11 +24,24 @@ if TYPE_CHECKING:
 
 TOGETHER = 32
 """Frames of a group: two cache lines of 16 floating-point numbers."""
+_USUAL_TYPES = {
+    "remap": ("uint16", "uint16"),
+    "gather_row": ("uint16", "float32"),
+    "resample_row": ("uint16", "float32"),
+    "add_row": ("float32", "float32"),
+    "divide": ("uint16", "float32"),
+}
+"""Those of fused tiles of 16 bits."""
 _compiling = Lock()
 
 
 class NumbaKernels:
     """Loops over rows, groups of frames, and columns."""
+
+    def prepare(self) -> None:
+        """Load the compiler of numba, and the loops for the samples of nearly all cameras."""
+        for name, types in _USUAL_TYPES.items():
+            _compiled(name, *types)
 
     def remap(self, samples: Voxels, taps: Taps, voxels: Voxels) -> None:
         """Set voxels that are one sample each."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class NumpyKernels:
     """Loops over z; rows and frames at once."""
 
+    def prepare(self) -> None:
+        """Do nothing: NumPy is loaded."""
+
     def remap(self, samples: Voxels, taps: Taps, voxels: Voxels) -> None:
         """Set voxels that are one sample each."""
         count = voxels.shape[1]

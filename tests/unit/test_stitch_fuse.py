@@ -9,7 +9,7 @@ from oblique_scenes import ROOT, covered_by, cut_tiles, deskew_truth, tile_set
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.stitching.frames import ArrayFrames
 from spimpack_tasks.stitching.fuse import Fuser
-from spimpack_tasks.stitching.kernels_numba import NumbaKernels
+from spimpack_tasks.stitching.kernels_numba import NumbaKernels, _compiled
 from spimpack_tasks.stitching.kernels_numpy import NumpyKernels
 from spimpack_tasks.stitching.placing import place_alone, place_tiles, settle_shear
 from spimpack_tasks.stitching.tiles import Geometry
@@ -149,6 +149,20 @@ def test_numba_and_numpy_give_equal_values(shear, interpolation):
         for each in KERNELS.values()
     ]
     assert np.array_equal(*found)
+
+
+def test_loops_that_are_loaded_before_a_fork_are_those_that_fuse_tiles():
+    _compiled.cache_clear()
+    NumbaKernels().prepare()
+    before = _compiled.cache_info().misses
+    positions = [(0, 0, 0), (0, 10 * ROOT, 0)]
+    stacks = [np.full((30, 20, 20), 7, "u2")] * 2
+    canvas = place_tiles(tile_set([(30, 20, 20)] * 2, positions, EXACT), positions)
+    for interpolation in ("nearest", "cubic"):
+        fuser = Fuser(canvas, np.dtype("u2"), interpolation, kernels=NumbaKernels())
+        fuse_in_blocks(fuser, stacks)
+    assert _compiled.cache_info().misses == before
+    assert _compiled.cache_info().hits
 
 
 def test_i19_11_two_tiles_blend_by_the_squares_of_their_distances():

@@ -183,9 +183,9 @@ class StitchTask(IdentifiedTask):
         return pace_of(self, self.threads or count_threads())
 
     def import_libraries(self) -> None:
-        """Import the steps, and numba where it is installed."""
+        """Import the steps, and load the loops that numba has compiled, where it is installed."""
         _make_part.load()
-        _choose_kernels()
+        _choose_kernels().prepare()
 
     def process_resources(self) -> dict[str, int]:
         """Ask for what the configuration knows: `stitch`, and memory in MB.
