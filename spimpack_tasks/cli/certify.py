@@ -73,8 +73,9 @@ def _tell(dataset: str, certificate: Certificate) -> None:
     safe = [source for source in certificate.sources.values() if not source.unsafe]
     kept = len(certificate.sources) - len(safe)
     size = as_size(sum(source.size for source in safe))
+    proven = certificate.images.keys() - certificate.unproven.keys()
     print(
-        f"{dataset}: {count_of(len(certificate.images), 'image')} proven equal to the originals, "
+        f"{dataset}: {count_of(len(proven), 'image')} proven equal to the originals, "
         f"{len(certificate.unproven)} not; {count_of(len(safe), 'original')} ({size}) safe to "
         f"delete, {kept} to be kept"
     )

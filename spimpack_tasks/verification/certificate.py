@@ -80,7 +80,8 @@ class Certificate:
     libraries: dict[str, str]
     """Versions of the libraries that read the voxels."""
     images: dict[str, CertifiedImage] = field(default_factory=dict)
-    """Proven images, by their path in the dataset."""
+    """Proven images, by their path in the dataset. One that is in `unproven` as well is damaged or
+    gone by now, and was proven when its originals were in reach."""
     sources: dict[str, CertifiedSource] = field(default_factory=dict)
     """Sources by their path."""
     unproven: dict[str, str] = field(default_factory=dict)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 IMAGES_LOG, SOURCES_LOG, EQUAL_LOG = "certify-images", "certify-sources", "certify-equal"
 """Files in `.spimpack` that let an interrupted run go on."""
 _LINKED = "it is its source, or a copy of it, and not converted: the original may be the only copy"
+_UNPROVEN = "is not proven"
 _AWAY = "its voxels are in an object store and were not read"
 
 
@@ -88,12 +89,25 @@ def certify(store: Store, advance: Advance) -> Found:
                 proven[output.path] = found
             else:
                 deviations += faults
-                unproven[output.path] = f"{faults[0].fault}: {faults[0].detail}"
+                told = [str(faults[0].fault), faults[0].detail]
+                unproven[output.path] = ": ".join(filter(None, told))
         log.forget()
     sources = _judge_sources(store, outputs, proven, earlier, advance)
     equal.forget()
-    made = Certificate(_now(), __version__, library_versions(), proven, sources, unproven)
+    kept = {path: earlier.images[path] for path in unproven if _is_last_proof(earlier, path)}
+    images = dict(sorted((proven | kept).items()))
+    made = Certificate(_now(), __version__, library_versions(), images, sources, unproven)
     return Found(made, deviations)
+
+
+def _is_last_proof(earlier: Certificate, path: str) -> bool:
+    """Tell whether an image cannot be proven again, so that what is known of it must not be lost.
+
+    It is damaged or gone, and an original is out of reach. When its bytes are back, they are
+    recognised.
+    """
+    known = earlier.images.get(path)
+    return known is not None and not all(map(os.path.lexists, known.sources))
 
 
 def _find_earlier(store: Store) -> Certificate:
@@ -186,7 +200,10 @@ def _judge_sources(
     with DigestLog(store.path(SOURCES_LOG), advance) as log:
         for path in sorted(outputs, key=os.fsencode):
             if not os.path.lexists(path) and path in earlier.sources:
-                sources[path] = earlier.sources[path]
+                known = earlier.sources[path]
+                others = [r for r in known.unsafe.split("; ") if r and not r.endswith(_UNPROVEN)]
+                lost = [f"{o.path} {_UNPROVEN}" for o in outputs[path] if o.path not in proven]
+                sources[path] = replace(known, unsafe="; ".join([*others, *lost]))
                 continue
             why = "; ".join(dict.fromkeys(_reasons_to_keep(store, outputs[path], proven)))
             try:
@@ -207,7 +224,7 @@ def _reasons_to_keep(
     count = 1
     for output in outputs:
         if output.path not in proven:
-            yield f"{output.path} is not proven"
+            yield f"{output.path} {_UNPROVEN}"
             continue
         try:
             header = read_header(output.source, find_format(output.format), output.selection)

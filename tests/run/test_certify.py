@@ -133,6 +133,40 @@ def test_after_the_originals_are_gone_it_still_holds(tmp_path, capsys):
     assert main(["certify", str(tmp_path / "elsewhere")]) == ExitCode.CONFLICT
 
 
+@pytest.mark.parametrize("harm", ["a bit", "gone"])
+def test_the_last_proof_of_a_damaged_image_is_kept(tmp_path, capsys, harm):
+    folder = make_study(tmp_path / "s")
+    bids, aside = folder / "bids", tmp_path / "aside"
+    assert main(["certify", str(bids)]) == ExitCode.OK
+    certificate = bids / ".spimpack/certificate.json"
+    before = json.loads(certificate.read_text())
+    (folder / "raw").rename(tmp_path / "not mounted")
+    image = min(bids.rglob("*.ome.zarr"))
+    shutil.copytree(image, aside)
+    if harm == "gone":
+        shutil.rmtree(image)
+    else:
+        path = next(
+            path for path in sorted((image / "0").rglob("*")) if path.is_file() and path.name == "0"
+        )
+        flip(path, 20)
+    capsys.readouterr()
+    assert main(["certify", str(bids)]) == ExitCode.CONFLICT
+    out = capsys.readouterr().out
+    name = str(image.relative_to(bids))
+    assert f"not safe: {name}: " in out
+    assert f"not safe: {name}: missing\n" in out or harm != "gone"
+    assert "1 image proven equal to the originals, 1 not; 1 original (" in out
+    assert out.count("safe to delete: ") == 1
+    assert json.loads(certificate.read_text())["images"] == before["images"]
+    assert check(folder) == ExitCode.CONFLICT
+    shutil.rmtree(image, ignore_errors=True)
+    aside.rename(image)
+    assert check(folder) == ExitCode.OK
+    assert main(["certify", str(bids)]) == ExitCode.OK
+    assert main(["restore", str(image), str(tmp_path / "back.ome.tif")]) == ExitCode.OK
+
+
 def flip(path: Path, at: int, bit: int = 0) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1 << bit
