@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -207,6 +209,18 @@ def test_an_imaris_file_is_the_full_level(tmp_path, variant):
     assert (source.read_bytes(), source.stat().st_mtime_ns) == before
     assert_is_still_imaris(target, source, variant)
     assert_levels(target, imaris_voxels(variant))
+
+
+@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
+def test_a_program_of_its_own_finds_the_filters_of_imaris_files(tmp_path, ending):
+    """Here hdf5plugin is imported by the tests."""
+    source, target = tmp_path / "a.ims", tmp_path / f"a{ending}"
+    write_variant(source, IMARIS["zstd"])
+    how = ["--level0", "in-place"] if ending == ".ome.zarr" else []
+    command = [sys.executable, "-m", "spimpack_tasks.cli.main", "convert", source, target, *how]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ending == ".ome.tif" or is_in_place(target)
 
 
 OTHER_IMARIS = {

@@ -400,6 +400,48 @@ def test_what_is_not_whole_is_refused(
     assert not target.exists()
 
 
+ZSTD, RAW = {"compression": "zstd"}, {"compression": None}
+FORMS = {
+    "predictor": (ZSTD, ZSTD | {"predictor": True}, "unlike"),
+    "compression of one": (RAW, ZSTD, "unlike"),
+    "none of one": (ZSTD, RAW, "unlike"),
+    "strips": (ZSTD | {"rowsperstrip": 4}, ZSTD | {"rowsperstrip": 8}, "unlike"),
+    "tiles": (RAW, RAW | {"tile": (16, 16)}, "unlike"),
+    "one strip, told by two numbers": (RAW | {"rowsperstrip": 2**20}, RAW, "alike"),
+    "alike": (ZSTD, ZSTD, "alike"),
+}
+
+
+@pytest.mark.parametrize("name", ["pages.ome.tif", "pages.tif"])
+@pytest.mark.parametrize(("usual", "odd", "verdict"), FORMS.values(), ids=FORMS)
+def test_a_page_that_is_stored_in_another_way_is_read_right_or_refused(
+    usual: dict[str, object], odd: dict[str, object], verdict: str, name: str, tmp_path: Path
+) -> None:
+    voxels = np.random.default_rng(3).integers(0, 999, (1, 1, 9, 32, 48), "u2")
+    path, is_ome = tmp_path / name, ".ome" in name
+    told = {"description": Xml(voxels).text()} if is_ome else {}
+    with tifffile.TiffWriter(path) as file:
+        for number, plane in enumerate(voxels[0, 0]):
+            form = odd if number == 5 else usual
+            first = told if number == 0 else {}
+            file.write(plane, metadata=None, contiguous=False, **form, **first)
+    with tifffile.TiffFile(path) as file:
+        pages = [page.aspage().asarray() for page in file.pages]
+    assert np.array_equal(pages, voxels[0, 0])
+
+    def read() -> np.ndarray:
+        selection = Selection(axes="" if is_ome else "zyx")
+        with open_volume(str(path), selection=selection) as volume:
+            level = volume.levels[0]
+            return np.asarray(level.read(tuple(slice(0, n) for n in level.shape)))
+
+    if verdict == "alike":
+        assert np.array_equal(read(), voxels)
+    else:
+        with pytest.raises(UNCONVERTIBLE, match=r"not as the first|incompatible keyframe"):
+            read()
+
+
 def test_b2_a_companion_that_names_the_file_for_none(tmp_path: Path) -> None:
     companion_of_two_images(tmp_path)
     path = tmp_path / "third.ome.tif"

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import operator
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
@@ -20,8 +19,7 @@ from spimpack_tasks.arrays.grid import LevelGrid
 from spimpack_tasks.files.regular import open_descriptor
 from spimpack_tasks.model.axes import choose_axes
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.header import load_library
-from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset
+from spimpack_tasks.volumes.imaris.hdf5_chunks import ChunkedDataset, missing_filters
 from spimpack_tasks.volumes.imaris.header import ImarisFile
 from spimpack_tasks.volumes.levels import check_chunk_size
 from spimpack_tasks.volumes.spec import VolumeSpec
@@ -145,11 +143,7 @@ class ImarisChunks:
 
     def _check_filters(self, filters: list[int]) -> None:
         """Refuse chunks that HDF5 cannot decode here."""
-        h5py = load_library("h5py")
-        if not all(map(h5py.h5z.filter_avail, filters)):
-            with suppress(ImportError):
-                import_module("hdf5plugin")  # it makes its filters known to HDF5
-        unknown = [number for number in filters if not h5py.h5z.filter_avail(number)]
+        unknown = missing_filters(filters)
         if unknown:
             what = f"is compressed by the filter {unknown[0]} of HDF5, which is not installed"
             raise HeaderError(self.path, what)

@@ -7,6 +7,8 @@ not unpacked twice. Facts: HDF5 file format (filter pipeline), the registered fi
 
 from __future__ import annotations
 
+from contextlib import suppress
+from importlib import import_module
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,15 @@ _MOST_INFLATED = 1032
 """Deflate's bound: a byte unpacks to at most 1,032."""
 
 
+def missing_filters(numbers: list[int]) -> list[int]:
+    """Return the filters that HDF5 cannot decode here, with hdf5plugin if that is installed."""
+    h5py = load_library("h5py")
+    if not all(map(h5py.h5z.filter_avail, numbers)):
+        with suppress(ImportError):
+            import_module("hdf5plugin")  # it makes its filters known to HDF5
+    return [number for number in numbers if not h5py.h5z.filter_avail(number)]
+
+
 class ChunkedDataset:
     """A dataset of numbers, of which regions are read."""
 
@@ -41,6 +52,7 @@ class ChunkedDataset:
         count = creation.get_nfilters() if dataset.chunks else 0
         self._filters = [creation.get_filter(i) for i in range(count)]
         self._numbers = [each[0] for each in self._filters]
+        missing_filters(self._numbers)  # HDF5 refuses a chunk of one that is missing
         is_as_numpy = dataset.id.get_type() == h5py.h5t.py_create(dataset.dtype)
         self._is_only_deflated = self._numbers == [_DEFLATE] and is_as_numpy
 

@@ -163,6 +163,14 @@ class TiffFile:
             tags.setdefault(number, Tag(code, values, place))
         return tags, self._number(start + count * step, self._word[1], 0)
 
+    def entries(self, offset: int, numbers: frozenset[int]) -> bytes:
+        """Return the entries of some tags of the directory at an offset, as they are written."""
+        count, start = self._entries(offset)
+        step = 20 if self.is_big else 12
+        layout = _layout(f"{self.order}H{step - 2}s")
+        found = layout.iter_unpack(self.bytes_at(start, count * step))
+        return b"".join(b"%d " % tag + rest for tag, rest in found if tag in numbers)
+
     def _entries(self, offset: int) -> tuple[int, int]:
         """Return the number of entries of a directory, and where they begin."""
         count = self._number(offset, "Q" if self.is_big else "H", 0)

@@ -22,6 +22,7 @@ from spimpack_tasks.volumes.tiff.ome_document import (
     tags_of_scene,
 )
 from spimpack_tasks.volumes.tiff.ome_planes import check_member, locate_planes
+from spimpack_tasks.volumes.tiff.page_forms import PageForms
 
 if TYPE_CHECKING:
     from spimpack_tasks.volumes.tiff.ome_planes import OmePlanes
@@ -136,12 +137,11 @@ def _read_other(tifffile: Any, path: str, wanted: list[int]) -> dict[int, list[A
 
 def _read_directories(tifffile: Any, file: Any, wanted: list[int]) -> dict[int, list[Any]]:
     """Return pages, each with those of its lower levels, by their numbers."""
-    with TiffFile(str(file.filehandle.path)) as chain:
-        offsets = list(islice(chain.directory_offsets(), wanted[-1] + 1 if wanted else 0))
     keyframes: dict[int, Any] = {}
 
     def load(place: tuple[int, ...], offset: int) -> Any:
         level = len(place) > 1 and place[1]
+        forms.check(int(level), place[0], offset)
         if level in keyframes:
             key = keyframes[level]
             return tifffile.TiffFrame(file, place, offset=offset, keyframe=key)
@@ -150,11 +150,14 @@ def _read_directories(tifffile: Any, file: Any, wanted: list[int]) -> dict[int, 
         return keyframes[level]
 
     found = {}
-    for number in wanted:
-        if number < len(offsets):
-            page = load((number,), offsets[number])
-            lower = enumerate(page.subifds or (), 1)
-            found[number] = [page, *(load((number, level), offset) for level, offset in lower)]
+    with TiffFile(str(file.filehandle.path)) as chain:
+        forms = PageForms(chain)
+        offsets = list(islice(chain.directory_offsets(), wanted[-1] + 1 if wanted else 0))
+        for number in wanted:
+            if number < len(offsets):
+                page = load((number,), offsets[number])
+                lower = enumerate(page.subifds or (), 1)
+                found[number] = [page, *(load((number, level), offset) for level, offset in lower)]
     return found
 
 
