@@ -283,8 +283,8 @@ def _settle(request: Request, target: str, source: Source) -> Request:
     """Return a request with what suits source and target where it leaves the choice."""
     is_tiff = target.endswith(_TIFFS)
     known = CODECS[_TIFFS[0] if is_tiff else EXTENSION]
-    if is_tiff and (request.ngff or request.axes):
-        option = "--ngff" if request.ngff else "--axes"
+    if is_tiff and (request.ngff or request.axes or request.level0):
+        option = "--ngff" if request.ngff else "--axes" if request.axes else "--level0"
         message = f"{target} is no OME-Zarr, of which alone that can be chosen; leave out {option}"
         raise ConversionRefusedError(message)
     _check_sizes(request, source, target)

@@ -98,6 +98,11 @@ REFUSED = {
         BAD,
         "leave out --ngff",
     ),
+    "the full level of an OME-TIFF": (
+        ["{source}", "{folder}/x.ome.tif", "--level0", "in-place"],
+        BAD,
+        "leave out --level0",
+    ),
     "no folder": (["{source}", "{folder}/none/x.ome.zarr"], BAD, "is not a folder"),
     "inside itself": (["{made}", "{made}/x.ome.zarr"], BAD, ""),
     "no source": (
