@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.alignment.affines import inverse_affine
 from spimpack_tasks.alignment.atlas import read_atlas_grid, read_structures
 from spimpack_tasks.alignment.choices import NONE
 from spimpack_tasks.alignment.fields import open_field, read_field_header
 from spimpack_tasks.alignment.machine import find_machine_doubts
 from spimpack_tasks.alignment.neuroglancer import TrackPoints
 from spimpack_tasks.alignment.picks import ccf_to_bregma_um
-from spimpack_tasks.alignment.transforms import AtlasFileError, inverse_affine, read_label_ids
+from spimpack_tasks.alignment.transforms import AtlasFileError, read_label_ids
 from spimpack_tasks.alignment.warps import Transformation
 from spimpack_tasks.errors import Place, Problem, Severity
 

@@ -84,38 +84,6 @@ def read_image_grid(path: str) -> Grid:
     return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
 
 
-def read_affine(path: str) -> Any:
-    """Read an affine map of three axes.
-
-    Raises
-    ------
-    AtlasFileError
-        It is missing, damaged, or another transformation.
-    """
-    sitk = load_sitk()
-    try:
-        affine = sitk.ReadTransform(path)
-    except RuntimeError as error:
-        raise AtlasFileError(f"{path}: is no transformation; copy it again") from error
-    if affine.GetDimension() != 3 or not affine.IsLinear():
-        raise AtlasFileError(f"{path}: is not an affine transformation of three axes")
-    return affine
-
-
-def inverse_affine(path: str) -> Any:
-    """Read an affine map, and return its inverse.
-
-    Raises
-    ------
-    AtlasFileError
-        It is missing, damaged, or has no inverse.
-    """
-    try:
-        return read_affine(path).GetInverse()
-    except RuntimeError as error:
-        raise AtlasFileError(f"{path}: cannot be inverted") from error
-
-
 def image_on(grid: Grid, array_zyx: Any, *, is_vector: bool = False) -> Any:
     """Return an image of SimpleITK of voxels z, y, x on a grid; vectors have a fourth axis."""
     return with_grid(load_sitk().GetImageFromArray(array_zyx, isVector=is_vector), grid)

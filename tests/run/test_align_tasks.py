@@ -451,6 +451,16 @@ def put_nan(root):
     SimpleITK.WriteImage(broken, str(path))
 
 
+def cut(name, length):
+    return lambda root: os.truncate(root / name, length)
+
+
+def put_nan_into_affine(root):
+    path = root / f"{REGISTRATION}0GenericAffine.mat"
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + np.array([np.nan], "<f8").tobytes())
+
+
 def move_atlas(path):
     image = SimpleITK.ReadImage(str(path))
     image.SetOrigin((20, 0, 0))
@@ -518,6 +528,8 @@ DAMAGED = {
         lambda r: (r / f"{REGISTRATION}0GenericAffine.mat").write_bytes(b"no map"),
         "is no transformation",
     ),
+    "cut affine": (cut(f"{REGISTRATION}0GenericAffine.mat", 183), "is cut off: it has 183 bytes"),
+    "affine of NaN": (put_nan_into_affine, "has numbers that are not finite"),
 }
 
 
