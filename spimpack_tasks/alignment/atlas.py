@@ -26,6 +26,7 @@ from spimpack_tasks.alignment.transforms import (
     read_label_ids,
 )
 from spimpack_tasks.alignment.warps import Resampling, largest_share
+from spimpack_tasks.alignment.whole_files import check_whole
 from spimpack_tasks.model.orientation import OPPOSITES, normalise_orientation
 from spimpack_tasks.volumes.header import load_library
 
@@ -63,9 +64,10 @@ def read_atlas_image(path: str) -> Any:
     Raises
     ------
     AtlasFileError
-        It is missing or damaged.
+        It is missing, cut off or damaged.
     """
     if not path.endswith(".tiff"):
+        check_whole(path, is_read=True)
         image = read_image(path)
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             raise AtlasFileError(f"{path}: is no volume of one value at each of its voxels")

@@ -157,7 +157,8 @@ class _Found:
     channels: tuple[ChannelImage, ...]
     registration_dir: str
     version: tuple[int, int, int] | None = None
-    version_text: str = ""
+    version_text: str | None = None
+    """As the importer wrote it; `None` where there was none."""
 
 
 def load_json(path: str, report: Report, code: str = "alignment.asset") -> Any:

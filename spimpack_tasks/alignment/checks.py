@@ -1,6 +1,7 @@
 """Doubts about an alignment: the place of the atlas, the order of points, the machine.
 
-They are told by `spimpack align --validate-only` and before a run. None reads a voxel.
+They are told by `spimpack align --validate-only` and before a run. None reads a voxel, but
+packed files with odd ends are unpacked.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from spimpack_tasks.alignment.neuroglancer import TrackPoints
 from spimpack_tasks.alignment.picks import ccf_to_bregma_um
 from spimpack_tasks.alignment.transforms import AtlasFileError, read_label_ids
 from spimpack_tasks.alignment.warps import Transformation
+from spimpack_tasks.alignment.whole_files import check_whole
 from spimpack_tasks.errors import Place, Problem, Severity
 
 if TYPE_CHECKING:
@@ -33,12 +35,13 @@ _SAME_STEP = 0.01
 
 
 def check_atlas(path: str, key: str, *, is_ccf: bool = True) -> Iterator[Problem]:
-    """Yield why a volume of the atlas does not lie where the CCF lies.
+    """Yield why a volume of the atlas is not whole, or does not lie where the CCF lies.
 
     A volume whose axes run the other way has wrong signs, and tracks would end up outside.
     """
     try:
         grid = read_atlas_grid(path)
+        check_whole(path)
     except AtlasFileError as error:
         yield error.as_problem("alignment.atlas", key)
         return
@@ -102,6 +105,7 @@ def check_registrations(chain: Chain) -> Iterator[Problem]:
                 affine = inverse_affine(pair.affine)
                 if chain.choices.qc:
                     read_field_header(pair.warp)
+                    check_whole(pair.warp)
                 field = open_field(pair.inverse_warp)
             except AtlasFileError as error:
                 damaged.append(error.as_problem("alignment.transform", ""))
@@ -125,6 +129,8 @@ def find_doubts(chain: Chain) -> Iterator[Problem]:
         for key in ("ccf_template", "ccf_labels")
         for problem in check_atlas(getattr(choices, key), key, is_ccf=not choices.has_own_bregma)
     ]
+    if choices.is_registered_here and choices.template:
+        in_atlas += check_atlas(choices.template, "template", is_ccf=False)
     yield from in_atlas
     try:
         read_structures(choices.structures)

@@ -506,6 +506,9 @@ BROKEN = {
         "axes without a unit",
     ),
     "version": (replace(f"{ASSET}/processing.json", "0.0.34", "main"), "version 'main'"),
+    "empty version": (replace(f"{ASSET}/processing.json", "0.0.34", ""), "version ''"),
+    "blank version": (replace(f"{ASSET}/processing.json", "0.0.34", "  "), "version '  '"),
+    "no version": (replace(f"{ASSET}/processing.json", '"0.0.34"', "null"), "version 'None'"),
     "two mice": (replace("manifest.csv", f"{MOUSE},{RECORDING}", f"7,{RECORDING}", -1), "mouseid"),
     "same shank": (replace("manifest.csv", "json,1", "json,0"), "is the same track as in line 3"),
 }
@@ -529,6 +532,8 @@ DAMAGED = {
         "is no transformation",
     ),
     "cut affine": (cut(f"{REGISTRATION}0GenericAffine.mat", 183), "is cut off: it has 183 bytes"),
+    "cut template": (cut(ATLAS_TEMPLATE, 2000), "average_template_25.nii.gz: ccf_template: is cut"),
+    "cut labels": (cut(f"{ATLAS}compact.nrrd", 2000), "compact.nrrd: ccf_labels: is cut off"),
     "affine of NaN": (put_nan_into_affine, "has numbers that are not finite"),
 }
 

@@ -1,5 +1,7 @@
 """Files of an alignment that are cut off or hold no numbers, byte by byte."""
 
+import gzip
+import os
 import struct
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 import SimpleITK
 
 from spimpack_tasks.alignment.affines import inverse_affine, read_affine
+from spimpack_tasks.alignment.atlas import read_atlas_image
 from spimpack_tasks.alignment.transforms import AtlasFileError
+from spimpack_tasks.alignment.whole_files import check_whole
 
 
 def write_affine(path):
@@ -62,3 +66,58 @@ def test_affines_of_other_programs_are_read(tmp_path, order, letter):
     path.write_bytes(content[:-3])
     with pytest.raises(AtlasFileError, match="is cut off"):
         read_affine(str(path))
+
+
+VOXELS = np.random.default_rng(4).integers(1, 999, (12, 11, 10), np.uint16)
+FORMS = {"nii": False, "nii.gz": True, "nrrd": True, "raw.nrrd": False, "nhdr": False}
+
+
+def write_volume(folder, ending):
+    """Return the path of a volume, and that of its voxels."""
+    path = folder / f"a.{ending}"
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(VOXELS), str(path), FORMS[ending])
+    return path, path.with_suffix(".raw") if ending == "nhdr" else path
+
+
+@pytest.mark.parametrize("ending", FORMS)
+def test_volumes_that_are_cut_off_are_refused_before_a_voxel_is_read(tmp_path, ending):
+    path, stored = write_volume(tmp_path, ending)
+    for is_read in (False, True):
+        check_whole(str(path), is_read=is_read)
+    assert np.array_equal(SimpleITK.GetArrayFromImage(read_atlas_image(str(path))), VOXELS)
+    for count in (1, 9, 300):
+        os.truncate(stored, stored.stat().st_size - count)
+        with pytest.raises(AtlasFileError, match=f"^{stored}: is cut off") as raised:
+            check_whole(str(path))
+        assert str(raised.value).endswith("; copy it again")
+        with pytest.raises(AtlasFileError, match="is cut off"):
+            read_atlas_image(str(path))
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nrrd"])
+def test_packed_volumes_with_few_voxels_are_refused(tmp_path, ending):
+    """Their streams end as they should."""
+    path, _ = write_volume(tmp_path, ending)
+    begin, gap, packed = path.read_bytes().partition(b"\n\n") if ending == "nrrd" else (b"", b"", 0)
+    voxels = gzip.decompress(packed or path.read_bytes())
+    path.write_bytes(begin + gap + gzip.compress(voxels[:-2]))
+    needed = len(voxels)
+    with pytest.raises(
+        AtlasFileError, match=f"has {needed - 2} bytes of voxels, but needs {needed}"
+    ):
+        check_whole(str(path))
+    # Programs that pack blocks by themselves, such as bgzip, tell the length of the last one alone.
+    parts = gzip.compress(voxels[:99]) + gzip.compress(voxels[99:])
+    path.write_bytes(begin + gap + parts)
+    check_whole(str(path))
+    assert np.array_equal(SimpleITK.GetArrayFromImage(read_atlas_image(str(path))), VOXELS)
+
+
+def test_a_packed_volume_that_is_damaged_in_its_midst_is_not_read(tmp_path):
+    path, _ = write_volume(tmp_path, "nii.gz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    path.write_bytes(content)
+    check_whole(str(path))
+    with pytest.raises(AtlasFileError, match="cannot be unpacked"):
+        read_atlas_image(str(path))
