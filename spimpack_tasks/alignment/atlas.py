@@ -150,7 +150,7 @@ def read_atlas_labels(path: str, ids_path: str) -> AtlasLabels:
     Raises
     ------
     AtlasFileError
-        A file is missing or damaged, or labels are no whole numbers.
+        A file is missing or damaged, or labels are no whole numbers, or one alone.
     """
     import numpy as np
 
@@ -164,6 +164,9 @@ def read_atlas_labels(path: str, ids_path: str) -> AtlasLabels:
             raise AtlasFileError(f"{path}: has labels that are no whole numbers")
         image = image_on(grid_of(image), whole)
         voxels = sitk.GetArrayViewFromImage(image)
+    if int(voxels.min()) == int(voxels.max()):
+        message = f"{path}: has the single value {int(voxels.min())} at all voxels"
+        raise AtlasFileError(f"{message}; give the labels of the atlas, or copy them again")
     if ids_path == NONE:
         if max(-int(voxels.min()), int(voxels.max())) > _MOST_INT32:
             raise AtlasFileError(f"{path}: has labels above {_MOST_INT32}; number them again")

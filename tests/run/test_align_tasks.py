@@ -1,6 +1,7 @@
 """The tasks of the alignment: results, reruns, rows that fail alone, kills, wrong inputs."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -681,6 +682,93 @@ def test_labels_that_do_not_fit_their_ids_are_named(root, tmp_path, caplog):
     assert (tmp_path / "results" / MOUSE / "image_space_histology" / "ccf_in_mouse.nrrd").is_file()
 
 
+def write_native_registration(origin, folder):
+    """Write the registration as one of the image where that says it lies."""
+    middle = origin.first.point(origin.registered(np.array(SHAPE_ZYX) / 2)[None])[0]
+    moved = origin.registered((0, 0, 0)) - origin.spim((0, 0, 0))
+    native = dataclasses.replace(origin.first, shift=origin.first.shift - moved)
+    native.write(folder, "", middle - 12, middle + 12)
+
+
+def shift_affine(by_mm):
+    def harm(root):
+        path = str(root / f"{REGISTRATION}0GenericAffine.mat")
+        affine = SimpleITK.AffineTransform(SimpleITK.ReadTransform(path))
+        affine.SetTranslation((np.array(affine.GetTranslation()) + by_mm).tolist())
+        SimpleITK.WriteTransform(affine, path)
+
+    return harm
+
+
+@pytest.mark.parametrize("by_mm", [(0, 40, 0), (0, 15, 0)], ids=str)
+def test_tracks_off_the_atlas_are_refused_by_their_registration(root, tmp_path, capsys, by_mm):
+    shift_affine(by_mm)(root)
+    for more in (["--validate-only"], []):
+        assert align(root, tmp_path / "results", *more) == ExitCode.BAD_INPUT
+        error = capsys.readouterr().err
+        assert "manifest.csv:2: probe_id: no point of 'probe A' lies in" in error
+        assert f"look at the registration ({root}/{REGISTRATION}0GenericAffine.mat, " in error
+    assert not (tmp_path / "results").exists()
+
+
+def test_tracks_that_leave_the_atlas_are_told(origin, root, tmp_path, capsys):
+    """Of a template without its lower half."""
+    for name in (ATLAS_TEMPLATE, f"{ATLAS}compact.nrrd"):
+        image = SimpleITK.ReadImage(str(root / name))
+        depth = -origin.ccf(origin.tracks_zyx["a"])[:, 2] / 0.1
+        bottom = int(np.sort(depth)[5])
+        SimpleITK.WriteImage(image[:, :, :bottom], str(root / name))
+    assert align(root, tmp_path / "results", "--validate-only") == 0
+    said = capsys.readouterr().out
+    count = (depth > bottom - 0.5).sum()
+    assert 1 < count < 9
+    assert f"{count} of 9 points of 'probe A' lie outside of the atlas: " in said
+
+
+def change_labels(change):
+    def harm(root):
+        path = str(root / f"{ATLAS}compact.nrrd")
+        SimpleITK.WriteImage(change(SimpleITK.ReadImage(path)), path)
+
+    return harm
+
+
+def moved(image):
+    image.SetOrigin((0, 0.2, 0))
+    return image
+
+
+def stretched(image):
+    image.SetSpacing((0.1, 0.098, 0.1))
+    return image
+
+
+OTHER_LABELS = {"cropped": lambda image: image[:, :-1], "moved": moved, "stretched": stretched}
+
+
+@pytest.mark.parametrize("change", OTHER_LABELS.values(), ids=OTHER_LABELS)
+def test_labels_of_another_grid_than_the_template_are_refused(root, tmp_path, capsys, change):
+    change_labels(change)(root)
+    if change is moved:  # so that they still lie where the CCF lies
+        change_labels(lambda image: image[:, :-2])(root)
+    assert align(root, tmp_path, "--validate-only") == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert f"{ATLAS}compact.nrrd: ccf_labels: has 80 x 114 x 13" in error
+    assert "give the labels of this template" in error
+
+
+def test_labels_whose_axes_run_otherwise_are_those_of_the_template(root, tmp_path):
+    change_labels(lambda image: SimpleITK.DICOMOrient(image, "LPS"))(root)
+    assert align(root, tmp_path, "--validate-only") == 0
+
+
+def test_labels_of_one_value_are_named(root, tmp_path, caplog):
+    change_labels(lambda image: image * 0 + 5)(root)
+    assert align(root, tmp_path) == ExitCode.FAILED
+    assert f"{ATLAS}compact.nrrd: has the single value 5 at all voxels" in caplog.text
+    assert not (tmp_path / MOUSE / "image_space_histology" / "labels_in_mouse.nrrd").exists()
+
+
 def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp_path, capsys):
     image = root / "sub-000001" / "micr" / "sub-000001_sample-brain_SPIM.ome.zarr"
     image.parent.mkdir(parents=True)
@@ -693,11 +781,13 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     results = tmp_path / "derivatives" / "alignment"
     results.mkdir(parents=True)
     (results / "README.md").write_text(20 * "Results of ours.\n")
-    more = ["--image", image, "--image-to-template-dir", root / REGISTRATION.rpartition("/")[0]]
+    write_native_registration(origin, tmp_path / "native")
+    more = ["--image", image, "--image-to-template-dir", tmp_path / "native"]
     assert align(root, results, *more) == 0, capsys.readouterr()
     folder = results / "sub-000001"
-    name = f"{RECORDING}/ProbeA/xyz_picks_image_space.json"
-    assert np.abs(picks(folder / name) - picks(made / name)).max() < 0.001
+    for kind in ("", "_image_space"):
+        name = f"{RECORDING}/ProbeA/xyz_picks{kind}.json"
+        assert np.abs(picks(folder / name) - picks(made / name)).max() < 0.001
     description = json.loads((results / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert description["GeneratedBy"][0]["Name"] == "spimpack_tasks"

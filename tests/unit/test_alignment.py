@@ -63,6 +63,7 @@ from spimpack_tasks.alignment.picks import (
     image_to_ras_um,
 )
 from spimpack_tasks.alignment.registrations import pair_in
+from spimpack_tasks.alignment.track_checks import check_places
 from spimpack_tasks.alignment.transforms import (
     AtlasFileError,
     grid_of,
@@ -638,6 +639,22 @@ def test_i20_12_an_atlas_with_wrong_signs_is_refused(chain, tmp_path):
     path.write_bytes(b"no volume")
     (problem,) = check_atlas(str(path), "ccf_template")
     assert "is no volume that can be read" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ([(-5, 6, -1), (-5, 6, -3)], None),
+        ([(-5, 6, -1), (-5, 6, -9)], "1 of 2 points of 'probe A' lie outside of the atlas: 2"),
+        ([(-5, 6, -1), (-5, 6, -31)], "'probe A' has a point 30.7 mm from bregma"),
+        ([(5, 6, -1), (5, 6, -3)], "no point of 'probe A' lies in "),
+    ],
+    ids=str,
+)
+def test_places_of_tracks_off_the_atlas(chain, places, said):
+    found = [*check_places(chain, chain.rows[0], places)]
+    assert len(found) == bool(said)
+    assert all(problem.message.startswith(said) for problem in found)
 
 
 def test_tracks_that_go_up_are_told(root, tmp_path):
