@@ -568,6 +568,19 @@ def with_number(value):
     return lambda points: [points[0] | {"point": [value, 1, 1, 0.5]}, *points[1:]]
 
 
+def copy_annotation(folder):
+    def harm(root):
+        (root / folder).mkdir(exist_ok=True)
+        shutil.copy(root / "notes" / "annotations_a.json", root / folder)
+
+    return harm
+
+
+def double_layer(root):
+    path = root / "notes" / "annotations_a.json"
+    path.write_text(json.dumps({"layers": 2 * json.loads(path.read_text())["layers"]}))
+
+
 BROKEN_ROWS = {
     "swc": (replace("manifest.csv", "ProbeA,,", "ProbeA,swc,"), "'swc' is not read"),
     "empty cell": (replace("manifest.csv", "annotations_a", ""), "probe_file: is empty"),
@@ -576,6 +589,16 @@ BROKEN_ROWS = {
         ":4: probe_shank: 'one' is no",
     ),
     "no annotation": (remove("notes/annotations_a.json"), "no file */annotations_a.json"),
+    "two annotations": (copy_annotation("other"), "notes/annotations_a.json, "),
+    "another above": (copy_annotation("."), "is the name of 2 files: "),
+    "two layers": (
+        double_layer,
+        "notes/annotations_a.json has 2 annotation layers 'probe A'; give each layer a name",
+    ),
+    "polyline": (
+        change_points(lambda points: [*points, {"type": "polyline", "points": []}]),
+        "has a polyline (annotation 10) in layer 'probe A'; annotate a track by points or lines",
+    ),
     "no JSON": (lambda r: (r / "notes/annotations_a.json").write_text("{"), "is not JSON"),
     "other layer": (
         replace("notes/annotations_a.json", "probe A", "probe a"),
@@ -599,6 +622,14 @@ def test_i20_12_u6_a_broken_row_is_one_error(root, tmp_path, capsys, harm, said)
     assert error.rstrip().endswith("1 error"), error
     assert "Traceback" not in error
     assert not (tmp_path / "results").exists()
+
+
+def test_the_file_behind_each_row_is_told(root, tmp_path, capsys):
+    (root / "linked").symlink_to("notes")
+    assert align(root, tmp_path, "--validate-only") == 0
+    said = capsys.readouterr().out
+    assert f"line 2: {RECORDING}.ProbeA.probe A: linked/annotations_a.json\n" in said
+    assert f"line 4: {RECORDING}.ProbeB.B_shank2: linked/b_second.json\n" in said
 
 
 NEEDED = {"free_disk": 56 * 68 * 40 * 8, "free_memory": 404_815_360}
