@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from spimpack_tasks.errors import ExitCode, MissingExtraError, Place, Problem, S
 
 GUI_ORIENTATION = "IRP"
 """The order and direction of axes that the alignment GUI wants."""
+
+_DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+"""Exceptions of NumPy for files that are empty or damaged."""
 
 
 class AtlasFileError(SpimpackError):
@@ -142,8 +146,10 @@ def read_label_ids(path: str) -> list[int]:
 
     try:
         with np.load(path, allow_pickle=False) as file:
-            ids = file["unique_labels"]
-            return [int(each) for each in ids]
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            ids = [int(each) for each in file["unique_labels"]]
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
         message = f"{path}: has no whole numbers 'unique_labels'; copy it again"
         raise AtlasFileError(message) from error
+    if not ids:
+        raise AtlasFileError(f"{path}: has an empty list 'unique_labels'; copy it again")
+    return ids

@@ -456,6 +456,17 @@ def cut(name, length):
     return lambda root: os.truncate(root / name, length)
 
 
+def scale_voxels(size):
+    def harm(root):
+        path = root / IMAGES / f"{CHANNELS[1]}.zarr" / ".zattrs"
+        content = json.loads(path.read_text())
+        transforms = content["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+        transforms[0]["scale"][2] = size
+        path.write_text(json.dumps(content))
+
+    return harm
+
+
 def put_nan_into_affine(root):
     path = root / f"{REGISTRATION}0GenericAffine.mat"
     content = path.read_bytes()
@@ -510,6 +521,20 @@ BROKEN = {
     "empty version": (replace(f"{ASSET}/processing.json", "0.0.34", ""), "version ''"),
     "blank version": (replace(f"{ASSET}/processing.json", "0.0.34", "  "), "version '  '"),
     "no version": (replace(f"{ASSET}/processing.json", '"0.0.34"', "null"), "version 'None'"),
+    "null for a state": (lambda r: (r / "neuroglancer.json").write_text("null"), "is empty: null"),
+    "null for processing": (
+        lambda r: (r / ASSET / "processing.json").write_text("null"),
+        "processing.json: is empty: null",
+    ),
+    "null for metadata": (
+        lambda r: (r / ASSET / "metadata.nd.json").write_text("null"),
+        "metadata.nd.json: is empty: null",
+    ),
+    "voxels of 0": (scale_voxels(0), "has no size of voxels along x, y and z"),
+    "voxels of -100": (
+        scale_voxels(-100),
+        f"{CHANNELS[1]}.zarr: has voxels of 80 x 90 x -100 µm at level 0, which are no",
+    ),
     "two mice": (replace("manifest.csv", f"{MOUSE},{RECORDING}", f"7,{RECORDING}", -1), "mouseid"),
     "same shank": (replace("manifest.csv", "json,1", "json,0"), "is the same track as in line 3"),
 }
@@ -517,6 +542,14 @@ DAMAGED = {
     "no unique ids": (
         lambda r: np.savez(r / f"{ATLAS}unique_vals.npz", ids=[1]),
         "has no whole numbers 'unique_labels'",
+    ),
+    "empty ids": (
+        lambda r: (r / f"{ATLAS}unique_vals.npz").write_bytes(b""),
+        "has no whole numbers 'unique_labels'",
+    ),
+    "no id": (
+        lambda r: np.savez(r / f"{ATLAS}unique_vals.npz", unique_labels=np.zeros(0, int)),
+        "has an empty list 'unique_labels'",
     ),
     "atlas elsewhere": (lambda r: move_atlas(r / ATLAS_TEMPLATE), "the Allen CCF at -11.5 to 0.1"),
     "damaged atlas": (
@@ -599,6 +632,7 @@ BROKEN_ROWS = {
         change_points(lambda points: [*points, {"type": "polyline", "points": []}]),
         "has a polyline (annotation 10) in layer 'probe A'; annotate a track by points or lines",
     ),
+    "null": (lambda r: (r / "notes/annotations_a.json").write_text("null"), "is empty: null"),
     "no JSON": (lambda r: (r / "notes/annotations_a.json").write_text("{"), "is not JSON"),
     "other layer": (
         replace("notes/annotations_a.json", "probe A", "probe a"),

@@ -477,6 +477,19 @@ BROKEN = {
     "two mice": (HEAD + "1,r,f,t,P,,\n2,r,f,u,Q,,\n", "manifest.csv:3: mouseid: is '2', but '1'"),
     "same track": (HEAD + "1,r,f,t,P,,\n1,s,f,t,Q,,\n", "is the same track as in line 2"),
     "same shank": (HEAD + "1,r,f,t,P,,0\n1,r,f,u,P,,0\n", "the same histology_shank as in line 2"),
+    "same key": (HEAD + "1,r,f,q.r,P,,\n1,r,f,r,P.q,,\n", "the same files 'r.P.q.r' as line 2"),
+    "same names": (
+        HEAD + "1,r,f,B,P,,0\n1,r,f,B_shank1,Q,,\n",
+        "manifest.csv:3: probe_id: makes the same files 'B_shank1' as line 2",
+    ),
+    "near column": (
+        HEAD.replace("probe_shank", "probe_shnk") + "1,r,f,t,P,,0\n",
+        "manifest.csv:1: probe_shnk: is no column that is read; write 'probe_shank', or",
+    ),
+    "near case": (
+        HEAD.replace("probe_shank", "Surface_Finding") + "1,r,f,t,P,,\n",
+        "Surface_Finding: is no column that is read; write 'surface_finding', or",
+    ),
     "folder above": (HEAD + "../x,r,f,t,P,,\n", "'../x' is no name of a folder"),
 }
 
@@ -485,6 +498,18 @@ BROKEN = {
 def test_i20_12_u6_broken_tables_are_told(text, said):
     _, problems = parse(text)
     assert any(said in line for line in problems), problems
+
+
+def test_columns_of_other_programs_are_passed_over():
+    head = HEAD.replace("\n", ",probe_type,depth_um,notes,shank_count\n")
+    rows, problems = parse(head + "1,r,f,t,P,,0,NP2,3,x,4\n")
+    assert (len(rows), problems) == (1, [])
+
+
+def test_a_missing_column_that_is_mistyped_is_told_once():
+    _, problems = parse(HEAD.replace("probe_name", "probe_nam") + "1,r,f,t,P,,0\n")
+    (told,) = problems
+    assert "probe_name: is missing; 'probe_nam' may be it" in told
 
 
 # States of Neuroglancer
