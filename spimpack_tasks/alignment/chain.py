@@ -100,7 +100,7 @@ class Chain:
         return brain
 
     def require_inputs(self) -> None:
-        """Refuse wrong inputs that concern more than one row.
+        """Refuse wrong inputs that concern more than one row; also gaps alone, where they may be.
 
         Raises
         ------
@@ -108,7 +108,9 @@ class Chain:
             With all problems, those of rows as well.
         """
         shared = [p for p in self.report.errors if p.code != "alignment.row"]
-        if shared or not self._inputs[1]:
+        rows = self._inputs[1]
+        has_none = self.choices.allow_partial and all(map(self.row_problems, rows))
+        if shared or not rows or has_none:
             raise InputError(self.full_report)
 
     @property

@@ -54,7 +54,7 @@ def write_datapackage(chain: Chain) -> None:
         raise InputError(chain.full_report)
     identity = write_identity(chain) if len(chain.brain.pairs) == 1 else []
     data = compose_datapackage(chain)
-    paths = [os.path.join(chain.folder, path) for path in _local_paths(data)]
+    paths = [os.path.join(chain.folder, path) for path in local_paths(data)]
     paths += _paths_of_transforms(*_transforms(chain))
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
@@ -232,7 +232,7 @@ def _paths_of_transforms(assets: dict[str, Any], transforms: dict[str, Any]) -> 
     return [os.path.join(roots[each["asset"]], each["path"]) for each in transforms.values()]
 
 
-def _local_paths(value: Any) -> Iterator[str]:
+def local_paths(value: Any) -> Iterator[str]:
     """Yield the paths of results that a list of results names."""
     data: Mapping[str, Any] = {key: value[key] for key in ("histology", "probes")}
     stack: list[tuple[str, Any]] = [("", data)]

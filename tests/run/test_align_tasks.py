@@ -351,6 +351,69 @@ def test_i20_11_a_row_that_cannot_be_read_is_a_gap(root, tmp_path, capsys):
     assert [made["line"] for made in coverage["made"]] == [2, 4]
 
 
+@pytest.fixture
+def results(origin, made, tmp_path):
+    """Return a copy of the results, which a run finds all made."""
+    shutil.copytree(made.parent, tmp_path / "results")
+    assert align(origin.folder, tmp_path / "results", "--qc") == 0
+    return tmp_path / "results"
+
+
+LISTS = ("datapackage.json", "coverage.json")
+
+
+def lists(results):
+    return [name for name in LISTS if (results / MOUSE / name).exists()]
+
+
+def test_a_run_with_a_gap_leaves_no_list_of_other_results(root, tmp_path):
+    results = tmp_path / "results"
+    assert align(root, results) == 0
+    assert lists(results) == [*LISTS]
+    remove("notes/b_first.json")(root)
+    for _ in range(2):
+        assert align(root, results) == ExitCode.BAD_INPUT
+        assert lists(results) == []
+        assert align(root, results, "--allow-partial") == 0
+        assert lists(results) == [*LISTS]
+
+
+def test_a_run_that_fails_leaves_no_list_of_lost_results(origin, made, results, monkeypatch):
+    def fail(*_):
+        message = "no"
+        raise OutputError(message)
+
+    labels = results / MOUSE / "image_space_histology" / "labels_in_mouse.nrrd"
+    labels.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("spimpack_tasks.alignment.volumes.warp_labels", fail)
+        assert align(origin.folder, results, "--qc") == ExitCode.FAILED
+    assert lists(results) == []
+    assert align(origin.folder, results, "--qc") == 0
+    assert content(results / MOUSE) == content(made)
+    labels.unlink()
+    assert align(origin.folder, results, "--qc", "--datapackage-only") == 0
+    assert labels.is_file()
+    assert content(results / MOUSE) == content(made)
+
+
+def test_a_list_that_another_has_changed_is_not_removed(origin, results, monkeypatch):
+    path = results / MOUSE / "datapackage.json"
+    path.write_text("{}")
+    monkeypatch.setattr("spimpack_tasks.alignment.datapackage.compose_datapackage", None)
+    assert align(origin.folder, results, "--qc") == ExitCode.FAILED
+    assert path.read_text() == "{}"
+
+
+def test_no_track_at_all_is_no_part_of_a_result(root, tmp_path, capsys):
+    remove("notes")(root)
+    assert align(root, tmp_path / "results", "--allow-partial") == ExitCode.BAD_INPUT
+    assert "3 errors" in capsys.readouterr().err
+    values = {"data_root": str(root), "results_root": str(tmp_path / "results")}
+    assert PrepareAlignment(**values, allow_partial=True).verdict() == ExitCode.BAD_INPUT
+    assert not (tmp_path / "results").exists()
+
+
 KILLED = """\
 import os, signal, sys
 rename = os.rename
