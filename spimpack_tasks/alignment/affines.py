@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HEADER_BYTES = 20
+"""Bytes of the five whole numbers before a name."""
 _KINDS = {0: ("<", "d"), 10: ("<", "f"), 1000: (">", "d"), 1010: (">", "f")}
 """Order of bytes and kind of number by the type of a record, for those that ITK writes."""
 _MOST_BYTES = 2**16

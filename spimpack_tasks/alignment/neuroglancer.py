@@ -27,7 +27,7 @@ class AnnotationError(SpimpackError):
     def __init__(self, message: str, hint: str = "correct probe_id, or annotate the track") -> None:
         super().__init__(message)
         self.hint = hint
-        """What to do."""
+        """The remedy."""
 
 
 @dataclass(frozen=True, slots=True)

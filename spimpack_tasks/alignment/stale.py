@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
-from spimpack_tasks.alignment.datapackage import local_paths
+from spimpack_tasks.alignment.listed_paths import local_paths
 from spimpack_tasks.alignment.recording import hold_step
 from spimpack_tasks.files.json_files import read_json
 

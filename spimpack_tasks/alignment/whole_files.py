@@ -111,7 +111,7 @@ def _find_in_nifti(path: str) -> _Stored | None:
     with open(path, "rb") as file:
         is_packed = file.read(2) == _GZIP
     length = math.prod(int(n) for n in shape) * int(dtype.itemsize)
-    # What is packed are header and voxels.
+    # Header and voxels are packed together.
     return _Stored(path, 0, start + length, is_packed)
 
 
