@@ -75,7 +75,7 @@ def read_atlas_image(path: str) -> Any:
     grid = read_atlas_grid(path)
     try:
         voxels = load_library("tifffile").imread(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # codecs raise the last one
         raise AtlasFileError(f"{path}: is no volume that can be read; copy it again") from error
     if voxels.shape != grid.size_xyz[::-1]:
         message = f"has {voxels.shape} voxels, metadata.json says {grid.size_xyz[::-1]}"

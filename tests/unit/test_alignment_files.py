@@ -1,12 +1,14 @@
 """Files of an alignment that are cut off or hold no numbers, byte by byte."""
 
 import gzip
+import json
 import os
 import struct
 
 import numpy as np
 import pytest
 import SimpleITK
+import tifffile
 
 from spimpack_tasks.alignment.affines import inverse_affine, read_affine
 from spimpack_tasks.alignment.atlas import read_atlas_image
@@ -121,3 +123,26 @@ def test_a_packed_volume_that_is_damaged_in_its_midst_is_not_read(tmp_path):
     check_whole(str(path))
     with pytest.raises(AtlasFileError, match="cannot be unpacked"):
         read_atlas_image(str(path))
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
+def test_atlases_of_brainglobe_that_are_cut_off_are_refused(tmp_path, compression):
+    path = tmp_path / "reference.tiff"
+    metadata = {"orientation": "asl", "resolution": [100] * 3, "shape": VOXELS.shape}
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    tifffile.imwrite(path, VOXELS, compression=compression, photometric="minisblack")
+    assert np.array_equal(SimpleITK.GetArrayFromImage(read_atlas_image(str(path))), VOXELS)
+    end = max(sum(part) for part in places_of_voxels(path))
+    for length in (end - 9, end // 2):
+        os.truncate(path, length)
+        with pytest.raises(AtlasFileError, match=f"^{path}: "):
+            read_atlas_image(str(path))
+
+
+def places_of_voxels(path):
+    with tifffile.TiffFile(path) as file:
+        return [
+            part
+            for page in file.pages
+            for part in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
