@@ -21,6 +21,7 @@ def run_alignment(parameters: Mapping[str, Any], workers: int, *, only_package: 
     kind: type[CheckedTask] = WriteDatapackage if only_package else PrepareAlignment
     task = kind(**parameters)
     if only_package and isinstance(task, WriteDatapackage) and not task.is_refused:
+        task.remove_stale()
         with suppress(FileNotFoundError):
             os.unlink(task.chain.state_path("datapackage"))
     build_alone(task, workers)

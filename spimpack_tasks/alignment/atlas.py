@@ -26,6 +26,7 @@ from spimpack_tasks.alignment.transforms import (
     read_label_ids,
 )
 from spimpack_tasks.alignment.warps import Resampling, largest_share
+from spimpack_tasks.alignment.whole_files import check_whole
 from spimpack_tasks.model.orientation import OPPOSITES, normalise_orientation
 from spimpack_tasks.volumes.header import load_library
 
@@ -63,9 +64,10 @@ def read_atlas_image(path: str) -> Any:
     Raises
     ------
     AtlasFileError
-        It is missing or damaged.
+        It is missing, cut off or damaged.
     """
     if not path.endswith(".tiff"):
+        check_whole(path, is_read=True)
         image = read_image(path)
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             raise AtlasFileError(f"{path}: is no volume of one value at each of its voxels")
@@ -73,7 +75,7 @@ def read_atlas_image(path: str) -> Any:
     grid = read_atlas_grid(path)
     try:
         voxels = load_library("tifffile").imread(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # codecs raise the last one
         raise AtlasFileError(f"{path}: is no volume that can be read; copy it again") from error
     if voxels.shape != grid.size_xyz[::-1]:
         message = f"has {voxels.shape} voxels, metadata.json says {grid.size_xyz[::-1]}"
@@ -148,7 +150,7 @@ def read_atlas_labels(path: str, ids_path: str) -> AtlasLabels:
     Raises
     ------
     AtlasFileError
-        A file is missing or damaged, or labels are no whole numbers.
+        A file is missing or damaged, or labels are no whole numbers, or one alone.
     """
     import numpy as np
 
@@ -162,6 +164,9 @@ def read_atlas_labels(path: str, ids_path: str) -> AtlasLabels:
             raise AtlasFileError(f"{path}: has labels that are no whole numbers")
         image = image_on(grid_of(image), whole)
         voxels = sitk.GetArrayViewFromImage(image)
+    if int(voxels.min()) == int(voxels.max()):
+        message = f"{path}: has the single value {int(voxels.min())} at all voxels"
+        raise AtlasFileError(f"{message}; give the labels of the atlas, or copy them again")
     if ids_path == NONE:
         if max(-int(voxels.min()), int(voxels.max())) > _MOST_INT32:
             raise AtlasFileError(f"{path}: has labels above {_MOST_INT32}; number them again")

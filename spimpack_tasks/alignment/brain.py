@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -157,20 +158,25 @@ class _Found:
     channels: tuple[ChannelImage, ...]
     registration_dir: str
     version: tuple[int, int, int] | None = None
-    version_text: str = ""
+    version_text: str | None = None
+    """As the importer wrote it; `None` where there was none."""
 
 
 def load_json(path: str, report: Report, code: str = "alignment.asset") -> Any:
-    """Return the content of a JSON file; what is wrong with it goes to `report`."""
+    """Return the content of a JSON file; what is wrong goes to `report`, also a lone `null`."""
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
+            content = json.load(file)
     except OSError as error:
         message = error.strerror or str(error)
         report.add(Problem(code, Place(path), "", f"cannot be read: {message}", "check the path"))
     except ValueError as error:
         line = getattr(error, "lineno", 0)
         report.add(Problem(code, Place(path, line), "", "is not JSON", "save it again"))
+    else:
+        if content is None:
+            report.add(Problem(code, Place(path), "", "is empty: null", "save it again"))
+        return content
     return None
 
 
@@ -334,5 +340,9 @@ def _levels_of(path: str) -> tuple[LevelSize, ...]:
             message = "has axes without a unit"
             raise ValueError(message)
         spacing = tuple_of(float(lines[axis][0]) / 1000 for axis in "xyz")
+        if not all(math.isfinite(size) and size > 0 for size in spacing):
+            told = " x ".join(f"{1000 * size:g}" for size in spacing)
+            message = f"has voxels of {told} µm at level {number}, which are no sizes"
+            raise ValueError(message)
         levels.append(LevelSize((sizes["x"], sizes["y"], sizes["z"]), spacing))
     return tuple(levels)

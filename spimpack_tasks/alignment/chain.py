@@ -7,7 +7,6 @@ no others. Tracks need headers and transformations alone, never a volume.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -15,12 +14,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
+from spimpack_tasks.alignment.annotations import find_annotations, read_track
 from spimpack_tasks.alignment.assets import with_assets
 from spimpack_tasks.alignment.atlas import read_atlas_grid, read_structures
-from spimpack_tasks.alignment.brain import Brain, find_brain, load_json
+from spimpack_tasks.alignment.brain import Brain, find_brain
 from spimpack_tasks.alignment.choices import NONE, Choices, choices_of
 from spimpack_tasks.alignment.manifest import ProbeRow, parse_manifest
-from spimpack_tasks.alignment.neuroglancer import AnnotationError, TrackPoints, layer_points
 from spimpack_tasks.errors import InputError, Place, Problem, Report
 from spimpack_tasks.files.digests import digest_values
 from spimpack_tasks.files.json_files import read_json
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.alignment.atlas import Structure
     from spimpack_tasks.alignment.geometry import Grid
+    from spimpack_tasks.alignment.neuroglancer import TrackPoints
 
 FORM = 2
 """Raised when equal inputs give other outputs than before."""
@@ -100,7 +100,7 @@ class Chain:
         return brain
 
     def require_inputs(self) -> None:
-        """Refuse wrong inputs that concern more than one row.
+        """Refuse wrong inputs that concern more than one row; also gaps alone, where they may be.
 
         Raises
         ------
@@ -108,7 +108,9 @@ class Chain:
             With all problems, those of rows as well.
         """
         shared = [p for p in self.report.errors if p.code != "alignment.row"]
-        if shared or not self._inputs[1]:
+        rows = self._inputs[1]
+        has_none = self.choices.allow_partial and all(map(self.row_problems, rows))
+        if shared or not rows or has_none:
             raise InputError(self.full_report)
 
     @property
@@ -149,10 +151,7 @@ class Chain:
 
     def annotation_path(self, row: ProbeRow) -> str:
         """Return the file with the track of a row, empty where there is none."""
-        root, name = glob.escape(self.choices.data_root), glob.escape(row.probe_file)
-        patterns = (f"{root}/*/{name}.json", f"{root}/{name}.json", f"{root}/*/{name}")
-        found = (sorted(filter(os.path.isfile, glob.glob(pattern))) for pattern in patterns)
-        return next((paths[0] for paths in found if paths), "")
+        return next(iter(find_annotations(self.choices.data_root, row.probe_file)), "")
 
     @cached_property
     def _tracks(self) -> dict[str, TrackPoints | Problem]:
@@ -161,39 +160,8 @@ class Chain:
     def track(self, row: ProbeRow) -> TrackPoints | Problem:
         """Return the points of a row, or why it has none."""
         if row.key not in self._tracks:
-            self._tracks[row.key] = self._read_track(row)
+            self._tracks[row.key] = read_track(self.choices, self._inputs[2], row)
         return self._tracks[row.key]
-
-    def _read_track(self, row: ProbeRow) -> TrackPoints | Problem:
-        place = Place(self.choices.manifest, row.line)
-        path = self.annotation_path(row)
-        if not path:
-            message = f"no file */{row.probe_file}.json is below {self.choices.data_root}"
-            return Problem("alignment.row", place, "probe_file", message, "put it into a folder")
-        report = Report()
-        state = load_json(path, report, "alignment.row")
-        if report.problems:
-            return report.problems[0]
-        try:
-            points = layer_points(state, row.track_id)
-        except AnnotationError as error:
-            hint = "correct probe_id, or annotate the track"
-            return Problem("alignment.row", place, "probe_id", f"{path} {error}", hint)
-        return self._outside(row, points) or points
-
-    def _outside(self, row: ProbeRow, points: TrackPoints) -> Problem | None:
-        """Return the problem of a track with points outside of the image."""
-        brain = self._inputs[2]
-        size = brain.levels[0].size_xyz if brain else (0, 0, 0)
-        for number, (z, y, x) in enumerate(points.index_zyx, 1):
-            is_inside = all(-0.5 <= i <= n - 0.5 for i, n in zip((x, y, z), size, strict=True))
-            if brain and not is_inside:
-                message = f"point {number} of {row.track_id!r} at x {x:g}, y {y:g}, z {z:g} is "
-                message += f"outside of the image of {' x '.join(map(str, size))} voxels"
-                place = Place(self.choices.manifest, row.line)
-                hint = "annotate the image of this asset, at its full resolution"
-                return Problem("alignment.row", place, "probe_id", message, hint)
-        return None
 
     def row_problems(self, row: ProbeRow) -> list[Problem]:
         """Return what keeps the track of a row from being made."""

@@ -1,22 +1,24 @@
 """Doubts about an alignment: the place of the atlas, the order of points, the machine.
 
-They are told by `spimpack align --validate-only` and before a run. None reads a voxel.
+They are told by `spimpack align --validate-only` and before a run. None reads a voxel, but
+packed files with odd ends are unpacked.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.alignment.affines import inverse_affine
 from spimpack_tasks.alignment.atlas import read_atlas_grid, read_structures
 from spimpack_tasks.alignment.choices import NONE
 from spimpack_tasks.alignment.fields import open_field, read_field_header
 from spimpack_tasks.alignment.machine import find_machine_doubts
 from spimpack_tasks.alignment.neuroglancer import TrackPoints
-from spimpack_tasks.alignment.picks import ccf_to_bregma_um
-from spimpack_tasks.alignment.transforms import AtlasFileError, inverse_affine, read_label_ids
+from spimpack_tasks.alignment.track_checks import check_tracks
+from spimpack_tasks.alignment.transforms import AtlasFileError, read_label_ids, turned_grid
 from spimpack_tasks.alignment.warps import Transformation
+from spimpack_tasks.alignment.whole_files import check_whole
 from spimpack_tasks.errors import Place, Problem, Severity
 
 if TYPE_CHECKING:
@@ -29,15 +31,19 @@ CCF_BOUNDS_MM_LPS = ((-11.5, 0.1), (-0.1, 13.3), (-8.1, 0.1))
 
 _SAME_STEP = 0.01
 """Share by which sizes of voxels may differ: states round them."""
+_SAME_PLACE = 0.51
+"""Voxels by which labels may lie off the template: some count from a corner, and numbers are
+rounded."""
 
 
 def check_atlas(path: str, key: str, *, is_ccf: bool = True) -> Iterator[Problem]:
-    """Yield why a volume of the atlas does not lie where the CCF lies.
+    """Yield why a volume of the atlas is not whole, or does not lie where the CCF lies.
 
     A volume whose axes run the other way has wrong signs, and tracks would end up outside.
     """
     try:
         grid = read_atlas_grid(path)
+        check_whole(path)
     except AtlasFileError as error:
         yield error.as_problem("alignment.atlas", key)
         return
@@ -57,20 +63,29 @@ def check_atlas(path: str, key: str, *, is_ccf: bool = True) -> Iterator[Problem
             yield Problem("alignment.atlas", Place(path), key, message, hint)
 
 
-def check_order(chain: Chain, transformation: Transformation) -> Iterator[Problem]:
-    """Yield tracks that do not go down: the GUI takes the first points for the surface."""
-    for row in chain.good_rows:
-        track = chain.track(row)
-        assert isinstance(track, TrackPoints)  # noqa: S101  # the row is good
-        grid = chain.brain.registered(0)
-        places = transformation.points(grid.place((x, y, z)) for z, y, x in track.index_zyx)
-        heights = [point[2] for point in ccf_to_bregma_um(places)]
-        if any(b > a for a, b in pairwise(heights)):
-            place = Place(chain.choices.manifest, row.line)
-            message = f"the points of {row.track_id!r} do not go down from the surface"
-            hint = "annotate from the surface to the tip"
-            kind = Severity.WARNING
-            yield Problem("alignment.row", place, "probe_id", message, hint, kind)
+def check_labels(template: str, labels: str) -> Iterator[Problem]:
+    """Yield why labels do not lie on the voxels of the template; both may have their own axes."""
+    grid, other = (turned_grid(read_atlas_grid(path)) for path in (template, labels))
+    steps = list(zip(grid.spacing_mm_xyz, other.spacing_mm_xyz, strict=True))
+    ends = zip(grid.origin_mm_lps, other.origin_mm_lps, strict=True)
+    away = max(abs(a - b) for a, b in ends)
+    turned = max(abs(a - b) for a, b in zip(grid.direction, other.direction, strict=True))
+    if (
+        grid.size_xyz == other.size_xyz
+        and all(abs(a / b - 1) <= _SAME_STEP for a, b in steps)
+        and away <= _SAME_PLACE * min(grid.spacing_mm_xyz)
+        and turned <= _SAME_STEP
+    ):
+        return
+    told = [
+        f"{' x '.join(map(str, each.size_xyz))} voxels of "
+        f"{' x '.join(f'{1000 * n:g}' for n in each.spacing_mm_xyz)} µm from "
+        f"{', '.join(f'{n:.3f}' for n in each.origin_mm_lps)} mm on"
+        for each in (other, grid)
+    ]
+    message = f"has {told[0]}, the template {template} has {told[1]} (down, right, back; LPS)"
+    hint = "give the labels of this template, on the same voxels"
+    yield Problem("alignment.atlas", Place(labels), "ccf_labels", message, hint)
 
 
 def check_steps(chain: Chain) -> Iterator[Problem]:
@@ -91,8 +106,11 @@ def check_steps(chain: Chain) -> Iterator[Problem]:
             yield Problem("alignment.row", place, "probe_id", message, hint, Severity.WARNING)
 
 
-def check_registrations(chain: Chain) -> Iterator[Problem]:
-    """Yield files of registrations that are damaged, or else tracks that do not go down."""
+def check_registrations(chain: Chain, *, has_atlas: bool = True) -> Iterator[Problem]:
+    """Yield files of registrations that are damaged, or else tracks that are odd by them.
+
+    Tracks need the grid of the template, whose faults are told elsewhere.
+    """
     is_made, damaged = chain.choices.is_registered_here, []
     steps: list[Any] = []
     with ExitStack() as opened:
@@ -101,17 +119,18 @@ def check_registrations(chain: Chain) -> Iterator[Problem]:
                 affine = inverse_affine(pair.affine)
                 if chain.choices.qc:
                     read_field_header(pair.warp)
+                    check_whole(pair.warp)
                 field = open_field(pair.inverse_warp)
             except AtlasFileError as error:
                 damaged.append(error.as_problem("alignment.transform", ""))
                 continue
             opened.enter_context(field.file)
             steps += [affine, field]
-        if is_made or damaged:
+        if is_made or damaged or not has_atlas:
             yield from damaged
             return
         try:
-            yield from [*check_order(chain, Transformation(tuple(steps)))]
+            yield from [*check_tracks(chain, Transformation(tuple(steps)))]
         except AtlasFileError as error:
             yield error.as_problem("alignment.transform", "")
 
@@ -124,6 +143,8 @@ def find_doubts(chain: Chain) -> Iterator[Problem]:
         for key in ("ccf_template", "ccf_labels")
         for problem in check_atlas(getattr(choices, key), key, is_ccf=not choices.has_own_bregma)
     ]
+    if choices.is_registered_here and choices.template:
+        in_atlas += check_atlas(choices.template, "template", is_ccf=False)
     yield from in_atlas
     try:
         read_structures(choices.structures)
@@ -132,6 +153,7 @@ def find_doubts(chain: Chain) -> Iterator[Problem]:
     except AtlasFileError as error:
         yield error.as_problem("alignment.atlas", "")
     if not in_atlas:
+        yield from check_labels(choices.ccf_template, choices.ccf_labels)
         yield from find_machine_doubts(chain)
     yield from check_steps(chain)
-    yield from check_registrations(chain)
+    yield from check_registrations(chain, has_atlas=not in_atlas)

@@ -11,7 +11,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.alignment import names
-from spimpack_tasks.alignment.ephys import CHANNEL_TABLE, channel_table, is_left_out
+from spimpack_tasks.alignment.ephys import channel_table, is_left_out
+from spimpack_tasks.alignment.listed_paths import PATHS, local_paths
 from spimpack_tasks.alignment.recording import record, write_text
 from spimpack_tasks.alignment.registrations import pair_in
 from spimpack_tasks.alignment.steps import track_files
@@ -23,8 +24,6 @@ from spimpack_tasks.qc.dataset import dataset_above
 from spimpack_tasks.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from spimpack_tasks.alignment.chain import Chain
     from spimpack_tasks.alignment.manifest import ProbeRow
     from spimpack_tasks.alignment.transforms import AntsPair
@@ -54,7 +53,7 @@ def write_datapackage(chain: Chain) -> None:
         raise InputError(chain.full_report)
     identity = write_identity(chain) if len(chain.brain.pairs) == 1 else []
     data = compose_datapackage(chain)
-    paths = [os.path.join(chain.folder, path) for path in _local_paths(data)]
+    paths = [os.path.join(chain.folder, path) for path in local_paths(data)]
     paths += _paths_of_transforms(*_transforms(chain))
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
@@ -164,17 +163,13 @@ def compose_datapackage(chain: Chain) -> dict[str, Any]:
     return data
 
 
-_PATHS = frozenset({"ccf", "ephys", "image_space", "additional_channels", "registration", "labels"})
-_PATHS |= {"registration_pipeline_geometry", "ccf_template", *CHANNEL_TABLE}
-
-
 def _as_references(value: Any, key: str = "") -> Any:
     """Return a value in which each path is an object that names no asset."""
     if isinstance(value, dict):
         return {name: _as_references(each, name) for name, each in value.items()}
     if isinstance(value, list):
         return [_as_references(each, key) for each in value]
-    return {"asset": None, "path": value} if key in _PATHS and isinstance(value, str) else value
+    return {"asset": None, "path": value} if key in PATHS and isinstance(value, str) else value
 
 
 def _add_row(
@@ -230,19 +225,3 @@ def _paths_of_transforms(assets: dict[str, Any], transforms: dict[str, Any]) -> 
     """Return the absolute paths of transformations, in their order."""
     roots = {name: each["provenance"]["mounted_at"] for name, each in assets.items()}
     return [os.path.join(roots[each["asset"]], each["path"]) for each in transforms.values()]
-
-
-def _local_paths(value: Any) -> Iterator[str]:
-    """Yield the paths of results that a list of results names."""
-    data: Mapping[str, Any] = {key: value[key] for key in ("histology", "probes")}
-    stack: list[tuple[str, Any]] = [("", data)]
-    while stack:
-        key, each = stack.pop()
-        if isinstance(each, dict) and "path" in each:
-            yield each["path"]
-        elif isinstance(each, dict):
-            stack += each.items()
-        elif isinstance(each, list):
-            stack += [(key, item) for item in each]
-        elif isinstance(each, str) and key in _PATHS:
-            yield each

@@ -36,6 +36,8 @@ OPTIONAL = {
     "template_to_ccf_asset": ("template_to_ccf_asset",),
 }
 _KNOWN = {name for names in (*REQUIRED.values(), *OPTIONAL.values()) for name in names}
+_NEAR = 0.85
+"""Likeness of a mistyped name of a column: one or two letters; `probe_type` is not `probe_file`."""
 _OF_THE_BRAIN = ("mouse_id", "registration_asset", "template_to_ccf_asset")
 """Fields that all rows must share."""
 _SAFE_NAME = re.compile(r"[^/\\\0]+")
@@ -71,8 +73,12 @@ class ProbeRow:
     @property
     def key(self) -> str:
         """A name of the row that no other row has."""
-        shank = "" if self.histology_shank is None else f"_shank{self.histology_shank + 1}"
-        return f"{self.recording_id}.{self.collection}.{self.track_id}{shank}"
+        return f"{self.recording_id}.{self.collection}.{self.track_name}"
+
+    @property
+    def track_name(self) -> str:
+        """The begin of the names of its files beside those of other tracks."""
+        return f"{self.track_id}{self.shank_suffix}"
 
     @property
     def shank_suffix(self) -> str:
@@ -134,8 +140,22 @@ def _column_problems(columns: Sequence[str], file: str) -> Iterator[Problem]:
             near = closest(names[-1], set(columns) - _KNOWN)
             hint = f"{near!r} may be it" if near else f"add a column {names[0]!r}"
             yield Problem("alignment.manifest", place, name, "is missing", hint)
+    yield from _near_columns(columns, place)
     for name in sorted({each for each in columns if columns.count(each) > 1}):
         yield Problem("alignment.manifest", place, name, "is the name of two columns", "keep one")
+
+
+def _near_columns(columns: Sequence[str], place: Place) -> Iterator[Problem]:
+    """Yield columns that nobody reads, and whose names are nearly those of columns that are."""
+    lacking = {
+        name for names in REQUIRED.values() if not set(names) & set(columns) for name in names
+    }
+    known = _KNOWN - lacking - set(columns)
+    for name in columns:
+        near = "" if name in _KNOWN else closest(name, known, _NEAR)
+        if near:
+            hint = f"write {near!r}, or another name if it is another column"
+            yield Problem("alignment.manifest", place, name, "is no column that is read", hint)
 
 
 def _pick(texts: Mapping[str, str], names: Sequence[str]) -> str:
@@ -219,6 +239,8 @@ def _clashes(rows: Sequence[ProbeRow], file: str) -> Iterator[Problem]:
         keys["track", row.mouse_id, row.track_id, row.histology_shank].append(row)
         keys["histology_shank", *collection, row.histology_shank].append(row)
         keys["ephys_shank", *collection, row.ephys_shank].append(row)
+        keys["probe_id", "outputs", row.track_name].append(row)
+        keys["probe_name", row.key].append(row)
     told = set()
     for (name, *_), equal in keys.items():
         for row in equal[1:]:
@@ -227,4 +249,8 @@ def _clashes(rows: Sequence[ProbeRow], file: str) -> Iterator[Problem]:
                 message = f"is the same {name} as in line {equal[0].line}"
                 place = Place(file, row.line)
                 hint = "give each shank its number, and each track its name"
+                if name in REQUIRED:
+                    text = row.track_name if name == "probe_id" else row.key
+                    message = f"makes the same files {text!r} as line {equal[0].line}"
+                    hint = "choose another probe_id or probe_name"
                 yield Problem("alignment.manifest", place, str(name), message, hint)

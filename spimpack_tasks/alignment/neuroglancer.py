@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _DEFAULT_ORDER = ("z", "y", "x", "t")
 """Order of the numbers of a point where a layer does not say it."""
 
+_PLACES = {"point": ("point",), "line": ("pointA", "pointB")}
+"""Keys of the places of an annotation by its type; other types make no track."""
 _UM_PER_UNIT = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0, "nm": 1e-3}
 
 
@@ -21,6 +23,11 @@ class AnnotationError(SpimpackError):
     """A layer has no points that make a track."""
 
     exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, message: str, hint: str = "correct probe_id, or annotate the track") -> None:
+        super().__init__(message)
+        self.hint = hint
+        """The remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +79,18 @@ def layer_points(state: Any, name: str) -> TrackPoints:
     Raises
     ------
     AnnotationError
-        There is no such layer, or it has fewer than two different points.
+        There is no such layer, or there are two, or it has fewer than two different points, or
+        something else than points and lines.
     """
-    layers = {
-        str(layer.get("name")): layer
+    named = [
+        (str(layer.get("name")), layer)
         for layer in _layers(state)
         if layer.get("type") == "annotation"
-    }
+    ]
+    layers, count = dict(named), sum(each == name for each, _ in named)
+    if count > 1:
+        message = f"has {count} annotation layers {name!r}"
+        raise AnnotationError(message, "give each layer a name of its own, and save the state")
     if name not in layers:
         near = suggestion(name, layers)
         known = ", ".join(map(repr, sorted(layers))) or "none"
@@ -131,12 +143,12 @@ def _output_dimensions(layer: dict[str, Any]) -> dict[str, Any]:
 
 def _points(layer: dict[str, Any], name: str) -> Iterator[Sequence[float]]:
     annotations = layer.get("annotations")
-    for each in annotations if isinstance(annotations, list) else ():
-        if not isinstance(each, dict):
-            continue
-        for key in {"point": ("point",), "line": ("pointA", "pointB")}.get(
-            str(each.get("type", "point")), ()
-        ):
+    for number, each in enumerate(annotations if isinstance(annotations, list) else (), 1):
+        kind = str(each.get("type", "point")) if isinstance(each, dict) else type(each).__name__
+        if kind not in _PLACES:
+            message = f"has a {kind} (annotation {number}) in layer {name!r}"
+            raise AnnotationError(message, "annotate a track by points or lines alone")
+        for key in _PLACES[kind]:
             point: Any = each.get(key)
             if not _is_point(point):
                 raise AnnotationError(f"has a {key} in layer {name!r} that is no place: {point!r}")

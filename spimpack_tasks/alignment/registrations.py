@@ -163,7 +163,8 @@ class FrameQuestion:
     """As the user chose it."""
     version: Version | None
     """Of the importer."""
-    version_text: str
+    version_text: str | None
+    """As it stands there, also if it is empty; `None` where there was no importer."""
     place: str
     """The asset, and its first image."""
     image: str
@@ -181,8 +182,8 @@ def choose_frame(question: FrameQuestion, report: Report) -> tuple[Version | Non
     frame, version, text = question.frame, question.version, question.version_text
     if frame == "native":
         return None, "chosen"
-    if version is None and (frame == "pipeline" or text):
-        message = f"has the importer version {text!r}, which tells no frame"
+    if version is None and (frame == "pipeline" or text is not None):
+        message = f"has the importer version {text or ''!r}, which tells no frame"
         place, hint = Place(question.place, 0), "choose frame native if its images lie as they say"
         report.add(Problem("alignment.asset", place, "frame", message, hint))
     if version is None:

@@ -73,7 +73,7 @@ def describe_assets(chain: Chain) -> None:
 def track_files(row: ProbeRow) -> dict[str, str]:
     """Return the files of a track by their kind, below the folder of the brain."""
     folder = f"{row.recording_id}/{row.collection}"
-    name, shank = f"{row.track_id}{row.shank_suffix}", row.shank_suffix
+    name, shank = row.track_name, row.shank_suffix
     return {
         "ccf": f"{folder}/xyz_picks{shank}.json",
         "image_space": f"{folder}/xyz_picks{shank}_image_space.json",
@@ -116,7 +116,7 @@ def make_track(chain: Chain, key: str) -> None:
     points, files = points_of(chain, row), track_files(row)
     ccf = compose_picks(ccf_to_bregma_um(points["ccf"], chain.choices.bregma_um))
     image = compose_picks(image_to_ras_um(points["spim"]))
-    name = f"{row.track_id}{row.shank_suffix}"
+    name = row.track_name
     texts = {"ccf": ccf, "bregma_ccf": ccf, "image_space": image, "bregma_image_space": image}
     texts |= {kind: compose_fcsv(points[kind], name) for kind in ("spim", "template")}
     texts["ccf_fcsv"] = compose_fcsv(points["ccf"], name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from spimpack_tasks.errors import ExitCode, MissingExtraError, Place, Problem, S
 
 GUI_ORIENTATION = "IRP"
 """The order and direction of axes that the alignment GUI wants."""
+
+_DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+"""Exceptions of NumPy for files that are empty or damaged."""
 
 
 class AtlasFileError(SpimpackError):
@@ -84,38 +88,6 @@ def read_image_grid(path: str) -> Grid:
     return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
 
 
-def read_affine(path: str) -> Any:
-    """Read an affine map of three axes.
-
-    Raises
-    ------
-    AtlasFileError
-        It is missing, damaged, or another transformation.
-    """
-    sitk = load_sitk()
-    try:
-        affine = sitk.ReadTransform(path)
-    except RuntimeError as error:
-        raise AtlasFileError(f"{path}: is no transformation; copy it again") from error
-    if affine.GetDimension() != 3 or not affine.IsLinear():
-        raise AtlasFileError(f"{path}: is not an affine transformation of three axes")
-    return affine
-
-
-def inverse_affine(path: str) -> Any:
-    """Read an affine map, and return its inverse.
-
-    Raises
-    ------
-    AtlasFileError
-        It is missing, damaged, or has no inverse.
-    """
-    try:
-        return read_affine(path).GetInverse()
-    except RuntimeError as error:
-        raise AtlasFileError(f"{path}: cannot be inverted") from error
-
-
 def image_on(grid: Grid, array_zyx: Any, *, is_vector: bool = False) -> Any:
     """Return an image of SimpleITK of voxels z, y, x on a grid; vectors have a fourth axis."""
     return with_grid(load_sitk().GetImageFromArray(array_zyx, isVector=is_vector), grid)
@@ -174,8 +146,10 @@ def read_label_ids(path: str) -> list[int]:
 
     try:
         with np.load(path, allow_pickle=False) as file:
-            ids = file["unique_labels"]
-            return [int(each) for each in ids]
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            ids = [int(each) for each in file["unique_labels"]]
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
         message = f"{path}: has no whole numbers 'unique_labels'; copy it again"
         raise AtlasFileError(message) from error
+    if not ids:
+        raise AtlasFileError(f"{path}: has an empty list 'unique_labels'; copy it again")
+    return ids

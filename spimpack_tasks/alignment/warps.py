@@ -16,14 +16,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from spimpack_tasks.alignment.affines import inverse_affine, read_affine
 from spimpack_tasks.alignment.fields import StoredField, open_field
 from spimpack_tasks.alignment.geometry import Box, tuple_of
-from spimpack_tasks.alignment.transforms import (
-    image_on,
-    inverse_affine,
-    load_sitk,
-    read_affine,
-)
+from spimpack_tasks.alignment.transforms import image_on, load_sitk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

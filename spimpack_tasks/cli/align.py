@@ -110,6 +110,7 @@ def _validate(chain: Chain, report: Report) -> int:
     frame = "native" if brain.version is None else "pipeline"
     print(f"level {brain.level}, frame {frame} ({brain.frame_reason})")
     for row in chain.good_rows:
-        print(f"line {row.line}: {row.key}")
+        path = os.path.relpath(chain.annotation_path(row), chain.choices.data_root)
+        print(f"line {row.line}: {row.key}: {path}")
     print("\n".join(report.lines()))
     return ExitCode.OK

@@ -1,6 +1,7 @@
 """The tasks of the alignment: results, reruns, rows that fail alone, kills, wrong inputs."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -350,6 +351,69 @@ def test_i20_11_a_row_that_cannot_be_read_is_a_gap(root, tmp_path, capsys):
     assert [made["line"] for made in coverage["made"]] == [2, 4]
 
 
+@pytest.fixture
+def results(origin, made, tmp_path):
+    """Return a copy of the results, which a run finds all made."""
+    shutil.copytree(made.parent, tmp_path / "results")
+    assert align(origin.folder, tmp_path / "results", "--qc") == 0
+    return tmp_path / "results"
+
+
+LISTS = ("datapackage.json", "coverage.json")
+
+
+def lists(results):
+    return [name for name in LISTS if (results / MOUSE / name).exists()]
+
+
+def test_a_run_with_a_gap_leaves_no_list_of_other_results(root, tmp_path):
+    results = tmp_path / "results"
+    assert align(root, results) == 0
+    assert lists(results) == [*LISTS]
+    remove("notes/b_first.json")(root)
+    for _ in range(2):
+        assert align(root, results) == ExitCode.BAD_INPUT
+        assert lists(results) == []
+        assert align(root, results, "--allow-partial") == 0
+        assert lists(results) == [*LISTS]
+
+
+def test_a_run_that_fails_leaves_no_list_of_lost_results(origin, made, results, monkeypatch):
+    def fail(*_):
+        message = "no"
+        raise OutputError(message)
+
+    labels = results / MOUSE / "image_space_histology" / "labels_in_mouse.nrrd"
+    labels.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("spimpack_tasks.alignment.volumes.warp_labels", fail)
+        assert align(origin.folder, results, "--qc") == ExitCode.FAILED
+    assert lists(results) == []
+    assert align(origin.folder, results, "--qc") == 0
+    assert content(results / MOUSE) == content(made)
+    labels.unlink()
+    assert align(origin.folder, results, "--qc", "--datapackage-only") == 0
+    assert labels.is_file()
+    assert content(results / MOUSE) == content(made)
+
+
+def test_a_list_that_another_has_changed_is_not_removed(origin, results, monkeypatch):
+    path = results / MOUSE / "datapackage.json"
+    path.write_text("{}")
+    monkeypatch.setattr("spimpack_tasks.alignment.datapackage.compose_datapackage", None)
+    assert align(origin.folder, results, "--qc") == ExitCode.FAILED
+    assert path.read_text() == "{}"
+
+
+def test_no_track_at_all_is_no_part_of_a_result(root, tmp_path, capsys):
+    remove("notes")(root)
+    assert align(root, tmp_path / "results", "--allow-partial") == ExitCode.BAD_INPUT
+    assert "3 errors" in capsys.readouterr().err
+    values = {"data_root": str(root), "results_root": str(tmp_path / "results")}
+    assert PrepareAlignment(**values, allow_partial=True).verdict() == ExitCode.BAD_INPUT
+    assert not (tmp_path / "results").exists()
+
+
 KILLED = """\
 import os, signal, sys
 rename = os.rename
@@ -451,6 +515,27 @@ def put_nan(root):
     SimpleITK.WriteImage(broken, str(path))
 
 
+def cut(name, length):
+    return lambda root: os.truncate(root / name, length)
+
+
+def scale_voxels(size):
+    def harm(root):
+        path = root / IMAGES / f"{CHANNELS[1]}.zarr" / ".zattrs"
+        content = json.loads(path.read_text())
+        transforms = content["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+        transforms[0]["scale"][2] = size
+        path.write_text(json.dumps(content))
+
+    return harm
+
+
+def put_nan_into_affine(root):
+    path = root / f"{REGISTRATION}0GenericAffine.mat"
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + np.array([np.nan], "<f8").tobytes())
+
+
 def move_atlas(path):
     image = SimpleITK.ReadImage(str(path))
     image.SetOrigin((20, 0, 0))
@@ -496,6 +581,23 @@ BROKEN = {
         "axes without a unit",
     ),
     "version": (replace(f"{ASSET}/processing.json", "0.0.34", "main"), "version 'main'"),
+    "empty version": (replace(f"{ASSET}/processing.json", "0.0.34", ""), "version ''"),
+    "blank version": (replace(f"{ASSET}/processing.json", "0.0.34", "  "), "version '  '"),
+    "no version": (replace(f"{ASSET}/processing.json", '"0.0.34"', "null"), "version 'None'"),
+    "null for a state": (lambda r: (r / "neuroglancer.json").write_text("null"), "is empty: null"),
+    "null for processing": (
+        lambda r: (r / ASSET / "processing.json").write_text("null"),
+        "processing.json: is empty: null",
+    ),
+    "null for metadata": (
+        lambda r: (r / ASSET / "metadata.nd.json").write_text("null"),
+        "metadata.nd.json: is empty: null",
+    ),
+    "voxels of 0": (scale_voxels(0), "has no size of voxels along x, y and z"),
+    "voxels of -100": (
+        scale_voxels(-100),
+        f"{CHANNELS[1]}.zarr: has voxels of 80 x 90 x -100 µm at level 0, which are no",
+    ),
     "two mice": (replace("manifest.csv", f"{MOUSE},{RECORDING}", f"7,{RECORDING}", -1), "mouseid"),
     "same shank": (replace("manifest.csv", "json,1", "json,0"), "is the same track as in line 3"),
 }
@@ -503,6 +605,14 @@ DAMAGED = {
     "no unique ids": (
         lambda r: np.savez(r / f"{ATLAS}unique_vals.npz", ids=[1]),
         "has no whole numbers 'unique_labels'",
+    ),
+    "empty ids": (
+        lambda r: (r / f"{ATLAS}unique_vals.npz").write_bytes(b""),
+        "has no whole numbers 'unique_labels'",
+    ),
+    "no id": (
+        lambda r: np.savez(r / f"{ATLAS}unique_vals.npz", unique_labels=np.zeros(0, int)),
+        "has an empty list 'unique_labels'",
     ),
     "atlas elsewhere": (lambda r: move_atlas(r / ATLAS_TEMPLATE), "the Allen CCF at -11.5 to 0.1"),
     "damaged atlas": (
@@ -518,6 +628,10 @@ DAMAGED = {
         lambda r: (r / f"{REGISTRATION}0GenericAffine.mat").write_bytes(b"no map"),
         "is no transformation",
     ),
+    "cut affine": (cut(f"{REGISTRATION}0GenericAffine.mat", 183), "is cut off: it has 183 bytes"),
+    "cut template": (cut(ATLAS_TEMPLATE, 2000), "average_template_25.nii.gz: ccf_template: is cut"),
+    "cut labels": (cut(f"{ATLAS}compact.nrrd", 2000), "compact.nrrd: ccf_labels: is cut off"),
+    "affine of NaN": (put_nan_into_affine, "has numbers that are not finite"),
 }
 
 
@@ -550,6 +664,19 @@ def with_number(value):
     return lambda points: [points[0] | {"point": [value, 1, 1, 0.5]}, *points[1:]]
 
 
+def copy_annotation(folder):
+    def harm(root):
+        (root / folder).mkdir(exist_ok=True)
+        shutil.copy(root / "notes" / "annotations_a.json", root / folder)
+
+    return harm
+
+
+def double_layer(root):
+    path = root / "notes" / "annotations_a.json"
+    path.write_text(json.dumps({"layers": 2 * json.loads(path.read_text())["layers"]}))
+
+
 BROKEN_ROWS = {
     "swc": (replace("manifest.csv", "ProbeA,,", "ProbeA,swc,"), "'swc' is not read"),
     "empty cell": (replace("manifest.csv", "annotations_a", ""), "probe_file: is empty"),
@@ -558,6 +685,17 @@ BROKEN_ROWS = {
         ":4: probe_shank: 'one' is no",
     ),
     "no annotation": (remove("notes/annotations_a.json"), "no file */annotations_a.json"),
+    "two annotations": (copy_annotation("other"), "notes/annotations_a.json, "),
+    "another above": (copy_annotation("."), "is the name of 2 files: "),
+    "two layers": (
+        double_layer,
+        "notes/annotations_a.json has 2 annotation layers 'probe A'; give each layer a name",
+    ),
+    "polyline": (
+        change_points(lambda points: [*points, {"type": "polyline", "points": []}]),
+        "has a polyline (annotation 10) in layer 'probe A'; annotate a track by points or lines",
+    ),
+    "null": (lambda r: (r / "notes/annotations_a.json").write_text("null"), "is empty: null"),
     "no JSON": (lambda r: (r / "notes/annotations_a.json").write_text("{"), "is not JSON"),
     "other layer": (
         replace("notes/annotations_a.json", "probe A", "probe a"),
@@ -581,6 +719,14 @@ def test_i20_12_u6_a_broken_row_is_one_error(root, tmp_path, capsys, harm, said)
     assert error.rstrip().endswith("1 error"), error
     assert "Traceback" not in error
     assert not (tmp_path / "results").exists()
+
+
+def test_the_file_behind_each_row_is_told(root, tmp_path, capsys):
+    (root / "linked").symlink_to("notes")
+    assert align(root, tmp_path, "--validate-only") == 0
+    said = capsys.readouterr().out
+    assert f"line 2: {RECORDING}.ProbeA.probe A: linked/annotations_a.json\n" in said
+    assert f"line 4: {RECORDING}.ProbeB.B_shank2: linked/b_second.json\n" in said
 
 
 NEEDED = {"free_disk": 56 * 68 * 40 * 8, "free_memory": 404_815_360}
@@ -664,6 +810,93 @@ def test_labels_that_do_not_fit_their_ids_are_named(root, tmp_path, caplog):
     assert (tmp_path / "results" / MOUSE / "image_space_histology" / "ccf_in_mouse.nrrd").is_file()
 
 
+def write_native_registration(origin, folder):
+    """Write the registration as one of the image where that says it lies."""
+    middle = origin.first.point(origin.registered(np.array(SHAPE_ZYX) / 2)[None])[0]
+    moved = origin.registered((0, 0, 0)) - origin.spim((0, 0, 0))
+    native = dataclasses.replace(origin.first, shift=origin.first.shift - moved)
+    native.write(folder, "", middle - 12, middle + 12)
+
+
+def shift_affine(by_mm):
+    def harm(root):
+        path = str(root / f"{REGISTRATION}0GenericAffine.mat")
+        affine = SimpleITK.AffineTransform(SimpleITK.ReadTransform(path))
+        affine.SetTranslation((np.array(affine.GetTranslation()) + by_mm).tolist())
+        SimpleITK.WriteTransform(affine, path)
+
+    return harm
+
+
+@pytest.mark.parametrize("by_mm", [(0, 40, 0), (0, 15, 0)], ids=str)
+def test_tracks_off_the_atlas_are_refused_by_their_registration(root, tmp_path, capsys, by_mm):
+    shift_affine(by_mm)(root)
+    for more in (["--validate-only"], []):
+        assert align(root, tmp_path / "results", *more) == ExitCode.BAD_INPUT
+        error = capsys.readouterr().err
+        assert "manifest.csv:2: probe_id: no point of 'probe A' lies in" in error
+        assert f"look at the registration ({root}/{REGISTRATION}0GenericAffine.mat, " in error
+    assert not (tmp_path / "results").exists()
+
+
+def test_tracks_that_leave_the_atlas_are_told(origin, root, tmp_path, capsys):
+    """Of a template without its lower half."""
+    for name in (ATLAS_TEMPLATE, f"{ATLAS}compact.nrrd"):
+        image = SimpleITK.ReadImage(str(root / name))
+        depth = -origin.ccf(origin.tracks_zyx["a"])[:, 2] / 0.1
+        bottom = int(np.sort(depth)[5])
+        SimpleITK.WriteImage(image[:, :, :bottom], str(root / name))
+    assert align(root, tmp_path / "results", "--validate-only") == 0
+    said = capsys.readouterr().out
+    count = (depth > bottom - 0.5).sum()
+    assert 1 < count < 9
+    assert f"{count} of 9 points of 'probe A' lie outside of the atlas: " in said
+
+
+def change_labels(change):
+    def harm(root):
+        path = str(root / f"{ATLAS}compact.nrrd")
+        SimpleITK.WriteImage(change(SimpleITK.ReadImage(path)), path)
+
+    return harm
+
+
+def moved(image):
+    image.SetOrigin((0, 0.2, 0))
+    return image
+
+
+def stretched(image):
+    image.SetSpacing((0.1, 0.098, 0.1))
+    return image
+
+
+OTHER_LABELS = {"cropped": lambda image: image[:, :-1], "moved": moved, "stretched": stretched}
+
+
+@pytest.mark.parametrize("change", OTHER_LABELS.values(), ids=OTHER_LABELS)
+def test_labels_of_another_grid_than_the_template_are_refused(root, tmp_path, capsys, change):
+    change_labels(change)(root)
+    if change is moved:  # so that they still lie where the CCF lies
+        change_labels(lambda image: image[:, :-2])(root)
+    assert align(root, tmp_path, "--validate-only") == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert f"{ATLAS}compact.nrrd: ccf_labels: has 80 x 114 x 13" in error
+    assert "give the labels of this template" in error
+
+
+def test_labels_whose_axes_run_otherwise_are_those_of_the_template(root, tmp_path):
+    change_labels(lambda image: SimpleITK.DICOMOrient(image, "LPS"))(root)
+    assert align(root, tmp_path, "--validate-only") == 0
+
+
+def test_labels_of_one_value_are_named(root, tmp_path, caplog):
+    change_labels(lambda image: image * 0 + 5)(root)
+    assert align(root, tmp_path) == ExitCode.FAILED
+    assert f"{ATLAS}compact.nrrd: has the single value 5 at all voxels" in caplog.text
+    assert not (tmp_path / MOUSE / "image_space_histology" / "labels_in_mouse.nrrd").exists()
+
+
 def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp_path, capsys):
     image = root / "sub-000001" / "micr" / "sub-000001_sample-brain_SPIM.ome.zarr"
     image.parent.mkdir(parents=True)
@@ -676,11 +909,13 @@ def test_i20_20_an_image_of_a_dataset_gives_equal_points(origin, made, root, tmp
     results = tmp_path / "derivatives" / "alignment"
     results.mkdir(parents=True)
     (results / "README.md").write_text(20 * "Results of ours.\n")
-    more = ["--image", image, "--image-to-template-dir", root / REGISTRATION.rpartition("/")[0]]
+    write_native_registration(origin, tmp_path / "native")
+    more = ["--image", image, "--image-to-template-dir", tmp_path / "native"]
     assert align(root, results, *more) == 0, capsys.readouterr()
     folder = results / "sub-000001"
-    name = f"{RECORDING}/ProbeA/xyz_picks_image_space.json"
-    assert np.abs(picks(folder / name) - picks(made / name)).max() < 0.001
+    for kind in ("", "_image_space"):
+        name = f"{RECORDING}/ProbeA/xyz_picks{kind}.json"
+        assert np.abs(picks(folder / name) - picks(made / name)).max() < 0.001
     description = json.loads((results / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert description["GeneratedBy"][0]["Name"] == "spimpack_tasks"

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import permutations, product
@@ -63,6 +64,7 @@ from spimpack_tasks.alignment.picks import (
     image_to_ras_um,
 )
 from spimpack_tasks.alignment.registrations import pair_in
+from spimpack_tasks.alignment.track_checks import check_places
 from spimpack_tasks.alignment.transforms import (
     AtlasFileError,
     grid_of,
@@ -475,6 +477,19 @@ BROKEN = {
     "two mice": (HEAD + "1,r,f,t,P,,\n2,r,f,u,Q,,\n", "manifest.csv:3: mouseid: is '2', but '1'"),
     "same track": (HEAD + "1,r,f,t,P,,\n1,s,f,t,Q,,\n", "is the same track as in line 2"),
     "same shank": (HEAD + "1,r,f,t,P,,0\n1,r,f,u,P,,0\n", "the same histology_shank as in line 2"),
+    "same key": (HEAD + "1,r,f,q.r,P,,\n1,r,f,r,P.q,,\n", "the same files 'r.P.q.r' as line 2"),
+    "same names": (
+        HEAD + "1,r,f,B,P,,0\n1,r,f,B_shank1,Q,,\n",
+        "manifest.csv:3: probe_id: makes the same files 'B_shank1' as line 2",
+    ),
+    "near column": (
+        HEAD.replace("probe_shank", "probe_shnk") + "1,r,f,t,P,,0\n",
+        "manifest.csv:1: probe_shnk: is no column that is read; write 'probe_shank', or",
+    ),
+    "near case": (
+        HEAD.replace("probe_shank", "Surface_Finding") + "1,r,f,t,P,,\n",
+        "Surface_Finding: is no column that is read; write 'surface_finding', or",
+    ),
     "folder above": (HEAD + "../x,r,f,t,P,,\n", "'../x' is no name of a folder"),
 }
 
@@ -483,6 +498,18 @@ BROKEN = {
 def test_i20_12_u6_broken_tables_are_told(text, said):
     _, problems = parse(text)
     assert any(said in line for line in problems), problems
+
+
+def test_columns_of_other_programs_are_passed_over():
+    head = HEAD.replace("\n", ",probe_type,depth_um,notes,shank_count\n")
+    rows, problems = parse(head + "1,r,f,t,P,,0,NP2,3,x,4\n")
+    assert (len(rows), problems) == (1, [])
+
+
+def test_a_missing_column_that_is_mistyped_is_told_once():
+    _, problems = parse(HEAD.replace("probe_name", "probe_nam") + "1,r,f,t,P,,0\n")
+    (told,) = problems
+    assert "probe_name: is missing; 'probe_nam' may be it" in told
 
 
 # States of Neuroglancer
@@ -518,6 +545,9 @@ def layer(annotations, order="zyx"):
     }
 
 
+POINTS = [{"type": "point", "point": [1, 2, number]} for number in range(2)]
+
+
 def test_u12_lines_count_as_their_ends():
     lines = [
         {"type": "line", "pointA": [1, 2, 3], "pointB": [4, 5, 6]},
@@ -536,11 +566,17 @@ def test_u12_lines_count_as_their_ends():
         (layer([{"type": "point", "point": [1, 2, "x"]}]), "is no place"),
         (layer([{"type": "point", "point": [1, 2, float("nan")]}]), "is no place"),
         (layer([], "zy"), "without a dimension 'x'"),
+        *(
+            (layer([*POINTS, {"type": kind, "point": [1, 2, 3]}]), f"has a {kind} (annotation 3)")
+            for kind in ("polyline", "ellipsoid", "axis_aligned_bounding_box")
+        ),
+        (layer([*POINTS, None]), "has a NoneType (annotation 3) in layer 'a'"),
+        ({"layers": 2 * layer(POINTS)["layers"]}, "has 2 annotation layers 'a'"),
         (layer([]) | {"layers": [{"type": "annotation", "name": "A"}]}, "did you mean 'A'?"),
     ],
 )
 def test_u5_layers_that_make_no_track(state, said):
-    with pytest.raises(AnnotationError, match=said.replace("?", r"\?")):
+    with pytest.raises(AnnotationError, match=re.escape(said)):
         layer_points(state, "a")
 
 
@@ -638,6 +674,22 @@ def test_i20_12_an_atlas_with_wrong_signs_is_refused(chain, tmp_path):
     path.write_bytes(b"no volume")
     (problem,) = check_atlas(str(path), "ccf_template")
     assert "is no volume that can be read" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ([(-5, 6, -1), (-5, 6, -3)], None),
+        ([(-5, 6, -1), (-5, 6, -9)], "1 of 2 points of 'probe A' lie outside of the atlas: 2"),
+        ([(-5, 6, -1), (-5, 6, -31)], "'probe A' has a point 30.7 mm from bregma"),
+        ([(5, 6, -1), (5, 6, -3)], "no point of 'probe A' lies in "),
+    ],
+    ids=str,
+)
+def test_places_of_tracks_off_the_atlas(chain, places, said):
+    found = [*check_places(chain, chain.rows[0], places)]
+    assert len(found) == bool(said)
+    assert all(problem.message.startswith(said) for problem in found)
 
 
 def test_tracks_that_go_up_are_told(root, tmp_path):

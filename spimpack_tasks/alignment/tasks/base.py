@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _hold_step = Deferred("spimpack_tasks.alignment.recording:hold_step")
 _chain = Deferred("spimpack_tasks.alignment.chain:checked_chain")
+_remove_stale = Deferred("spimpack_tasks.alignment.stale:remove_stale")
 _load_sitk = Deferred("spimpack_tasks.alignment.transforms:load_sitk")
 
 
@@ -164,9 +165,15 @@ class AlignmentTask(IdentifiedTask):
         """
         shared = {name for name, _ in AlignmentTask.get_params()}
         own = [str(value) for name, value in self.param_kwargs.items() if name not in shared]
+        self.remove_stale()
         with disk_trouble_told(), _hold_step(self.chain, ".".join([self.task_family, *own])):
             if not self.complete():
                 function(self.chain, *arguments)
+
+    def remove_stale(self) -> None:
+        """Remove a list of results that is no longer true, before results change."""
+        with disk_trouble_told():
+            _remove_stale(self.chain)
 
     def verdict(self) -> ExitCode | None:
         """Return the exit code that the output asks for, `None` if it is open."""

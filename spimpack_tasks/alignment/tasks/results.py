@@ -26,6 +26,7 @@ from spimpack_tasks.targets import MadeByStep
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_is_listed = Deferred("spimpack_tasks.alignment.stale:is_listed")
 _write_page = Deferred("spimpack_tasks.alignment.page_step:write_alignment_page")
 _write_package = Deferred("spimpack_tasks.alignment.datapackage:write_datapackage")
 logger = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ class WriteDatapackage(JoiningTask):
     """Write `datapackage.json`, which names all results, and `coverage.json`, which names gaps."""
 
     def output(self) -> luigi.Target:
-        return self.made("datapackage", "package_id")
+        # A list that names a lost file is written again when that is made.
+        return MadeByStep(lambda: bool(_is_listed(self.chain)))
 
     def run(self) -> None:
         self.make(_write_package)

@@ -35,6 +35,7 @@ class ValidateAlignmentInputs(AlignmentTask):
         return self.made("validation", "package_id")
 
     def run(self) -> None:
+        self.remove_stale()
         with disk_trouble_told():
             _validate(self.chain)
 
