@@ -164,12 +164,10 @@ def read_atlas_labels(path: str, ids_path: str) -> AtlasLabels:
             raise AtlasFileError(f"{path}: has labels that are no whole numbers")
         image = image_on(grid_of(image), whole)
         voxels = sitk.GetArrayViewFromImage(image)
-    if int(voxels.min()) == int(voxels.max()):
-        message = f"{path}: has the single value {int(voxels.min())} at all voxels"
-        raise AtlasFileError(f"{message}; give the labels of the atlas, or copy them again")
     if ids_path == NONE:
         if max(-int(voxels.min()), int(voxels.max())) > _MOST_INT32:
             raise AtlasFileError(f"{path}: has labels above {_MOST_INT32}; number them again")
+        _refuse_single_value(path, voxels)
         return AtlasLabels(image, path, None)
     if int(voxels.min()) < 0:
         message = "has negative places; give label_ids none if its voxels are labels"
@@ -183,6 +181,7 @@ def read_atlas_labels(path: str, ids_path: str) -> AtlasLabels:
     ids = tuple(known if 0 in known else [*known, 0])
     if ids.index(0) > np.iinfo(voxels.dtype).max:
         image = sitk.Cast(image, sitk.sitkUInt32)
+    _refuse_single_value(path, voxels)
     return AtlasLabels(image, path, ids)
 
 
@@ -221,3 +220,10 @@ def acronym_of(label: int, structures: Mapping[int, Structure]) -> str:
     """Return the acronym of a label; labels of the left side may be negative."""
     known = structures.get(label) or structures.get(abs(label))
     return known.acronym if known else "n/a"
+
+
+def _refuse_single_value(path: str, voxels: Any) -> None:
+    """Refuse labels that are the same at all voxels, as those of a file of zeros are."""
+    if int(voxels.min()) == int(voxels.max()):
+        message = f"{path}: has the single value {int(voxels.min())} at all voxels"
+        raise AtlasFileError(f"{message}; give the labels of the atlas, or copy them again")

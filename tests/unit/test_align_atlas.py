@@ -144,7 +144,9 @@ def test_labels_that_cannot_be_are_named(tmp_path, voxels, ids, said):
 
 
 def test_labels_as_floats_are_labels(tmp_path):
-    path = write_labels(tmp_path, np.full((2, 2, 2), 7.0, np.float32))
+    voxels = np.full((2, 2, 2), 7.0, np.float32)
+    voxels[0, 0, 0] = 8
+    path = write_labels(tmp_path, voxels)
     assert read_atlas_labels(path, "none").at((1, 1, 1)) == 7
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _COMPRESSION, _FILL_ORDER, _ROWS_OF_STRIP, _PREDICTOR = 259, 266, 278, 317
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _ALL_ROWS = 2**32 - 1
+"""Rows of a strip that count where they are left out: all of the page."""
 _DEFAULTS: dict[int, tuple[int, ...]] = {
     WIDTH: (),
     LENGTH: (),
