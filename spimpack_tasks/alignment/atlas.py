@@ -73,9 +73,11 @@ def read_atlas_image(path: str) -> Any:
             raise AtlasFileError(f"{path}: is no volume of one value at each of its voxels")
         return image
     grid = read_atlas_grid(path)
+    tifffile = load_library("tifffile")
     try:
-        voxels = load_library("tifffile").imread(path)
-    except (OSError, ValueError, RuntimeError) as error:  # codecs raise the last one
+        voxels = tifffile.imread(path)
+    # Codecs raise the last but one. The last one is a ValueError in late versions only.
+    except (OSError, ValueError, RuntimeError, tifffile.TiffFileError) as error:
         raise AtlasFileError(f"{path}: is no volume that can be read; copy it again") from error
     if voxels.shape != grid.size_xyz[::-1]:
         message = f"has {voxels.shape} voxels, metadata.json says {grid.size_xyz[::-1]}"
