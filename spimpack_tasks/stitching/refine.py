@@ -37,6 +37,8 @@ _ROUNDS = 8
 """Steps at most; most shifts settle in four, and those that do not in eight are lost."""
 _SETTLED = 1e-3
 """Samples of the last step: a tenth of the error that remains in any case."""
+_MOST_MOVES = 3
+"""A shift that is at home between two whole samples would go back and forth for ever."""
 _LEAST_SIDE = 4
 """Samples of a window along each axis, so that two of them have a gradient."""
 
@@ -74,7 +76,11 @@ def cover(box: Box, side: int) -> list[Box]:
 
 
 def refine(
-    frames: tuple[Frames, Frames], whole: list[int], start: Any, windows: list[Box]
+    frames: tuple[Frames, Frames],
+    whole: list[int],
+    start: Any,
+    windows: list[Box],
+    moves: int = _MOST_MOVES,
 ) -> RefinedShift | None:
     """Return the shift at which two tiles have the same samples.
 
@@ -88,6 +94,8 @@ def refine(
         By how much the shift differs from that, about.
     windows
         Boxes of the second tile; samples that the first one does not see are left out.
+    moves
+        How often it may go on from other whole samples.
 
     Returns
     -------
@@ -103,7 +111,7 @@ def refine(
         if not ready:
             return None
         if np.abs(shift).max() >= _FARTHEST:
-            return _recentred(frames, whole, (start, shift), windows)
+            return _recentred(frames, whole, (start, shift), windows, moves - 1)
         slopes, scores, noises = _equations(ready, shift)
         slope = slopes.sum(0)
         if np.linalg.cond(slope) > 1e8:
@@ -119,17 +127,21 @@ def refine(
 
 
 def _recentred(
-    frames: tuple[Frames, Frames], whole: list[int], moved: tuple[Any, Any], windows: list[Box]
+    frames: tuple[Frames, Frames],
+    whole: list[int],
+    moved: tuple[Any, Any],
+    windows: list[Box],
+    moves: int,
 ) -> RefinedShift | None:
     """Return the shift from other whole samples, if they are nearer to where it went."""
     import numpy as np
 
     start, shift = moved
-    if np.abs(shift - start).max() > 2 * _FARTHEST:
+    if moves < 0 or np.abs(shift - start).max() > 2 * _FARTHEST:
         return None
     steps = np.round(shift).astype(int)
     again = [w + int(step) for w, step in zip(whole, steps, strict=True)]
-    found = refine(frames, again, shift - steps, windows)
+    found = refine(frames, again, shift - steps, windows, moves)
     return None if found is None else replace(found, shift=found.shift + steps)
 
 
