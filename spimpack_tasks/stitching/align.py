@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.stitching.pairs import (
@@ -23,7 +24,8 @@ from spimpack_tasks.stitching.tiles import sample_of_um, um_of_sample
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spimpack_tasks.stitching.frames import OpenTiles
+    from spimpack_tasks.stitching.frames import Frames, OpenTiles
+    from spimpack_tasks.stitching.pairs import Overlap
     from spimpack_tasks.stitching.pitch import PitchEstimate
     from spimpack_tasks.stitching.tiles import Geometry, TileSet, Vector
 
@@ -128,16 +130,34 @@ def align(
         A tile is not as it was found, or damaged.
     """
     settings = settings or SearchSettings()
-    overlaps = find_overlaps(tiles)
     reach = reach_frc(tiles.geometry, settings)
+    measure = partial(measure_pair, reach=reach, settings=settings)
+    return solve(tiles, measure_pairs(tiles, stacks, measure, advance))
+
+
+def measure_pairs(
+    tiles: TileSet,
+    stacks: OpenTiles,
+    measure: Callable[[Overlap, tuple[Frames, Frames]], PairShift],
+    advance: Callable[[int, int], None] | None = None,
+) -> list[PairShift]:
+    """Return what a function measures of each pair of tiles that overlap.
+
+    Parameters
+    ----------
+    tiles, stacks, advance
+        As of `align`.
+    measure
+        Returns the shift of a pair by its frames.
+    """
+    overlaps = find_overlaps(tiles)
     pairs = []
     for number, overlap in enumerate(overlaps):
         frames = stacks.need((overlap.first, overlap.second))
-        both = frames[overlap.first], frames[overlap.second]
-        pairs.append(measure_pair(overlap, both, reach, settings))
+        pairs.append(measure(overlap, (frames[overlap.first], frames[overlap.second])))
         if advance is not None:
             advance(number + 1, len(overlaps))
-    return solve(tiles, pairs)
+    return pairs
 
 
 def solve(tiles: TileSet, pairs: list[PairShift]) -> Alignment:

@@ -7,10 +7,12 @@ for it. It does not tell how certain a shift is. Places follow from the shifts a
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.stitching.pairs import PairShift, find_overlaps
+from spimpack_tasks.stitching.align import measure_pairs
+from spimpack_tasks.stitching.pairs import PairShift, unmeasured
 from spimpack_tasks.stitching.tiles import affine_um_zyx, sample_of_um
 
 if TYPE_CHECKING:
@@ -71,15 +73,7 @@ def measure_by_multiview(
     SourceRefusedError, UnreadableVoxelsError
         A tile is not as it was found, or damaged.
     """
-    overlaps = find_overlaps(tiles)
-    pairs = []
-    for number, overlap in enumerate(overlaps):
-        frames = stacks.need((overlap.first, overlap.second))
-        both = frames[overlap.first], frames[overlap.second]
-        pairs.append(_measure(tiles, overlap, both))
-        if advance is not None:
-            advance(number + 1, len(overlaps))
-    return pairs
+    return measure_pairs(tiles, stacks, partial(_measure, tiles), advance)
 
 
 def _measure(tiles: TileSet, overlap: Overlap, frames: tuple[Frames, Frames]) -> PairShift:
@@ -93,8 +87,7 @@ def _measure(tiles: TileSet, overlap: Overlap, frames: tuple[Frames, Frames]) ->
     stage = overlap.stage_shift_frc
     if not quality >= _LEAST_QUALITY:  # it may be no number
         reason = f"multiview-stitcher finds a correlation of {quality:.2f} only"
-        nothing = np.zeros((3, 3))
-        return PairShift(overlap.first, overlap.second, stage, None, nothing, 0, quality, reason)
+        return unmeasured(overlap, reason, quality)
     f, r, c = np.array(stage) + sample_of_um(tiles.geometry, away_um)
     return PairShift(
         overlap.first,

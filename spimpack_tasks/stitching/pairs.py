@@ -157,7 +157,7 @@ def measure_pair(
     """
     whole = [round(s) for s in overlap.stage_shift_frc]
     frames = _keep_frames(frames, overlap, reach)
-    found = _unmeasured(overlap, _TOO_SMALL)
+    found = unmeasured(overlap, _TOO_SMALL)
     for factor in (1, 2):
         f, r, c = (factor * n for n in reach)
         fitting = _fitting_reach(frames, overlap, (f, r, c))
@@ -184,7 +184,7 @@ def _measure(
     maps = _correlate_all(frames, whole, windows[:_FOR_PEAK], reach)
     peak = find_peak(np.mean(maps, axis=0))
     if peak.reason:
-        return _unmeasured(overlap, peak.reason, peak.height)
+        return unmeasured(overlap, peak.reason, peak.height)
     moved = [w + at - n for w, at, n in zip(whole, peak.shift, reach, strict=True)]
     # The first tile was read as far as the range goes, and no farther.
     f, r, c = (min(_NEAR, n - abs(at - n)) for at, n in zip(peak.shift, reach, strict=True))
@@ -210,7 +210,7 @@ def _measure(
         return by_peak
     exact = _refine(frames, whole, measured - whole, windows)
     if exact is None or (peak.is_doubtful and exact.unlike > _MOST_UNLIKE):
-        return _unmeasured(overlap, UNLIKE, rough.correlation)
+        return unmeasured(overlap, UNLIKE, rough.correlation)
     by_samples: PairShift = _settle(rough, exact.shift + whole, exact.covariance, _FIT_ERROR)
     return by_samples
 
@@ -267,7 +267,8 @@ def _fitting_reach(frames: tuple[Frames, Frames], overlap: Overlap, reach: Sizes
     return f, r, c
 
 
-def _unmeasured(overlap: Overlap, reason: str, height: float = 0.0) -> PairShift:
+def unmeasured(overlap: Overlap, reason: str, height: float = 0.0) -> PairShift:
+    """Return a pair that stays where the stage has it."""
     import numpy as np
 
     first, second, shift = overlap.first, overlap.second, overlap.stage_shift_frc
@@ -354,7 +355,7 @@ def _combine(
     import numpy as np
 
     if not found:
-        return _unmeasured(overlap, _NO_WINDOW, quality.height)
+        return unmeasured(overlap, _NO_WINDOW, quality.height)
     information = [_information(each) for each in found]
     shifts = np.array([each.shift for each in found])
     keep = np.ones(len(found), bool)

@@ -21,9 +21,8 @@ from spimpack_tasks.volumes.in_place.blocks import (
 )
 from spimpack_tasks.volumes.plane_folder.header import find_planes
 from spimpack_tasks.volumes.rows import flat_index
-from spimpack_tasks.volumes.tiff.directory import TiffFile
 from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes, open_pages
-from spimpack_tasks.volumes.tiff.page_forms import check_pages
+from spimpack_tasks.volumes.tiff.page_forms import find_series
 from spimpack_tasks.volumes.tiff.pages import name_axes
 
 if TYPE_CHECKING:
@@ -66,9 +65,7 @@ def find_blocks(path: str, scene: str = "", axes: str = "") -> StoredBlocks:
         if planes is not None:
             series = open_pages(file, path, planes).series
         elif file.series and len(file.series) == 1:
-            series = file.series[0]
-            with TiffFile(path) as pages:
-                check_pages(pages, series.levels[0].pages)
+            series = find_series(file, path)
         else:
             message = "the file holds several images, or none"
             raise NotInPlaceError(message)

@@ -16,9 +16,8 @@ from spimpack_tasks.volumes.header import check_regular, load_library
 from spimpack_tasks.volumes.levels import StoredLevel, level_of_array
 from spimpack_tasks.volumes.pictures import bound_page
 from spimpack_tasks.volumes.rows import flat_index, level_of_rows
-from spimpack_tasks.volumes.tiff.directory import TiffFile
 from spimpack_tasks.volumes.tiff.ome_levels import find_ome_planes, open_pages
-from spimpack_tasks.volumes.tiff.page_forms import check_pages
+from spimpack_tasks.volumes.tiff.page_forms import find_series
 from spimpack_tasks.volumes.tiff.pages import name_axes
 from spimpack_tasks.volumes.tiff.segments import is_of_planes, level_of_segments
 
@@ -38,10 +37,7 @@ def open_levels(path: str, scene: str = "") -> Iterator[Sequence[StoredLevel]]:
         if planes is not None:
             series, caveat = open_pages(file, path, planes)
         elif file.series:
-            series, caveat = file.series[0], _further_pages(file)
-            with TiffFile(path) as pages:
-                for level in series.levels:
-                    check_pages(pages, level.pages)
+            series, caveat = find_series(file, path), _further_pages(file)
         else:
             message = "it holds no image"
             raise ValueError(message)

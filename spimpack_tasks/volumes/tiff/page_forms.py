@@ -8,7 +8,7 @@ Facts: TIFF 6.0, with the values that count where a tag is left out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spimpack_tasks.volumes.errors import HeaderError
 from spimpack_tasks.volumes.tiff.directory import (
@@ -18,12 +18,8 @@ from spimpack_tasks.volumes.tiff.directory import (
     SAMPLE_FORMAT,
     SAMPLES,
     WIDTH,
+    TiffFile,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from spimpack_tasks.volumes.tiff.directory import TiffFile
 
 _COMPRESSION, _FILL_ORDER, _ROWS_OF_STRIP, _PREDICTOR = 259, 266, 278, 317
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
@@ -91,16 +87,20 @@ class PageForms:
         return tuple(values.values())
 
 
-def check_pages(file: TiffFile, pages: Iterable[Any]) -> None:
-    """Refuse pages of tifffile that are not all stored in one way; some may be absent.
+def find_series(file: Any, path: str) -> Any:
+    """Return the first series of an open file of tifffile, all pages of which are stored alike.
 
     Raises
     ------
     HeaderError
-        One differs from the first.
+        A page differs from the first of its level.
     """
-    forms = PageForms(file)
-    for page in pages:
-        # Of planes that lie one behind the other, only the first has a directory.
-        if page is not None and page.offset:
-            forms.check(0, page.index, page.offset)
+    series = file.series[0]
+    with TiffFile(path) as pages:
+        for level in series.levels:
+            forms = PageForms(pages)
+            for page in level.pages:
+                # Of planes that lie one behind the other, only the first has a directory.
+                if page is not None and page.offset:
+                    forms.check(0, page.index, page.offset)
+    return series
