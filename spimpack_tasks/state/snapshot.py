@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SNAPSHOT_FILE = "seal"
 
 NOTHING_LISTED: Mapping[str, frozenset[str]] = {}
+"""Where no folder was listed before."""
 _LINES = 10_000
 """Lines that are written at once, about a megabyte."""
 
