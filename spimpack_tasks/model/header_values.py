@@ -8,6 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.model.quantities import EXACT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,8 @@ def convert_length(length: float, unit: str, to: str) -> float:
     """Return a length in another unit, shifted by decimal places, so that 0.3467 stays 0.3467."""
     if unit == to:
         return float(length)
-    return float(Decimal(repr(length)).scaleb(LENGTH_UNITS[unit] - LENGTH_UNITS[to]))
+    shift = LENGTH_UNITS[unit] - LENGTH_UNITS[to]
+    return float(EXACT.scaleb(Decimal(repr(length)), shift))
 
 
 def differ(one: float, other: float) -> bool:

@@ -1,6 +1,7 @@
 """Numbers with a unit, as files write them: lengths to micrometres, times to ISO 8601.
 
-All arithmetic is decimal, so that 0.0003467 mm and 0.3467 µm become the same number.
+All arithmetic is decimal, so that 0.0003467 mm and 0.3467 µm become the same number. It has a
+context of its own (`EXACT`): the one of the thread belongs to the program that imports this.
 """
 
 from __future__ import annotations
@@ -21,21 +22,20 @@ _PREFIXES = {
     "Z zetta": 21, "Y yotta": 24,
 }  # fmt: skip
 """Power of ten by symbol and name; small ones come first, for symbols in the wrong case."""
-_INCH = Decimal(25400)
-_METRE = Decimal(10) ** 6
 EXACT = Context(prec=60)
+_INCH, _METRE = 25_400, 1_000_000
 _OTHER_UNITS = {
     "um \u03bcm micron microns \\u00b5m": Decimal(1),
     "\u00c5 \u00e5 angstrom angstroms \u00e5ngstr\u00f6m": Decimal("1e-4"),
-    "thou mil": _INCH / 1000,
+    "thou mil": EXACT.divide(_INCH, 1000),
     "li line lines": EXACT.divide(_INCH, 12),
-    "in inch inches": _INCH,
-    "ft foot feet": 12 * _INCH,
-    "yd yard yards": 36 * _INCH,
-    "mi mile miles": 63360 * _INCH,
+    "in inch inches": Decimal(_INCH),
+    "ft foot feet": Decimal(12 * _INCH),
+    "yd yard yards": Decimal(36 * _INCH),
+    "mi mile miles": Decimal(63360 * _INCH),
     "pt point points": EXACT.divide(_INCH, 72),
-    "ua": 149_597_870_700 * _METRE,
-    "ly": 9_460_730_472_580_800 * _METRE,
+    "ua": Decimal(149_597_870_700 * _METRE),
+    "ly": Decimal(9_460_730_472_580_800 * _METRE),
     "pc": EXACT.divide(149_597_870_700 * 648_000 * _METRE, Decimal("3.14159265358979323846")),
 }
 
@@ -45,7 +45,7 @@ def _list_units() -> dict[str, Decimal]:
     for prefix, power in _PREFIXES.items():
         symbol, name = prefix.split() or ("", "")
         for spelt in (f"{symbol}m", *(f"{name}met{end}" for end in ("er", "re", "ers", "res"))):
-            units[spelt] = Decimal(10) ** (power + 6)
+            units[spelt] = EXACT.power(10, power + 6)
     return units
 
 
@@ -75,7 +75,7 @@ NO_UNITS = frozenset({"", "pixel", "pixels", "px", "reference frame", "unknown"}
 _LONGEST = 64
 """Characters of a number: more than any instrument writes, few enough to convert quickly."""
 _POSITIVE = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*[xX\u00d7]?\s*\Z")
-_FLOAT32 = Decimal(2) ** -23
+_FLOAT32 = EXACT.power(2, -23)
 """Two roundings to single precision, relative."""
 _WIDEST = Decimal("1e-4")
 _SMALLEST_UM, _LARGEST_UM = Decimal("1e-9"), Decimal("1e12")
@@ -228,7 +228,7 @@ def extent_per_voxel(low: str, high: str, count: int) -> Decimal:
     extent = EXACT.subtract(ends[1], ends[0])
     if extent <= 0:
         raise QuantityError(f"the extent from {_shown(low)} to {_shown(high)} is not above 0")
-    tolerance = sum((_half_a_digit(end) for end in ends), start=Decimal(0))
+    tolerance = EXACT.add(*map(_half_a_digit, ends))
     return shortest(EXACT.divide(extent, count), EXACT.divide(tolerance, count))
 
 
@@ -241,7 +241,7 @@ def shortest(number: Decimal, tolerance: Decimal) -> Decimal:
     if len(number.normalize(EXACT).as_tuple().digits) > 10:
         for digits in range(1, 17):
             rounded = Context(prec=digits).plus(number)
-            if abs(EXACT.subtract(rounded, number)) <= tolerance:
+            if EXACT.subtract(rounded, number).copy_abs() <= tolerance:
                 return rounded
     return number
 
@@ -255,7 +255,7 @@ def _half_a_digit(number: Decimal) -> Decimal:
         return Decimal(0)
     exponent = number.as_tuple().exponent
     last = min(int(exponent), number.adjusted() - 5)
-    return max(Decimal(5).scaleb(last - 1), EXACT.multiply(abs(number), _FLOAT32))
+    return max(EXACT.scaleb(5, last - 1), EXACT.multiply(number.copy_abs(), _FLOAT32))
 
 
 def positive_number(text: str) -> float | None:

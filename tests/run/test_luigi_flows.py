@@ -262,8 +262,8 @@ def test_a1_the_users_configuration_stands(studies: Path) -> None:
 
 
 LOOK = """
-import json, logging, os, signal, sys, warnings
-import luigi, luigi.retcodes, luigi.interface, luigi.worker
+import decimal, importlib, json, locale, logging, os, signal, sys, threading, warnings
+import luigi, luigi.cmdline, luigi.retcodes, luigi.interface, luigi.worker
 def look():
     config = luigi.configuration.get_config()
     loggers = [logging.getLogger(name) for name in ("", "luigi", "luigi-interface")]
@@ -279,21 +279,29 @@ def look():
         "filters": [[str(each) for each in logger.filters] for logger in loggers],
         "levels": [logger.level for logger in loggers],
         "signals": [str(signal.getsignal(number)) for number in numbers],
-        "hook": [str(sys.excepthook), str(warnings.showwarning)],
+        "hook": [str(sys.excepthook), str(threading.excepthook), str(warnings.showwarning)],
         "warnings": [str(each) for each in warnings.filters],
         "environment": sorted(os.environ.items()),
         "events": [str(luigi.Task._event_callbacks), str(sorted(luigi.Event.__dict__))],
+        "path": [sys.path[:], str(sys.meta_path), str(sys.path_hooks)],
+        "locale": locale.setlocale(locale.LC_ALL),
+        "decimals": str(decimal.getcontext()),
+        "threads": [each.name for each in threading.enumerate()],
+        "limits": [sys.getrecursionlimit(), sys.get_int_max_str_digits()],
     }
 before = look()
-import spimpack_tasks
+importlib.import_module(sys.argv[1])
 after = look()
 print(json.dumps([name for name in before if before[name] != after[name]]))
 """
 
 
-def test_a2_an_import_changes_nothing_of_luigi(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "module", ["spimpack_tasks", "spimpack_tasks.api", "spimpack_tasks.cli.main"]
+)
+def test_a2_an_import_changes_nothing_for_others(tmp_path: Path, module: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LOOK],
+        [sys.executable, "-c", LOOK, module],
         cwd=tmp_path,
         env=environment_of_tests(),
         capture_output=True,

@@ -251,6 +251,26 @@ def test_lengths_are_converted_exactly(value, unit, um):
     assert quantities.length_in_um(value, unit) == um
 
 
+def test_the_decimal_context_of_the_caller_does_not_count():
+    code = (
+        "import decimal; decimal.getcontext().prec = 2\n"
+        "from spimpack_tasks.model import header_values, quantities\n"
+        "print(header_values.convert_length(0.34671, 'mm', 'um'))\n"
+        "print(*(quantities.length_in_um('2.345', each) for each in ('mm', 'mile', 'ft', 'dam')))\n"
+        "print(quantities.extent_per_voxel('-234.369', '0', 676))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # 2.345 miles of 1760 yards of 0.9144 m, and feet of 0.3048 m
+    assert done.stdout.split() == [
+        "346.71",
+        "2345.0",
+        "3773911680.0",
+        "714756.0",
+        "23450000.0",
+        "0.3467",
+    ]
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "0", "", "x", "1_0x", True, None, "9" * 99])
 def test_what_is_no_length_is_refused(value):
     with pytest.raises(quantities.QuantityError):
