@@ -44,8 +44,6 @@ class Router:
         """Number of frames, `None` without an end."""
         self.round = prod(sizes[1:])
         """Number of frames of one step of the first axis."""
-        self.open_axis = loops[0].axis if loops and settings.is_unbounded else ""
-        """The axis without an end, nothing if all have one."""
         self._strides = dict.fromkeys("ptcz", (0, 1))
         for number, each in enumerate(loops):
             size = 0 if each.count is None else sizes[number]

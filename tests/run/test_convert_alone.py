@@ -63,7 +63,7 @@ def test_an_ome_tiff_is_made_once(source, tmp_path, capsys):
     assert (os.stat(target).st_ino, os.stat(target).st_mtime_ns) == stamp
 
 
-BAD, TAKEN = ExitCode.BAD_INPUT, ExitCode.CONFLICT
+BAD = ExitCode.BAD_INPUT
 REFUSED = {
     "another request": (
         ["{source}", "{made}", "--codec", "blosc"],

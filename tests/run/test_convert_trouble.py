@@ -39,10 +39,6 @@ from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED
 TARGETS = ["t.ome.zarr", "t.ome.tif"]
 
 
-def write_rgb(path: Path) -> None:
-    tifffile.imwrite(path, np.zeros((4, 8, 8, 3), "uint8"), photometric="rgb")
-
-
 def write_damaged_ims(path: Path) -> None:
     write_variant(path, Variant())
     spoil_chunk(path, (0, 0, 0))

@@ -174,7 +174,6 @@ def test_e3_an_image_named_alike_in_another_folder_is_no_source_that_moved(tmp_p
     assert codes(refused.value) == {"conflict.last-copy"}
 
 
-CONVERTED_04 = "ome-zarr:ngff=0.4,convert=all"
 OWN_IMAGE = {
     "symlink": {"backend": "symlink"},
     "relative links": {"backend": "symlink", "relative_symlinks": True},

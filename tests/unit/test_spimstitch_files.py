@@ -24,6 +24,7 @@ from spimpack_tasks.stitching.spimstitch.environment import (
     SpimstitchEnv,
     read_environment,
 )
+from spimpack_tasks.stitching.spimstitch.options import explain_idle
 from spimpack_tasks.stitching.tile_files import TilesRefusedError
 from spimpack_tasks.stitching.tiles import Geometry, Tile, TileSet
 
@@ -172,11 +173,8 @@ ENVIRONMENTS = {
     "light sheet": (
         {"ILLUM_CORR": "/f.tiff"}, SpimstitchEnv(destripe="lightsheet", flat="/f.tiff"),
     ),
-    "lossless": ({"PSNR": "0"}, SpimstitchEnv(psnr_db=0)),
-    "files": (
-        {"ALIGN_FILE": "a.json", "ALIGN_XZ": "1", "NGFF": "1", "SUBJECT": "01"},
-        SpimstitchEnv(align_file="a.json", aligns_xz=True, writes_ngff=True, subject="01"),
-    ),
+    "files": ({"ALIGN_FILE": "a.json"}, SpimstitchEnv(align_file="a.json")),
+    "without an effect": ({"ALIGN_XZ": "1", "NGFF": "1", "PSNR": "0"}, SpimstitchEnv()),
 }  # fmt: skip
 
 
@@ -195,16 +193,31 @@ def test_what_follows_from_variables():
 
 def test_impossible_and_contradictory_variables_are_told_at_once():
     wrong = {
-        "X_STEP_SIZE": "0", "Y_VOXEL_SIZE": "inf", "WORKERS": "4", "N_WORKERS": "8", "PSNR": "best",
+        "X_STEP_SIZE": "0", "Y_VOXEL_SIZE": "inf", "WORKERS": "4", "N_WORKERS": "8",
         "NEGATIVE_Y": "maybe", "BACKGROUND": "-1",
     }  # fmt: skip
     with pytest.raises(EnvironmentRefusedError) as refused:
         read_environment(wrong)
     lines = sorted(str(refused.value).splitlines())
     assert [line.partition(" is ")[0] for line in lines] == [
-        *("BACKGROUND", "NEGATIVE_Y", "N_WORKERS", "PSNR", "X_STEP_SIZE", "Y_VOXEL_SIZE"),
+        *("BACKGROUND", "NEGATIVE_Y", "N_WORKERS", "X_STEP_SIZE", "Y_VOXEL_SIZE"),
     ]
     assert "N_WORKERS is '8', but WORKERS is '4'; unset one" in lines
+
+
+def test_each_variable_of_the_scripts_is_read_or_explained():
+    """The names are those in the scripts of spimstitch (`scripts/*.sh`, MIT)."""
+    of_options = {
+        "ILLUM_CORR", "BACKGROUND", "USE_WAVELETS", "ALIGN_FILE", "NEGATIVE_Y", "WORKERS",
+        "N_WORKERS",
+    }  # fmt: skip
+    idle = {
+        "X_STEP_SIZE", "Y_VOXEL_SIZE", "Z_OFFSET", "FLIP_Y_SWITCH", "ALIGN_XZ", "NGFF", "PSNR",
+        "SUBJECT", "TEMPLATE", "JP2K_ROOT", "DANDI_ROOT", "DONT_CLEANUP_INTERMEDIATES",
+    }  # fmt: skip
+    every = dict.fromkeys(of_options | idle, "1")
+    assert {line.partition(": ")[0] for line in explain_idle(every)} == idle
+    assert explain_idle({"PSNR": " ", "HOME": "/home/a"}) == []
 
 
 def test_i19_22_the_matrix_of_a_deskewed_tile():

@@ -3,8 +3,8 @@
 Facts: the scripts of spimstitch (MIT). A pure function turns an environment into a mapping; it
 reads nothing else. A variable that is not set leaves its parameter to the files of the recording.
 An empty text counts as not set, as in the scripts. Unknown values and contradictions are refused,
-all of them at once. Variables that only chose how the scripts worked have no meaning here: no
-intermediate file is deleted, and the number of workers is that of Luigi.
+all of them at once. Variables that have no effect here are not read: `options.explain_idle` names
+them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,6 @@ from spimpack_tasks.errors import ExitCode, SpimpackError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-DEFAULT_Z_OFFSET_FRAMES = 1844
-"""Frames between neighbouring layers of tiles in the scripts, where Z_OFFSET is not set."""
-DEFAULT_BACKGROUND = 100.0
-"""Counts of the dark camera in the scripts, where BACKGROUND is not set."""
-DEFAULT_PSNR_DB = 80.0
-"""Quality of JPEG 2000 in the scripts, where PSNR is not set; 0 is without loss."""
 _LARGEST = 1e9
 """No number of a script is larger."""
 
@@ -46,8 +40,6 @@ class SpimstitchEnv:
     """Z_OFFSET: frames between neighbouring layers of tiles."""
     background: float | None = None
     """BACKGROUND: counts of the dark camera."""
-    psnr_db: float | None = None
-    """PSNR of JPEG 2000; 0 is without loss."""
     workers: int | None = None
     """WORKERS or N_WORKERS."""
     flat: str | None = None
@@ -56,22 +48,10 @@ class SpimstitchEnv:
     """USE_WAVELETS: `wavelet`, otherwise `lightsheet`, as the scripts have it."""
     align_file: str | None = None
     """ALIGN_FILE: path of the alignment of another channel."""
-    aligns_xz: bool | None = None
-    """ALIGN_XZ: whether x and z are aligned as well; ours always are."""
     is_y_negative: bool | None = None
     """NEGATIVE_Y."""
     flip_ud: bool | None = None
     """FLIP_Y_SWITCH."""
-    writes_ngff: bool | None = None
-    """NGFF: whether OME-Zarr is written; ours always is."""
-    subject: str | None = None
-    """SUBJECT."""
-    template: str | None = None
-    """TEMPLATE: path of a sidecar to begin with."""
-    planes_folder: str | None = None
-    """JP2K_ROOT: folder of planes in JPEG 2000."""
-    dataset_folder: str | None = None
-    """DANDI_ROOT."""
 
     @property
     def reversed_axes(self) -> str | None:
@@ -173,13 +153,11 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "Y_VOXEL_SIZE": ("pitch_um", _positive),
     "Z_OFFSET": ("z_offset_frames", _positive),
     "BACKGROUND": ("background", _number),
-    "PSNR": ("psnr_db", _number),
     "WORKERS": ("workers", _count),
     "N_WORKERS": ("workers", _count),
     "ILLUM_CORR": ("flat", _path),
     "USE_WAVELETS": ("destripe", _wavelets),
     "ALIGN_FILE": ("align_file", _path),
-    "ALIGN_XZ": ("aligns_xz", _yes),
     "NEGATIVE_Y": (
         "is_y_negative",
         _choice(**{"1": True, "negative-y": True, "0": False, "positive-y": False}),
@@ -190,11 +168,6 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
             **{"--flip-ud": True, "flip-y": True, "1": True, "do-not-flip-y": False, "0": False}
         ),
     ),
-    "NGFF": ("writes_ngff", _yes),
-    "SUBJECT": ("subject", str),
-    "TEMPLATE": ("template", _path),
-    "JP2K_ROOT": ("planes_folder", _path),
-    "DANDI_ROOT": ("dataset_folder", _path),
 }
 """Our parameter, and the function that reads the value, by the name of the variable."""
 _OF_PIPELINES = ("ILLUM_CORR", "BACKGROUND")

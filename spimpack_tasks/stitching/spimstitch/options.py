@@ -63,6 +63,10 @@ _WITHOUT_EFFECT = {
     "ALIGN_XZ": "tiles are aligned along all axes",
     "NGFF": "the volume is always an OME-Zarr",
     "PSNR": "is for spimpack convert --psnr",
+    "SUBJECT": "a row has its subject by --cell subject=",
+    "TEMPLATE": "spimpack package makes the sidecars",
+    "JP2K_ROOT": "is for spimpack convert, which writes folders of planes",
+    "DANDI_ROOT": "the scans table of the dataset is given by --rows",
     "DONT_CLEANUP_INTERMEDIATES": "nothing is deleted",
 }
 

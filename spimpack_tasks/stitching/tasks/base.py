@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,8 +30,6 @@ from spimpack_tasks.stitching.spimstitch.options import settle_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-logger = logging.getLogger(__name__)
 
 _check_target = Deferred("spimpack_tasks.stitching.working:check_target")
 _make_part = Deferred("spimpack_tasks.stitching.steps:make_volume_part")
