@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from spimpack_tasks.alignment.names import ATLAS, BRAINGLOBE, MANIFEST, NEUROGLANCER, SCHEMAS
 from spimpack_tasks.alignment.picks import BREGMA_UM
 from spimpack_tasks.errors import ExitCode, SpimpackError
+from spimpack_tasks.model.options import Option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +21,6 @@ labels, and for `registrar` where files of a registration are there."""
 FRAMES = ("auto", "native", "pipeline")
 REGISTRARS = (NONE, "simpleitk", "antspyx")
 """Programs that register an image; `registering.py` has their records."""
-
-
-class Option(NamedTuple):
-    """An option of an alignment."""
-
-    default: str | float
-    text: str
-    choices: tuple[str, ...] = ()
 
 
 OPTIONS = {
@@ -220,6 +213,4 @@ def default_text(name: str) -> str:
 
 def describe(name: str) -> str:
     """Return the description of an option as Luigi's help has it."""
-    option = OPTIONS[name]
-    choices = f": {', '.join(option.choices)}" if option.choices else ""
-    return f"{option.text[0].upper()}{option.text[1:]}{choices}."
+    return OPTIONS[name].description

@@ -5,9 +5,10 @@ A key is a relative path with forward slashes. Writers of images know places onl
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from spimpack_tasks.files.atomic import Durability, discard, replacing, sync_disk
 from spimpack_tasks.files.regular import open_regular
@@ -173,3 +174,9 @@ def write_parts(descriptor: int, parts: Parts) -> None:
         rest = memoryview(b"".join(parts))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+
+
+def put_json(place: Place, key: str, data: dict[str, Any]) -> None:
+    """Write an object of JSON into a place, its keys sorted."""
+    text = json.dumps(data, indent=2, sort_keys=True)
+    place.put(key, ((text.encode(),),), Durability.WHOLE)

@@ -11,8 +11,10 @@ from spimpack_tasks.files.plane_names import stamp_planes
 
 _WITH_STAMP = re.compile("(.*) ([0-9]+ [0-9]+)", re.DOTALL)
 
-ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup")
-"""Files of which an OME-Zarr has one."""
+GROUP_METADATA = ("zarr.json", ".zattrs", ".zgroup")
+"""Files of which the group of an OME-Zarr has one."""
+ZARR_METADATA = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
+"""Files of which a Zarr has one: a group or an array."""
 
 
 def stamp_source(path: str) -> tuple[int, int] | None:
@@ -33,7 +35,7 @@ def stamp_source(path: str) -> tuple[int, int] | None:
 
 def stamp_zarr(path: str, status: os.stat_result) -> tuple[int, int] | None:
     """Return the stamp of a folder that is an OME-Zarr, `None` where it is none."""
-    for metadata in ZARR_METADATA:
+    for metadata in GROUP_METADATA:
         try:
             inner = os.stat(os.path.join(path, metadata))
         except OSError:

@@ -365,3 +365,7 @@ def refused_id(report: Report) -> str:
 def is_refused(plan_id: str) -> bool:
     """Tell whether an identity is that of a refused run."""
     return plan_id.startswith("refused-")
+
+
+MANIFEST_FILE = "manifest"
+"""File there with the path of the current manifest: absolute, and relative to the dataset."""

@@ -14,7 +14,7 @@ from spimpack_tasks.errors import Place, Problem, count_of
 from spimpack_tasks.files.near_paths import shown
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.model.plan import Kind
+from spimpack_tasks.model.plan import MANIFEST_FILE, Kind
 from spimpack_tasks.state.receipts import read_all_receipts, sources_of
 from spimpack_tasks.state.sweep import Status
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.receipts import Receipt, Receipts
     from spimpack_tasks.state.store import Store
     from spimpack_tasks.state.sweep import Sweep
-
-MANIFEST_FILE = "manifest"
-"""Name of the file of the state that holds the path of the manifest of the current plan."""
 
 
 def find_own_sources(output_dir: str, sources: Iterable[str]) -> Iterator[Problem]:

@@ -20,8 +20,7 @@ from spimpack_tasks.manifest.headers import Headers
 from spimpack_tasks.manifest.load import load_inputs
 from spimpack_tasks.manifest.read_assets import read_assets
 from spimpack_tasks.manifest.records import OWN_COLUMN
-from spimpack_tasks.model.plan import STATE_DIRECTORY, Kind, Origin, Step
-from spimpack_tasks.packaging.losses import MANIFEST_FILE
+from spimpack_tasks.model.plan import MANIFEST_FILE, STATE_DIRECTORY, Kind, Origin, Step
 from spimpack_tasks.state.receipts import read_all_receipts, sources_of
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.volumes.merged.request import merge_of_text

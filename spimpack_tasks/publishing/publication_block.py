@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.errors import InputError, Place, Problem, Report
 from spimpack_tasks.files.regular import read_regular
 from spimpack_tasks.manifest.load import load_inputs
+from spimpack_tasks.model.plan import MANIFEST_FILE
 from spimpack_tasks.model.publication import PublicationBlock, block_of
 from spimpack_tasks.publishing.objects import DESCRIPTION
 from spimpack_tasks.publishing.read_facts import PARTICIPANTS, read_table
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store
 
 KEY = "publication"
-_MANIFEST_FILE = "manifest"
-"""File of the state directory with the manifest of the last run: absolute, and relative to the
-dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ def _concerns(problem: Problem, manifest: str) -> bool:
 def find_manifest(store: Store) -> str:
     """Return the path of the manifest of the last run, empty where it is not there any more."""
     try:
-        lines = read_regular(store.path(_MANIFEST_FILE)).decode(errors="surrogateescape")
+        lines = read_regular(store.path(MANIFEST_FILE)).decode(errors="surrogateescape")
     except OSError:
         return ""
     for line in lines.splitlines():

@@ -15,8 +15,9 @@ from spimpack_tasks.errors import count_of
 from spimpack_tasks.files.annex import is_annexed
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.files.stamps import ZARR_METADATA
 from spimpack_tasks.publishing.objects import Rank, UnpackagedError
-from spimpack_tasks.state.content import ZARR_METADATA, content_of, shares_files
+from spimpack_tasks.state.content import content_of, shares_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

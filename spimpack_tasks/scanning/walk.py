@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.files.natural_order import natural
 from spimpack_tasks.files.plane_names import differ_in_numbers, is_plane
+from spimpack_tasks.files.stamps import ZARR_METADATA
 from spimpack_tasks.model.plan import STATE_DIRECTORY
 from spimpack_tasks.scanning.labels import tokens_of
 from spimpack_tasks.volumes.formats import format_of
@@ -20,8 +21,6 @@ from spimpack_tasks.volumes.ome_zarr.header import looks_like_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-ZARR_METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
 
 OUR_DATASET = "holds a dataset that spimpack wrote"
 BARE_ZARR = "is a Zarr store, but no OME-Zarr by its metadata"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from spimpack_tasks.files.annex import annexed_size, is_annexed
 from spimpack_tasks.files.evidence import evidence_of
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.files.stamps import stamp_text
+from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_text
 from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.model.plan import Kind
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.state.receipts import Receipt
-
-ZARR_METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
 
 
 def evidence_beside(path: str, receipt: Receipt | None) -> str:

@@ -19,6 +19,7 @@ from spimpack_tasks.files.held_folders import move_to_target, place_of
 from spimpack_tasks.files.noted_parts import NotedParts
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.stitching.identity import Pace
+from spimpack_tasks.stitching.names import PARTS
 from spimpack_tasks.stitching.volume import (
     finish_volume,
     identify_stitching,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.stitching.frames import OpenTiles
     from spimpack_tasks.stitching.volume import Stitching
-
-PARTS = 16
-"""Parts of a volume, one task each: a worker that fails loses one of them."""
 
 
 def has_part(work: Stitching, target: str, part: tuple[int, int]) -> bool:

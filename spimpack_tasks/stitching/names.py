@@ -1,4 +1,4 @@
-"""Names of the methods of stitching that users choose."""
+"""Names of the methods of stitching that users choose, and the number of its parts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ SIGNS: tuple[Signs, ...] = ("positions", "mirrored")
 """Meanings of the places in a file of spimstitch: right, or moved the wrong way."""
 NO_FLAT, ESTIMATED_FLAT = "none", "estimate"
 """Choices of a flat besides the path of a TIFF."""
+PARTS = 16
+"""Parts of a volume, one task each: a worker that fails loses one of them."""
 DESTRIPES = ("none", "wavelet", "lightsheet", "zarrnii")
 """Ways to take out stripes, see `correct.DESTRIPERS`."""
 Interpolation: TypeAlias = Literal["cubic", "linear", "nearest"]

@@ -5,18 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from spimpack_tasks.arrays.codec_table import CODEC_NAMES
+from spimpack_tasks.model.options import Option
 from spimpack_tasks.stitching.names import ALIGNERS, DESTRIPES, INTERPOLATIONS, SIGNS
 from spimpack_tasks.volumes.formats import NGFF
-
-
-class Option(NamedTuple):
-    """An option of a volume that is stitched."""
-
-    default: str | float
-    text: str
-    choices: tuple[str, ...] = ()
-    is_path: bool = False
-
 
 OPTIONS = {
     "work_dir": Option(
@@ -106,6 +97,4 @@ def default_number(name: str) -> float:
 
 def describe(name: str) -> str:
     """Return the description of an option as Luigi's help has it."""
-    option = OPTIONS[name]
-    choices = f": {', '.join(option.choices)}" if option.choices else ""
-    return f"{option.text[0].upper()}{option.text[1:]}{choices}."
+    return OPTIONS[name].description

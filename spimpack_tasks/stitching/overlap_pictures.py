@@ -7,6 +7,8 @@ import math
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.arrays.contrast import find_window
+
 if TYPE_CHECKING:
     from spimpack_tasks.stitching.align import Alignment
     from spimpack_tasks.stitching.frames import OpenTiles
@@ -70,6 +72,6 @@ def _scaled(part: Any) -> Any:
     """Return pixels from black to full colour, by their percentiles."""
     import numpy as np
 
-    low, high = np.percentile(part, (1, 99.8))
-    values = (part.astype("float32") - low) / max(high - low, 1)
+    low, high = find_window(part)
+    values = (part.astype("float32") - low) / (high - low)
     return (255 * np.clip(values, 0, 1)).astype("uint8")

@@ -22,8 +22,8 @@ from spimpack_tasks.stitching.choice_rules import ChoiceRefusedError
 from spimpack_tasks.stitching.dataset_rows import compose_row, tell_parameters, write_row
 from spimpack_tasks.stitching.flat import describe_flat, estimate_flat, sample_frames
 from spimpack_tasks.stitching.frames import OpenTiles
-from spimpack_tasks.stitching.making import PARTS, finish, has_part, make_part, stitch
-from spimpack_tasks.stitching.names import ESTIMATED_FLAT, NO_FLAT
+from spimpack_tasks.stitching.making import finish, has_part, make_part, stitch
+from spimpack_tasks.stitching.names import ESTIMATED_FLAT, NO_FLAT, PARTS
 from spimpack_tasks.stitching.overlap_pictures import draw_overlaps
 from spimpack_tasks.stitching.page import compose_page
 from spimpack_tasks.stitching.placing import place_tiles, require_near

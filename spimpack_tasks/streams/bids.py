@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from spimpack_tasks.errors import InputError, Place, Problem, Report
 from spimpack_tasks.manifest.coerce import ValueRefusedError, coerce_text
 from spimpack_tasks.manifest.records import CANONICAL
-from spimpack_tasks.manifest.rows import SCENE_COLUMN
+from spimpack_tasks.manifest.rows import SCENE_COLUMN, is_label
 from spimpack_tasks.model.entities import ENTITIES
-from spimpack_tasks.model.labels import ALLOWED
 from spimpack_tasks.model.orientation import normalise_orientation
 from spimpack_tasks.streams.plain_values import make_plain
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _LONG = {entity.short: entity.name for entity in ENTITIES}
 _FORMS = {entity.name: entity.form for entity in ENTITIES}
-_LABELS = {form: re.compile(f"[{characters}]+") for form, characters in ALLOWED.items()}
 _OWN = ("spim_path", SCENE_COLUMN)
 _NAMES = tuple(entity.name for entity in ENTITIES if not entity.derivative)
 STAINS, EXCITATION, ORIENTATION = (
@@ -128,7 +126,7 @@ def find_faults(
     for number, position in enumerate(positions):
         labels = place.entities(number, position, has_positions=many)
         for name, label in labels.items():
-            if name not in wrong and not _LABELS[_FORMS[name]].fullmatch(label):
+            if name not in wrong and not is_label(_FORMS[name], label):
                 wrong.add(name)
                 what = "digits" if _FORMS[name] == "index" else "letters and digits"
                 key = "positions" if many and name == place.positions else name

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.arrays.contrast import find_window
 from spimpack_tasks.files.atomic import PART
 from spimpack_tasks.qc.napari_layers import load_napari
 from spimpack_tasks.streams.router import Router, Target
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 EVERY_MS = 500
 """Milliseconds between two looks for further frames: what a user takes for at once."""
-_SHOWN = (1, 99.8)
-"""Per cent of the voxels of the first frame that are darker than black, and than full colour."""
 
 
 def find_unfinished(path: str) -> str:
@@ -127,13 +126,10 @@ class LiveLayers:
         """Choose black and full colour by the first frame of a channel that is there."""
         if self._has_contrast[number]:
             return
-        import numpy as np
-
-        frame: Any = self._arrays[number].first_frame()
+        frame = self._arrays[number].first_frame()
         if frame is None:
             return
-        low, high = (float(each) for each in np.percentile(frame, _SHOWN))
-        self.layers[number].contrast_limits = (low, high if high > low else low + 1)
+        self.layers[number].contrast_limits = find_window(frame)
         self._has_contrast[number] = True
 
     def stop(self) -> None:

@@ -5,12 +5,11 @@ Facts: OME-Zarr 0.4 and 0.5, sections on plates, wells and `bioformats2raw.layou
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from spimpack_tasks.files.atomic import Durability
+from spimpack_tasks.files.places import put_json
 from spimpack_tasks.streams.frame_log import FRAMES
 
 if TYPE_CHECKING:
@@ -97,15 +96,10 @@ def _put(place: Place, ngff: str, folder: str, attributes: dict[str, Any]) -> No
     """Write the metadata of a group."""
     prefix = f"{folder}/" if folder else ""
     if ngff == "0.4":
-        _put_json(place, f"{prefix}.zgroup", {"zarr_format": 2})
+        put_json(place, f"{prefix}.zgroup", {"zarr_format": 2})
         if attributes:
-            _put_json(place, f"{prefix}.zattrs", attributes)
+            put_json(place, f"{prefix}.zattrs", attributes)
         return
     ome = {"ome": {"version": ngff, **attributes}} if attributes else {}
     group = {"zarr_format": 3, "node_type": "group", "attributes": ome}
-    _put_json(place, f"{prefix}zarr.json", group)
-
-
-def _put_json(place: Place, key: str, data: dict[str, Any]) -> None:
-    text = json.dumps(data, indent=2, sort_keys=True)
-    place.put(key, ((text.encode(),),), Durability.WHOLE)
+    put_json(place, f"{prefix}zarr.json", group)

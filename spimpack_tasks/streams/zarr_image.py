@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.codecs import choose_codec
+from spimpack_tasks.arrays.contrast import find_window
 from spimpack_tasks.files.atomic import Durability
 from spimpack_tasks.streams.missing_levels import make_missing
 from spimpack_tasks.streams.pyramid import Pyramid
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _SMALL = 2**18
 """Bytes of a frame that take longer to hand to another thread than to halve: 256 KiB."""
-_SHOWN = (1, 99.8)
-"""Per cent of the voxels that are darker than black, and than full colour, as in conversions."""
 
 
 class ZarrImage:
@@ -172,11 +171,7 @@ class ZarrImage:
 
     def _find_window(self, channel: int, sizes: PlaneAt) -> tuple[float, float]:
         """Return the values that a channel is shown between, by planes of the smallest level."""
-        import numpy as np
-
         last = len(self._levels) - 1
         height = self._levels[last].grid.level.shape[2]
         middle: Any = self._reader.plane(last, (0, min(channel, sizes[1] - 1), height // 2))
-        numbers = middle[np.isfinite(middle)] if middle.dtype.kind == "f" else middle
-        low, high = np.percentile(numbers, _SHOWN) if numbers.size else (0, 0)
-        return float(low), float(high if high > low else low + 1)
+        return find_window(middle)

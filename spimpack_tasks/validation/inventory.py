@@ -15,14 +15,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
-from spimpack_tasks.files.stamps import stamp_text, write_stamp
+from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_text, write_stamp
 from spimpack_tasks.volumes.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BIDSIGNORE = ".bidsignore"
-ZARR_METADATA = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 _NOT_ENTERED = frozenset({"sourcedata", "derivatives", "code"})
 
 Identity = tuple[int, int]

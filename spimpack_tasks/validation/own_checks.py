@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.errors import Severity
+from spimpack_tasks.files.stamps import ZARR_METADATA
 from spimpack_tasks.validation.dataset_files import DatasetFiles
-from spimpack_tasks.validation.inventory import ZARR_METADATA, EntryKind
+from spimpack_tasks.validation.inventory import EntryKind
 from spimpack_tasks.validation.pixel_sizes import check_pixel_sizes
 from spimpack_tasks.validation.result import Finding
 from spimpack_tasks.volumes.formats import format_of

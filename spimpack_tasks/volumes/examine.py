@@ -17,7 +17,7 @@ from spimpack_tasks.files.plane_names import (
     stamp_planes,
 )
 from spimpack_tasks.files.regular import open_regular
-from spimpack_tasks.files.stamps import ZARR_METADATA, stamp_zarr, write_stamp
+from spimpack_tasks.files.stamps import GROUP_METADATA, stamp_zarr, write_stamp
 from spimpack_tasks.files.store_files import ELSEWHERE, is_elsewhere
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.errors import SourceRefusedError
@@ -200,7 +200,7 @@ def _examine_directory(path: str, name: str, form: Format, status: os.stat_resul
     stamp = stamp_zarr(path, status)
     if stamp is not None:
         return Source(path, form, form.extension_of(name or path), stamp[0], write_stamp(*stamp))
-    for metadata in ZARR_METADATA:
+    for metadata in GROUP_METADATA:
         if os.path.lexists(os.path.join(path, metadata)):
             raise _missing(os.path.join(path, metadata))
     if is_elsewhere(path):

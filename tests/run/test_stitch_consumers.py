@@ -15,7 +15,8 @@ from zarr_readers import READERS
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.stitching import volume as volumes
-from spimpack_tasks.stitching.making import PARTS, finish, make_part, stitch
+from spimpack_tasks.stitching.making import finish, make_part, stitch
+from spimpack_tasks.stitching.names import PARTS
 from spimpack_tasks.stitching.tile_files import write_tiles
 from spimpack_tasks.stitching.tiles import Geometry
 from spimpack_tasks.stitching.volume import deskew, stitch_on_stage

@@ -12,7 +12,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.stitching import volume as volumes
 from spimpack_tasks.stitching.chain import Chain, Choices
 from spimpack_tasks.stitching.identity import Pace
-from spimpack_tasks.stitching.making import PARTS
+from spimpack_tasks.stitching.names import PARTS
 from spimpack_tasks.stitching.steps import (
     finish_volume,
     has_volume_part,

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from spimpack_tasks.arrays.contrast import find_window
 from spimpack_tasks.qc import preview as contrast
 from spimpack_tasks.qc.preview import COLOURS, GREY, Preview, compose_preview, find_contrast
 from spimpack_tasks.qc.slices import VIEWS, add_colours, cut_slice, to_canonical
@@ -148,3 +149,18 @@ def test_a_preview_is_as_small_as_asked_and_keeps_its_extent():
     sizes = preview.voxels.shape[:0:-1]
     extent = [n * s for n, s in zip(sizes, preview.spacing_um_xyz, strict=True)]
     assert extent == [64, 64, 32]
+
+
+@pytest.mark.parametrize(
+    ("voxels", "window"),
+    [
+        (np.arange(1001, dtype="uint16"), (10, 998)),  # 1 % and 99.8 % of 1000
+        (np.array([np.nan, np.inf, -np.inf, *range(1001)]), (10, 998)),
+        (np.full((2, 3, 4), 7, "uint8"), (7, 8)),
+        (np.array([np.nan]), (0, 1)),
+        (np.array([], "int16"), (0, 1)),
+    ],
+    ids=["numbers", "not finite", "all equal", "none finite", "none"],
+)
+def test_the_window_of_a_channel_has_two_ends(voxels, window):
+    assert find_window(voxels) == window

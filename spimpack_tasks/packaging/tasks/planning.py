@@ -14,10 +14,10 @@ from spimpack_tasks.errors import ExitCode, InputError, Report, SupersededError,
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
 from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
 from spimpack_tasks.manifest.headers import HEADERS_FILE
-from spimpack_tasks.model.plan import is_refused, refused_id
+from spimpack_tasks.model.plan import MANIFEST_FILE, is_refused, refused_id
 from spimpack_tasks.packaging.backends.registry import backend_names, require_choice
 from spimpack_tasks.packaging.companions import matches_output
-from spimpack_tasks.packaging.losses import MANIFEST_FILE, manifest_text
+from spimpack_tasks.packaging.losses import manifest_text
 from spimpack_tasks.packaging.options import Options, flag_help
 from spimpack_tasks.packaging.paths import PATHS_FILE
 from spimpack_tasks.packaging.prepare import find_prepared_run, prepare_run

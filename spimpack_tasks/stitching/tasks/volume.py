@@ -11,14 +11,13 @@ import luigi
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.luigi_run import REFUSED
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
+from spimpack_tasks.stitching.names import PARTS
 from spimpack_tasks.stitching.tasks.base import StitchTask
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PARTS = 16
-"""Parts of a volume, one task each: a worker that fails loses one of them."""
 _make_flat = Deferred("spimpack_tasks.stitching.steps:make_flat")
 _make_frames = Deferred("spimpack_tasks.stitching.steps:make_frames")
 _make_alignment = Deferred("spimpack_tasks.stitching.steps:make_alignment")

@@ -11,11 +11,12 @@ from spimpack_tasks.arrays.codecs import choose_codec
 from spimpack_tasks.arrays.pyramid import halve, plan_levels
 from spimpack_tasks.files.atomic import PART, sync_disk
 from spimpack_tasks.files.copying import copy_file
+from spimpack_tasks.files.places import put_json
 from spimpack_tasks.model.axes import of_axes
 from spimpack_tasks.volumes.copy import copy_volume
 from spimpack_tasks.volumes.in_place.blocks import NotInPlaceError
 from spimpack_tasks.volumes.ome_zarr.metadata import array_v3, group_v3
-from spimpack_tasks.volumes.ome_zarr.stores import open_store, put_json
+from spimpack_tasks.volumes.ome_zarr.stores import open_store
 from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
 
 if TYPE_CHECKING:

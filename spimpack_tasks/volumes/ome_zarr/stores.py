@@ -18,10 +18,11 @@ import json
 import math
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from spimpack_tasks.arrays.codecs import BLOSC_HEAD, Gzip, begins_bare, has_checksum_behind
 from spimpack_tasks.files.atomic import PART, Durability
+from spimpack_tasks.files.places import put_json
 from spimpack_tasks.model.axes import in_all_axes, of_axes
 from spimpack_tasks.volumes.ome_zarr.metadata import array_v2, array_v3, attributes_v2, group_v3
 from spimpack_tasks.volumes.ome_zarr.shards import read_shard, shard_pieces
@@ -305,9 +306,3 @@ class _ChunkFiles:
 
     def _note(self, level: int, shard: Shape) -> str:
         return f"{_NOTES}/{level}/{'.'.join(map(str, shard))}"
-
-
-def put_json(place: Place, key: str, data: dict[str, Any]) -> None:
-    """Write an object of JSON."""
-    text = json.dumps(data, indent=2, sort_keys=True)
-    place.put(key, ((text.encode(),),), Durability.WHOLE)

@@ -20,6 +20,7 @@ from math import prod
 from threading import RLock
 from typing import TYPE_CHECKING, Literal
 
+from spimpack_tasks.arrays.contrast import find_window
 from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.arrays.pyramid import halve
 from spimpack_tasks.volumes.blocks import Block, IncompleteVolumeError, as_block, check_place
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 MOST_HELD = 256 * 2**20
 """Bytes of shards of smaller levels that wait in memory for blocks."""
-_SHOWN = (1, 99.8)
-"""Per cent of the voxels that are darker than black, and than full colour."""
 
 
 @dataclass(slots=True)
@@ -330,19 +329,16 @@ class OmeZarrWriter:
             self._pool.settle()
 
     def _find_window(self, channel: int) -> tuple[float, float]:
-        """Return the values that a channel is shown between, by the smallest level as it is there.
+        """Return the values that a channel is shown between.
 
-        All but the darkest and the brightest voxels of the first time point lie between them.
+        The first time point of the smallest level, as it is there, decides.
         """
         import numpy as np
 
         last = len(self.levels) - 1
         inner = product(*map(range, self.levels[last].shard_grid[2:]))
         shards = [self._read_back(last, (0, channel, *place)) for place in inner]
-        values = np.concatenate([shard.ravel() for shard in shards])
-        numbers = values[np.isfinite(values)]
-        low, high = np.percentile(numbers, _SHOWN) if numbers.size else (0, 0)
-        return float(low), float(high if high > low else low + 1)
+        return find_window(np.concatenate([shard.ravel() for shard in shards]))
 
     def _empty(self, level: int, shard: Shape) -> Voxels:
         import numpy as np
