@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     "importing the program": ["spimpack_tasks.pipelines", "spimpack_tasks.local_run"],
-    "comparing with the seal": ["spimpack_tasks.pipelines:find_snapshot"],
+    "comparing with the snapshot": ["spimpack_tasks.pipelines:find_snapshot"],
     "reading manifest and tables": ["spimpack_tasks.packaging.prepare:load_inputs"],
     "understanding rows": ["spimpack_tasks.packaging.prepare:read_assets"],
     "reading headers": ["spimpack_tasks.manifest.headers:read_header"],
@@ -49,7 +49,7 @@ STAGES = {
     "saying what has changed": ["spimpack_tasks.package_run:find_differences"],
     "writing sidecars, links and receipts": ["spimpack_tasks.packaging.tasks.writing:publish"],
     "removing what is stale": ["spimpack_tasks.packaging.tasks.dataset:prune"],
-    "sealing": [
+    "taking the snapshot": [
         "spimpack_tasks.packaging.tasks.dataset:take_snapshot",
     ],
     "scheduling by Luigi": ["luigi:build"],

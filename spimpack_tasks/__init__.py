@@ -1,7 +1,7 @@
 """Package light-sheet microscopy (SPIM) files into a valid BIDS dataset, as a Luigi task graph.
 
 The tasks stand here because `luigi --module spimpack_tasks` finds them by importing this package.
-Importing it costs little more than Luigi itself: heavy libraries are imported where they are used.
+Heavy libraries are imported where they are used.
 Where the process is the command `spimpack`, the tasks are imported when the first one is asked for,
 because most subcommands run none and need no Luigi. Where it is the command `luigi` with one of
 `_STAGES`, the others are left out: Luigi makes arguments of all parameters of all tasks it knows.

@@ -484,6 +484,11 @@ def test_the_block_of_the_page_is_enough_for_the_records_that_it_shows(study, tm
     assert set(shown) == set(every_file(folder)) - {writing.LIST_FILE}
 
 
+def test_the_page_has_all_portals():
+    names = re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(), re.MULTILINE)
+    assert names == list(PORTALS)
+
+
 def test_the_portal_of_the_page_works(study):
     (code,) = blocks_of("python")
     namespace = {}

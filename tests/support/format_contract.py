@@ -365,6 +365,10 @@ class Case:
     actions: tuple[str, ...] = ("examine", "header", "voxels", "convert", "compare")
 
 
+ALL_ACTIONS = (*Case.actions, "qc")
+"""Of a sound sample: it can be looked at as well."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came of one action."""
@@ -389,7 +393,7 @@ def compose_cases(form: str, folder: Path, fuzzed: int = 40) -> Iterator[Case]:
     sample.write(sound)
     np.save(folder / "sound.npy", sample.voxels)
     made, voxels = str(folder / "made.ome.zarr"), str(folder / "sound.npy")
-    yield Case("sound", str(sound), form, made, voxels)
+    yield Case("sound", str(sound), form, made, voxels, ALL_ACTIONS)
     for name, path, data in _cut(sound, folder):
         path.write_bytes(data)
         yield Case(name, str(folder / name / sample.name), form, made, voxels)

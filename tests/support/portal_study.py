@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from spimpack_tasks.demo.dataset import write_demo_inputs
+from spimpack_tasks.publishing.records.portals import PORTALS
 
-ALL = "dandi,datacite,ro-crate,schema-org,bia,openminds,bil"
+ALL = ",".join(PORTALS)
 LICENCE = "  License: CC0\n"
 BLOCK = """\
 publication:

@@ -58,6 +58,17 @@ def test_imports_follow_the_layers():
     assert done.returncode == 0, done.stdout
 
 
+def test_the_page_has_the_layers_of_the_code():
+    """Each row of the page is a layer, from the top to the bottom."""
+    page = (ROOT / "docs" / "explanation" / "design.md").read_text(encoding="utf-8")
+    table = page.partition("| Layer | Knows |")[2].partition("\n\n")[0]
+    rows = [set(re.findall(r"`(\w+)`", line.split("|")[1])) for line in table.splitlines()[2:]]
+    by_layer: dict[int, set[str]] = {}
+    for module, layer in import_graph.read_layers().items():
+        by_layer.setdefault(layer, set()).add(module)
+    assert rows == [by_layer[layer] for layer in sorted(by_layer, reverse=True)]
+
+
 LONGEST_CHAIN = 12
 """Modules of the longest chain of imports, from the top to the bottom."""
 

@@ -34,7 +34,6 @@ from spimpack_tasks.qc import volume as volumes
 from spimpack_tasks.qc.volume import choose_level, choose_steps, read_volume
 from spimpack_tasks.volumes import rows
 from spimpack_tasks.volumes.examine import format_of_source
-from spimpack_tasks.volumes.formats import FORMATS, format_of
 from spimpack_tasks.volumes.volume import Level, open_levels, open_volume
 
 IMAGE = DemoImage(("autof", "Abeta"), (13, 50, 70), (4.0, 2.6, 0.5), levels=3)
@@ -161,11 +160,6 @@ def images(tmp_path_factory):
     for name, write in WRITERS.items():
         write(folder / name)
     return folder
-
-
-def test_each_format_can_be_looked_at(images):
-    formats = {format_of_source(str(images / name)).name for name in WRITERS}
-    assert {form.name for form in FORMATS} == formats | {format_of("a.tif").name}
 
 
 @each_format
