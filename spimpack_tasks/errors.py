@@ -329,7 +329,7 @@ class HintedError(SpimpackError):
         return joined(self.message, self.hint)
 
 
-def told_of(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return the message of an error, with its remedy for the user of a table."""
     return error.told if isinstance(error, HintedError) else str(error)
 

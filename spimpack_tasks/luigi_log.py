@@ -14,7 +14,7 @@ import luigi
 from luigi.rpc import RPCError
 from luigi.worker import TaskException
 
-from spimpack_tasks.errors import MissingExtraError, SpimpackError, told_of
+from spimpack_tasks.errors import MissingExtraError, SpimpackError, message_of
 
 OVERTAKEN = "superseded: another run is at work on this output; run it again when that has ended"
 """For one of our tasks that finds its requirements incomplete again."""
@@ -92,7 +92,7 @@ def _is_ours(error: BaseException, record: logging.LogRecord) -> bool:
 def plain_message(error: BaseException | None) -> str | None:
     """Return the message of an error for the user, `None` for a bug."""
     if isinstance(error, SpimpackError):
-        return told_of(error)
+        return message_of(error)
     if isinstance(error, AssertionError) and "requests-unixsocket" in str(error):
         return str(MissingExtraError("requests-unixsocket", "cluster"))
     if isinstance(error, RPCError):

@@ -25,7 +25,7 @@ class AbsolutePath(luigi.Parameter):
 
 
 @contextmanager
-def disk_trouble_told() -> Iterator[None]:
+def reporting_disk_errors() -> Iterator[None]:
     """Turn the error of a full, failing or read-only disk into a one-line message."""
     try:
         yield

@@ -13,9 +13,9 @@ from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.changes import (
     Verdict,
+    count_changes,
     find_changes,
     find_differences,
-    tally,
 )
 from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.packaging.outcome import Outcome, RemainingWork
@@ -62,7 +62,7 @@ def package_changes(
     done, failed = before.counts, set[str]()
     if code is not ExitCode.OK:
         code = ExitCode.FAILED if code is None else code
-        left = tally(find_differences(prepared))
+        left = count_changes(find_differences(prepared))
         failed = left.to_do
         # An image that could not be made counts as failed, and not as new or changed as well.
         done = {name: max(n - left.verdicts.get(name, 0), 0) for name, n in done.items()}
@@ -95,7 +95,7 @@ def _look_before(
     on_begin: Callable[[RemainingWork], None] | None,
 ) -> Outcome:
     """Return the outcome of a successful run, after passing its work to `on_begin`."""
-    found = tally(changes)
+    found = count_changes(changes)
     if on_begin is not None:
         store = prepared.store
         work = expect_work(prepared, found.to_do, unread)

@@ -106,8 +106,8 @@ class WholeDataset(CurrentPlan):
             return False
         if self.was_right():
             return True
-        seal = read_snapshot(self.store)
-        if seal is not None and seal.plan_id == self.plan_id and seal.is_whole(self.store):
+        last = read_snapshot(self.store)
+        if last is not None and last.plan_id == self.plan_id and last.is_whole(self.store):
             return True
         look = Look(self.store.output_dir)
         if not self.is_whole(look):

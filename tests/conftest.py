@@ -20,7 +20,7 @@ from spimpack_tasks.state.session import SESSION
 
 MAY_START = {
     "test_architecture": "import-linter, and interpreters in which nothing is imported yet",
-    "test_desk": "a child that edits at the same time",
+    "test_manifest_editor": "a child that edits at the same time",
     "test_readers": "an interpreter in which nothing is imported yet",
     "test_scan": "one dataset is packaged, to be scanned",
 }

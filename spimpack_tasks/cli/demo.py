@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         code: int = _make_demo_study(directory, arguments.workers)
         return code
     if arguments.inputs:
-        _require_room(directory)
+        _require_free_folder(directory)
         write_study(directory)
         print(f"Manifest, tables and images of the pages: {directory}")
         print(f"Then run: cd {shlex.quote(str(directory))} && spimpack validate manifest.yml")
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _require_room(directory: Path) -> None:
+def _require_free_folder(directory: Path) -> None:
     is_taken = directory.exists() and any(directory.iterdir())
     if is_taken and not (directory / "manifest.yml").exists():
         message = f"{directory} is not empty and holds no demo; choose another directory"
@@ -95,7 +95,7 @@ def _make_demo(directory: Path, backend: str) -> Iterator[str]:
     SpimpackError
         An extra is missing, or packaging failed.
     """
-    _require_room(directory)
+    _require_free_folder(directory)
     manifest = write_demo_inputs(directory)
     yield f"Images, manifest and tables: {directory}"
     output = directory / "bids"

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     activity = find_activity(prepared, changes)
     publications = find_publications(prepared.store)
     if arguments.format == "json":
-        standing = {
+        values = {
             "images": counts,
             "stale_files": stale,
             "other_files": files,
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             "publications": [each.as_dict() for each in publications],
             **activity.as_dict(),
         }
-        print(json.dumps(standing))
+        print(json.dumps(values))
         return ExitCode.OK
     numbers = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
     print(f"{count_of(sum(counts.values()), 'image')}: {numbers}; {count_of(stale, 'stale file')}")

@@ -161,7 +161,7 @@ class SidecarReader(CellReader):
         stains = self._staining(record)
         overridden = self._overridden(record)
         if source is not None:
-            self._look_for_trouble(record, keys, facts, source)
+            self._look_for_faults(record, keys, facts, source)
             self._compare(record, keys, facts, overridden, beside)
             self._compare_channels(record, facts, stains, orientation)
             _fill_from_header(keys, facts, beside)
@@ -178,7 +178,7 @@ class SidecarReader(CellReader):
     def _needs_header(self, keys: _Keys) -> bool:
         return self.is_raw and not keys.has("PixelSize")
 
-    def _look_for_trouble(
+    def _look_for_faults(
         self, record: Record, keys: _Keys, facts: HeaderFacts, source: Source
     ) -> None:
         key = "spim_path"

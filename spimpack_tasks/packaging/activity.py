@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.model.buckets import PART
 from spimpack_tasks.model.meter import Amount, clock_text, rate_in_words
-from spimpack_tasks.packaging.changes import tally
+from spimpack_tasks.packaging.changes import count_changes
 from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.state.run_progress import RunProgress
 from spimpack_tasks.state.runs import read_last_run
@@ -88,7 +88,7 @@ def find_activity(prepared: PreparedRun, changes: list[Change]) -> Activity:
     run = read_last_run(prepared.store)
     amount = Amount()
     if heard and all(note.plan_id == prepared.plan_id for note in heard):
-        progress = RunProgress(expect_work(prepared, tally(changes).to_do))
+        progress = RunProgress(expect_work(prepared, count_changes(changes).to_do))
         progress.follow(heard)
         if run is not None and run.plan_id == prepared.plan_id and run.is_complete is None:
             progress.bytes_done = run.bytes

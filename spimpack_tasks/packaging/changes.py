@@ -205,7 +205,7 @@ def _is_remade(inspection: Inspection) -> bool:
 
 
 @dataclass(slots=True)
-class Tally:
+class ChangeCounts:
     """How many images and files a run would work at."""
 
     verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
@@ -231,9 +231,9 @@ class Tally:
             self.to_do.add(change.sidecar.asset)
 
 
-def tally(changes: Iterable[Change]) -> Tally:
+def count_changes(changes: Iterable[Change]) -> ChangeCounts:
     """Count changes, which are looked at once."""
-    found = Tally()
+    found = ChangeCounts()
     for change in changes:
         found.add(change)
     return found
@@ -241,4 +241,4 @@ def tally(changes: Iterable[Change]) -> Tally:
 
 def count_verdicts(changes: Iterable[Change]) -> dict[str, int]:
     """Return how many images there are of each verdict, and other files to be removed."""
-    return tally(changes).verdicts
+    return count_changes(changes).verdicts

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from spimpack_tasks.state.store import Store
 
 
-def lack_of_room(dataset: Dataset, plan_id: str, store: Store, choice: Choice) -> Problem | None:
+def find_missing_space(
+    dataset: Dataset, plan_id: str, store: Store, choice: Choice
+) -> Problem | None:
     """Return what is wrong where the disk is too small for the images that are to be made.
 
     An image that was made of a source already is not made again, or replaces the earlier one.

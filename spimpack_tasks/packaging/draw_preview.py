@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import SpimpackError, told_of
+from spimpack_tasks.errors import SpimpackError, message_of
 from spimpack_tasks.files.atomic import write_new
 from spimpack_tasks.packaging.previews import KEY
 from spimpack_tasks.qc.pictures import encode_strip
@@ -31,5 +31,5 @@ def make_preview(_image: str, output: Output, path: str) -> None:
         )
         picture = encode_strip(compose_preview(volume), output.target, {KEY: output.fingerprint})
     except SpimpackError as error:
-        raise OSError(errno.EIO, told_of(error)) from error
+        raise OSError(errno.EIO, message_of(error)) from error
     write_new(path, picture)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spimpack_tasks.packaging.rules import RuleInput
 
 
-_ROOM_FOR_SOURCES = ("sourcedata/", "derivatives/")
+_SPACE_FOR_SOURCES = ("sourcedata/", "derivatives/")
 """Folders in which BIDS lets data lie in any form (BIDS 1.10.0, "Source vs. raw vs. derived")."""
 
 _AT_THE_TOP = re.compile(
@@ -92,7 +92,7 @@ def sources_are_apart_from_output(facts: RuleInput) -> Iterator[Problem]:
         placed
         for placed in facts.assets
         if any(
-            source.startswith(root) and not source[len(root) :].startswith(_ROOM_FOR_SOURCES)
+            source.startswith(root) and not source[len(root) :].startswith(_SPACE_FOR_SOURCES)
             for source, _ in placed.asset.sources
         )
         and not _is_in_place(placed.asset)

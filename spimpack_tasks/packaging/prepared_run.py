@@ -21,7 +21,7 @@ from spimpack_tasks.model.buckets import MOST_UNITS, light_unit_of, unit_of
 from spimpack_tasks.model.plan import DATASET_PART, Step
 from spimpack_tasks.packaging.companions import matches_output
 from spimpack_tasks.packaging.conflicts import find_conflicts
-from spimpack_tasks.packaging.disk_space import lack_of_room
+from spimpack_tasks.packaging.disk_space import find_missing_space
 from spimpack_tasks.packaging.losses import find_losses, find_own_sources
 from spimpack_tasks.packaging.paths import PathBuilder
 from spimpack_tasks.packaging.plan import make_plan
@@ -234,7 +234,7 @@ class PreparedRun:
         choice = self._known_choice()
         if choice.is_foreign:
             self.plan()  # so that its bugs are known before anything is written
-        lack = lack_of_room(dataset, self.plan_id, self.store, choice)
+        lack = find_missing_space(dataset, self.plan_id, self.store, choice)
         self._refuse_bugs()
         return InputError(Report([lack])) if lack else None
 

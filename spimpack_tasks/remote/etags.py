@@ -21,7 +21,7 @@ class ObjectDigest:
         self._with_etag = with_etag
         self._sha256 = sha256()
         self._part = md5(usedforsecurity=False)
-        self._room = PART_BYTES
+        self._left_of_part = PART_BYTES
         self._parts: list[bytes] = []
         self.size = 0
 
@@ -31,17 +31,17 @@ class ObjectDigest:
         self.size += len(data)
         rest = memoryview(data if self._with_etag else b"")
         while rest:
-            if not self._room:
+            if not self._left_of_part:
                 self._end_part()
-            piece = rest[: self._room]
+            piece = rest[: self._left_of_part]
             self._part.update(piece)
-            self._room -= len(piece)
+            self._left_of_part -= len(piece)
             rest = rest[len(piece) :]
 
     def _end_part(self) -> None:
         self._parts.append(self._part.digest())
         self._part = md5(usedforsecurity=False)
-        self._room = PART_BYTES
+        self._left_of_part = PART_BYTES
 
     @property
     def sha256(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import SpimpackError, told_of
+from spimpack_tasks.errors import SpimpackError, message_of
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.files.stamps import other_files_of, stamp_text
 from spimpack_tasks.model.entities import PHOTO_SUFFIX
@@ -121,7 +121,7 @@ def _find(
         )
         preview = compose_preview(volume)
     except SpimpackError as error:
-        return Thumbnail(image, code, b"", told_of(error))
+        return Thumbnail(image, code, b"", message_of(error))
     jpeg = draw_strip(preview, code)
     place.write(f"{FOLDER}/{name}", jpeg)
     return Thumbnail(image, code, jpeg, "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import InputError, Report, SpimpackError
-from spimpack_tasks.packaging.changes import Change, Verdict, count_verdicts, tally
+from spimpack_tasks.packaging.changes import Change, Verdict, count_changes, count_verdicts
 from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.packaging.prepare import look
 from spimpack_tasks.state.run_progress import NO_WORK
@@ -49,7 +49,7 @@ def preview_run(options: Options) -> RunPreview:
         except InputError as error:
             return RunPreview(error.report, (), may_run=False)
     report = refusal.report if refusal else prepared.report
-    work = expect_work(prepared, tally(changes).to_do)
+    work = expect_work(prepared, count_changes(changes).to_do)
     return RunPreview(report, tuple(changes), may_run=refusal is None, work=work)
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from os.path import basename
 from typing import TYPE_CHECKING
 
-from spimpack_tasks.errors import MissingExtraError, Problem, Severity, count_of, told_of
+from spimpack_tasks.errors import MissingExtraError, Problem, Severity, count_of, message_of
 from spimpack_tasks.files.tsv import fits_cell
 from spimpack_tasks.manifest.acquisition import AcquisitionReader
 from spimpack_tasks.manifest.headers import facts_of
@@ -52,7 +52,7 @@ def fill_from_headers(result: ScanResult, request: ScanRequest, report: Report) 
             selection = Selection(image.cells.get(SCENE_COLUMN, ""), axes)
             header = read_header(image.source.path, image.source.format, selection)
         except (SourceRefusedError, MissingExtraError) as error:
-            reason = request.without_path(told_of(error), image.path)
+            reason = request.without_path(message_of(error), image.path)
             image.notes.append(f"its header was not read: {reason}")
             result.unread_headers += 1
             column = _COLUMN_OF_CODE.get(getattr(error, "code", ""), "")

@@ -14,7 +14,7 @@ from spimpack_tasks.editing.unsaved import drop_unsaved, find_unsaved, keep_unsa
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.ui.markdown import plain
 
-_EDITOR, _OPENED, _NOTICE, _DIALOG = "desk", "opened", "notice", "dialog"
+_EDITOR, _OPENED, _NOTICE, _DIALOG = "editor", "opened", "notice", "dialog"
 _PARAMETER = "manifest"
 
 

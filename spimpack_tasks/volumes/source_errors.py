@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
-from spimpack_tasks.errors import told_of
+from spimpack_tasks.errors import message_of
 from spimpack_tasks.files.atomic import discard
 from spimpack_tasks.files.stamps import split_stamp, stamp_text
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
@@ -50,7 +50,7 @@ def as_os_errors() -> Iterator[None]:
         yield
     except UNCONVERTIBLE as error:
         kind = OSError if _is_passing(error) else UnconvertibleError
-        raise kind(errno.EIO, told_of(error)) from error
+        raise kind(errno.EIO, message_of(error)) from error
 
 
 def _is_passing(error: BaseException | None) -> bool:

@@ -251,7 +251,9 @@ def test_what_was_made_of_a_source_needs_no_room_again(space, monkeypatch):
 
 
 def test_an_image_for_which_there_is_no_room_is_not_begun(space, monkeypatch, caplog):
-    monkeypatch.setattr(draft, "lack_of_room", lambda *_: None)  # there was when the run began
+    monkeypatch.setattr(
+        draft, "find_missing_space", lambda *_: None
+    )  # there was when the run began
     space.write()
     enlarge(space.root / "raw" / "a.ims")
     assert space.run(backend=BACKEND).exit_code == ExitCode.FAILED

@@ -32,9 +32,9 @@ def show(manifest: str, root: str) -> None:
     pages = {name: st.Page(lambda: None, title=name, url_path=name) for name in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
-    desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
+    editor = st.session_state.setdefault("editor", open_manifest(manifest, (root,)))
     session.show_notice()
-    show_page(publish, desk)
+    show_page(publish, editor)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def keys(page: AppTest) -> set[str | None]:
 
 
 def manifest_of(page: AppTest) -> str:
-    desk = page.session_state["desk"]
-    return desk.files.text(desk.manifest)
+    editor = page.session_state["editor"]
+    return editor.files.text(editor.manifest)
 
 
 def block_of(page: AppTest) -> str:
@@ -88,7 +88,7 @@ def block_of(page: AppTest) -> str:
 
 
 def save(page: AppTest) -> AppTest:
-    page.session_state["desk"].save()
+    page.session_state["editor"].save()
     return well(page.run())
 
 
@@ -146,7 +146,7 @@ def test_i17_8_fields_edit_the_block(study: PortalStudy) -> None:
         "  ages:\n    category: adult\n  protocols:\n    growth: In groups.\n"
     )
     assert study.manifest.read_text() == study.plain
-    page.session_state["desk"].undo()
+    page.session_state["editor"].undo()
     assert page.text_area(key="publication-protocols-growth").value == "In groups."
     well(page.run())
     assert page.text_area(key="publication-protocols-growth").value == ""
@@ -173,7 +173,7 @@ def test_i17_8_fields_show_a_whole_block_and_change_nothing(study: PortalStudy) 
         "data-curator",
     ]
     assert page.text_input(key="publication-published").value == "2026-03-31"
-    assert page.session_state["desk"].is_saved
+    assert page.session_state["editor"].is_saved
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_i17_8_a_block_of_other_types_is_shown_with_its_problems(
 ) -> None:
     study.manifest.write_text(f"{study.plain}publication: {block}\n")
     page = open_page(study)
-    assert page.session_state["desk"].is_saved
+    assert page.session_state["editor"].is_saved
     assert any("publication" in text for table in page.table for text in table.value["What"])
 
 
@@ -213,8 +213,8 @@ def test_i17_8_terms_of_the_words_in_the_tables(study: PortalStudy) -> None:
 def test_i17_8_words_are_found_where_the_tables_have_errors(study: PortalStudy) -> None:
     page = open_page(study)
     before = {each.key for each in page.text_input if "-terms-" in each.key}
-    page.session_state["desk"].set_cells({(0, "subject"): "*_1"})
-    page.session_state["desk"].set_cells({(1, "sample_staining"): "NeuN"})
+    page.session_state["editor"].set_cells({(0, "subject"): "*_1"})
+    page.session_state["editor"].set_cells({(1, "sample_staining"): "NeuN"})
     page = well(page.run())
     after = {each.key for each in page.text_input if "-terms-" in each.key}
     assert after - before == {f"publication-terms-stains-NeuN-{part}" for part in ("id", "target")}
@@ -231,10 +231,10 @@ def test_i17_8_terms_that_the_manifest_has(study: PortalStudy) -> None:
     }
     field = page.text_input(key="publication-terms-species-Mus Musculus-id")
     well(field.set_value("NCBITaxon:10090").run())
-    block = page.session_state["desk"].data["publication"]["terms"]["species"]
+    block = page.session_state["editor"].data["publication"]["terms"]["species"]
     assert block["Mus Musculus"] == {"id": "NCBITaxon:10090", "name": "mouse"}
     well(page.text_input(key="publication-terms-species-rat-id").set_value("").run())
-    assert "rat" not in page.session_state["desk"].data["publication"]["terms"]["species"]
+    assert "rat" not in page.session_state["editor"].data["publication"]["terms"]["species"]
 
 
 # --- what is missing

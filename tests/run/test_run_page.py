@@ -33,10 +33,10 @@ def show(manifest: str, root: str) -> None:
     pages = {name: st.Page(lambda: None, title=name, url_path=name) for name in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
-    desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
+    editor = st.session_state.setdefault("editor", open_manifest(manifest, (root,)))
     if st.session_state.get("edit"):
-        desk.set_cells({(0, "Species"): "vole"})
-    (report if st.session_state.get("report") else run).show(desk)
+        editor.set_cells({(0, "Species"): "vole"})
+    (report if st.session_state.get("report") else run).show(editor)
 
 
 @pytest.fixture
@@ -278,14 +278,14 @@ def test_i15_5_choices_are_kept_in_the_manifest(workspace: Workspace) -> None:
     keep = next(b for b in page.button if b.label == "Keep these choices in the manifest")
     keep.click().run()
     assert not page.exception
-    desk = page.session_state["desk"]
-    assert desk.files.text(desk.manifest) == (
+    editor = page.session_state["editor"]
+    assert editor.files.text(editor.manifest) == (
         f"{before}checksum: true  # slow\nbackend: ome-zarr\nsettings:\n  codec: blosc\n"
         "previews: true\n"
     )
     assert workspace.manifest.read_text() == before + "checksum: true  # slow\n"
-    desk.undo()
-    assert desk.is_saved  # it was one edit
+    editor.undo()
+    assert editor.is_saved  # it was one edit
 
 
 def test_i15_5_a_backend_that_the_manifest_names_by_mistake(workspace: Workspace) -> None:

@@ -23,10 +23,10 @@ def show(root: str, manifest: str) -> None:
     pages = {name: st.Page(lambda: None, title=name, url_path=name) for name in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
-    if manifest and "desk" not in st.session_state:
-        st.session_state["desk"] = open_manifest(manifest, (root,))
+    if manifest and "editor" not in st.session_state:
+        st.session_state["editor"] = open_manifest(manifest, (root,))
     session.show_notice()
-    scan.show_scan((root,), st.session_state.get("desk"))
+    scan.show_scan((root,), st.session_state.get("editor"))
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_i15_5_a_folder_becomes_a_manifest(tree: Path) -> None:
     assert not (tree / "study").exists()
     page = fill(page, name="Mice", license="CC0")
     press(page, "Write manifest\\.yml and its tables into study")
-    assert page.session_state["desk"].manifest == str(tree / "study" / "manifest.yml")
+    assert page.session_state["editor"].manifest == str(tree / "study" / "manifest.yml")
     text = (tree / "study" / "manifest.yml").read_text()
     assert '"{subject}/week{session}"' in text
     assert 'Name: "Mice"' in text
@@ -133,11 +133,11 @@ def test_i15_5_new_images_are_added_to_the_open_manifest(tree: Path) -> None:
         ("M2", "brain"),
         ("M3", "liver"),
     ]
-    desk = page.session_state["desk"]
-    assert desk.data["scan"]["default"] == ["sample=liver"]
-    assert "sub-M3" in desk.files.text(desk.participants_table)
+    editor = page.session_state["editor"]
+    assert editor.data["scan"]["default"] == ["sample=liver"]
+    assert "sub-M3" in editor.files.text(editor.participants_table)
     assert table.read_text() == before
-    assert desk.files.text(str(table)).startswith(before)
+    assert editor.files.text(str(table)).startswith(before)
 
 
 def test_i15_5_a_scan_that_is_refused_edits_nothing(space) -> None:  # noqa: F811
@@ -147,4 +147,4 @@ def test_i15_5_a_scan_that_is_refused_edits_nothing(space) -> None:  # noqa: F81
     page = fill(page, settings="sample=brain\nacquisition=4x")
     press(page, "Add 1 new image to manifest\\.yml")
     assert "which the table has for 'raw/a.ims'" in said(page)
-    assert page.session_state["desk"].is_saved
+    assert page.session_state["editor"].is_saved

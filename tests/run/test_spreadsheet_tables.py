@@ -114,10 +114,10 @@ def test_d7_a_table_that_is_not_named_is_hinted_at(study):
 def test_d7_the_pages_edit_no_spreadsheet(study):
     convert(study, "scans", "book.xlsx")
     root = os.path.realpath(study.folder)
-    desk = ManifestEditor(os.path.join(root, "manifest.yml"), OpenFiles((root,)))
-    assert not desk.check().report.errors
+    editor = ManifestEditor(os.path.join(root, "manifest.yml"), OpenFiles((root,)))
+    assert not editor.check().report.errors
     with pytest.raises(SpimpackError, match="save it as tsv"):
-        _ = desk.rows
+        _ = editor.rows
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,13 @@ def script():
 
     show_notice()
     try:
-        orientation.show(st.session_state["desk"])
+        orientation.show(st.session_state["editor"])
     except SpimpackError as error:
         st.error(str(error))
 
 
 @pytest.fixture
-def desk(tmp_path):
+def editor(tmp_path):
     write_imaris(tmp_path / "a.ims", IMAGE)
     write_ome_zarr(tmp_path / "b.ome.zarr", IMAGE, ngff="0.4")
     (tmp_path / "scans.tsv").write_text(TABLE)
@@ -53,12 +53,12 @@ def desk(tmp_path):
 
 
 @pytest.fixture
-def page(desk):
+def page(editor):
     import streamlit as st
 
     st.cache_resource.clear()
     app = testing.AppTest.from_function(script, default_timeout=20)
-    app.session_state["desk"] = desk
+    app.session_state["editor"] = editor
     return app.run()
 
 
@@ -98,25 +98,25 @@ def test_an_empty_row_begins_with_what_the_header_says(page):
     assert [field.value for field in page.text_input] == ["YoPro", "Abeta"]
 
 
-def test_what_looks_right_is_written_into_the_row(page, desk):
+def test_what_looks_right_is_written_into_the_row(page, editor):
     page.selectbox(key="orient-code-0").select("LAS").run()
-    assert desk.is_saved
+    assert editor.is_saved
     page.text_input(key="orient-stain-0-1").input("Iba1").run()
     page.button(key="orient-right").click().run()
     assert no_trouble(page)
-    cells = desk.rows[0].cells
+    cells = editor.rows[0].cells
     assert (cells["orientation_string_xyz"], cells["sample_staining"]) == ("LAS", "autof;Iba1")
     assert "orientation_string_xyz is LAS" in page.info[0].value.replace("\\", "")
-    assert desk.rows[1:] == open_manifest(desk.manifest, desk.roots).rows[1:]
-    desk.undo()
-    assert desk.is_saved
+    assert editor.rows[1:] == open_manifest(editor.manifest, editor.roots).rows[1:]
+    editor.undo()
+    assert editor.is_saved
 
 
-def test_a_stain_that_is_two_is_refused(page, desk):
+def test_a_stain_that_is_two_is_refused(page, editor):
     page.text_input(key="orient-stain-0-0").input("a;b").run()
     page.button(key="orient-right").click().run()
     assert "is more than one stain" in page.error[0].value
-    assert desk.is_saved
+    assert editor.is_saved
 
 
 def test_sliders_channels_and_candidates_change_the_pictures(page):
@@ -138,7 +138,7 @@ def test_sliders_channels_and_candidates_change_the_pictures(page):
     assert page.button(key="orient-take-0-SAR").disabled
 
 
-def test_an_image_is_read_once_until_it_changes(page, desk, tmp_path, monkeypatch):
+def test_an_image_is_read_once_until_it_changes(page, editor, tmp_path, monkeypatch):
     read = []
     really = volumes.open_volume
 
@@ -153,7 +153,7 @@ def test_an_image_is_read_once_until_it_changes(page, desk, tmp_path, monkeypatc
     os.utime(tmp_path / "a.ims")
     page.run()
     assert len(read) == 1
-    assert desk.is_saved
+    assert editor.is_saved
 
 
 TROUBLE = {
@@ -176,8 +176,8 @@ def test_a_row_without_an_image_is_told(page):
     assert "names no image" in page.info[0].value
 
 
-def test_a_table_without_rows_is_told(page, desk):
-    desk.remove_rows(range(len(desk.rows)))
+def test_a_table_without_rows_is_told(page, editor):
+    editor.remove_rows(range(len(editor.rows)))
     page.run()
     assert no_trouble(page)
     assert "no row yet" in page.info[0].value

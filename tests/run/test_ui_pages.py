@@ -34,11 +34,11 @@ def show(manifest: str, root: str, name: str) -> None:
     pages = {each: st.Page(lambda: None, title=each, url_path=each) for each in names}
     st.session_state["pages"] = pages
     st.navigation(list(pages.values()), position="hidden")
-    desk = st.session_state.setdefault("desk", open_manifest(manifest, (root,)))
+    editor = st.session_state.setdefault("editor", open_manifest(manifest, (root,)))
     if "pick" in st.session_state:
         jumps.jump_to(*st.session_state.pop("pick"))
     session.show_notice()
-    show_page(import_module(f"spimpack_tasks.ui.views.{name}"), desk)
+    show_page(import_module(f"spimpack_tasks.ui.views.{name}"), editor)
 
 
 @pytest.fixture
@@ -72,12 +72,12 @@ def press(page: AppTest, label: str) -> AppTest:
 
 
 def text_of(page: AppTest, file: str) -> str:
-    desk = page.session_state["desk"]
-    return desk.files.text(os.path.join(desk.folder, file))
+    editor = page.session_state["editor"]
+    return editor.files.text(os.path.join(editor.folder, file))
 
 
 def rows_of(page: AppTest) -> list[dict[str, str]]:
-    return [row.cells for row in page.session_state["desk"].rows]
+    return [row.cells for row in page.session_state["editor"].rows]
 
 
 # --- every page, whatever the files are
@@ -115,7 +115,7 @@ def test_a_page_shows_what_there_is(space, name, state):
 def test_a_page_changes_nothing_by_being_shown(space, name):
     page = open_page(space, name, 3)
     well(page.run())
-    assert page.session_state["desk"].is_saved
+    assert page.session_state["editor"].is_saved
 
 
 @pytest.mark.parametrize("name", ["description", "scans", "participants", "save"])
@@ -154,7 +154,7 @@ def test_fields_of_the_description(space):
         "  DatasetType: derivative\n  License: CC0\n  Authors:\n  - A One\n  - B Two\n"
         "  SourceDatasets:\n  - URL: bids::raw\n    DOI: 10.1/x\nscans_tsv: scans.tsv\n"
     )
-    page.session_state["desk"].undo()
+    page.session_state["editor"].undo()
     well(page.run())
     assert page.text_input(key="description-SourceDatasets-0-DOI").value == ""
 
@@ -177,7 +177,7 @@ def test_a_manifest_that_cannot_be_edited_here_says_so(space):
     page = open_page(space, "description")
     well(page.text_input(key="description-License").set_value("CC0").run())
     assert "text editor" in page.info[0].value
-    assert page.session_state["desk"].is_saved
+    assert page.session_state["editor"].is_saved
 
 
 # --- the scans
@@ -293,7 +293,7 @@ def test_a_table_of_participants_is_imported(space):
 def test_saving_shows_the_difference_first(space):
     page = open_page(space, "save")
     assert "All is saved" in page.success[0].value
-    page.session_state["desk"].set_cells({(0, "Species"): "vole"})
+    page.session_state["editor"].set_cells({(0, "Species"): "vole"})
     well(page.run())
     assert page.code[0].value == "line 2, Species: mouse -> vole"
     (toggle,) = [each for each in page.toggle if each.label == "Whole lines"]
@@ -307,7 +307,7 @@ def test_saving_shows_the_difference_first(space):
 
 def test_what_somebody_else_changed_is_said_and_kept(space):
     page = open_page(space, "save")
-    page.session_state["desk"].set_cells({(0, "Species"): "vole"})
+    page.session_state["editor"].set_cells({(0, "Species"): "vole"})
     well(page.run())
     (space.root / "scans.tsv").write_text("theirs\n")
     press(page, "Save 1 file")
@@ -317,12 +317,12 @@ def test_what_somebody_else_changed_is_said_and_kept(space):
 
 def test_discarding_can_be_undone(space):
     page = open_page(space, "save")
-    desk = page.session_state["desk"]
-    desk.set_cells({(0, "Species"): "vole"})
+    editor = page.session_state["editor"]
+    editor.set_cells({(0, "Species"): "vole"})
     well(page.run())
     press(page, "Discard all edits")
-    assert desk.is_saved
-    desk.undo()
+    assert editor.is_saved
+    editor.undo()
     assert "vole" in text_of(page, "scans.tsv")
 
 
@@ -341,28 +341,28 @@ def open_app(space, monkeypatch):
 def test_edits_survive_a_reload(space, open_app):
     page = open_app("--manifest", str(space.manifest))
     assert page.title[0].value == "Scans"
-    page.session_state["desk"].set_cells({(0, "Species"): "vole"})
+    page.session_state["editor"].set_cells({(0, "Species"): "vole"})
     well(page.run())
     again = open_app("--manifest", str(space.manifest))
     assert "not saved are here again" in again.info[0].value
     assert "vole" in text_of(again, "scans.tsv")
-    again.session_state["desk"].save()
+    again.session_state["editor"].save()
     well(again.run())
-    assert open_app("--manifest", str(space.manifest)).session_state["desk"].is_saved
+    assert open_app("--manifest", str(space.manifest)).session_state["editor"].is_saved
 
 
 def test_a_manifest_is_opened_from_the_first_page(space, open_app):
     page = open_app()
     assert page.title[0].value == "Open"
     press(page, "manifest\\.yml")
-    assert page.session_state["desk"].manifest == str(space.manifest)
+    assert page.session_state["editor"].manifest == str(space.manifest)
 
 
 def test_a_manifest_is_begun_on_the_first_page(space, open_app):
     page = open_app()
     page.text_input(key="new-name").set_value("new.yml").run()
     press(page, "Choose the folder study")
-    assert page.session_state["desk"].manifest == str(space.root / "new.yml")
+    assert page.session_state["editor"].manifest == str(space.root / "new.yml")
     assert not (space.root / "new.yml").exists()
 
 
@@ -407,7 +407,7 @@ def test_i15_5_recent_manifests_are_offered(space, open_app, tmp_path):
     assert list(recent(page)) == [str(space.manifest), str(other)]
     (button,) = [b for b in page.button if b.key == f"recent-{other}"]
     well(button.click().run())
-    assert page.session_state["desk"].manifest == str(other)
+    assert page.session_state["editor"].manifest == str(other)
     assert page.title[0].value == "Scans"
     state = tmp_path / "state" / "spimpack"
     assert (state / "recent.json").stat().st_mode & 0o777 == 0o600

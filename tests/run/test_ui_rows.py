@@ -37,7 +37,7 @@ def test_i15_5_rows_with_problems_stay_while_they_are_put_right(space):  # noqa:
     break_row(space)
     page = set_filter(open_page(space, "scans"), problems=True)
     assert shown(page) == ["02"]
-    page.session_state["desk"].set_cells({(1, "spim_path"): "raw/b.ome.zarr"})
+    page.session_state["editor"].set_cells({(1, "spim_path"): "raw/b.ome.zarr"})
     well(page.run())
     assert shown(page) == ["02"]
     assert shown(set_filter(page)) == ["01", "02", "03"]
@@ -70,7 +70,7 @@ def test_i15_5_a_column_that_is_not_there_is_set(space):  # noqa: F811
     page.text_input(key="scans-set-Magnification").set_value(" 4 ").run()
     press(page, "Set it in 3 rows")
     assert [row["Magnification"] for row in rows_of(page)] == ["4", "4", "4"]
-    page.session_state["desk"].undo()
+    page.session_state["editor"].undo()
     assert "Magnification" not in rows_of(page)[0]  # it was one edit
 
 
@@ -99,8 +99,8 @@ def test_i15_5_participants_are_set_together(space):  # noqa: F811
     assert page.selectbox(key="participants-set-sex").options == ["male", "female", "other"]
     page.selectbox(key="participants-set-sex").set_value("female").run()
     press(page, "Set it in 3 rows")
-    desk = page.session_state["desk"]
-    lines = desk.files.text(desk.participants_table).splitlines()
+    editor = page.session_state["editor"]
+    lines = editor.files.text(editor.participants_table).splitlines()
     assert [line.split("\t")[2] for line in lines[1:]] == ["female", "female", "female"]
 
 

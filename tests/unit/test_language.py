@@ -137,6 +137,36 @@ def test_words_are_plain(name):
     assert [line for path in files_of(name) for line in findings(path)] == []
 
 
+PRIVATE_NAME = re.compile(
+    r"(?:\A|_)(?:desks?|leash|rooms?|tall(?:y|ies)|troubles?|seal(?:s|ed)?|skeletons?)(?:\Z|_)"
+)
+OLD_NAMES = {"least_room"}
+"""Backends of other packages may still have them, see `packaging.backends.classes`."""
+
+
+def names_in(path: Path) -> set[str]:
+    names = {path.stem}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Name):
+            names.add(node.id)
+    return {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in names}
+
+
+def test_names_of_the_program_are_plain():
+    """Those of the glossary's table of words that are not names here."""
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / "spimpack_tasks").rglob("*.py"))
+        for name in names_in(path) - OLD_NAMES
+        if PRIVATE_NAME.search(name)
+    }
+    assert found == set()
+
+
 FOUND = {
     "goes on with": "A run goes on with it.",
     "clause": "What is not known is left out.",

@@ -38,7 +38,7 @@ WITHOUT_CASE = {
     "backend.extra",  # test_ome_zarr_backend.py
     "backend.impossible",  # a disk without links
     "conflict.altered",
-    "conflict.edited",  # test_desk.py
+    "conflict.edited",  # test_manifest_editor.py
     "option.last-run",  # test_option_sources.py
     "option.overridden",  # test_option_sources.py
     "option.part",  # test_parts.py
@@ -50,7 +50,7 @@ WITHOUT_CASE = {
     "stream.foreign",  # test_stream_foreign.py
     "table.extra",  # test_spreadsheet_tables.py
     "output.unwritable",  # root writes anywhere
-    "source.outside-roots",  # test_desk.py
+    "source.outside-roots",  # test_manifest_editor.py
     "yaml.size",  # takes seconds
 }
 

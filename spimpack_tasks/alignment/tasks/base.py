@@ -13,7 +13,7 @@ from spimpack_tasks.alignment.choices import default_text, describe
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, MissingExtraError, SpimpackError
 from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.luigi_setup import AbsolutePath, reporting_disk_errors
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
@@ -166,13 +166,13 @@ class AlignmentTask(IdentifiedTask):
         shared = {name for name, _ in AlignmentTask.get_params()}
         own = [str(value) for name, value in self.param_kwargs.items() if name not in shared]
         self.remove_stale()
-        with disk_trouble_told(), _hold_step(self.chain, ".".join([self.task_family, *own])):
+        with reporting_disk_errors(), _hold_step(self.chain, ".".join([self.task_family, *own])):
             if not self.complete():
                 function(self.chain, *arguments)
 
     def remove_stale(self) -> None:
         """Remove a list of results that is no longer true, before results change."""
-        with disk_trouble_told():
+        with reporting_disk_errors():
             _remove_stale(self.chain)
 
     def verdict(self) -> ExitCode | None:

@@ -9,7 +9,7 @@ import luigi
 from spimpack_tasks.alignment.names import CCF_IN_IMAGE, LABELS_IN_IMAGE
 from spimpack_tasks.alignment.tasks.base import AlignmentTask
 from spimpack_tasks.deferred import Deferred
-from spimpack_tasks.luigi_setup import disk_trouble_told
+from spimpack_tasks.luigi_setup import reporting_disk_errors
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ValidateAlignmentInputs(AlignmentTask):
 
     def run(self) -> None:
         self.remove_stale()
-        with disk_trouble_told():
+        with reporting_disk_errors():
             _validate(self.chain)
 
 

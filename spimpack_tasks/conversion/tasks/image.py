@@ -10,7 +10,7 @@ from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told, progress_of
+from spimpack_tasks.luigi_setup import AbsolutePath, progress_of, reporting_disk_errors
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ConvertImage(IdentifiedTask):
             done += size
             progress.count(done // _MB, None, "MB")
 
-        with disk_trouble_told():
+        with reporting_disk_errors():
             _make_image(self.param_kwargs, self.threads or count_threads(), advance)
 
     def verdict(self) -> ExitCode | None:

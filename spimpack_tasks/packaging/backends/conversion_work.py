@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.parallel import count_threads
-from spimpack_tasks.errors import told_of
+from spimpack_tasks.errors import message_of
 from spimpack_tasks.files.noted_parts import parts_within
 from spimpack_tasks.packaging.backends.copy import is_copy_of_source, measure_copy, resume_copy
 from spimpack_tasks.packaging.backends.streaming import is_streamed, seed_notes, stream_image
@@ -44,7 +44,7 @@ def measure(backend: ConvertingBackend, output: Output) -> int:
     try:
         return backend.count_bytes(output.source, find_format(output.format), output.selection)
     except HeaderError as error:
-        raise OSError(None, told_of(error)) from error
+        raise OSError(None, message_of(error)) from error
 
 
 def resume(backend: ConvertingBackend, output: Output, path: str, advance: Advance) -> None:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import OutputError, count_of
-from spimpack_tasks.luigi_setup import disk_trouble_told
+from spimpack_tasks.luigi_setup import reporting_disk_errors
 from spimpack_tasks.model.plan import STEPS, Step, is_wanted
 from spimpack_tasks.packaging.options import flag_help
 from spimpack_tasks.packaging.tasks.planning import BuildPaths, DatasetTask, OpenFlag
@@ -53,7 +53,7 @@ class PruneStale(DatasetTask):
         yield from (path for path in recorded_paths(self.store) if path not in planned)
 
     def run(self) -> None:
-        with disk_trouble_told():
+        with reporting_disk_errors():
             stale = len([*self.stale()])
             left = prune(self.store, self.plan_id, self._planned())
             self.work.removed = stale - len(left)
@@ -82,7 +82,7 @@ class RecordChecksums(AssetTask):
     def run(self) -> None:
         if not self.unit:
             return
-        with disk_trouble_told(), self.worker() as worker:
+        with reporting_disk_errors(), self.worker() as worker:
             failures = record_checksums(self.store, self.plan_id, self.outputs(), worker)
             self.work.bytes = worker.done
         if failures:
@@ -130,7 +130,7 @@ class WriteChecksumLists(ChecksumTask):
         return self.checksum_targets() or [ChecksumLists(self.store, self.plan_id)]
 
     def run(self) -> None:
-        with disk_trouble_told():
+        with reporting_disk_errors():
             write_lists(self.store, self.plan_id)
 
 
@@ -143,7 +143,7 @@ class PackageDataset(ChecksumTask):
 
     def output(self) -> list[luigi.Target]:
         whole = WholeDataset(
-            self.store, self.plan_id, self.is_whole, self.seal, lambda: self.was_right("")
+            self.store, self.plan_id, self.is_whole, self.take_snapshot, lambda: self.was_right("")
         )
         return [whole, *self.checksum_targets()]
 
@@ -151,7 +151,7 @@ class PackageDataset(ChecksumTask):
         """Compare the dataset with the plan."""
         return is_whole(self.store, self.whole_plan(), self.matches_plan, look)
 
-    def seal(self, look: Look) -> None:
+    def take_snapshot(self, look: Look) -> None:
         """Note that the dataset was found right, so that the next run need not compare it."""
         take_snapshot(self.prepared, look)
 

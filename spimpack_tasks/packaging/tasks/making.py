@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import luigi
 from luigi.configuration import get_config
 
-from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
+from spimpack_tasks.luigi_setup import progress_of, reporting_disk_errors
 from spimpack_tasks.model.plan import Step
 from spimpack_tasks.packaging.backends.base import Backend, missing
 from spimpack_tasks.packaging.tasks.bug_guard import BugGuard
@@ -111,7 +111,7 @@ class ConvertPart(SlowTask):
     def run(self) -> None:
         if self.part < 0:
             return
-        with disk_trouble_told(), self.worker() as worker:
+        with reporting_disk_errors(), self.worker() as worker:
             maker = self.maker(worker)
             failures = [
                 failure
@@ -147,7 +147,7 @@ class MakeAssets(SlowTask, LinkAssets):
     def run(self) -> None:
         if not self.unit:
             return
-        with disk_trouble_told(), self.worker() as worker:
+        with reporting_disk_errors(), self.worker() as worker:
             failures = make_and_publish(
                 self.store,
                 self.plan_id,

@@ -12,7 +12,7 @@ import luigi
 
 from spimpack_tasks.errors import ExitCode, InputError, Report, SupersededError, count_of
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, is_own_run
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.luigi_setup import AbsolutePath, reporting_disk_errors
 from spimpack_tasks.manifest.headers import HEADERS_FILE
 from spimpack_tasks.model.plan import MANIFEST_FILE, is_refused, refused_id
 from spimpack_tasks.packaging.backends.registry import backend_names, require_choice
@@ -265,7 +265,7 @@ class ValidateManifest(DatasetTask):
             more = count_of(len(lines) - WARNINGS_SHOWN, "more line")
             logger.warning("... and %s; spimpack validate shows all", more)
         text = json.dumps([problem.as_dict() for problem in problems], indent=2)
-        with disk_trouble_told():
+        with reporting_disk_errors():
             self.store.create()
             with self.store.scratch_folder("validated") as place:
                 if prepared.headers:
@@ -295,7 +295,7 @@ class BuildPaths(DatasetTask):
     def run(self) -> None:
         prepared = self.prepared
         _refuse_other_plan(prepared, self.plan_id)
-        with disk_trouble_told():
+        with reporting_disk_errors():
             plan = prepared.plan()
             notes = {
                 PATHS_FILE: prepared.paths.text(),

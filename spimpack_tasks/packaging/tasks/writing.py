@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import luigi
 
 from spimpack_tasks.errors import OutputError
-from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
+from spimpack_tasks.luigi_setup import progress_of, reporting_disk_errors
 from spimpack_tasks.model.buckets import bucket_of, buckets_of_unit, light_unit_of, unit_of
 from spimpack_tasks.model.plan import DATASET_PART, Kind, Step
 from spimpack_tasks.packaging.backends.base import Backend, missing
@@ -78,7 +78,7 @@ class WriteOutputs(DatasetTask):
             counted,
             makes_links=choice.backend.make is make_link,
         )
-        with disk_trouble_told():
+        with reporting_disk_errors():
             failures = publish(self.store, self.plan_id, outputs, maker, overwrite=self.overwrite)
         refuse_failures(failures)
         # Each output was looked at, or put in its place and recorded, a moment ago.

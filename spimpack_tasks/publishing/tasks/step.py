@@ -13,7 +13,7 @@ import luigi
 
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run
-from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
+from spimpack_tasks.luigi_setup import progress_of, reporting_disk_errors
 from spimpack_tasks.state.processes import identify_process
 from spimpack_tasks.state.work_notes import Worker
 
@@ -130,7 +130,7 @@ class StepTask(CheckedTask):
     def noting_failure(self) -> Iterator[None]:
         """Note the exit code of an error, which the end of the run asks for."""
         try:
-            with disk_trouble_told():
+            with reporting_disk_errors():
                 yield
         except SpimpackError as error:
             with suppress(SpimpackError, OSError):

@@ -16,7 +16,7 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import SpimpackError
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.luigi_run import IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.luigi_setup import AbsolutePath, reporting_disk_errors
 from spimpack_tasks.state.processes import identify_process
 
 if TYPE_CHECKING:
@@ -69,6 +69,6 @@ class WriteQcReport(IdentifiedTask):
         return RightPage(self.source, self.page, self.orientations)
 
     def run(self) -> None:
-        with disk_trouble_told():
+        with reporting_disk_errors():
             volume = _make_page(self.source, self.page, _parse_codes(self.orientations))
         logger.info("%s", "\n".join([*volume.lines(), f"wrote {self.page}"]))

@@ -10,7 +10,7 @@ from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.luigi_setup import AbsolutePath, reporting_disk_errors
 from spimpack_tasks.stitching.options import ITERATIONS, KERNEL_SIZE, POWER
 from spimpack_tasks.stitching.tasks.base import judge_target, pace_of
 from spimpack_tasks.targets import MadeByStep
@@ -61,7 +61,7 @@ class DeconvolveVolume(IdentifiedTask):
         return bool(_has(self.volume, self.image, self._chosen))
 
     def run(self) -> None:
-        with disk_trouble_told():
+        with reporting_disk_errors():
             pace = pace_of(self, self.threads or count_threads())
             _sharpen(self.volume, self.image, self._chosen, pace)
 

@@ -10,7 +10,7 @@ from spimpack_tasks.arrays.parallel import count_threads
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.luigi_run import REFUSED, IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.luigi_setup import AbsolutePath, reporting_disk_errors
 from spimpack_tasks.stitching.options import (
     IMAGE_TEXT,
     TILES_TEXT,
@@ -60,7 +60,7 @@ class DeskewTile(IdentifiedTask):
         return bool(_has(self.tiles, self.tile, self.image, self.ngff, self.codec))
 
     def run(self) -> None:
-        with disk_trouble_told():
+        with reporting_disk_errors():
             threads = self.threads or count_threads()
             _deskew((self.tiles, self.tile), self.image, (self.ngff, self.codec), threads)
 

@@ -11,7 +11,7 @@ import luigi
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.luigi_setup import AbsolutePath, reporting_disk_errors
 from spimpack_tasks.targets import MadeByStep
 
 _tile_choices = Deferred("spimpack_tasks.stitching.discovery.found:TileChoices")
@@ -72,7 +72,7 @@ class DiscoverTiles(IdentifiedTask):
         return MadeByStep(lambda: bool(_has_found(self.recording, self._choices, self.tiles)))
 
     def run(self) -> None:
-        with disk_trouble_told():
+        with reporting_disk_errors():
             count = _write_found(self.recording, self._choices, self.tiles)
         logger.info("%s: %s tiles", self.recording, count)
 

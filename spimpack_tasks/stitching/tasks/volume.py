@@ -10,7 +10,7 @@ import luigi
 
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.luigi_run import REFUSED
-from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
+from spimpack_tasks.luigi_setup import progress_of, reporting_disk_errors
 from spimpack_tasks.stitching.names import PARTS
 from spimpack_tasks.stitching.tasks.base import StitchTask
 from spimpack_tasks.targets import MadeByStep
@@ -38,7 +38,7 @@ class IlluminationCorrection(StitchTask):
 
     def run(self) -> None:
         self.require_inputs()
-        with disk_trouble_told():
+        with reporting_disk_errors():
             _make_flat(self.chain)
 
 
@@ -56,7 +56,7 @@ class PreprocessTile(StitchTask):
 
     def run(self) -> None:
         self.require_inputs()
-        with disk_trouble_told():
+        with reporting_disk_errors():
             _make_frames(self.chain, self.tile, self.pace)
 
 
@@ -78,7 +78,7 @@ class AlignTiles(StitchTask):
     def run(self) -> None:
         self.require_inputs()
         progress = progress_of(self)
-        with disk_trouble_told():
+        with reporting_disk_errors():
             found = _make_alignment(
                 self.chain, lambda done, total: progress.reach(done, total, "pairs")
             )
@@ -107,7 +107,7 @@ class StitchSlab(StitchTask):
 
     def run(self) -> None:
         self.require_inputs()
-        with disk_trouble_told():
+        with reporting_disk_errors():
             _make_part(self.chain, self.part, self.pace)
 
 
@@ -127,6 +127,6 @@ class StitchChannel(StitchTask):
 
     def run(self) -> None:
         self.require_inputs()
-        with disk_trouble_told():
+        with reporting_disk_errors():
             count = _finish(self.chain, self.pace)
         logger.info("%s: stitched of %d tiles", os.path.basename(self.image), count)

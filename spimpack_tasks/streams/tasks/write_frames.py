@@ -12,7 +12,7 @@ import luigi
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told, progress_of
+from spimpack_tasks.luigi_setup import AbsolutePath, progress_of, reporting_disk_errors
 
 # Luigi imports the tasks of this program at once; most flows write no frames.
 _check_rows = Deferred("spimpack_tasks.streams.bids_rows:check_rows")
@@ -90,7 +90,7 @@ class WriteFrames(IdentifiedTask):
     def run(self) -> None:
         progress = progress_of(self)
         rule = _end_rule(self.until_file, self.quiet_s, self.settle_s)
-        with disk_trouble_told():
+        with reporting_disk_errors():
             settings = self.read_settings()
             result = _write_frames(
                 settings,

@@ -16,7 +16,7 @@ import luigi
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.luigi_run import CheckedTask, at_end_of_run, has_local_scheduler
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.luigi_setup import AbsolutePath, reporting_disk_errors
 from spimpack_tasks.manifest.products import PRODUCTS
 from spimpack_tasks.state.processes import identify_process
 from spimpack_tasks.study.tasks.memory import MEMORY
@@ -152,17 +152,17 @@ class MakeItem(StudyTask):
         study, item = self.read, self.named
         began = time.time()
         if self.stage == _PAGE_STAGE:
-            with disk_trouble_told():
+            with reporting_disk_errors():
                 _write_page(study)
             return
         _note(study, item, "began", began)
         if item.stage in PRODUCTS:
-            with disk_trouble_told():
+            with reporting_disk_errors():
                 os.makedirs(os.path.dirname(study.product(item)), exist_ok=True)
                 _claim(study, item)
         yield from _make_tasks(study, item)
         if item.stage in PRODUCTS:
-            with disk_trouble_told():
+            with reporting_disk_errors():
                 _note_made(study, item, _identify_inputs(study, item))
         _note(study, item, "ended", time.time())
 

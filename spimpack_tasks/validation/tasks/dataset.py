@@ -14,7 +14,7 @@ import luigi
 
 from spimpack_tasks.errors import ExitCode, InvalidDatasetError, SpimpackError
 from spimpack_tasks.luigi_run import IdentifiedTask
-from spimpack_tasks.luigi_setup import AbsolutePath, disk_trouble_told
+from spimpack_tasks.luigi_setup import AbsolutePath, reporting_disk_errors
 from spimpack_tasks.state.processes import identify_process
 from spimpack_tasks.validation.report import check_place, place_for
 from spimpack_tasks.validation.validate import (
@@ -80,7 +80,7 @@ class ValidateDataset(IdentifiedTask):
         return CleanReport(self)
 
     def run(self) -> None:
-        with disk_trouble_told():
+        with reporting_disk_errors():
             check_place(self.dataset, self.report)
             report = validate(self.dataset, full=self.full)
             report.write(self.dataset, self.report)

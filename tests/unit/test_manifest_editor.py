@@ -66,7 +66,7 @@ def space(tmp_path):
 
 
 @pytest.fixture
-def desk(space):
+def editor(space):
     return open_manifest(str(space.manifest), (str(space.root),))
 
 
@@ -85,37 +85,37 @@ def files_of(folder) -> dict[str, tuple]:
 # --- texts
 
 
-def test_what_is_not_edited_is_not_written(space, desk):
+def test_what_is_not_edited_is_not_written(space, editor):
     before = files_of(space.root)
-    desk.set_cells({(0, "subject"): "01"})
-    desk.set_value(("dataset_description", "Name"), "Test")
-    assert desk.is_saved
-    assert desk.save() == []
+    editor.set_cells({(0, "subject"): "01"})
+    editor.set_value(("dataset_description", "Name"), "Test")
+    assert editor.is_saved
+    assert editor.save() == []
     assert files_of(space.root) == before
 
 
-def test_an_edit_taken_back_is_none(desk):
-    desk.set_cells({(0, "subject"): "07"})
-    assert not desk.is_saved
-    desk.set_cells({(0, "subject"): "01"})
-    assert desk.is_saved
+def test_an_edit_taken_back_is_none(editor):
+    editor.set_cells({(0, "subject"): "07"})
+    assert not editor.is_saved
+    editor.set_cells({(0, "subject"): "01"})
+    assert editor.is_saved
 
 
-def test_saving_writes_the_edits_and_nothing_else(space, desk):
+def test_saving_writes_the_edits_and_nothing_else(space, editor):
     scans = (space.root / "scans.tsv").read_text()
     participants = files_of(space.root)["participants.tsv"]
-    desk.set_cells({(1, "subject"): "07", (2, "Species"): "hamster"})
-    desk.set_value(("dataset_description", "Name"), "New: name")
-    changes = {os.path.basename(c.path): (c.is_new, c.added, c.removed) for c in desk.changes()}
+    editor.set_cells({(1, "subject"): "07", (2, "Species"): "hamster"})
+    editor.set_value(("dataset_description", "Name"), "New: name")
+    changes = {os.path.basename(c.path): (c.is_new, c.added, c.removed) for c in editor.changes()}
     assert changes == {"manifest.yml": (False, 1, 1), "scans.tsv": (False, 2, 2)}
-    told = [change.cells for change in desk.changes()]
+    told = [change.cells for change in editor.changes()]
     assert told == [(), ("line 3, subject: 02 -> 07", "line 4, Species: rat -> hamster")]
-    assert sorted(map(os.path.basename, desk.save())) == ["manifest.yml", "scans.tsv"]
+    assert sorted(map(os.path.basename, editor.save())) == ["manifest.yml", "scans.tsv"]
     wanted = scans.replace("\t02\t", "\t07\t").replace("rat", "hamster")
     assert (space.root / "scans.tsv").read_text() == wanted
     assert space.manifest.read_text() == MANIFEST.replace("Name: Test", "Name: 'New: name'")
     assert files_of(space.root)["participants.tsv"] == participants
-    assert desk.is_saved
+    assert editor.is_saved
     assert not [name for name in os.listdir(space.root) if name.startswith(".")]
 
 
@@ -129,9 +129,9 @@ def test_saving_keeps_the_form_of_a_file(space, form):
         "no last line end": data.rstrip(b"\n"),
     }[form]
     path.write_bytes(data)
-    desk = open_manifest(str(space.manifest), (str(space.root),))
-    desk.set_cells({(0, "sample"): "liver"})
-    desk.save()
+    editor = open_manifest(str(space.manifest), (str(space.root),))
+    editor.set_cells({(0, "sample"): "liver"})
+    editor.save()
     assert path.read_bytes() == data.replace(b"brain", b"liver", 1)
 
 
@@ -141,33 +141,33 @@ def test_saving_keeps_permissions_and_links(space):
     path.rename(real)
     real.chmod(0o640)
     path.symlink_to("real.tsv")
-    desk = open_manifest(str(space.manifest), (str(space.root),))
-    desk.set_cells({(0, "sample"): "liver"})
-    desk.save()
+    editor = open_manifest(str(space.manifest), (str(space.root),))
+    editor.set_cells({(0, "sample"): "liver"})
+    editor.save()
     assert path.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert "liver" in real.read_text()
 
 
 @pytest.mark.parametrize("way", ["changed", "removed", "appeared"])
-def test_what_somebody_else_changed_is_not_overwritten(space, desk, way):
-    desk.set_value(("dataset_description", "Name"), "New")
+def test_what_somebody_else_changed_is_not_overwritten(space, editor, way):
+    editor.set_value(("dataset_description", "Name"), "New")
     if way == "appeared":
         (space.root / "participants.tsv").unlink()
-        add_participants(desk, [{"participant_id": "sub-09"}])
+        add_participants(editor, [{"participant_id": "sub-09"}])
         (space.root / "participants.tsv").write_text("participant_id\n")
     elif way == "changed":
-        desk.set_cells({(0, "sample"): "liver"})
+        editor.set_cells({(0, "sample"): "liver"})
         with (space.root / "scans.tsv").open("a") as file:
             file.write("\n")
     else:
-        desk.set_cells({(0, "sample"): "liver"})
+        editor.set_cells({(0, "sample"): "liver"})
         (space.root / "scans.tsv").unlink()
     before = files_of(space.root)
     with pytest.raises(ConflictError, match="changed by someone else"):
-        desk.save()
+        editor.save()
     assert files_of(space.root) == before
-    assert not desk.is_saved
+    assert not editor.is_saved
 
 
 def test_f13_of_two_savers_at_one_instant_one_is_told(space):
@@ -195,11 +195,11 @@ def test_f13_of_two_savers_at_one_instant_one_is_told(space):
     assert files_of(space.root).keys() == before
 
 
-def test_what_is_not_edited_follows_the_disk(space, desk):
-    assert len(desk.rows) == 3
+def test_what_is_not_edited_follows_the_disk(space, editor):
+    assert len(editor.rows) == 3
     path = space.root / "scans.tsv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
-    assert len(desk.rows) == 1
+    assert len(editor.rows) == 1
 
 
 OUTSIDE = {
@@ -255,8 +255,8 @@ def test_of_files_outside_the_roots_that_are_merged_nothing_is_told(tmp_path, pa
     (space.root / "raw" / "outside").symlink_to(tmp_path)
     space.rows[0] |= {"spim_path": paths, "merge_axis": "T"}
     space.write()
-    desk = open_manifest(str(space.manifest), (str(space.root),))
-    told = [p for p in desk.check().report.sorted() if p.place.line == 2]
+    editor = open_manifest(str(space.manifest), (str(space.root),))
+    told = [p for p in editor.check().report.sorted() if p.place.line == 2]
     assert {p.code for p in told} == {"source.outside-roots"}
     wholes = [os.path.join(space.root, path) for path in paths.split(";")]
     assert [p.message for p in told] == [
@@ -280,8 +280,8 @@ def test_f12_of_a_source_outside_the_roots_nothing_is_told(tmp_path, way):
     path = given if isinstance(given, str) else given(space.root)
     space.rows[0] |= {"spim_path": path, "PixelSize": "", "PixelSizeUnits": ""}
     space.write()
-    desk = open_manifest(str(space.manifest), (str(space.root),))
-    told = [p for p in desk.check().report.sorted() if p.place.line == 2]
+    editor = open_manifest(str(space.manifest), (str(space.root),))
+    told = [p for p in editor.check().report.sorted() if p.place.line == 2]
     assert {p.code for p in told} == {"source.outside-roots"}
     whole = os.path.join(space.root, os.path.expanduser(path))
     assert [p.message for p in told] == [f"{whole!r} is outside the folders that may be used here"]
@@ -308,8 +308,8 @@ def test_f12_inside_the_roots_nothing_changes(tmp_path):
     space = small_workspace(tmp_path)
     space.write()
     for roots in [(str(tmp_path),), (str(tmp_path.parent), "/nowhere")]:
-        desk = open_manifest(str(space.manifest), roots)
-        assert desk.check().report.errors == []
+        editor = open_manifest(str(space.manifest), roots)
+        assert editor.check().report.errors == []
 
 
 @pytest.mark.parametrize("way", ["a link", "dots in the manifest", "an absolute path"])
@@ -321,18 +321,18 @@ def test_a_table_outside_the_roots_is_neither_read_nor_written(space, way):
     else:
         name = "../scans.tsv" if way.startswith("dots") else str(outside)
         space.manifest.write_text(MANIFEST.replace("scans.tsv", name))
-    desk = open_manifest(str(space.manifest), (str(space.root),))
+    editor = open_manifest(str(space.manifest), (str(space.root),))
     before = outside.read_bytes()
-    for do in (lambda: desk.rows, lambda: desk.set_cells({(0, "sample"): "liver"})):
+    for do in (lambda: editor.rows, lambda: editor.set_cells({(0, "sample"): "liver"})):
         with pytest.raises(SpimpackError, match="outside the folders"):
             do()
-    assert desk.save() == []
+    assert editor.save() == []
     assert outside.read_bytes() == before
 
 
-def test_a_disk_that_takes_nothing_leaves_everything(space, desk, monkeypatch):
-    desk.set_cells({(0, "sample"): "liver"})
-    desk.set_value(("dataset_description", "Name"), "New")
+def test_a_disk_that_takes_nothing_leaves_everything(space, editor, monkeypatch):
+    editor.set_cells({(0, "sample"): "liver"})
+    editor.set_value(("dataset_description", "Name"), "New")
     before = files_of(space.root)
     made = []
 
@@ -345,7 +345,7 @@ def test_a_disk_that_takes_nothing_leaves_everything(space, desk, monkeypatch):
 
     monkeypatch.setattr("spimpack_tasks.files.atomic.write_new", fail)
     with pytest.raises(OSError, match="No space"):
-        desk.save()
+        editor.save()
     assert files_of(space.root) == before
 
 
@@ -364,38 +364,40 @@ def test_what_cannot_be_opened_says_why(space, what):
         open_manifest(str(space.manifest), (str(space.root),))
 
 
-def test_a_table_that_is_none_is_not_written_over(space, desk):
+def test_a_table_that_is_none_is_not_written_over(space, editor):
     (space.root / "scans.tsv").write_text("subject,sample\n01,brain\n")
     with pytest.raises(SpimpackError, match="tab-separated"):
-        desk.add_rows([{"subject": "02"}])
-    assert desk.is_saved
+        editor.add_rows([{"subject": "02"}])
+    assert editor.is_saved
 
 
 # --- undo and drafts
 
 
-def test_undo_goes_back_edit_by_edit(desk):
-    texts = [dict(desk.files.edited)]
+def test_undo_goes_back_edit_by_edit(editor):
+    texts = [dict(editor.files.edited)]
     for subject in ("07", "08", "09"):
-        desk.set_cells({(0, "subject"): subject})
-        texts.append(dict(desk.files.edited))
-    desk.discard()
-    assert desk.is_saved
+        editor.set_cells({(0, "subject"): subject})
+        texts.append(dict(editor.files.edited))
+    editor.discard()
+    assert editor.is_saved
     for wanted in reversed(texts):
-        desk.undo()
-        assert desk.files.edited == wanted
-    assert not desk.can_undo
+        editor.undo()
+        assert editor.files.edited == wanted
+    assert not editor.can_undo
 
 
-def test_a_draft_survives_and_still_knows_what_it_was_made_from(space, desk, tmp_path, monkeypatch):
+def test_a_draft_survives_and_still_knows_what_it_was_made_from(
+    space, editor, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     roots = (str(space.root),)
     assert drafts.find_unsaved(str(space.manifest), roots) is None
-    desk.set_cells({(0, "sample"): "liver"})
-    add_participants(desk, [{"participant_id": "sub-09"}])
-    drafts.keep_unsaved(desk)
+    editor.set_cells({(0, "sample"): "liver"})
+    add_participants(editor, [{"participant_id": "sub-09"}])
+    drafts.keep_unsaved(editor)
     found = drafts.find_unsaved(str(space.manifest), roots)
-    assert found.edited == desk.files.edited
+    assert found.edited == editor.files.edited
     (space.root / "scans.tsv").write_text("somebody else's")
     with pytest.raises(ConflictError):
         ManifestEditor(str(space.manifest), found).save()
@@ -403,24 +405,24 @@ def test_a_draft_survives_and_still_knows_what_it_was_made_from(space, desk, tmp
     assert drafts.find_unsaved(str(space.manifest), roots) is None
 
 
-def test_a_draft_is_kept_beside_what_a_killed_process_left(space, desk, tmp_path, monkeypatch):
+def test_a_draft_is_kept_beside_what_a_killed_process_left(space, editor, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    desk.set_cells({(0, "sample"): "liver"})
-    drafts.keep_unsaved(desk)
+    editor.set_cells({(0, "sample"): "liver"})
+    drafts.keep_unsaved(editor)
     (kept,) = (tmp_path / "state/spimpack/drafts").iterdir()
     kept.with_name(f".{kept.name}.{os.getpid()}").write_text("half")
-    desk.set_cells({(0, "sample"): "heart"})
-    drafts.keep_unsaved(desk)
+    editor.set_cells({(0, "sample"): "heart"})
+    drafts.keep_unsaved(editor)
     found = drafts.find_unsaved(str(space.manifest), (str(space.root),))
-    assert found.edited == desk.files.edited
+    assert found.edited == editor.files.edited
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}', '{"version": 1}'])
 def test_a_broken_draft_is_none(space, tmp_path, monkeypatch, text):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    desk = open_manifest(str(space.manifest), (str(space.root),))
-    desk.set_cells({(0, "sample"): "liver"})
-    drafts.keep_unsaved(desk)
+    editor = open_manifest(str(space.manifest), (str(space.root),))
+    editor.set_cells({(0, "sample"): "liver"})
+    drafts.keep_unsaved(editor)
     (kept,) = (tmp_path / "state/spimpack/drafts").iterdir()
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     kept.write_text(text)
@@ -444,14 +446,14 @@ def test_edits_are_checked_as_the_command_line_checks_files(case, study):
         if text is not None:
             path.write_bytes(good[path])
     try:
-        desk = open_manifest(str(manifest), ("/",))
+        editor = open_manifest(str(manifest), ("/",))
     except SpimpackError:
         assert case.place.startswith("manifest.yml") or case.id == "option-manifest"
         return  # what cannot be opened cannot be edited
     for path, text in typed.items():
         if text is not None:
-            desk.edit(str(path), text)
-    assert desk.check().report.lines() == wanted
+            editor.edit(str(path), text)
+    assert editor.check().report.lines() == wanted
 
 
 def _typed(path, before) -> str | None:
@@ -472,17 +474,17 @@ def _typed(path, before) -> str | None:
 def test_rows_go_by_canonical_names(space):
     path = space.root / "scans.tsv"
     path.write_text(path.read_text().replace("subject", "sub", 1))
-    desk = open_manifest(str(space.manifest), (str(space.root),))
-    assert [row.cells["subject"] for row in desk.rows] == ["01", "02", "03"]
-    assert desk.rows[0].source == str(space.root / "raw/a.ims")
-    desk.set_cells({(0, "subject"): "07", (1, "session"): "a"})
-    desk.add_rows([{"subject": "08", "session": "b"}])
-    assert [row.cells["subject"] for row in desk.rows] == ["07", "02", "03", "08"]
-    assert [row.cells["session"] for row in desk.rows] == ["", "a", "", "b"]
-    assert "subject" not in desk.scans.table.columns
-    desk.remove_rows([1, 2])
-    desk.remove_column("session")
-    assert [row.cells["subject"] for row in desk.rows] == ["07", "08"]
+    editor = open_manifest(str(space.manifest), (str(space.root),))
+    assert [row.cells["subject"] for row in editor.rows] == ["01", "02", "03"]
+    assert editor.rows[0].source == str(space.root / "raw/a.ims")
+    editor.set_cells({(0, "subject"): "07", (1, "session"): "a"})
+    editor.add_rows([{"subject": "08", "session": "b"}])
+    assert [row.cells["subject"] for row in editor.rows] == ["07", "02", "03", "08"]
+    assert [row.cells["session"] for row in editor.rows] == ["", "a", "", "b"]
+    assert "subject" not in editor.scans.table.columns
+    editor.remove_rows([1, 2])
+    editor.remove_column("session")
+    assert [row.cells["subject"] for row in editor.rows] == ["07", "08"]
 
 
 def test_a_row_for_an_image_has_what_is_certain(space):
@@ -540,14 +542,14 @@ datasets:
     )
     (space.root / "scans.tsv").unlink()
     (space.root / "participants.tsv").unlink()
-    desk = open_manifest(str(space.manifest), (str(space.root),))
-    before = desk.check()
-    move_inline_rows(desk)
-    after = desk.check()
+    editor = open_manifest(str(space.manifest), (str(space.root),))
+    before = editor.check()
+    move_inline_rows(editor)
+    after = editor.check()
     assert not after.report.errors
     assert after.dataset.assets == before.dataset.assets
-    assert desk.rows[0].cells["dataset_id"] == "one"
-    assert desk.files.text(desk.manifest) == MANIFEST.replace("scans_tsv: scans.tsv\n", "")
+    assert editor.rows[0].cells["dataset_id"] == "one"
+    assert editor.files.text(editor.manifest) == MANIFEST.replace("scans_tsv: scans.tsv\n", "")
 
 
 # --- beginning
@@ -555,44 +557,44 @@ datasets:
 
 def test_a_new_manifest_is_written_when_it_is_saved(tmp_path):
     (tmp_path / "scans.tsv").write_text("subject\tsample\n01\tbrain\n")
-    desk = new_manifest(str(tmp_path / "new.yml"), (str(tmp_path),))
-    assert [row.cells["sample"] for row in desk.rows] == ["brain"]
+    editor = new_manifest(str(tmp_path / "new.yml"), (str(tmp_path),))
+    assert [row.cells["sample"] for row in editor.rows] == ["brain"]
     assert os.listdir(tmp_path) == ["scans.tsv"]
-    desk.save()
+    editor.save()
     assert sorted(os.listdir(tmp_path)) == ["new.yml", "scans.tsv"]
     with pytest.raises(ConflictError, match="is there already"):
         new_manifest(str(tmp_path / "new.yml"), (str(tmp_path),))
 
 
 def test_a_new_manifest_begins_a_scans_table(tmp_path):
-    desk = new_manifest(str(tmp_path / "manifest.yml"), (str(tmp_path),))
-    assert desk.rows == []
-    desk.save()
+    editor = new_manifest(str(tmp_path / "manifest.yml"), (str(tmp_path),))
+    assert editor.rows == []
+    editor.save()
     assert (tmp_path / "scans.tsv").read_text().startswith("subject\t")
 
 
 # --- participants
 
 
-def test_participants_follow_the_scans_when_asked_to(desk):
-    table = participants_of(desk)
-    assert missing_subjects(desk.rows, table) == []
-    desk.set_cells({(0, "subject"): "10", (1, "subject"): "9"})
-    assert missing_subjects(desk.rows, table) == ["9", "10"]
-    assert unused_participants(desk.rows, table) == [0, 1]
-    add_participants(desk, [{"participant_id": "sub-9"}, {"participant_id": "sub-10"}])
-    remove_participants(desk, unused_participants(desk.rows, participants_of(desk)))
-    set_participant_cells(desk, {(1, "age"): "0.5"})
-    text = desk.files.text(desk.participants_table)
+def test_participants_follow_the_scans_when_asked_to(editor):
+    table = participants_of(editor)
+    assert missing_subjects(editor.rows, table) == []
+    editor.set_cells({(0, "subject"): "10", (1, "subject"): "9"})
+    assert missing_subjects(editor.rows, table) == ["9", "10"]
+    assert unused_participants(editor.rows, table) == [0, 1]
+    add_participants(editor, [{"participant_id": "sub-9"}, {"participant_id": "sub-10"}])
+    remove_participants(editor, unused_participants(editor.rows, participants_of(editor)))
+    set_participant_cells(editor, {(1, "age"): "0.5"})
+    text = editor.files.text(editor.participants_table)
     assert text == "participant_id\tgenotype\tage\nsub-03\t5xFAD\t\nsub-9\t\t0.5\nsub-10\t\t\n"
 
 
-def test_a_table_of_participants_begins_where_there_is_none(space, desk):
+def test_a_table_of_participants_begins_where_there_is_none(space, editor):
     (space.root / "participants.tsv").unlink()
-    assert missing_subjects(desk.rows, participants_of(desk)) == ["01", "02", "03"]
-    assert desk.is_saved
-    add_participants(desk, [{"participant_id": "sub-01"}])
-    desk.save()
+    assert missing_subjects(editor.rows, participants_of(editor)) == ["01", "02", "03"]
+    assert editor.is_saved
+    add_participants(editor, [{"participant_id": "sub-01"}])
+    editor.save()
     text = (space.root / "participants.tsv").read_text()
     assert text == "participant_id\tspecies\tstrain\tage\tsex\nsub-01\t\t\t\t\n"
 

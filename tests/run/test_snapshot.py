@@ -1,4 +1,4 @@
-"""The seal: a run knows by `stat` alone that nothing has changed, and is never wrong about it."""
+"""Snapshots: a run knows by `stat` alone that nothing has changed, and is never wrong about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.manifest import headers
 from spimpack_tasks.packaging import up_to_date
 from spimpack_tasks.packaging.prepared_run import PreparedRun
-from spimpack_tasks.packaging.up_to_date import find_snapshot as find_seal_of
+from spimpack_tasks.packaging.up_to_date import find_snapshot as find_snapshot_of
 from spimpack_tasks.state.checksum_lists import FILE_LIST
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.snapshot import (
@@ -32,8 +32,8 @@ from spimpack_tasks.state.store import Store
 from spimpack_tasks.state.sweep import Sweep
 
 
-def find_seal(options):
-    found = find_seal_of(options)
+def find_snapshot(options):
+    found = find_snapshot_of(options)
     return found and found[1]
 
 
@@ -87,12 +87,12 @@ BREAKS: dict[str, Change] = {
     "receipts are gone": lambda w: shutil.rmtree(w.out / ".spimpack/receipts"),
     "plan is gone": lambda w: shutil.rmtree(w.out / ".spimpack/plan"),
     "another plan is the current one": lambda w: (w.out / ".spimpack/current").write_text("x"),
-    "seal is torn": lambda w: os.truncate(w.out / ".spimpack/seal", 100),
-    "end of the seal is torn": lambda w: os.truncate(
+    "snapshot is torn": lambda w: os.truncate(w.out / ".spimpack/seal", 100),
+    "end of the snapshot is torn": lambda w: os.truncate(
         w.out / ".spimpack/seal", (w.out / ".spimpack/seal").stat().st_size - 10
     ),
-    "seal is of another kind": lambda w: (w.out / ".spimpack/seal").write_text("[1]"),
-    "seal lacks something": lambda w: (w.out / ".spimpack/seal").write_text("{}"),
+    "snapshot is of another kind": lambda w: (w.out / ".spimpack/seal").write_text("[1]"),
+    "snapshot lacks something": lambda w: (w.out / ".spimpack/seal").write_text("{}"),
 }
 
 OPTIONS = {
@@ -105,7 +105,7 @@ OPTIONS = {
 
 
 @pytest.fixture
-def sealed(tmp_path: Path) -> Workspace:
+def complete(tmp_path: Path) -> Workspace:
     """A packaged workspace, one source of which is named by way of a link."""
     workspace = small_workspace(tmp_path)
     workspace.add_row("linked-to.ims", subject="04", acquisition="4x", Species="mouse")
@@ -113,30 +113,30 @@ def sealed(tmp_path: Path) -> Workspace:
     workspace.rows[-1]["spim_path"] = "raw/linked.ims"
     workspace.participants.append({"participant_id": "sub-04", "genotype": "wt"})
     assert workspace.run().exit_code == ExitCode.OK
-    assert find_seal(workspace.options()) is not None
+    assert find_snapshot(workspace.options()) is not None
     return workspace
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_what_breaks_the_seal(name: str, sealed: Workspace) -> None:
-    BREAKS[name](sealed)
-    assert find_seal(sealed.options()) is None
+def test_what_breaks_the_snapshot(name: str, complete: Workspace) -> None:
+    BREAKS[name](complete)
+    assert find_snapshot(complete.options()) is None
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_a_seal_is_for_one_request(name: str, sealed: Workspace) -> None:
-    assert find_seal(sealed.options(**OPTIONS[name])) is None
+def test_a_snapshot_is_for_one_request(name: str, complete: Workspace) -> None:
+    assert find_snapshot(complete.options(**OPTIONS[name])) is None
 
 
-def test_other_software_does_not_trust_the_seal(
-    sealed: Workspace, monkeypatch: pytest.MonkeyPatch
+def test_other_software_does_not_trust_the_snapshot(
+    complete: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(headers, "VERSION", headers.VERSION + 1)
-    assert find_seal(sealed.options()) is None
+    assert find_snapshot(complete.options()) is None
 
 
-def test_a_sealed_dataset_is_not_compared_again(
-    sealed: Workspace, monkeypatch: pytest.MonkeyPatch
+def test_a_complete_dataset_is_not_compared_again(
+    complete: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     SESSION.reset()
 
@@ -144,47 +144,47 @@ def test_a_sealed_dataset_is_not_compared_again(
         raise AssertionError
 
     monkeypatch.setattr(package_run, "prepare_run", refuse)
-    before = sealed.stamps()
-    outcome = sealed.run()
+    before = complete.stamps()
+    outcome = complete.run()
     assert outcome.lines("out") == ["Nothing to do: 4 unchanged in out"]
-    assert sealed.stamps() == before
+    assert complete.stamps() == before
 
 
-def test_luigi_trusts_the_seal(sealed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_luigi_trusts_the_snapshot(complete: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     SESSION.reset()
     luigi.task_register.Register.clear_instance_cache()
     monkeypatch.setattr(
         "spimpack_tasks.packaging.tasks.planning.prepare_run", lambda _: pytest.fail("read again")
     )
-    task = PackageDataset(manifest=str(sealed.manifest), output_dir=str(sealed.out))
+    task = PackageDataset(manifest=str(complete.manifest), output_dir=str(complete.out))
     assert task.complete()
     assert task.verdict() is ExitCode.OK
 
 
 @pytest.mark.parametrize(
-    ("name", "sealed_at_all"),
+    ("name", "found_at_all"),
     [("gr\u00fcn 1.ims", True), (os.fsdecode(b"gr\xfcn.ims"), True), ("two\nlines.ims", False)],
     ids=["not ASCII", "not UTF-8", "line end"],
 )
-def test_strange_names_of_sources(name: str, sealed_at_all: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_strange_names_of_sources(name: str, found_at_all: bool, tmp_path: Path) -> None:  # noqa: FBT001
     store = Store(str(tmp_path))
     store.create()
     source = tmp_path / name
     source.touch()
     paths = [str(source)]
-    seal = DatasetSnapshot("plan", [], {}, {}, 1, trace_sources(paths), "", {})
-    write_snapshot(store, seal, paths, ["output"])
+    snapshot = DatasetSnapshot("plan", [], {}, {}, 1, trace_sources(paths), "", {})
+    write_snapshot(store, snapshot, paths, ["output"])
     found = read_snapshot(store)
-    assert (found is not None) == sealed_at_all
+    assert (found is not None) == found_at_all
     assert found is None or found.has_same_sources(store)
 
 
-def test_a_broken_seal_is_mended_by_the_next_run(sealed: Workspace) -> None:
-    rewrite(sealed.out / f"{ONE}.json")
-    before = sealed.stamps()
-    assert sealed.run().counts["unchanged"] == 4
-    assert sealed.stamps() == before
-    assert find_seal(sealed.options()) is not None
+def test_a_broken_snapshot_is_mended_by_the_next_run(complete: Workspace) -> None:
+    rewrite(complete.out / f"{ONE}.json")
+    before = complete.stamps()
+    assert complete.run().counts["unchanged"] == 4
+    assert complete.stamps() == before
+    assert find_snapshot(complete.options()) is not None
 
 
 def move_behind_link(source: Path) -> None:
@@ -203,7 +203,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("when", ["while it is sealed", "while it is packaged"])
+@pytest.mark.parametrize("when", ["while the snapshot is taken", "while it is packaged"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_source_that_changes_meanwhile_is_seen_by_the_next_run(
     when: str, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -220,32 +220,32 @@ def test_a_source_that_changes_meanwhile_is_seen_by_the_next_run(
         CHANGES[change](tmp_path / "raw/a.ims")
         return found
 
-    if when == "while it is sealed":
+    if when == "while the snapshot is taken":
         monkeypatch.setattr(up_to_date, "write_snapshot", change_then_write)
     else:
         monkeypatch.setattr(PreparedRun, "sweep", sweep_then_change)
     workspace.run()
     monkeypatch.undo()
-    assert find_seal(workspace.options()) is None
+    assert find_snapshot(workspace.options()) is None
     if change in {"time", "size"}:
         assert workspace.run().exit_code == ExitCode.OK
-        assert find_seal(workspace.options()) is not None
+        assert find_snapshot(workspace.options()) is not None
 
 
-def test_a_disk_that_takes_no_seal_does_no_harm(sealed: Workspace) -> None:
-    seal = sealed.out / ".spimpack/seal"
-    seal.unlink()
-    shutil.rmtree(sealed.out / ".spimpack/tmp")
-    (sealed.out / ".spimpack/tmp").write_text("in the way")
-    assert sealed.run().exit_code == ExitCode.OK
-    assert not seal.exists()
+def test_a_disk_that_takes_no_snapshot_does_no_harm(complete: Workspace) -> None:
+    snapshot = complete.out / ".spimpack/seal"
+    snapshot.unlink()
+    shutil.rmtree(complete.out / ".spimpack/tmp")
+    (complete.out / ".spimpack/tmp").write_text("in the way")
+    assert complete.run().exit_code == ExitCode.OK
+    assert not snapshot.exists()
 
 
-def test_kept_checksums_are_looked_at_in_spite_of_the_seal(sealed: Workspace) -> None:
-    sealed.run(checksum=True)
-    lists = sealed.out / ".spimpack" / FILE_LIST
+def test_kept_checksums_are_looked_at_in_spite_of_the_snapshot(complete: Workspace) -> None:
+    complete.run(checksum=True)
+    lists = complete.out / ".spimpack" / FILE_LIST
     lists.write_text("edited")
-    assert sealed.run().exit_code == ExitCode.OK
+    assert complete.run().exit_code == ExitCode.OK
     assert lists.read_text() != "edited"
 
 
@@ -255,9 +255,9 @@ def test_groups_are_shown_in_the_same_way(tmp_path: Path) -> None:
         row["dataset_id"] = group
     first, second = workspace.run(), workspace.run()
     assert first.lines("out")[1:] == second.lines("out")[1:] == ["a: 1 image", "b: 2 images"]
-    seal = find_seal(workspace.options())
-    assert seal is not None
-    assert seal.groups == {"a": 1, "b": 2}
+    snapshot = find_snapshot(workspace.options())
+    assert snapshot is not None
+    assert snapshot.groups == {"a": 1, "b": 2}
 
 
 def validated(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> str:
