@@ -28,7 +28,7 @@ _EDGE = 0.1
 that is sharper than they are would hide them."""
 
 
-class Structure(NamedTuple):
+class Ellipsoid(NamedTuple):
     """An ellipsoid of the brain; those with an offset along ML are there on both sides."""
 
     label: int
@@ -37,14 +37,14 @@ class Structure(NamedTuple):
     radii_mm: tuple[float, float, float]
 
 
-BRAIN = Structure(343, (0.0, 0.0, 0.0), (4.6, 5.8, 3.2))
+BRAIN = Ellipsoid(343, (0.0, 0.0, 0.0), (4.6, 5.8, 3.2))
 """Tissue that is in no other structure counts as brain stem."""
 CORTEX_LABEL = 315
 """Isocortex in the Allen ontology."""
 STRUCTURES = (
-    Structure(549, (0.0, 0.2, 0.5), (1.8, 1.5, 1.0)),
-    Structure(1089, (2.0, 0.9, -0.7), (1.2, 1.0, 0.6)),
-    Structure(512, (0.0, 4.0, 0.0), (2.4, 1.3, 1.6)),
+    Ellipsoid(549, (0.0, 0.2, 0.5), (1.8, 1.5, 1.0)),
+    Ellipsoid(1089, (2.0, 0.9, -0.7), (1.2, 1.0, 0.6)),
+    Ellipsoid(512, (0.0, 4.0, 0.0), (2.4, 1.3, 1.6)),
 )
 """Thalamus, hippocampal formation and cerebellum."""
 
@@ -80,7 +80,7 @@ STAINS = {
 """By the name of the channel. The first one is registered with the atlas."""
 
 
-def find_shares(places_mm: Places, structure: Structure) -> NDArray[np.float64]:
+def find_shares(places_mm: Places, structure: Ellipsoid) -> NDArray[np.float64]:
     """Return how much of each place a structure takes, from 0 to 1."""
     import numpy as np
 
@@ -139,7 +139,7 @@ def place_cells(stain: Stain) -> Places:
     return places[is_inside & (random.uniform(0, 1, stain.cells) < density)]
 
 
-def _distance(places_mm: Places, structure: Structure) -> NDArray[np.float64]:
+def _distance(places_mm: Places, structure: Ellipsoid) -> NDArray[np.float64]:
     """Return the distances from the centre of a structure, 1 at its surface."""
     import numpy as np
 

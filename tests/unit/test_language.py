@@ -167,6 +167,30 @@ def test_names_of_the_program_are_plain():
     assert found == set()
 
 
+def glossary(title: str) -> list[tuple[str, str]]:
+    """Return the words and meanings of a table of the glossary."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition(f"### {title}\n")[2].partition("\n#")[0]
+    rows = [line.strip("| ").split(" | ", 1) for line in table.splitlines() if line[:1] == "|"]
+    return [(word, meaning) for word, meaning in rows[2:]]
+
+
+@pytest.mark.parametrize("title", ["Words of the field", "Our words"])
+def test_the_glossary_has_each_word_once_and_in_order(title):
+    words = [re.sub("[^a-z ]", "", word.lower()) for word, _ in glossary(title)]
+    assert words
+    assert words == sorted(set(words))
+
+
+def test_the_glossary_names_classes_that_are_there():
+    modules = [path.read_text("utf-8") for path in (ROOT / "spimpack_tasks").rglob("*.py")]
+    classes = set(re.findall(r"^class (\w+)", "\n".join(modules), re.MULTILINE))
+    meanings = " ".join(meaning for _, meaning in glossary("Our words"))
+    named = set(re.findall(r"`(?:[a-z_]+\.)*([A-Z][a-z]\w+)`", meanings))
+    assert named <= classes
+    assert "ManifestEditor" in named
+
+
 FOUND = {
     "goes on with": "A run goes on with it.",
     "clause": "What is not known is left out.",
