@@ -31,7 +31,7 @@ def find_kept_versions(dataset: Dataset, choice: Choice, store: Store) -> dict[s
     Parameters
     ----------
     dataset
-        What is to be packaged.
+        The images and tables to be packaged.
     choice
         The backend with its settings.
     store
