@@ -77,6 +77,7 @@ CHANGES = {
 """What happens between two runs by two versions, and the version that is told of this image."""
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("backend", BACKENDS)
