@@ -27,6 +27,22 @@ MAY_START = {
 """Tests of functions that start a program or Luigi all the same, and what for."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Let most cases of a test that is marked by `few` count as slow."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("few"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for group in cases.values():
+        (count,) = group[0].get_closest_marker("few").args
+        # Evenly spread, since neighbours are alike.
+        kept = {index * len(group) // count for index in range(count)}
+        for index, item in enumerate(group):
+            if index not in kept:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _inner_loop(request, monkeypatch):
     """Keep tests/unit quick: they start no program, and run nothing by Luigi."""

@@ -322,6 +322,8 @@ class Dataset:
     """The user's descriptions of the participants' columns."""
     previews: bool = False
     """Whether each image gets a picture beside it."""
+    kept_versions: dict[str, str] = field(default_factory=dict)
+    """Other versions of this program that converted images which stay, by the key of the asset."""
 
     @property
     def is_raw(self) -> bool:

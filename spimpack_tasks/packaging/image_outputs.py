@@ -118,19 +118,22 @@ def _compose_sidecar(image: PlannedImage) -> Iterator[Output]:
     )
 
 
-def _compose_image(image: PlannedImage) -> Iterator[Output]:
-    asset, choice = image.asset, image.whole.choice
-    backend = choice.backend
-    target = choice.recipe(asset, image.folder(image.path))
+def fingerprint_image(asset: Asset, backend: Backend, target: str) -> str:
+    """Return the digest of what an image is made from."""
     # The target shows the effect of a setting; a setting without effect makes nothing again.
     version, name = SPECS[Step.ASSETS].version, quoted(backend.name)
     stamp = f"[{asset.stamp.replace(' ', ', ')}]"
-    made_from = f"[{version}, {name}, {backend.version}, {quoted(target)}, {stamp}]"
+    return _digest_of_text(f"[{version}, {name}, {backend.version}, {quoted(target)}, {stamp}]")
+
+
+def _compose_image(image: PlannedImage) -> Iterator[Output]:
+    asset, choice = image.asset, image.whole.choice
+    target = choice.recipe(asset, image.folder(image.path))
     yield Output(
         image.path,
         Step.ASSETS,
         Kind.IMAGE,
-        fingerprint=_digest_of_text(made_from),
+        fingerprint=fingerprint_image(asset, choice.backend, target),
         source=asset.source,
         stamp=asset.stamp,
         target=target,

@@ -12,6 +12,7 @@ from spimpack_tasks.model.plan import SPECS, STEPS, Dataset, Kind, Output, Plan,
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.packaging.bidsignore import compose_bidsignore
 from spimpack_tasks.packaging.description import (
+    NAME,
     compose_changes,
     compose_description,
     compose_readme,
@@ -58,6 +59,7 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
         else [],
     ]
     head += [dataset.described_participants] if dataset.described_participants else []
+    head += [dataset.kept_versions] if dataset.kept_versions else []
     digest = blake2b(json.dumps(head).encode(), digest_size=8)
     shared = SharedTexts()
     for a in dataset.assets:
@@ -142,6 +144,9 @@ def _conversions(dataset: Dataset, choice: Choice) -> dict[str, dict[str, Any]]:
     if not choice.backend.makes:
         return {}
     described = {asset.key: choice.describe_conversion(asset) for asset in dataset.assets}
+    for key, version in dataset.kept_versions.items():
+        if described[key].get("Software") == NAME:
+            described[key] = {**described[key], "SoftwareVersion": version}
     return {key: conversion for key, conversion in described.items() if conversion}
 
 

@@ -26,6 +26,7 @@ from spimpack_tasks.model.plan import Dataset, refused_id
 from spimpack_tasks.packaging.backends.registry import read_choice, require_choice
 from spimpack_tasks.packaging.changes import find_changes
 from spimpack_tasks.packaging.consumers import compose_notes
+from spimpack_tasks.packaging.kept_versions import find_kept_versions
 from spimpack_tasks.packaging.plan import identify
 from spimpack_tasks.packaging.prepared_run import PreparedRun
 from spimpack_tasks.packaging.resolved_options import (
@@ -169,6 +170,8 @@ def _prepare(
         refused = refused_id(report)
         return PreparedRun(options, refused, None, report, texts=inputs.texts, chosen=chosen)
     dataset = _dataset(facts, part)
+    kept = find_kept_versions(dataset, choice, store)
+    dataset = replace(dataset, kept_versions=kept) if kept else dataset
     return PreparedRun(
         options,
         identify(dataset, options.output_dir, choice.backend),

@@ -289,6 +289,7 @@ def changed(before, after):
     return {path.name for path in after if before.get(path) != after[path]}
 
 
+@pytest.mark.slow
 def test_i20_14_a_changed_annotation_repeats_its_track_alone(root, tmp_path):
     results = tmp_path / "results"
     assert align(root, results) == 0
@@ -367,6 +368,7 @@ def lists(results):
     return [name for name in LISTS if (results / MOUSE / name).exists()]
 
 
+@pytest.mark.slow
 def test_a_run_with_a_gap_leaves_no_list_of_other_results(root, tmp_path):
     results = tmp_path / "results"
     assert align(root, results) == 0
@@ -636,6 +638,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize(("harm", "said"), (BROKEN | DAMAGED).values(), ids=[*BROKEN, *DAMAGED])
 def test_i20_12_u6_u7_broken_inputs_are_refused(root, tmp_path, capsys, harm, said):
     harm(root)

@@ -116,6 +116,7 @@ def test_b4_pages_that_tifffile_tells_apart_keep_their_axes(tmp_path, axes, ngff
     np.testing.assert_array_equal(read_with_zarr(target), wanted)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("ngff", NGFF)
 @pytest.mark.parametrize("name", SOURCES)
 def test_axes_are_those_of_the_source(tmp_path: Path, name: str, ngff: str) -> None:
@@ -234,6 +235,7 @@ def test_g3_an_edit_gives_its_voxels_new_names(space, as_before, ngff, subject) 
     assert run("verify", space.out, "--pixels") == ExitCode.OK
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("ngff", NGFF)
 def test_g3_a_dataset_gets_other_axes_without_new_voxels(space, ngff) -> None:
     backend = f"ome-zarr:ngff={ngff}"

@@ -51,6 +51,7 @@ def test_bad_input_is_refused(case, study):
     assert fingerprint(study.folder) == before
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("case", [BY_ID[name] for name in BY_COMMAND], ids=lambda case: case.id)
 def test_bad_input_is_refused_by_luigi(case, study, workers):

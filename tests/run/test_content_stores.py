@@ -188,6 +188,7 @@ def test_w1_with_its_state_lost_nothing_is_made_again(pair) -> None:
     assert stored.stamps() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["symlink", "ome-zarr"])
 def test_w1_luigi_with_two_workers(backend: str, tmp_path: Path) -> None:
     workspace = study(tmp_path / "stored", backend, is_stored=True)
@@ -207,6 +208,7 @@ def test_w1_luigi_with_two_workers(backend: str, tmp_path: Path) -> None:
     assert list(workspace.out.glob(f"sub-a/micr/*_SPIM{ending}"))
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("target", ["made.ome.zarr", "made.ome.tif"])
 @pytest.mark.parametrize("name", MAKERS)
 def test_w1_an_image_by_itself_is_converted_and_verified(

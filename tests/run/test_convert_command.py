@@ -180,6 +180,7 @@ def test_a_damaged_image_leaves_no_target(source, tmp_path, capsys):
     assert not (tmp_path / "x.ome.zarr").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ngff", "files"),
     [

@@ -113,6 +113,7 @@ def test_bytes_do_not_depend_on_threads(tmp_path, name, ngff):
     assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "5")
 
 
+@pytest.mark.slow
 def test_the_chunks_of_a_large_file_are_found(tmp_path, monkeypatch):
     """100,000 of them, which lie in the file in no order; each is full of its number."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")

@@ -430,6 +430,7 @@ def test_each_waits_for_the_place_that_another_takes_away(tmp_path: Path) -> Non
     assert not list((tmp_path / "out" / ".spimpack").glob("unfinished/*"))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("further", [{}, {"checksum": True}], ids=str)
 def test_many_images_share_tasks(

@@ -93,6 +93,7 @@ def unfinished(space: Workspace) -> list[Path]:
     return [*(space.out / STATE / "unfinished").glob("*/*")]
 
 
+@pytest.mark.few(2)
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
@@ -211,6 +212,7 @@ def make_worse(monkeypatch, after, harm):
     change_backend(monkeypatch, "ome-zarr", division=replace(division, make=make))
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_21_a_source_that_changes_between_parts_is_refused_and_made_anew(

@@ -35,6 +35,7 @@ GROUPS = (
 )
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("form", [form.name for form in FORMATS])
 def test_c_format_keeps_the_contract(form: str, tmp_path: Path) -> None:
     assert form in SAMPLES, "write a sample in tests/support/format_contract.py"

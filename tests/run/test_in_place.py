@@ -90,6 +90,7 @@ def assert_levels(target: Path, values: np.ndarray, without: str = "") -> None:
             np.testing.assert_array_equal(reader(target, level), wanted, err_msg=f"{name} {level}")
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize(("axes", "shape", "options"), SOURCES.values(), ids=SOURCES)
 @pytest.mark.parametrize("ending", [".ome.tif", ".tif"])
 def test_the_file_itself_is_the_full_level(tmp_path, axes, shape, options, ending):
@@ -199,6 +200,7 @@ def assert_is_still_imaris(target: Path, source: Path, variant: Variant) -> None
         np.testing.assert_array_equal(data[inside], variant_voxels(variant, 0, 0, 0))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("variant", IMARIS.values(), ids=IMARIS)
 def test_an_imaris_file_is_the_full_level(tmp_path, variant):
     source, target = tmp_path / "a.ims", tmp_path / "a.ome.zarr"

@@ -58,6 +58,7 @@ def test_i17_7_what_dandi_wants_is_listed_and_nothing_is_sent(study, server, cap
     assert server.writes() == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_i17_7_a_flow_that_yields_an_ingest_ends(study, server, tmp_path, workers):
     (tmp_path / "flow.py").write_text("""

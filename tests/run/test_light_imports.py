@@ -86,6 +86,7 @@ def heavy(modules: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in modules} & HEAVY
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_imports_only_what_it_needs(line: str, folder: Path) -> None:
     allowed, most = COMMANDS[line]
@@ -129,6 +130,7 @@ assert "PackageDataset" in spimpack_tasks.__all__
 """
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "code",
     [
@@ -182,6 +184,7 @@ atexit.register(lambda: print(*Register.task_names()))
 """
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("task", STAGES)
 def test_luigi_gets_the_tasks_of_one_stage_if_it_needs_no_others(task: str, folder: Path) -> None:
     path = folder / "luigi"
@@ -192,6 +195,7 @@ def test_luigi_gets_the_tasks_of_one_stage_if_it_needs_no_others(task: str, fold
     assert "spimpack_tasks.all_tasks" not in modules_of(folder, *line)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "line",
     [

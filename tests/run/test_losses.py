@@ -105,6 +105,7 @@ def add_new_sources(space):
         os.utime(space.add_source(name), ns=(1, 1))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("backend", COPIES)
 def test_e3_the_last_copy_of_data_is_not_removed_unasked(tmp_path, backend, loss):

@@ -71,6 +71,7 @@ def break_state(space: Workspace, pattern: str, content: bytes | None) -> None:
             path.write_bytes(content)
 
 
+@pytest.mark.few(26)
 @pytest.mark.parametrize("how", BROKEN)
 @pytest.mark.parametrize("pattern", FILES)
 def test_e2_a_file_of_the_state(tmp_path, pattern, how, capsys):

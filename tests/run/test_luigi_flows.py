@@ -228,6 +228,7 @@ FLOWS = {
 }
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(("command", "code"), FLOWS.values(), ids=FLOWS)
 def test_exit_code_of_a_flow(command: str, code: int, workers: str, studies: Path) -> None:
@@ -367,6 +368,7 @@ def test_a2_ours_check_their_output_without_a_setting(
     assert end_of("PackageDataset", *where, "--workers", workers) == 4
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("program", ["luigi", "spimpack"])
 def test_a5_an_interrupt_is_one_line(program: str, workers: str, tmp_path: Path) -> None:
@@ -405,6 +407,7 @@ def test_a5_an_interrupt_is_one_line(program: str, workers: str, tmp_path: Path)
     assert gate.processes() == {}
 
 
+@pytest.mark.few(1)
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("taken", ["nothing", "luigi", "luigi and the user's own", "link"])
 def test_a3_a_second_user_of_the_machine(taken: str, other_user: OtherUser, tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("change", "why"), CHANGES.values(), ids=CHANGES)
 def test_a_change_makes_that_image_again_alone(space, workers, change, why, capsys):

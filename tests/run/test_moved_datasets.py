@@ -66,6 +66,7 @@ def pack_and_unpack(source: Path, target: Path) -> None:
 WAYS = [Path.rename, copy_with_times, copy_without_times, pack_and_unpack]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_e1b_a_copy_of_the_dataset_is_right(tmp_path, backend, way, capsys):

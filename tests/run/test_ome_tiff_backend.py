@@ -73,6 +73,7 @@ def stamp(space: Workspace, path: str = IMAGE) -> tuple[int, int]:
     return status.st_ino, status.st_mtime_ns
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", SOURCES)
 def test_an_image_becomes_an_ome_tiff(tmp_path, name, workers):

@@ -53,6 +53,7 @@ def stamps_of_others(space: Workspace, subject: str) -> dict:
     return {path: stamp for path, stamp in stamps if not path.startswith(subject)}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 def test_it_converts_what_bids_does_not_hold_and_links_the_rest(space, codec, workers):
@@ -171,6 +172,7 @@ def voxel_files(image: Path) -> dict[str, tuple[int, int]]:
     return {str(p.relative_to(image)): (p.stat().st_ino, p.stat().st_mtime_ns) for p in files}
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("what", EDITS)
 @pytest.mark.parametrize("row", [0, 2], ids=["Imaris", "planes"])
 @pytest.mark.parametrize("ngff", NGFF)

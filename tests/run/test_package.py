@@ -99,6 +99,7 @@ def render(workspace: Workspace) -> str:
     return text.replace(str(workspace.root), "{root}").replace(__version__, "{version}")
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("backend", [*AS_THEY_ARE, "symlink relative", "symlink-tree relative"])
 @pytest.mark.parametrize("vintage", [scans_vintage, datasets_vintage])
@@ -152,6 +153,7 @@ STEPS["SymlinkAssets"] = STEPS["HardlinkAssets"] = STEPS["CopyAssets"] = STEPS["
 STEPS["PruneStale"] = set().union(*STEPS.values())
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_runs_alone_by_name(name: str, workers: int, tmp_path: Path) -> None:
@@ -184,6 +186,7 @@ def run_luigi(workspace: Workspace, *further: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_exit_codes_of_the_stock_luigi_binary(workers: str, tmp_path: Path) -> None:
     workspace = small_workspace(tmp_path)

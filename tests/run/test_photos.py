@@ -80,6 +80,7 @@ def test_a33_a_photo_belongs_to_images(
     assert not run_bids_validator(workspace.out).errors
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_photos_are_packaged_again_changed_and_removed_like_images(

@@ -65,6 +65,7 @@ def scales(space: Workspace) -> list[float]:
     return multiscale["datasets"][0]["coordinateTransformations"][0]["scale"]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("kind", WRITERS)
 def test_it_becomes_an_image_with_the_voxel_size_of_the_table(tmp_path, kind, workers):

@@ -118,6 +118,7 @@ def assert_levels(found, expected):
         assert np.array_equal(one, other)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_every_voxel_of_every_level(tmp_path, name, dtype):
     shape, write = SOURCES[name]

@@ -77,6 +77,7 @@ def check(cluster: Cluster, workspace: Workspace, gate: Gate, start: Any) -> Any
     return check
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cluster", "workers"),
     [

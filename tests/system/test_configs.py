@@ -166,6 +166,7 @@ def let_an_assistant_work(example, luigid):
     assert len(images_in(example / "bids")) == 5
 
 
+@pytest.mark.slow
 def test_i22_5_the_command_line_of_a_bids_app_packages_subjects_then_all(example):
     script = WORKFLOWS / "bids-app.sh"
     subjects = sorted({row["subject"] for row in read_rows(EXAMPLE / "scans.tsv")})
@@ -190,6 +191,7 @@ def test_i22_5_a_bids_app_says_what_is_wrong_with_its_command_line(example):
     assert not (example / "bids").exists()
 
 
+@pytest.mark.slow
 def test_i22_5_a_bids_app_runs_a_study(tmp_path):
     write_study(tmp_path)
     run([WORKFLOWS / "bids-app.sh", ".", "unused", "group", "--study", "study.yml"], tmp_path)

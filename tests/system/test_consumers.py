@@ -95,6 +95,7 @@ def package_formats(sources: Path, backend: str) -> Workspace:
     return workspace
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_official_validator_finds_no_error(backend: str, sources: Path) -> None:
     workspace = package_formats(sources, backend)

@@ -195,6 +195,7 @@ def try_crash_points(root: Path, scenario: str, backend: str, mode: str, points:
     raise AssertionError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mode",
     [

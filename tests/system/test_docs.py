@@ -125,6 +125,7 @@ def test_i15_9_the_recipes_name_each_command():
     }
 
 
+@pytest.mark.slow
 def test_i19_tiles_can_be_stitched_as_described(tmp_path):
     compare(DOCS / "how-to" / "stitch-tiles.md", tmp_path)
 
@@ -137,11 +138,13 @@ def test_i19_the_page_on_finding_tiles(tmp_path):
     assert (tmp_path / "tiles.xml").read_text(encoding="utf-8").count("<ViewSetup>") == 2
 
 
+@pytest.mark.slow
 def test_i20_a_brain_can_be_aligned_as_described(tmp_path):
     make_root(tmp_path / "data")
     compare(DOCS / "how-to" / "align-to-an-atlas.md", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_folder_can_be_scanned_as_described(tmp_path):
     page = DOCS / "how-to" / "scan-a-folder.md"
     tree = next(block.text for block in read_blocks(page) if block.kind == "text")
@@ -192,6 +195,7 @@ def test_a_dataset_can_be_validated_as_described(tmp_path):
     compare(DOCS / "how-to" / "validate-a-dataset.md", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_happened_can_be_seen_as_described(tmp_path):
     place_example(tmp_path)
     compare(DOCS / "how-to" / "see-what-happened.md", tmp_path)

@@ -44,6 +44,7 @@ def workspace_with_strange_names(root: Path) -> Workspace:
     return workspace
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_environment_does_not_matter(name: str, tmp_path: Path) -> None:
     environment, prepare = ENVIRONMENTS[name]

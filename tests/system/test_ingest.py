@@ -144,6 +144,7 @@ def change_zarr(study: Study) -> None:
     study.package()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("program", ["spimpack", "luigi"])
 def test_a_dataset_is_ingested_and_a_second_run_does_nothing(server, study, program, workers):

@@ -47,6 +47,7 @@ def run(workspace: Workspace, luigid: Cluster, *further: str) -> int:
     return code
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_edits_are_seen_although_the_scheduler_remembers(
     luigid: Cluster, workers: str, tmp_path: Path
@@ -75,6 +76,7 @@ def test_edits_are_seen_although_the_scheduler_remembers(
         assert (workspace.out / "samples.tsv").exists()
 
 
+@pytest.mark.few(1)
 def test_a_mistake_is_told_each_time(luigid: Cluster, tmp_path: Path) -> None:
     workspace = small_workspace(tmp_path / "data")
     workspace.rows[0]["subject"] = "a-b"

@@ -121,11 +121,13 @@ TRIALS = [
 ]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("case", "place", "tables"), TRIALS)
 def test_a_part_gets_the_verdict_of_the_whole(case, place, tables, copy, monkeypatch):
     compare(case, copy(place), monkeypatch, tables=tables)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("place", ["shown", "represented"])
 @pytest.mark.parametrize("case", IMAGES, ids=[case.id for case in IMAGES])
 def test_a_broken_image_is_neither_missed_nor_blamed_on_others(case, place, copy, monkeypatch):

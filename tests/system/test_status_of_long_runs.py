@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
 from cluster import Cluster, end, images_for, shorten, wait_until
 from workspace import Workspace
 
@@ -44,6 +45,7 @@ def status(cluster: Cluster, workspace: Workspace) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_i15_2_each_worker_tells_how_it_is(tmp_path: Path) -> None:
     workspace = images_for(tmp_path / "data", 4)
     environment = {

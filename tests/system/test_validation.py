@@ -126,6 +126,7 @@ def compare_modes(case: Case, dataset: Path, baseline: set[str]) -> None:
         assert told(shadowed.findings) == told(full.findings)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", parameters([c for c in BROKEN if c.id in FAST]))
 def test_the_shadow_gets_the_verdict_of_the_dataset(case, dataset, baseline):
     compare_modes(case, dataset, baseline)

@@ -254,6 +254,7 @@ NO_VERDICT = [
 ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("script", "code", "said"), NO_VERDICT)
 def test_without_verdict_the_command_fails(script, code, said, dataset, stand_in):
     environment = PLAIN | stand_in(script)
@@ -272,6 +273,7 @@ def test_without_verdict_the_command_fails(script, code, said, dataset, stand_in
     assert not (dataset / REPORT).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a26_the_task_fails_where_the_dataset_is_not_valid(dataset, workers):
     task = ["ValidateDataset", "--dataset", dataset, "--workers", workers]
@@ -289,6 +291,7 @@ def test_a26_the_task_fails_where_the_dataset_is_not_valid(dataset, workers):
     assert start_luigi(*task).returncode == ExitCode.OK
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -64,6 +64,7 @@ def voxels_of(path: Path) -> np.ndarray | None:
         return None
 
 
+@pytest.mark.few(3)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MADE)
 def test_each_flip_that_changes_a_voxel_is_found(tmp_path: Path, name: str) -> None:

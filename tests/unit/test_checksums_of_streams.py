@@ -62,6 +62,7 @@ def _shards_without_compression(monkeypatch):
     monkeypatch.setitem(LAYOUTS, "sharded", (options, ""))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_flipped_bit_is_never_passed_on(tmp_path, capsys, name):
     write, source, layout, target = SOURCES[name]

@@ -68,6 +68,7 @@ def finish(job):
     finish_parts(job.conversion, str(job.path), job.threads)
 
 
+@pytest.mark.few(8)
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("count", [1, 2, 3, 16])
 @pytest.mark.parametrize("ngff", NGFF)
@@ -87,6 +88,7 @@ def test_21_parts_come_to_the_bytes_of_the_whole(tmp_path, name, ngff, count):
     assert tree_of(job.path) == tree_of(whole.path)
 
 
+@pytest.mark.few(3)
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
 @pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])

@@ -194,6 +194,7 @@ def test_links_out_of_the_file_are_not_followed(image, tmp_path, capsys, name, e
     assert "not followed" in capsys.readouterr().err
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", LINKED)
 def test_links_to_where_the_user_allows_it_are_followed(image, tmp_path, monkeypatch, name):
     link, member = LINKED[name]
@@ -404,6 +405,7 @@ def rewrite_attributes(path: Path, form) -> None:
         file.visititems(visit)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", FORMS)
 def test_attributes_have_any_form(image, tmp_path, name):
     before = read_header(str(image), "Imaris")

@@ -432,6 +432,7 @@ def test_a_broken_draft_is_none(space, tmp_path, monkeypatch, text):
 # --- checking
 
 
+@pytest.mark.few(120)
 @pytest.mark.usefixtures("deadline")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_edits_are_checked_as_the_command_line_checks_files(case, study):

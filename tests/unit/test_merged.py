@@ -436,6 +436,7 @@ def test_command_lines_that_are_refused(words, told, capsys):
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.few(15)
 @pytest.mark.parametrize("axis", AXIS)
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
 def test_files_of_every_format_are_merged(tmp_path, sample, axis):

@@ -70,6 +70,7 @@ def expected(variant: Variant, level: int) -> np.ndarray:
     )
 
 
+@pytest.mark.few(120)
 @pytest.mark.parametrize(("reader", "name", "codec", "ngff"), list(cases()))
 def test_every_voxel_of_every_level(converted, reader, name, codec, ngff):
     path, variant = converted(name, codec, ngff), ALL[name]

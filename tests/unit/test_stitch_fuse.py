@@ -116,6 +116,7 @@ def test_i19_10_s03_s04_tiles_cut_of_a_volume_give_the_volume(name, kernels, int
     assert np.count_nonzero(found[~covered]) == 0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u4", "f4", "f8", "u8"])
 def test_other_data_types(dtype):
     starts, size = CUTS["2x2x2"]

@@ -91,6 +91,7 @@ def acquisitions(draw):
     return sizes, axes[0] if is_open else "", cuts, more
 
 
+@pytest.mark.slow
 @configure(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(acquisitions())
 def test_i18_s01_any_order_chunks_shards_codec_and_type(acquisition):
@@ -119,6 +120,7 @@ LARGE = {
 LENGTHS = {"z": 23}
 
 
+@pytest.mark.few(8)
 @each_format
 @pytest.mark.parametrize(("sizes", "chunks"), LARGE.values(), ids=LARGE)
 @pytest.mark.parametrize("compression", ["none", "blosc"])

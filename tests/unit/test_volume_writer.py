@@ -75,6 +75,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("held", [2**28, 3000, 0], ids=["all-held", "some-held", "none-held"])
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("ngff", NGFF)
@@ -171,6 +172,7 @@ def test_a_block_that_is_no_block_is_refused(tmp_path, change, says):
             writer.write(block, change(voxels[block.region]))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("dtype", ["u2", "i2", "u8", "f4"])
 @pytest.mark.parametrize("ngff", NGFF)
 def test_s3_big_endian_voxels_have_the_same_smaller_levels(tmp_path, ngff, dtype):

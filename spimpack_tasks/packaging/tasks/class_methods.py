@@ -1,4 +1,4 @@
-"""The class methods by which a backend was made up to version 0.1, for subclasses that use them.
+"""The class methods by which a backend was made before version 1.0, for subclasses that use them.
 
 A subclass may call them by `super()`. Delete this module when such backends are no longer taken
 (see `packaging.backends.classes`).
