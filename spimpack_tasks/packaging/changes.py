@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.model.plan import SPECS, Step
 from spimpack_tasks.state.reasons import changed_fields, reason_to_make
@@ -34,8 +34,7 @@ class Verdict(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The action of a run on one asset, or on one file of the dataset as a whole."""
 
     path: str

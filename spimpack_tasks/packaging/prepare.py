@@ -216,7 +216,7 @@ def _as_packaged(assets: list[PlacedAsset], choice: Choice | None) -> list[Place
     for placed in assets:
         extension, is_valid = choice.extension_of(placed.asset)
         if extension != placed.asset.extension:
-            asset = replace(placed.asset, extension=extension, valid_in_bids=is_valid)
+            asset = placed.asset._replace(extension=extension, valid_in_bids=is_valid)
             packaged.append(placed._replace(asset=asset))
         else:
             packaged.append(placed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -14,7 +14,7 @@ from spimpack_tasks.volumes.formats import PHOTO_FORMATS, PLANE_FOLDER, format_o
 _STEPS = {step.value: step for step in Step}
 
 _NAMES = [
-    f.name for f in fields(Output) if f.name not in {"selection", "is_converted", "part_count"}
+    name for name in Output._fields if name not in {"selection", "is_converted", "part_count"}
 ]
 _values = attrgetter(*_NAMES)
 _OF_SOURCES = frozenset({Kind.IMAGE.value, Kind.COMPANION.value})

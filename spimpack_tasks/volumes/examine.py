@@ -102,7 +102,7 @@ def examine_selected(path: str, name: str, selection: Selection) -> Source:
     source = find_source(path, name, reader=selection.reader)
     if selection.scene and source.format.directory and source.format.endings:
         inside = os.path.realpath(folder_of_scene(path, selection.scene))
-        return replace(examine_source(inside), selection=replace(selection, scene=""))
+        return replace(examine_source(inside), selection=selection._replace(scene=""))
     return replace(look_inside(source), selection=selection)
 
 
