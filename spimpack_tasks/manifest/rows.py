@@ -123,10 +123,10 @@ class CellReader:
         """Return the sidecar values from columns that are not `known`, and the refused keys."""
         found: dict[str, Any] = {}
         refused = set()
-        values = record.values
-        for key in values.keys() - known:
+        names = record.names_without(known)
+        for key, given in zip(names, record.cells(names), strict=True):
             try:
-                value = sidecar_value(key, values[key], record.written(key))
+                value = sidecar_value(key, given, record.written(key))
             except ValueRefusedError as error:
                 refused.add(key)
                 self.add(record, key, error.code, error.message, error.hint or near_key(key))
@@ -180,6 +180,8 @@ _FORMS = {"label": ("value.label", "letters and digits"), "index": ("value.index
 
 def source_path(folder: str, text: str) -> str:
     """Return the absolute path that a cell gives, in a table of a manifest in `folder`."""
+    if text.startswith("/"):
+        return text
     path = os.path.expanduser(text) if text == "~" or text.startswith("~/") else text
     return os.path.join(folder, path)
 

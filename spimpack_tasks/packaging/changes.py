@@ -169,7 +169,7 @@ def _asset_change(root: str, outputs: list[Output], differences: dict[str, Inspe
     reasons = tuple(reason for inspection in found for reason in _reasons(root, inspection))
     if verdict is Verdict.NEW:
         reasons = ()
-    others = len(sources_of(image)) - 1
+    others = len(sources_of(image)) - 1 if image.is_converted else 0
     return Change(image.path, verdict, reasons, image.source, others, image.dataset_id, sidecar)
 
 

@@ -119,10 +119,11 @@ def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag, scene: str 
     if _width(dtype) != _width(stored):
         what = f"has pixels of type {stored}, but OME-XML of {dtype}"
         raise HeaderError(file.path, what)
-    names = [channel.get("Name", "") for channel in found.image.channels]
+    channels = found.image.channels
+    names = [channel.get("Name", "") for channel in channels]
     displays = Displays()
     if len(names) == sizes["c"]:  # a channel of several samples has its colours in its voxels
-        displays = read_ome_colours(channel.get("Color") for channel in found.image.channels)
+        displays = read_ome_colours([channel.get("Color") for channel in channels])
     spacing, doubts = _spacing(found.image.pixels)
     if dtype != stored and _is_dtype(stored) and _KINDS.issuperset({dtype[0], stored[0]}):
         # The voxels are read as they are stored, and never cast.

@@ -52,7 +52,8 @@ class FileOfPlanes(NamedTuple):
         return self.name.casefold() == other.name.casefold() if self.name else not self.uuid
 
 
-_THIS_FILE = FileOfPlanes()
+THIS_FILE = FileOfPlanes()
+"""The file that the OME-XML is in."""
 
 
 class TiffData(NamedTuple):
@@ -195,7 +196,7 @@ class _Listener:
         self._paths: list[str] = []
         self._text: list[str] | None = None
         self._image = self.found.image
-        self._file = _THIS_FILE
+        self._file = THIS_FILE
         self._tiff_data: Attributes = {}
         self._is_here = False
         self._instrument = NO_INSTRUMENT
@@ -245,7 +246,7 @@ class _Listener:
             self._image.channels.append(attributes)
 
     def take_tiff_data(self, attributes: Attributes) -> None:
-        self._tiff_data, self._file = attributes, _THIS_FILE
+        self._tiff_data, self._file = attributes, THIS_FILE
 
     def take_uuid(self, attributes: Attributes) -> None:
         self._file = FileOfPlanes(attributes.get("FileName", ""))
@@ -301,7 +302,7 @@ class _Listener:
             told = self._tiff_data.get("IFD", "0")
             image.first_directory = int(told) if told.isdecimal() and len(told) <= 9 else 0
         self._is_here = self._is_here or is_here
-        image.is_named = image.is_named or (is_here and self._file != _THIS_FILE)
+        image.is_named = image.is_named or (is_here and self._file != THIS_FILE)
         if self._with_planes or len(image.files) < _MOST_ELEMENTS:
             image.files[self._file] = None
         if self._with_planes:
