@@ -131,7 +131,7 @@ class Headers:
 
     def _share(self, facts: HeaderFacts) -> HeaderFacts:
         """Return the facts that are equal to these and were known before, or these."""
-        return self._equal.setdefault(repr(facts), facts)
+        return self._equal.setdefault(repr(tuple(facts)), facts)
 
     def _load(self) -> dict[str, tuple[str, HeaderFacts]]:
         try:

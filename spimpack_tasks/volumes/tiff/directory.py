@@ -66,14 +66,17 @@ def _read_entries(word: str, start: int, entries: bytes) -> tuple[dict[int, Tag]
         code = _TYPES.get(kind)
         if code is None:
             continue
-        size = values * _SIZES[code]
-        if size <= step - field:
-            place = start + index * step + field  # the values are in the entry
-        else:
+        size, first = values * _SIZES[code], None
+        if size > step - field:
             ends.append(place + size)
+        else:  # the values are in the entry
+            place = index * step + field
+            if values and code not in "sfd":
+                first = _layout(word[0] + code).unpack_from(entries, place)[0]
+            place += start
         if number in tags and number == DESCRIPTION:
             number = SECOND_DESCRIPTION
-        tags.setdefault(number, Tag(code, values, place))
+        tags.setdefault(number, Tag(code, values, place, first))
     return tags, ends
 
 
@@ -90,6 +93,8 @@ class Tag(NamedTuple):
     values: int
     """How many."""
     offset: int
+    first: int | None = None
+    """The first value, where it is a whole number that lies in the entry itself."""
 
 
 class TiffFile:
@@ -236,7 +241,7 @@ class TiffFile:
         """Return the first value of a tag."""
         if tag is None or tag.code in "sfd" or not tag.values:
             return default
-        return self._number(tag.offset, tag.code, 0)
+        return self._number(tag.offset, tag.code, 0) if tag.first is None else tag.first
 
     def text(self, tag: Tag | None) -> bytes:
         """Return the bytes of a text, up to its first zero byte, at most 64 KiB."""
