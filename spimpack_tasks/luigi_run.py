@@ -28,6 +28,7 @@ from luigi.worker import Worker
 from spimpack_tasks.errors import ExitCode, SpimpackError, SupersededError
 from spimpack_tasks.interrupts import end_workers_quietly, quiet_workers, say_interrupted
 from spimpack_tasks.luigi_log import OVERTAKEN, Extent, make_log_readable
+from spimpack_tasks.state.garbage import collect_rarely
 from spimpack_tasks.state.processes import identify_process
 
 if TYPE_CHECKING:
@@ -290,6 +291,7 @@ def join_run() -> None:
         codes.verdicts.clear()
     if own_run:
         _choose_what_is_open(arguments)
+        collect_rarely()
         end_workers_quietly()
         say_interrupted()
 

@@ -19,8 +19,9 @@ from spimpack_tasks.packaging.changes import (
 )
 from spimpack_tasks.packaging.expected_work import expect_work
 from spimpack_tasks.packaging.outcome import Outcome, RemainingWork
-from spimpack_tasks.packaging.prepare import collecting_rarely, prepare_run
+from spimpack_tasks.packaging.prepare import prepare_run
 from spimpack_tasks.state.checksums import lacks_checksum
+from spimpack_tasks.state.garbage import collecting_rarely
 from spimpack_tasks.state.runs import begin_run, run_path
 from spimpack_tasks.state.session import SESSION
 

@@ -270,13 +270,13 @@ def examine_chosen(source: str | Source, selection: Selection) -> Source:
     if not found.format.has_scenes:
         return found
     try:
-        header = read_header(found.path, found.format, replace(found.selection, axes=""))
+        header = read_header(found.path, found.format, found.selection._replace(axes=""))
     except SourceRefusedError as refused:
         if refused.code != SCENE_CODE:
             return found  # told when it is converted
         raise refusal_of(refused) from refused
     scene = str(header.scene) if header.scenes else ""
-    return replace(found, selection=replace(found.selection, scene=scene))
+    return replace(found, selection=found.selection._replace(scene=scene))
 
 
 def _settle(request: Request, target: str, source: Source) -> Request:

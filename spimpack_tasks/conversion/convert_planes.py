@@ -144,7 +144,9 @@ def convert_planes(
 
 
 def _identify(source: Source, place: _Target, request: PlanesRequest) -> str:
-    chosen = json.dumps([place.pattern, asdict(request), asdict(source.selection)], sort_keys=True)
+    chosen = json.dumps(
+        [place.pattern, asdict(request), source.selection._asdict()], sort_keys=True
+    )
     text = f"{source.path}\0{source.format.text}\0{source.stamp}\0{chosen}"
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 

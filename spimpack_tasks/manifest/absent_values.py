@@ -43,7 +43,7 @@ def settle_table(table: TsvTable, report: Report) -> TsvTable:
                 found.setdefault(index, Counter())[cell.strip()] += 1
                 first.setdefault(index, table.place(row, index))
                 cells[index] = MISSING
-        rows.append(replace(row, cells=tuple(cells), written=row.raw))
+        rows.append(row._replace(cells=tuple(cells), written=row.raw))
     for index, words in found.items():
         report.add(_taken(words, first[index], table.columns[index]))
     return replace(table, rows=tuple(rows)) if found else table

@@ -7,7 +7,7 @@ it is compared with the header, and a contradiction is reported and left out.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.acquisition.programs import FileFinder
@@ -113,7 +113,7 @@ def _joined(file: AcquisitionFile, found: AcquisitionFacts, header: HeaderFacts)
         keys |= {"PixelSize", "PixelSizeUnits"}
     instrument = {**sidecar, **header.instrument}
     settings = f"{file.program.name}: {'; '.join(found.settings)}" if found.settings else ""
-    facts = replace(header, pixel_size_um=filled or header.pixel_size_um, instrument=instrument)
+    facts = header._replace(pixel_size_um=filled or header.pixel_size_um, instrument=instrument)
     return ToldBeside(
         path=file.path,
         facts=facts,

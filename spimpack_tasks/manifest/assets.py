@@ -52,7 +52,6 @@ _OF_ONE_FILE = (
 )
 """Columns that a row of several files cannot have, with the problem's code and what they name."""
 _SEVERAL = "names several files, and no axis along which they make up one image"
-_SIGNS = frozenset((SEPARATOR, WILDCARD))
 _AXIS_HINT = "write T, C or Z into merge_axis, or give the path of one file"
 
 NO_FACTS = HeaderFacts()
@@ -97,6 +96,9 @@ class AssetReader(RowReader):
         if entities is None:
             return None
         self.looked_for.extend(facts.other_files)
+        selection = source.selection if source else WHOLE
+        if facts.scene != selection.scene and source:
+            selection = selection._replace(scene=facts.scene)
         return Asset(
             key=stem(entities),
             dataset_id=dataset_id,
@@ -118,14 +120,14 @@ class AssetReader(RowReader):
             extras=facts.extras,
             display_doubts=facts.display_doubts,
             ome_sizes=facts.ome_sizes,
-            selection=replace(source.selection, scene=facts.scene) if source else WHOLE,
+            selection=selection,
             unclear=facts.unclear,
         )
 
     def source(self, record: Record) -> Source | None:
         """Return the source that a row names, `None` where it cannot be packaged."""
         has_list = isinstance(record.cell(self.path_column), list)
-        if not has_list and not any(map(record.has, _MERGE_COLUMNS)):
+        if not has_list and not record.has_any(_MERGE_COLUMNS):
             return self._one_source(record)
         given = self.plain_columns(record, _MERGE_COLUMNS)
         axis = given.pop(AXIS_COLUMN, "")
@@ -144,7 +146,7 @@ class AssetReader(RowReader):
     def _one_source(self, record: Record) -> Source | None:
         """Return the source of a row that does not merge files, `None` where it names several."""
         text = record.cell(self.path_column)
-        if isinstance(text, str) and _SIGNS.intersection(text):
+        if isinstance(text, str) and (SEPARATOR in text or WILDCARD in text):
             path = self.place_of(text.strip())
             is_allowed = not self.roots or self.is_in_roots(fixed_part(path))
             is_one = os.path.lexists(path) or not (SEPARATOR in text or has_wildcards(path))

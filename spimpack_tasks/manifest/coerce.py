@@ -87,6 +87,7 @@ def _types(schema: dict[str, Any]) -> list[str]:
     return [types] if isinstance(types, str) else types
 
 
+@lru_cache(4096)
 def _number(key: str, text: str) -> float:
     # Objectives are labelled 4x or 4X; any other unit would be a guess.
     digits = text[:-1].rstrip() if key == "Magnification" and text[-1] in "xX" else text

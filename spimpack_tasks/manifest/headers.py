@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field, fields, replace
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.errors import MissingExtraError
 from spimpack_tasks.files.json_files import read_json
@@ -42,16 +40,19 @@ _WRITERS = re.compile(
 software, but BIDS's SoftwareVersions means the latter."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderFacts:
-    """Values of a header that this package uses."""
+_NOTHING_TOLD: dict[str, str | float | list[float]] = {}
+"""Of all images that tell no instrument; nothing is put into it."""
+
+
+class HeaderFacts(NamedTuple):
+    """Values of a header that this package uses. It is a tuple, which is made quickly."""
 
     pixel_size_um: tuple[float | None, ...] = ()
     """Along x, y and z, or x and y if the image has no depth; `None` for an unknown size."""
     channel_count: int | None = None
     """`None` if the file does not distinguish channels from other pages."""
     orientation_xyz: str | None = None
-    instrument: dict[str, str | float | list[float]] = field(default_factory=dict)
+    instrument: dict[str, str | float | list[float]] = _NOTHING_TOLD
     """Sidecar keys of BIDS."""
     shape_nyx: tuple[int, ...] = ()
     """Number of planes, and their sizes along y and x; empty if unknown."""
@@ -85,9 +86,6 @@ class HeaderFacts:
     """Empty for a channel without one; nothing if none has a name."""
     unclear: str = ""
     """Why it is not certain what the axes of the image are; nothing if it is."""
-
-
-_values = attrgetter(*(each.name for each in fields(HeaderFacts)))
 
 
 class Headers:
@@ -133,7 +131,7 @@ class Headers:
 
     def _share(self, facts: HeaderFacts) -> HeaderFacts:
         """Return the facts that are equal to these and were known before, or these."""
-        return self._equal.setdefault(repr(_values(facts)), facts)
+        return self._equal.setdefault(repr(tuple(facts)), facts)
 
     def _load(self) -> dict[str, tuple[str, HeaderFacts]]:
         try:
@@ -164,7 +162,7 @@ class Headers:
                 if at == len(listed):
                     listed.append(facts)
                 sources[key] = stamp, at
-        data = {"version": VERSION, "facts": [*map(_values, listed)], "sources": sources}
+        data = {"version": VERSION, "facts": listed, "sources": sources}
         return json.dumps(data) if sources else ""
 
 
@@ -205,7 +203,7 @@ def _read_facts(source: Source) -> HeaderFacts:
     if os.path.isdir(source.path):  # its beginning tells nothing
         return failed
     inside = look_inside(source)
-    return replace(failed, extension=inside.extension) if inside is not source else failed
+    return failed._replace(extension=inside.extension) if inside is not source else failed
 
 
 def facts_of(header: Header, extension: str = "") -> HeaderFacts:

@@ -70,6 +70,18 @@ class Record(ABC):
     def has(self, name: str) -> bool:
         """Tell whether there is a column."""
 
+    def has_any(self, names: tuple[str, ...]) -> bool:
+        """Tell whether there is one of some columns."""
+        return any(map(self.has, names))
+
+    def cells(self, names: tuple[str, ...]) -> list[Any]:
+        """Return the values of some columns, `None` where there is no such column."""
+        return [*map(self.cell, names)]
+
+    def names_without(self, names: frozenset[str]) -> tuple[str, ...]:
+        """Return the names of the columns, except for some."""
+        return tuple(self.values.keys() - names)
+
     @abstractmethod
     def where(self, name: str) -> Place:
         """Return the place of the value of a column."""
@@ -95,6 +107,9 @@ class TableColumns:
     _getters: dict[frozenset[str], Callable[[tuple[str, ...]], Hashable]] = field(
         default_factory=dict
     )
+    _indexes: dict[tuple[str, ...], list[int | None]] = field(default_factory=dict)
+    _has_any: dict[tuple[str, ...], bool] = field(default_factory=dict)
+    _others: dict[frozenset[str], tuple[str, ...]] = field(default_factory=dict)
 
     def without(self, names: frozenset[str]) -> Callable[[tuple[str, ...]], Hashable]:
         """Return a function that returns the cells of a row, except for some columns."""
@@ -102,6 +117,27 @@ class TableColumns:
             indexes = [index for name, index in self.read.items() if name not in names]
             self._getters[names] = itemgetter(*indexes) if indexes else len
         return self._getters[names]
+
+    def indexes(self, names: tuple[str, ...]) -> list[int | None]:
+        """Return the index of each of some columns, `None` where there is no such column."""
+        found = self._indexes.get(names)
+        if found is None:
+            found = self._indexes[names] = [*map(self.read.get, names)]
+        return found
+
+    def has_any(self, names: tuple[str, ...]) -> bool:
+        """Tell whether one of some columns is read."""
+        found = self._has_any.get(names)
+        if found is None:
+            found = self._has_any[names] = not self.read.keys().isdisjoint(names)
+        return found
+
+    def names_without(self, names: frozenset[str]) -> tuple[str, ...]:
+        """Return the names of the columns that are read, except for some."""
+        found = self._others.get(names)
+        if found is None:
+            found = self._others[names] = tuple(self.read.keys() - names)
+        return found
 
 
 class TableRecord(Record):
@@ -126,6 +162,19 @@ class TableRecord(Record):
     def has(self, name: str) -> bool:
         """Tell whether there is a column."""
         return name in self.columns.read
+
+    def has_any(self, names: tuple[str, ...]) -> bool:
+        """Tell whether there is one of some columns."""
+        return self.columns.has_any(names)
+
+    def cells(self, names: tuple[str, ...]) -> list[Any]:
+        """Return the cells of some columns, `None` where there is no such column."""
+        cells = self.row.cells
+        return [None if at is None else cells[at] for at in self.columns.indexes(names)]
+
+    def names_without(self, names: frozenset[str]) -> tuple[str, ...]:
+        """Return the names of the columns, except for some."""
+        return self.columns.names_without(names)
 
     def cells_without(self, names: frozenset[str]) -> Hashable:
         """Return the table and the cells, except for some columns."""

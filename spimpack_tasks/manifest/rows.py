@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from spimpack_tasks.manifest.products import hint_for_product, is_product_name
 from spimpack_tasks.manifest.schema_check import explain, property_validator, shown_value
 from spimpack_tasks.model.entities import ENTITIES, MISSING
 from spimpack_tasks.model.labels import ALLOWED, looks_recast, probable_label
-from spimpack_tasks.model.selection import Selection
+from spimpack_tasks.model.selection import WHOLE, Selection
 from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import Source, folder_of_scene, look_inside
 from spimpack_tasks.volumes.formats import FORMATS
@@ -103,8 +102,10 @@ class CellReader:
             return None
         return list(split_names(value or ""))
 
-    def plain_columns(self, record: Record, columns: Iterable[str]) -> dict[str, str]:
+    def plain_columns(self, record: Record, columns: tuple[str, ...]) -> dict[str, str]:
         """Return the texts of the columns that say something, checked by the schema of scans."""
+        if not record.has_any(columns):
+            return _NOTHING
         found = {}
         for key in columns:
             text = self.text(record, key).strip() if record.has(key) else ""
@@ -122,10 +123,10 @@ class CellReader:
         """Return the sidecar values from columns that are not `known`, and the refused keys."""
         found: dict[str, Any] = {}
         refused = set()
-        values = record.values
-        for key in values.keys() - known:
+        names = record.names_without(known)
+        for key, given in zip(names, record.cells(names), strict=True):
             try:
-                value = sidecar_value(key, values[key], record.written(key))
+                value = sidecar_value(key, given, record.written(key))
             except ValueRefusedError as error:
                 refused.add(key)
                 self.add(record, key, error.code, error.message, error.hint or near_key(key))
@@ -179,6 +180,8 @@ _FORMS = {"label": ("value.label", "letters and digits"), "index": ("value.index
 
 def source_path(folder: str, text: str) -> str:
     """Return the absolute path that a cell gives, in a table of a manifest in `folder`."""
+    if text.startswith("/"):
+        return text
     path = os.path.expanduser(text) if text == "~" or text.startswith("~/") else text
     return os.path.join(folder, path)
 
@@ -247,8 +250,8 @@ class RowReader(CellReader):
     def entities(self, record: Record) -> dict[str, str] | None:
         """Return the labels by entity, `None` where one that is needed cannot be used."""
         entities, refused = {}, False
-        for name, form, required, prefix in _ENTITIES:
-            value = record.cell(name)
+        values = record.cells(_NAMES)
+        for (name, form, required, prefix), value in zip(_ENTITIES, values, strict=True):
             if value is None and not required:
                 continue
             if isinstance(value, str) and is_label(form, label := value.removeprefix(prefix)):
@@ -314,20 +317,25 @@ class RowReader(CellReader):
 
     def _examine(self, record: Record, whole: str) -> Source | None:
         """Return the source at a path, with the image in it and the axes that the row names."""
-        scene, axes = self.chosen_text(record, SCENE_COLUMN), self.chosen_text(record, AXES_COLUMN)
-        reader = self.chosen_text(record, READER_COLUMN)
-        selection = Selection(scene, axes.lower(), reader)
+        selection = self._selection(record) if record.has_any(_CHOICES) else WHOLE
+        scene = selection.scene
         if not scene:
             self.looked_for.append(whole)
             return self.sources.look_at(whole, selection)
-        source = self.sources.find(whole, reader)
+        source = self.sources.find(whole, selection.reader)
         if source.format.directory and source.format.endings:
-            whole, selection = folder_of_scene(whole, scene), replace(selection, scene="")
+            whole, selection = folder_of_scene(whole, scene), selection._replace(scene="")
         elif not source.format.has_scenes:
             what = f"{whole!r} is {source.format.name}, of which no image can be chosen"
             raise SourceRefusedError("source.scene", what, "leave the cell empty")
         self.looked_for.append(whole)
         return self.sources.look_at(whole, selection)
+
+    def _selection(self, record: Record) -> Selection:
+        """Return the choices of the user in the source of a row."""
+        scene, axes = self.chosen_text(record, SCENE_COLUMN), self.chosen_text(record, AXES_COLUMN)
+        chosen = Selection(scene, axes.lower(), self.chosen_text(record, READER_COLUMN))
+        return chosen if any(chosen) else WHOLE
 
     def chosen_text(self, record: Record, column: str) -> str:
         """Return the text of a column that only images have, nothing where it is empty."""
@@ -361,6 +369,7 @@ class RowReader(CellReader):
 
 
 _ENTITIES = tuple((e.name, e.form, e.required, f"{e.short}-") for e in ENTITIES)
+_NAMES = tuple(e.name for e in ENTITIES)
 
 
 _LABELS = {form: re.compile(f"[{characters}]+") for form, characters in ALLOWED.items()}

@@ -119,6 +119,7 @@ class SidecarReader(CellReader):
         self.required_keys = [key for key in required_keys if key not in OWN_COLUMN]
         self.headers = headers
         self.is_raw = is_raw
+        self._origins: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         self._known: dict[Hashable, tuple[Sidecar, object]] = {}
         """Sidecars by what they are made from. Facts are kept, since their `id` is in the key."""
 
@@ -173,7 +174,15 @@ class SidecarReader(CellReader):
         self._check_required(record, keys.values.keys() | keys.refused)
         values = keys.values | dict.fromkeys(keys.refused)
         values |= {"OrientationStringXYZ": orientation, "SampleStaining": stains}
-        return Sidecar(dict(sorted(values.items())), dict(sorted(keys.origins.items())))
+        return Sidecar(dict(sorted(values.items())), self._share(keys.origins))
+
+    def _share(self, origins: dict[str, str]) -> dict[str, str]:
+        """Return the origins of the values of a sidecar, sorted; equal ones are one object."""
+        told = tuple(sorted(origins.items()))
+        known = self._origins.get(told)
+        if known is None:
+            known = self._origins[told] = dict(told)
+        return known
 
     def _needs_header(self, keys: _Keys) -> bool:
         return self.is_raw and not keys.has("PixelSize")
@@ -271,6 +280,8 @@ class SidecarReader(CellReader):
 
     def _overridden(self, record: Record) -> list[str]:
         key = "override_header"
+        if not record.has(key):
+            return []
         names = [name for name in self.names(record, key) or [] if name not in {"", MISSING}]
         for name in names:
             if name not in COMPARED:

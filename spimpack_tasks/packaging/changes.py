@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.model.plan import SPECS, Step
 from spimpack_tasks.state.reasons import changed_fields, reason_to_make
@@ -34,8 +34,7 @@ class Verdict(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The action of a run on one asset, or on one file of the dataset as a whole."""
 
     path: str
@@ -170,7 +169,7 @@ def _asset_change(root: str, outputs: list[Output], differences: dict[str, Inspe
     reasons = tuple(reason for inspection in found for reason in _reasons(root, inspection))
     if verdict is Verdict.NEW:
         reasons = ()
-    others = len(sources_of(image)) - 1
+    others = len(sources_of(image)) - 1 if image.is_converted else 0
     return Change(image.path, verdict, reasons, image.source, others, image.dataset_id, sidecar)
 
 

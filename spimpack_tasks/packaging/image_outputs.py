@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii as quoted
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.manifest.serialise import json_text
 from spimpack_tasks.model.orientation import normalise_orientation
@@ -56,13 +56,21 @@ class PlannedDataset:
     texts: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Text and fingerprint of a sidecar by its `id`: many images may share one."""
 
+    @property
+    def steps(self) -> list[Step]:
+        """The steps that are wanted of each image."""
+        backend = self.choice.backend
+        wanted = (s for s in STEPS if s.per_image and is_wanted(s, self.dataset, backend))
+        return [spec.step for spec in wanted]
+
     def composers(self) -> list[Composer]:
         """Return the functions that compose the outputs of an image, in the order of the steps."""
-        backend = self.choice.backend
-        wanted = (
-            spec for spec in STEPS if spec.per_image and is_wanted(spec, self.dataset, backend)
-        )
-        return [_COMPOSERS[spec.step] for spec in wanted]
+        return [_COMPOSERS[step] for step in self.steps]
+
+    @property
+    def has_hidden(self) -> bool:
+        """Whether outputs besides images may have to be hidden from BIDS validators."""
+        return not _NEVER_HIDDEN.issuperset(self.steps)
 
     def sidecar(self, sidecar: dict[str, Any]) -> tuple[str, str]:
         """Return the text of a sidecar of an asset, and the fingerprint."""
@@ -72,8 +80,7 @@ class PlannedDataset:
         return known
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedImage:
+class PlannedImage(NamedTuple):
     """One image of a plan, and what its outputs are composed from."""
 
     asset: Asset
@@ -235,6 +242,9 @@ _COMPOSERS: dict[Step, Composer] = {
     Step.COMPANIONS: _compose_companions,
     Step.PREVIEWS: _compose_preview,
 }
+
+
+_NEVER_HIDDEN = frozenset({Step.SIDECARS, Step.ASSETS, Step.SOURCES})
 
 
 def is_hidden(output: Output, backend: Backend) -> bool:

@@ -65,10 +65,9 @@ def identify(dataset: Dataset, output_dir: str, backend: Backend) -> str:
     for a in dataset.assets:
         # As `json.dumps` writes a list of these, in a sixth of its time.
         of_source = f"{quoted(a.source)}, [{a.stamp.replace(' ', ', ')}], {quoted(a.extension)}"
-        of_row = f"{shared.text(a.sidecar)}, {shared.text(a.sample)}, {shared.text(a.scan)}"
-        of_others = f"{shared.text(a.origins)}, {shared.text(a.intended_for)}"
+        of_row = shared.texts(a.sidecar, a.sample, a.scan, a.origins, a.intended_for)
         names, last = f"{quoted(a.key)}, {quoted(a.dataset_id)}", quoted(a.source_extension)
-        digest.update(f"[{names}, {of_source}, {of_row}, {of_others}, {last}]".encode())
+        digest.update(f"[{names}, {of_source}, {of_row}, {last}]".encode())
         if a.other_files or a.left_out:
             digest.update(json.dumps([a.other_files, a.left_out]).encode())
         if is_merge(a.format):
@@ -85,6 +84,17 @@ class SharedTexts:
 
     def __init__(self) -> None:
         self._known: dict[int, str] = {}
+        self._joined: dict[tuple[int, ...], str] = {}
+
+    def texts(self, *values: object) -> str:
+        """Return the JSON texts of values that live on, with commas between them."""
+        key = tuple(map(id, values))
+        known = self._joined.get(key)
+        if known is None:
+            known = ", ".join(map(self.text, values))
+            if len(self._joined) < _MOST_TEXTS:
+                self._joined[key] = known
+        return known
 
     def text(self, value: object) -> str:
         """Return the JSON text of a value that lives on."""
@@ -134,7 +144,8 @@ def make_plan(
         for asset in dataset.assets
         if not asset.valid_in_bids
     ]
-    hidden += [(output.path,) for output in of_images if is_hidden(output, choice.backend)]
+    if whole.has_hidden:
+        hidden += [(output.path,) for output in of_images if is_hidden(output, choice.backend)]
     of_dataset = _dataset_outputs(dataset, paths, conversions, choice.backend.makes, hidden)
     return Plan(plan_id, dataset.backend, (*of_dataset, *of_images))
 

@@ -7,9 +7,8 @@ none of these has changed.
 
 from __future__ import annotations
 
-import gc
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -38,12 +37,13 @@ from spimpack_tasks.packaging.resolved_options import (
 )
 from spimpack_tasks.packaging.rules import RULES, RuleInput
 from spimpack_tasks.packaging.tables import join_tables
+from spimpack_tasks.state.garbage import not_collecting
 from spimpack_tasks.state.receipts import recorded_paths
 from spimpack_tasks.state.session import SESSION
 from spimpack_tasks.state.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from spimpack_tasks.files.yaml_marks import Document
     from spimpack_tasks.manifest.read_assets import PlacedAsset
@@ -62,7 +62,7 @@ def prepare_run(options: Options) -> PreparedRun:
     # A refused draft is never current: a source that was missing may be there by now.
     if known is not None and known.is_current() and known.is_resolved():
         return known.refresh()
-    with collecting_rarely():
+    with not_collecting():
         return _remember(_prepare(options)).refresh()
 
 
@@ -83,17 +83,6 @@ def look(options: Options) -> tuple[PreparedRun, list[Change], ConflictError | N
     if refusal is not None and not isinstance(refusal, ConflictError):
         raise refusal
     return prepared, find_changes(prepared), refusal
-
-
-@contextmanager
-def collecting_rarely() -> Iterator[None]:
-    """Let Python look for cyclic garbage less often: ten thousand rows make a lot, and no cycle."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def find_prepared_run(options: Options, plan_id: str) -> PreparedRun:
@@ -219,7 +208,7 @@ def _as_packaged(assets: list[PlacedAsset], choice: Choice | None) -> list[Place
     for placed in assets:
         extension, is_valid = choice.extension_of(placed.asset)
         if extension != placed.asset.extension:
-            asset = replace(placed.asset, extension=extension, valid_in_bids=is_valid)
+            asset = placed.asset._replace(extension=extension, valid_in_bids=is_valid)
             packaged.append(placed._replace(asset=asset))
         else:
             packaged.append(placed)

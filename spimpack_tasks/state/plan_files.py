@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import Any
 
 from spimpack_tasks.model.plan import KINDS, Kind, Output, Step
@@ -13,10 +12,7 @@ from spimpack_tasks.volumes.formats import PHOTO_FORMATS, PLANE_FOLDER, format_o
 
 _STEPS = {step.value: step for step in Step}
 
-_NAMES = [
-    f.name for f in fields(Output) if f.name not in {"selection", "is_converted", "part_count"}
-]
-_values = attrgetter(*_NAMES)
+_NAMES = Output._fields[: Output._fields.index("format") + 1]
 _OF_SOURCES = frozenset({Kind.IMAGE.value, Kind.COMPANION.value})
 """Kinds whose outputs carry the format of their source."""
 _SOURCE = _NAMES.index("source") - 3
@@ -81,7 +77,8 @@ def values_of(output: Output) -> list[Any]:
     The choice in the source follows its format, if there is one. The number of parts comes last, if
     there are any.
     """
-    *values, form = _values(output)
+    values: list[Any] = [*output[: len(_NAMES) - 1]]
+    form = output.format
     if output.selection != WHOLE:
         values += [form, output.selection.parts]
     elif form and form != _format_told(output.source):

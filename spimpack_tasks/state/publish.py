@@ -31,9 +31,9 @@ from spimpack_tasks.state.content import (
 )
 from spimpack_tasks.state.reasons import ADOPTED, reason_to_write
 from spimpack_tasks.state.receipts import (
+    PlannedPaths,
     Receipt,
     choices_of,
-    paths_on_record,
     read_receipts,
     receipt_names,
     receipts_name,
@@ -45,7 +45,7 @@ from spimpack_tasks.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.state.receipts import Receipts
     from spimpack_tasks.state.store import ScratchFolder, Store
     from spimpack_tasks.state.sweep import Matches
@@ -278,30 +278,36 @@ def reason_of(output: Output, error: OSError) -> str:
     return f"{name.removeprefix(f'{output.source}/')!r} in it: {reason}" if inside else reason
 
 
-def prune(store: Store, plan_id: str, planned: set[str]) -> list[str]:
+def prune(store: Store, plan: Plan) -> tuple[int, list[str]]:
     """Remove our outputs that the plan no longer has, and the folders that this empties.
 
     Returns
     -------
-    list of str
+    removed
+        The number of outputs that were removed.
+    left
         Paths that someone else has changed since; they stay, and belong to the user now.
     """
-    left = []
+    removed, left = 0, []
+    planned = PlannedPaths(plan)
     with (
-        store.writing(plan_id),
+        store.writing(plan.plan_id),
         store.scratch_folder("prune") as trash,
         closing(OpenTree(store.output_dir)) as tree,
     ):
         for name in receipt_names(store):
             with store.scratch_folder(f"receipts-{name}") as scratch:
-                stale = [path for path in paths_on_record(store, name) if path not in planned]
+                stale = planned.stale(store, name)
                 if stale:
                     receipts = read_receipts(store, name)
-                    left += [p for p in stale if not _remove(tree, scratch, p, receipts[p])]
-                    kept = {path: r for path, r in receipts.items() if path in planned}
-                    write_receipts(scratch, name, kept)
-        store.forget_other_plans(plan_id, trash)
-    return left
+                    changed = [p for p in stale if not _remove(tree, scratch, p, receipts[p])]
+                    removed += len(stale) - len(changed)
+                    left += changed
+                    for path in stale:
+                        del receipts[path]
+                    write_receipts(scratch, name, receipts)
+        store.forget_other_plans(plan.plan_id, trash)
+    return removed, left
 
 
 def _remove(tree: OpenTree, scratch: ScratchFolder, path: str, receipt: Receipt) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.files.json_files import read_json
@@ -22,7 +23,7 @@ from spimpack_tasks.model.plan import ASSET_STEPS, KINDS, Kind, Step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from spimpack_tasks.model.plan import Output
+    from spimpack_tasks.model.plan import Output, Plan
     from spimpack_tasks.state.store import ScratchFolder, Store
 
 
@@ -137,6 +138,31 @@ def recorded_paths(store: Store) -> Iterator[str]:
 def paths_on_record(store: Store, name: str) -> Iterable[str]:
     """Return the paths of the outputs in one file of receipts."""
     return read_json(_file(store, name), dict, {})
+
+
+class PlannedPaths:
+    """The paths of a plan, beside which those on record may be stale.
+
+    A set of all paths of a hundred thousand images takes 10 MiB. As a rule, each file of receipts
+    is about paths of one part of the plan, so that the others are not needed.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._by_name: dict[str, list[str]] = {}
+        for bucket, outputs in plan.parts.items():
+            names = {step: receipts_name_of(step, bucket) for step in Step}
+            for output in outputs:
+                self._by_name.setdefault(names[output.step], []).append(output.path)
+
+    def stale(self, store: Store, name: str) -> list[str]:
+        """Return the paths in one file of receipts that the plan does not have."""
+        left = set(paths_on_record(store, name)).difference(self._by_name.get(name, ()))
+        return sorted(left.difference(self._all)) if left else []
+
+    @cached_property
+    def _all(self) -> set[str]:
+        return {output.path for output in self._plan.outputs}
 
 
 def receipt_names(store: Store) -> list[str]:

@@ -184,7 +184,8 @@ class SourceTrace:
             told = unseen.pop(path, None)
             if told is not None and (stamp is None or told != write_stamp(*stamp)):
                 self._is_broken = True
-        self._unseen |= unseen
+        if unseen:
+            self._unseen |= unseen
 
     def text(self) -> str:
         """Return the digest, nothing where a source is known to have changed since."""

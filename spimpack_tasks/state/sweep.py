@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.files.blocks import find_block
 from spimpack_tasks.files.evidence import evidence_of, is_still
@@ -62,8 +62,7 @@ class Status(StrEnum):
 CONFLICTS = frozenset({Status.ALTERED, Status.FOREIGN, Status.BLOCKED})
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(NamedTuple):
     """An output with its status and receipt."""
 
     output: Output

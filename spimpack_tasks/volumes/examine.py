@@ -102,7 +102,7 @@ def examine_selected(path: str, name: str, selection: Selection) -> Source:
     source = find_source(path, name, reader=selection.reader)
     if selection.scene and source.format.directory and source.format.endings:
         inside = os.path.realpath(folder_of_scene(path, selection.scene))
-        return replace(examine_source(inside), selection=replace(selection, scene=""))
+        return replace(examine_source(inside), selection=selection._replace(scene=""))
     return replace(look_inside(source), selection=selection)
 
 
@@ -153,7 +153,8 @@ def find_source(
     if status is None:
         status = _ask_status(path)
     is_directory = stat.S_ISDIR(status.st_mode)
-    form = _reader_named(reader) if reader else format_of((name or path).rstrip("/"), formats)
+    named = name or path
+    form = _reader_named(reader) if reader else format_of(named.rstrip("/"), formats)
     if form is None and is_directory:
         form = _format_of_folder(path, status, formats)
     if not is_directory and not stat.S_ISREG(status.st_mode):
@@ -171,7 +172,7 @@ def find_source(
         raise SourceRefusedError("source.not-a-file", message)
     if status.st_size == 0:
         raise SourceRefusedError("source.empty", f"{path!r} is an empty file")
-    extension, size = form.extension_of(name or path), status.st_size
+    extension, size = form.extension_of(named), status.st_size
     return Source(path, form, extension, size, write_stamp(size, status.st_mtime_ns))
 
 

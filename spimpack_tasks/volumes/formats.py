@@ -294,13 +294,19 @@ PHOTO_FORMATS = (
 
 def format_of(name: str, formats: tuple[Format, ...] = FORMATS) -> Format | None:
     """Return the format that a file name promises, or `None`."""
-    return _format_of(_ending_of(name), formats)
+    ending = _ending_of(name)
+    return _usual_format_of(ending) if formats is FORMATS else _format_of(ending, formats)
 
 
 def _ending_of(name: str) -> str:
     """Return all of a file name from its first dot on, in lower case."""
     _, dot, ending = name[name.rfind("/") + 1 :].partition(".")
     return (dot + ending).lower()
+
+
+@lru_cache(1024)
+def _usual_format_of(ending: str) -> Format | None:
+    return _format_of(ending, FORMATS)  # to look up so many formats takes as long as all else
 
 
 @lru_cache(1024)

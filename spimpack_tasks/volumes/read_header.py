@@ -82,10 +82,10 @@ def _check_sizes(path: str, header: Header) -> None:
     if channels > MOST_CHANNELS and channels > allowed(MOST_CHANNELS):
         what = f"has {channels:,} channels; at the most {allowed(MOST_CHANNELS):,} are read"
         raise HeaderError(path, what, REMEDY)
-    most = allowed(LARGEST_IMAGE)
+    itemsize = header.itemsize
     for shape in header.shapes:
-        size = math.prod(shape) * header.itemsize
-        if size > most:
+        size = math.prod(shape) * itemsize
+        if size > LARGEST_IMAGE and size > (most := allowed(LARGEST_IMAGE)):
             shown = " x ".join(map(str, shape))
             what = f"has a level of {shown} voxels, which are {as_size(size)}; at the most "
             raise HeaderError(path, f"{what}{as_size(most)} are read", REMEDY)

@@ -190,7 +190,7 @@ def open_volume(
     """
     known = _resolve(path, form)
     axes = selection.axes
-    header = read_header(path, known, replace(selection, axes=""))
+    header = read_header(path, known, selection._replace(axes=""))
     with open_levels(path, known, selection) as opened:
         stored = opened
         refusals = [*_lost_voxels(path, opened[0], header)]

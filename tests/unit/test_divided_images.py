@@ -352,7 +352,7 @@ def test_21_a_saved_plan_has_the_parts(tmp_path):
     for image in (an_image(tmp_path), an_image(tmp_path, part_count=16)):
         (found,) = part_of({"backend": "x", "outputs": [values_of(image)]}).outputs
         assert found == image
-    assert len(values_of(image)) == len(values_of(replace(image, part_count=0))) + 1
+    assert len(values_of(image)) == len(values_of(image._replace(part_count=0))) + 1
 
 
 def test_21_those_who_share_an_image_hold_it_together(tmp_path):

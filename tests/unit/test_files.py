@@ -1,8 +1,10 @@
 """Reading text, tables and YAML: places, limits, and what is refused."""
 
+import codecs
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -18,8 +20,9 @@ from spimpack_tasks.files.atomic import (
     write_together,
 )
 from spimpack_tasks.files.filesystems import device_of, file_system_of, nearest_directory
+from spimpack_tasks.files.input_files import digest_of, have_digests
 from spimpack_tasks.files.pages import write_page_at
-from spimpack_tasks.files.text import read_text
+from spimpack_tasks.files.text import read_bytes, read_text
 from spimpack_tasks.files.tsv import compose_tsv, fits_cell, parse_tsv
 from spimpack_tasks.files.yaml_marks import load_yaml
 
@@ -350,3 +353,33 @@ def test_s3_of_a_file_that_cannot_get_its_name_nothing_is_left(tmp_path, durabil
     with pytest.raises(OSError, match="directory"), replacing(f"{tmp_path}/a", durability) as aside:
         aside.file.write(b"1")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("content", [b"", b"a", "a\tmüde\r\n".encode(), b"x" * (3 * 2**20 + 5)])
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_a_file_has_its_digest_until_a_byte_of_it_changes(
+    name: str, content: bytes, mark: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(mark + content)
+    read = read_bytes if name == "a.csv" else read_text
+    found = read(str(path), name=name, blame=Place(name), limit=2**30, report=Report())
+    texts = {str(path): digest_of(found)}
+    assert have_digests(texts)
+    path.write_bytes(mark + content + b" ")
+    assert not have_digests(texts)
+    path.unlink()
+    assert not have_digests(texts)
+    path.mkdir()
+    assert not have_digests(texts)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff", b"a\0"])
+def test_a_file_that_cannot_be_read_has_no_digest(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    if content is not None:
+        path.write_bytes(content)
+    assert have_digests({str(path): ""})
+    path.write_text("a")
+    assert not have_digests({str(path): ""})

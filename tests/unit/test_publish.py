@@ -101,7 +101,7 @@ def test_what_a_killed_run_wrote_is_taken_away_where_it_is_not_wanted(
     other = plan_of(kind, "other", path="y")
     assert run(store, other) == []
     assert sweep(store, other, matches).stale == (PATH,)
-    assert prune(store, other.plan_id, {"y"}) == []
+    assert prune(store, other) == (1, [])
     assert {path.name for path in Path(store.output_dir).iterdir()} == {"y", ".spimpack"}
     assert sweep(store, other, matches).is_right
 
@@ -153,7 +153,7 @@ def test_what_the_user_changed_is_neither_written_over_nor_taken_away(store: Sto
     assert (failure.path, path.read_text()) == (PATH, "mine")
     other = plan_of(Kind.TEXT, "other", path="y")
     run(store, other)
-    assert prune(store, other.plan_id, {"y"}) == [PATH]
+    assert prune(store, other) == (0, [PATH])
     assert path.read_text() == "mine"
     assert sweep(store, other, matches).stale == ()
 
@@ -166,5 +166,5 @@ def test_lines_of_the_user_around_a_block_stay(store: Store) -> None:
     assert path.read_text() == f"mine\n{make_block(['second'])}also mine\n"
     other = plan_of(Kind.TEXT, "other", path="y")
     run(store, other)
-    assert prune(store, other.plan_id, {"y"}) == []
+    assert prune(store, other) == (1, [])
     assert path.read_text() == "mine\nalso mine\n"

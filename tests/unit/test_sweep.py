@@ -6,7 +6,6 @@ somebody else wrote.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -126,7 +125,7 @@ def test_a_seed_is_the_users_once_it_is_there(tmp_path):
 
 
 def test_another_readme_is_enough(tmp_path):
-    output = replace(planned(Kind.SEED, "A"), path="README.md")
+    output = planned(Kind.SEED, "A")._replace(path="README.md")
     assert inspect(str(tmp_path), output, None, matches) is Status.NEW
     (tmp_path / "README.rst").write_text("mine")
     assert inspect(str(tmp_path), output, None, matches) is Status.RIGHT

@@ -15,7 +15,7 @@ from spimpack_tasks.packaging.up_to_date import take_snapshot
 from spimpack_tasks.state.checksum_lists import has_lists
 from spimpack_tasks.state.checksums import record_checksums, write_lists
 from spimpack_tasks.state.publish import prune
-from spimpack_tasks.state.receipts import recorded_paths
+from spimpack_tasks.state.receipts import PlannedPaths, receipt_names
 from spimpack_tasks.state.staging import remove_unfinished
 from spimpack_tasks.state.sweep import is_whole
 from spimpack_tasks.targets import ChecksumLists, ChecksumsRecorded, NothingStale, WholeDataset
@@ -49,22 +49,18 @@ class PruneStale(DatasetTask):
 
     def stale(self) -> Iterator[str]:
         """Yield the paths on record that the plan does not have."""
-        planned = self._planned()
-        yield from (path for path in recorded_paths(self.store) if path not in planned)
+        planned = PlannedPaths(self.prepared.plan())
+        for name in receipt_names(self.store):
+            yield from planned.stale(self.store, name)
 
     def run(self) -> None:
         with reporting_disk_errors():
-            stale = len([*self.stale()])
-            left = prune(self.store, self.plan_id, self._planned())
-            self.work.removed = stale - len(left)
+            self.work.removed, left = prune(self.store, self.prepared.plan())
             remove_unfinished(self.store, self.plan_id)
         for path in left:
             message = "%s is no longer in the tables, but was changed: it is left, and is yours now"
             logger.warning(message, path)
         self.has_looked = True  # at all that is on record, when it was pruned
-
-    def _planned(self) -> set[str]:
-        return {o.path for o in self.prepared.plan().outputs}
 
 
 class RecordChecksums(AssetTask):

@@ -44,6 +44,42 @@ _CHUNK = 65536
 """Bytes of a text read at once."""
 
 
+@lru_cache(64)
+def _read_entries(word: str, start: int, entries: bytes) -> tuple[dict[int, Tag], list[int]]:
+    """Return the tags of a directory, and where the values end that lie elsewhere.
+
+    Parameters
+    ----------
+    word
+        Layout of an offset, for `struct`.
+    start
+        Where the entries lie.
+    entries
+        Their bytes: images of one study often have the same.
+    """
+    step, field = (20, 12) if word[1] == "Q" else (12, 8)
+    tags: dict[int, Tag] = {}
+    ends = []
+    layout = _layout(f"{word[0]}HH{2 * word[1]}")
+    for index, entry in enumerate(layout.iter_unpack(entries)):
+        number, kind, values, place = entry
+        code = _TYPES.get(kind)
+        if code is None:
+            continue
+        size, first = values * _SIZES[code], None
+        if size > step - field:
+            ends.append(place + size)
+        else:  # the values are in the entry
+            place = index * step + field
+            if values and code not in "sfd":
+                first = _layout(word[0] + code).unpack_from(entries, place)[0]
+            place += start
+        if number in tags and number == DESCRIPTION:
+            number = SECOND_DESCRIPTION
+        tags.setdefault(number, Tag(code, values, place, first))
+    return tags, ends
+
+
 @lru_cache(256)
 def _layout(text: str) -> struct.Struct:
     return struct.Struct(text)
@@ -57,6 +93,8 @@ class Tag(NamedTuple):
     values: int
     """How many."""
     offset: int
+    first: int | None = None
+    """The first value, where it is a whole number that lies in the entry itself."""
 
 
 class TiffFile:
@@ -145,23 +183,12 @@ class TiffFile:
         Of a tag that is there twice the first counts, as for most readers.
         """
         count, start = self._entries(offset)
-        step, field = (20, 12) if self.is_big else (12, 8)
-        layout = _layout(f"{self._word[0]}HH{2 * self._word[1]}")
-        tags: dict[int, Tag] = {}
-        for index, entry in enumerate(layout.iter_unpack(self.bytes_at(start, count * step))):
-            number, kind, values, place = entry
-            code = _TYPES.get(kind)
-            if code is None:
-                continue
-            size = values * _SIZES[code]
-            if size <= step - field:
-                place = start + index * step + field  # the values are in the entry
-            elif place + size > self.size:
-                raise self.truncated(place + size)
-            if number in tags and number == DESCRIPTION:
-                number = SECOND_DESCRIPTION
-            tags.setdefault(number, Tag(code, values, place))
-        return tags, self._number(start + count * step, self._word[1], 0)
+        length = count * (20 if self.is_big else 12)
+        tags, ends = _read_entries(self._word, start, self.bytes_at(start, length))
+        for end in ends:
+            if end > self.size:
+                raise self.truncated(end)
+        return dict(tags), self._number(start + length, self._word[1], 0)
 
     def entries(self, offset: int, numbers: frozenset[int]) -> bytes:
         """Return the entries of some tags of the directory at an offset, as they are written."""
@@ -214,7 +241,7 @@ class TiffFile:
         """Return the first value of a tag."""
         if tag is None or tag.code in "sfd" or not tag.values:
             return default
-        return self._number(tag.offset, tag.code, 0)
+        return self._number(tag.offset, tag.code, 0) if tag.first is None else tag.first
 
     def text(self, tag: Tag | None) -> bytes:
         """Return the bytes of a text, up to its first zero byte, at most 64 KiB."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, TypedDict
 
@@ -174,13 +175,22 @@ def plane_sizes(file: TiffFile, tags: dict[int, Tag], found: OmeXml) -> dict[str
 def sizes_of(path: str, pixels: dict[str, str]) -> tuple[tuple[str, ...], dict[str, int]]:
     """Return the axes, the slowest first, and their sizes."""
     order = pixels.get("DimensionOrder", "")
-    if sorted(order) != sorted("XYZCT") or not order.startswith("XY"):
+    names = _names_of_sizes(order)
+    if not names:
         raise HeaderError(path, f"has OME-XML with the order of dimensions {order[:20]!r}")
     sizes = {}
-    for axis in order[::-1]:
-        text = pixels.get(f"Size{axis}", "")
+    for axis, name in names:
+        text = pixels.get(name, "")
         is_number = text.isascii() and text.isdecimal() and len(text) <= _LONGEST_SIZE
         if not is_number or not int(text):
-            raise HeaderError(path, f"has OME-XML with a Size{axis} of {text[:20]!r}")
-        sizes[axis.lower()] = int(text)
+            raise HeaderError(path, f"has OME-XML with a {name} of {text[:20]!r}")
+        sizes[axis] = int(text)
     return tuple(sizes), sizes
+
+
+@lru_cache(64)
+def _names_of_sizes(order: str) -> tuple[tuple[str, str], ...]:
+    """Return axes and the attributes of their sizes, the slowest first; nothing of no order."""
+    if sorted(order) != sorted("XYZCT") or not order.startswith("XY"):
+        return ()
+    return tuple((axis.lower(), f"Size{axis}") for axis in order[::-1])

@@ -59,7 +59,9 @@ _MOST_LEVELS = 64
 """A side of 2**63 voxels halved to one; real files have some eight."""
 _VALIDATED_BYTES = 4096
 """The official validator reads no further for the OME-XML."""
-_VALIDATED = tuple(f"PhysicalSize{axis}{unit}" for axis in "XYZ" for unit in ("", "Unit"))
+_SIZES = tuple((f"PhysicalSize{axis}", f"PhysicalSize{axis}Unit") for axis in "XYZ")
+"""Attributes of the size of voxels and its unit along each axis."""
+_VALIDATED = tuple(name for names in _SIZES for name in names)
 _KINDS = frozenset("uif")
 """First letters of types of the same width that are mixed up: unsigned, signed and float."""
 _DTYPE = re.compile("bool|u?int(8|16|32|64)|float(32|64)|complex(64|128)")
@@ -119,10 +121,11 @@ def read_ome(file: TiffFile, tags: dict[int, Tag], description: Tag, scene: str 
     if _width(dtype) != _width(stored):
         what = f"has pixels of type {stored}, but OME-XML of {dtype}"
         raise HeaderError(file.path, what)
-    names = [channel.get("Name", "") for channel in found.image.channels]
+    channels = found.image.channels
+    names = [channel.get("Name", "") for channel in channels]
     displays = Displays()
     if len(names) == sizes["c"]:  # a channel of several samples has its colours in its voxels
-        displays = read_ome_colours(channel.get("Color") for channel in found.image.channels)
+        displays = read_ome_colours([channel.get("Color") for channel in channels])
     spacing, doubts = _spacing(found.image.pixels)
     if dtype != stored and _is_dtype(stored) and _KINDS.issuperset({dtype[0], stored[0]}):
         # The voxels are read as they are stored, and never cast.
@@ -193,15 +196,14 @@ def _width(dtype: str) -> int:
 
 def _spacing(pixels: dict[str, str]) -> tuple[SpacingXYZ, tuple[str, ...]]:
     """Return the distance of voxels, and why a distance in the file is impossible."""
-    found, doubts = [], Doubts()
-    for axis in "XYZ":
-        name = f"PhysicalSize{axis}"
-        if name in pixels:
-            unit = pixels.get(f"{name}Unit", _DEFAULT_UNIT)
-            found.append(doubts.ask(name, _length_in_um, pixels[name], unit))
-        else:
-            found.append(None)
-    return (found[0], found[1], found[2]), doubts.told
+    doubts = Doubts()
+    x, y, z = (
+        doubts.ask(name, _length_in_um, pixels[name], pixels.get(name_of_unit, _DEFAULT_UNIT))
+        if name in pixels
+        else None
+        for name, name_of_unit in _SIZES
+    )
+    return (x, y, z), doubts.told
 
 
 def _time_step(pixels: dict[str, str]) -> float | None:

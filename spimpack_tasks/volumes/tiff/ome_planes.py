@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spimpack_tasks.files.limits import REMEDY, allowed
 from spimpack_tasks.volumes.errors import HeaderError
-from spimpack_tasks.volumes.tiff.ome_xml import MOST_PLANES, FileOfPlanes
+from spimpack_tasks.volumes.tiff.ome_xml import MOST_PLANES, THIS_FILE, FileOfPlanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -87,8 +87,10 @@ def find_files(path: str, found: OmeXml, uuid: str) -> dict[FileOfPlanes, str]:
     HeaderError
         A file lies elsewhere, or has no name, or its names contradict each other.
     """
+    if found.image.files.keys() <= {THIS_FILE}:
+        return {THIS_FILE: path}
     here = FileOfPlanes(os.path.basename(path), uuid)
-    files = [*found.image.files] or [FileOfPlanes()]
+    files = [*found.image.files]
     names = {file.uuid: file.name for file in files if file.uuid and file.name}
     _refuse_contradiction(path, here, files)
     folder = os.path.dirname(path)

@@ -19,7 +19,7 @@ from xml.parsers import expat
 from spimpack_tasks.files.limits import LARGEST_ELEMENT, REMEDY, allowed, as_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 Attributes: TypeAlias = dict[str, str]
 
@@ -33,13 +33,6 @@ _MOST_NESTED = 256
 """Elements in one another, of any kind."""
 _LONGEST_TEXT = 64
 """Characters of a time or of a UUID."""
-_OF_USE_AT_END = frozenset(
-    {
-        *("OME/Image", "OME/Image/AcquisitionDate"),
-        *("OME/Image/Pixels/TiffData", "OME/Image/Pixels/TiffData/UUID"),
-    }
-)
-"""Elements whose end says something."""
 
 
 class OmeXmlError(ValueError):
@@ -59,7 +52,8 @@ class FileOfPlanes(NamedTuple):
         return self.name.casefold() == other.name.casefold() if self.name else not self.uuid
 
 
-_THIS_FILE = FileOfPlanes()
+THIS_FILE = FileOfPlanes()
+"""The file that the OME-XML is in."""
 
 
 class TiffData(NamedTuple):
@@ -158,6 +152,7 @@ def parse_ome_xml(
         parser.StartElementHandler = listener.start
         parser.EndElementHandler = listener.end
         parser.CharacterDataHandler = listener.characters
+        parser.buffer_text = True
         parser.StartDoctypeDeclHandler = _refuse_doctype
         given = 0
         for chunk in chunks:
@@ -201,7 +196,7 @@ class _Listener:
         self._paths: list[str] = []
         self._text: list[str] | None = None
         self._image = self.found.image
-        self._file = _THIS_FILE
+        self._file = THIS_FILE
         self._tiff_data: Attributes = {}
         self._is_here = False
         self._instrument = NO_INSTRUMENT
@@ -219,10 +214,9 @@ class _Listener:
         else:
             raise OmeXmlError(f"has more than {_MOST_NESTED} elements in one another")
         paths.append(path)
-        if path.startswith("OME/Image/"):
-            self._take_of_image(path, attributes, self._image)
-        elif path:
-            self._take(path, attributes)
+        take = _AT_START.get(path)
+        if take is not None:
+            take(self, attributes)
 
     def _root(self, tag: str) -> str:
         name = tag.rpartition(":")[2]
@@ -231,74 +225,84 @@ class _Listener:
         self.found.is_plain = tag == name
         return name
 
-    def _take(self, path: str, attributes: Attributes) -> None:
-        if path == "OME/Image":
-            self._image, self._is_here = Image(name=attributes.get("Name", "")), False
-        elif path.startswith("OME/Instrument"):
-            self._take_of_instrument(path, attributes)
-        elif path == "OME":
-            self.found.root = attributes
-        elif path == "OME/BinaryOnly":
-            self.found.companion = attributes.get("MetadataFile", "")
-        elif path == "OME/StructuredAnnotations/XMLAnnotation":
-            is_modulo = attributes.get("Namespace", "").endswith("dimension/modulo")
-            self.found.has_modulo = self.found.has_modulo or is_modulo
+    def take_root(self, attributes: Attributes) -> None:
+        self.found.root = attributes
 
-    def _take_of_image(self, path: str, attributes: Attributes, image: Image) -> None:
-        if path == "OME/Image/Pixels":
-            image.pixels = attributes
-        elif path == "OME/Image/Pixels/Channel":
-            if len(image.channels) < _MOST_ELEMENTS:
-                image.channels.append(attributes)
-        elif path == "OME/Image/Pixels/TiffData":
-            self._tiff_data, self._file = attributes, _THIS_FILE
-        elif path == "OME/Image/Pixels/TiffData/UUID":
-            self._file = FileOfPlanes(attributes.get("FileName", ""))
-            self._text = []
-        elif path == "OME/Image/InstrumentRef":
-            image.instrument_id = attributes.get("ID", "")
-        elif path in {"OME/Image/ObjectiveSettings", "OME/Image/ObjectiveRef"}:
-            image.objective_id = attributes.get("ID", "")
-        elif path == "OME/Image/AcquisitionDate":
-            self._text = []
+    def take_companion(self, attributes: Attributes) -> None:
+        self.found.companion = attributes.get("MetadataFile", "")
 
-    def _take_of_instrument(self, path: str, attributes: Attributes) -> None:
-        instruments = self.found.instruments
-        if path == "OME/Instrument":
-            self._instrument = Instrument()
-            if len(instruments) < _MOST_ELEMENTS:
-                instruments[attributes.get("ID", "")] = self._instrument
-        elif path == "OME/Instrument/Microscope":
-            self._instrument.microscope = attributes
-        elif path == "OME/Instrument/Objective" and (
-            len(self._instrument.objectives) < _MOST_ELEMENTS
-        ):
+    def take_annotation(self, attributes: Attributes) -> None:
+        is_modulo = attributes.get("Namespace", "").endswith("dimension/modulo")
+        self.found.has_modulo = self.found.has_modulo or is_modulo
+
+    def take_image(self, attributes: Attributes) -> None:
+        self._image, self._is_here = Image(name=attributes.get("Name", "")), False
+
+    def take_pixels(self, attributes: Attributes) -> None:
+        self._image.pixels = attributes
+
+    def take_channel(self, attributes: Attributes) -> None:
+        if len(self._image.channels) < _MOST_ELEMENTS:
+            self._image.channels.append(attributes)
+
+    def take_tiff_data(self, attributes: Attributes) -> None:
+        self._tiff_data, self._file = attributes, THIS_FILE
+
+    def take_uuid(self, attributes: Attributes) -> None:
+        self._file = FileOfPlanes(attributes.get("FileName", ""))
+        self.take_text(attributes)
+
+    def take_instrument_ref(self, attributes: Attributes) -> None:
+        self._image.instrument_id = attributes.get("ID", "")
+
+    def take_objective_ref(self, attributes: Attributes) -> None:
+        self._image.objective_id = attributes.get("ID", "")
+
+    def take_instrument(self, attributes: Attributes) -> None:
+        self._instrument = Instrument()
+        if len(self.found.instruments) < _MOST_ELEMENTS:
+            self.found.instruments[attributes.get("ID", "")] = self._instrument
+
+    def take_microscope(self, attributes: Attributes) -> None:
+        self._instrument.microscope = attributes
+
+    def take_objective(self, attributes: Attributes) -> None:
+        if len(self._instrument.objectives) < _MOST_ELEMENTS:
             self._instrument.objectives[attributes.get("ID", "")] = attributes
+
+    def take_text(self, _: Attributes) -> None:
+        self._text = []
+
+    def characters(self, text: str) -> None:
+        """Take the text of `AcquisitionDate` or `UUID`."""
+        if self._text is not None and len(self._text) < _LONGEST_TEXT:
+            self._text.append(text[:_LONGEST_TEXT])
 
     def end(self, _: str) -> None:
         """Close an element."""
-        path = self._paths.pop()
-        if path not in _OF_USE_AT_END:
-            return
-        text = "".join(self._text or ()).strip()
-        if path == "OME/Image/AcquisitionDate":
-            self._image.acquired_at = text
-        elif path == "OME/Image/Pixels/TiffData/UUID":
-            self._file = self._file._replace(uuid=text)
-        elif path == "OME/Image/Pixels/TiffData":
-            self._end_tiff_data(self._image)
-        else:
-            self._end_image(self._image)
-        self._text = None
+        close = _AT_END.get(self._paths.pop())
+        if close is not None:
+            close(self)
 
-    def _end_tiff_data(self, image: Image) -> None:
+    def _text_taken(self) -> str:
+        text, self._text = "".join(self._text or ()).strip(), None
+        return text
+
+    def end_date(self) -> None:
+        self._image.acquired_at = self._text_taken()
+
+    def end_uuid(self) -> None:
+        self._file = self._file._replace(uuid=self._text_taken())
+
+    def end_tiff_data(self) -> None:
+        image = self._image
         uuid = self.found.root.get("UUID", "") if self._uuid is None else self._uuid
         is_here = self._file.is_same(FileOfPlanes(self._file_name, uuid))
         if is_here and not self._is_here:
             told = self._tiff_data.get("IFD", "0")
             image.first_directory = int(told) if told.isdecimal() and len(told) <= 9 else 0
         self._is_here = self._is_here or is_here
-        image.is_named = image.is_named or (is_here and self._file != _THIS_FILE)
+        image.is_named = image.is_named or (is_here and self._file != THIS_FILE)
         if self._with_planes or len(image.files) < _MOST_ELEMENTS:
             image.files[self._file] = None
         if self._with_planes:
@@ -307,9 +311,9 @@ class _Listener:
                 raise OmeXmlError(f"{what}; {REMEDY}")
             image.tiff_data.append(TiffData(self._tiff_data, self._file))
 
-    def _end_image(self, image: Image) -> None:
+    def end_image(self) -> None:
         """Keep the image that is meant of those with a plane in the file, or the first at all."""
-        found = self.found
+        found, image = self.found, self._image
         found.images += 1
         is_here = bool(image.pixels) and (self._is_here or not image.files)
         if found.images == 1 or (is_here and len(found.here) == self._number):
@@ -317,7 +321,29 @@ class _Listener:
         if is_here and len(found.here) < _MOST_ELEMENTS:
             found.here.append((image.name, image.pixels))
 
-    def characters(self, text: str) -> None:
-        """Take the text of `AcquisitionDate` or `UUID`."""
-        if self._text is not None and len(self._text) < _LONGEST_TEXT:
-            self._text.append(text[:_LONGEST_TEXT])
+
+_AT_START: dict[str, Callable[[_Listener, Attributes], None]] = {
+    "OME": _Listener.take_root,
+    "OME/BinaryOnly": _Listener.take_companion,
+    "OME/StructuredAnnotations/XMLAnnotation": _Listener.take_annotation,
+    "OME/Instrument": _Listener.take_instrument,
+    "OME/Instrument/Microscope": _Listener.take_microscope,
+    "OME/Instrument/Objective": _Listener.take_objective,
+    "OME/Image": _Listener.take_image,
+    "OME/Image/AcquisitionDate": _Listener.take_text,
+    "OME/Image/InstrumentRef": _Listener.take_instrument_ref,
+    "OME/Image/ObjectiveSettings": _Listener.take_objective_ref,
+    "OME/Image/ObjectiveRef": _Listener.take_objective_ref,
+    "OME/Image/Pixels": _Listener.take_pixels,
+    "OME/Image/Pixels/Channel": _Listener.take_channel,
+    "OME/Image/Pixels/TiffData": _Listener.take_tiff_data,
+    "OME/Image/Pixels/TiffData/UUID": _Listener.take_uuid,
+}
+"""What is taken from an element when it begins, by its path."""
+_AT_END: dict[str, Callable[[_Listener], None]] = {
+    "OME/Image": _Listener.end_image,
+    "OME/Image/AcquisitionDate": _Listener.end_date,
+    "OME/Image/Pixels/TiffData": _Listener.end_tiff_data,
+    "OME/Image/Pixels/TiffData/UUID": _Listener.end_uuid,
+}
+"""What is done when an element ends, by its path."""
