@@ -12,13 +12,12 @@ from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.luigi_run import REFUSED
 from spimpack_tasks.luigi_setup import disk_trouble_told, progress_of
 from spimpack_tasks.stitching.tasks.base import StitchTask
+from spimpack_tasks.stitching.tiles import MOST_PARTS, count_parts
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PARTS = 16
-"""Parts of a volume, one task each: a worker that fails loses one of them."""
 _make_flat = Deferred("spimpack_tasks.stitching.steps:make_flat")
 _make_frames = Deferred("spimpack_tasks.stitching.steps:make_frames")
 _make_alignment = Deferred("spimpack_tasks.stitching.steps:make_alignment")
@@ -91,7 +90,7 @@ class StitchSlab(StitchTask):
     """Write one part of the volume: a run of blocks, each of which is one shard."""
 
     part: luigi.IntParameter = luigi.IntParameter(
-        description=f"Number of the part, from 0 to {PARTS - 1}."
+        description=f"Number of the part, from 0 on; a large volume has {MOST_PARTS}."
     )
 
     def requires(self) -> Iterator[luigi.Task]:
@@ -117,7 +116,7 @@ class StitchChannel(StitchTask):
 
     def requires(self) -> Iterator[luigi.Task]:
         if self.inputs_id != REFUSED:
-            for number in range(PARTS):
+            for number in range(count_parts(self.chain.tiles)):
                 yield self.step(StitchSlab, part=number)
 
     def output(self) -> luigi.Target:
