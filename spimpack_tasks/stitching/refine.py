@@ -196,7 +196,7 @@ def _cut(frames: tuple[Frames, Frames], whole: list[int], window: Box) -> _Windo
         return None
     gradient = np.stack([each[1:-1, 1:-1, 1:-1].ravel() for each in np.gradient(template)])
     gradient -= gradient.mean(1, keepdims=True)
-    around = sum(np.roll(template, step, axis) for axis in range(3) for step in (-1, 1))
+    around: Any = sum(np.roll(template, step, axis) for axis in range(3) for step in (-1, 1))
     around = around[1:-1, 1:-1, 1:-1].ravel()
     return _Window(template[1:-1, 1:-1, 1:-1], gradient, around - around.mean(), field)
 

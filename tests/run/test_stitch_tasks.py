@@ -206,7 +206,7 @@ def test_i19_24_corrections_are_made_once_and_not_for_other_choices(tiles, tmp_p
 
 
 @pytest.mark.slow
-def test_i19_23_a_killed_run_is_resumed_by_the_next(tiles, made, tmp_path):
+def test_i19_23_s12_a_killed_run_is_resumed_by_the_next(tiles, made, tmp_path):
     image = tmp_path / "whole.ome.zarr"
     command = [sys.executable, "-c", LUIGI, "--module", "spimpack_tasks", "StitchChannel"]
     command += ["--local-scheduler", "--tiles", str(tiles), "--image", str(image)]

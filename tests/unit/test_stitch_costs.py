@@ -4,6 +4,8 @@ CPU times and memory are measured by `benchmarks/stitching.py`.
 """
 
 import math
+import os
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -165,3 +167,38 @@ def test_i19_16_frames_are_fused_as_they_are_and_read_no_more_than_twice(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["a.ome.zarr"]
     assert set(stacks.read) == set(range(12))
     assert sum(stacks.read.values()) <= 2 * 12 * math.prod(shape)
+
+
+class GeneratedStacks:
+    """Frames that are made when they are read, as `OpenTiles` has them."""
+
+    stored_rows = 1
+    dtype = np.dtype("u2")
+
+    def __init__(self, shape_frc):
+        self.shape_frc = shape_frc
+
+    def need(self, numbers):
+        return dict.fromkeys(numbers, self)
+
+    def read(self, region_frc):
+        shape = [part.stop - part.start for part in region_frc]
+        return np.random.default_rng(region_frc[0].start).integers(1, 4000, shape, dtype="u2")
+
+
+def test_i19_08_s11_memory_does_not_grow_with_the_frames_of_a_stack(tmp_path, monkeypatch):
+    """All frames of a stack lay in shared memory."""
+    monkeypatch.setattr(volumes, "BLOCK_SIDES_ZYX", (64, 64, 128))
+    monkeypatch.setattr(volumes, "_MOST_WAITING", 2**20)
+    shared = {*os.listdir("/dev/shm")}
+    peaks = []
+    for frames in (100, 400, 1600):  # the first loads libraries
+        shape = (frames, 70, 64)
+        work = deskew(tile_set([shape], [(0, 0, 0)], Geometry(ROOT, 1.0)), 0)
+        tracemalloc.start()
+        write(work, GeneratedStacks(shape), tmp_path / str(frames))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.2 * peaks[1]
+    assert peaks[2] < 1600 * 70 * 64 * 2
+    assert {name for name in {*os.listdir("/dev/shm")} - shared if "spimpack" in name} == set()
