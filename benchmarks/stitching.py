@@ -3,6 +3,10 @@
     python benchmarks/stitching.py [FOLDER] [--frames 300] [--rows 256] [--columns 512] [--runs 3]
     python benchmarks/stitching.py [FOLDER] --memory 600x512x1024 2400x512x1024 600x2048x2048
 
+Statements of the reference about speed and memory: 7 (kernels and volumes), 8 (memory), 15
+(aligning one pair), 16 (million voxels a CPU-s of fused tiles). What of them does not depend on the
+machine is counted by `tests/unit/test_stitch_costs.py`.
+
 Kernels: bytes of samples read and of covered voxels written, and the CPU time, beside copies of the
 samples in memory. Volumes: from an OME-Zarr of frames to a whole OME-Zarr with its levels. Each
 number is the least of some runs; ratios are of CPU time, so that other work matters little. Memory:

@@ -75,10 +75,29 @@ def is_cut(side: int, size: int) -> bool:
 
 def _choose_chunk(shape: Shape, itemsize: int) -> Shape:
     plane = shape[3] * shape[4] * itemsize
-    heights = [(max(height // itemsize, 2), side) for height, side in _CHUNKS]
-    fitting = (pair for pair in heights if pair[0] * plane <= LARGEST_SLAB)
-    height, side = next(fitting, heights[-1])
-    most = zip((height, side, side), shape[2:], strict=True)
+    fitting = (pair for pair in _CHUNKS if _height(pair, itemsize) * plane <= LARGEST_SLAB)
+    return _cut_chunk(next(fitting, _CHUNKS[-1]), shape[2:], itemsize)
+
+
+def choose_deep_chunk(size_zyx: Shape, itemsize: int) -> Shape:
+    """Return a chunk for an image that is written in blocks, so that no plane of it is read whole.
+
+    Parameters
+    ----------
+    size_zyx
+        Voxels of the full level.
+    itemsize
+        Bytes of a voxel.
+    """
+    return _cut_chunk(_CHUNKS[0], size_zyx, itemsize)
+
+
+def _height(chunk: tuple[int, int], itemsize: int) -> int:
+    return max(chunk[0] // itemsize, 2)
+
+
+def _cut_chunk(chunk: tuple[int, int], size_zyx: Shape, itemsize: int) -> Shape:
+    most = zip((_height(chunk, itemsize), chunk[1], chunk[1]), size_zyx, strict=True)
     # Of what is smaller than a chunk, the chunk is the next power of two.
     return tuple(min(n, 1 << (size - 1).bit_length()) for n, size in most)
 

@@ -7,6 +7,8 @@ for it. It does not tell how certain a shift is. Places follow from the shifts a
 
 from __future__ import annotations
 
+import math
+import warnings
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -85,7 +87,7 @@ def _measure(tiles: TileSet, overlap: Overlap, frames: tuple[Frames, Frames]) ->
     ]
     away_um, quality = _register(images)
     stage = overlap.stage_shift_frc
-    if not quality >= _LEAST_QUALITY:  # it may be no number
+    if quality < _LEAST_QUALITY:
         reason = f"multiview-stitcher finds a correlation of {quality:.2f} only"
         return unmeasured(overlap, reason, quality)
     f, r, c = np.array(stage) + sample_of_um(tiles.geometry, away_um)
@@ -122,11 +124,15 @@ def _image(frames: Frames, place: Place) -> Any:
 
 
 def _register(images: list[Any]) -> tuple[Vector, float]:
-    """Return by how many micrometres the second image lies elsewhere, and the correlation."""
+    """Return by how many micrometres the second image lies elsewhere, and the correlation.
+
+    That is 0 where an image is the same everywhere, for which the program has no number.
+    """
     import dask
 
     registration = import_module("multiview_stitcher.registration")
-    with dask.config.set(scheduler="synchronous"):
+    with dask.config.set(scheduler="synchronous"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the reason of a pair says what is wrong with it
         found = registration.register(
             images,
             transform_key=_STAGE,
@@ -141,4 +147,5 @@ def _register(images: list[Any]) -> tuple[Vector, float]:
     edge = found["pairwise_registration"]["graph"].edges[0, 1]
     # The matrix goes from the first image to the second one.
     z, y, x = (-float(value) for value in edge["transform"].values.reshape(-1, 4, 4)[0, :3, 3])
-    return (z, y, x), float(edge["quality"].values.ravel()[0])
+    quality = float(edge["quality"].values.ravel()[0])
+    return (z, y, x), quality if math.isfinite(quality) else 0.0

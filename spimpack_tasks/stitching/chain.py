@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 FLAT_FILE, FLAT_NOTE = "flat.tif", "flat.json"
 ALIGNMENT_FILE, EXCHANGE_FILE, PAGE_FILE = "align.json", "align-spimstitch.json", "align.html"
 """Names in the working folder."""
-_FLAT_FORM, _FRAMES_FORM, _ALIGN_FORM = 1, 2, 3
+_FLAT_FORM, _FRAMES_FORM, _ALIGN_FORM = 1, 2, 4
 """Raised when equal inputs give other outputs than before."""
 
 

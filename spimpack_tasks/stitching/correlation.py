@@ -32,7 +32,7 @@ TOO_FAR = "the shift is larger than was searched"
 _VALLEY = 0.75
 """Part of a peak below which the correlation falls between two different ones."""
 _EPSILON = 1e-9
-"""Part of the largest value that rounding makes of nothing."""
+"""Part of the product of the largest values that rounding makes of nothing."""
 _ALL = (0, 1, 2)
 
 
@@ -89,7 +89,8 @@ def correlate(template: Any, field: Any) -> Any:
     sums = _box_sums(field, template.shape)
     variance = _box_sums(field**2, template.shape) - sums**2 / count
     scale = norm * np.sqrt(np.maximum(variance, 0))
-    least = _EPSILON * count * max(float(np.abs(field).max()), 1.0)
+    largest = float(np.abs(field).max()) * float(np.abs(zero_mean).max())
+    least = max(_EPSILON * count * largest, float(np.finfo("float64").tiny))
     return np.where(scale > least, cross / np.maximum(scale, least), 0.0)
 
 

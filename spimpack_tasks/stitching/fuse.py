@@ -330,8 +330,8 @@ def overlaps(placement: Placement, box: Box, slack: float = 0.0) -> bool:
     slack
         Voxels along x by which it may miss the box, and still counts.
     """
-    (z0, z1), (y0, y1), (x0, x1) = _bounds(placement, box)
-    if z1 <= z0 or y1 <= y0 or x1 <= x0:
+    (z0, z1), (y0, y1), _ = _bounds(placement, box)
+    if z1 <= z0 or y1 <= y0:
         return False
     oz, _, ox = placement.origin_zyx
     ends = [ox + placement.shear * (z - oz) for z in (z0, z1 - 1)]

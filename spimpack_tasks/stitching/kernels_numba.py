@@ -104,13 +104,14 @@ def remap(samples: Any, frame_at: Any, low: Any, high: Any, voxels: Any) -> None
     """Set voxels that are one sample each, see `Kernels.remap`."""
     depth, rows, _ = voxels.shape
     frames = samples.shape[0]
-    # Frames lie apart by powers of two, so that their samples would share a few lines of the cache.
-    part = np.empty((32, 40), samples.dtype)
+    # Frames lie apart by powers of two, and so do the z of voxels: what is read and written at a
+    # time shares few lines of the cache. So both are long: 256 bytes of a frame, 512 of a z.
+    part = np.empty((256, 136), samples.dtype)
     for y in range(rows):
-        for start in range(0, frames, 32):
-            count = min(32, frames - start)
-            for z0 in range(0, depth, 32):
-                columns = min(32, depth - z0)
+        for start in range(0, frames, 256):
+            count = min(256, frames - start)
+            for z0 in range(0, depth, 128):
+                columns = min(128, depth - z0)
                 # Unsigned numbers cannot count from the end, so they need not be checked.
                 for f in range(np.uint64(count)):
                     row = samples[start + f, y]

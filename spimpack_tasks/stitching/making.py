@@ -19,7 +19,7 @@ from spimpack_tasks.files.held_folders import move_to_target, place_of
 from spimpack_tasks.files.noted_parts import NotedParts
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.stitching.identity import Pace
-from spimpack_tasks.stitching.names import PARTS
+from spimpack_tasks.stitching.tiles import count_parts
 from spimpack_tasks.stitching.volume import (
     finish_volume,
     identify_stitching,
@@ -140,9 +140,10 @@ def stitch(work: Stitching, target: str, threads: int, advance: Callable[[int], 
     if is_made(target, identify_stitching(work)):
         return False
     with open_stacks(work) as stacks:
-        for number in range(PARTS):
-            _make_part(work, target, (number, PARTS), stacks, Pace(threads, advance))
-    return finish(work, target, PARTS, threads)
+        parts = count_parts(work.tiles)
+        for number in range(parts):
+            _make_part(work, target, (number, parts), stacks, Pace(threads, advance))
+    return finish(work, target, parts, threads)
 
 
 def _parts_of(place: str, identity: str, count: int) -> NotedParts:

@@ -12,8 +12,6 @@ SIGNS: tuple[Signs, ...] = ("positions", "mirrored")
 """Meanings of the places in a file of spimstitch: right, or moved the wrong way."""
 NO_FLAT, ESTIMATED_FLAT = "none", "estimate"
 """Choices of a flat besides the path of a TIFF."""
-PARTS = 16
-"""Parts of a volume, one task each: a worker that fails loses one of them."""
 DESTRIPES = ("none", "wavelet", "lightsheet", "zarrnii")
 """Ways to take out stripes, see `correct.DESTRIPERS`."""
 Interpolation: TypeAlias = Literal["cubic", "linear", "nearest"]

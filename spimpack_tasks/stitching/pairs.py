@@ -304,7 +304,7 @@ def _choose_windows(
     found = []
     for place in sorted(places):
         f, r, c = (slice(at, at + side) for at, side in zip(place, sides, strict=True))
-        found.append((_structure(second.read((f, r, c)).astype("float32")), place, (f, r, c)))
+        found.append((_structure(second.read((f, r, c)).astype("float64")), place, (f, r, c)))
     found.sort(key=lambda each: (-each[0], each[1]))
     return [box for structure, _, box in found[: settings.windows] if structure > 0]
 

@@ -8,8 +8,10 @@ which the samples of the second tile are those of the first one, in all three di
 
 The gradient is that of the second tile `T` alone, whose noise is independent of that of the first,
 `F`, and at whole samples also of its own. So noise makes the shift uncertain, but does not draw it
-towards the halves at which interpolated noise is least. The uncertainty follows from
-what is left over.
+towards the halves at which interpolated noise is least. The factor `a` is that at which what is
+left over has nothing in common with the neighbours of each sample, whose noise is independent as
+well: the flank of a thing looks alike when it is shifted and when it is brighter. The uncertainty
+follows from what is left over, with that of the factor.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ class RefinedShift:
 class _Window:
     template: Any
     gradient: Any
-    """3 x samples: that of the inner samples of the template."""
+    """3 x samples: that of the inner samples of the template, less its mean."""
+    around: Any
+    """Sums of the six neighbours of the inner samples, less their mean."""
     field: Any
     """The first tile, with `_PAD` samples more at each end."""
 
@@ -191,7 +195,10 @@ def _cut(frames: tuple[Frames, Frames], whole: list[int], window: Box) -> _Windo
     if not (np.isfinite(template).all() and np.isfinite(field).all()):
         return None
     gradient = np.stack([each[1:-1, 1:-1, 1:-1].ravel() for each in np.gradient(template)])
-    return _Window(template[1:-1, 1:-1, 1:-1], gradient, field)
+    gradient -= gradient.mean(1, keepdims=True)
+    around: Any = sum(np.roll(template, step, axis) for axis in range(3) for step in (-1, 1))
+    around = around[1:-1, 1:-1, 1:-1].ravel()
+    return _Window(template[1:-1, 1:-1, 1:-1], gradient, around - around.mean(), field)
 
 
 def _equations(windows: list[_Window], shift: Any) -> tuple[Any, Any, Any]:
@@ -205,13 +212,16 @@ def _equations(windows: list[_Window], shift: Any) -> tuple[Any, Any, Any]:
     found = []
     for window in windows:
         moved = _interpolate(window.field, shift)
-        factor, left = _left_over(window.template, moved[1:-1, 1:-1, 1:-1])
+        values = moved[1:-1, 1:-1, 1:-1]
+        factor, left = _left_over(window, values)
         if not factor:
             continue
         slopes = np.stack([each[1:-1, 1:-1, 1:-1].ravel() for each in np.gradient(moved)])
         rest = left.ravel()
         variance = max(float(rest.var()), 1e-12 * float(window.template.var()), 1e-300)
-        gradient = window.gradient - window.gradient.mean(1, keepdims=True)
+        # Less the part of it that a change of the factor takes up.
+        common = window.gradient @ values.ravel() / (window.around @ values.ravel())
+        gradient = window.gradient - np.outer(common, window.around)
         noise = (gradient * rest**2) @ gradient.T / variance**2
         found.append((factor * gradient @ slopes.T / variance, gradient @ rest / variance, noise))
     if not found:
@@ -220,13 +230,15 @@ def _equations(windows: list[_Window], shift: Any) -> tuple[Any, Any, Any]:
     return a, b, c
 
 
-def _left_over(template: Any, values: Any) -> tuple[float, Any]:
-    """Return the factor of values that suits a template, and what is left over; 0 if none does.
+def _left_over(window: _Window, values: Any) -> tuple[float, Any]:
+    """Return the factor of values that suits a window, and what is left over; 0 if none does.
 
-    The noise of both is alike, so neither is the one that explains the other.
+    Spreads would tell a larger one, since interpolated values have less noise than the template.
     """
-    spread = float(values.std())
-    factor = float(template.std()) / spread if spread else 0.0
+    template = window.template
+    shared = float(window.around @ values.ravel())
+    factor = float(window.around @ template.ravel()) / shared if shared > 0 else 0.0
+    factor = max(factor, 0.0)
     return factor, template - template.mean() - factor * (values - values.mean())
 
 
@@ -238,7 +250,7 @@ def _unlike(windows: list[_Window], shift: Any) -> float:
     left = whole = 0.0
     for window in windows:
         moved = _interpolate(window.field, shift)[1:-1, 1:-1, 1:-1]
-        left += _structure(_left_over(window.template, moved)[1])
+        left += _structure(_left_over(window, moved)[1])
         whole += _structure(window.template - window.template.mean())
     return left / whole if whole > 0 else math.inf
 

@@ -23,7 +23,7 @@ from spimpack_tasks.stitching.dataset_rows import compose_row, tell_parameters, 
 from spimpack_tasks.stitching.flat import describe_flat, estimate_flat, sample_frames
 from spimpack_tasks.stitching.frames import OpenTiles
 from spimpack_tasks.stitching.making import finish, has_part, make_part, stitch
-from spimpack_tasks.stitching.names import ESTIMATED_FLAT, NO_FLAT, PARTS
+from spimpack_tasks.stitching.names import ESTIMATED_FLAT, NO_FLAT
 from spimpack_tasks.stitching.overlap_pictures import draw_overlaps
 from spimpack_tasks.stitching.page import compose_page
 from spimpack_tasks.stitching.placing import place_tiles, require_near
@@ -38,7 +38,7 @@ from spimpack_tasks.stitching.tile_files import (
     write_alignment,
     write_json,
 )
-from spimpack_tasks.stitching.tiles import turned_shape
+from spimpack_tasks.stitching.tiles import count_parts, turned_shape
 from spimpack_tasks.stitching.volume import Stitching, deskew, identify_stitching
 from spimpack_tasks.stitching.working import check_target, claim_work_files, is_made
 from spimpack_tasks.volumes.formats import NGFF
@@ -236,7 +236,7 @@ def has_volume_part(chain: Chain, number: int) -> bool:
     """Tell whether a part of the volume is there."""
     if chain.has_volume():
         return True
-    part = (number, PARTS)
+    part = (number, count_parts(chain.tiles))
     return chain.has_alignment() and has_part(stitching_of(chain), chain.choices.output, part)
 
 
@@ -249,7 +249,8 @@ def make_volume_part(chain: Chain, number: int, pace: Pace) -> None:
         As of `making.make_part`.
     """
     work, target = stitching_of(chain), chain.choices.output
-    make_part(work, target, (number, PARTS), pace.threads, pace.advance)
+    part = (number, count_parts(chain.tiles))
+    make_part(work, target, part, pace.threads, pace.advance)
 
 
 def finish_volume(chain: Chain, pace: Pace) -> int:
@@ -261,7 +262,7 @@ def finish_volume(chain: Chain, pace: Pace) -> int:
         As of `making.finish`.
     """
     work, target = stitching_of(chain), chain.choices.output
-    finish(work, target, PARTS, pace.threads)
+    finish(work, target, count_parts(chain.tiles), pace.threads)
     return len(work.tiles.tiles)
 
 

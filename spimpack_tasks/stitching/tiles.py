@@ -19,6 +19,11 @@ from typing import TypeAlias
 
 OBLIQUE_ANGLE_DEG = 45.0
 """Angle between the light sheet and the x axis in oblique microscopes."""
+MOST_PARTS = 16
+"""Parts of a large volume, one task each: a worker that fails loses one of them."""
+SAMPLES_OF_A_PART = 2**27
+"""Samples of a part, which take seconds: to open the tiles again for it takes a tenth of one, and
+it reads frames again that its neighbours read as well."""
 
 Vector: TypeAlias = tuple[float, float, float]
 Sizes: TypeAlias = tuple[int, int, int]
@@ -134,6 +139,12 @@ class TileSet:
             raise ValueError(f"tiles share a name: {', '.join(twice)}")
         if len(dtypes) > 1:
             raise ValueError(f"tiles have different data types: {', '.join(dtypes)}")
+
+
+def count_parts(tiles: TileSet) -> int:
+    """Return of how many parts a volume is made: fewer of small tiles, one at least."""
+    samples = sum(math.prod(tile.shape_frc) for tile in tiles.tiles)
+    return min(-(-samples // SAMPLES_OF_A_PART), MOST_PARTS)
 
 
 def turned_shape(shape_frc: Sizes, geometry: Geometry) -> Sizes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.grid import LevelGrid
 from spimpack_tasks.arrays.parallel import WorkPool
-from spimpack_tasks.arrays.pyramid import plan_levels
+from spimpack_tasks.arrays.pyramid import choose_deep_chunk, plan_levels
 from spimpack_tasks.files.noted_parts import bounds_of_part
 from spimpack_tasks.stitching.frames import OpenTiles
 from spimpack_tasks.stitching.fuse import Fuser, overlaps
@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from spimpack_tasks.stitching.placing import Canvas
     from spimpack_tasks.stitching.tiles import Geometry, TileSet, Vector
 
-FORM = 2
+FORM = 3
 """Raised when equal inputs give other voxels than before, or parts are other blocks."""
 BLOCK_SIDES_ZYX = (512, 128, 512)
 """Voxels of a block of tilted frames: deep, so that a frame is read few times, as its columns run
-down, and long along x, because each column starts further along it; 64 MiB of two bytes."""
+down, and long along x, because each column starts further along it; 64 MiB of two bytes. Of more
+bytes a block is shorter, so that it takes no more memory, however large the volume is."""
 _MOST_WAITING = 32 * 2**20
 """Bytes of voxels that may wait to be written: half a block, so that one waits while another is
 made."""
@@ -138,14 +139,16 @@ def plan_volume(work: Stitching) -> tuple[VolumeSpec, tuple[LevelGrid, ...]]:
             **({"planned_from": work.planned_from} if work.planned_from else {}),
         },
     )
-    levels = plan_levels(shape, int(dtype.itemsize))
-    if work.geometry.is_oblique:
-        levels = tuple(_with_deep_blocks(level) for level in levels)
-    return spec, levels
+    itemsize = int(dtype.itemsize)
+    if not work.geometry.is_oblique:
+        return spec, plan_levels(shape, itemsize)
+    levels = plan_levels(shape, itemsize, choose_deep_chunk(canvas.shape_zyx, itemsize))
+    return spec, tuple(_with_deep_blocks(level, itemsize) for level in levels)
 
 
-def _with_deep_blocks(level: LevelGrid) -> LevelGrid:
-    sides = (1, 1, *BLOCK_SIDES_ZYX)
+def _with_deep_blocks(level: LevelGrid, itemsize: int) -> LevelGrid:
+    z, y, x = BLOCK_SIDES_ZYX
+    sides = (1, 1, z, y, x * 2 // max(itemsize, 2))
     shard = tuple(
         min(count, max(side // size, 1))
         for side, size, count in zip(sides, level.chunk, level.grid, strict=True)

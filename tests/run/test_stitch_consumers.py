@@ -16,9 +16,8 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.stitching import volume as volumes
 from spimpack_tasks.stitching.making import finish, make_part, stitch
-from spimpack_tasks.stitching.names import PARTS
 from spimpack_tasks.stitching.tile_files import write_tiles
-from spimpack_tasks.stitching.tiles import Geometry
+from spimpack_tasks.stitching.tiles import MOST_PARTS, Geometry
 from spimpack_tasks.stitching.volume import deskew, stitch_on_stage
 
 EXACT = Geometry(pitch_um=ROOT, step_um=1.0)
@@ -134,7 +133,7 @@ def test_i19_25_dask_makes_equal_bytes(tmp_path, monkeypatch):
         from spimpack_tasks.stitching import volume
 
         volume.BLOCK_SIDES_ZYX = SIDES
-        return make_part(work, str(other), (number, PARTS), 1, lambda _: None)
+        return make_part(work, str(other), (number, MOST_PARTS), 1, lambda _: None)
 
     with (
         distributed.LocalCluster(
@@ -147,8 +146,8 @@ def test_i19_25_dask_makes_equal_bytes(tmp_path, monkeypatch):
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        assert all(client.gather(client.map(make, range(PARTS))))
-    assert finish(work, str(other), PARTS, 1)
+        assert all(client.gather(client.map(make, range(MOST_PARTS))))
+    assert finish(work, str(other), MOST_PARTS, 1)
     assert contents(other) == contents(one)
 
 

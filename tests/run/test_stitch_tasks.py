@@ -43,6 +43,14 @@ from spimpack_tasks.stitching.written import WrittenVolume
 V = 1.8
 STEP = V / ROOT
 SHAPE = (50, 90, 40)
+LUIGI = """
+import sys
+from luigi.cmdline import luigi_run
+from spimpack_tasks.stitching import tiles
+tiles.SAMPLES_OF_A_PART = 2**14
+luigi_run(sys.argv[1:])
+"""
+"""The `luigi` command, for which small tiles are made in several parts, as large ones are."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +72,7 @@ def tiles(tmp_path_factory):
 
 def run_luigi(task, *arguments, workers=1):
     """Run a task by the `luigi` command; return exit code and what it prints."""
-    command = [sys.executable, "-m", "luigi", "--module", "spimpack_tasks", task]
+    command = [sys.executable, "-c", LUIGI, "--module", "spimpack_tasks", task]
     command += ["--local-scheduler", "--workers", str(workers), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stdout + done.stderr
@@ -198,9 +206,9 @@ def test_i19_24_corrections_are_made_once_and_not_for_other_choices(tiles, tmp_p
 
 
 @pytest.mark.slow
-def test_i19_23_a_killed_run_is_resumed_by_the_next(tiles, made, tmp_path):
+def test_i19_23_s12_a_killed_run_is_resumed_by_the_next(tiles, made, tmp_path):
     image = tmp_path / "whole.ome.zarr"
-    command = [sys.executable, "-m", "luigi", "--module", "spimpack_tasks", "StitchChannel"]
+    command = [sys.executable, "-c", LUIGI, "--module", "spimpack_tasks", "StitchChannel"]
     command += ["--local-scheduler", "--tiles", str(tiles), "--image", str(image)]
     parts = tmp_path / ".whole.ome.zarr.unfinished"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:

@@ -9,10 +9,10 @@ import tifffile
 from oblique_scenes import tile_set
 
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.stitching import tiles as tile_sets
 from spimpack_tasks.stitching import volume as volumes
 from spimpack_tasks.stitching.chain import Chain, Choices
 from spimpack_tasks.stitching.identity import Pace
-from spimpack_tasks.stitching.names import PARTS
 from spimpack_tasks.stitching.steps import (
     finish_volume,
     has_volume_part,
@@ -22,12 +22,17 @@ from spimpack_tasks.stitching.steps import (
 )
 from spimpack_tasks.stitching.tasks import volume as tasks
 from spimpack_tasks.stitching.tile_files import write_tiles
-from spimpack_tasks.stitching.tiles import Geometry
+from spimpack_tasks.stitching.tiles import Geometry, count_parts
 from spimpack_tasks.stitching.volume import plan_volume
 from spimpack_tasks.stitching.written import WrittenVolume
 
 SHAPE = (60, 40, 70)
 VOXELS = math.prod(SHAPE)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(tile_sets, "SAMPLES_OF_A_PART", VOXELS // 5)
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def test_i19_progress_goes_from_the_alignment_to_all_bytes(tiles, tmp_path, ngff
     assert share == 0
     assert text.startswith("Stitching  ")
     shares = []
-    for number in range(PARTS):
+    for number in range(count_parts(chain.tiles)):
         make_volume_part(chain, number, Pace(1, lambda _: None))
         assert has_volume_part(chain, number)
         now[0] += 10
@@ -84,7 +89,7 @@ def test_i19_progress_of_a_sparse_volume_ends_at_all_of_it(tmp_path, ngff, monke
     make_alignment(chain)
     now = [0.0]
     written = WrittenVolume(chain, lambda: now[0])
-    for number in range(PARTS):
+    for number in range(count_parts(chain.tiles)):
         make_volume_part(chain, number, Pace(1, lambda _: None))
     now[0] += 10
     assert written.tell()[0] == 1

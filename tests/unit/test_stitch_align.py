@@ -329,3 +329,65 @@ def test_frames_that_are_stored_as_a_whole_are_decoded_few_times(monkeypatch):
 def test_no_pair_tells_no_pitch():
     tiles = tile_set([(4, 5, 6)], [(0, 0, 0)], Geometry(1.8, STEP))
     assert estimate_pitch(tiles, np.zeros((1, 3)), [[0]]) is None
+
+
+def smooth_noise(shape):
+    """Return values from 0 to 1 that neighbours have in common."""
+    values = np.random.default_rng(1).normal(0, 1, shape)
+    for axis in range(3):
+        values = sum(np.roll(values, n, axis) for n in (-1, 0, 1)) / 3
+    return (values - values.min()) / np.ptp(values)
+
+
+RANGES = {
+    "uint8": ("u1", 255, 0),
+    "uint8, few counts": ("u1", 10, 0),
+    "int16, below zero": ("i2", 4000, -3000),
+    "uint32": ("u4", 4e9, 0),
+    "float32, from 0 to 1": ("f4", 1, 0),
+    "float32, small": ("f4", 1e-6, 0),
+    "float32, large": ("f4", 1e30, 0),
+    "float64, small on a background": ("f8", 1e-6, 1e-3),
+    "saturated": ("u2", 120_000, 0),
+}
+
+
+@pytest.mark.parametrize(("dtype", "factor", "offset"), RANGES.values(), ids=RANGES)
+def test_i19_12_tiles_of_any_type_and_range_are_aligned(dtype, factor, offset):
+    """Small floating-point numbers counted as rounding errors, so that no pair was measured."""
+    values = smooth_noise((50, 120, 50)) * factor + offset
+    if dtype == "u2":
+        values = np.minimum(values, 65_535)  # half of the samples
+    stacks = [values[:, :70].astype(dtype), values[:, 42:].astype(dtype)]
+    tiles = tile_set([s.shape for s in stacks], [(0, 0, 0), (2, 40, -3)], Geometry(1, 1, None))
+    found = align(tiles, Stacks(stacks))
+    assert found.tiles[1].place_frc == pytest.approx((0, 42, 0), abs=0.01)
+
+
+NOTHING = {
+    "all are saturated": lambda whole: np.full_like(whole, 65_535),
+    "all are zero": np.zeros_like,
+    "not a number": lambda whole: whole.astype("f4") * np.nan,
+}
+
+
+@pytest.mark.parametrize("change", NOTHING.values(), ids=NOTHING)
+def test_i19_13_tiles_without_a_sign_of_their_shift_stay_on_the_stage(change):
+    whole = (smooth_noise((50, 120, 50)) * 4000).astype("u2")
+    stacks = [change(whole[:, :70]), change(whole[:, 42:])]
+    tiles = tile_set([s.shape for s in stacks], [(0, 0, 0), (2, 40, -3)], Geometry(1, 1, None))
+    found = align(tiles, Stacks(stacks))
+    assert found.tiles[1].correction_frc == (0, 0, 0)
+    assert min(found.tiles[1].sigma_frc) > 1
+    assert found.pairs[0].reason
+
+
+@pytest.mark.parametrize("overlap", range(10))
+def test_i19_13_an_overlap_of_few_samples_is_measured_rightly_or_not_at_all(overlap):
+    whole = (smooth_noise((50, 140, 50)) * 4000).astype("u2")
+    stacks = [whole[:, :70], whole[:, 70 - overlap :]]
+    stage = (0, 70 - overlap, 0)
+    tiles = tile_set([s.shape for s in stacks], [(0, 0, 0), stage], Geometry(1, 1, None))
+    found = align(tiles, Stacks(stacks)).tiles[1]
+    assert np.abs(found.correction_frc).max() <= 0.1
+    assert found.pairs == 0 or overlap >= 6

@@ -11,7 +11,13 @@ from spimpack_tasks.stitching.frames import ArrayFrames
 from spimpack_tasks.stitching.fuse import Fuser
 from spimpack_tasks.stitching.kernels_numba import NumbaKernels, _compiled
 from spimpack_tasks.stitching.kernels_numpy import NumpyKernels
-from spimpack_tasks.stitching.placing import place_alone, place_tiles, settle_shear
+from spimpack_tasks.stitching.placing import (
+    Canvas,
+    Placement,
+    place_alone,
+    place_tiles,
+    settle_shear,
+)
 from spimpack_tasks.stitching.tiles import Geometry
 
 KERNELS = {"numba": NumbaKernels(), "numpy": NumpyKernels()}
@@ -280,3 +286,23 @@ def test_frames_that_two_blocks_share_are_decoded_once():
         assert np.array_equal(fuser.fuse(box, {0: slow}, None), wanted)
         kept = fuser.kept[0].region_frc[0]
         assert kept.stop - kept.start <= 50 + depth
+
+
+@pytest.mark.parametrize("shear", [0.5, 1.0, 1.73, -1.73])
+@pytest.mark.parametrize("off", [-0.4, -0.1, 0.1, 0.4])
+def test_i19_s03_blocks_of_any_size_cover_what_the_whole_covers(shear, off):
+    """A voxel that lies before the first column lies further along x than all samples.
+
+    Where a block ended there, it did not have the tile.
+    """
+    shape, count = (9, 33, 7), 2
+    sizes = [Placement((0, 0, 20), shape, shear), Placement((10 + off, 0, 20.6), shape, shear)]
+    canvas = Canvas((20, 33, 60), (1, 1, 1), (0, 0, 0), tuple(sizes))
+    frames = {n: ArrayFrames(np.full((7, 33, 9), 77, "u2")) for n in range(count)}
+    fuser = Fuser(canvas, np.dtype("u2"), "cubic")
+    whole = fuser.fuse(tuple(slice(0, n) for n in canvas.shape_zyx), frames, None)
+    assert set(np.unique(whole)) == {0, 77}
+    for x in range(60):
+        box = (slice(0, 20), slice(0, 33), slice(x, x + 1))
+        near = {n: frames[n] for n in fuser.numbers_in(box)}
+        assert np.array_equal(fuser.fuse(box, near, None), whole[box])

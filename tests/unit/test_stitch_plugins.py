@@ -15,6 +15,8 @@ from spimpack_tasks.stitching.chain import Choices
 from spimpack_tasks.stitching.choice_rules import ChoiceRefusedError, check_choices
 from spimpack_tasks.stitching.correct import DESTRIPERS, Corrections, correct_frame
 from spimpack_tasks.stitching.names import ALIGNERS, DESTRIPES
+from spimpack_tasks.stitching.tile_files import read_alignment, write_alignment
+from spimpack_tasks.stitching.tiles import Geometry
 
 
 def test_plugins_are_choices():
@@ -89,3 +91,17 @@ def test_multiview_stitcher_finds_places():
     assert [bool(pair.reason) for pair in found.pairs] == [False, True, True]
     assert "multiview-stitcher finds a correlation of" in found.warnings[0]
     assert told[-1] == (3, 3)
+
+
+@pytest.mark.slow
+def test_tiles_that_are_the_same_everywhere_are_left_to_the_stage_by_multiview_stitcher(tmp_path):
+    """It tells a correlation that is no number, which no file of an alignment can hold."""
+    pytest.importorskip("multiview_stitcher")
+    shape = (40, 80, 40)
+    tiles = tile_set([shape] * 2, [(0, 0, 0), (0, 50, 0)], Geometry(1, 1, None))
+    found = solve(tiles, measure_by_multiview(tiles, Stacks([np.full(shape, 7, "u2")] * 2)))
+    assert found.tiles[1].correction_frc == (0, 0, 0)
+    assert "multiview-stitcher finds a correlation of 0.00 only" in found.warnings[0]
+    path = str(tmp_path / "align.json")
+    write_alignment(path, found, "identity")
+    assert read_alignment(path) == found

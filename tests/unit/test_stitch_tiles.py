@@ -9,6 +9,7 @@ from spimpack_tasks.stitching.tiles import (
     Tile,
     TileSet,
     affine_um_zyx,
+    count_parts,
     sample_of_um,
     turned_shape,
     um_of_sample,
@@ -79,3 +80,18 @@ def test_sets_that_are_none_are_refused(tiles, said):
     )
     with pytest.raises(ValueError, match=said):
         TileSet(Geometry(1, 1), made)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "wanted"),
+    [
+        ([(24, 64, 32)] * 2, 1),
+        ([(600, 512, 256)], 1),  # 157 MB
+        ([(600, 512, 256)] * 4, 3),
+        ([(20_000, 2048, 2048)] * 12, 16),  # 2 TB
+    ],
+    ids=["tiny", "one", "four", "brain"],
+)
+def test_small_tiles_are_made_in_fewer_parts(shapes, wanted):
+    tiles = [Tile(str(n), "t", (0, 0, 0), shape, "uint16") for n, shape in enumerate(shapes)]
+    assert count_parts(TileSet(Geometry(1.8, 1.28), tuple(tiles))) == wanted

@@ -43,7 +43,7 @@ def places(tiles) -> dict[str, tuple[float, ...]]:
     return {tile.name: tile.position_um_zyx for tile in tiles.tiles}
 
 
-def test_i19_02_a_stage_tree(tmp_path):
+def test_i19_02_s12_a_stage_tree(tmp_path):
     tiles = discover_tiles(str(write_stage_tree(tmp_path)))
     # The stage falls along y while rows rise, by the file of metadata.
     assert places(tiles) == {

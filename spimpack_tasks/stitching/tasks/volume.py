@@ -11,8 +11,8 @@ import luigi
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.luigi_run import REFUSED
 from spimpack_tasks.luigi_setup import progress_of, reporting_disk_errors
-from spimpack_tasks.stitching.names import PARTS
 from spimpack_tasks.stitching.tasks.base import StitchTask
+from spimpack_tasks.stitching.tiles import MOST_PARTS, count_parts
 from spimpack_tasks.targets import MadeByStep
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class StitchSlab(StitchTask):
     """Write one part of the volume: a run of blocks, each of which is one shard."""
 
     part: luigi.IntParameter = luigi.IntParameter(
-        description=f"Number of the part, from 0 to {PARTS - 1}."
+        description=f"Number of the part, from 0 on; a large volume has {MOST_PARTS}."
     )
 
     def requires(self) -> Iterator[luigi.Task]:
@@ -116,7 +116,7 @@ class StitchChannel(StitchTask):
 
     def requires(self) -> Iterator[luigi.Task]:
         if self.inputs_id != REFUSED:
-            for number in range(PARTS):
+            for number in range(count_parts(self.chain.tiles)):
                 yield self.step(StitchSlab, part=number)
 
     def output(self) -> luigi.Target:
