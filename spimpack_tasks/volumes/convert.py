@@ -160,7 +160,8 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
 
 
 def _open_source(conversion: Conversion) -> AbstractContextManager[Volume]:
-    return open_volume(conversion.source, conversion.form, conversion.request.selection)
+    request = conversion.request
+    return open_volume(conversion.source, conversion.form, request.selection, for_copy=True)
 
 
 def _take_levels(conversion: Conversion, place: Place, advance: Advance, threads: int) -> None:
@@ -284,11 +285,7 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
         The source cannot be read or is damaged: the message names the plane. Or the disk does not
         take the image.
     """
-    with (
-        as_os_errors(),
-        open_volume(conversion.source, conversion.form, conversion.request.selection) as volume,
-        WorkPool(threads) as pool,
-    ):
+    with as_os_errors(), _open_source(conversion) as volume, WorkPool(threads) as pool:
         dtype = check_dtype(volume).dtype.newbyteorder("=")
         if dtype.name not in TYPES:
             whole = "the merged image" if conversion.request.merge else repr(conversion.source)

@@ -99,7 +99,7 @@ def _write_voxels(
     threads: int,
 ) -> bool:
     image = conversion.source, conversion.form, conversion.request.selection
-    with open_volume(*image) as volume, WorkPool(threads) as pool:
+    with open_volume(*image, for_copy=True) as volume, WorkPool(threads) as pool:
         if volume.levels[0].is_stream:
             return False
         with begin_voxels(conversion, place, volume, pool) as writer:
@@ -139,7 +139,7 @@ def finish_parts(conversion: Conversion, path: str, threads: int) -> None:
             return
         image = conversion.source, conversion.form, conversion.request.selection
         with (
-            open_volume(*image) as volume,
+            open_volume(*image, for_copy=True) as volume,
             begin_voxels(conversion, place, volume, pool) as writer,
         ):
             if labels := volume.header.label_names:

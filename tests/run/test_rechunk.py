@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.conversion.rechunk import compose_request
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.volumes import copy as copy_module
 from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.ome_zarr import chunk_reader
 
 SHAPE = (2, 70, 150, 130)
 """Along c, z, y, x; no multiple of any chunk below."""
@@ -179,6 +182,50 @@ def test_images_of_other_programs(tmp_path, case):
     assert run(tmp_path / "a.ome.zarr", target, "--chunk", "16,64,64", "--verify") == ExitCode.OK
     np.testing.assert_array_equal(read_with_tensorstore(target), values[None])
     assert stored(target)[0] == {2: "0.4", 3: "0.5"}[form]
+
+
+def test_a_comparison_is_not_by_the_reader_of_the_conversion(source, tmp_path, monkeypatch, capsys):
+    put = chunk_reader._put
+
+    def put_wrong(out, index, start, chunk):
+        put(out, index, start, chunk if any(start) else chunk + 1)
+
+    monkeypatch.setattr(chunk_reader, "_put", put_wrong)
+    target = tmp_path / "b.ome.zarr"
+    assert run(source, target, "--codec", "lz4", "--verify") == ExitCode.CONFLICT
+    told = capsys.readouterr()
+    assert "level 0, time point 0, channel 0, chunk 0/0/0" in told.out + told.err
+    assert (read_with_zarr(target) != voxels()[None]).any()
+
+
+def test_a_damaged_shard_is_named_and_nothing_is_made(source, tmp_path, capsys):
+    copy = tmp_path / "a.ome.zarr"
+    shutil.copytree(source, copy)
+    shard = next(p for p in sorted((copy / "0" / "c").rglob("*")) if p.is_file())
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 4] ^= 1
+    shard.write_bytes(data)
+    target = tmp_path / "b.ome.zarr"
+    assert run(copy, target, "--chunk", "16,64,64") == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert f"in '{shard.relative_to(copy)}' is damaged" in error
+    assert str(copy) in error
+    assert "Traceback" not in error
+    assert not target.exists()
+
+
+def test_boxes_and_slabs_are_read_by_any_number_of_threads(tmp_path, monkeypatch):
+    """No block of the target is a multiple of a chunk of the source."""
+    monkeypatch.setattr(copy_module, "_PIECE", 2**12)
+    values = voxels()
+    write_foreign(tmp_path / "a.ome.zarr", values, 3, chunks=(1, 9, 37, 50))
+    for largest in (2**10, 2**30):  # boxes, and slabs
+        monkeypatch.setattr(copy_module, "LARGEST_SLAB", largest)
+        for threads in (1, 4):
+            target = tmp_path / f"{largest}-{threads}.ome.zarr"
+            sizes = ["--chunk", "16,64,64", "--shard", "16,64,64", "--threads", threads]
+            assert run(tmp_path / "a.ome.zarr", target, *sizes) == ExitCode.OK
+            np.testing.assert_array_equal(read_with_zarr(target), values[None])
 
 
 REFUSED = {
