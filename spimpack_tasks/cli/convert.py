@@ -129,11 +129,12 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
     """Declare in which form an image is written."""
     parser.add_argument(
         "--codec",
-        choices=[codec for codecs in CODECS.values() for codec in codecs],
+        choices=[*dict.fromkeys(codec for codecs in CODECS.values() for codec in codecs)],
         default="",
         help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, "
         "zstd, or none (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, "
-        "and blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
+        "none, and blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped "
+        "bits",
     )
     parser.add_argument(
         "--level",
@@ -184,8 +185,8 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _explain_codecs() -> str:
-    *others, last = (f"{name}, {choice.suits}" for name, choice in OME_ZARR_CODECS.items())
-    return f"{'; '.join(others)}; or {last}"
+    known = (f"{name}, {choice.suits}" for name, choice in OME_ZARR_CODECS.items())
+    return f"{'; '.join(known)}; or none, of which nothing is compressed"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -229,7 +230,7 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in read_remarks(source, target, request):
         print(f"warning: {remark}", file=sys.stderr)
     tell(made, began, is_new=is_new)
-    return verify(source, target, request.selection) if arguments.verify else ExitCode.OK
+    return verify(source, target, made, request.selection) if arguments.verify else ExitCode.OK
 
 
 def make(source: str | Source, target: str, request: Request, threads: int) -> bool:
@@ -287,16 +288,16 @@ def _find_source(arguments: argparse.Namespace, paths: list[str]) -> str | Sourc
         raise refusal_of(error) from error
 
 
-def verify(source: str | Source, target: str, chosen: Selection) -> ExitCode:
-    """Compare an image with its source, and print the differences."""
+def verify(source: str | Source, target: str, made: str, chosen: Selection) -> ExitCode:
+    """Compare an image with its source, and print the differences; `made` is its name in them."""
     count = 0
     try:
         line = ByteLine("Comparing", lambda: measure_file(source, target, chosen))
         for fault in above(line, compare_file(source, target, line.advance, chosen)):
-            print(f"{target}: {fault}")
+            print(f"{made}: {fault}")
             count += 1
     except OSError as error:
         message = f"it cannot be compared: {error.strerror or error}"
         raise SpimpackError(message) from error
-    print(f"{target} is equal to its source" if not count else count_of(count, "deviation"))
+    print(f"{made} is equal to its source" if not count else count_of(count, "deviation"))
     return ExitCode.CONFLICT if count else ExitCode.OK

@@ -55,4 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in read_remarks(source, target, request, can_give_size=False):
         print(f"warning: {remark}", file=sys.stderr)
     tell(arguments.target, began, is_new=is_new)
-    return verify(source, target, request.selection) if arguments.verify else ExitCode.OK
+    if not arguments.verify:
+        return ExitCode.OK
+    return verify(source, target, arguments.target, request.selection)

@@ -87,7 +87,7 @@ class Layout:
     ngff: str = NGFF[0]
     """Version of OME-Zarr: `0.5` in shards, `0.4` in single chunks."""
     codec: str = CODEC_NAMES[0]
-    """`gzip`, `blosc` or `lz4`."""
+    """`gzip`, `blosc`, `lz4` or `none`."""
     levels: tuple[LevelGrid, ...] = ()
     """The levels, if all of them are given by `write_encoded`. If not, they are chosen, and the
     smaller ones are made of the blocks."""

@@ -112,6 +112,14 @@ def test_voxels_are_the_same_and_stored_as_wanted(source, tmp_path, options, exp
         np.testing.assert_array_equal(read_with_tensorstore(target, level), wanted)
 
 
+def test_messages_have_the_paths_as_they_were_given(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(source, "b.ome.zarr", "--codec", "lz4", "--verify") == ExitCode.OK
+    made, equal = capsys.readouterr().out.splitlines()
+    assert made.startswith("Made b.ome.zarr in ")
+    assert equal == "b.ome.zarr is equal to its source"
+
+
 def test_what_is_known_of_the_image_stays(source, tmp_path):
     first, second = tmp_path / "b.ome.zarr", tmp_path / "c.ome.zarr"
     assert run(source, first, "--ngff", "0.4", "--chunk", "16,64,64") == ExitCode.OK
@@ -235,6 +243,8 @@ REFUSED = {
     "nothing": ([], "is stored like that"),
     "the same": (["--codec", "gzip", "--ngff", "0.5"], "is stored like that"),
     "huge chunk": (["--chunk", "4096,4096,4096"], "at most"),
+    "single voxels": (["--chunk", "1,1,1"], "1,365,000, each an entry of an index"),
+    "single voxels of 0.4": (["--chunk", "1,1,1", "--ngff", "0.4"], "1,365,000, each a file"),
     "zero": (["--chunk", "0,1,1"], "of 1 at the least"),
 }
 

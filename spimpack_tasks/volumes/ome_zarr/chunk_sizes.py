@@ -11,6 +11,11 @@ from spimpack_tasks.files.limits import LARGEST_BLOCK, MOST_CHUNKS_OF_SHARD, all
 if TYPE_CHECKING:
     from spimpack_tasks.arrays.grid import Shape
 
+_SMALL_CHUNK = 16 * 2**10
+"""Bytes of a chunk below which most of the work is to find it: a disk reads 4 KiB at once."""
+_MOST_SMALL = 2**18
+"""Chunks of that kind that a channel may have; of 16 KiB they hold 4 GiB."""
+
 
 def parse_sizes(text: str) -> Shape:
     """Return the sizes along z, y and x that a text gives, such as `64,128,128`.
@@ -50,6 +55,13 @@ def describe_sizes(
     if chunk_zyx and size > allowed(LARGEST_BLOCK):
         most = as_size(allowed(LARGEST_BLOCK))
         return f"a chunk of {_text(chunk_zyx)} takes {as_size(size)}; choose one of {most} at most"
+    count = math.prod(-(-n // side) for n, side in zip(size_zyx, chunk_zyx, strict=False))
+    if chunk_zyx and size < _SMALL_CHUNK and count > allowed(_MOST_SMALL):
+        kind = "a file" if ngff == "0.4" else "an entry of an index"
+        return (
+            f"chunks of {_text(chunk_zyx)} are so small that each channel would have {count:,}, "
+            f"each {kind}; choose chunks of {as_size(_SMALL_CHUNK)} at the least"
+        )
     return _describe_shard(ngff, size_zyx, chunk_zyx, shard_zyx) if shard_zyx else ""
 
 
