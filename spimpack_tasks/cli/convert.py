@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
-from spimpack_tasks.cli.arguments import add_axes, add_reader, add_scene, positive
+from spimpack_tasks.cli.arguments import absolute_path, add_axes, add_reader, add_scene, positive
 from spimpack_tasks.cli.convert_planes import (
     add_planes,
     parse_spacing,
@@ -199,7 +199,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.orientation and orientation is None:
         message = f"{arguments.orientation!r} is not an orientation; write it like RPI"
         raise ConversionRefusedError(message)
-    target = os.path.abspath(os.path.expanduser(made)).rstrip("/")
+    target = absolute_path(made)
     request = Request(
         codec=arguments.codec,
         level=arguments.level if arguments.level != LEVELS[0] else "",
@@ -281,7 +281,7 @@ def _check_paths(arguments: argparse.Namespace) -> list[str]:
 def _find_source(arguments: argparse.Namespace, paths: list[str]) -> str | Source:
     """Return the absolute path of a source, or files that are merged."""
     if not arguments.merge:
-        return os.path.abspath(os.path.expanduser(paths[0])).rstrip("/")
+        return absolute_path(paths[0])
     try:
         return merge_given(arguments, paths, arguments.source_axes)
     except SourceRefusedError as error:

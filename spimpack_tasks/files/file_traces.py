@@ -1,4 +1,4 @@
-"""What a source looks like to `stat` while it is read, to notice that it was written meanwhile.
+"""Traces of sources: the results of `stat` while they are read, to notice writing meanwhile.
 
 A program may put the modification time of a file back after it has written, such as `rsync --times`
 or `touch`. The time of the last change of the inode (ctime) cannot be put back, but it changes by

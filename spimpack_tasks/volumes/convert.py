@@ -29,6 +29,7 @@ from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, reading
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
 from spimpack_tasks.volumes.ome_zarr.header_extras import EARLIER
+from spimpack_tasks.volumes.ome_zarr.level_transforms import refuse_label_image
 from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack, unpack_to
@@ -321,8 +322,10 @@ def _with_provenance(
     more: dict[str, str] = {}
     if volume.header.merged:
         more["merged"] = json.dumps(dict(volume.header.merged))
-    if conversion.form is OME_ZARR and (earlier := read_provenance(conversion.source)):
-        more[EARLIER] = json.dumps({k: v for k, v in earlier.items() if k != ORIGINAL})
+    if conversion.form is OME_ZARR:
+        refuse_label_image(conversion.source)
+        if earlier := read_provenance(conversion.source):
+            more[EARLIER] = json.dumps({k: v for k, v in earlier.items() if k != ORIGINAL})
     if more:
         found = replace(found, provenance={**found.provenance, **more})
     return settle_spec(found, volume.header, conversion.request)

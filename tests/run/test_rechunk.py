@@ -271,6 +271,7 @@ def test_other_sources_and_targets_are_refused(source, tmp_path, capsys):
         ((source, tmp_path / "b.ome.tif"), "does not end in .ome.zarr"),
         ((source, source / "inner.ome.zarr"), "lie in one another"),
         ((tmp_path / "none.ome.zarr", tmp_path / "b.ome.zarr"), "none.ome.zarr"),
+        (("s3://bucket/a.ome.zarr", tmp_path / "b.ome.zarr"), "is an address"),
     ):
         assert run(*paths, "--chunk", "16,64,64") != ExitCode.OK
         error = capsys.readouterr().err
@@ -315,6 +316,28 @@ def test_labels_get_the_same_sizes(tmp_path):
     np.testing.assert_array_equal(read_with_zarr(target / "labels" / "cells"), values[None])
     array = zarr.open_array(target / "labels" / "cells" / "0", mode="r")
     assert (array.chunks[1:], array.shards[1:]) == ((16, 32, 32), (32, 64, 64))
+
+
+@pytest.mark.parametrize("command", ["rechunk", "convert"])
+def test_a_label_image_is_no_image_with_means(tmp_path, capsys, command):
+    path = tmp_path / "cells.ome.zarr"
+    write_foreign(path, (voxels() % 5).astype("u2"), 3, chunks=(1, 32, 50, 50))
+    told = json.loads((path / "zarr.json").read_text())
+    told["attributes"]["ome"]["image-label"] = {"source": {"image": "../../"}}
+    (path / "zarr.json").write_text(json.dumps(told))
+    options = ["--codec", "lz4"]
+    target = tmp_path / "b.ome.zarr"
+    assert main([command, str(path), str(target), *options]) == ExitCode.BAD_INPUT
+    assert "is a label image, whose numbers have no mean" in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_an_axis_that_nobody_knows_is_named_with_a_remedy(tmp_path, capsys):
+    path = tmp_path / "a.ome.zarr"
+    write_foreign(path, voxels(), 3, chunks=(1, 32, 50, 50))
+    (path / "zarr.json").write_text((path / "zarr.json").read_text().replace('"c"', '"q"'))
+    assert run(path, tmp_path / "b.ome.zarr", "--codec", "lz4") == ExitCode.BAD_INPUT
+    assert "such as spimpack convert --source-axes ZYX" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
