@@ -11,6 +11,7 @@ from spimpack_tasks.files.atomic import move_to_free
 from spimpack_tasks.model.plan import STATE_DIRECTORY
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.verification.certificate import CertificateError, read_certificate
+from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.volume import open_volume
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".raw")
 _LARGE = 2**32 - 2**25
 """Bytes from which on a TIFF must be a BigTIFF; its directories take some as well."""
+_NOT_IN_OME = ("float16", "int64", "uint64")
+"""Types of voxels that OME-XML has no name for (OME schema 2016-06, PixelType)."""
 
 
 class RestoreRefusedError(SpimpackError):
@@ -81,7 +84,7 @@ def restore(image: str, target: str, wanted: str, advance: Advance) -> str:
     Raises
     ------
     RestoreRefusedError
-        The target has another ending, or is there.
+        The target has another ending, is there, lies in the image, or cannot have such voxels.
     CertificateError
         The voxels are others than certified, or were not written as they are. Nothing is left.
     OSError
@@ -90,7 +93,12 @@ def restore(image: str, target: str, wanted: str, advance: Advance) -> str:
     if not target.lower().endswith(ENDINGS):
         message = f"{target} does not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
         raise RestoreRefusedError(message)
+    if os.path.realpath(target).startswith(f"{os.path.realpath(image)}/"):
+        message = f"{target} lies in the image, which is only read; choose another target"
+        raise RestoreRefusedError(message)
     with _writing_aside(target) as aside, as_os_errors(), open_volume(image) as volume:
+        _check_form(target, volume.spec)
+        require_space(os.path.dirname(aside), volume.spec.size)
         planes = _Planes(volume.levels[0], advance)
         if target.lower().endswith(".raw"):
             _write_raw(aside, planes)
@@ -106,6 +114,16 @@ def restore(image: str, target: str, wanted: str, advance: Advance) -> str:
             message = f"{target} was not written as it should be; look at the disk"
             raise CertificateError(message)
     return digest
+
+
+def _check_form(target: str, spec: VolumeSpec) -> None:
+    """Refuse a form that the voxels of an image do not fit into."""
+    if ".ome." in target.lower() and spec.dtype.name in _NOT_IN_OME:
+        message = (
+            f"{target} cannot be: OME-TIFF has no voxels of type {spec.dtype.name}; "
+            "write a .tif or .raw"
+        )
+        raise RestoreRefusedError(message)
 
 
 @contextmanager

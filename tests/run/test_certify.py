@@ -16,6 +16,7 @@ import tifffile
 import zarr
 from zarr_readers import read_with_tensorstore
 
+from spimpack_tasks import api
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.verification import certify as module
@@ -403,6 +404,39 @@ def test_nothing_is_overwritten(study, capsys):
     for name, expected in (("a.png", "does not end in"), ("none/a.tif", "is not a folder")):
         assert main(["restore", str(images(study)[0]), str(study / name)]) == ExitCode.BAD_INPUT
         assert expected in capsys.readouterr().err
+
+
+def test_nothing_is_written_into_the_image(study, capsys):
+    image = images(study)[0]
+    before = sorted(image.rglob("*"))
+    assert main(["restore", str(image), str(image / "a.tif")]) == ExitCode.BAD_INPUT
+    assert "lies in the image, which is only read" in capsys.readouterr().err
+    assert sorted(image.rglob("*")) == before
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int64", "uint64"])
+def test_voxels_that_ome_tiff_has_not_go_into_other_files(tmp_path, capsys, dtype):
+    values = voxels(0).astype(dtype)
+    source, image = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
+    spec = api.VolumeSpec((1, 1, *SHAPE), values.dtype, axes="zyx")
+    with api.create_volume(source, spec) as writer:
+        for block in writer.missing():
+            writer.write(block, values[None, None][block.region])
+        writer.finish()
+    assert main(["rechunk", str(source), str(image), "--codec", "lz4"]) == ExitCode.OK
+    command = ["restore", "--uncertified", str(image)]
+    assert main([*command, str(tmp_path / "a.ome.tif")]) == ExitCode.BAD_INPUT
+    assert f"no voxels of type {dtype}; write a .tif or .raw" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "a.tif")]) == ExitCode.OK
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif").squeeze(), values)
+
+
+def test_a_full_disk_is_named_before_anything_is_written(study, monkeypatch, capsys):
+    usage = shutil.disk_usage(study)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert main(["restore", str(images(study)[0]), str(study / "a.tif")]) == ExitCode.FAILED
+    assert "the disk has 1.0 kB" in capsys.readouterr().err
+    assert sorted(os.listdir(study)) == ["bids"]
 
 
 def test_certifying_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
