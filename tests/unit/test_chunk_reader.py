@@ -391,6 +391,18 @@ def test_more_than_a_chunk_is_not_unpacked(tmp_path):
         read(path, tuple(slice(0, n) for n in SHAPE))
 
 
+def test_large_chunks_are_unpacked_one_by_one(tmp_path):
+    """Each thread would hold one."""
+    for name, size, is_sequential in (("a", 2**23, False), ("b", 2**23 + 1, True)):
+        path = tmp_path / f"{name}.ome.zarr"
+        path.mkdir()
+        options = {"shape": (1, 1, size), "chunks": (1, 1, size), "dtype": "uint16"}
+        zarr.create_array(path / "0", **options)
+        describe(path, 3)
+        with open_volume(str(path), OME_ZARR, for_copy=True) as volume:
+            assert volume.levels[0].sequential == is_sequential
+
+
 def test_it_reads_by_links_as_zarr_does(tmp_path):
     path = tmp_path / "a.ome.zarr"
     wanted = write(path, shards=SHARD)

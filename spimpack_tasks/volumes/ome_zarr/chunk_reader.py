@@ -36,6 +36,8 @@ _MISSING = 2**64 - 1
 """The specification of Zarr's sharding: offset and length of a chunk that is not stored."""
 _CRC = 4
 """Bytes of a CRC-32C, little-endian."""
+_LARGE = 16 * 2**20
+"""Bytes of a chunk of which one is unpacked at a time: each thread holds it packed and unpacked."""
 _GZIP_TAIL = 8
 """Bytes of the CRC-32 and the size at the end of a gzip stream (RFC 1952)."""
 
@@ -60,7 +62,7 @@ def open_levels(path: str) -> Iterator[Sequence[StoredLevel]]:
             dtype=array.dtype,
             chunk=array.chunk,
             read=_ChunkReader(files, array).read,
-            sequential=False,
+            sequential=array.chunk_size > _LARGE,
         )
         for array in arrays
     ]
@@ -109,7 +111,7 @@ class _ChunkReader(NamedTuple):
         if self.array.shards is not None:
             yield from self._from_shards(wanted, self.array.shards)
             return
-        most = most_packed(self._chunk_size)
+        most = most_packed(self.array.chunk_size)
         for place in product(*wanted):
             key = self.array.key(place)
             file = self.files.open(key)
@@ -138,19 +140,15 @@ class _ChunkReader(NamedTuple):
                 opened = _Shard.open(key, file, shards)
                 for place in product(*inside):
                     along = zip(place, shards.counts, strict=True)
-                    data = opened.read(tuple(at % n for at, n in along), self._chunk_size)
+                    data = opened.read(tuple(at % n for at, n in along), self.array.chunk_size)
                     where = f"chunk {'/'.join(map(str, place))} in {key!r}"
                     yield place, None if data is None else self._unpack(data, where)
-
-    @property
-    def _chunk_size(self) -> int:
-        return math.prod(self.array.chunk) * self.array.dtype.itemsize
 
     def _unpack(self, data: bytes, where: str) -> Any:
         """Return the voxels of a chunk."""
         import numpy as np
 
-        size = self._chunk_size
+        size = self.array.chunk_size
         try:
             unpacked = data
             for packing in reversed(self.array.packings):
@@ -159,7 +157,7 @@ class _ChunkReader(NamedTuple):
             if voxels.nbytes != size:
                 message = f"it holds {voxels.nbytes:,} bytes instead of {size:,}"
                 raise UnpackingError(message)
-        except (ValueError, RuntimeError, MemoryError) as error:
+        except (ValueError, RuntimeError) as error:
             raise UnpackingError(f"{where} is damaged: {error}") from error
         return voxels.reshape(self.array.chunk)
 

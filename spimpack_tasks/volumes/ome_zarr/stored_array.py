@@ -74,6 +74,11 @@ class StoredArray(NamedTuple):
     key_begin: str
     separator: str
 
+    @property
+    def chunk_size(self) -> int:
+        """Bytes of the voxels of a chunk."""
+        return math.prod(self.chunk) * self.dtype.itemsize
+
     def key(self, place: tuple[int, ...]) -> str:
         """Return the name of the file of a chunk, or of a shard, by its place in the grid."""
         return self.folder + self.separator.join([*self.key_begin, *map(str, place)])
