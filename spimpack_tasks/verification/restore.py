@@ -98,7 +98,7 @@ def restore(image: str, target: str, wanted: str, advance: Advance) -> str:
     if os.path.realpath(target).startswith(f"{os.path.realpath(image)}/"):
         message = f"{target} lies in the image, which is only read; choose another target"
         raise RestoreRefusedError(message)
-    # What the quicker reader makes of an image is proven by the digest, if there is one.
+    # The digest proves what the quicker reader makes of an image, if there is one.
     opening = open_volume(image, for_copy=bool(wanted))
     with _writing_aside(target) as aside, as_os_errors(), opening as volume:
         _check_form(target, volume.spec)

@@ -21,13 +21,13 @@ from spimpack_tasks.arrays.memory import keep_freed_memory
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import MissingExtraError
-from spimpack_tasks.files.limits import MOST_BLOCKS, REMEDY, allowed
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, reading
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
+from spimpack_tasks.volumes.ome_zarr.chunk_sizes import check_chunks, check_count
 from spimpack_tasks.volumes.ome_zarr.header_extras import EARLIER
 from spimpack_tasks.volumes.ome_zarr.level_transforms import refuse_label_image
 from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
@@ -245,14 +245,6 @@ def find_in_place(
     return made
 
 
-def check_count(path: str, blocks: int) -> None:
-    """Refuse an image of more blocks than can be planned; a header may promise any number."""
-    most = allowed(MOST_BLOCKS)
-    if blocks > most:
-        what = f"has {blocks:,} blocks of voxels; at the most {most:,} are written"
-        raise HeaderError(path, what, REMEDY)
-
-
 def begin_voxels(
     conversion: Conversion, place: Place, volume: Volume, pool: WorkPool
 ) -> AbstractContextManager[OmeZarrWriter]:
@@ -263,6 +255,7 @@ def begin_voxels(
     layout = Layout(
         request.ngff, request.codec, chunk_zyx=request.chunk_zyx, shard_zyx=request.shard_zyx
     )
+    check_chunks(conversion.source, request.ngff, found, request.chunk_zyx)
     return create_volume(place, found, layout, pool)
 
 

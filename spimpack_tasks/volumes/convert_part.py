@@ -18,13 +18,13 @@ from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.volumes.convert import (
     begin_levels,
     begin_voxels,
-    check_count,
     find_in_place,
     open_chunks,
     require_libraries,
 )
 from spimpack_tasks.volumes.copy import copy_levels, copy_volume
 from spimpack_tasks.volumes.formats import Transfer
+from spimpack_tasks.volumes.ome_zarr.chunk_sizes import check_count
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.volume import open_volume
 
