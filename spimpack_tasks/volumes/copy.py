@@ -259,19 +259,26 @@ class PlaneReader:
             message = f"time point {time.start}, channel {channel.start}, plane {planes.start}"
             raise DamagedChunkError(f"{message}: {error}") from error
 
-    def read_planes(self, region: Region) -> Voxels:
-        """Return whole planes, and remember the last that are stored together."""
+    def read_planes(self, region: Region, read: Callable[[Region], Voxels] | None = None) -> Voxels:
+        """Return whole planes, and remember the last that are stored together.
+
+        Parameters
+        ----------
+        region
+            Planes of one time point and channel.
+        read
+            Reads planes that are stored together; `self.read` if not given.
+        """
         time, channel, planes, *rest = region
         start = planes.start // self.together * self.together
         stop = min(start + self.together, self.level.shape[2])
         if planes.stop > stop or planes.stop - planes.start == stop - start:
             return self.read(region)
         wanted = (time, channel, slice(start, stop), *rest)
-        last = self._last  # of whichever thread
-        if last is None or last[0] != wanted:
-            last = self._last = None  # before the next ones are read
-            last = self._last = wanted, self.read(wanted)
-        return last[1][:, :, planes.start - start : planes.stop - start]
+        if self._last is None or self._last[0] != wanted:
+            self._last = None  # before the next ones are read
+            self._last = wanted, (read or self.read)(wanted)
+        return self._last[1][:, :, planes.start - start : planes.stop - start]
 
 
 def _read_region(
@@ -287,40 +294,48 @@ def _read_region(
     voxels = np.empty(shape_of(region), level.dtype.newbyteorder("="))
     first = [part.start for part in region]
 
-    def read(piece: Region) -> int:
+    def put(piece: Region, read: Callable[[Region], Voxels]) -> int:
         here = (slice(part.start - n, part.stop - n) for part, n in zip(piece, first, strict=True))
         part = voxels[tuple(here)]
-        # Of planes that are stored with others, those that are wanted next are kept.
-        are_planes = shape_of(piece)[3:] == level.shape[3:]
-        part[:] = reader.read_planes(piece) if are_planes else reader.read(piece)
+        part[:] = read(piece)
         return int(part.nbytes)
 
-    pieces = _pieces_of(level, region)
-    if level.sequential:
-        for piece in pieces:
-            advance(read(piece))
-    else:
-        for size in pool.results(partial(read, piece) for piece in pieces):
-            advance(size)
+    def read_layer(planes: Region) -> Voxels:
+        return _read_region(reader, planes, lambda _: None, pool)
+
+    side_by_side = []
+    for piece in _pieces_of(level, region):
+        if _is_part_of_layer(level, piece):
+            # Planes that are stored with these are wanted next, and are kept.
+            advance(put(piece, partial(reader.read_planes, read=read_layer)))
+        elif level.sequential:
+            advance(put(piece, reader.read))
+        else:
+            side_by_side.append(partial(put, piece, reader.read))
+    for size in pool.results(iter(side_by_side)):
+        advance(size)
     return voxels
 
 
 def _pieces_of(level: Level, region: Region) -> Iterator[Region]:
     """Yield the parts of a region that are read at once, of `_PIECE` bytes at the least."""
     time, channel, planes, rows, columns = region
-    are_whole = shape_of(region)[3:] == level.shape[3:]
-    together = level.chunk[2]
-    for start, stop in _cut(planes.start, planes.stop, together):
+    for start, stop in _cut(planes.start, planes.stop, level.chunk[2]):
         part = (time, channel, slice(start, stop))
-        if are_whole and stop - start < min(
-            together, level.shape[2] - start // together * together
-        ):
+        if _is_part_of_layer(level, (*part, rows, columns)):
             yield (*part, rows, columns)  # what is stored with it is not decoded for each row
             continue
         row = math.prod(shape_of((*part, columns))) * int(level.dtype.itemsize)
         step = -(-_PIECE // (row * level.chunk[3])) * level.chunk[3]
         for first, last in _cut(rows.start, rows.stop, step):
             yield (*part, slice(first, last), columns)
+
+
+def _is_part_of_layer(level: Level, region: Region) -> bool:
+    """Tell whether a region is some whole planes, and more are stored together with them."""
+    planes, together = region[2], level.chunk[2]
+    stored = min(together, level.shape[2] - planes.start // together * together)
+    return shape_of(region)[3:] == level.shape[3:] and planes.stop - planes.start < stored
 
 
 def _cut(first: int, last: int, together: int) -> Iterator[tuple[int, int]]:
