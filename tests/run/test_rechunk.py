@@ -225,7 +225,7 @@ def test_a_damaged_shard_is_named_and_nothing_is_made(source, tmp_path, capsys):
 def test_boxes_and_slabs_are_read_by_any_number_of_threads(tmp_path, monkeypatch):
     """No block of the target is a multiple of a chunk of the source."""
     monkeypatch.setattr(copy_module, "_PIECE", 2**12)
-    values = voxels()
+    values = voxels()[:1]
     write_foreign(tmp_path / "a.ome.zarr", values, 3, chunks=(1, 9, 37, 50))
     for largest in (2**10, 2**30):  # boxes, and slabs
         monkeypatch.setattr(copy_module, "LARGEST_SLAB", largest)
