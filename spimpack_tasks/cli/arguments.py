@@ -10,6 +10,7 @@ from spimpack_tasks.cli.parser import COMMANDS, QUOTING
 from spimpack_tasks.errors import UsageError
 from spimpack_tasks.packaging.consumers import CONSUMERS
 from spimpack_tasks.packaging.options import FLAGS, OPEN_FLAGS, Options
+from spimpack_tasks.remote.location import is_remote
 from spimpack_tasks.volumes.formats import READERS
 
 
@@ -205,6 +206,20 @@ def _is_manifest(path: str) -> bool:
 
 def _absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def absolute_path(text: str) -> str:
+    """Return the absolute path of an image on this machine.
+
+    Raises
+    ------
+    UsageError
+        It is the address of an object store.
+    """
+    if is_remote(text):
+        message = f"{text!r} is an address, and this command works on files of this machine"
+        raise UsageError(message, "copy the image here first")
+    return os.path.abspath(os.path.expanduser(text)).rstrip("/")
 
 
 def add_scene(parser: argparse.ArgumentParser) -> None:

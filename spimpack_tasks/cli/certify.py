@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.cli.arguments import add_format
 from spimpack_tasks.cli.progress_line import ByteLine, above
 from spimpack_tasks.errors import ExitCode, count_of
 from spimpack_tasks.files.limits import as_size
-from spimpack_tasks.verification.certificate import read_certificate, write_certificate
+from spimpack_tasks.model.plan import STATE_DIRECTORY
+from spimpack_tasks.verification.certificate import NAME, read_certificate, write_certificate
 from spimpack_tasks.verification.certify import certify, check, uncertified
 from spimpack_tasks.verification.pixels import count_pixels
 from spimpack_tasks.verification.recorded import recorded_store
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
     from spimpack_tasks.state.store import Store
     from spimpack_tasks.verification.certificate import Certificate
+    from spimpack_tasks.verification.verify import Deviation
 
+_SHOWN = 3
+"""Deviations of one image that are printed; a damaged shard has hundreds."""
 _FOLDS = 3
 """Voxels are compared, digested, and lie in files that are digested."""
 
@@ -47,11 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
         with ByteLine("Certifying", lambda: _FOLDS * count_pixels(store)) as line:
             found = certify(store, line.advance)
         write_certificate(store, found.certificate)
-    for deviation in found.deviations:
-        print(json.dumps(deviation.as_dict()) if is_json else deviation)
     if is_json:
+        for deviation in found.deviations:
+            print(json.dumps(deviation.as_dict()))
         print(json.dumps(asdict(found.certificate)))
     else:
+        _tell_deviations(found.deviations)
         _tell(arguments.dataset, found.certificate)
     if found.deviations:
         return ExitCode.CONFLICT
@@ -59,6 +65,17 @@ def run(arguments: argparse.Namespace) -> int:
         source.unsafe for source in found.certificate.sources.values()
     )
     return ExitCode.OK if is_safe else ExitCode.FAILED
+
+
+def _tell_deviations(deviations: list[Deviation]) -> None:
+    """Print the first deviations of each image, and how many more there are."""
+    for path, each in groupby(deviations, lambda deviation: deviation.path):
+        found = list(each)
+        for deviation in found[:_SHOWN]:
+            print(deviation)
+        if len(found) > _SHOWN:
+            more = count_of(len(found) - _SHOWN, "more line")
+            print(f"{path}: {more} in {STATE_DIRECTORY}/{NAME}")
 
 
 def _tell(dataset: str, certificate: Certificate) -> None:

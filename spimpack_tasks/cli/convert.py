@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codec_table import CODECS as OME_ZARR_CODECS
 from spimpack_tasks.arrays.parallel import count_threads
-from spimpack_tasks.cli.arguments import add_axes, add_reader, add_scene, positive
+from spimpack_tasks.cli.arguments import absolute_path, add_axes, add_reader, add_scene, positive
 from spimpack_tasks.cli.convert_planes import (
     add_planes,
     parse_spacing,
@@ -129,11 +129,12 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
     """Declare in which form an image is written."""
     parser.add_argument(
         "--codec",
-        choices=[codec for codecs in CODECS.values() for codec in codecs],
+        choices=[*dict.fromkeys(codec for codecs in CODECS.values() for codec in codecs)],
         default="",
         help=f"of OME-Zarr: {_explain_codecs()}; of OME-TIFF: zlib, which every program reads, "
         "zstd, or none (default: zlib, or of OME-Zarr gzip for Imaris and blosc for others); zstd, "
-        "and blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped bits",
+        "none, and blosc and lz4 of OME-Zarr 0.4, have no checksums, so no reader notices flipped "
+        "bits",
     )
     parser.add_argument(
         "--level",
@@ -184,8 +185,8 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _explain_codecs() -> str:
-    *others, last = (f"{name}, {choice.suits}" for name, choice in OME_ZARR_CODECS.items())
-    return f"{'; '.join(others)}; or {last}"
+    known = (f"{name}, {choice.suits}" for name, choice in OME_ZARR_CODECS.items())
+    return f"{'; '.join(known)}; or none, of which nothing is compressed"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -198,7 +199,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.orientation and orientation is None:
         message = f"{arguments.orientation!r} is not an orientation; write it like RPI"
         raise ConversionRefusedError(message)
-    target = os.path.abspath(os.path.expanduser(made)).rstrip("/")
+    target = absolute_path(made)
     request = Request(
         codec=arguments.codec,
         level=arguments.level if arguments.level != LEVELS[0] else "",
@@ -229,7 +230,7 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in read_remarks(source, target, request):
         print(f"warning: {remark}", file=sys.stderr)
     tell(made, began, is_new=is_new)
-    return verify(source, target, request.selection) if arguments.verify else ExitCode.OK
+    return verify(source, target, made, request.selection) if arguments.verify else ExitCode.OK
 
 
 def make(source: str | Source, target: str, request: Request, threads: int) -> bool:
@@ -280,23 +281,23 @@ def _check_paths(arguments: argparse.Namespace) -> list[str]:
 def _find_source(arguments: argparse.Namespace, paths: list[str]) -> str | Source:
     """Return the absolute path of a source, or files that are merged."""
     if not arguments.merge:
-        return os.path.abspath(os.path.expanduser(paths[0])).rstrip("/")
+        return absolute_path(paths[0])
     try:
         return merge_given(arguments, paths, arguments.source_axes)
     except SourceRefusedError as error:
         raise refusal_of(error) from error
 
 
-def verify(source: str | Source, target: str, chosen: Selection) -> ExitCode:
-    """Compare an image with its source, and print the differences."""
+def verify(source: str | Source, target: str, made: str, chosen: Selection) -> ExitCode:
+    """Compare an image with its source, and print the differences; `made` is its name in them."""
     count = 0
     try:
         line = ByteLine("Comparing", lambda: measure_file(source, target, chosen))
         for fault in above(line, compare_file(source, target, line.advance, chosen)):
-            print(f"{target}: {fault}")
+            print(f"{made}: {fault}")
             count += 1
     except OSError as error:
         message = f"it cannot be compared: {error.strerror or error}"
         raise SpimpackError(message) from error
-    print(f"{target} is equal to its source" if not count else count_of(count, "deviation"))
+    print(f"{made} is equal to its source" if not count else count_of(count, "deviation"))
     return ExitCode.CONFLICT if count else ExitCode.OK

@@ -53,11 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+_AXES = {"convert": "--source-axes", "rechunk": "spimpack convert --source-axes"}
+"""The option for the axes of a source, by the subcommands that have another one than `--axes`."""
+
+
 def _message_of(error: SpimpackError, command: list[str]) -> str:
     """Return the message of an error, with its remedy in options of a command."""
     if not isinstance(error, HintedError):
         return str(error)
-    axes = "--source-axes" if command == ["convert"] else "--axes"
+    axes = _AXES.get(command[0] if command else "", "--axes")
     return joined(error.message, in_flags(error.hint, axes))
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.arguments import absolute_path
 from spimpack_tasks.cli.convert import add_sizes, add_work, make, tell, verify
 from spimpack_tasks.conversion.convert_file import CODECS, EXTENSION
 from spimpack_tasks.conversion.rechunk import compose_request
@@ -38,10 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Rechunk, and say how long it took."""
-    source, target = (
-        os.path.abspath(os.path.expanduser(path)).rstrip("/")
-        for path in (arguments.source, arguments.target)
-    )
+    source, target = absolute_path(arguments.source), absolute_path(arguments.target)
     wanted = Request(
         codec=arguments.codec,
         ngff=arguments.ngff,
@@ -55,4 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in read_remarks(source, target, request, can_give_size=False):
         print(f"warning: {remark}", file=sys.stderr)
     tell(arguments.target, began, is_new=is_new)
-    return verify(source, target, request.selection) if arguments.verify else ExitCode.OK
+    if not arguments.verify:
+        return ExitCode.OK
+    return verify(source, target, arguments.target, request.selection)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
+from spimpack_tasks.cli.arguments import absolute_path
 from spimpack_tasks.cli.progress_line import ByteLine
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.verification.restore import certified_digest, count_restored, restore
@@ -31,8 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the image back, and print the digest of its voxels."""
-    image = os.path.abspath(os.path.expanduser(arguments.image)).rstrip("/")
-    target = os.path.abspath(os.path.expanduser(arguments.target))
+    image, target = absolute_path(arguments.image), absolute_path(arguments.target)
     wanted = "" if arguments.uncertified else certified_digest(image)
     began = time.monotonic()
     try:

@@ -40,7 +40,7 @@ from spimpack_tasks.volumes.errors import SourceRefusedError
 from spimpack_tasks.volumes.examine import examine_selected
 from spimpack_tasks.volumes.formats import NGFF, OME_TIFF, OME_ZARR, TIFF, ZIPPED, Transfer
 from spimpack_tasks.volumes.merged.sources import members_of
-from spimpack_tasks.volumes.ome_zarr.chunk_sizes import describe_sizes
+from spimpack_tasks.volumes.ome_zarr.chunk_sizes import describe_sizes, describe_small_chunks
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.scenes import CODE as SCENE_CODE
@@ -338,7 +338,10 @@ def _check_sizes(request: Request, source: Source, target: str) -> None:
     sizes = dict(zip(header.axes, header.shapes[0], strict=True))
     size_zyx = tuple(sizes.get(axis, 1) for axis in "zyx")
     chosen = request.chunk_zyx, request.shard_zyx
-    fault = describe_sizes(request.ngff or NGFF[0], size_zyx, header.itemsize, *chosen)
+    ngff = request.ngff or NGFF[0]
+    fault = describe_sizes(ngff, size_zyx, header.itemsize, *chosen) or describe_small_chunks(
+        ngff, size_zyx, header.itemsize, request.chunk_zyx
+    )
     if fault:
         raise ConversionRefusedError(fault)
 

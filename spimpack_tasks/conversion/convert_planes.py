@@ -18,6 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.parallel import WorkPool
+from spimpack_tasks.arrays.pyramid import LARGEST_SLAB
 from spimpack_tasks.conversion.convert_file import (
     ConversionRefusedError,
     examine_chosen,
@@ -29,7 +30,7 @@ from spimpack_tasks.files.json_files import read_json
 from spimpack_tasks.files.plane_names import PATTERN_EXAMPLE, list_planes
 from spimpack_tasks.files.regular import open_regular
 from spimpack_tasks.version import __version__
-from spimpack_tasks.volumes.copy import check_dtype, finish_reading
+from spimpack_tasks.volumes.copy import PlaneReader, check_dtype, finish_reading
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, reading
 from spimpack_tasks.volumes.merged.sources import members_of
 from spimpack_tasks.volumes.plane_folder.encoding import (
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
 
 RECORD = "spimpack-planes.json"
 """The file of ours in the folder."""
+_LARGEST_LAYER = 2 * LARGEST_SLAB
+"""Bytes of planes that are kept because they are stored together; larger ones are read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ def _write_all(
     place, request = how
     threads, advance = pace
     with (
-        open_volume(source.path, source.format, source.selection) as volume,
+        open_volume(source.path, source.format, source.selection, for_copy=True) as volume,
         WorkPool(threads) as pool,
     ):
         names = plan_planes(volume, place, request)
@@ -221,10 +224,13 @@ def _write_all(
         advance(size * sum(name in there for name in names.values()))
         missing = ((at, name) for at, name in names.items() if name not in there)
 
+        read = _plane_reader(level)
+        is_in_turn = level.sequential or level.chunk[2] > 1
+
         def jobs() -> Iterator[Callable[[], int]]:
             for at, name in missing:
-                plane = _read(level, at) if level.sequential else None
-                yield partial(_write, level, at, plane, f"{path}/{name}", (place.form, request))
+                plane = read(at) if is_in_turn else partial(read, at)
+                yield partial(_write, plane, f"{path}/{name}", (place.form, request))
 
         pool.run(jobs(), advance)
         finish_reading(level)
@@ -240,25 +246,34 @@ def _with_spacing(request: PlanesRequest, volume: Volume) -> PlanesRequest:
     return replace(request, settings=replace(request.settings, spacing_um_xy=pair))
 
 
-def _read(level: Level, at: Place) -> Voxels:
-    """Return one plane in the byte order of the machine."""
-    t, c, z = at
+def _plane_reader(level: Level) -> Callable[[Place], Voxels]:
+    """Return a function that returns one plane in the byte order of the machine.
+
+    Planes that are stored together are decoded once, if they are asked for one after the other and
+    do not take too much memory.
+    """
     _, _, _, rows, columns = level.shape
-    region = (*(slice(n, n + 1) for n in (t, c, z)), slice(0, rows), slice(0, columns))
-    plane: Voxels = level.read(region)[0, 0, 0]
-    return plane.astype(level.dtype.newbyteorder("="), copy=False)
+    reader = PlaneReader(level)
+    layer = level.chunk[2] * rows * columns * int(level.dtype.itemsize)
+    is_kept = level.chunk[2] > 1 and layer <= _LARGEST_LAYER
+    read_region = reader.read_planes if is_kept else level.read
+
+    def read(at: Place) -> Voxels:
+        t, c, z = at
+        region = (*(slice(n, n + 1) for n in (t, c, z)), slice(0, rows), slice(0, columns))
+        plane: Voxels = read_region(region)[0, 0, 0]
+        # A copy does not keep the layer that it is from.
+        return plane.astype(level.dtype.newbyteorder("="), copy=is_kept)
+
+    return read
 
 
 def _write(
-    level: Level,
-    at: Place,
-    plane: Voxels | None,
-    path: str,
-    how: tuple[PlaneForm, PlanesRequest],
+    plane: Voxels | Callable[[], Voxels], path: str, how: tuple[PlaneForm, PlanesRequest]
 ) -> int:
     """Write one plane, which is read here if it was not before; return its bytes of voxels."""
     form, request = how
-    read = _read(level, at) if plane is None else plane
+    read = plane() if callable(plane) else plane
     data = form.encode(request.turned(read), request.settings)
     with replacing(path, Durability.SAFE) as aside:
         aside.file.write(data)
@@ -318,9 +333,9 @@ def compare_planes(
         names = plan_planes(volume, place, request)
         for extra in islice(sorted({*list_planes(place.folder)} - {*names.values()}), 1):
             yield f"{extra} is no plane of the source"
-        level = volume.levels[0]
+        read = _plane_reader(volume.levels[0])
         for at, name in names.items():
-            wanted = request.turned(_read(level, at))
+            wanted = request.turned(read(at))
             fault = _fault(f"{place.folder}/{name}", wanted, request.settings.psnr_db)
             if fault:
                 yield f"{name} {fault}"

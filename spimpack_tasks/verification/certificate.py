@@ -86,6 +86,8 @@ class Certificate:
     """Sources by their path."""
     unproven: dict[str, str] = field(default_factory=dict)
     """Why other images of the dataset are not proven, by their path."""
+    faults: dict[str, list[str]] = field(default_factory=dict)
+    """The differences of images from their sources, by their path."""
 
     def dump(self) -> bytes:
         """Return the certificate as JSON, with its own digest."""

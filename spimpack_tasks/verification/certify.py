@@ -14,7 +14,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from spimpack_tasks.errors import count_of
 from spimpack_tasks.files.digests import DigestLog
+from spimpack_tasks.files.file_traces import trace_files
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.files.store_files import is_elsewhere
 from spimpack_tasks.state.receipts import sources_of
@@ -40,6 +42,7 @@ from spimpack_tasks.volumes.voxel_digest import digest_voxels
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from spimpack_tasks.files.file_traces import FileTrace
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.store import Store
 
@@ -75,11 +78,13 @@ def certify(store: Store, advance: Advance) -> Found:
     unproven: dict[str, str] = {}
     deviations: list[Deviation] = []
     outputs: dict[str, list[Output]] = defaultdict(list)
+    traces: dict[str, FileTrace] = {}
     equal = EqualImages(store.path(EQUAL_LOG))
     with DigestLog(store.path(IMAGES_LOG), advance) as log:
         for output, is_converted in find_images(store):
             for source, _ in sources_of(output):
                 outputs[source].append(output)
+                traces.setdefault(source, trace_files(source))
             why = _why_not_compared(store, output, is_converted=is_converted)
             if why:
                 unproven[output.path] = why
@@ -93,11 +98,18 @@ def certify(store: Store, advance: Advance) -> Found:
                 unproven[output.path] = ": ".join(filter(None, told))
         log.forget()
     sources = _judge_sources(store, outputs, proven, earlier, advance)
+    for path in filter(sources.__contains__, traces):
+        # Its digest may be of other voxels than those that were compared.
+        if trace_files(path).shows_change_since(traces[path]):
+            sources[path] = replace(sources[path], unsafe="it changed while it was certified")
     equal.forget()
     kept = {path: earlier.images[path] for path in unproven if _is_last_proof(earlier, path)}
     images = dict(sorted((proven | kept).items()))
     made = Certificate(_now(), __version__, library_versions(), images, sources, unproven)
-    return Found(made, deviations)
+    faults_by_path: dict[str, list[str]] = defaultdict(list)
+    for each in deviations:
+        faults_by_path[each.path].append(": ".join(filter(None, [str(each.fault), each.detail])))
+    return Found(replace(made, faults=dict(faults_by_path)), deviations)
 
 
 def _is_last_proof(earlier: Certificate, path: str) -> bool:
@@ -240,7 +252,7 @@ def _reasons_to_keep(
             lost.append("its metadata as texts")
         yield from (f"it holds more than was converted: {each}" for each in lost if each)
     if len(made) < count:
-        yield f"it holds {count} images, of which {len(made)} were converted"
+        yield f"it holds {count_of(count, 'image')}, of which {len(made)} were converted"
 
 
 def _is_original_dropped(output: Output) -> bool:

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.errors import count_of
+from spimpack_tasks.files.file_traces import trace_files
 from spimpack_tasks.files.regular import open_regular_text
 from spimpack_tasks.files.stamps import stamp_text
 from spimpack_tasks.files.store_files import is_elsewhere
@@ -28,6 +29,7 @@ from spimpack_tasks.volumes.merged.form import find_format
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from spimpack_tasks.files.file_traces import FileTrace
     from spimpack_tasks.model.plan import Output
     from spimpack_tasks.state.store import Store
 
@@ -97,28 +99,42 @@ def compare_image(
     if changed:
         return
     try:
-        before = trace_image(output, path)
+        traces = {source: trace_files(source) for source, _ in sources_of(output)}
+        before = _trace_both(output, path, traces)
         if before in log:
             on_read(_size(output))
             return
-        count = 0
-        for detail in compare_with_source(
-            output.source, find_format(output.format), path, on_read, output.selection
-        ):
-            count += 1
-            if count <= MOST_LISTED:
-                yield Deviation(output.path, Fault.PIXELS, detail)
-        if count > MOST_LISTED:
-            more = f"and {count_of(count - MOST_LISTED, 'more fault')}"
-            yield Deviation(output.path, Fault.PIXELS, more)
-        if not count:
+        is_equal = True
+        for deviation in _differences(output, path, on_read):
+            is_equal = False
+            yield deviation
+        for source, trace in traces.items():
+            if trace_files(source).shows_change_since(trace):
+                is_equal = False
+                detail = f"{source}, while it was compared"
+                yield Deviation(output.path, Fault.SOURCE_CHANGED, detail)
+        if is_equal:
             log.note(before)
     except OSError as error:
         yield Deviation(output.path, Fault.UNREADABLE, error.strerror or str(error))
 
 
+def _differences(output: Output, path: str, on_read: Callable[[int], None]) -> Iterator[Deviation]:
+    """Yield the first differences of an image from its source, and the number of the others."""
+    count = 0
+    for detail in compare_with_source(
+        output.source, find_format(output.format), path, on_read, output.selection
+    ):
+        count += 1
+        if count <= MOST_LISTED:
+            yield Deviation(output.path, Fault.PIXELS, detail)
+    if count > MOST_LISTED:
+        more = f"and {count_of(count - MOST_LISTED, 'more fault')}"
+        yield Deviation(output.path, Fault.PIXELS, more)
+
+
 def trace_image(output: Output, path: str) -> str:
-    """Return a digest that changes when a file of an image, or its source, does."""
+    """Return a digest that changes when a file of an image, or what it is made from, does."""
     digest = blake2b(f"{output.path}\0{output.fingerprint}\0".encode(), digest_size=16)
     is_directory = os.path.isdir(path)
     for name in files_below(path) if is_directory else [""]:
@@ -128,8 +144,14 @@ def trace_image(output: Output, path: str) -> str:
     return digest.hexdigest()
 
 
+def _trace_both(output: Output, path: str, traces: dict[str, FileTrace]) -> str:
+    """Return a digest that changes when a file of an image or of its sources does."""
+    text = f"{trace_image(output, path)} {traces}"
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
 class EqualImages:
-    """Remembers which images were equal to their sources, where that can be kept."""
+    """Remembers the traces of images that were equal to their sources, where that can be kept."""
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -6,20 +6,23 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from spimpack_tasks.arrays.grid import shape_of
 from spimpack_tasks.errors import ExitCode, SpimpackError
 from spimpack_tasks.files.atomic import move_to_free
 from spimpack_tasks.model.plan import STATE_DIRECTORY
 from spimpack_tasks.state.store import Store
 from spimpack_tasks.verification.certificate import CertificateError, read_certificate
+from spimpack_tasks.volumes.copy import finish_reading
+from spimpack_tasks.volumes.disk_space import require_space
 from spimpack_tasks.volumes.header import load_library
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.volume import open_volume
 from spimpack_tasks.volumes.voxel_digest import PlanesDigest, little_endian, plane_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from spimpack_tasks.arrays.grid import Voxels
+    from spimpack_tasks.arrays.grid import Region, Voxels
     from spimpack_tasks.volumes.spec import VolumeSpec
     from spimpack_tasks.volumes.volume import Level
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".raw")
 _LARGE = 2**32 - 2**25
 """Bytes from which on a TIFF must be a BigTIFF; its directories take some as well."""
+_NOT_IN_OME = ("float16", "int64", "uint64")
+"""Types of voxels that OME-XML has no name for (OME schema 2016-06, PixelType)."""
 
 
 class RestoreRefusedError(SpimpackError):
@@ -81,7 +86,7 @@ def restore(image: str, target: str, wanted: str, advance: Advance) -> str:
     Raises
     ------
     RestoreRefusedError
-        The target has another ending, or is there.
+        The target has another ending, is there, lies in the image, or cannot have such voxels.
     CertificateError
         The voxels are others than certified, or were not written as they are. Nothing is left.
     OSError
@@ -90,7 +95,14 @@ def restore(image: str, target: str, wanted: str, advance: Advance) -> str:
     if not target.lower().endswith(ENDINGS):
         message = f"{target} does not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
         raise RestoreRefusedError(message)
-    with _writing_aside(target) as aside, as_os_errors(), open_volume(image) as volume:
+    if os.path.realpath(target).startswith(f"{os.path.realpath(image)}/"):
+        message = f"{target} lies in the image, which is only read; choose another target"
+        raise RestoreRefusedError(message)
+    # The digest proves what the quicker reader makes of an image, if there is one.
+    opening = open_volume(image, for_copy=bool(wanted))
+    with _writing_aside(target) as aside, as_os_errors(), opening as volume:
+        _check_form(target, volume.spec)
+        require_space(os.path.dirname(aside), volume.spec.size)
         planes = _Planes(volume.levels[0], advance)
         if target.lower().endswith(".raw"):
             _write_raw(aside, planes)
@@ -98,6 +110,7 @@ def restore(image: str, target: str, wanted: str, advance: Advance) -> str:
         else:
             _write_tiff(aside, planes, volume.spec, is_ome=".ome." in target.lower())
             again = _digest_tiff(aside, advance)
+        finish_reading(volume.levels[0])
         digest = planes.digest.hexdigest()
         if wanted and digest != wanted:
             message = f"{image} has other voxels than were certified; nothing was written"
@@ -106,6 +119,16 @@ def restore(image: str, target: str, wanted: str, advance: Advance) -> str:
             message = f"{target} was not written as it should be; look at the disk"
             raise CertificateError(message)
     return digest
+
+
+def _check_form(target: str, spec: VolumeSpec) -> None:
+    """Refuse a form that the voxels of an image do not fit into."""
+    if ".ome." in target.lower() and spec.dtype.name in _NOT_IN_OME:
+        message = (
+            f"{target} cannot be: OME-TIFF has no voxels of type {spec.dtype.name}; "
+            "write a .tif or .raw"
+        )
+        raise RestoreRefusedError(message)
 
 
 @contextmanager
@@ -138,16 +161,23 @@ class _Planes:
 
     def __iter__(self) -> Iterator[Voxels]:
         """Yield all planes in the order of t, c, z."""
+        for parts in plane_regions(self.level):
+            # No name keeps planes while the next ones are read.
+            yield from self._read(parts)
+
+    def _read(self, parts: Sequence[Region]) -> Iterator[Voxels]:
+        """Yield the planes that are stored together, of which the parts are rows."""
         import numpy as np
 
-        for parts in plane_regions(self.level):
-            rows = [little_endian(self.level.read(region)) for region in parts]
-            voxels = rows[0] if len(rows) == 1 else np.concatenate(rows, axis=3)
-            del rows
-            for plane in voxels[0, 0]:
-                self.digest.add(plane.data)
-                self._advance(plane.nbytes)
-                yield plane
+        _, _, planes, _, columns = shape_of(parts[0])
+        shape = (planes, self.level.shape[3], columns)
+        voxels = np.empty(shape, self.level.dtype.newbyteorder("<"))
+        for region in parts:
+            voxels[:, region[3]] = self.level.read(region)[0, 0]
+        for plane in voxels:
+            self.digest.add(plane.data)
+            self._advance(plane.nbytes)
+            yield plane
 
 
 def _write_raw(path: str, planes: _Planes) -> None:

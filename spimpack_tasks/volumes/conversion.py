@@ -38,7 +38,7 @@ _LEFT_OUT = (
     ),
 )
 """Values of a request that its text has only where they are given."""
-_IN_PLACE = 2
+_IN_PLACE = 3
 """Raise it when other sources are taken in place."""
 _FORM = 1
 """Raise it when the same source gives other files of voxels."""
@@ -49,7 +49,7 @@ class Request:
     """How to convert one image. Values that are not given are those of the source, or left out."""
 
     codec: str = "gzip"
-    """`gzip`, `blosc` or `lz4` of OME-Zarr, `zlib`, `zstd` or `none` of OME-TIFF."""
+    """`gzip`, `blosc`, `lz4` or `none` of OME-Zarr, `zlib`, `zstd` or `none` of OME-TIFF."""
     ngff: str = NGFF[0]
     """Version of OME-Zarr."""
     name: str = ""

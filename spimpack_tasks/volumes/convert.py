@@ -21,14 +21,15 @@ from spimpack_tasks.arrays.memory import keep_freed_memory
 from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.deferred import Deferred
 from spimpack_tasks.errors import MissingExtraError
-from spimpack_tasks.files.limits import MOST_BLOCKS, REMEDY, allowed
 from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.model.selection import WHOLE
 from spimpack_tasks.volumes.conversion import LIBRARIES
 from spimpack_tasks.volumes.copy import check_dtype, copy_levels, copy_volume
 from spimpack_tasks.volumes.errors import HeaderError, SourceRefusedError, reading
 from spimpack_tasks.volumes.formats import OME_ZARR, ZIPPED, Transfer
+from spimpack_tasks.volumes.ome_zarr.chunk_sizes import check_chunks, check_count
 from spimpack_tasks.volumes.ome_zarr.header_extras import EARLIER
+from spimpack_tasks.volumes.ome_zarr.level_transforms import refuse_label_image
 from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
 from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.ome_zarr.unzip import is_unpacked, open_zip, unpack, unpack_to
@@ -160,7 +161,8 @@ def finish_ome_zarr(conversion: Conversion, path: str) -> None:
 
 
 def _open_source(conversion: Conversion) -> AbstractContextManager[Volume]:
-    return open_volume(conversion.source, conversion.form, conversion.request.selection)
+    request = conversion.request
+    return open_volume(conversion.source, conversion.form, request.selection, for_copy=True)
 
 
 def _take_levels(conversion: Conversion, place: Place, advance: Advance, threads: int) -> None:
@@ -243,14 +245,6 @@ def find_in_place(
     return made
 
 
-def check_count(path: str, blocks: int) -> None:
-    """Refuse an image of more blocks than can be planned; a header may promise any number."""
-    most = allowed(MOST_BLOCKS)
-    if blocks > most:
-        what = f"has {blocks:,} blocks of voxels; at the most {most:,} are written"
-        raise HeaderError(path, what, REMEDY)
-
-
 def begin_voxels(
     conversion: Conversion, place: Place, volume: Volume, pool: WorkPool
 ) -> AbstractContextManager[OmeZarrWriter]:
@@ -261,6 +255,7 @@ def begin_voxels(
     layout = Layout(
         request.ngff, request.codec, chunk_zyx=request.chunk_zyx, shard_zyx=request.shard_zyx
     )
+    check_chunks(conversion.source, request.ngff, found, request.chunk_zyx)
     return create_volume(place, found, layout, pool)
 
 
@@ -284,11 +279,7 @@ def convert_to_ome_tiff(conversion: Conversion, path: str, advance: Advance, thr
         The source cannot be read or is damaged: the message names the plane. Or the disk does not
         take the image.
     """
-    with (
-        as_os_errors(),
-        open_volume(conversion.source, conversion.form, conversion.request.selection) as volume,
-        WorkPool(threads) as pool,
-    ):
+    with as_os_errors(), _open_source(conversion) as volume, WorkPool(threads) as pool:
         dtype = check_dtype(volume).dtype.newbyteorder("=")
         if dtype.name not in TYPES:
             whole = "the merged image" if conversion.request.merge else repr(conversion.source)
@@ -324,8 +315,10 @@ def _with_provenance(
     more: dict[str, str] = {}
     if volume.header.merged:
         more["merged"] = json.dumps(dict(volume.header.merged))
-    if conversion.form is OME_ZARR and (earlier := read_provenance(conversion.source)):
-        more[EARLIER] = json.dumps({k: v for k, v in earlier.items() if k != ORIGINAL})
+    if conversion.form is OME_ZARR:
+        refuse_label_image(conversion.source)
+        if earlier := read_provenance(conversion.source):
+            more[EARLIER] = json.dumps({k: v for k, v in earlier.items() if k != ORIGINAL})
     if more:
         found = replace(found, provenance={**found.provenance, **more})
     return settle_spec(found, volume.header, conversion.request)

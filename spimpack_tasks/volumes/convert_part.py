@@ -18,13 +18,13 @@ from spimpack_tasks.files.places import LocalPlace
 from spimpack_tasks.volumes.convert import (
     begin_levels,
     begin_voxels,
-    check_count,
     find_in_place,
     open_chunks,
     require_libraries,
 )
 from spimpack_tasks.volumes.copy import copy_levels, copy_volume
 from spimpack_tasks.volumes.formats import Transfer
+from spimpack_tasks.volumes.ome_zarr.chunk_sizes import check_count
 from spimpack_tasks.volumes.source_errors import as_os_errors
 from spimpack_tasks.volumes.volume import open_volume
 
@@ -99,7 +99,7 @@ def _write_voxels(
     threads: int,
 ) -> bool:
     image = conversion.source, conversion.form, conversion.request.selection
-    with open_volume(*image) as volume, WorkPool(threads) as pool:
+    with open_volume(*image, for_copy=True) as volume, WorkPool(threads) as pool:
         if volume.levels[0].is_stream:
             return False
         with begin_voxels(conversion, place, volume, pool) as writer:
@@ -139,7 +139,7 @@ def finish_parts(conversion: Conversion, path: str, threads: int) -> None:
             return
         image = conversion.source, conversion.form, conversion.request.selection
         with (
-            open_volume(*image) as volume,
+            open_volume(*image, for_copy=True) as volume,
             begin_voxels(conversion, place, volume, pool) as writer,
         ):
             if labels := volume.header.label_names:

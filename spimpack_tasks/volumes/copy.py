@@ -144,15 +144,14 @@ def copy_volume(
     advance((size or writer.spec.size) - sum(slab.size for slab in slabs))
     for slab in slabs:
         if slab.is_read_at_once:
-            voxels = _read_slab(reader, slab.region, advance, pool)
+            voxels = _read_region(reader, slab.region, advance, pool)
             for block in slab.blocks:
                 _, _, _, rows, columns = block.region
                 writer.write(block, voxels[:, :, :, rows, columns])
         else:
             for block in slab.blocks:
-                box = _read_box(reader, block.region).astype(writer.spec.dtype, copy=False)
+                box = _read_region(reader, block.region, advance, pool)
                 writer.write(block, box)
-                advance(box.nbytes)
                 del box  # before the next one is read
     finish_reading(level)
 
@@ -260,8 +259,16 @@ class PlaneReader:
             message = f"time point {time.start}, channel {channel.start}, plane {planes.start}"
             raise DamagedChunkError(f"{message}: {error}") from error
 
-    def read_planes(self, region: Region) -> Voxels:
-        """Return whole planes, and remember the last that are stored together."""
+    def read_planes(self, region: Region, read: Callable[[Region], Voxels] | None = None) -> Voxels:
+        """Return whole planes, and remember the last that are stored together.
+
+        Parameters
+        ----------
+        region
+            Planes of one time point and channel.
+        read
+            Reads planes that are stored together; `self.read` if not given.
+        """
         time, channel, planes, *rest = region
         start = planes.start // self.together * self.together
         stop = min(start + self.together, self.level.shape[2])
@@ -270,65 +277,68 @@ class PlaneReader:
         wanted = (time, channel, slice(start, stop), *rest)
         if self._last is None or self._last[0] != wanted:
             self._last = None  # before the next ones are read
-            self._last = wanted, self.read(wanted)
+            self._last = wanted, (read or self.read)(wanted)
         return self._last[1][:, :, planes.start - start : planes.stop - start]
 
 
-def _read_slab(
-    reader: PlaneReader, slab: Region, advance: Callable[[int], None], pool: WorkPool
+def _read_region(
+    reader: PlaneReader, region: Region, advance: Callable[[int], None], pool: WorkPool
 ) -> Voxels:
-    """Return whole planes in the byte order of the machine, read by one or by several threads."""
-    import numpy as np
+    """Return voxels in the byte order of the machine, read by one or by several threads.
 
-    voxels = np.empty(shape_of(slab), reader.level.dtype.newbyteorder("="))
-    first = slab[2].start
-
-    def read(start: int, stop: int) -> int:
-        part = voxels[:, :, start - first : stop - first]
-        region = (*slab[:2], slice(start, stop), *slab[3:])
-        if start % reader.together == 0 and stop - start >= reader.together:
-            _fill(part, reader, region)
-        else:
-            part[:] = reader.read_planes(region)
-        return int(part.nbytes)
-
-    pieces = _pieces(first, slab[2].stop, reader.together)
-    if reader.level.sequential:
-        for piece in pieces:
-            advance(read(*piece))
-    else:
-        for size in pool.results(partial(read, *piece) for piece in pieces):
-            advance(size)
-    return voxels
-
-
-def _read_box(reader: PlaneReader, region: Region) -> Voxels:
-    """Return a box in the byte order of the machine.
-
-    It is read by rows of what is stored together: a library holds twice what it is asked for.
+    They are read by rows of what is stored together: a library holds twice what it is asked for.
     """
     import numpy as np
 
-    level, planes = reader.level, region[2]
+    level = reader.level
     voxels = np.empty(shape_of(region), level.dtype.newbyteorder("="))
-    for start, stop in _pieces(planes.start, planes.stop, reader.together):
-        part = (*region[:2], slice(start, stop), *region[3:])
-        _fill(voxels[:, :, start - planes.start : stop - planes.start], reader, part)
+    first = [part.start for part in region]
+
+    def put(piece: Region, read: Callable[[Region], Voxels]) -> int:
+        here = (slice(part.start - n, part.stop - n) for part, n in zip(piece, first, strict=True))
+        part = voxels[tuple(here)]
+        part[:] = read(piece)
+        return int(part.nbytes)
+
+    def read_layer(planes: Region) -> Voxels:
+        return _read_region(reader, planes, lambda _: None, pool)
+
+    side_by_side = []
+    for piece in _pieces_of(level, region):
+        if _is_part_of_layer(level, piece):
+            # Planes that are stored with these are wanted next, and are kept.
+            advance(put(piece, partial(reader.read_planes, read=read_layer)))
+        elif level.sequential:
+            advance(put(piece, reader.read))
+        else:
+            side_by_side.append(partial(put, piece, reader.read))
+    for size in pool.results(iter(side_by_side)):
+        advance(size)
     return voxels
 
 
-def _fill(voxels: Voxels, reader: PlaneReader, region: Region) -> None:
-    """Read a region by rows of what is stored together, of `_PIECE` bytes at the least."""
-    level, rows = reader.level, region[3]
-    row = math.prod(shape_of(region)) // (rows.stop - rows.start) * int(level.dtype.itemsize)
-    together = level.chunk[3]
-    step = -(-_PIECE // (row * together)) * together
-    for start, stop in _pieces(rows.start, rows.stop, step):
-        part = (*region[:3], slice(start, stop), region[4])
-        voxels[:, :, :, start - rows.start : stop - rows.start] = reader.read(part)
+def _pieces_of(level: Level, region: Region) -> Iterator[Region]:
+    """Yield the parts of a region that are read at once, of `_PIECE` bytes at the least."""
+    time, channel, planes, rows, columns = region
+    for start, stop in _cut(planes.start, planes.stop, level.chunk[2]):
+        part = (time, channel, slice(start, stop))
+        if _is_part_of_layer(level, (*part, rows, columns)):
+            yield (*part, rows, columns)  # what is stored with it is not decoded for each row
+            continue
+        row = math.prod(shape_of((*part, columns))) * int(level.dtype.itemsize)
+        step = -(-_PIECE // (row * level.chunk[3])) * level.chunk[3]
+        for first, last in _cut(rows.start, rows.stop, step):
+            yield (*part, slice(first, last), columns)
 
 
-def _pieces(first: int, last: int, together: int) -> Iterator[tuple[int, int]]:
-    """Yield the bounds of planes that are read at once: those that are stored together."""
+def _is_part_of_layer(level: Level, region: Region) -> bool:
+    """Tell whether a region is some whole planes, and more are stored together with them."""
+    planes, together = region[2], level.chunk[2]
+    stored = min(together, level.shape[2] - planes.start // together * together)
+    return shape_of(region)[3:] == level.shape[3:] and planes.stop - planes.start < stored
+
+
+def _cut(first: int, last: int, together: int) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of what lies between two places, cut where what is stored together ends."""
     starts = [first, *range((first // together + 1) * together, last, together)]
     yield from zip(starts, [*starts[1:], last], strict=True)

@@ -64,6 +64,10 @@ class Format:
     """Reads the header at a path; nothing of formats of photos."""
     levels: Callable[..., Any] | None = None
     """Returns the context that opens the levels at a path, each a `StoredLevel`."""
+    levels_to_copy: Callable[..., Any] | None = None
+    """The same in less time, by code of ours, where the format has it: for conversions only.
+
+    Comparisons keep to `levels`, so that the code that has read an image does not prove it."""
     original: Callable[[str], Any] | None = None
     """Returns the metadata of a file as texts by name; nothing where it has none of its own."""
     chunks: Callable[[str], Any] | None = None
@@ -132,6 +136,7 @@ OME_ZARR = Format(
     directory=True,
     header=Deferred(f"{_HERE}.ome_zarr.header:read_header"),
     levels=Deferred(f"{_HERE}.ome_zarr.levels:open_directory_levels"),
+    levels_to_copy=Deferred(f"{_HERE}.ome_zarr.chunk_reader:open_levels"),
     original=Deferred(f"{_HERE}.originals:of_ome_zarr"),
 )
 IMARIS = Format(

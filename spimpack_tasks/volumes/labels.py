@@ -7,7 +7,7 @@ Where they lie beside the image stays what it is, also where the user gives anot
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from threading import Lock
@@ -100,7 +100,8 @@ def _begin(
 ) -> Iterator[tuple[_LabelLevels, OmeZarrWriter]]:
     """Open a label image of the source, and begin that of the image."""
     request = conversion.request
-    with open_volume(f"{conversion.source}/{place}", OME_ZARR, accept_unclear=True) as volume:
+    path = f"{conversion.source}/{place}"
+    with open_volume(path, OME_ZARR, accept_unclear=True, for_copy=True) as volume:
         shapes = shapes_of(volume.header)
         label = _describe(conversion, spec, place, volume.header)
         sizes = request.chunk_zyx, request.shard_zyx
@@ -111,7 +112,8 @@ def _begin(
         below = PlaceBelow(target, f"{FOLDER}/{_name(place)}")
         layout = Layout(request.ngff, request.codec, levels=grids)
         with create_volume(below, label, layout, pool) as writer:
-            yield _LabelLevels(volume, grids, Lock()), writer
+            turn = Lock() if volume.levels[0].sequential else nullcontext()
+            yield _LabelLevels(volume, grids, turn), writer
 
 
 def shapes_of(header: Header) -> list[Shape]:
@@ -171,11 +173,11 @@ def _cover(whole: int, size: int) -> tuple[AxisTransform, AxisTransform]:
 
 @dataclass(frozen=True, slots=True)
 class _LabelLevels:
-    """The levels of a label image, whose chunks are decoded by one thread at a time."""
+    """The levels of a label image, decoded by one thread at a time where the format needs it."""
 
     volume: Volume
     levels: Sequence[LevelGrid]
-    lock: Any
+    turn: Any
 
     def encoded(self, level: int, place: Shape, codec: Codec) -> Parts | None:
         """Return the chunk at a place of a level, in parts; `None` if all of it is zero."""
@@ -184,7 +186,7 @@ class _LabelLevels:
         starts = [at * n for at, n in zip(place, grid.chunk, strict=True)]
         ends = zip(starts, grid.chunk, grid.shape, strict=True)
         region = tuple(slice(start, min(start + n, end)) for start, n, end in ends)
-        with self.lock:
+        with self.turn:
             block = stored.read(region)
         chunk = numpy.zeros(grid.chunk, self.volume.spec.dtype)
         chunk[tuple(slice(n) for n in block.shape)] = block

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
-from contextlib import contextmanager, suppress
-from hashlib import blake2b
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codecs import DamagedChunkError
 from spimpack_tasks.errors import message_of
 from spimpack_tasks.files.atomic import discard
+from spimpack_tasks.files.file_traces import trace_files
 from spimpack_tasks.files.stamps import split_stamp, stamp_text
 from spimpack_tasks.volumes.errors import SourceRefusedError, UnreadableVoxelsError
 
@@ -81,12 +80,11 @@ def require_unchanged(sources: Iterable[str], *paths: str) -> Iterator[None]:
     OSError
         A source is not what it was, by `ESTALE`.
     """
-    sources = [*sources]
-    before = [*map(_trace, sources)]
+    before = [(source, trace_files(source)) for source in sources]
     try:
         yield
     finally:
-        if [*map(_trace, sources)] != before:
+        if any(trace_files(source).shows_change_since(trace) for source, trace in before):
             for path in paths:
                 _delete(path)
             raise OSError(errno.ESTALE, _CHANGED)
@@ -120,18 +118,3 @@ def require_stamps(files: Iterable[str]) -> None:
         path, stamp = split_stamp(each)
         if stamp_text(path) != stamp:
             raise OSError(errno.ESTALE, f"{path!r} has changed; run it again")
-
-
-def _trace(source: str) -> str:
-    """Return what changes when a file, or a file in a folder, is written or replaced."""
-    digest = blake2b(digest_size=16)
-    pending = [source]
-    while pending:
-        path = pending.pop()
-        with suppress(OSError):
-            status = os.stat(path)
-            known = status.st_ino, status.st_size, status.st_mtime_ns
-            digest.update(f"{path}\0{known}\0".encode("utf-8", "surrogateescape"))
-            if os.path.isdir(path):
-                pending += sorted(os.path.join(path, name) for name in os.listdir(path))
-    return digest.hexdigest()

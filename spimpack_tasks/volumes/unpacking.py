@@ -26,10 +26,10 @@ Data: TypeAlias = Any
 _GZIP = 16 + zlib.MAX_WBITS
 _DICTIONARY = 256 * 2**20
 """Bytes that LZMA may keep of what it has unpacked; its strongest preset keeps 64 MiB."""
-_ZSTD_FRAME, _ZSTD_SKIPPED = 0xFD2FB528, 0x184D2A50
+ZSTD_FRAME, _ZSTD_SKIPPED = 0xFD2FB528, 0x184D2A50
 _ZSTD_BLOCK = 128 * 2**10
 """A block of Zstandard unpacks to no more."""
-_REPEATED, _COMPRESSED = 1, 2
+REPEATED, _COMPRESSED = 1, 2
 """Kinds of blocks: one byte many times, and compressed; those of others are as they are."""
 _UNTOLD = 256 * 2**20
 """Bytes that frames may unpack to, at the most, which do not tell their size."""
@@ -163,8 +163,8 @@ def _size_of_zstd(data: memoryview, most: int) -> int:
         (magic,) = struct.unpack_from("<I", data, place)
         if magic & ~0xF == _ZSTD_SKIPPED:
             place += 8 + struct.unpack_from("<I", data, place + 4)[0]
-        elif magic == _ZSTD_FRAME:
-            size, place, tail = _begin_frame(data, place + 4)
+        elif magic == ZSTD_FRAME:
+            size, place, tail = begin_frame(data, place + 4)
             for bound, end in _blocks(data, place):
                 place = end
                 if size is None:
@@ -177,7 +177,7 @@ def _size_of_zstd(data: memoryview, most: int) -> int:
     return total
 
 
-def _begin_frame(data: memoryview, place: int) -> tuple[int | None, int, int]:
+def begin_frame(data: memoryview, place: int) -> tuple[int | None, int, int]:
     """Return the size that the header of a frame tells, where it ends, and how long the tail is."""
     told = data[place]
     is_single = bool(told & 0x20)
@@ -196,7 +196,7 @@ def _blocks(data: memoryview, place: int) -> Iterator[tuple[int, int]]:
     while not is_last:
         head = int.from_bytes(data[place : place + 3], "little")
         is_last, kind, size = bool(head & 1), head >> 1 & 3, head >> 3
-        place += 3 + (1 if kind == _REPEATED else size)
+        place += 3 + (1 if kind == REPEATED else size)
         if place > len(data):
             raise UnpackingError(_CUT_OFF)
         yield _ZSTD_BLOCK if kind == _COMPRESSED else size, place

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_levels(
-    path: str, form: Format | str, selection: Selection = WHOLE
+    path: str, form: Format | str, selection: Selection = WHOLE, *, for_copy: bool = False
 ) -> Iterator[Sequence[StoredLevel]]:
     """Open the levels of a source, the full one first.
 
@@ -51,6 +51,8 @@ def open_levels(
         The format, or its name.
     selection
         Which image of the file; the names of axes are those of the file.
+    for_copy
+        As of `open_volume`.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def open_levels(
     with ExitStack() as stack:
         with reading_voxels(path):
             chosen = scene_argument(path, known, selection)
-            levels = stack.enter_context(_opener_of(known)(path, *chosen))
+            levels = stack.enter_context(_opener_of(known, for_copy=for_copy)(path, *chosen))
             for number, level in enumerate(levels):
                 check_level(path, number, level)
         yield [
@@ -74,11 +76,11 @@ def open_levels(
         ]
 
 
-def _opener_of(form: Format) -> Callable[[str], Any]:
+def _opener_of(form: Format, *, for_copy: bool) -> Callable[[str], Any]:
     if form.levels is None:
         message = f"{form.name} has no voxels that are read"
         raise ValueError(message)
-    return form.levels
+    return form.levels_to_copy if for_copy and form.levels_to_copy else form.levels
 
 
 def _guarded(path: str, read: Callable[[Index], Voxels]) -> Callable[[Index], Voxels]:
@@ -163,6 +165,7 @@ def open_volume(
     selection: Selection = WHOLE,
     *,
     accept_unclear: bool = False,
+    for_copy: bool = False,
 ) -> Iterator[Volume]:
     """Open an image for reading.
 
@@ -178,6 +181,9 @@ def open_volume(
         Whether an image is opened of which it is not certain which plane is where, such as a TIFF
         that does not say what its pages are: they are taken for planes then. `Volume.refusals` says
         so.
+    for_copy
+        Whether a writer is to get the voxels: `Format.levels_to_copy` reads them where there is
+        such a way.
 
     Raises
     ------
@@ -191,7 +197,7 @@ def open_volume(
     known = _resolve(path, form)
     axes = selection.axes
     header = read_header(path, known, selection._replace(axes=""))
-    with open_levels(path, known, selection) as opened:
+    with open_levels(path, known, selection, for_copy=for_copy) as opened:
         stored = opened
         refusals = [*_lost_voxels(path, opened[0], header)]
         if axes:

@@ -21,7 +21,7 @@ from spimpack_tasks.arrays.parallel import WorkPool, count_threads
 from spimpack_tasks.arrays.pyramid import plan_levels
 from spimpack_tasks.model.axes import ALL_AXES
 from spimpack_tasks.volumes.formats import NGFF
-from spimpack_tasks.volumes.ome_zarr.chunk_sizes import describe_sizes
+from spimpack_tasks.volumes.ome_zarr.chunk_sizes import describe_sizes, describe_small_chunks
 from spimpack_tasks.volumes.ome_zarr.stores import has_bare_blosc, holds_another, open_store
 from spimpack_tasks.volumes.ome_zarr.writer import OmeZarrWriter
 
@@ -87,7 +87,7 @@ class Layout:
     ngff: str = NGFF[0]
     """Version of OME-Zarr: `0.5` in shards, `0.4` in single chunks."""
     codec: str = CODEC_NAMES[0]
-    """`gzip`, `blosc` or `lz4`."""
+    """`gzip`, `blosc`, `lz4` or `none`."""
     levels: tuple[LevelGrid, ...] = ()
     """The levels, if all of them are given by `write_encoded`. If not, they are chosen, and the
     smaller ones are made of the blocks."""
@@ -112,6 +112,7 @@ class Layout:
 _DEFAULT = Layout()
 _LARGEST_VOXEL = 8
 """Bytes; numpy has larger numbers, but Zarr has not."""
+_CODECS = (*CODEC_NAMES, "none")
 _AXES = (ALL_AXES, "czyx", "tzyx", "zyx")
 
 
@@ -131,6 +132,7 @@ def check_new(spec: VolumeSpec, layout: Layout) -> None:
         message = f"the data type of the image is {spec.dtype!r}, but must be a numpy.dtype"
         raise TypeError(message)
     shape, axes = tuple(spec.shape_tczyx), spec.axes
+    sizes = layout.ngff, shape[2:], int(spec.dtype.itemsize), layout.chunk_zyx
     if len(shape) != len(ALL_AXES) or min(shape) < 1:
         message = f"the shape {shape} is not five positive numbers, along t, c, z, y, x"
     elif axes not in _AXES:
@@ -139,11 +141,9 @@ def check_new(spec: VolumeSpec, layout: Layout) -> None:
         message = f"an image of the axes {axes!r} has one voxel along the others, but is {shape}"
     elif spec.dtype.kind not in "buif" or spec.dtype.itemsize > _LARGEST_VOXEL:
         message = f"voxels of type {spec.dtype} cannot be written"
-    elif layout.ngff not in NGFF or layout.codec not in (*CODEC_NAMES, "none"):
-        message = f"choose one of the versions {NGFF} and of the codecs {CODEC_NAMES}, not {layout}"
-    elif fault := describe_sizes(
-        layout.ngff, shape[2:], int(spec.dtype.itemsize), layout.chunk_zyx, layout.shard_zyx
-    ):
+    elif layout.ngff not in NGFF or layout.codec not in _CODECS:
+        message = f"choose one of the versions {NGFF} and of the codecs {_CODECS}, not {layout}"
+    elif fault := describe_sizes(*sizes, layout.shard_zyx) or describe_small_chunks(*sizes):
         message = fault
     else:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,8 +16,11 @@ import tifffile
 import zarr
 from zarr_readers import read_with_tensorstore
 
+from spimpack_tasks import api
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.verification import certify as module
+from spimpack_tasks.verification import pixels
 
 MANIFEST = """\
 dataset_description: {Name: Small, BIDSVersion: "1.10.0", DatasetType: raw, License: CC0}
@@ -232,6 +236,76 @@ def test_a_difference_is_found_and_nothing_is_called_safe(tmp_path, capsys):
     assert "not proven" in told["sources"][str(folder / "raw/0.ome.tif")]["unsafe"]
 
 
+def test_deviations_of_an_image_are_a_few_lines_and_all_in_the_certificate(tmp_path, capsys):
+    folder = make_study(tmp_path / "s", "ome-zarr:convert=all,chunk=8,32,32")
+    with zarr_of_first(folder) as array:
+        array[:] = 0
+    capsys.readouterr()
+    assert main(["certify", str(folder / "bids")]) == ExitCode.CONFLICT
+    lines = capsys.readouterr().out.splitlines()
+    about = [line for line in lines if line.startswith("pixels differ: sub-00")]
+    assert len(about) == 3
+    name = images(folder)[0].relative_to(folder / "bids").as_posix()
+    faults = certificate(folder)["faults"]
+    assert list(faults) == [name]
+    assert len(faults[name]) == 101  # a hundred, and how many more there are
+    assert faults[name][-1].endswith("more faults")
+    assert f"{name}: 98 more lines in .spimpack/certificate.json" in lines
+    assert all("level 0" in fault for fault in faults[name][:-1])
+
+
+def zarr_of_first(folder: Path):
+    return contextlib.nullcontext(zarr.open_array(images(folder)[0] / "0", mode="r+"))
+
+
+def write_again(path: Path) -> None:
+    """Write other voxels, and put the time back."""
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("when", ["compared", "certified"])
+def test_an_original_that_is_written_meanwhile_is_not_safe(tmp_path, monkeypatch, capsys, when):
+    folder = make_study(tmp_path / "s")
+    source = folder / "raw/0.ome.tif"
+    place = pixels if when == "compared" else module
+    name = "compare_with_source" if when == "compared" else "measure_image"
+    original = getattr(place, name)
+
+    def written(*arguments):
+        found = original(*arguments)
+        if when == "compared":
+            found = iter([*found])
+        if b"sub-00" in str(arguments).encode():
+            write_again(source)
+        return found
+
+    monkeypatch.setattr(place, name, written)
+    assert main(["certify", str(folder / "bids")]) != ExitCode.OK
+    told = capsys.readouterr().out
+    assert f"safe to delete: {folder / 'raw/1.ome.tif'}" in told
+    assert f"safe to delete: {source}" not in told
+    assert "while it was" in certificate(folder)["sources"][str(source)]["unsafe"]
+
+
+def test_a_mode_or_link_of_an_original_is_no_change(tmp_path, monkeypatch):
+    folder = make_study(tmp_path / "s")
+    source = folder / "raw/0.ome.tif"
+    original = module.measure_image
+
+    def touched(*arguments):
+        source.chmod(0o600)
+        (folder / "link").unlink(missing_ok=True)
+        (folder / "link").hardlink_to(source)
+        return original(*arguments)
+
+    monkeypatch.setattr(module, "measure_image", touched)
+    assert main(["certify", str(folder / "bids")]) == ExitCode.OK
+
+
 def test_a_linked_image_is_not_safe(tmp_path, capsys):
     folder = make_study(tmp_path / "s", "ome-zarr")  # TIFFs are linked
     assert main(["certify", str(folder / "bids")]) == ExitCode.FAILED
@@ -330,6 +404,39 @@ def test_nothing_is_overwritten(study, capsys):
     for name, expected in (("a.png", "does not end in"), ("none/a.tif", "is not a folder")):
         assert main(["restore", str(images(study)[0]), str(study / name)]) == ExitCode.BAD_INPUT
         assert expected in capsys.readouterr().err
+
+
+def test_nothing_is_written_into_the_image(study, capsys):
+    image = images(study)[0]
+    before = sorted(image.rglob("*"))
+    assert main(["restore", str(image), str(image / "a.tif")]) == ExitCode.BAD_INPUT
+    assert "lies in the image, which is only read" in capsys.readouterr().err
+    assert sorted(image.rglob("*")) == before
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int64", "uint64"])
+def test_voxels_that_ome_tiff_has_not_go_into_other_files(tmp_path, capsys, dtype):
+    values = voxels(0).astype(dtype)
+    source, image = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
+    spec = api.VolumeSpec((1, 1, *SHAPE), values.dtype, axes="zyx")
+    with api.create_volume(source, spec) as writer:
+        for block in writer.missing():
+            writer.write(block, values[None, None][block.region])
+        writer.finish()
+    assert main(["rechunk", str(source), str(image), "--codec", "lz4"]) == ExitCode.OK
+    command = ["restore", "--uncertified", str(image)]
+    assert main([*command, str(tmp_path / "a.ome.tif")]) == ExitCode.BAD_INPUT
+    assert f"no voxels of type {dtype}; write a .tif or .raw" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "a.tif")]) == ExitCode.OK
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif").squeeze(), values)
+
+
+def test_a_full_disk_is_named_before_anything_is_written(study, monkeypatch, capsys):
+    usage = shutil.disk_usage(study)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert main(["restore", str(images(study)[0]), str(study / "a.tif")]) == ExitCode.FAILED
+    assert "the disk has 1.0 kB" in capsys.readouterr().err
+    assert sorted(os.listdir(study)) == ["bids"]
 
 
 def test_certifying_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):

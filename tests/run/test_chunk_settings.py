@@ -13,6 +13,7 @@ from zarr_readers import read_with_tensorstore
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.volumes.ome_zarr import chunk_sizes
 
 SHAPE = (20, 150, 170)
 HEAD = (
@@ -132,6 +133,21 @@ def test_a21_settings_that_cannot_be_together_are_refused_before_anything_is_mad
     assert MISFITS[settings] in told
     assert "[option.setting]" in told
     assert not (folder / "bids").exists()
+
+
+@pytest.mark.parametrize("ngff", ["0.5", "0.4"])
+def test_an_image_that_would_have_too_many_small_chunks_is_not_made(
+    folder, monkeypatch, capsys, caplog, ngff
+):
+    settings = f"ngff={ngff}", "chunk=2,8,8"
+    monkeypatch.setattr(chunk_sizes, "_MOST_SMALL", 100)
+    assert package(folder, *settings) == ExitCode.FAILED
+    told = "".join(capsys.readouterr()) + caplog.text
+    assert "planes' cannot be stored like that: chunks of 2,8,8 are so small" in told
+    assert not [*(folder / "bids").rglob("*.ome.zarr")]
+    monkeypatch.setattr(chunk_sizes, "_MOST_SMALL", 10**6)
+    assert package(folder, *settings) == ExitCode.OK
+    assert image_of(folder).is_dir()
 
 
 def test_a21_an_imaris_file_keeps_its_chunks_and_that_is_told(folder, capsys):

@@ -26,6 +26,7 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion import convert_file as alone
 from spimpack_tasks.conversion import held_place
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.files.file_traces import FileTrace
 from spimpack_tasks.files.held_folders import TargetTakenError
 from spimpack_tasks.pipelines import package
 from spimpack_tasks.volumes import disk_space as room
@@ -103,8 +104,12 @@ def test_c7_a_disk_that_fails_just_now_is_tried_again(tmp_path, monkeypatch, cap
     assert "run the command again to resume: finished parts are kept" in capsys.readouterr().err
 
 
+def largest_file(source: Path) -> Path:
+    return max((p for p in source.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+
+
 def change_a_chunk(source: Path) -> None:
-    path = max((p for p in source.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    path = largest_file(source)
     path.write_bytes(path.read_bytes()[::-1])
 
 
@@ -122,10 +127,24 @@ def touch_file(source: Path) -> None:
     source.write_bytes(source.read_bytes() + b"\0")
 
 
+def write_with_old_time(path: Path) -> None:
+    """Write other bytes into a file, and put its time back."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 CHANGES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "a chunk of a store": ("a.ome.zarr", change_a_chunk),
     "a whole store": ("a.ome.zarr", replace),
     "an Imaris file": ("a.ims", touch_file),
+    "a file whose time is put back": ("a.ims", write_with_old_time),
+    "a chunk whose time is put back": (
+        "a.ome.zarr",
+        lambda path: write_with_old_time(largest_file(path)),
+    ),
     "a plane of a folder": ("planes", lambda path: touch_file(path / "z2.tif")),
     "a new plane in a folder": ("planes", lambda path: (path / "z9.tif").write_bytes(b"x")),
     "a member of a set": ("set0.ome.tif", lambda path: touch_file(path.with_name("set1.ome.tif"))),
@@ -163,16 +182,16 @@ def changing(monkeypatch) -> Callable[[Path, Callable[[Path], None]], None]:
     """Have a source change when it has been read for the first time."""
 
     def arrange(source: Path, change: Callable[[Path], None], files: int = 1) -> None:
-        real, looks = trouble._trace, []
+        real, looks = trouble.trace_files, []
 
-        def trace(path: str) -> str:
+        def trace(path: str) -> FileTrace:
             found = real(path)
             looks.append(path)
             if len(looks) == files:  # each was looked at before the conversion
                 change(source)
             return found
 
-        monkeypatch.setattr(trouble, "_trace", trace)
+        monkeypatch.setattr(trouble, "trace_files", trace)
 
     return arrange
 
@@ -187,6 +206,20 @@ def test_f7_a_source_that_changes_meanwhile(tmp_path, name, target, changing, ca
     assert code == ExitCode.FAILED
     assert "its source changed while it was converted; run it again" in capsys.readouterr().err
     assert not [name for name in os.listdir(tmp_path) if name.startswith((".t.", "t."))]
+
+
+HARMLESS = {
+    "another mode": lambda path: path.chmod(0o400),
+    "a hard link": lambda path: path.with_name("link").hardlink_to(path),
+    "it is read": lambda path: path.read_bytes(),
+}
+
+
+@pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
+def test_a_source_that_is_not_written_meanwhile(tmp_path, change, changing):
+    make_source(tmp_path / "a.ims")
+    changing(tmp_path / "a.ims", change)
+    assert main(["convert", str(tmp_path / "a.ims"), str(tmp_path / "t.ome.zarr")]) == ExitCode.OK
 
 
 @pytest.mark.parametrize("backend", ["ome-zarr:convert=all", "ome-tiff:convert=all"])

@@ -17,12 +17,14 @@ import tifffile
 from dcimg_files import Dcimg, compose_frames, write_dcimg
 from plane_sources import compose_voxels, write_imaris, write_nifti, write_ome
 
-from spimpack_tasks.api import open_image, probe_image
+from spimpack_tasks.api import Layout, VolumeSpec, create_volume, open_image, probe_image
 from spimpack_tasks.cli.main import main
+from spimpack_tasks.conversion import convert_planes as convert_planes_module
 from spimpack_tasks.conversion.convert_planes import RECORD, convert_planes
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.files.plane_names import is_plane_pattern
 from spimpack_tasks.model.selection import WHOLE
+from spimpack_tasks.volumes.ome_zarr import chunk_reader
 from spimpack_tasks.volumes.plane_folder import encoding
 
 FRAMES = compose_frames(7, 12, 20)
@@ -136,6 +138,31 @@ def test_the_same_bytes_by_any_number_of_threads(tmp_path, source):
         assert convert(source, target, "--threads", threads) == ExitCode.OK
     for name in names(tmp_path / "out1"):
         assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out3" / name).read_bytes()
+
+
+@pytest.mark.parametrize("largest", [2**20, 0], ids=["kept", "too large to keep"])
+def test_planes_that_are_stored_together_are_decoded_once(tmp_path, monkeypatch, largest):
+    voxels = np.random.default_rng(1).integers(0, 4000, (1, 1, 20, 30, 40)).astype("uint16")
+    source = tmp_path / "a.ome.zarr"
+    spec = VolumeSpec(voxels.shape, voxels.dtype, axes="zyx")
+    with create_volume(source, spec, Layout(chunk_zyx=(8, 16, 16))) as writer:
+        for block in writer.missing():
+            writer.write(block, voxels[block.region])
+        writer.finish()
+    decoded = []
+    undo = chunk_reader._undo
+
+    def counted(*arguments):
+        decoded.append(1)
+        return undo(*arguments)
+
+    monkeypatch.setattr(chunk_reader, "_undo", counted)
+    monkeypatch.setattr(convert_planes_module, "_LARGEST_LAYER", largest)
+    assert convert(source, tmp_path / "out/img_{z:05}.tif", "--verify") == ExitCode.OK
+    found = [read(tmp_path / "out" / name) for name in names(tmp_path / "out")]
+    assert np.array_equal(found, voxels[0, 0])
+    chunks = 3 * 2 * 3
+    assert len(decoded) == (chunks if largest else 20 * 2 * 3)  # gzip alone, once for each chunk
 
 
 def test_a_second_run_writes_nothing(tmp_path, source, capsys):

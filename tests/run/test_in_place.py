@@ -15,12 +15,14 @@ import pytest
 import tifffile
 from imaris_variants import DEFLATE, Variant, write_variant
 from imaris_variants import voxels as variant_voxels
+from numcodecs import zstd
 from plain_pyramid import plain_pyramid
 from zarr_readers import read_with_tensorstore, read_with_zarr, read_with_zarrs
 
 from spimpack_tasks.cli.main import main
 from spimpack_tasks.errors import ExitCode
 from spimpack_tasks.volumes.in_place import writing
+from spimpack_tasks.volumes.in_place.zstd_frames import is_one_frame
 
 SHAPE = (12, 300, 260)
 READERS = {
@@ -279,8 +281,8 @@ def test_choices_that_forbid_it_are_told(tmp_path, caplog):
     for number, (options, expected) in enumerate(
         (
             (["--ngff", "0.4"], "has no shards"),
-            (["--drop-original"], "metadata are to be left out"),
-            (["--chunk", "4,64,64"], "chunks are chosen"),
+            (["--drop-original"], "metadata are to be left out, and a copy"),
+            (["--chunk", "4,64,64"], "chunks are chosen, and those of the file"),
         )
     ):
         caplog.clear()
@@ -350,6 +352,68 @@ def test_a_block_that_is_too_long_is_refused_as_ever(tmp_path, caplog, capsys):
     assert "Traceback" not in capsys.readouterr().err
     assert "does not lie whole" in caplog.text
     assert not target.exists()
+
+
+def packed(data: bytes) -> bytes:
+    return zstd.compress(data, 1)
+
+
+def in_pieces(data: bytes) -> bytes:
+    """Return a frame of zstd that does not tell its size, as a stream is written (RFC 8878)."""
+    frame = b"\x28\xb5\x2f\xfd" + b"\0" + bytes([10 << 3])  # a window of 2**20 bytes
+    for start in range(0, len(data), 2**16):
+        piece = data[start : start + 2**16]
+        is_last = start + 2**16 >= len(data)
+        frame += (len(piece) << 3 | is_last).to_bytes(3, "little") + piece
+    assert zstd.decompress(frame) == data
+    return frame
+
+
+FRAMES = {
+    "one": (packed, True),
+    "without its size": (in_pieces, True),
+    "with a checksum": (lambda data: zstd.compress(data, 1, checksum=True), True),
+    "two": (lambda data: packed(data[:100]) + packed(data[100:]), False),
+    "two without their sizes": (lambda d: in_pieces(d[:100]) + in_pieces(d[100:]), False),
+    "one to be skipped, first": (lambda data: b"\x50\x2a\x4d\x18\1\0\0\0x" + packed(data), False),
+    "one to be skipped, last": (lambda data: packed(data) + b"\x50\x2a\x4d\x18\1\0\0\0x", False),
+    "more behind it": (lambda data: packed(data) + b"\0\0", False),
+    "a shorter one": (lambda data: packed(data[:-2]), False),
+    "cut off": (lambda data: packed(data)[:-9], False),
+    "no zstd": (lambda _: b"\1" * 500, False),
+    "a byte": (lambda _: b"\x28", False),
+}
+
+
+@pytest.mark.parametrize(("pack", "is_taken"), FRAMES.values(), ids=FRAMES)
+def test_a_chunk_of_zstd_is_one_frame(tmp_path, pack, is_taken):
+    """Others are read by zarr and zarrs, and not by tensorstore."""
+    data = np.random.default_rng(0).integers(0, 40, 300_000).astype("u2").tobytes()
+    block = pack(data)
+    path = tmp_path / "file"
+    path.write_bytes(b"before" + block + b"behind")
+    with path.open("rb") as file:
+        assert is_one_frame(file.fileno(), 6, len(block), len(data)) == is_taken
+
+
+def test_tiles_of_two_frames_go_the_usual_way(tmp_path, caplog):
+    values = voxels()
+    source, target = tmp_path / "a.ome.tif", tmp_path / "a.ome.zarr"
+    write_source(source, "ZYX", values, {"compression": "zstd", **TILES})
+    tile = values[3, :64, :128].tobytes()
+    two = packed(tile[:5000]) + packed(tile[5000:])
+    with source.open("r+b") as file:
+        start = file.seek(0, 2)
+        file.write(two)
+    with tifffile.TiffFile(source, mode="r+b") as file:
+        page = file.pages[3]
+        offsets, counts = [*page.dataoffsets], [*page.databytecounts]
+        page.tags["TileOffsets"].overwrite([start, *offsets[1:]])
+        page.tags["TileByteCounts"].overwrite([len(two), *counts[1:]])
+    assert convert(source, target, "--verify") == ExitCode.OK
+    assert "is not one frame of zstd" in caplog.text
+    assert not is_in_place(target)
+    np.testing.assert_array_equal(read_with_tensorstore(target), values[None, None])
 
 
 @pytest.mark.parametrize("name", ["a.ome.tif", "a.ims"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from spimpack_tasks.cli.main import main
 from spimpack_tasks.conversion.convert_file import convert_file
 from spimpack_tasks.conversion.rechunk import compose_request
 from spimpack_tasks.errors import ExitCode
+from spimpack_tasks.volumes import copy as copy_module
 from spimpack_tasks.volumes.conversion import Request
+from spimpack_tasks.volumes.ome_zarr import chunk_reader
 
 SHAPE = (2, 70, 150, 130)
 """Along c, z, y, x; no multiple of any chunk below."""
@@ -109,6 +112,14 @@ def test_voxels_are_the_same_and_stored_as_wanted(source, tmp_path, options, exp
         np.testing.assert_array_equal(read_with_tensorstore(target, level), wanted)
 
 
+def test_messages_have_the_paths_as_they_were_given(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(source, "b.ome.zarr", "--codec", "lz4", "--verify") == ExitCode.OK
+    made, equal = capsys.readouterr().out.splitlines()
+    assert made.startswith("Made b.ome.zarr in ")
+    assert equal == "b.ome.zarr is equal to its source"
+
+
 def test_what_is_known_of_the_image_stays(source, tmp_path):
     first, second = tmp_path / "b.ome.zarr", tmp_path / "c.ome.zarr"
     assert run(source, first, "--ngff", "0.4", "--chunk", "16,64,64") == ExitCode.OK
@@ -181,6 +192,50 @@ def test_images_of_other_programs(tmp_path, case):
     assert stored(target)[0] == {2: "0.4", 3: "0.5"}[form]
 
 
+def test_a_comparison_is_not_by_the_reader_of_the_conversion(source, tmp_path, monkeypatch, capsys):
+    put = chunk_reader._put
+
+    def put_wrong(out, index, start, chunk):
+        put(out, index, start, chunk if any(start) else chunk + 1)
+
+    monkeypatch.setattr(chunk_reader, "_put", put_wrong)
+    target = tmp_path / "b.ome.zarr"
+    assert run(source, target, "--codec", "lz4", "--verify") == ExitCode.CONFLICT
+    told = capsys.readouterr()
+    assert "level 0, time point 0, channel 0, chunk 0/0/0" in told.out + told.err
+    assert (read_with_zarr(target) != voxels()[None]).any()
+
+
+def test_a_damaged_shard_is_named_and_nothing_is_made(source, tmp_path, capsys):
+    copy = tmp_path / "a.ome.zarr"
+    shutil.copytree(source, copy)
+    shard = next(p for p in sorted((copy / "0" / "c").rglob("*")) if p.is_file())
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 4] ^= 1
+    shard.write_bytes(data)
+    target = tmp_path / "b.ome.zarr"
+    assert run(copy, target, "--chunk", "16,64,64") == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert f"in '{shard.relative_to(copy)}' is damaged" in error
+    assert str(copy) in error
+    assert "Traceback" not in error
+    assert not target.exists()
+
+
+def test_boxes_and_slabs_are_read_by_any_number_of_threads(tmp_path, monkeypatch):
+    """No block of the target is a multiple of a chunk of the source."""
+    monkeypatch.setattr(copy_module, "_PIECE", 2**12)
+    values = voxels()[:1]
+    write_foreign(tmp_path / "a.ome.zarr", values, 3, chunks=(1, 9, 37, 50))
+    for largest in (2**10, 2**30):  # boxes, and slabs
+        monkeypatch.setattr(copy_module, "LARGEST_SLAB", largest)
+        for threads in (1, 4):
+            target = tmp_path / f"{largest}-{threads}.ome.zarr"
+            sizes = ["--chunk", "16,64,64", "--shard", "16,64,64", "--threads", threads]
+            assert run(tmp_path / "a.ome.zarr", target, *sizes) == ExitCode.OK
+            np.testing.assert_array_equal(read_with_zarr(target), values[None])
+
+
 REFUSED = {
     "no multiple": (["--chunk", "16,32,32", "--shard", "32,64,80"], "32,64,64 can"),
     "odd shard": (["--chunk", "1,32,32", "--shard", "3,32,32"], "6,32,32 does not"),
@@ -188,6 +243,8 @@ REFUSED = {
     "nothing": ([], "is stored like that"),
     "the same": (["--codec", "gzip", "--ngff", "0.5"], "is stored like that"),
     "huge chunk": (["--chunk", "4096,4096,4096"], "at most"),
+    "single voxels": (["--chunk", "1,1,1"], "1,365,000, each an entry of an index"),
+    "single voxels of 0.4": (["--chunk", "1,1,1", "--ngff", "0.4"], "1,365,000, each a file"),
     "zero": (["--chunk", "0,1,1"], "of 1 at the least"),
 }
 
@@ -214,6 +271,7 @@ def test_other_sources_and_targets_are_refused(source, tmp_path, capsys):
         ((source, tmp_path / "b.ome.tif"), "does not end in .ome.zarr"),
         ((source, source / "inner.ome.zarr"), "lie in one another"),
         ((tmp_path / "none.ome.zarr", tmp_path / "b.ome.zarr"), "none.ome.zarr"),
+        (("s3://bucket/a.ome.zarr", tmp_path / "b.ome.zarr"), "is an address"),
     ):
         assert run(*paths, "--chunk", "16,64,64") != ExitCode.OK
         error = capsys.readouterr().err
@@ -258,6 +316,28 @@ def test_labels_get_the_same_sizes(tmp_path):
     np.testing.assert_array_equal(read_with_zarr(target / "labels" / "cells"), values[None])
     array = zarr.open_array(target / "labels" / "cells" / "0", mode="r")
     assert (array.chunks[1:], array.shards[1:]) == ((16, 32, 32), (32, 64, 64))
+
+
+@pytest.mark.parametrize("command", ["rechunk", "convert"])
+def test_a_label_image_is_no_image_with_means(tmp_path, capsys, command):
+    path = tmp_path / "cells.ome.zarr"
+    write_foreign(path, (voxels() % 5).astype("u2"), 3, chunks=(1, 32, 50, 50))
+    told = json.loads((path / "zarr.json").read_text())
+    told["attributes"]["ome"]["image-label"] = {"source": {"image": "../../"}}
+    (path / "zarr.json").write_text(json.dumps(told))
+    options = ["--codec", "lz4"]
+    target = tmp_path / "b.ome.zarr"
+    assert main([command, str(path), str(target), *options]) == ExitCode.BAD_INPUT
+    assert "is a label image, whose numbers have no mean" in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_an_axis_that_nobody_knows_is_named_with_a_remedy(tmp_path, capsys):
+    path = tmp_path / "a.ome.zarr"
+    write_foreign(path, voxels(), 3, chunks=(1, 32, 50, 50))
+    (path / "zarr.json").write_text((path / "zarr.json").read_text().replace('"c"', '"q"'))
+    assert run(path, tmp_path / "b.ome.zarr", "--codec", "lz4") == ExitCode.BAD_INPUT
+    assert "such as spimpack convert --source-axes ZYX" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -52,10 +52,10 @@ def test_f1_whatever_a_parser_raises_names_the_file(
     monkeypatch.setattr(read_header_module, "_reader_of", lambda _: raising)
     with pytest.raises(HeaderError, match=r"^'/a/b\.tif' is damaged: \S"):
         read_header("/a/b.tif", "TIFF")
-    monkeypatch.setattr(volume, "_opener_of", lambda _: raising)
+    monkeypatch.setattr(volume, "_opener_of", lambda _, **__: raising)
     with pytest.raises(UnreadableVoxelsError, match=r"/a/b\.tif"), open_levels("/a/b.tif", "TIFF"):
         pass
-    monkeypatch.setattr(volume, "_opener_of", lambda _: opening)
+    monkeypatch.setattr(volume, "_opener_of", lambda _, **__: opening)
     with open_levels("/a/b.tif", "TIFF") as levels, pytest.raises(UnreadableVoxelsError):
         levels[0].read(())
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.arrays.grid import LevelGrid
+from spimpack_tasks.files.regular import open_regular
+from spimpack_tasks.volumes.in_place.zstd_frames import is_one_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +140,21 @@ class StoredBlocks:
             if not is_sound or offset < 0 or offset + length > size:
                 message = f"a block at byte {offset:,} does not lie whole in the file"
                 raise NotInPlaceError(message)
+        if self.codec == "zstd":
+            self._check_frames(self.file_of(shard), table, raw)
         return table
+
+    def _check_frames(self, path: str, table: list[Range], size: int) -> None:
+        """Refuse blocks that are more than one frame of zstd, or of another size."""
+        with open_regular(path) as file:
+            for offset, length in table:
+                is_stored = (offset, length) != MISSING
+                if is_stored and not is_one_frame(file.fileno(), offset, length, size):
+                    message = (
+                        f"the block at byte {offset:,} is not one frame of zstd of {size:,} bytes, "
+                        "which not all programs read"
+                    )
+                    raise NotInPlaceError(message)
 
 
 def rows_of(height: int, width: int, itemsize: int) -> int:

@@ -62,8 +62,10 @@ def _refusal(conversion: Conversion) -> str:
     request = conversion.request
     if request.ngff != NGFF[0]:
         return f"OME-Zarr {request.ngff} has no shards"
-    if request.original or request.chunk_zyx:
-        return "metadata are to be left out, or chunks are chosen"
+    if request.original:
+        return "metadata are to be left out, and a copy of the file holds all of them"
+    if request.chunk_zyx:
+        return "chunks are chosen, and those of the file are others"
     if request.source_axes and conversion.form is not TIFF:
         return "its axes are chosen"
     return ""

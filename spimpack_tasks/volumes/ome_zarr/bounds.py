@@ -25,8 +25,8 @@ from spimpack_tasks.files.limits import (
     MOST_CHUNKS_OF_SHARD,
     REMEDY,
     allowed,
-    as_size,
 )
+from spimpack_tasks.volumes.ome_zarr.chunk_limits import most_packed, most_unpacked
 from spimpack_tasks.volumes.unpacking import COMPRESSORS, unpack
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
 _NAME = "spimpack_tasks.bounded"
-_SLACK = 2**16
-"""Bytes by which what codecs make of a chunk may be larger than its voxels, besides an eighth."""
 _WIDENING = 16
 """How much wider filters of Zarr v2 may make a voxel."""
 
@@ -78,7 +76,7 @@ class _BoundedV3(BytesBytesCodec):
 
     async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
         itemsize = chunk_spec.dtype.to_native_dtype().itemsize
-        most = _with_slack(math.prod(chunk_spec.shape) * itemsize)
+        most = most_unpacked(math.prod(chunk_spec.shape) * itemsize)
         data = chunk_bytes.as_numpy_array()
         unpacked = await asyncio.to_thread(unpack, self.name, data, most, self.settings)
         return chunk_spec.prototype.buffer.from_bytes(unpacked)
@@ -90,10 +88,6 @@ class _BoundedV3(BytesBytesCodec):
 
 register_v2(_BoundedV2)
 register_v3(_NAME, _BoundedV3)
-
-
-def _with_slack(size: int) -> int:
-    return size + size // 8 + _SLACK
 
 
 def bound_metadata(content: bytes) -> tuple[bytes, int | None]:
@@ -116,7 +110,7 @@ def bound_metadata(content: bytes) -> tuple[bytes, int | None]:
     codecs = data.get("codecs")
     if isinstance(codecs, list):
         data["codecs"] = _bind_v3(codecs, shape)
-    return json.dumps(data).encode(), 2 * size + _SLACK + _size_of_index(codecs, shape)
+    return json.dumps(data).encode(), most_packed(size) + _size_of_index(codecs, shape)
 
 
 def _size_of_index(codecs: object, shape: list[int]) -> int:
@@ -147,7 +141,7 @@ def _bind_v2(data: dict[str, Any], size: int) -> None:
 
     def bound(codec: object) -> object:
         if isinstance(codec, dict) and codec.get("id") in COMPRESSORS:
-            return {"id": _NAME, "codec": codec, "most": _with_slack(most)}
+            return {"id": _NAME, "codec": codec, "most": most_unpacked(most)}
         return codec
 
     if isinstance(filters, list):
@@ -191,8 +185,3 @@ def _count_chunks(settings: dict[str, Any], shape: list[int]) -> int:
         message = f"its shards have chunks of the shape {str(inner)[:100]}"
         raise ValueError(message)
     return math.prod(-(-n // size) for n, size in zip(shape, inner, strict=True))
-
-
-def too_long(key: str, most: int) -> OSError:
-    """Return the error for a file of a store that is longer than it may be."""
-    return OSError(None, f"{key!r} in it has more than {as_size(most)}; {REMEDY}")

@@ -20,7 +20,8 @@ from zarr.abc.store import (  # noqa: TID253 - this module is imported where it 
 
 from spimpack_tasks.files.limits import LARGEST_BLOCK, LARGEST_METADATA, allowed
 from spimpack_tasks.files.store_files import METADATA_FILES
-from spimpack_tasks.volumes.ome_zarr.bounds import bound_metadata, too_long
+from spimpack_tasks.volumes.ome_zarr.bounds import bound_metadata
+from spimpack_tasks.volumes.ome_zarr.chunk_limits import too_long
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

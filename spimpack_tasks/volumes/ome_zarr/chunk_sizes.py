@@ -6,10 +6,24 @@ import math
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.pyramid import is_cut
-from spimpack_tasks.files.limits import LARGEST_BLOCK, MOST_CHUNKS_OF_SHARD, allowed, as_size
+from spimpack_tasks.files.limits import (
+    LARGEST_BLOCK,
+    MOST_BLOCKS,
+    MOST_CHUNKS_OF_SHARD,
+    REMEDY,
+    allowed,
+    as_size,
+)
+from spimpack_tasks.volumes.errors import HeaderError
 
 if TYPE_CHECKING:
     from spimpack_tasks.arrays.grid import Shape
+    from spimpack_tasks.volumes.spec import VolumeSpec
+
+_SMALL_CHUNK = 16 * 2**10
+"""Bytes of a chunk below which most of the work is to find it: a disk reads 4 KiB at once."""
+_MOST_SMALL = 2**18
+"""Chunks of that kind that a channel may have; of 16 KiB they hold 4 GiB."""
 
 
 def parse_sizes(text: str) -> Shape:
@@ -51,6 +65,53 @@ def describe_sizes(
         most = as_size(allowed(LARGEST_BLOCK))
         return f"a chunk of {_text(chunk_zyx)} takes {as_size(size)}; choose one of {most} at most"
     return _describe_shard(ngff, size_zyx, chunk_zyx, shard_zyx) if shard_zyx else ""
+
+
+def describe_small_chunks(ngff: str, size_zyx: Shape, itemsize: int, chunk_zyx: Shape) -> str:
+    """Return what is wrong with sizes of chunks that an image would have too many of.
+
+    Parameters
+    ----------
+    ngff, size_zyx, itemsize, chunk_zyx
+        As of `describe_sizes`.
+    """
+    if not chunk_zyx or math.prod(chunk_zyx) * itemsize >= _SMALL_CHUNK:
+        return ""
+    count = math.prod(-(-n // side) for n, side in zip(size_zyx, chunk_zyx, strict=True))
+    if count <= allowed(_MOST_SMALL):
+        return ""
+    kind = "a file" if ngff == "0.4" else "an entry of an index"
+    return (
+        f"chunks of {_text(chunk_zyx)} are so small that each channel would have {count:,}, "
+        f"each {kind}; choose chunks of {as_size(_SMALL_CHUNK)} at the least"
+    )
+
+
+def check_chunks(path: str, ngff: str, spec: VolumeSpec, chunk_zyx: Shape) -> None:
+    """Refuse an image that would have too many small chunks.
+
+    Raises
+    ------
+    HeaderError
+        It would; the message names the source.
+    """
+    size_zyx, itemsize = spec.shape_tczyx[2:], int(spec.dtype.itemsize)
+    if fault := describe_small_chunks(ngff, size_zyx, itemsize, chunk_zyx):
+        raise HeaderError(path, f"cannot be stored like that: {fault}")
+
+
+def check_count(path: str, blocks: int) -> None:
+    """Refuse an image of more blocks than can be planned; a header may promise any number.
+
+    Raises
+    ------
+    HeaderError
+        It is such.
+    """
+    most = allowed(MOST_BLOCKS)
+    if blocks > most:
+        what = f"has {blocks:,} blocks of voxels; at the most {most:,} are written"
+        raise HeaderError(path, what, REMEDY)
 
 
 def _describe_shard(ngff: str, size_zyx: Shape, chunk_zyx: Shape, shard_zyx: Shape) -> str:

@@ -76,6 +76,20 @@ def read_level_transforms(path: str, units: Mapping[str, object] = NO_UNITS) -> 
     return LevelTransforms(tuple(lines), _image_label(attributes), known)
 
 
+def refuse_label_image(path: str) -> None:
+    """Refuse an OME-Zarr whose voxels are numbers of labels: no smaller level is their mean.
+
+    Raises
+    ------
+    HeaderError
+        It is one, or its metadata cannot be read.
+    """
+    store = open_directory(path)
+    if find_attributes(store)[0].get("image-label") is not None:
+        what = "is a label image, whose numbers have no mean, so smaller levels cannot be made"
+        raise store.error(what, "give the image in whose folder 'labels' it lies")
+
+
 def _factor(unit: object) -> Fraction:
     """Return micrometres of a unit; what is no known length is left as it is."""
     with suppress(QuantityError):
