@@ -112,6 +112,16 @@ def test_voxels_are_the_same_and_stored_as_wanted(source, tmp_path, options, exp
         np.testing.assert_array_equal(read_with_tensorstore(target, level), wanted)
 
 
+def test_the_help_explains_every_codec_of_an_ome_zarr(capsys):
+    with pytest.raises(SystemExit):
+        main(["convert", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    of_zarr = words.partition("of OME-Zarr: gzip,")[2].partition("of OME-TIFF:")[0]
+    assert "blosc," in of_zarr
+    assert "lz4," in of_zarr
+    assert "or none, of which nothing is compressed" in of_zarr
+
+
 def test_messages_have_the_paths_as_they_were_given(source, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(source, "b.ome.zarr", "--codec", "lz4", "--verify") == ExitCode.OK
