@@ -339,11 +339,11 @@ _AT_START: dict[str, Callable[[_Listener, Attributes], None]] = {
     "OME/Image/Pixels/TiffData": _Listener.take_tiff_data,
     "OME/Image/Pixels/TiffData/UUID": _Listener.take_uuid,
 }
-"""What is taken from an element when it begins, by its path."""
+"""Functions that take the attributes of an element when it begins, by its path."""
 _AT_END: dict[str, Callable[[_Listener], None]] = {
     "OME/Image": _Listener.end_image,
     "OME/Image/AcquisitionDate": _Listener.end_date,
     "OME/Image/Pixels/TiffData": _Listener.end_tiff_data,
     "OME/Image/Pixels/TiffData/UUID": _Listener.end_uuid,
 }
-"""What is done when an element ends, by its path."""
+"""Functions that close an element when it ends, by its path."""
