@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_RARELY = 50_000, 20, 100
+_RARELY = 50_000, 20, 20
 """More objects than usual between two looks, and more looks until older objects are looked at."""
 
 
