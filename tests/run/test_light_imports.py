@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     f"plan --dot {BOTH}": ({"yaml", "jsonschema"}, 415),
     f"status {BOTH}": ({"yaml", "jsonschema"}, 415),
     "verify study/out": (set(), 290),
-    "report study/out": (set(), 350),
+    "report study/out": (set(), 355),
     "doctor": (set(), 280),
     "init new": (set(), 235),
     "init scanned --scan study/raw": ({"numpy", "h5py"}, 410),
@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     "run --help": (set(), 290),
     "align --help": (set(), 290),
     "convert study/raw/a.ims made.ome.zarr": ({"numpy", "h5py"}, 440),
-    "convert study/raw/c.ome.tif from_tiff.ome.zarr": ({"numpy", "tifffile", "imagecodecs"}, 480),
+    "convert study/raw/c.ome.tif from_tiff.ome.zarr": ({"numpy", "tifffile", "imagecodecs"}, 485),
     "convert study/raw/c.ome.tif made.ome.tif": ({"numpy", "tifffile", "imagecodecs"}, 400),
     "convert study/raw/packed.ozx unpacked.ome.zarr": (set(), 280),
 }

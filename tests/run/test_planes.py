@@ -131,6 +131,7 @@ def test_every_voxel_of_every_level(tmp_path, name, dtype):
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("ngff", NGFF)
 @pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 @pytest.mark.parametrize("shape", sources.ODD_SHAPES, ids=str)
@@ -171,6 +172,7 @@ def test_a_chunk_of_zeros_takes_no_room(tmp_path):
     assert len(list((tmp_path / "files/0/1/0").glob("*/*"))) == 12
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("ngff", NGFF)
 @pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 @pytest.mark.parametrize("reader", READERS)
@@ -512,6 +514,7 @@ def run_harmed(source, out, k, harm, ngff):
     return children.wait(children.start(action))
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("ngff", NGFF)
 @pytest.mark.parametrize("harm", [kill, fill_disk])
 @pytest.mark.parametrize("k", [1, 2, 7, 20, 40, 60])

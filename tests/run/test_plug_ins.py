@@ -205,6 +205,7 @@ def run(command: str, workspace: Workspace, environment: dict[str, str], backend
     )
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(("name", "value", "said"), PLACES.values(), ids=PLACES)
 def test_a_backend_that_cannot_be_used(name: str, value: str, said: str, tmp_path: Path) -> None:
     environment = install(tmp_path / "lib", f"{name} = {value}")
@@ -246,6 +247,7 @@ def test_e8_a_good_one_beside_is_used(tmp_path: Path) -> None:
     assert len(list(workspace.out.rglob("*_SPIM.ims"))) == 1
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", ["BugInMake", "BugInResume"])
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("command", ["package", "luigi-1"])
@@ -313,6 +315,7 @@ PLANNING_BUGS = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("kind", "command"),
     [
@@ -340,6 +343,7 @@ def assert_told_once(done: subprocess.CompletedProcess[str], count: int) -> None
     assert f"(of sub-00_sample-brain_SPIM and {count - 1} more images)" in line
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", ["plan", "package", "luigi-1", "luigi-2"])
 def test_a_bug_in_matches_is_one_traceback_and_a_count(command: str, tmp_path: Path) -> None:
     """It is asked where the state is lost."""

@@ -287,6 +287,7 @@ def summed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return request.param.name
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_backend_has_companions(space: Workspace, summed: str, workers: int) -> None:
     outcome = space.run(workers, backend=summed)

@@ -92,6 +92,7 @@ def stored(path: Path) -> tuple[str, str, tuple, tuple | None]:
     return version, name, array.chunks[1:], array.shards[1:] if array.shards else None
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("options", "expected"), CASES.values(), ids=CASES)
 def test_voxels_are_the_same_and_stored_as_wanted(source, tmp_path, options, expected):
     target = tmp_path / "b.ome.zarr"

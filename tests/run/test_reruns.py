@@ -246,6 +246,7 @@ def test_the_page_has_the_table_of_the_cases() -> None:
         assert table == wanted
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.action)
 def test_rerun_touches_exactly_what_changed(

@@ -51,6 +51,7 @@ def source_links(space: Workspace) -> dict[str, str]:
     return {p: text for p, (kind, text) in tree.items() if kind == "link" and "sourcedata" in p}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -244,6 +244,7 @@ for number in range(int(sys.argv[3]), int(sys.argv[3]) + 5):
 """
 
 
+@pytest.mark.slow
 def test_i18_s12_streams_of_several_processes_end_at_once(study):
     told = json.dumps([*sys.path, os.path.dirname(__file__)])
     children = [

@@ -70,6 +70,7 @@ CASES = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("more", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("action", ["finish", "resume"])
 def test_i18_s06_after_a_kill_nothing_that_was_flushed_is_lost(tmp_path, more, action):
@@ -106,6 +107,7 @@ TIFFS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("more", TIFFS.values(), ids=TIFFS)
 @pytest.mark.parametrize("action", ["finish", "resume"])
 def test_i18_s06_an_ome_tiff_loses_nothing_that_was_flushed(tmp_path, more, action):

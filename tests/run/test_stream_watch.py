@@ -94,6 +94,7 @@ CASES = [
 ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("more", "is_open"), CASES)
 def test_i18_s07_another_process_sees_what_was_flushed_and_zeros(tmp_path, write, more, is_open):
     path = tmp_path / "a.ome.zarr"

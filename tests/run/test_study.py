@@ -82,6 +82,7 @@ def test_a_second_run_touches_nothing(made, capsys):
     assert look(made) == before
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("old", "new", "made_again"),
     [
@@ -159,6 +160,7 @@ def test_only_and_until_choose_stages(tmp_path, capsys):
     assert "did you mean 'package'" in capsys.readouterr().err
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_luigi_itself_makes_equal_bytes(made, tmp_path, workers):
     path = write_study(tmp_path)

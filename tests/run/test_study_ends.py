@@ -31,6 +31,7 @@ TASKS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", TASKS)
 def test_an_occupied_place_is_a_conflict_by_any_way(tmp_path, name):
     write_recording(tmp_path / "raw")
@@ -50,6 +51,7 @@ def test_an_occupied_place_is_a_conflict_by_any_way(tmp_path, name):
     assert (tmp_path / "a.ome.zarr/mine").read_text() == "x"
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_not_valid_ends_with_its_own_code(tmp_path):
     text = STUDY.replace("  report:\n", "  publish:\n    lab: {url: 's3://lab/x'}\n")
     path = write_study(tmp_path, text.replace("  validate:\n", "  validate: {strict: true}\n"))

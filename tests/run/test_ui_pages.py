@@ -104,6 +104,7 @@ STATES = {
 }
 
 
+@pytest.mark.few(26)
 @pytest.mark.parametrize("name", VIEWS)
 @pytest.mark.parametrize("state", STATES)
 def test_a_page_shows_what_there_is(space, name, state):

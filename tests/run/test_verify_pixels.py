@@ -80,6 +80,7 @@ def faults(source: str, target: Path) -> list[str]:
     return list(conversions.compare(source, target))
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
 @pytest.mark.parametrize("codec", ["gzip", "blosc", "lz4"])
 @pytest.mark.parametrize("name", SOURCES)
@@ -123,6 +124,7 @@ def test_odd_sizes_are_no_fault(tmp_path, shape, ending):
         assert told.startswith(f"level {last}, time point 0, channel 0, chunk 0/0/0 ")
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_an_imaris_file_of_any_kind_is_compared(tmp_path, name):
     source, target = tmp_path / "a.ims", tmp_path / "made.ome.zarr"

@@ -54,6 +54,7 @@ def test_i19_28_all_that_stitching_needs_is_on_the_index():
     assert PROJECT["requires-python"] == ">=3.11"
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "spimpack_tasks/stitching").rglob("*.py")), ids=lambda path: path.stem
 )

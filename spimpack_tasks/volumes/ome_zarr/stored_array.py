@@ -98,6 +98,8 @@ def describe_array(folder: str, load: Callable[[str], Json | None]) -> StoredArr
     told = new if new is not None else load(f"{folder}.zarray")
     if told is None:
         return None
+    if new is None:
+        load(f"{folder}.zattrs")  # what is no file there is refused, as zarr does
     try:
         return (_describe_v2 if new is None else _describe_v3)(folder, told)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
