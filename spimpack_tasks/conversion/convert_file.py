@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from spimpack_tasks.arrays.codec_table import CODEC_NAMES
+from spimpack_tasks.conversion.chunk_stamps import stamp_all
 from spimpack_tasks.conversion.held_place import check_is_free, hold_place
 from spimpack_tasks.conversion.size_beside import with_size_beside
 from spimpack_tasks.deferred import Deferred
@@ -358,7 +359,7 @@ def _check_is_plain(request: Request, source: Source) -> None:
 
 
 def _identify(source: Source, request: Request) -> str:
-    text = f"{source.path}\0{source.stamp}\0{request.as_text()}"
+    text = f"{source.path}\0{stamp_all(source)}\0{request.as_text()}"
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.arrays.parallel import WorkPool
 from spimpack_tasks.arrays.pyramid import LARGEST_SLAB
+from spimpack_tasks.conversion.chunk_stamps import stamp_all
 from spimpack_tasks.conversion.convert_file import (
     ConversionRefusedError,
     examine_chosen,
@@ -150,7 +151,7 @@ def _identify(source: Source, place: _Target, request: PlanesRequest) -> str:
     chosen = json.dumps(
         [place.pattern, asdict(request), source.selection._asdict()], sort_keys=True
     )
-    text = f"{source.path}\0{source.format.text}\0{source.stamp}\0{chosen}"
+    text = f"{source.path}\0{source.format.text}\0{stamp_all(source)}\0{chosen}"
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 

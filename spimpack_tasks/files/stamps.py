@@ -6,8 +6,10 @@ import json
 import os
 import re
 import stat
+from hashlib import blake2b
 
 from spimpack_tasks.files.plane_names import stamp_planes
+from spimpack_tasks.files.trees import files_below
 
 _WITH_STAMP = re.compile("(.*) ([0-9]+ [0-9]+)", re.DOTALL)
 
@@ -71,6 +73,23 @@ def stamp_folder(path: str, depth: int = 2) -> list[str]:
         found.append(f"{entry.name} {write_stamp(size, status.st_mtime_ns)}")
         found += stamp_folder(entry.path, depth - 1) if is_folder and depth > 1 else []
     return found
+
+
+def stamp_tree(path: str) -> str:
+    """Return a digest of name, size and time of each file below a folder.
+
+    It takes a look at each chunk of an OME-Zarr, so it is for work that reads all of them. It is
+    empty where `path` is no folder, or cannot be looked through.
+    """
+    digest = blake2b(digest_size=8)
+    try:
+        for name in files_below(path):
+            status = os.stat(f"{path}/{name}")
+            stamp = write_stamp(status.st_size, status.st_mtime_ns)
+            digest.update(os.fsencode(f"{name}\0{stamp}\0"))
+    except OSError:
+        return ""
+    return digest.hexdigest()
 
 
 def split_stamp(text: str) -> tuple[str, str]:

@@ -380,3 +380,44 @@ def test_volumes_of_scripts_have_them_too(tmp_path, layout, chunk, shard):
     ):
         pass
     assert not (tmp_path / "w.ome.zarr").exists()
+
+
+def _write_into(chunk: Path) -> None:
+    data = bytearray(chunk.read_bytes())
+    chunk.write_bytes(bytes(data))
+
+
+def _come_later(chunk: Path) -> None:
+    chunk.with_name("9").write_bytes(chunk.read_bytes())
+
+
+@pytest.mark.parametrize("happen", [_write_into, _come_later])
+def test_chunks_that_change_between_runs_are_another_source(source, tmp_path, capsys, happen):
+    copy, target = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
+    shutil.copytree(source, copy)
+    assert run(copy, target, "--codec", "lz4") == ExitCode.OK
+    assert run(copy, target, "--codec", "lz4") == ExitCode.OK
+    assert "Nothing to do" in capsys.readouterr().out
+    happen(next(path for path in sorted((copy / "0" / "c").rglob("*")) if path.is_file()))
+    assert run(copy, target, "--codec", "lz4") == ExitCode.CONFLICT
+    assert "was made from something else" in capsys.readouterr().err
+
+
+def test_an_interrupted_copy_of_other_chunks_is_not_resumed(source, tmp_path):
+    copy, target = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
+    shutil.copytree(source, copy)
+    request = Request(codec="lz4", ngff="0.5")
+    steps = []
+
+    def interrupt(size: int) -> None:
+        steps.append(size)
+        if sum(steps) > 2_000_000:  # the full level has some of its shards
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert_file(str(copy), str(target), request, 1, interrupt)
+    assert not target.exists()
+    array = zarr.open_array(copy / "0", mode="r+")
+    array[0, :8] = 7
+    convert_file(str(copy), str(target), request, 1, steps.append)
+    assert np.array_equal(zarr.open_array(target / "0", mode="r")[:], array[:])
