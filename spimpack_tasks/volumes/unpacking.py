@@ -149,7 +149,7 @@ def _check_told(name: str, data: Data, most: int) -> None:
 def _size_of_blosc(data: memoryview, _: int) -> int:
     """Return the size that the head tells, of a chunk that is all there.
 
-    The library is not told where the data end: it reads on behind them. What follows a chunk does
+    The library is not told where the data end: it reads on behind them. Bytes behind a chunk do
     no harm; z5 appends 16 bytes.
     """
     size, _, length = struct.unpack_from("<III", data, 4)
