@@ -72,7 +72,9 @@ def unpack(name: str, data: Data, most: int, settings: Mapping[str, Any]) -> Dat
     """
     try:
         unpacked = _UNPACKERS[name](data, most, settings)
-    except (zlib.error, lzma.LZMAError, OSError, EOFError, struct.error, IndexError) as error:
+    except (struct.error, IndexError) as error:
+        raise UnpackingError(_CUT_OFF) from error
+    except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
         raise UnpackingError(f"the compressed data are damaged: {error}") from error
     if memoryview(unpacked).nbytes > most:
         raise _too_large(most)
@@ -145,7 +147,15 @@ def _check_told(name: str, data: Data, most: int) -> None:
 
 
 def _size_of_blosc(data: memoryview, _: int) -> int:
-    return int(struct.unpack_from("<I", data, 4)[0])
+    """Return the size that the head tells, of a chunk that is all there.
+
+    The library is not told where the data end: it reads on behind them. Bytes behind a chunk do
+    no harm; z5 appends 16 bytes.
+    """
+    size, _, length = struct.unpack_from("<III", data, 4)
+    if length > len(data):
+        raise UnpackingError(_CUT_OFF)
+    return int(size)
 
 
 def _size_of_lz4(data: memoryview, _: int) -> int:

@@ -343,6 +343,77 @@ def test_a_label_image_is_no_image_with_means(tmp_path, capsys, command):
     assert not target.exists()
 
 
+def put(told: dict, *keys: object, value: object) -> None:
+    """Put a value where keys lead in JSON, or delete what is there if it is `...`."""
+    *owners, last = keys
+    for key in owners:
+        told = told[key]
+    if value is ...:
+        del told[last]
+    else:
+        told[last] = value
+
+
+GRID, SIZES = ("chunk_grid",), ("chunk_grid", "configuration", "chunk_shape")
+RECTILINEAR = {"kind": "inline", "chunk_shapes": [2, [[32, 3]], 150, [65, 65]]}
+SHARDING = ("codecs", 0, "configuration")
+ODD = {
+    "no grid": (3, GRID, ...),
+    "grid as a text": (3, GRID, "regular"),
+    "grid without a name": (3, (*GRID, "name"), ...),
+    "rectilinear": (3, GRID, {"name": "rectilinear", "configuration": RECTILINEAR}),
+    "another grid with sizes": (3, (*GRID, "name"), "rectilinear"),
+    "too few sizes": (3, SIZES, [32, 50, 50]),
+    "sizes of texts": (3, SIZES, ["1", "32", "50", "50"]),
+    "a size of zero": (3, SIZES, [1, 0, 50, 50]),
+    "sizes as a number": (3, SIZES, 32),
+    "no codecs": (3, ("codecs",), ...),
+    "codecs null": (3, ("codecs",), None),
+    "codecs as a text": (3, ("codecs",), "gzip"),
+    "codecs empty": (3, ("codecs",), []),
+    "settings of blosc as a text": (3, ("codecs", 1), {"name": "blosc", "configuration": "lz4"}),
+    "shards without settings": ("shards", SHARDING, ...),
+    "shards with null": ("shards", SHARDING, None),
+    "shards as a text": ("shards", ("codecs", 0), "sharding_indexed"),
+    "shards without codecs": ("shards", (*SHARDING, "codecs"), ...),
+    "shards with too few sizes": ("shards", (*SHARDING, "chunk_shape"), [1, 32]),
+    "no chunks": (2, ("chunks",), ...),
+    "too few chunks": (2, ("chunks",), [32, 50, 50]),
+    "chunks of texts": (2, ("chunks",), ["1", "32", "50", "50"]),
+    "compressor as a text": (2, ("compressor",), "blosc"),
+}
+
+
+@pytest.mark.parametrize(("form", "keys", "value"), ODD.values(), ids=ODD)
+def test_odd_metadata_are_one_error_that_names_the_file(tmp_path, capsys, form, keys, value):
+    path = tmp_path / "a.ome.zarr"
+    shards = {"shards": (1, 64, 50, 50)} if form == "shards" else {}
+    write_foreign(path, voxels(), 2 if form == 2 else 3, chunks=(1, 32, 50, 50), **shards)
+    name = "s0/.zarray" if form == 2 else "s0/zarr.json"
+    told = json.loads((path / name).read_text())
+    put(told, *keys, value=value)
+    (path / name).write_text(json.dumps(told))
+    assert run(path, tmp_path / "b.ome.zarr", "--codec", "lz4") == ExitCode.BAD_INPUT
+    err = capsys.readouterr().err
+    assert f"{name!r} whose chunks and codecs cannot be read" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "b.ome.zarr").exists()
+
+
+def test_a_codec_may_be_a_name_alone(tmp_path):
+    """So it is written in the specification of Zarr v3."""
+    path, target = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
+    write_foreign(
+        path, voxels(), 3, chunks=(1, 32, 50, 50), compressors=[zarr.codecs.Crc32cCodec()]
+    )
+    told = json.loads((path / "s0/zarr.json").read_text())
+    told["codecs"][1] = "crc32c"
+    (path / "s0/zarr.json").write_text(json.dumps(told))
+    assert run(path, target, "--chunk", "16,64,64") == ExitCode.OK
+    np.testing.assert_array_equal(read_with_tensorstore(target), voxels()[None])
+    assert stored(target)[:2] == ("0.5", "none")
+
+
 def test_an_axis_that_nobody_knows_is_named_with_a_remedy(tmp_path, capsys):
     path = tmp_path / "a.ome.zarr"
     write_foreign(path, voxels(), 3, chunks=(1, 32, 50, 50))

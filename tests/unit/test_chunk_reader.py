@@ -72,8 +72,8 @@ def is_usual(path: Path) -> bool:
     return describe_array("0/", open_directory(str(path)).load) is not None
 
 
-def read(path: Path, region: tuple[slice, ...]) -> np.ndarray:
-    with open_volume(str(path), OME_ZARR, accept_unclear=True, for_copy=True) as volume:
+def read(path: Path, region: tuple[slice, ...], *, for_copy: bool = True) -> np.ndarray:
+    with open_volume(str(path), OME_ZARR, accept_unclear=True, for_copy=for_copy) as volume:
         one = slice(0, 1)
         return np.array(volume.levels[0].read((one, one, *region))[0, 0])
 
@@ -264,7 +264,19 @@ def with_filter(path: Path) -> np.ndarray:
     return write(path, zarr_format=2, filters=[numcodecs.Delta(dtype="<u2")])
 
 
-UNUSUAL = {each.__name__: each for each in (nested_shards, columns_first, transposed, with_filter)}
+def checksum_first(path: Path) -> np.ndarray:
+    return write(path, compressors=[zarr.codecs.numcodecs.CRC32C(location="start")])
+
+
+def checksum_first_in_v2(path: Path) -> np.ndarray:
+    import numcodecs
+
+    return write(path, zarr_format=2, compressors=numcodecs.CRC32C(location="start"))
+
+
+WRITERS = (nested_shards, columns_first, transposed, with_filter)
+WRITERS += (checksum_first, checksum_first_in_v2)
+UNUSUAL = {each.__name__: each for each in WRITERS}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -379,6 +391,96 @@ def test_streams_of_gzip_behind_one_another_are_read(tmp_path):
             data = gzip.decompress(file.read_bytes())
             file.write_bytes(gzip.compress(data[:100]) + gzip.compress(data[100:]))
     check(path, wanted)
+
+
+HALF = bytes(range(120))
+"""Half of the bytes of a chunk; the other half is the same."""
+
+
+def members(*parts: bytes) -> bytes:
+    import gzip
+
+    return b"".join(map(gzip.compress, parts))
+
+
+@pytest.mark.parametrize(
+    ("packed", "is_whole"),
+    [
+        (members(HALF * 2), True),
+        (members(HALF, HALF), True),
+        (members(HALF * 2, b""), True),
+        (members(b"", HALF, HALF), True),
+        (members(HALF * 2) + bytes(9), True),
+        (members(HALF), False),
+        (members(HALF * 2, HALF * 2), False),
+        (members(HALF, HALF, HALF), False),
+        (members(HALF, HALF)[:-1], False),
+        (members(HALF * 2) + members(HALF * 2)[-8:], False),
+    ],
+)
+@pytest.mark.parametrize("for_copy", [True, False])
+def test_a_chunk_of_gzip_is_all_of_its_members(tmp_path, packed, is_whole, for_copy):
+    path = tmp_path / "a.ome.zarr"
+    write(path, compressors=[GzipCodec()])
+    (path / "0" / "c" / "1" / "1" / "1").write_bytes(packed)
+    region = (slice(4, 8), slice(6, 12), slice(5, 10))
+    if is_whole:
+        assert read(path, region, for_copy=for_copy).astype("<u2").tobytes() == HALF * 2
+    else:
+        with pytest.raises(UnreadableVoxelsError):
+            read(path, region, for_copy=for_copy)
+
+
+BLOSC = {
+    "lz4": BloscCodec(cname="lz4", shuffle="shuffle", typesize=2),
+    "zstd": BloscCodec(cname="zstd", shuffle="bitshuffle", typesize=2),
+    "blosclz": BloscCodec(cname="blosclz", shuffle="noshuffle"),
+    "stored": BloscCodec(cname="lz4", clevel=0),
+}
+
+
+@pytest.mark.parametrize("count", [0, 3, 8, 15, 16, 20, 40, -1])
+@pytest.mark.parametrize("codec", BLOSC.values(), ids=BLOSC)
+@pytest.mark.parametrize("is_sharded", [False, True], ids=["chunk", "shard"])
+def test_nothing_behind_a_cut_chunk_of_blosc_is_read(tmp_path, codec, count, is_sharded):
+    """What lies there is the memory of the process."""
+    path = tmp_path / "a.ome.zarr"
+    write(path, compressors=[codec], shards=SHARD if is_sharded else None)
+    file = path / "0" / "c" / ("0/0/0" if is_sharded else "1/1/1")
+    if is_sharded:
+        (length,) = struct.unpack_from("<I", file.read_bytes(), 12)
+        move_chunk(file, 0, count % length)
+    else:
+        cut(file, count)
+    region = tuple(slice(0, n) for n in SHAPE)
+    name = file.relative_to(path)
+    with pytest.raises(UnreadableVoxelsError, match=f"'{name}' in it is damaged|in '{name}'"):
+        read(path, region)
+    with pytest.raises(UnreadableVoxelsError, match="cut off"):
+        read(path, region, for_copy=False)
+
+
+@pytest.mark.parametrize("codec", BLOSC.values(), ids=BLOSC)
+@pytest.mark.parametrize("for_copy", [True, False])
+def test_bytes_that_z5_leaves_behind_a_chunk_of_blosc_do_no_harm(tmp_path, codec, for_copy):
+    path = tmp_path / "a.ome.zarr"
+    wanted = write(path, compressors=[codec])
+    file = path / "0" / "c" / "1" / "1" / "1"
+    file.write_bytes(file.read_bytes() + bytes(16))
+    region = tuple(slice(0, n) for n in SHAPE)
+    np.testing.assert_array_equal(read(path, region, for_copy=for_copy), wanted)
+
+
+@pytest.mark.parametrize("count", range(4))
+@pytest.mark.parametrize("name", [name for name in V2 if V2[name]])
+def test_a_chunk_of_hardly_any_bytes_is_named(tmp_path, name, count):
+    import numcodecs
+
+    path = tmp_path / "a.ome.zarr"
+    write(path, compressors=numcodecs.get_codec(V2[name]), zarr_format=2)
+    cut(path / "0" / "1.1.1", count)
+    with pytest.raises(UnreadableVoxelsError, match=r"'0/1\.1\.1' in it is damaged"):
+        read(path, tuple(slice(0, n) for n in SHAPE))
 
 
 def test_more_than_a_chunk_is_not_unpacked(tmp_path):

@@ -235,7 +235,11 @@ def _undo(name: str, data: Any, size: int, settings: Any) -> Any:
 
 
 def _gunzip(data: bytes, size: int) -> Any:
-    """Return what one gzip stream of so many bytes holds; `None` if it is none, or not alone."""
+    """Return what one gzip stream of so many bytes holds; `None` if it is none, or not alone.
+
+    The library does not tell where the stream ends. It has compared the tail of the stream, so the
+    same bytes stand there: if they stand first at the end of the data, so does the stream.
+    """
     import deflate
 
     try:
@@ -243,7 +247,7 @@ def _gunzip(data: bytes, size: int) -> Any:
     except (deflate.DeflateError, ValueError, MemoryError):
         return None
     tail = struct.pack("<II", deflate.crc32(unpacked), len(unpacked) & 0xFFFFFFFF)
-    return unpacked if data[-_GZIP_TAIL:] == tail else None
+    return unpacked if data.find(tail) == len(data) - _GZIP_TAIL else None
 
 
 def _crc32c(data: bytes) -> bytes:

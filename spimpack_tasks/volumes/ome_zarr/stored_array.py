@@ -146,12 +146,12 @@ def _describe_v3(folder: str, told: Json) -> StoredArray:
     _require(is_usual=is_usual and not told.get("storage_transformers"))
     shape, sizes = _sizes(told["shape"]), _sizes(grid["configuration"]["chunk_shape"])
     _require(is_usual=len(shape) == len(sizes))
-    codecs, shards, chunk = [*map(_named, told["codecs"])], None, sizes
+    codecs, shards, chunk = [*map(split_codec, told["codecs"])], None, sizes
     if codecs[0][0] == "sharding_indexed":
         _require(is_usual=len(codecs) == 1)
         chunk = _sizes(codecs[0][1]["chunk_shape"])
         shards = _shards(codecs[0][1], sizes, chunk)
-        codecs = [*map(_named, codecs[0][1]["codecs"])]
+        codecs = [*map(split_codec, codecs[0][1]["codecs"])]
     dtype = _dtype_v3(told["data_type"], *codecs[0])
     return StoredArray(
         *(folder, shape, chunk, dtype, _fill(dtype, told["fill_value"])),
@@ -162,7 +162,7 @@ def _describe_v3(folder: str, told: Json) -> StoredArray:
     )
 
 
-def _named(codec: Any) -> tuple[str, Json]:
+def split_codec(codec: Any) -> tuple[str, Json]:
     """Return name and settings of a codec of Zarr v3, which may be a name alone."""
     return (
         (codec, {}) if isinstance(codec, str) else (codec["name"], codec.get("configuration", {}))
@@ -173,7 +173,7 @@ def _shards(settings: Json, shard: tuple[int, ...], chunk: tuple[int, ...]) -> S
     along = zip(shard, chunk, strict=True)
     counts = tuple(-(-n // side) if n % side == 0 else 0 for n, side in along)
     _require(is_usual=0 < math.prod(counts) <= allowed(MOST_CHUNKS_OF_SHARD))
-    (first, order), *others = map(_named, settings["index_codecs"])
+    (first, order), *others = map(split_codec, settings["index_codecs"])
     _require(is_usual=first == "bytes" and order.get("endian") == "little")
     names = [name for name, _ in others]
     location = settings.get("index_location", "end")
@@ -194,7 +194,8 @@ def _dtype_v3(told: str, codec: str, settings: Json) -> np.dtype[Any]:
 
 
 def _packing(name: str, settings: Json) -> Packing:
-    _require(is_usual=name in COMPRESSORS or name == CRC32C)
+    is_at_end = settings.get("location") in {None, "end"}  # numcodecs can have it first
+    _require(is_usual=name in COMPRESSORS or (name == CRC32C and is_at_end))
     return Packing(name, settings)
 
 

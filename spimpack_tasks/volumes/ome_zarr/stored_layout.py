@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spimpack_tasks.arrays.codec_table import CODECS
 from spimpack_tasks.volumes.ome_zarr.header import find_level_paths, open_directory, read_store
+from spimpack_tasks.volumes.ome_zarr.stored_array import split_codec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from spimpack_tasks.arrays.grid import Shape
 
@@ -37,37 +38,61 @@ def read_stored_layout(path: str) -> StoredLayout:
     store = open_directory(path)
     axes = read_store(store).axes
     level = find_level_paths(store)[0]
-    array = store.load(f"{level}/zarr.json")
-    if array is None:
-        old = store.load(f"{level}/.zarray") or {}
-        compressor = old.get("compressor")
-        codec = _name_codec([compressor] if compressor else [])
-        return StoredLayout("0.4", codec, _along_zyx(axes, old["chunks"]), ())
-    grid = array["chunk_grid"]["configuration"]["chunk_shape"]
-    codecs: list[dict[str, Any]] = array["codecs"]
-    sharding = next((each for each in codecs if each["name"] == "sharding_indexed"), None)
-    if sharding is None:
-        return StoredLayout("0.5", _name_codec(codecs), _along_zyx(axes, grid), ())
-    inner = sharding["configuration"]
+    folder = f"{level}/" if level else ""
+    array = store.load(f"{folder}zarr.json")
+    try:
+        if array is not None:
+            return _read_v3(axes, array)
+        return _read_v2(axes, store.load(f"{folder}.zarray") or {})
+    except (LookupError, TypeError, ValueError, AttributeError):
+        name = folder + (".zarray" if array is None else "zarr.json")
+        raise store.error(f"has a {name!r} whose chunks and codecs cannot be read") from None
+
+
+def _read_v2(axes: tuple[str, ...], array: Mapping[str, Any]) -> StoredLayout:
+    compressor = array.get("compressor")
+    codec = "none" if compressor is None else _name_compressor([(compressor["id"], compressor)])
+    return StoredLayout("0.4", codec, _along_zyx(axes, array["chunks"]), ())
+
+
+def _read_v3(axes: tuple[str, ...], array: Mapping[str, Any]) -> StoredLayout:
+    grid = array["chunk_grid"]
+    if grid["name"] != "regular":
+        raise ValueError
+    outer = _along_zyx(axes, grid["configuration"]["chunk_shape"])
+    codecs = _list_codecs(array)
+    sharding = [told for name, told in codecs if name == "sharding_indexed"]
+    if not sharding:
+        return StoredLayout("0.5", _name_compressor(codecs), outer, ())
+    (inner,) = sharding
     chunk = _along_zyx(axes, inner["chunk_shape"])
-    return StoredLayout("0.5", _name_codec(inner["codecs"]), chunk, _along_zyx(axes, grid))
+    return StoredLayout("0.5", _name_compressor(_list_codecs(inner)), chunk, outer)
+
+
+def _list_codecs(owner: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return names and settings of the codecs of an array, or of a shard; there is one at least."""
+    codecs = owner["codecs"]
+    if not isinstance(codecs, list) or not codecs:
+        raise ValueError
+    return [split_codec(codec) for codec in codecs]
 
 
 def _along_zyx(axes: tuple[str, ...], sizes: Iterable[Any]) -> Shape:
-    told = dict(zip(axes, map(int, sizes), strict=True))
+    told = dict(zip(axes, sizes, strict=True))
+    if not all(type(n) is int and n > 0 for n in told.values()):
+        raise ValueError
     return tuple(told.get(axis, 1) for axis in "zyx")
 
 
-def _name_codec(codecs: list[dict[str, Any]]) -> str:
+def _name_compressor(codecs: list[tuple[str, Any]]) -> str:
     """Return our name for the compressor of an array, of Zarr v2 or v3."""
-    names = [str(each.get("name") or each.get("id")) for each in codecs]
-    packing = [name for name in names if name not in {"bytes", "crc32c"}]
+    packing = [(name, told) for name, told in codecs if name not in {"bytes", "crc32c"}]
     if not packing:
         return "none"
-    if packing == ["gzip"]:
+    (name, told), *others = packing
+    if others or name not in {"gzip", "blosc"}:
+        return ""
+    if name == "gzip":
         return "gzip"
-    if packing == ["blosc"]:
-        found = codecs[names.index("blosc")]
-        compressor = (found.get("configuration") or found).get("cname")
-        return next((name for name, each in CODECS.items() if each.compressor == compressor), "")
-    return ""
+    compressor = told.get("cname")
+    return next((name for name, each in CODECS.items() if each.compressor == compressor), "")
