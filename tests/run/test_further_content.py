@@ -85,19 +85,18 @@ def write_tiff(path: Path) -> None:
 def write_pyramid(path: Path) -> None:
     with tifffile.TiffWriter(path, ome=True) as writer:
         writer.write(VOXELS, subifds=1, metadata={"axes": "ZYX"})
-        for plane in VOXELS:
-            writer.write(plane[::2, ::2], subfiletype=1)
+        writer.write(VOXELS[:, ::2, ::2], subfiletype=1)
 
 
 def write_imagej(path: Path, **more: object) -> None:
     tifffile.imwrite(path, VOXELS, imagej=True, metadata={"axes": "ZYX", **more})
 
 
-def certify(folder: Path, name: str, capsys) -> tuple[int, str]:
+def certify(folder: Path, name: str, capsys, axes: str = "") -> tuple[int, str]:
     """Package and certify the image at `name`, and return exit code and what is said."""
     (folder / "manifest.yml").write_text(MANIFEST)
-    row = f"01\tbrain\t{name}\tRPI\tDAPI\t1;1;1\tum\n"
-    (folder / "scans.tsv").write_text(f"{HEAD}\n{row}")
+    row = f"01\tbrain\t{name}\tRPI\tDAPI\t1;1;1\tum\t{axes}\n"
+    (folder / "scans.tsv").write_text(f"{HEAD}\taxes\n{row}")
     command = ["package", str(folder / "manifest.yml"), str(folder / "bids"), "--backend"]
     assert main([*command, "ome-zarr:convert=all"]) == ExitCode.OK, capsys.readouterr()
     capsys.readouterr()
@@ -158,9 +157,12 @@ def add_label(path: Path) -> None:
 
 
 def add_pages(path: Path) -> None:
-    """Append pages that the OME-XML, or the text of ImageJ, knows nothing of."""
-    for number in range(2):
-        tifffile.imwrite(path, VOXELS[number], append=True, metadata=None)
+    """Write it again with two pages that its OME-XML knows nothing of."""
+    with tifffile.TiffFile(path) as file:
+        text = file.pages[0].description.encode()
+    with tifffile.TiffWriter(path) as writer:
+        for number, plane in enumerate([*VOXELS, *VOXELS[:2]]):
+            writer.write(plane, description=None if number else text, metadata=None)
 
 
 def write_again_with(**more: object):
@@ -184,8 +186,7 @@ def write_plane_with_rois(path: Path) -> None:
 def write_reduced(path: Path) -> None:
     with tifffile.TiffWriter(path) as writer:
         writer.write(VOXELS, subifds=1, metadata={"axes": "ZYX"})
-        for plane in VOXELS:
-            writer.write(plane[::2, ::2], subfiletype=1)
+        writer.write(VOXELS[:, ::2, ::2], subfiletype=1)
 
 
 ROIS = "ImageJ metadata that are not kept (ROIs, overlays)"
@@ -213,7 +214,6 @@ FURTHER = [
     ("v3.ome.zarr", put_attribute("1", "stage"), "attributes of '1' (stage)"),
     ("made.ome.zarr", put("notes.txt"), "'notes.txt'"),
     ("plain.ome.tif", add_pages, "8 pages, of which 6 were read"),
-    ("imagej.tif", add_pages, "pages, of which 6 were read"),
     ("imagej.tif", write_again_with(Info="by me"), ROIS),
     ("imagej.tif", write_again_with(ROI=b"Iout1234"), ROIS),
     ("imagej.tif", write_again_with(Overlays=[b"Iout1234"]), ROIS),
@@ -229,7 +229,7 @@ FURTHER = [
 def test_an_original_that_holds_more_is_not_safe(tmp_path, capsys, name, add, expected):
     PLAIN[name](tmp_path / name)
     add(tmp_path / name)
-    code, out = certify(tmp_path, name, capsys)
+    code, out = certify(tmp_path, name, capsys, axes="ZYX" if "behind" in expected else "")
     assert f"not safe: {tmp_path / name}: it holds more than was converted: " in out
     assert expected in out
     assert "1 image proven equal" in out
