@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from ome_sets import Xml, piece, write
 
 from spimpack_tasks import api
 from spimpack_tasks.cli.main import main
@@ -92,11 +93,11 @@ def write_imagej(path: Path, **more: object) -> None:
     tifffile.imwrite(path, VOXELS, imagej=True, metadata={"axes": "ZYX", **more})
 
 
-def certify(folder: Path, name: str, capsys, axes: str = "") -> tuple[int, str]:
+def certify(folder: Path, name: str, capsys, axes: str = "", merge: str = "") -> tuple[int, str]:
     """Package and certify the image at `name`, and return exit code and what is said."""
     (folder / "manifest.yml").write_text(MANIFEST)
-    row = f"01\tbrain\t{name}\tRPI\tDAPI\t1;1;1\tum\t{axes}\n"
-    (folder / "scans.tsv").write_text(f"{HEAD}\taxes\n{row}")
+    row = f"01\tbrain\t{name}\tRPI\tDAPI\t1;1;1\tum\t{axes}\t{merge}\n"
+    (folder / "scans.tsv").write_text(f"{HEAD}\taxes\tmerge_axis\n{row}")
     command = ["package", str(folder / "manifest.yml"), str(folder / "bids"), "--backend"]
     assert main([*command, "ome-zarr:convert=all"]) == ExitCode.OK, capsys.readouterr()
     capsys.readouterr()
@@ -236,3 +237,34 @@ def test_an_original_that_holds_more_is_not_safe(tmp_path, capsys, name, add, ex
     assert code == ExitCode.FAILED
     told = json.loads((tmp_path / "bids/.spimpack/certificate.json").read_text())
     assert expected in told["sources"][str(tmp_path / name)]["unsafe"]
+
+
+def test_each_file_of_a_merge_is_looked_at(tmp_path, capsys):
+    for number in (1, 2):
+        write_imagej(tmp_path / f"{number}.tif", **({"Info": "mine"} if number == 2 else {}))
+    code, out = certify(tmp_path, "1.tif;2.tif", capsys, merge="T")
+    assert code == ExitCode.FAILED
+    assert f"safe to delete: {tmp_path}/1.tif (" in out
+    assert f"not safe: {tmp_path}/2.tif: it holds more than was converted: {ROIS}" in out
+
+
+def write_set(folder: Path, further: int) -> None:
+    """Write an OME-TIFF in two files, the second of which may have further pages."""
+    names = ("a.ome.tif", "b.ome.tif")
+    pieces = "".join(
+        piece(name, IFD=0, FirstZ=3 * number, PlaneCount=3) for number, name in enumerate(names)
+    )
+    image = Xml(VOXELS[None, None], tiff_data=pieces, sizes="")
+    for number, name in enumerate(names):
+        planes = [*VOXELS[3 * number : 3 * number + 3], *VOXELS[: further * number]]
+        write(folder / name, planes, image.text(name))
+
+
+@pytest.mark.parametrize("further", [0, 1])
+def test_each_file_of_a_set_is_looked_at(tmp_path, capsys, further):
+    write_set(tmp_path, further)
+    code, out = certify(tmp_path, "a.ome.tif", capsys)
+    assert code == (ExitCode.FAILED if further else ExitCode.OK)
+    assert f"safe to delete: {tmp_path}/a.ome.tif (" in out
+    assert ("4 pages, of which 3 were read" in out) == bool(further)
+    assert (f"safe to delete: {tmp_path}/b.ome.tif (" in out) != bool(further)
