@@ -17,6 +17,9 @@ from spimpack_tasks.files.trees import files_below
 from spimpack_tasks.volumes.formats import OME_TIFF, OME_ZARR, PLANE_FOLDER, TIFF, format_named
 from spimpack_tasks.volumes.merged.request import is_merge, merge_of_text
 from spimpack_tasks.volumes.ome_zarr.header import find_level_paths, open_directory
+from spimpack_tasks.volumes.ome_zarr.header_extras import PROVENANCE
+from spimpack_tasks.volumes.ome_zarr.metadata import ORIGINAL
+from spimpack_tasks.volumes.ome_zarr.provenance import read_provenance
 from spimpack_tasks.volumes.plane_folder.header import find_planes
 from spimpack_tasks.volumes.read_header import read_header
 from spimpack_tasks.volumes.tiff.directory import (
@@ -43,7 +46,8 @@ _OF_ARRAY = frozenset({"_ARRAY_DIMENSIONS"})
 """Attribute of an array that names its axes, as xarray writes it; the group names them too."""
 _OF_LABELS = frozenset({"version", "labels"})
 _OF_LABEL = frozenset({"version", "multiscales", "image-label"})
-"""Attributes of groups of labels that a conversion writes again."""
+_OF_IMAGE = frozenset({"version", "multiscales", "omero", "xyz_orientation", PROVENANCE})
+"""Attributes of groups that a conversion writes again."""
 
 
 def tell_further(path: str, output: Output) -> str:
@@ -155,14 +159,18 @@ def _find_in_store(path: str) -> Iterator[str]:
     arrays = {level for image in images for level in find_level_paths(store, image)}
     kept = dict.fromkeys(arrays, _OF_ARRAY) | dict.fromkeys(labels, _OF_LABEL)
     kept |= {label.rpartition("/")[0]: _OF_LABELS for label in labels}
+    kept[""] = _OF_IMAGE
+    # Attributes of the image are kept as text, unless it keeps the texts of its own source.
+    is_made_here = bool(read_provenance(path).get(ORIGINAL))
     known = {above for folder in kept for above in _folders_above(f"{folder}/")}
     grids = {folder: _Grid(store, folder) for folder in arrays}
     for name in files_below(path):
         folder, _, last = name.rpartition("/")
         if last in METADATA_FILES and folder in known:
             told = _attributes(store, name) - kept.get(folder, frozenset())
-            if folder and told:  # those of the image itself are kept as text
-                yield f"attributes of {folder!r} ({', '.join(sorted(told))})"
+            if told and (folder or is_made_here):
+                shown = repr(folder) if folder else "the image"
+                yield f"attributes of {shown} ({', '.join(sorted(told))})"
         elif not any(above in arrays and grids[above].has(name) for above in _folders_above(name)):
             yield repr(name)
 

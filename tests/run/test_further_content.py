@@ -214,6 +214,7 @@ FURTHER = [
     ("v3.ome.zarr", add_label, "'labels/hidden/c/0', 'labels/hidden/zarr.json'"),
     ("v3.ome.zarr", put_attribute("1", "stage"), "attributes of '1' (stage)"),
     ("made.ome.zarr", put("notes.txt"), "'notes.txt'"),
+    ("made.ome.zarr", put_attribute("", "who"), "attributes of the image (who)"),
     ("plain.ome.tif", add_pages, "8 pages, of which 6 were read"),
     ("imagej.tif", write_again_with(Info="by me"), ROIS),
     ("imagej.tif", write_again_with(ROI=b"Iout1234"), ROIS),
