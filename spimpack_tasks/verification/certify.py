@@ -28,6 +28,7 @@ from spimpack_tasks.verification.certificate import (
     library_versions,
     read_certificate,
 )
+from spimpack_tasks.verification.further_content import tell_further
 from spimpack_tasks.verification.pixels import EqualImages, compare_image, find_images, trace_image
 from spimpack_tasks.verification.verify import Deviation, Fault
 from spimpack_tasks.version import __version__
@@ -217,7 +218,7 @@ def _judge_sources(
                 lost = [f"{o.path} {_UNPROVEN}" for o in outputs[path] if o.path not in proven]
                 sources[path] = replace(known, unsafe="; ".join([*others, *lost]))
                 continue
-            why = "; ".join(dict.fromkeys(_reasons_to_keep(store, outputs[path], proven)))
+            why = "; ".join(dict.fromkeys(_reasons_to_keep(store, path, outputs[path], proven)))
             try:
                 checksum = log.checksum(path, path)
             except OSError as error:
@@ -229,7 +230,7 @@ def _judge_sources(
 
 
 def _reasons_to_keep(
-    store: Store, outputs: Iterable[Output], proven: dict[str, CertifiedImage]
+    store: Store, source: str, outputs: Iterable[Output], proven: dict[str, CertifiedImage]
 ) -> Iterator[str]:
     """Yield why a source that images were made of must be kept."""
     made: set[int] = set()
@@ -245,8 +246,13 @@ def _reasons_to_keep(
             continue
         count = max(count, len(header.scenes))
         made.add(header.scene)
+        try:
+            further = tell_further(source, output)
+        except (HeaderError, OSError) as error:
+            yield f"what else it holds cannot be read: {error}"
+            continue
         path = f"{store.output_dir}/{output.path}"
-        lost = [*header.left_out, *([] if os.path.isdir(path) else header.extras)]
+        lost = [further, *header.left_out, *([] if os.path.isdir(path) else header.extras)]
         lost += [read_provenance(path).get("left_out", "")]
         if _is_original_dropped(output):
             lost.append("its metadata as texts")
