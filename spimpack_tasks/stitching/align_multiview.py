@@ -36,6 +36,8 @@ _LEAST_QUALITY = 0.3
 """Correlation of a pair that counts, as of a window in `pairs`."""
 _SIGMA = 1.0
 """Samples, in place of what is not told; in sets of known places errors were up to 1.5."""
+_OBLIQUE_SIGMA = 2.5
+"""The same of tilted frames, whose shifts are drawn towards 0; errors were up to 2.6."""
 
 
 class _Samples:
@@ -90,13 +92,14 @@ def _measure(tiles: TileSet, overlap: Overlap, frames: tuple[Frames, Frames]) ->
     if quality < _LEAST_QUALITY:
         reason = f"multiview-stitcher finds a correlation of {quality:.2f} only"
         return unmeasured(overlap, reason, quality)
+    sigma = _OBLIQUE_SIGMA if tiles.geometry.is_oblique else _SIGMA
     f, r, c = np.array(stage) + sample_of_um(tiles.geometry, away_um)
     return PairShift(
         overlap.first,
         overlap.second,
         stage,
         (float(f), float(r), float(c)),
-        np.eye(3) / _SIGMA**2,
+        np.eye(3) / sigma**2,
         1,
         quality,
     )

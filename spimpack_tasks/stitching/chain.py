@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from spimpack_tasks.files.stamps import stamp_text
-from spimpack_tasks.stitching.choice_rules import check_choices
+from spimpack_tasks.stitching.choice_rules import check_choices, require_one_size
 from spimpack_tasks.stitching.correct import Corrections
 from spimpack_tasks.stitching.flat import FlatSettings
 from spimpack_tasks.stitching.identity import digest, identify_tile
@@ -93,6 +93,8 @@ class Chain:
         check_choices(self.choices)
         path = self.choices.tiles
         tiles = read_tiles(path)
+        if self.choices.flat != NO_FLAT:
+            require_one_size(path, tiles)
         require_files(path, tiles)
         require_near(path, place_tiles(tiles, [tile.position_um_zyx for tile in tiles.tiles]))
         sources = [tile.path for tile in tiles.tiles]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spimpack_tasks.stitching.chain import Choices
+    from spimpack_tasks.stitching.tiles import TileSet
 
 _missing_plugins = Deferred("spimpack_tasks.stitching.plugins:missing_plugins")
 LARGEST_MAGNIFICATION = 10.0
@@ -51,6 +52,22 @@ def check_choices(choices: Choices) -> None:
         wrong += _wrong_wavelets(choices.corrections.wavelet.wavelet)
     if wrong:
         raise ChoiceRefusedError("\n".join(wrong))
+
+
+def require_one_size(path: str, tiles: TileSet) -> None:
+    """Refuse a flat for tiles whose frames differ in size: one flat cannot fit all of them.
+
+    Raises
+    ------
+    ChoiceRefusedError
+        They differ; the message names each tile that differs from the first.
+    """
+    first = tiles.tiles[0].shape_frc[1:]
+    sizes = ((tile.path, tile.shape_frc[1:]) for tile in tiles.tiles)
+    others = [f"{name} has {size}" for name, size in sizes if size != first]
+    if others:
+        message = f"{path}: a flat needs frames of one size; those of the first tile have {first}"
+        raise ChoiceRefusedError(f"{message} (rows, columns), but {', '.join(others)}")
 
 
 def _wrong_names(choices: Choices) -> Iterator[str]:

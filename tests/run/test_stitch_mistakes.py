@@ -208,3 +208,21 @@ def test_i19_23_corrected_frames_that_are_made_again_give_equal_bytes(tiles):
         found.append([path.read_bytes() for path in paths])
         image.rename(tiles.parent / f"{folder}.ome.zarr")
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("rows", [30, 1])
+@pytest.mark.parametrize("flat", ["estimate", "flat.tif"])
+def test_a_flat_for_frames_of_two_sizes_is_refused(tiles, capsys, flat, rows):
+    """A flat of one row would be taken for all rows of the others by numpy."""
+    small = tiles.parent / "tile2.tif"
+    frames = tifffile.imread(small)[:, :rows]
+    tifffile.imwrite(small, frames, metadata={"axes": "ZYX"}, imagej=True)
+    edited(tiles, lambda data: data["tiles"][2].update(shape_frc=[SHAPE[0], rows, SHAPE[2]]))
+    tifffile.imwrite(tiles.parent / "flat.tif", np.ones(SHAPE[1:], "f4"))
+    given = flat if flat == "estimate" else tiles.parent / flat
+    assert run(tiles, "--flat", given) == ExitCode.BAD_INPUT
+    told = capsys.readouterr().err
+    assert "a flat needs frames of one size" in told
+    assert f"tile2.tif has ({rows}, {SHAPE[2]})" in told
+    assert not (tiles.parent / "v.ome.zarr").exists()
+    assert not list(tiles.parent.glob("*.work"))
