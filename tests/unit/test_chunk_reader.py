@@ -265,12 +265,15 @@ def with_filter(path: Path) -> np.ndarray:
 
 
 def checksum_first(path: Path) -> np.ndarray:
-    return write(path, compressors=[zarr.codecs.numcodecs.CRC32C(location="start")])
+    codecs = pytest.importorskip("zarr.codecs.numcodecs", reason="an early zarr has them not")
+    return write(path, compressors=[codecs.CRC32C(location="start")])
 
 
 def checksum_first_in_v2(path: Path) -> np.ndarray:
     import numcodecs
 
+    if not hasattr(numcodecs, "CRC32C"):
+        pytest.skip("an early numcodecs has it not")
     return write(path, zarr_format=2, compressors=numcodecs.CRC32C(location="start"))
 
 
