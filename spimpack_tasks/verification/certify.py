@@ -85,7 +85,8 @@ def certify(store: Store, advance: Advance) -> Found:
         for output, is_converted in find_images(store):
             for source, _ in sources_of(output):
                 outputs[source].append(output)
-                traces.setdefault(source, trace_files(source))
+                if source not in traces:  # several images may be of one source
+                    traces[source] = trace_files(source)
             why = _why_not_compared(store, output, is_converted=is_converted)
             if why:
                 unproven[output.path] = why
